@@ -1,0 +1,35 @@
+"""What every corpus offers: a cheap check before any work, and a manifest."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from asd.data.manifest import Manifest
+
+
+@runtime_checkable
+class Corpus(Protocol):
+    """A source of clips. To add one: a class with these members and a file in ``conf/data/``."""
+
+    name: str
+
+    @property
+    def simulated(self) -> bool:
+        """True if the sounds are made by a program; every table then says so."""
+
+    def check(self, releases: list[str]) -> None:
+        """Refuse cheaply (no file is read) what cannot work.
+
+        Args:
+            releases: the releases that the run needs, of ``asd.data.manifest.RELEASES``.
+
+        Raises:
+            AsdError: a folder or a release is not there; the message says how to get it.
+        """
+
+    def manifest(self, releases: list[str]) -> Manifest:
+        """All clips of these releases, made first if the corpus is a simulated one.
+
+        Raises:
+            AsdError: a clip cannot be used; the message names every such file.
+        """

@@ -1,0 +1,105 @@
+"""What is known of the published DCASE 2020 Task 2 corpus: clips, clip lengths, files to fetch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Clips of one machine ID in one release; 0 where the release has none."""
+
+    train: int = 0
+    test_normal: int = 0
+    test_anomaly: int = 0
+
+    @property
+    def test(self) -> int:
+        """Test clips, normal and anomalous."""
+        return self.test_normal + self.test_anomaly
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.train + other.train,
+            self.test_normal + other.test_normal,
+            self.test_anomaly + other.test_anomaly,
+        )
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One published file: the zip of a machine type, or the list of labels (``machine`` None)."""
+
+    release: str
+    machine: str | None
+    record: str
+    file: str
+    bytes: int | None  # None: not known
+    md5: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The corpus in numbers.
+
+    ``counts`` has the keys (release, machine type, machine ID) that exist and no others.
+    """
+
+    machines: tuple[str, ...]
+    samples: Mapping[str, int]  # per clip, by machine type
+    rate: int  # Hz
+    counts: Mapping[tuple[str, str, str], Counts]
+    archives: tuple[Archive, ...]
+    url_template: str  # with {record} and {file}
+    licence: str = ""
+
+    def ids(self, release: str, machine: str) -> tuple[str, ...]:
+        """Machine IDs that this release has of this machine type, sorted."""
+        return tuple(sorted(i for r, m, i in self.counts if (r, m) == (release, machine)))
+
+    def total(self, release: str, machine: str | None = None) -> Counts:
+        """Clips of a release, of one machine type or of all."""
+        chosen = (
+            counts
+            for (r, m, _), counts in self.counts.items()
+            if r == release and machine in (None, m)
+        )
+        return sum(chosen, Counts())
+
+
+@cache
+def load_facts() -> Facts:
+    """The facts of ``dcase2020.yaml``, which lies beside this file."""
+    import yaml
+
+    text = files("asd.data").joinpath("dcase2020.yaml").read_text(encoding="utf-8")
+    return _facts(yaml.safe_load(text))
+
+
+def _facts(raw: dict[str, Any]) -> Facts:
+    archives = [
+        Archive(release, machine, str(group["record"]), **entry)
+        for release, group in raw["archives"].items()
+        for machine, entry in group["files"].items()
+    ]
+    labels = dict(raw["labels"])
+    labels["record"] = str(labels["record"])
+    archives.append(Archive(machine=None, **labels))
+    return Facts(
+        machines=tuple(raw["samples"]),
+        samples=dict(raw["samples"]),
+        rate=raw["rate"],
+        counts={
+            (release, machine, machine_id): Counts(*numbers)
+            for release, machines in raw["counts"].items()
+            for machine, ids in machines.items()
+            for machine_id, numbers in ids.items()
+        },
+        archives=tuple(archives),
+        url_template=raw["url_template"],
+        licence=raw["licence"],
+    )

@@ -1,0 +1,89 @@
+"""The data manifest: one row a clip, and the only thing that the rest of the code knows of files."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asd.errors import AsdError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = [
+    "release",  # development | additional | evaluation
+    "machine",  # machine type, e.g. fan
+    "id",  # machine ID as text, e.g. "00"
+    "split",  # train | test
+    "label",  # 0 normal, 1 anomaly, -1 not known
+    "path",  # POSIX path relative to the manifest's root
+    "samples",  # samples at the file's own rate
+    "rate",  # Hz
+    "hash",  # hash of the file's content, 16 hex digits
+]
+RELEASES = ("development", "additional", "evaluation")
+SPLITS = ("train", "test")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Clips of a corpus.
+
+    ``clips`` has the columns ``COLUMNS`` and a clean 0..n-1 index, sorted by release, machine,
+    split and path, so that the same files give the same manifest on any file system.
+    """
+
+    root: Path
+    clips: pd.DataFrame
+
+    def __post_init__(self) -> None:
+        missing = [c for c in COLUMNS if c not in self.clips.columns]
+        if missing:
+            raise AsdError(f"manifest of {self.root}: columns missing: {', '.join(missing)}")
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    @property
+    def machines(self) -> list[str]:
+        """Machine types, sorted."""
+        return sorted(self.clips["machine"].unique())
+
+    def select(self, **where: str | int | list[str] | list[int]) -> Manifest:
+        """Rows whose columns equal the value given, or one of the values given."""
+        keep = self.clips
+        for column, value in where.items():
+            values = value if isinstance(value, list) else [value]
+            keep = keep[keep[column].isin(values)]
+        return Manifest(self.root, keep.reset_index(drop=True))
+
+    def take(self, rows: pd.Series | list[bool]) -> Manifest:
+        """Rows chosen by a boolean mask."""
+        return Manifest(self.root, self.clips[rows].reset_index(drop=True))
+
+    def data_hash(self) -> str:
+        """Hash of what was recorded: names, labels and contents, but not where the folder lies."""
+        digest = hashlib.blake2b(digest_size=8)
+        for column in ("release", "machine", "id", "split", "label", "path", "hash"):
+            digest.update("\n".join(self.clips[column].astype(str)).encode())
+        return digest.hexdigest()
+
+
+def sorted_manifest(root: Path, rows: list[dict[str, object]]) -> Manifest:
+    """A manifest of these rows, in its canonical order.
+
+    Raises:
+        AsdError: there are no rows, or a path stands twice.
+    """
+    import pandas as pd
+
+    if not rows:
+        raise AsdError(f"{root}: no clips found")
+    clips = pd.DataFrame(rows, columns=COLUMNS)
+    twice = clips["path"][clips["path"].duplicated()]
+    if len(twice):
+        raise AsdError(f"{root}: listed twice: {twice.iloc[0]}")
+    clips = clips.sort_values(["release", "machine", "split", "path"], kind="stable")
+    return Manifest(root, clips.reset_index(drop=True))

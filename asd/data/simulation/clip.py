@@ -1,0 +1,126 @@
+"""One clip, from its name alone: unit, fault, sound, background, 16-bit samples."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asd.data.simulation.background import add_background, factory_background
+from asd.data.simulation.fan import Fan
+from asd.data.simulation.machine import Fault, Machine, Take
+from asd.data.simulation.noise import amplitude, rms
+from asd.data.simulation.pump import Pump
+from asd.data.simulation.slider import Slider
+from asd.data.simulation.toy_car import ToyCar
+from asd.data.simulation.toy_conveyor import ToyConveyor
+from asd.data.simulation.valve import Valve
+
+MACHINES: dict[str, type[Machine]] = {
+    "ToyCar": ToyCar,
+    "ToyConveyor": ToyConveyor,
+    "fan": Fan,
+    "pump": Pump,
+    "slider": Slider,
+    "valve": Valve,
+}
+REFERENCE_S = 4.0  # length of the normal take that sets a unit's level
+
+
+@dataclass(frozen=True)
+class ClipName:
+    """What tells one clip from all others of a corpus."""
+
+    release: str
+    machine: str
+    id: str
+    split: str
+    label: int  # 0 normal, 1 anomaly
+    index: int
+
+    @property
+    def path(self) -> str:
+        """POSIX path relative to the corpus folder, named as in DCASE 2020."""
+        word = "anomaly" if self.label else "normal"
+        name = f"{word}_id_{self.id}_{self.index:08d}.wav"
+        return f"{self.release}/{self.machine}/{self.split}/{name}"
+
+
+@dataclass(frozen=True)
+class SoundSettings:
+    """What the sound of a clip depends on besides its name.
+
+    Attributes:
+        seed: the corpus's seed.
+        rate: Hz.
+        snr_db: mean signal-to-noise ratio.
+        snr_spread_db: its standard deviation from clip to clip (cut at twice that).
+        level_db: mean level of a unit in normal work, dB re full scale.
+        level_spread_db: standard deviation of that from unit to unit (cut at twice that).
+        strength_low, strength_high: a fault's strength is uniform between them.
+    """
+
+    seed: int
+    rate: int
+    snr_db: float
+    snr_spread_db: float
+    level_db: float
+    level_spread_db: float
+    strength_low: float
+    strength_high: float
+
+
+def generator(*key: str | int) -> np.random.Generator:
+    """Random numbers of a key: the same on every machine and in every order of the work."""
+    text = "\x1f".join(str(part) for part in key).encode()
+    entropy = int.from_bytes(hashlib.blake2b(text, digest_size=16).digest(), "little")
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy)))
+
+
+def _cut_normal(rng: np.random.Generator) -> float:
+    """A standard normal number, not beyond 2 on either side."""
+    return float(np.clip(rng.standard_normal(), -2.0, 2.0))
+
+
+def draw_unit(seed: int, machine: str, machine_id: str) -> Machine:
+    """The unit that bears this ID in the corpus of this seed."""
+    return MACHINES[machine].draw(generator(seed, "unit", machine, machine_id))
+
+
+@lru_cache(maxsize=64)
+def _unit(settings: SoundSettings, machine: str, machine_id: str) -> tuple[Machine, float, float]:
+    """A unit, its rms in normal work, and the gain that brings this to the unit's level."""
+    unit = draw_unit(settings.seed, machine, machine_id)
+    rng = generator(settings.seed, "reference", machine, machine_id)
+    level = settings.level_db + settings.level_spread_db * _cut_normal(rng)
+    samples = round(REFERENCE_S * settings.rate)
+    normal = rms(unit.sound(Take(samples, settings.rate, rng)))
+    return unit, normal, amplitude(level) / normal
+
+
+def draw_fault(settings: SoundSettings, clip: ClipName) -> Fault | None:
+    """The fault of a clip, None for a normal one; independent of its sound's random numbers."""
+    if not clip.label:
+        return None
+    rng = generator(settings.seed, "fault", clip.path)
+    causes = list(MACHINES[clip.machine].causes)
+    cause = causes[int(rng.integers(len(causes)))]
+    strength = rng.uniform(settings.strength_low, settings.strength_high)
+    return Fault(cause, round(float(strength), 4))
+
+
+def render(settings: SoundSettings, clip: ClipName, samples: int) -> NDArray[np.int16]:
+    """The clip's samples, int16 [samples].
+
+    float64 throughout, so that the last bits, in which processors differ, do not reach 16 bits.
+    """
+    unit, normal, gain = _unit(settings, clip.machine, clip.id)
+    rng = generator(settings.seed, "clip", clip.path)
+    sound = unit.sound(Take(samples, settings.rate, rng, draw_fault(settings, clip)))
+    snr_db = settings.snr_db + settings.snr_spread_db * _cut_normal(rng)
+    background = factory_background(rng, samples, settings.rate)
+    mixed = gain * add_background(sound, background, normal, snr_db)
+    return np.clip(np.rint(mixed * 32768.0), -32768, 32767).astype(np.int16)

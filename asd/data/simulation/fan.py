@@ -1,0 +1,124 @@
+"""Fan: lines at the blade-pass frequency over broadband flow noise.
+
+The region is that of the real fans of the MIMII data set: shaft at 22.5 Hz and a blade-pass line at
+67.4 Hz 20 dB above the noise, flow noise flat to 1 kHz and falling 3 to 9 dB an octave above, level
+in 20 ms frames swinging by 1.2 to 2.2 dB.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+
+from asd.data.simulation.bearing import bearing_impacts
+from asd.data.simulation.impacts import Mode, draw_modes
+from asd.data.simulation.machine import Take
+from asd.data.simulation.noise import (
+    Array,
+    amplitude,
+    band_noise,
+    gain_wander,
+    shaped_noise,
+    wander,
+)
+from asd.data.simulation.rotation import (
+    audible_orders,
+    decaying_lines,
+    harmonics,
+    shaft_phase,
+)
+
+FLOW_HZ = (63.0, 125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0)
+FLOW_DB = (0.0, -1.0, -3.0, -6.0, -9.0, -17.0, -24.0, -33.0)  # density, dB a Hz, as measured
+
+
+@dataclass(frozen=True)
+class Fan:
+    """A fan.
+
+    Attributes:
+        shaft_hz: turns a second.
+        blades: number of blades; the blade-pass frequency is ``blades * shaft_hz``.
+        lines: blade-pass harmonics (rms of the flow noise is 1).
+        shaft_line: residual imbalance at the shaft's own frequency.
+        flow_db: flow noise density at ``FLOW_HZ``, dB.
+        ball_order: ball passes a turn of its bearing.
+        housing: modes of the housing.
+    """
+
+    shaft_hz: float
+    blades: int
+    lines: tuple[complex, ...]
+    shaft_line: complex
+    flow_db: tuple[float, ...]
+    ball_order: float
+    housing: tuple[Mode, ...]
+
+    causes: ClassVar[dict[str, str]] = {
+        "imbalance": "shaft line and its harmonics rise, flow noise beats once a turn",
+        "clogging": "stalling flow: noise surges a few times a second and hisses above 1.5 kHz",
+        "over_voltage": "runs too fast: every line moves up, flow noise grows, the drive whines",
+        "bearing_fault": "blows at the ball-pass frequency ring in the housing",
+    }
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        """A unit of 1,080 to 1,800 rpm with 3 to 7 blades."""
+        shift = np.interp(np.arange(8), [0, 2, 5, 7], 2.5 * rng.standard_normal(4))
+        return cls(
+            shaft_hz=rng.uniform(18.0, 30.0),
+            blades=int(rng.integers(3, 8)),
+            lines=decaying_lines(rng, 6, -3.0, 5.0, 2.5),
+            shaft_line=decaying_lines(rng, 1, -14.0, 0.0, 2.0)[0],
+            flow_db=tuple(float(x) for x in np.array(FLOW_DB) + shift),
+            ball_order=rng.uniform(3.05, 4.6),
+            housing=draw_modes(rng, 3, 1200.0, 5000.0, 18.0),
+        )
+
+    def sound(self, take: Take) -> Array:
+        """One take; see ``Machine``."""
+        rng, n, rate = take.rng, take.samples, take.rate
+        over = take.strength("over_voltage")
+        speed = rng.uniform(0.97, 1.03) * (1.0 + (0.04 + 0.16 * over if over > 0 else 0.0))
+        hz = self.shaft_hz * speed
+        phase = shaft_phase(rng, n, rate, hz, 0.004, 1.0)
+        off = take.level("imbalance", -16.0, 4.0)
+
+        lines = {
+            (k + 1) * self.blades: line * amplitude(1.5 * rng.standard_normal())
+            for k, line in enumerate(self.lines)
+        }
+        lines[1] = lines.get(1, 0.0) + self.shaft_line * (1.0 + 5.0 * off)
+        for order, part in ((2, 0.6), (3, 0.4), (4, 0.25)):
+            lines[order] = lines.get(order, 0.0) + part * off * 0.6
+        tonal = harmonics(phase, audible_orders(lines, hz, rate))
+
+        tilt = 1.5 * rng.standard_normal()
+        flow = shaped_noise(
+            rng,
+            n,
+            rate,
+            [
+                (f, db + tilt * (k - 3.5) / 3.5)
+                for k, (f, db) in enumerate(zip(FLOW_HZ, self.flow_db, strict=True))
+            ],
+        )
+        gust = gain_wander(rng, n, rate, 2.0, 1.0)
+        total = tonal + flow * gust * (1.0 + min(1.2, 0.9 * off) * np.cos(phase))
+        total *= speed**2.5 * amplitude(1.0 * rng.standard_normal())
+
+        stall = take.level("clogging", -30.0, -4.0)
+        if stall > 0:
+            surge = np.clip(wander(rng, n, rate, rng.uniform(3.0, 7.0)), 0.0, None)
+            total += stall * surge * band_noise(rng, n, rate, 1500.0, 5500.0)
+            total += 4.0 * stall * surge * band_noise(rng, n, rate, 120.0, 700.0)
+        whine = take.level("over_voltage", -30.0, -10.0)
+        if whine > 0:
+            order = round(rng.uniform(38.0, 60.0))
+            total += harmonics(phase, audible_orders({order: whine, 2 * order: whine}, hz, rate))
+        knock = take.level("bearing_fault", -18.0, 12.0)
+        if knock > 0:
+            total += knock * bearing_impacts(take, phase, self.ball_order, self.housing)
+        return np.asarray(total)

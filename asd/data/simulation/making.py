@@ -1,0 +1,121 @@
+"""Makes clips, in this process or in several."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from pathlib import Path
+
+from asd.data.simulation.clip import ClipName, SoundSettings, render
+from asd.data.simulation.wav import content_hash, encode_wav, wav_bytes, write_whole
+
+log = logging.getLogger(__name__)
+
+Work = list[tuple[ClipName, int]]  # clips and their lengths in samples
+LONG_S = 400.0  # sound, above which starting worker processes pays
+PART = 16  # clips that a worker takes at a time
+
+
+def make_clip(folder: Path, settings: SoundSettings, clip: ClipName, samples: int) -> str:
+    """Make one clip, or leave it if it is there with the right size; its content's hash.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path = folder / clip.path
+    try:
+        if path.stat().st_size == wav_bytes(samples):
+            return content_hash(path.read_bytes())
+    except FileNotFoundError:
+        pass
+    data = encode_wav(render(settings, clip, samples), settings.rate)
+    write_whole(path, data)
+    return content_hash(data)
+
+
+def make_clips(
+    folder: Path,
+    settings: SoundSettings,
+    work: Work,
+    workers: int | None,
+    advance: Callable[[int], None],
+) -> dict[str, str]:
+    """Make clips; their folders are there.
+
+    Args:
+        folder: the corpus's folder.
+        settings: of the sounds.
+        work: clips and their lengths.
+        workers: processes; None: all cores if there is long work, else this process alone.
+        advance: called with the number of clips just made.
+
+    Returns:
+        path -> hash of the content.
+
+    Raises:
+        OSError: a clip cannot be written.
+    """
+    processes = min(_processes(settings, work, workers), -(-len(work) // PART))
+    made: dict[str, str] = {}
+    if processes > 1:
+        try:
+            for some in _in_processes(folder, settings, work, processes):
+                made.update(some)
+                advance(len(some))
+            return made
+        except BrokenProcessPool:
+            log.warning("the worker processes ended early; this process makes the other clips")
+    for clip, samples in work:
+        if clip.path not in made:
+            made[clip.path] = make_clip(folder, settings, clip, samples)
+            advance(1)
+    return made
+
+
+def _processes(settings: SoundSettings, work: Work, workers: int | None) -> int:
+    if multiprocessing.current_process().daemon:
+        return 1  # a daemon may not have children
+    if workers is not None:
+        return workers
+    if sum(samples for _, samples in work) < LONG_S * settings.rate:
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _in_processes(
+    folder: Path, settings: SoundSettings, work: Work, processes: int
+) -> Iterator[dict[str, str]]:
+    parts = [work[start : start + PART] for start in range(0, len(work), PART)]
+    # spawn, not fork: the caller may have threads (torch, numba) that a fork would leave locked
+    context = multiprocessing.get_context("spawn")
+    executor = ProcessPoolExecutor(processes, mp_context=context, initializer=_start_worker)
+    try:
+        waiting = [executor.submit(partial(_make_part, folder, settings, part)) for part in parts]
+        for done in as_completed(waiting):
+            yield done.result()
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _make_part(folder: Path, settings: SoundSettings, part: Work) -> dict[str, str]:
+    return {clip.path: make_clip(folder, settings, clip, samples) for clip, samples in part}
+
+
+def _start_worker() -> None:
+    """Ctrl-C is the parent's to handle, and a worker does not outlive a killed parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
+    parent.join()
+    os._exit(1)

@@ -1,0 +1,105 @@
+"""Turning parts: phase of a shaft, harmonics locked to it, instants at which it passes a mark."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asd.data.simulation.noise import Array, wander
+
+TWO_PI = 2.0 * np.pi
+BLOCK = 8192  # samples worked on at a time, so that they stay in the processor's cache
+
+
+def shaft_phase(
+    rng: np.random.Generator, samples: int, rate: int, hz: float, drift: float, drift_hz: float
+) -> Array:
+    """Angle of a shaft in radians, [samples].
+
+    Args:
+        rng: draws the first angle and the drift.
+        samples: length.
+        rate: Hz.
+        hz: mean speed in turns a second.
+        drift: standard deviation of the speed, relative.
+        drift_hz: how often a second the speed changes.
+    """
+    speed = hz * (1.0 + drift * wander(rng, samples, rate, drift_hz))
+    return np.asarray(rng.uniform(0.0, TWO_PI) + TWO_PI * np.cumsum(speed) / rate)
+
+
+def harmonics(phase: Array, lines: Mapping[int, complex]) -> Array:
+    """Sum over orders of ``Re(lines[order] * exp(1j * order * phase))``, [samples].
+
+    Horner's scheme from the highest order down, one complex product a line in place of a cosine
+    and a sine. The caller leaves out orders above half the sample rate (``audible_orders``).
+    """
+    orders = sorted(lines, reverse=True)
+    if not orders:
+        return np.zeros_like(phase)
+    total = np.empty_like(phase)
+    for start in range(0, len(phase), BLOCK):
+        part = phase[start : start + BLOCK]
+        turns: dict[int, NDArray[np.complex128]] = {}
+        running = np.full(part.shape, lines[orders[0]], dtype=np.complex128)
+        for order, below in zip(orders, [*orders[1:], 0], strict=True):
+            gap = order - below
+            if gap not in turns:
+                turns[gap] = _turn(gap * part)
+            running *= turns[gap]
+            if below:
+                running += lines[below]
+        total[start : start + BLOCK] = running.real
+    return total
+
+
+def _turn(angle: Array) -> NDArray[np.complex128]:
+    """``exp(1j * angle)`` by a cosine and a sine, which is faster than the complex exponential."""
+    out = np.empty(angle.shape, dtype=np.complex128)
+    out.real = np.cos(angle)
+    out.imag = np.sin(angle)
+    return out
+
+
+def steady_tone(samples: int, rate: int, hz: float, start: float) -> Array:
+    """``cos(2 pi hz t + start)``, [samples], from products of two short series of cosines."""
+    step = TWO_PI * hz / rate
+    fine = step * np.arange(256)
+    coarse = start + step * 256.0 * np.arange(-(-samples // 256))
+    block = np.outer(np.cos(coarse), np.cos(fine)) - np.outer(np.sin(coarse), np.sin(fine))
+    return np.asarray(block.ravel()[:samples])
+
+
+def audible_orders(lines: Mapping[int, complex], hz: float, rate: int) -> dict[int, complex]:
+    """The orders of a shaft of this speed that stay below 0.48 of the sample rate."""
+    return {order: line for order, line in lines.items() if order * hz < 0.48 * rate}
+
+
+def decaying_lines(
+    rng: np.random.Generator, count: int, first_db: float, step_db: float, spread_db: float
+) -> tuple[complex, ...]:
+    """Amplitudes and random phases of harmonics 1..count.
+
+    Args:
+        rng: draws levels and phases.
+        count: number of harmonics.
+        first_db: mean level of the first (0 dB: amplitude 1).
+        step_db: mean fall from one to the next.
+        spread_db: standard deviation about that.
+    """
+    order = np.arange(count)
+    db = first_db - step_db * order + spread_db * rng.standard_normal(count)
+    lines = 10.0 ** (db / 20.0) * np.exp(1j * rng.uniform(0.0, TWO_PI, count))
+    return tuple(complex(line) for line in lines)
+
+
+def passings(phase: Array, order: float, offset: float = 0.0) -> Array:
+    """Fractional sample positions at which ``order * phase / 2 pi - offset`` is a whole number.
+
+    ``order`` is the events a turn (not whole for a rolling bearing).
+    """
+    turns = order * phase / TWO_PI - offset
+    marks = np.arange(np.ceil(turns[0]), np.floor(turns[-1]) + 1.0)
+    return np.asarray(np.interp(marks, turns, np.arange(len(turns), dtype=np.float64)))

@@ -1,0 +1,148 @@
+"""Slide rail: a carriage that goes to and fro, with whine and friction that follow its speed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+
+from asd.data.simulation.impacts import Mode, blows, draw_modes, ring
+from asd.data.simulation.machine import Take
+from asd.data.simulation.noise import (
+    Array,
+    amplitude,
+    band_noise,
+    gain_wander,
+    shaped_noise,
+    wander,
+)
+from asd.data.simulation.rotation import (
+    TWO_PI,
+    audible_orders,
+    decaying_lines,
+    harmonics,
+)
+
+
+@dataclass(frozen=True)
+class Slider:
+    """A slide rail driven by a stepper motor and a belt.
+
+    Attributes:
+        stroke_s: time from one end to the other, dwell included.
+        ramp: part of a stroke for each of speeding up and braking.
+        dwell: part of a stroke at rest.
+        motor_hz: step frequency at full speed.
+        lines: harmonics of the step frequency (rms of the friction noise at full speed is 1).
+        friction_db: friction noise density at 250, 1000, 4000 and 8000 Hz, dB.
+        back_gain: level of the way back.
+        stop: modes of the frame, struck at the ends.
+        stop_gain: peak of that blow.
+        squeal_hz: stick-slip frequency of the dry rail.
+    """
+
+    stroke_s: float
+    ramp: float
+    dwell: float
+    motor_hz: float
+    lines: tuple[complex, ...]
+    friction_db: tuple[float, ...]
+    back_gain: float
+    stop: tuple[Mode, ...]
+    stop_gain: float
+    squeal_hz: float
+
+    causes: ClassVar[dict[str, str]] = {
+        "rail_damage": "a knock and a scrape each time that the carriage passes the damaged place",
+        "no_grease": "stick-slip: a rough squeal and scrape that sweep with the speed",
+        "loose_belt": "the belt slaps at each reversal and the whine wavers",
+    }
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        """A unit of 0.4 to 0.75 s a stroke."""
+        return cls(
+            stroke_s=rng.uniform(0.40, 0.75),
+            ramp=rng.uniform(0.12, 0.25),
+            dwell=rng.uniform(0.08, 0.2),
+            motor_hz=rng.uniform(320.0, 800.0),
+            lines=decaying_lines(rng, 5, 1.0, 5.0, 3.0),
+            friction_db=tuple(
+                float(x) for x in np.array([-4.0, 0.0, -8.0, -18.0]) + 2.5 * rng.standard_normal(4)
+            ),
+            back_gain=amplitude(rng.uniform(-4.0, 0.0)),
+            stop=draw_modes(rng, 4, 110.0, 1500.0, 9.0),
+            stop_gain=rng.uniform(2.0, 5.0),
+            squeal_hz=rng.uniform(900.0, 2200.0),
+        )
+
+    def sound(self, take: Take) -> Array:
+        """One take; see ``Machine``."""
+        rng, n, rate = take.rng, take.samples, take.rate
+        pace = self.stroke_s * rng.uniform(0.97, 1.03) * rate
+        strokes = (np.arange(n) + rng.uniform(0.0, 2.0) * pace) / pace
+        number = np.floor(strokes)
+        back = number % 2 == 1
+        move = np.minimum((strokes - number) / (1.0 - self.dwell), 1.0)
+        speed = np.clip(np.minimum(move, 1.0 - move) / self.ramp, 0.0, 1.0)
+        gain = np.where(back, self.back_gain, 1.0)
+
+        loose = take.strength("loose_belt")
+        waver = 1.0 + 0.004 * wander(rng, n, rate, 2.0)
+        if loose > 0:
+            beat = rng.uniform(14.0, 30.0)
+            waver = waver + (0.01 + 0.07 * loose) * np.sin(TWO_PI * beat * np.arange(n) / rate)
+        hz = self.motor_hz * rng.uniform(0.985, 1.015)
+        phase = rng.uniform(0.0, TWO_PI) + TWO_PI * np.cumsum(hz * speed * waver) / rate
+        lines = {
+            k + 1: line * amplitude(1.0 * rng.standard_normal())
+            for k, line in enumerate(self.lines)
+        }
+        total = np.sqrt(speed) * harmonics(phase, audible_orders(lines, hz, rate))
+        tilt = rng.standard_normal()
+        friction = shaped_noise(
+            rng,
+            n,
+            rate,
+            [
+                (hz_, db + tilt * part)
+                for hz_, db, part in zip(
+                    (250.0, 1000.0, 4000.0, 8000.0), self.friction_db, (-1, 0, 1, 1), strict=True
+                )
+            ],
+        )
+        total += speed * friction * gain_wander(rng, n, rate, 6.0, 1.0)
+        total *= gain
+        ends = np.flatnonzero((move[1:] >= 1.0) & (move[:-1] < 1.0)).astype(np.float64)
+        thump = self.stop_gain * rng.uniform(0.6, 1.3, len(ends))
+        total += blows(n, ends, thump, ring(self.stop, rate))
+        total *= amplitude(1.0 * rng.standard_normal())
+
+        slap = take.level("loose_belt", 2.0, 28.0)
+        if slap > 0:
+            starts = np.flatnonzero((speed[1:] > 0) & (speed[:-1] <= 0)).astype(np.float64)
+            at = np.concatenate([starts + d * rate for d in (0.012, 0.035, 0.07)])
+            force = slap * rng.uniform(0.3, 1.0, len(at))
+            flap = (Mode(2.2 * self.motor_hz, 0.006, 1.0), Mode(5.1 * self.motor_hz, 0.004, 0.8))
+            total += blows(n, at, force, ring(flap, rate))
+        click = take.level("rail_damage", -2.0, 25.0)
+        if click > 0:
+            place = rng.uniform(0.25, 0.75)
+            where = np.where(back, 1.0 - move, move)
+            rough_part = np.clip(1.0 - np.abs(where - place) / 0.12, 0.0, None) * speed
+            total += 0.3 * click * rough_part * band_noise(rng, n, rate, 1200.0, 6500.0)
+            at = np.flatnonzero((where[1:] < place) != (where[:-1] < place)).astype(np.float64)
+            at = at[speed[at.astype(np.int64)] > 0]  # not the jump between two strokes
+            hit = (Mode(1900.0, 0.004, 1.0), Mode(3400.0, 0.003, 0.8), Mode(5600.0, 0.002, 0.6))
+            at = np.concatenate([at, at + 0.011 * rate])
+            total += blows(n, at, click * rng.uniform(0.5, 1.0, len(at)), ring(hit, rate))
+        dry = take.level("no_grease", -16.0, 14.0)
+        if dry > 0:
+            pitch = self.squeal_hz * rng.uniform(0.85, 1.15) * (0.6 + 0.5 * speed)
+            pitch = pitch * (1.0 + 0.03 * wander(rng, n, rate, 25.0))
+            squeal = harmonics(TWO_PI * np.cumsum(pitch) / rate, {1: 1.0, 2: 0.6, 3: 0.35})
+            rough = np.clip(0.4 + wander(rng, n, rate, 18.0), 0.0, None)
+            scrape = band_noise(rng, n, rate, 1500.0, 7000.0)
+            total += dry * rough * speed * (squeal + 0.5 * scrape)
+        return np.asarray(total)

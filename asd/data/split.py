@@ -1,0 +1,88 @@
+"""Which training clips are kept apart for validation."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from math import floor
+from typing import TYPE_CHECKING
+
+from asd.data.manifest import Manifest
+from asd.errors import AsdError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Stratum = tuple[str, str]  # machine type, machine ID
+
+
+def validation_split(manifest: Manifest, fraction: float, seed: int) -> NDArray[np.bool_]:
+    """A random choice of clips, stratified by machine type and ID.
+
+    It depends on the seed and the clips' paths (relative to the root) alone: not on the order of
+    the rows, nor on the version of a random number generator. Every stratum keeps at least one clip
+    for training. The count is ``fraction`` of all clips, rounded half up, shared out among the
+    strata by largest remainders.
+
+    Args:
+        manifest: training clips only.
+        fraction: of the clips for validation, above 0 and below 1.
+        seed: another seed gives another choice.
+
+    Returns:
+        bool [clips], True for validation.
+
+    Raises:
+        AsdError: the fraction is out of range, or gives no clip for validation.
+        ValueError: there are clips that are not for training.
+    """
+    import numpy as np
+
+    if isinstance(fraction, bool) or not 0 < fraction < 1:
+        raise AsdError(
+            f"trainer.validation_fraction={fraction}: must be above 0 (the validation loss chooses "
+            "the weights) and below 1"
+        )
+    clips = manifest.clips
+    if (clips["split"] != "train").any():
+        raise ValueError("validation clips are chosen among training clips only")
+
+    strata: defaultdict[Stratum, list[str]] = defaultdict(list)
+    for machine, machine_id, path in zip(clips["machine"], clips["id"], clips["path"], strict=True):
+        strata[machine, machine_id].append(path)
+    sizes = {stratum: len(paths) for stratum, paths in strata.items()}
+    shares = _share_out(sizes, fraction, seed)
+    chosen = {
+        path
+        for stratum, paths in strata.items()
+        for path in sorted(paths, key=lambda path: _rank(seed, path))[: shares[stratum]]
+    }
+    if not chosen:
+        raise AsdError(
+            f"trainer.validation_fraction={fraction}: none of the {len(clips)} training clips of "
+            f"{len(sizes)} machines is left for validation (each keeps one for training): "
+            "raise it, or add training clips"
+        )
+    return np.asarray(clips["path"].isin(chosen), dtype=np.bool_)
+
+
+def _share_out(sizes: dict[Stratum, int], fraction: float, seed: int) -> dict[Stratum, int]:
+    """Validation clips per stratum; equal remainders are ordered by the seed, not by name."""
+    shares = {s: min(floor(fraction * size), size - 1) for s, size in sizes.items()}
+    wanted = floor(fraction * sum(sizes.values()) + 0.5)
+    order = sorted(
+        sizes, key=lambda s: (floor(fraction * sizes[s]) - fraction * sizes[s], _rank(seed, *s))
+    )
+    while (left := wanted - sum(shares.values())) > 0:
+        open_ones = [s for s in order if shares[s] < sizes[s] - 1][:left]
+        if not open_ones:
+            break
+        for stratum in open_ones:
+            shares[stratum] += 1
+    return shares
+
+
+def _rank(seed: int, *names: str) -> bytes:
+    """A place in a random order that the seed fixes."""
+    return hashlib.blake2b("\0".join((str(seed), *names)).encode(), digest_size=16).digest()

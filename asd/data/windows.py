@@ -1,0 +1,104 @@
+"""Windows: which consecutive frames of a clip the network sees at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from asd.errors import AsdError
+
+if TYPE_CHECKING:
+    from asd.frontends.frontend import FrontEnd
+
+COVERS = ("first", "all", "every")
+
+
+@dataclass(frozen=True)
+class Windows:
+    """How clips are cut into windows of one length.
+
+    Args:
+        seconds: the window's length as a clip of that length has frames; null: as long as the
+            shortest clip. Not used when ``frames`` is given.
+        frames: the window's length in frames, or null.
+        cover: ``first``: the first window of the clip alone (the paper's 500 frames);
+            ``all``: side by side over the whole clip, the last one ending with it;
+            ``every``: one at every frame position (B's five-frame windows).
+    """
+
+    seconds: float | None
+    frames: int | None
+    cover: str
+
+    def __post_init__(self) -> None:
+        if self.cover not in COVERS:
+            raise AsdError(f"window.cover={self.cover}: must be one of {', '.join(COVERS)}")
+        if self.frames is not None and self.frames < 1:
+            raise AsdError(f"window.frames={self.frames}: must be at least 1")
+        if self.seconds is not None and self.seconds <= 0:
+            raise AsdError(f"window.seconds={self.seconds}: must be more than 0")
+
+    def length(self, frontend: FrontEnd, shortest: int) -> int:
+        """Frames in a window.
+
+        Args:
+            frontend: gives the frames in a number of samples.
+            shortest: samples in the shortest clip.
+        """
+        if self.frames is not None:
+            return self.frames
+        samples = shortest if self.seconds is None else round(self.seconds * frontend.rate)
+        return frontend.n_frames(samples)
+
+    def starts(self, length: int, frames: np.ndarray, files: list[str]) -> Index:
+        """Where the windows begin.
+
+        Args:
+            length: frames in a window.
+            frames: [clips] frames in each clip; clips lie one after another in the features.
+            files: [clips] their names, for messages.
+
+        Raises:
+            AsdError: a clip is shorter than a window.
+        """
+        short = np.flatnonzero(frames < length)
+        if len(short):
+            names = ", ".join(files[i] for i in short[:5])
+            raise AsdError(
+                f"{len(short)} clips are shorter than a window of {length} frames: {names}"
+                f"{', ...' if len(short) > 5 else ''}. Set window.seconds to the shortest clip's "
+                "length, or window.seconds=null to have it found"
+            )
+        offsets = np.concatenate([[0], np.cumsum(frames)[:-1]]).astype(np.int64)
+        starts, clips = [], []
+        for clip, (offset, count) in enumerate(zip(offsets, frames, strict=True)):
+            inside = _inside(self.cover, length, int(count))
+            starts.append(offset + inside)
+            clips.append(np.full(len(inside), clip, dtype=np.int64))
+        return Index(length, np.concatenate(starts), np.concatenate(clips))
+
+
+@dataclass(frozen=True)
+class Index:
+    """Windows of a set of clips: ``starts`` [windows] first frames, ``clips`` [windows] numbers."""
+
+    length: int
+    starts: np.ndarray
+    clips: np.ndarray
+
+    def of_clips(self, chosen: np.ndarray) -> Index:
+        """The windows of the clips where ``chosen`` [clips] is true."""
+        keep = chosen[self.clips]
+        return Index(self.length, self.starts[keep], self.clips[keep])
+
+
+def _inside(cover: str, length: int, frames: int) -> np.ndarray:
+    last = frames - length
+    if cover == "first":
+        return np.zeros(1, dtype=np.int64)
+    if cover == "every":
+        return np.arange(last + 1, dtype=np.int64)
+    starts = np.arange(0, last + 1, length, dtype=np.int64)
+    return starts if starts[-1] == last else np.append(starts, np.int64(last))

@@ -1,0 +1,154 @@
+"""U: the paper's convolutional autoencoder (section 3.2, figures 1 and 3)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from asd.errors import AsdError
+from asd.models.layers import initialise
+
+POOLS = {"max": nn.MaxPool2d, "mean": nn.AvgPool2d}
+UPSAMPLINGS = ("nearest", "bilinear")
+PADDINGS = {"zeros": "constant", "replicate": "replicate"}
+
+
+class ConvAutoencoder(nn.Module):
+    """ConvBlocks down to a dense bottleneck, and up again.
+
+    A ConvBlock has seven layers: convolution, batch norm and ReLU twice, then pooling (encoder) or
+    upsampling (decoder). The decoder mirrors the encoder and ends with one more convolution, of one
+    filter, linear.
+
+    Args:
+        bands: height of the input.
+        frames: width of the input; padded inside to a multiple of the pooling, the output cropped.
+        filters: of each encoder block; the decoder has them in reverse.
+        pooling: (bands, frames) of each block.
+        embedding: units of the dense bottleneck, linear.
+        kernel: side of the convolutions, odd.
+        pool: ``max`` or ``mean``.
+        upsampling: ``nearest`` or ``bilinear``.
+        padding: ``zeros`` or ``replicate``, at the end of either axis.
+        dropout: on the bottleneck; 0: none.
+        norm_eps: batch norm's epsilon.
+        norm_momentum: batch norm's momentum as PyTorch counts it.
+        initialisation: see ``asd.models.layers.initialise``.
+
+    Raises:
+        AsdError: an option has a value that cannot work.
+    """
+
+    def __init__(
+        self,
+        bands: int,
+        frames: int,
+        filters: Sequence[int],
+        pooling: Sequence[Sequence[int]],
+        embedding: int,
+        kernel: int,
+        pool: str,
+        upsampling: str,
+        padding: str,
+        dropout: float,
+        norm_eps: float,
+        norm_momentum: float,
+        initialisation: str,
+    ) -> None:
+        super().__init__()
+        _check(filters, pooling, embedding, kernel, pool, upsampling, padding, dropout)
+        self.embedding_size = embedding
+        factors = [(int(p[0]), int(p[1])) for p in pooling]
+        height = math.prod(f[0] for f in factors)
+        width = math.prod(f[1] for f in factors)
+        rows, columns = _round_up(bands, height), _round_up(frames, width)
+        self._pad = (0, columns - frames, 0, rows - bands)
+        self._pad_mode = PADDINGS[padding]
+        self._size = (bands, frames)
+        inner = (filters[-1], rows // height, columns // width)
+
+        def block(inputs: int, outputs: int, last: nn.Module) -> nn.Sequential:
+            layers: list[nn.Module] = []
+            for into in (inputs, outputs):
+                layers += [
+                    nn.Conv2d(into, outputs, kernel, padding="same"),
+                    nn.BatchNorm2d(outputs, norm_eps, norm_momentum),
+                    nn.ReLU(inplace=True),
+                ]
+            return nn.Sequential(*layers, last)
+
+        down = zip([1, *filters[:-1]], filters, factors, strict=True)
+        self.encoder = nn.Sequential(*(block(i, o, POOLS[pool](f)) for i, o, f in down))
+        flat = math.prod(inner)
+        self.to_embedding = nn.Linear(flat, embedding)
+        self.dropout = nn.Dropout(dropout)
+        self.from_embedding = nn.Linear(embedding, flat)
+        self.unflatten = nn.Unflatten(1, inner)
+        backwards = list(reversed(filters))
+        up = zip([filters[-1], *backwards[:-1]], backwards, reversed(factors), strict=True)
+        self.decoder = nn.Sequential(*(block(i, o, _upsample(f, upsampling)) for i, o, f in up))
+        self.output = nn.Conv2d(filters[0], 1, kernel, padding="same")
+        initialise(self, initialisation)
+
+    def encode(self, features: Tensor) -> Tensor:
+        """[n, frames, bands] -> embeddings [n, embedding]."""
+        image = features.transpose(1, 2).unsqueeze(1)
+        image = F.pad(image, self._pad, mode=self._pad_mode)
+        embedding: Tensor = self.to_embedding(self.encoder(image).flatten(1))
+        return embedding
+
+    def decode(self, embedding: Tensor) -> Tensor:
+        """[n, embedding] -> reconstructions [n, frames, bands]."""
+        image = self.unflatten(self.from_embedding(self.dropout(embedding)))
+        image = self.output(self.decoder(image))
+        bands, frames = self._size
+        return image[:, 0, :bands, :frames].transpose(1, 2)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """[n, frames, bands] -> reconstruction of that shape, embeddings [n, embedding]."""
+        embedding = self.encode(features)
+        return self.decode(embedding), embedding
+
+
+def _upsample(factor: tuple[int, int], mode: str) -> nn.Module:
+    align = None if mode == "nearest" else False
+    return nn.Upsample(scale_factor=factor, mode=mode, align_corners=align)
+
+
+def _round_up(value: int, step: int) -> int:
+    return -(-value // step) * step
+
+
+def _check(
+    filters: Sequence[int],
+    pooling: Sequence[Sequence[int]],
+    embedding: int,
+    kernel: int,
+    pool: str,
+    upsampling: str,
+    padding: str,
+    dropout: float,
+) -> None:
+    if not filters or any(f < 1 for f in filters):
+        raise AsdError(f"model.filters={list(filters)}: must be one or more numbers, 1 or more")
+    if len(pooling) != len(filters) or any(len(p) != 2 or min(p) < 1 for p in pooling):
+        raise AsdError(
+            f"model.pooling={[list(p) for p in pooling]}: must be one pair (bands, frames) of 1 or "
+            f"more for each of the {len(filters)} model.filters"
+        )
+    if embedding < 1:
+        raise AsdError(f"model.embedding={embedding}: must be 1 or more")
+    if kernel < 1 or kernel % 2 == 0:
+        raise AsdError(f"model.kernel={kernel}: must be an odd number")
+    for option, value, allowed in (
+        ("pool", pool, tuple(POOLS)),
+        ("upsampling", upsampling, UPSAMPLINGS),
+        ("padding", padding, tuple(PADDINGS)),
+    ):
+        if value not in allowed:
+            raise AsdError(f"model.{option}={value}: must be one of {', '.join(allowed)}")
+    if not 0 <= dropout < 1:
+        raise AsdError(f"model.dropout={dropout}: must be a number from 0 to below 1")

@@ -1,0 +1,63 @@
+"""B: the organisers' dense autoencoder of DCASE 2020 Task 2."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from asd.errors import AsdError
+from asd.models.layers import initialise
+
+
+class DenseAutoencoder(nn.Module):
+    """Dense layers with batch norm and ReLU around a small bottleneck, the last layer linear.
+
+    Args:
+        bands: values a frame.
+        frames: consecutive frames joined to one input vector, frame after frame.
+        hidden: units of the hidden layers.
+        layers: hidden layers of the encoder, and again of the decoder.
+        embedding: units of the bottleneck, with batch norm and ReLU like the others.
+        norm_eps: batch norm's epsilon.
+        norm_momentum: batch norm's momentum as PyTorch counts it.
+        initialisation: see ``asd.models.layers.initialise``.
+
+    Raises:
+        AsdError: an option has a value that cannot work.
+    """
+
+    def __init__(
+        self,
+        bands: int,
+        frames: int,
+        hidden: int,
+        layers: int,
+        embedding: int,
+        norm_eps: float,
+        norm_momentum: float,
+        initialisation: str,
+    ) -> None:
+        super().__init__()
+        for option, value in (("hidden", hidden), ("layers", layers), ("embedding", embedding)):
+            if value < 1:
+                raise AsdError(f"model.{option}={value}: must be 1 or more")
+        self.embedding_size = embedding
+
+        def stack(inputs: int, sizes: list[int]) -> nn.Sequential:
+            modules: list[nn.Module] = []
+            for into, out in zip([inputs, *sizes[:-1]], sizes, strict=True):
+                modules += [
+                    nn.Linear(into, out),
+                    nn.BatchNorm1d(out, norm_eps, norm_momentum),
+                    nn.ReLU(inplace=True),
+                ]
+            return nn.Sequential(*modules)
+
+        self.encoder = stack(bands * frames, [hidden] * layers + [embedding])
+        self.decoder = stack(embedding, [hidden] * layers)
+        self.output = nn.Linear(hidden, bands * frames)
+        initialise(self, initialisation)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """[n, frames, bands] -> reconstruction of that shape, embeddings [n, embedding]."""
+        embedding = self.encoder(features.flatten(1))
+        return self.output(self.decoder(embedding)).view_as(features), embedding

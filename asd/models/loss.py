@@ -1,0 +1,58 @@
+"""What a model is trained on: the reconstruction (U, B), or that and a classification (SS)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from asd.errors import AsdError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ReconstructionLoss:
+    """Mean squared error."""
+
+    @property
+    def classes(self) -> str | None:
+        """No classifier is wanted."""
+        return None
+
+    def combine(self, mse: Tensor, cce: Tensor | None) -> Tensor:
+        """The loss of these parts, shapes kept."""
+        return mse
+
+
+@dataclass(frozen=True)
+class SemiSupervisedLoss:
+    """L = alpha MSE + beta CCE, alpha + beta = 1 (the paper's eq. 1).
+
+    Args:
+        alpha: weight of the reconstruction, 0 to 1.
+        beta: weight of the classification, 1 - alpha.
+        classes: ``machine`` (machine types, the paper's) or ``id`` (type and ID).
+    """
+
+    alpha: float
+    beta: float
+    classes: str = "machine"
+
+    def __post_init__(self) -> None:
+        for option, value in (("loss.alpha", self.alpha), ("loss.beta", self.beta)):
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+                raise AsdError(f"{option}={value}: must be a number from 0 to 1")
+        if abs(self.alpha + self.beta - 1) > 1e-9:
+            raise AsdError(
+                f"loss.alpha={self.alpha} and loss.beta={self.beta}: must add up to 1; "
+                "give loss.alpha alone and beta follows"
+            )
+        if self.classes not in ("machine", "id"):
+            raise AsdError(f"loss.classes={self.classes}: must be one of machine, id")
+
+    def combine(self, mse: Tensor, cce: Tensor | None) -> Tensor:
+        """The loss of these parts, shapes kept."""
+        if cce is None:
+            raise ValueError("a semi-supervised loss needs the classification error")
+        return self.alpha * mse + self.beta * cce

@@ -1,0 +1,58 @@
+"""Zero mean and unit variance per band, fitted on training clips alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from asd.data.features import Features
+
+
+class Standardiser(nn.Module):
+    """Subtract ``mean`` [bands] and divide by ``std`` [bands]; both travel in the checkpoint."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: np.ndarray, std: np.ndarray) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float32))
+        self.register_buffer("std", torch.as_tensor(std, dtype=torch.float32))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[..., bands] in dB -> the same shape, standardised."""
+        return (features - self.mean) / self.std
+
+    @classmethod
+    def identity(cls, bands: int) -> Standardiser:
+        """One that changes nothing (B)."""
+        return cls(np.zeros(bands), np.ones(bands))
+
+    @classmethod
+    def fit(cls, features: Features, training: np.ndarray) -> Standardiser:
+        """Mean and standard deviation per band over all frames of the training clips.
+
+        Args:
+            features: of any clips.
+            training: [clips] true where a clip may be learnt from; the others are not read.
+
+        A band that is constant over all of them gets the deviation 1, so that it becomes 0.
+        """
+        ends = np.cumsum(features.frames)
+        total = np.zeros(features.values.shape[1])
+        count = 0
+        clips = np.flatnonzero(training)
+        for clip in clips:
+            values = features.values[ends[clip] - features.frames[clip] : ends[clip]]
+            total += values.sum(axis=0, dtype=np.float64)
+            count += len(values)
+        mean = total / count
+        squares = np.zeros_like(total)
+        for clip in clips:
+            values = features.values[ends[clip] - features.frames[clip] : ends[clip]]
+            squares += np.square(values - mean).sum(axis=0)
+        std = np.sqrt(squares / count)
+        # Rounding makes a constant band's deviation tiny rather than 0.
+        constant = std <= 1e-6 * np.maximum(1.0, np.abs(mean))
+        return cls(mean, np.where(constant, 1.0, std))

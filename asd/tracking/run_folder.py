@@ -1,0 +1,145 @@
+"""The run folder: all that a run computed, and the record of how it went.
+
+``run.json`` says what the run is and how far it is; ``config.yaml`` how it was composed;
+``scores.csv`` and ``tables/`` what came out; ``models/<group>/`` holds checkpoints and histories;
+``train.log`` what was said.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from asd.errors import AsdError
+
+log = logging.getLogger(__name__)
+
+RUNNING, FINISHED, FAILED, KILLED = "RUNNING", "FINISHED", "FAILED", "KILLED"
+
+
+class RunFolder:
+    """One run's folder.
+
+    Args:
+        path: the folder; it need not be there yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def scores(self) -> Path:
+        """The per-clip scores, from which everything else follows."""
+        return self.path / "scores.csv"
+
+    @property
+    def tables(self) -> Path:
+        """Folder of the tables."""
+        return self.path / "tables"
+
+    @property
+    def config(self) -> Path:
+        """The composed config."""
+        return self.path / "config.yaml"
+
+    @property
+    def log_file(self) -> Path:
+        """What the run said."""
+        return self.path / "train.log"
+
+    def model(self, group: str) -> Path:
+        """Folder of one trained model: ``shared``, or a machine type."""
+        return self.path / "models" / group
+
+    def models(self) -> list[Path]:
+        """Folders of all trained models."""
+        folder = self.path / "models"
+        return sorted(p for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
+
+    def record(self) -> dict[str, Any]:
+        """Content of ``run.json``; empty when there is none.
+
+        Raises:
+            AsdError: the file is damaged.
+        """
+        path = self.path / "run.json"
+        try:
+            content: dict[str, Any] = json.loads(path.read_text())
+        except FileNotFoundError:
+            return {}
+        except ValueError as error:
+            raise AsdError(f"{path}: damaged ({error}); remove the run's folder") from error
+        return content
+
+    def update(self, **values: Any) -> None:
+        """Change entries of ``run.json``; the file is replaced whole or not at all."""
+        path = self.path / "run.json"
+        temporary = path.with_name("run.json.partial")
+        temporary.write_text(json.dumps({**self.record(), **values}, indent=2, default=str) + "\n")
+        os.replace(temporary, path)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder: two processes never train the same run at once.
+
+        Raises:
+            AsdError: another process holds it, or the folder cannot be made.
+        """
+        from filelock import FileLock, Timeout
+
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise AsdError(f"{self.path}: cannot be made: {error.strerror}; set paths.runs") from error
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(blocking=False)
+        except Timeout as error:
+            pid = self.record().get("pid", "unknown")
+            raise AsdError(
+                f"{self.path}: this very run is being trained by another process (pid {pid}); "
+                "wait for it or change the seed"
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @contextmanager
+    def logging_to_file(self) -> Iterator[None]:
+        """Let ``train.log`` have what is logged meanwhile."""
+        handler = logging.FileHandler(self.log_file)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        root = logging.getLogger()
+        root.addHandler(handler)
+        try:
+            yield
+        finally:
+            root.removeHandler(handler)
+            handler.close()
+
+
+def find_run(runs: Path, name: str, identity: str) -> RunFolder:
+    """The folder of the run with this identity, under whatever name; a new one if there is none.
+
+    Args:
+        runs: folder of all run folders.
+        name: readable part of a new folder's name.
+        identity: see ``asd.tracking.identity``.
+    """
+    found = sorted(p for p in runs.glob(f"*-{identity}") if p.is_dir())
+    return RunFolder(found[0] if found else runs / f"{name}-{identity}")
+
+
+def set_aside(folder: RunFolder) -> None:
+    """Rename a folder, so that a run can start anew and nothing computed is lost."""
+    number = 1
+    while (aside := folder.path.with_name(f"{folder.path.name}~{number}")).exists():
+        number += 1
+    log.info("%s is kept as %s", folder.path.name, aside.name)
+    folder.path.rename(aside)

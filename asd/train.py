@@ -1,0 +1,152 @@
+"""Train, score and log one system: ``python -m asd.train +experiment=ss_0.5``.
+
+What is slow to import (torch, mlflow) is imported after the config has been checked, so that
+``--help`` and a mistyped option answer at once.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import shlex
+import signal
+import sys
+from types import FrameType
+
+# Idle threads that spin make training beside another busy process 30 times slower. Read by OpenMP
+# when torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from asd.config import check, folder_of, plain, register_resolvers
+from asd.errors import AsdError
+
+log = logging.getLogger(__name__)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: a scheduler takes the machine back. Handled like Ctrl-C."""
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def command_of(overrides: list[str]) -> str:
+    """What a user types to start or resume this run."""
+    return shlex.join(["python", "-m", "asd.train", *overrides])
+
+
+def base_config() -> DictConfig:
+    """The config that no override has touched, composed by the Hydra that runs."""
+    loader = GlobalHydra.instance().config_loader()
+    base = loader.load_configuration("config", overrides=[], run_mode=RunMode.RUN)
+    return OmegaConf.masked_copy(base, [str(key) for key in base if key != "hydra"])
+
+
+def train(cfg: DictConfig) -> float:
+    """One run, as composed.
+
+    Returns:
+        The validation loss of the weights that score (mean over the run's models): what a search
+        may minimise without looking at a test clip.
+
+    Raises:
+        AsdError: the input cannot be used.
+    """
+    check(cfg)
+    overrides = list(HydraConfig.get().overrides.task)
+    config, base = plain(cfg), plain(base_config())
+
+    from asd.tracking.identity import delta
+
+    command = command_of([o for o in overrides if o != "force=true"])
+    try:
+        return _train(config, delta(config, base), command)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise AsdError(
+                f"{error.filename or 'disk'}: disk full; nothing finished is lost. Free some "
+                f"space, then resume with: {command}"
+            ) from error
+        raise
+
+
+def _train(config: dict[str, object], delta: dict[str, object], command: str) -> float:
+    from asd.evaluate import evaluate
+    from asd.training.experiment import Experiment, run
+
+    experiment = Experiment.of(config, delta, command)
+    _announce(experiment.data_label, command)
+    resume = f"resume with: {command}"
+    previous = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        folder = run(experiment)
+    except KeyboardInterrupt:
+        log.warning("stopped; nothing finished is lost. %s", resume)
+        raise
+    except AsdError:
+        raise
+    except Exception:
+        log.error("the run failed; nothing finished is lost. Mend the cause, then %s", resume)
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    evaluate([str(folder.path)], None, None, write=False)
+    record = folder.record()
+    log.info("run folder: %s", folder.path)
+    if "mlflow" in record:
+        from asd.tracking.mlflow_run import Tracking
+
+        tracking = Tracking.of(config["tracking"])  # type: ignore[arg-type]
+        log.info("MLflow run: %s", record["mlflow"]["run_id"])
+        if tracking.ui_command is not None:
+            log.info("open it:    %s", tracking.ui_command)
+    losses = record["validation_loss"]
+    return float(sum(losses.values()) / len(losses))
+
+
+def _announce(label: str, command: str) -> None:
+    """One loud line where the numbers are not those of real machines."""
+    if "SIMULATED" not in label and "demo" not in label:
+        return
+    real = command + " data=dcase2020"
+    log.warning(
+        "*** %s: these numbers say nothing of real machines. The paper's data and scale: %s ***",
+        label,
+        real,
+    )
+
+
+def _task(cfg: DictConfig) -> float:
+    """What Hydra calls. A user's mistake ends one run without a traceback."""
+    single = HydraConfig.get().mode == RunMode.RUN
+    try:
+        return train(cfg)
+    except AsdError as error:
+        log.error("error: %s", error)
+        if single:
+            sys.exit(2)
+        raise
+    except Terminated:
+        sys.exit(143)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def main() -> None:
+    """The command-line program."""
+    register_resolvers()
+    hydra.main(version_base="1.3", config_path=str(folder_of("conf")), config_name="config")(
+        _task
+    )()
+
+
+if __name__ == "__main__":
+    main()

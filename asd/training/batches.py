@@ -1,0 +1,82 @@
+"""Batches of windows, cut from features that lie in memory as one tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from asd.data.windows import Index
+
+
+class Batch(NamedTuple):
+    """``features`` [n, frames, bands], ``classes`` [n] (class of the clip)."""
+
+    features: Tensor
+    classes: Tensor
+
+
+class Batches:
+    """Iterable of batches: no file, worker process or copy of all windows is involved.
+
+    A window is a view of consecutive frames, so overlapping windows (B's) cost no memory. The order
+    of an epoch follows from (seed, epoch) alone, so that a resumed run sees what an uninterrupted
+    one would have seen.
+
+    Args:
+        features: [frames, bands], on the device that trains.
+        index: the windows.
+        classes: [clips] class of each clip.
+        batch_size: windows a batch. A last batch of a single window joins the one before, since
+            batch norm needs two.
+        seed: None keeps the windows in order.
+    """
+
+    def __init__(
+        self,
+        features: Tensor,
+        index: Index,
+        classes: np.ndarray,
+        batch_size: int,
+        seed: int | None = None,
+    ) -> None:
+        self.windows = windows_view(features, index.length)
+        self.starts = torch.as_tensor(index.starts, device=features.device)
+        of_windows = torch.as_tensor(classes[index.clips], dtype=torch.long)
+        self.classes = of_windows.to(features.device)
+        self.batch_size = batch_size
+        self.seed = seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return len(self._bounds())
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order comes next."""
+        self.epoch = epoch
+
+    def _bounds(self) -> list[tuple[int, int]]:
+        n, size = len(self.starts), self.batch_size
+        bounds = [(at, min(at + size, n)) for at in range(0, n, size)]
+        if len(bounds) > 1 and bounds[-1][1] - bounds[-1][0] == 1:
+            bounds[-2:] = [(bounds[-2][0], n)]
+        return bounds
+
+    def __iter__(self) -> Iterator[Batch]:
+        starts, classes = self.starts, self.classes
+        if self.seed is not None:
+            words = np.random.SeedSequence([self.seed, self.epoch]).generate_state(1, np.uint64)
+            generator = torch.Generator().manual_seed(int(words[0] >> np.uint64(1)))
+            order = torch.randperm(len(starts), generator=generator).to(starts.device)
+            starts, classes = starts[order], classes[order]
+        for begin, end in self._bounds():
+            yield Batch(self.windows[starts[begin:end]].float(), classes[begin:end])
+
+
+def windows_view(features: Tensor, length: int) -> Tensor:
+    """[frames, bands] -> [frames - length + 1, length, bands], overlapping, nothing copied."""
+    frames, bands = features.shape
+    return features.as_strided((frames - length + 1, length, bands), (bands, bands, 1))

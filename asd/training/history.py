@@ -1,0 +1,175 @@
+"""The losses of every epoch: a CSV in the run folder, a progress bar, and a copy to the tracker."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+
+log = logging.getLogger(__name__)
+
+# A bar is drawn anew at most this often within an epoch, in seconds.
+_REDRAW = 0.2
+
+
+class History(pl.Callback):
+    """Writes a row an epoch and tells others.
+
+    Args:
+        path: the CSV.
+        on_epoch: called with the epoch's number and its values, after they are on disk.
+    """
+
+    def __init__(self, path: Path, on_epoch: Callable[[int, dict[str, float]], None]) -> None:
+        self.path = path
+        self.on_epoch = on_epoch
+        self._began = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Drop rows of epochs that will be repeated: a crash may have come before their checkpoint."""
+        rows = [row for row in read_history(self.path) if row["epoch"] < trainer.current_epoch]
+        self.path.unlink(missing_ok=True)
+        for row in rows:
+            self._append(row)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the epoch's clock."""
+        self._began = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the row."""
+        if not trainer.is_global_zero:
+            return
+        values = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        values["epoch_seconds"] = time.perf_counter() - self._began
+        self._append({"epoch": trainer.current_epoch, **values})
+        self.on_epoch(trainer.current_epoch, values)
+
+    def _append(self, row: dict[str, float]) -> None:
+        new = not self.path.exists()
+        with self.path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(row))
+            if new:
+                writer.writeheader()
+            writer.writerow(row)
+
+
+def read_history(path: Path) -> list[dict[str, float]]:
+    """The rows written so far; none if there is no file. A row cut by a crash is left out."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        rows = []
+        for row in csv.DictReader(file):
+            try:
+                rows.append({name: float(value) for name, value in row.items()})
+            except (TypeError, ValueError):
+                continue
+    for row in rows:
+        row["epoch"] = int(row["epoch"])
+    return rows
+
+
+class EpochProgress(pl.Callback):
+    """A live line that shows epoch, losses and time left; in a log, a line now and then.
+
+    Args:
+        label: what is trained.
+        max_epochs: where the bar ends.
+        style: ``auto``, ``bar``, ``lines`` or ``off``.
+    """
+
+    # Of all epochs, how many lines a log gets.
+    LINES = 10
+
+    def __init__(self, label: str, max_epochs: int, style: str) -> None:
+        self.label = label
+        self.max_epochs = max_epochs
+        if style == "auto":
+            style = "bar" if sys.stderr.isatty() else "lines"
+        self.style = style
+        self.best = float("inf")
+        self._bar: Any = None
+        self._drawn = 0.0
+        self._first_epoch = 0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Open the bar where training begins or goes on."""
+        self._began = time.perf_counter()
+        self._first_epoch = trainer.current_epoch
+        if trainer.current_epoch > 0:
+            log.info("%s: going on at epoch %d", self.label, trainer.current_epoch + 1)
+        if self.style != "bar" or not trainer.is_global_zero:
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import TimeRemainingColumn
+
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            TextColumn("{task.fields[losses]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(elapsed_when_finished=False),
+            console=Console(stderr=True),
+        )
+        self._bar.start()
+        self._task = self._bar.add_task(
+            self._text(trainer.current_epoch), total=self.max_epochs, losses="",
+            completed=trainer.current_epoch,
+        )  # fmt: skip
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:  # fmt: skip
+        """Move the bar within a long epoch."""
+        if self._bar is None or time.perf_counter() - self._drawn < _REDRAW:
+            return
+        self._drawn = time.perf_counter()
+        done = trainer.current_epoch + (batch_idx + 1) / max(1, trainer.num_training_batches)
+        self._bar.update(self._task, completed=done, description=self._text(trainer.current_epoch))
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Show the epoch's losses."""
+        values = trainer.callback_metrics
+        train, val = float(values["train/loss"]), float(values["val/loss"])
+        self.best = min(self.best, val)
+        losses = f"train {train:.4f} val {val:.4f} best {self.best:.4f}"
+        epoch = trainer.current_epoch + 1
+        if self._bar is not None:
+            self._bar.update(
+                self._task, completed=epoch, losses=losses, description=self._text(epoch - 1)
+            )
+        elif self.style == "lines" and trainer.is_global_zero and self._due(epoch):
+            spent = time.perf_counter() - self._began
+            left = spent / (epoch - self._first_epoch) * (self.max_epochs - epoch)
+            log.info("%s  %s  left %.0f s at most", self._text(epoch - 1), losses, left)
+
+    def _due(self, epoch: int) -> bool:
+        step = max(1, self.max_epochs // self.LINES)
+        return epoch % step == 0 or epoch == self.max_epochs
+
+    def _text(self, epoch: int) -> str:
+        return f"{self.label} epoch {min(epoch + 1, self.max_epochs)}/{self.max_epochs}"
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Close the bar."""
+        self._close()
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Close the bar, so that the message stands below it."""
+        self._close()

@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from asd.data import dcase2020
+from asd.data.corpus import Corpus
+from asd.data.dcase2020 import DCASE2020
+from asd.data.dcase2020_facts import Counts, Facts, load_facts
+from asd.data.manifest import RELEASES, Manifest
+from asd.errors import AsdError
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+Write = Callable[..., Path]
+ALL = list(RELEASES)
+DEVELOPMENT = ["development"]
+
+
+@pytest.fixture
+def small_facts(monkeypatch: pytest.MonkeyPatch) -> Facts:
+    """As if two machine types with few clips had been published."""
+    counts = {
+        (release, machine, machine_id): numbers
+        for machine in ("fan", "pump")
+        for release, ids, numbers in (
+            ("development", ("00", "02"), Counts(3, 2, 2)),
+            ("additional", ("01",), Counts(train=4)),
+            ("evaluation", ("01",), Counts(0, 1, 2)),
+        )
+        for machine_id in ids
+    }
+    facts = replace(load_facts(), machines=("fan", "pump"), counts=counts)
+    monkeypatch.setattr(dcase2020, "load_facts", lambda: facts)
+    return facts
+
+
+@pytest.fixture(params=["flat", "releases"])
+def root(request: pytest.FixtureRequest, write_corpus: Write, small_facts: Facts) -> Path:
+    """The small corpus, in both layouts."""
+
+    def release(name: str) -> str | None:
+        return None if request.param == "flat" else name
+
+    place = write_corpus(release=release("development"))
+    write_corpus(
+        root=place, release=release("additional"), ids=["01"], train=4, normal=0, anomaly=0
+    )
+    return write_corpus(
+        root=place,
+        release=release("evaluation"),
+        ids=["01"],
+        train=0,
+        normal=0,
+        anomaly=0,
+        open_test=3,
+    )
+
+
+def sizes(manifest: Manifest) -> dict[tuple[str, str], int]:
+    groups = manifest.clips.groupby(["release", "split"]).size()
+    return {tuple(key): int(n) for key, n in groups.items()}  # type: ignore[misc, arg-type]
+
+
+def test_both_layouts_give_all_releases(root: Path) -> None:
+    corpus = DCASE2020(root=root)
+    assert isinstance(corpus, Corpus)
+    assert (corpus.name, corpus.simulated) == ("dcase2020", False)
+    corpus.check(ALL)
+    manifest = corpus.manifest(ALL)
+    assert sizes(manifest) == {
+        ("development", "train"): 12,
+        ("development", "test"): 16,
+        ("additional", "train"): 8,
+        ("evaluation", "test"): 6,
+    }
+    evaluation = manifest.select(release="evaluation").clips
+    assert set(evaluation["id"]) == {"01"}
+    assert set(evaluation["label"]) == {-1}
+    assert sizes(corpus.manifest(DEVELOPMENT)) == {
+        ("development", "train"): 12,
+        ("development", "test"): 16,
+    }
+
+
+def test_labels_of_the_evaluation(root: Path) -> None:
+    lines = [f"id_01_{n:08d}.wav,normal_id_01_00000098.wav,{int(n > 0)}" for n in range(3)]
+    (root / "eval_data_list.csv").write_text("\n".join(["fan", *lines, "pump", *lines]))
+    manifest = DCASE2020(root=root).manifest(["evaluation"])
+    assert manifest.clips["label"].tolist() == [0, 1, 1] * 2
+
+
+def test_clip_missing(root: Path) -> None:
+    next(root.rglob("pump/train/normal_id_02_00000001.wav")).unlink()
+    corpus = DCASE2020(root=root)
+    with pytest.raises(AsdError) as caught:
+        corpus.check(DEVELOPMENT)
+    first, line, last = str(caught.value).splitlines()
+    assert first == f"{root}: not the clips that are published"
+    assert line == "  pump ID 02, development train: 2 found, 3 expected"
+    assert "`python -m asd.data.download --verify`" in last
+    assert "data.verify_counts=false" in last
+    with pytest.raises(AsdError, match="pump ID 02, development train: 2 found, 3 expected"):
+        corpus.manifest(DEVELOPMENT)
+    free = DCASE2020(root=root, verify_counts=False)
+    free.check(DEVELOPMENT)
+    assert len(free.manifest(DEVELOPMENT)) == 27
+
+
+def test_clip_too_many_and_of_another_id(root: Path, write_clip: Write) -> None:
+    folder = next(root.rglob("fan/train/normal_id_00_00000000.wav")).parent
+    write_clip(folder / "normal_id_00_00000009.wav")
+    write_clip(folder / "normal_id_09_00000000.wav")
+    with pytest.raises(AsdError) as caught:
+        DCASE2020(root=root).manifest(DEVELOPMENT)
+    assert str(caught.value).splitlines()[1:3] == [
+        "  fan ID 00, development train: 4 found, 3 expected",
+        "  fan ID 09, development train: 1 found, 0 expected",
+    ]
+    assert len(DCASE2020(root=root, verify_counts=False).manifest(DEVELOPMENT)) == 30
+
+
+def test_label_exchanged(root: Path) -> None:
+    file = next(root.rglob("fan/test/normal_id_00_00000001.wav"))
+    file.rename(file.with_name("anomaly_id_00_00000009.wav"))
+    with pytest.raises(AsdError) as caught:
+        DCASE2020(root=root).check(DEVELOPMENT)
+    assert str(caught.value).splitlines()[1:3] == [
+        "  fan ID 00, development test anomaly: 3 found, 2 expected",
+        "  fan ID 00, development test normal: 1 found, 2 expected",
+    ]
+
+
+def test_misnamed_clip_is_named(root: Path) -> None:
+    file = next(root.rglob("fan/train/normal_id_00_00000001.wav"))
+    file.rename(file.with_name("normal_00_00000001.wav"))
+    with pytest.raises(
+        AsdError, match=r"2 found, 3 expected\n .*normal_00_00000001\.wav: the name"
+    ):
+        DCASE2020(root=root).check(DEVELOPMENT)
+
+
+def test_skipping_a_bad_clip_is_not_a_wrong_count(root: Path) -> None:
+    next(root.rglob("fan/train/normal_id_00_00000001.wav")).write_bytes(b"")
+    with pytest.raises(AsdError, match="1 bad clips"):
+        DCASE2020(root=root).manifest(DEVELOPMENT)
+    assert len(DCASE2020(root=root, on_bad_clip="skip").manifest(DEVELOPMENT)) == 27
+
+
+def test_a_part_of_the_corpus(root: Path) -> None:
+    corpus = DCASE2020(root=root, machines=["fan"], ids=["00"])
+    corpus.check(DEVELOPMENT)
+    assert len(corpus.manifest(DEVELOPMENT)) == 7
+    corpus = DCASE2020(root=root, ids={"fan": ["02"]})
+    assert len(corpus.manifest(DEVELOPMENT)) == 7 + 14
+
+
+def test_all_published_machines_are_expected(write_corpus: Write) -> None:
+    root = write_corpus(release="development", machines=["fan"])
+    with pytest.raises(
+        AsdError,
+        match=r"not there: ToyCar, ToyConveyor, pump, slider, valve \(found: fan\)"
+        r".*data\.machines=.*python -m asd\.data\.download",
+    ):
+        DCASE2020(root=root).check(DEVELOPMENT)
+
+
+def test_machine_that_is_not_published(tmp_path: Path) -> None:
+    with pytest.raises(AsdError, match=r"DCASE 2020 has no lathe; it has .*valve .*data=folder"):
+        (tmp_path / "fan" / "train").mkdir(parents=True)
+        DCASE2020(root=tmp_path, machines=["fan", "lathe"]).check(DEVELOPMENT)
+
+
+def test_release_missing(write_corpus: Write, small_facts: Facts) -> None:
+    root = write_corpus(release="development")
+    with pytest.raises(AsdError, match=r"release additional is not there.*python -m asd\.data"):
+        DCASE2020(root=root).check(["development", "additional"])
+    flat = write_corpus(root=root.parent / "flat")
+    with pytest.raises(AsdError, match="fan ID 01, additional train: 0 found, 4 expected"):
+        DCASE2020(root=flat).check(["development", "additional"])
+    corpus = DCASE2020(root=flat, verify_counts=False)
+    corpus.check(DEVELOPMENT)
+    with pytest.raises(AsdError, match="no train clips in release additional, machine type fan"):
+        corpus.check(["development", "additional"])
+
+
+def test_folder_missing(tmp_path: Path) -> None:
+    with pytest.raises(AsdError) as caught:
+        DCASE2020(root=tmp_path / "dcase2020").check(DEVELOPMENT)
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path / 'dcase2020'}: no such folder")
+    assert "python -m asd.data.download" in message
+    assert "data=simulated" in message
+
+
+def test_published_counts_by_name_alone(tmp_path: Path) -> None:
+    """The real facts, on empty files: names say everything that ``check`` looks at."""
+    facts = load_facts()
+    for (release, machine, machine_id), n in facts.counts.items():
+        if machine != "slider":
+            continue
+        names = {
+            "train/normal_id": n.train,
+            "test/id" if release == "evaluation" else "test/normal_id": n.test_normal,
+            "test/anomaly_id": n.test_anomaly,
+        }
+        if release == "evaluation":
+            names = {"test/id": n.test}
+        for prefix, count in names.items():
+            for k in range(count):
+                file = tmp_path / machine / f"{prefix}_{machine_id}_{k:08d}.wav"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.touch()
+    corpus = DCASE2020(root=tmp_path, machines="slider")
+    corpus.check(ALL)
+    (tmp_path / "slider/train/normal_id_06_00000433.wav").unlink()
+    corpus.check(["additional"])
+    with pytest.raises(AsdError, match="slider ID 06, development train: 433 found, 434 expected"):
+        corpus.check(DEVELOPMENT)
+
+
+def test_config_file(tmp_path: Path) -> None:
+    file = OmegaConf.load(CONF / "data" / "dcase2020.yaml")
+    assert set(file) - {"_target_", "defaults"} == set(DCASE2020.__dataclass_fields__)
+    overrides = ["data=dcase2020", f"paths.data='{tmp_path}'", "data.ids={fan: [00]}"]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("config", overrides=overrides)
+    assert config.scale.name == "paper"
+    corpus = instantiate(config.data)
+    assert isinstance(corpus, DCASE2020)
+    assert corpus.folder == tmp_path / "dcase2020"
+    assert corpus.wanted_ids("fan") == ["00"]
+    assert corpus.wanted_ids("pump") is None
+
+
+def test_real_recordings_in_part(real_audio: Path) -> None:
+    """A part of MIMII's fan: refused as the corpus, taken where that is said."""
+    corpus = DCASE2020(root=real_audio / "mimii_fan", machines=["fan"])
+    with pytest.raises(AsdError, match="fan ID 00, development train: 12 found, 911 expected"):
+        corpus.check(DEVELOPMENT)
+    corpus = DCASE2020(root=real_audio / "mimii_fan", machines=["fan"], verify_counts=False)
+    assert len(corpus.manifest(DEVELOPMENT)) == 40

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import dataclasses
+import re
+
+import pytest
+
+from asd.data.dcase2020_facts import Counts, load_facts
+from asd.data.manifest import RELEASES
+
+
+def test_totals_are_those_of_the_published_description() -> None:
+    facts = load_facts()
+    assert facts.total("development").train == 20_119
+    assert facts.total("development").test == 10_868
+    assert facts.total("additional") == Counts(train=16_164)
+    assert facts.total("evaluation").test == 7_103
+    assert facts.total("evaluation").train == 0
+
+
+def test_machines_and_clip_lengths() -> None:
+    facts = load_facts()
+    assert facts.machines == ("ToyCar", "ToyConveyor", "fan", "pump", "slider", "valve")
+    seconds = {m: facts.samples[m] / facts.rate for m in facts.machines}
+    assert seconds.pop("ToyCar") == 11.0
+    assert set(seconds.values()) == {10.0}
+
+
+def test_every_release_has_an_archive_of_every_machine_and_one_list_of_labels() -> None:
+    facts = load_facts()
+    found = {(a.release, a.machine) for a in facts.archives}
+    assert found == {(r, m) for r in RELEASES for m in facts.machines} | {("evaluation", None)}
+    assert len(facts.archives) == 19
+    assert len({a.md5 for a in facts.archives}) == 19
+    assert all(re.fullmatch("[0-9a-f]{32}", a.md5) for a in facts.archives)
+    assert all(
+        a.file.endswith(".csv" if a.machine is None else f"_{a.machine}.zip")
+        for a in facts.archives
+    )
+    assert all(isinstance(a.record, str) for a in facts.archives)
+
+
+def test_archive_sizes_fit_the_clips_inside() -> None:
+    """A zip of 16-bit clips is smaller than the clips and not smaller than a third of them."""
+    facts = load_facts()
+    for archive in facts.archives:
+        if archive.machine is None or archive.bytes is None:
+            continue
+        counts = facts.total(archive.release, archive.machine)
+        raw = (counts.train + counts.test) * (44 + 2 * facts.samples[archive.machine])
+        assert raw / 3 < archive.bytes < raw
+
+
+def test_size_of_the_labels_fits_the_clips() -> None:
+    """A line a clip, a line a machine type, each ended by one byte."""
+    facts = load_facts()
+    counts = facts.total("evaluation")
+    line = len("id_01_00000000.wav,normal_id_01_00000098.wav,0\n")
+    names = sum(len(machine) + 1 for machine in facts.machines)
+    size = counts.test_normal * line + counts.test_anomaly * (line + 1) + names
+    assert [a.bytes for a in facts.archives if a.machine is None] == [size]
+
+
+def test_additional_and_evaluation_share_their_ids_and_development_has_others() -> None:
+    facts = load_facts()
+    for machine in facts.machines:
+        assert facts.ids("additional", machine) == facts.ids("evaluation", machine)
+        assert not set(facts.ids("additional", machine)) & set(facts.ids("development", machine))
+    assert facts.ids("development", "ToyConveyor") == ("01", "02", "03")
+    assert facts.counts["development", "fan", "04"] == Counts(933, 100, 348)
+
+
+def test_facts_are_frozen_and_read_once() -> None:
+    facts = load_facts()
+    assert load_facts() is facts
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        facts.rate = 8000  # type: ignore[misc]

@@ -1,0 +1,343 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from asd.data import scan
+from asd.data.manifest import COLUMNS
+from asd.data.scan import Clip, inspect_clips, list_clips, parse_name
+from asd.errors import AsdError
+
+
+@pytest.fixture
+def train(tmp_path: Path, write_clip: Callable[..., Path]) -> Path:
+    """``<tmp>/root/fan/train`` with three good clips."""
+    folder = tmp_path / "root" / "fan" / "train"
+    for n in range(3):
+        write_clip(folder / f"normal_id_00_{n:08d}.wav", seed=n)
+    return folder
+
+
+def run(folder: Path, **options: object) -> list[dict[str, object]]:
+    clips, problems = list_clips(folder, "development", "fan", folder.name)
+    options.setdefault("rate", 16000)
+    return inspect_clips(folder.parents[1], clips, problems, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "parsed"),
+    [
+        ("normal_id_00_00000012.wav", ("00", 0)),
+        ("anomaly_id_06_00000000.wav", ("06", 1)),
+        ("id_01_00000003.wav", ("01", -1)),
+        ("normal_id_A7-b_1.WAV", ("A7-b", 0)),
+        ("normal_00_00000012.wav", None),
+        ("broken_id_00_00000012.wav", None),
+        ("normal_id_00.wav", None),
+        ("normal_id_00_12a.wav", None),
+        ("normal_id_00_00000012.wav.bak", None),
+        ("xnormal_id_00_00000012.wav", None),
+        ("normal_id_0_0_00000012.wav", None),
+    ],
+)
+def test_names(name: str, parsed: tuple[str, int] | None) -> None:
+    assert parse_name(name) == parsed
+
+
+def test_rows(train: Path) -> None:
+    rows = run(train)
+    assert [list(row) for row in rows] == [COLUMNS] * 3
+    file = train / "normal_id_00_00000001.wav"
+    assert rows[1] == {
+        "release": "development",
+        "machine": "fan",
+        "id": "00",
+        "split": "train",
+        "label": 0,
+        "path": "fan/train/normal_id_00_00000001.wav",
+        "samples": 1600,
+        "rate": 16000,
+        "hash": hashlib.blake2b(file.read_bytes(), digest_size=8).hexdigest(),
+    }
+    assert len({row["hash"] for row in rows}) == 3
+
+
+def test_stray_files_are_left_alone(train: Path) -> None:
+    for name in ("README.md", ".DS_Store", "._normal_id_00_00000000.wav", "list.csv"):
+        (train / name).write_text("x")
+    (train / "more").mkdir()
+    assert len(run(train)) == 3
+
+
+def test_all_bad_files_are_reported_together(train: Path) -> None:
+    (train / "normal_id_00_00000000.wav").write_bytes(b"")
+    cut = train / "normal_id_00_00000001.wav"
+    cut.write_bytes(cut.read_bytes()[:-100])
+    soundfile.write(train / "normal_id_00_00000005.wav", np.zeros((10, 2)), 16000)
+    soundfile.write(
+        train / "normal_id_00_00000006.wav", np.full(10, np.nan), 16000, subtype="FLOAT"
+    )
+    (train / "normal_id_00_00000007.wav").write_bytes(b"no sound" * 100)
+    (train / "normal_id_00_00000008.wav").symlink_to(train / "gone")
+    (train / "fan one.wav").write_bytes(b"")
+    (train / "anomaly_id_00_00000000.wav").write_bytes(b"")
+    with pytest.raises(AsdError) as caught:
+        run(train)
+    first, *lines, last = str(caught.value).splitlines()
+    assert first == f"{train.parents[1]}: 8 bad clips"
+    expected = [
+        ("anomaly_id_00_00000000.wav", "training clips must be normal"),
+        ("fan one.wav", "{normal,anomaly}_id_<ID>_<digits>.wav"),
+        ("normal_id_00_00000000.wav", "empty file"),
+        ("normal_id_00_00000001.wav", "cut short, 100 bytes"),
+        ("normal_id_00_00000005.wav", "data.channel=0..1"),
+        ("normal_id_00_00000006.wav", "10 of 10 samples are NaN"),
+        ("normal_id_00_00000007.wav", "no readable WAV"),
+        ("normal_id_00_00000008.wav", "is not there"),
+    ]
+    assert len(lines) == len(expected)
+    for line, (name, reason) in zip(lines, expected, strict=True):
+        assert line.startswith(f"  fan/train/{name}: ")
+        assert reason in line
+    assert "data.on_bad_clip=skip" in last
+
+
+def test_a_long_report_is_cut(train: Path) -> None:
+    for n in range(23):
+        (train / f"normal_id_01_{n:08d}.wav").touch()
+    with pytest.raises(AsdError, match="23 bad clips") as caught:
+        run(train)
+    assert str(caught.value).count("empty file") == 20
+    assert "and 3 more" in str(caught.value)
+
+
+def test_anomalies_belong_in_test(train: Path, write_clip: Callable[..., Path]) -> None:
+    write_clip(train.with_name("test") / "anomaly_id_00_00000000.wav")
+    assert [row["label"] for row in run(train.with_name("test"))] == [1]
+
+
+def test_skip_names_every_file_left_out(train: Path, caplog: pytest.LogCaptureFixture) -> None:
+    names = [f"normal_id_01_{n:08d}.wav" for n in range(25)]
+    for name in names:
+        (train / name).touch()
+    (train / "odd.wav").touch()
+    rows = run(train, on_bad_clip="skip")
+    assert [row["path"] for row in rows] == [
+        f"fan/train/normal_id_00_{n:08d}.wav" for n in range(3)
+    ]
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "leaves out 26 bad clips" in record.getMessage()
+    assert all(name in record.getMessage() for name in [*names, "odd.wav"])
+
+
+def test_skipping_everything_is_refused(train: Path) -> None:
+    for file in train.iterdir():
+        file.write_bytes(b"")
+    with pytest.raises(AsdError, match="no usable clip is left; all 3 are bad"):
+        run(train, on_bad_clip="skip")
+
+
+def test_warnings(
+    train: Path, write_clip: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    write_clip(train / "normal_id_01_00000000.wav", rate=44100)
+    write_clip(train / "normal_id_01_00000001.wav", rate=44100)
+    write_clip(train / "normal_id_01_00000002.wav", rate=8000)
+    write_clip(train / "normal_id_01_00000003.wav", subtype="PCM_U8")
+    soundfile.write(train / "normal_id_01_00000004.wav", np.zeros(1600), 16000)
+    soundfile.write(train / "normal_id_01_00000005.wav", np.full(1600, 2.0), 16000, subtype="FLOAT")
+    rows = run(train)
+    assert len(rows) == 9
+    assert {row["rate"] for row in rows} == {8000, 16000, 44100}
+    rates, silent, eight, beyond = (record.getMessage() for record in caplog.records)
+    assert "3 of 9 clips are resampled to data.rate=16000 Hz: " in rates
+    assert "1 at 8000 Hz, 2 at 44100 Hz" in rates
+    assert "1 clips are silent" in silent
+    assert "fan/train/normal_id_01_00000004.wav" in silent
+    assert "1 clips have only 8 bits" in eight
+    assert "fan/train/normal_id_01_00000005.wav" in beyond
+
+
+def test_nothing_to_warn_of(train: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run(train)
+    assert caplog.records == []
+
+
+def test_one_log_line_off_a_terminal(train: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        run(train)
+    assert [r.getMessage() for r in caplog.records] == [
+        f"reading and checking 3 clips of {train.parents[1]}"
+    ]
+
+
+def test_a_bar_on_a_terminal(
+    train: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # what rich takes for a terminal
+    monkeypatch.setenv("TERM", "xterm")
+    run(train)
+    assert "checking 3 clips" in capsys.readouterr().err
+
+
+def test_folder_that_cannot_be_listed(train: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if os.geteuid() == 0:  # root may list everything
+
+        def refuse(folder: Path) -> object:
+            raise PermissionError(13, "Permission denied", str(folder))
+
+        monkeypatch.setattr(os, "scandir", refuse)
+    else:
+        train.chmod(0)
+    with pytest.raises(AsdError, match=r"fan/train: cannot list this folder \(Permission denied"):
+        run(train)
+
+
+def test_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(AsdError, match="gone: cannot list this folder"):
+        list_clips(tmp_path / "gone", "development", "fan", "train")
+
+
+# The cache
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the files that were read, as they are read."""
+    names: list[str] = []
+    real, lock = scan.inspect_clip, threading.Lock()
+
+    def counting(path: Path, channel: object) -> object:
+        with lock:
+            names.append(path.name)
+        return real(path, channel)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(scan, "inspect_clip", counting)
+    return names
+
+
+def cache_file(cache: Path) -> Path:
+    (file,) = (cache / "scan").iterdir()
+    return file
+
+
+def test_second_scan_reads_nothing(
+    train: Path, tmp_path: Path, reads: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    soundfile.write(train / "normal_id_01_00000004.wav", np.zeros(1600), 44100)
+    first = run(train, cache=tmp_path / "cache")
+    assert len(reads) == 4
+    warnings = [record.getMessage() for record in caplog.records]
+    assert len(warnings) == 2
+    reads.clear()
+    caplog.clear()
+    assert run(train, cache=tmp_path / "cache") == first
+    assert reads == []
+    assert [record.getMessage() for record in caplog.records] == warnings
+
+
+def test_without_a_cache_everything_is_read_again(train: Path, reads: list[str]) -> None:
+    assert run(train) == run(train)
+    assert len(reads) == 6
+
+
+def test_a_changed_file_is_read_again(
+    train: Path, tmp_path: Path, reads: list[str], write_clip: Callable[..., Path]
+) -> None:
+    first = run(train, cache=tmp_path / "cache")
+    file = write_clip(train / "normal_id_00_00000001.wav", seed=77)  # as large as before
+    os.utime(file, ns=(1, 1))
+    reads.clear()
+    second = run(train, cache=tmp_path / "cache")
+    assert reads == ["normal_id_00_00000001.wav"]
+    assert [a == b for a, b in zip(first, second, strict=True)] == [True, False, True]
+    reads.clear()
+    assert run(train, cache=tmp_path / "cache") == second
+    assert reads == []
+
+
+def test_bad_files_are_looked_at_again(train: Path, tmp_path: Path, reads: list[str]) -> None:
+    """Whoever mends the bad file waits for that one only."""
+    (train / "normal_id_00_00000001.wav").write_bytes(b"")
+    for _ in range(2):
+        with pytest.raises(AsdError, match="1 bad clips"):
+            run(train, cache=tmp_path / "cache")
+    assert sorted(reads) == [
+        "normal_id_00_00000000.wav",
+        "normal_id_00_00000001.wav",
+        "normal_id_00_00000001.wav",
+        "normal_id_00_00000002.wav",
+    ]
+
+
+def test_deleted_file_is_not_taken_from_the_cache(train: Path, tmp_path: Path) -> None:
+    run(train, cache=tmp_path / "cache")
+    clip = Clip("development", "fan", "train", "00", 0, train / "normal_id_00_00000001.wav")
+    clip.path.unlink()
+    with pytest.raises(AsdError, match="is not there"):
+        inspect_clips(train.parents[1], [clip], [], rate=16000, cache=tmp_path / "cache")
+
+
+def test_another_channel_is_another_cache(train: Path, tmp_path: Path) -> None:
+    values = np.stack([np.zeros(100), np.full(100, 0.5)], axis=1)
+    soundfile.write(train / "normal_id_00_00000003.wav", values, 16000)
+    assert len(run(train, cache=tmp_path / "cache", channel="mean")) == 4
+    with pytest.raises(AsdError, match="2 channels: choose one"):
+        run(train, cache=tmp_path / "cache")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[1, 2]", b'{"a": 1}', b'{"a": {"size": 1}}', b"\xff\xfe\x00", b'"text"'],
+)
+def test_a_corrupt_cache_is_made_anew(
+    train: Path, tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = run(train, cache=tmp_path / "cache")
+    file = cache_file(tmp_path / "cache")
+    good = json.loads(file.read_text())
+    file.write_bytes(content)
+    assert run(train, cache=tmp_path / "cache") == first
+    assert str(file) in caplog.text
+    assert json.loads(file.read_text()) == good
+
+
+def test_cache_that_cannot_be_written_is_only_a_warning(
+    train: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    assert len(run(train, cache=tmp_path / "cache")) == 3
+    assert "cannot write what was learnt" in caplog.text
+
+
+def test_an_interrupted_scan_goes_on(
+    train: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = scan.inspect_clip
+
+    def interrupted(path: Path, channel: object) -> object:
+        if path.name == "normal_id_00_00000002.wav":
+            raise KeyboardInterrupt
+        return real(path, channel)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(scan, "inspect_clip", interrupted)
+        run(train, cache=tmp_path / "cache")
+    kept = json.loads(cache_file(tmp_path / "cache").read_text())
+    assert sorted(kept) == [f"fan/train/normal_id_00_{n:08d}.wav" for n in range(2)]
+    assert len(run(train, cache=tmp_path / "cache")) == 3
+
+
+@pytest.mark.parametrize("workers", [1, 5])
+def test_any_number_of_workers_gives_the_same(train: Path, workers: int) -> None:
+    assert run(train, workers=workers) == run(train)

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import importlib.util
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import made_clips
+from gammatone.gtgram import gtgram
+
+from asd.errors import AsdError
+from asd.frontends.frontend import FrontEnd
+from asd.frontends.gammatone import Gammatone
+
+FAST = Gammatone()
+EXACT = Gammatone(precision="float64")
+CLIPS = made_clips()
+
+
+def reference(wave: np.ndarray, frontend: Gammatone) -> np.ndarray:
+    """The package's gammatonegram in dB, [frames, bands]."""
+    level = gtgram(
+        wave.astype(np.float64),
+        frontend.rate,
+        frontend.window_seconds,
+        frontend.hop_seconds,
+        frontend.bands,
+        frontend.f_min,
+        frontend.f_max,
+    )
+    return 20 * np.log10(level.T + frontend.eps)
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_both_precisions_agree_with_the_package(name: str) -> None:
+    wave = CLIPS[name]
+    expected = reference(wave, EXACT)
+    frames = len(expected)
+
+    exact = EXACT.features(wave)
+    fast = FAST.features(wave)
+
+    # half a digit of a float32 at -313 dB is 1.5e-5 dB
+    np.testing.assert_allclose(exact[:frames], expected, rtol=0, atol=2e-5)
+    error = np.abs(fast[:frames] - expected)
+    # float32 rounds to a floor: pure tones far away from a band, where nothing else sounds
+    heard = expected > expected.max() - 100
+    assert error[heard].max() < 0.002
+    assert error[heard].mean() < 1e-4
+
+
+def test_float64_itself_agrees_to_1e_9_db() -> None:
+    wave = CLIPS["noise"]
+    assert np.abs(EXACT.levels(wave) - reference(wave, EXACT)).max() < 1e-9
+
+
+def test_real_recordings(real_clips: list[np.ndarray]) -> None:
+    for wave in real_clips:
+        assert wave.shape == (160000,)
+        expected = reference(wave, EXACT)
+        assert expected.shape == (499, 64)
+        np.testing.assert_allclose(EXACT.features(wave)[:499], expected, rtol=0, atol=1e-5)
+        error = np.abs(FAST.features(wave)[:499] - expected)
+        assert error.max() < 0.001  # the first and the last frame among them
+        assert error.mean() < 5e-5
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"window_seconds": 0.025, "hop_seconds": 0.01},  # 400 and 160: blocks of 80
+        {"window_seconds": 0.02, "hop_seconds": 0.02},
+        {"window_seconds": 0.01, "hop_seconds": 0.017},  # hop above window
+        {"window_seconds": 0.0401, "hop_seconds": 0.0203},  # 642 and 325: blocks of 1
+        {"window_seconds": 0.2, "hop_seconds": 0.01},
+        {"bands": 1},
+        {"bands": 13, "f_min": 80.0},
+        {"bands": 40, "f_min": 50.0, "f_max": 7000.0},
+        {"bands": 128, "rate": 48000},
+        {"rate": 8000, "f_max": 3500},
+    ],
+    ids=str,
+)
+def test_other_settings_agree_too(settings: dict[str, Any]) -> None:
+    wave = CLIPS["noise"][:12000]
+    fast = Gammatone(repeat_last=False, **settings)
+    exact = Gammatone(repeat_last=False, precision="float64", **settings)
+    expected = reference(wave, exact)
+
+    assert exact.features(wave).shape == expected.shape
+    np.testing.assert_allclose(exact.features(wave), expected, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(fast.features(wave), expected, rtol=0, atol=0.002)
+
+
+@pytest.mark.parametrize(("seconds", "computed", "repeated"), [(10, 499, 500), (11, 549, 550)])
+def test_number_of_frames(seconds: int, computed: int, repeated: int) -> None:
+    wave = np.random.default_rng(0).normal(size=16000 * seconds).astype(np.float32)
+    plain = Gammatone(repeat_last=False)
+
+    assert plain.n_frames(len(wave)) == computed
+    assert FAST.n_frames(len(wave)) == repeated
+    assert plain.features(wave).shape == (computed, 64)
+    features = FAST.features(wave)
+    assert features.shape == (repeated, 64)
+    np.testing.assert_array_equal(features[:computed], plain.features(wave))
+    np.testing.assert_array_equal(features[-1], features[-2])
+
+
+@pytest.mark.parametrize("samples", [640, 641, 959, 960, 961, 1279, 1280])
+def test_short_and_odd_lengths(samples: int) -> None:
+    wave = CLIPS["noise"][:samples]
+    features = FAST.features(wave)
+    assert features.shape == (FAST.n_frames(samples), 64)
+    expected = reference(wave, FAST)
+    np.testing.assert_allclose(features[: len(expected)], expected, rtol=0, atol=0.002)
+
+
+def test_layout_and_types() -> None:
+    wave = CLIPS["noise"]
+    before = wave.copy()
+    features = FAST.features(wave)
+    assert features.dtype == np.float32
+    assert features.flags.c_contiguous
+    np.testing.assert_array_equal(wave, before)
+    # a view with strides, and float64 samples, give the same
+    both = np.stack([wave, wave], axis=1)
+    np.testing.assert_array_equal(FAST.features(both[:, 0]), features)
+    np.testing.assert_array_equal(FAST.features(wave.astype(np.float64)), features)
+    wave.setflags(write=False)
+    np.testing.assert_array_equal(FAST.features(wave), features)
+
+
+def test_silence_is_the_level_of_eps() -> None:
+    features = Gammatone(eps=1e-10).features(CLIPS["silence"])
+    np.testing.assert_allclose(features, -200, rtol=0, atol=1e-4)
+
+
+def test_a_tone_is_loudest_in_the_band_next_to_it() -> None:
+    centres = FAST.centre_frequencies()
+    assert centres.shape == (64,)
+    assert np.all(np.diff(centres) > 0)
+    assert centres[0] == pytest.approx(0, abs=1e-9)
+    wave = np.sin(2 * np.pi * 1000 * np.arange(16000) / 16000).astype(np.float32)
+    loudest = FAST.features(wave)[25].argmax()
+    assert loudest == np.abs(centres - 1000).argmin()
+
+
+def test_threads_do_not_disturb_one_another() -> None:
+    waves = [CLIPS[name] for name in ("noise", "sweep", "constant", "impulse")] * 4
+    alone = [FAST.features(wave) for wave in waves]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(FAST.features, waves))
+    np.testing.assert_array_equal(np.stack(together), np.stack(alone))
+
+
+@pytest.mark.parametrize(
+    ("settings", "option"),
+    [
+        ({"bands": 0}, "bands=0"),
+        ({"rate": 0}, "rate=0"),
+        ({"hop_seconds": 0}, "hop_seconds=0"),
+        ({"hop_seconds": 1e-6}, "hop_seconds=1e-06"),
+        ({"window_seconds": -0.1}, "window_seconds=-0.1"),
+        ({"window_seconds": float("nan")}, "window_seconds=nan"),
+        ({"f_min": -1}, "f_min=-1"),
+        ({"f_max": 8001}, "f_max=8001"),
+        ({"f_max": 0}, "f_max=0"),
+        ({"f_min": 300, "f_max": 300}, "f_min=300"),
+        ({"eps": 0}, "eps=0"),
+        ({"precision": "float16"}, "precision=float16"),
+    ],
+)
+def test_bad_settings_are_named(settings: dict[str, Any], option: str) -> None:
+    with pytest.raises(AsdError, match=f"frontend.{option}"):
+        Gammatone(**settings)
+
+
+@pytest.mark.parametrize(
+    ("wave", "message"),
+    [
+        (np.zeros(639, np.float32), "too short: one window takes 640"),
+        (np.zeros((2, 16000), np.float32), "one channel"),
+        (np.zeros(16000, np.int16), "int16"),
+        (np.full(16000, np.nan, np.float32), "NaN"),
+        (np.r_[np.zeros(15999), np.inf], "NaN or infinite"),
+    ],
+)
+def test_bad_clips_are_refused(wave: np.ndarray, message: str) -> None:
+    with pytest.raises(AsdError, match=message):
+        FAST.features(wave)
+
+
+def test_is_a_front_end() -> None:
+    assert isinstance(FAST, FrontEnd)
+    assert FAST.name == "gammatone"
+    assert FAST.version >= 1
+    assert hash(FAST) == hash(Gammatone())
+
+
+def test_kernel_compiles_without_a_cache_folder() -> None:
+    found = importlib.util.find_spec("asd.frontends.gammatone_kernel")
+    assert found is not None and found.origin is not None
+    source = Path(found.origin).read_text()
+    space: dict[str, Any] = {"__name__": "nowhere"}
+    exec(compile(source, "<nowhere>", "exec"), space)  # numba can cache only what has a file
+
+    kernel = space["block_energies"]
+    wave = np.r_[CLIPS["noise"][:640], 0].astype(np.float32)
+    energies = np.ones((2, 8), np.float32)
+    kernel(wave, np.zeros((4, 8), np.float32), np.zeros((2, 8), np.float32), 0, 320, energies)
+    # all coefficients 0: the filter passes the clip through
+    expected = (wave[:640].reshape(2, 320).astype(np.float64) ** 2).sum(axis=1)
+    np.testing.assert_allclose(energies, expected[:, None].repeat(8, axis=1), rtol=1e-5)

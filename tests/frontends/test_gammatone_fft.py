@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import made_clips
+from gammatone.fftweight import fft_gtgram
+
+from asd.errors import AsdError
+from asd.frontends.frontend import FrontEnd
+from asd.frontends.gammatone import Gammatone
+from asd.frontends.gammatone_fft import GammatoneFFT
+
+CLIPS = made_clips()
+
+
+def reference(wave: np.ndarray, frontend: GammatoneFFT) -> np.ndarray:
+    level = fft_gtgram(
+        wave.astype(np.float64),
+        frontend.rate,
+        frontend.window_seconds,
+        frontend.hop_seconds,
+        frontend.bands,
+        frontend.f_min,
+    )
+    return 20 * np.log10(level.T + frontend.eps)
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_agrees_with_the_package(name: str) -> None:
+    frontend = GammatoneFFT()
+    expected = reference(CLIPS[name], frontend)
+    features = frontend.features(CLIPS[name])
+    assert features.shape == expected.shape
+    heard = expected > expected.max() - 80  # a float32 transform
+    np.testing.assert_allclose(features[heard], expected[heard], rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"window_seconds": 0.025, "hop_seconds": 0.01},
+        {"window_seconds": 0.0351, "bands": 20, "f_min": 100},
+        {"window_seconds": 0.032, "rate": 8000},
+    ],
+    ids=str,
+)
+def test_other_settings_agree_too(settings: dict[str, Any]) -> None:
+    frontend = GammatoneFFT(**settings)
+    expected = reference(CLIPS["noise"], frontend)
+    np.testing.assert_allclose(frontend.features(CLIPS["noise"]), expected, rtol=0, atol=1e-3)
+
+
+def test_real_recordings(real_clips: list[np.ndarray]) -> None:
+    frontend = GammatoneFFT()
+    for wave in real_clips:
+        features = frontend.features(wave)
+        assert features.shape == (494, 64) == (frontend.n_frames(len(wave)), 64)
+        np.testing.assert_allclose(features, reference(wave, frontend), rtol=0, atol=1e-3)
+
+
+def test_the_last_frame_is_not_left_empty() -> None:
+    frontend = GammatoneFFT()
+    wave = CLIPS["noise"][: 2048 + 5 * 320]
+    expected = reference(wave, frontend)
+    assert np.all(expected[-1] < -300)  # the package's fault
+    features = frontend.features(wave)
+    np.testing.assert_allclose(features[:-1], expected[:-1], rtol=0, atol=1e-3)
+    longer = reference(CLIPS["noise"][: 2048 + 5 * 320 + 1], frontend)
+    np.testing.assert_allclose(features[-1], longer[5], rtol=0, atol=1e-3)
+
+
+def test_upper_frequency() -> None:
+    frontend = GammatoneFFT(f_max=4000)
+    centres = frontend.centre_frequencies()
+    assert centres[-1] < 4000
+    np.testing.assert_array_equal(centres, Gammatone(f_max=4000).centre_frequencies())
+    wave = np.sin(2 * np.pi * 1000 * np.arange(16000) / 16000).astype(np.float32)
+    assert abs(frontend.features(wave)[10].argmax() - np.abs(centres - 1000).argmin()) <= 1
+
+
+def test_layout() -> None:
+    frontend = GammatoneFFT()
+    features = frontend.features(CLIPS["noise"])
+    assert isinstance(frontend, FrontEnd)
+    assert features.dtype == np.float32
+    assert features.flags.c_contiguous
+
+
+@pytest.mark.parametrize("settings", [{"bands": 0}, {"hop_seconds": 0}, {"window_seconds": 1e-4}])
+def test_bad_settings_are_named(settings: dict[str, Any]) -> None:
+    with pytest.raises(AsdError, match=f"frontend.{next(iter(settings))}"):
+        GammatoneFFT(**settings)
+
+
+def test_a_clip_shorter_than_the_transform_is_refused() -> None:
+    with pytest.raises(AsdError, match="2048 samples"):
+        GammatoneFFT().features(np.zeros(2047, np.float32))

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import librosa
+import numpy as np
+import pytest
+from conftest import made_clips
+
+from asd.errors import AsdError
+from asd.frontends.frontend import FrontEnd
+from asd.frontends.mel import Mel
+from asd.frontends.torchaudio_loader import load_torchaudio
+
+CLIPS = made_clips()
+SETTINGS: list[dict[str, Any]] = [
+    {},
+    {"pad_mode": "constant"},
+    {"n_fft": 2048, "hop": 300, "bands": 64, "f_min": 50, "f_max": 7000},
+    {"mel_scale": "htk", "norm": "none", "bands": 40},
+    {"power": 1.0},
+]
+
+
+def reference(wave: np.ndarray, frontend: Mel) -> np.ndarray:
+    level = librosa.feature.melspectrogram(
+        y=wave,
+        sr=frontend.rate,
+        n_fft=frontend.n_fft,
+        hop_length=frontend.hop,
+        n_mels=frontend.bands,
+        power=frontend.power,
+        pad_mode=frontend.pad_mode,
+        fmin=frontend.f_min,
+        fmax=frontend.f_max,
+        htk=frontend.mel_scale == "htk",
+        norm=None if frontend.norm == "none" else frontend.norm,
+    )
+    # power 2: 10 log10; power 1: 20 log10
+    return 20 / frontend.power * np.log10(level.T + frontend.eps)
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_agrees_with_librosa(settings: dict[str, Any]) -> None:
+    frontend = Mel(**settings)
+    expected = reference(CLIPS["noise"], frontend)
+    features = frontend.features(CLIPS["noise"])
+    assert features.shape == expected.shape == (frontend.n_frames(24000), frontend.bands)
+    np.testing.assert_allclose(features, expected, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_other_sounds_agree_too(name: str) -> None:
+    expected = reference(CLIPS[name], Mel())
+    heard = expected > expected.max() - 80  # both are float32 transforms
+    np.testing.assert_allclose(
+        Mel().features(CLIPS[name])[heard], expected[heard], rtol=0, atol=1e-2
+    )
+
+
+def test_real_recordings(real_clips: list[np.ndarray]) -> None:
+    for wave in real_clips:
+        features = Mel().features(wave)
+        assert features.shape == (313, 128)
+        np.testing.assert_allclose(features, reference(wave, Mel()), rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize(("seconds", "frames"), [(10, 313), (11, 344)])
+def test_number_of_frames(seconds: int, frames: int) -> None:
+    assert Mel().n_frames(seconds * 16000) == frames
+    assert Mel().features(np.zeros(seconds * 16000, np.float32)).shape == (frames, 128)
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_centre_frequencies(settings: dict[str, Any]) -> None:
+    frontend = Mel(**settings)
+    expected = librosa.mel_frequencies(
+        frontend.bands + 2,
+        fmin=frontend.f_min,
+        fmax=frontend.f_max or frontend.rate / 2,
+        htk=frontend.mel_scale == "htk",
+    )[1:-1]
+    np.testing.assert_allclose(frontend.centre_frequencies(), expected, rtol=1e-9)
+
+
+def test_layout_and_threads() -> None:
+    frontend = Mel()
+    wave = CLIPS["noise"].copy()
+    wave.setflags(write=False)
+    features = frontend.features(wave)
+    assert isinstance(frontend, FrontEnd)
+    assert features.dtype == np.float32
+    assert features.flags.c_contiguous
+    assert frontend.hop_seconds == 0.032
+    with ThreadPoolExecutor(4) as pool:
+        for other in pool.map(frontend.features, [wave] * 12):
+            np.testing.assert_array_equal(other, features)
+
+
+@pytest.mark.parametrize(
+    ("settings", "option"),
+    [
+        ({"bands": 0}, "bands=0"),
+        ({"bands": 600}, "bands=600"),
+        ({"hop": 0}, "hop=0"),
+        ({"n_fft": 1}, "n_fft=1"),
+        ({"n_fft": 1023}, "n_fft=1023"),
+        ({"f_max": 9000}, "f_max=9000"),
+        ({"f_min": 8000}, "f_min=8000"),
+        ({"power": 0}, "power=0"),
+        ({"eps": -1}, "eps=-1"),
+        ({"pad_mode": "wrap"}, "pad_mode=wrap"),
+        ({"mel_scale": "bark"}, "mel_scale=bark"),
+        ({"norm": "1"}, "norm=1"),
+    ],
+)
+def test_bad_settings_are_named(settings: dict[str, Any], option: str) -> None:
+    with pytest.raises(AsdError, match=f"frontend.{option}"):
+        Mel(**settings)
+
+
+def test_bad_clips_are_refused() -> None:
+    with pytest.raises(AsdError, match="1024 samples"):
+        Mel().features(np.zeros(1023, np.float32))
+    with pytest.raises(AsdError, match="NaN"):
+        Mel().features(np.full(2000, np.nan, np.float32))
+
+
+def test_torchaudio_is_loaded_once() -> None:
+    assert load_torchaudio() is load_torchaudio()
+    assert load_torchaudio().transforms.MelSpectrogram

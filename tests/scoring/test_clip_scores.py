@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from asd.errors import AsdError
+from asd.scoring.clip_scores import COLUMNS, read_scores, write_scores
+
+HEADER = "machine,id,file,label,score\n"
+
+
+def frame_of(scores: list[float], labels: list[int] | None = None) -> pd.DataFrame:
+    n = len(scores)
+    return pd.DataFrame(
+        {
+            "machine": ["fan"] * n,
+            "id": ["00"] * n,
+            "file": [f"fan/test/clip_{i:02d}.wav" for i in range(n)],
+            "label": labels or [0] * n,
+            "score": scores,
+        }
+    )
+
+
+def test_round_trip_is_exact_and_keeps_id_as_text(tmp_path: Path) -> None:
+    scores = [0.1 + 0.2, 1 / 3, 5e-324, -1.7976931348623157e308, 2.0, np.nextafter(1, 2)]
+    frame = frame_of(scores, [0, 1, -1, 0, 1, 0])
+    frame.insert(0, "section", "00")
+    frame["mse"] = np.pi
+    frame["cce"] = [0.5, np.nan, 1.5, 2.5, 3.5, 4.5]
+    frame["windows"] = 3
+    write_scores(tmp_path / "new folder" / "scores.csv", frame)
+    back = read_scores(tmp_path / "new folder" / "scores.csv")
+    assert list(back.columns) == [*COLUMNS, "section", "mse", "cce", "windows"]
+    pd.testing.assert_frame_equal(back, frame[back.columns], check_exact=True)
+    assert back["id"].tolist() == ["00"] * 6
+    assert back["score"].dtype == np.float64
+    assert back["label"].dtype == np.int64
+    assert [p.name for p in (tmp_path / "new folder").iterdir()] == ["scores.csv"]
+
+
+def test_names_with_commas_quotes_and_umlauts_come_back(tmp_path: Path) -> None:
+    frame = frame_of([1.0, 2.0])
+    frame["file"] = ['a,"b".wav', "Lüfter ☃.wav"]
+    write_scores(tmp_path / "s.csv", frame)
+    assert read_scores(tmp_path / "s.csv")["file"].tolist() == ['a,"b".wav', "Lüfter ☃.wav"]
+
+
+def test_float32_scores_are_written_as_their_float64_value(tmp_path: Path) -> None:
+    frame = frame_of([0.0])
+    frame["score"] = np.array([0.1], dtype=np.float32)
+    write_scores(tmp_path / "s.csv", frame)
+    assert read_scores(tmp_path / "s.csv")["score"].iloc[0] == float(np.float32(0.1))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_write_refuses_a_score_that_is_not_finite_and_names_the_clip(
+    tmp_path: Path, bad: float
+) -> None:
+    write_scores(tmp_path / "s.csv", frame_of([1.0, 2.0]))
+    before = (tmp_path / "s.csv").read_bytes()
+    with pytest.raises(AsdError, match=r"fan fan/test/clip_01\.wav"):
+        write_scores(tmp_path / "s.csv", frame_of([0.0, bad, 1.0]))
+    assert (tmp_path / "s.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("id", [0, 1], "row 1: column 'id' is 0"),
+        ("machine", ["fan", ""], "row 2: column 'machine'"),
+        ("label", [0, 2], "label is 2"),
+        ("label", ["0", "1"], "label is '0'"),
+        ("score", ["low", "high"], "not a number"),
+        ("file", ["a.wav", "a.wav"], "stands twice"),
+    ],
+)
+def test_write_refuses_a_bad_column(
+    tmp_path: Path, column: str, values: list[str] | list[int], message: str
+) -> None:
+    frame = frame_of([1.0, 2.0])
+    frame[column] = values
+    with pytest.raises(AsdError, match=message):
+        write_scores(tmp_path / "s.csv", frame)
+    assert not list(tmp_path.iterdir())
+
+
+def test_write_refuses_missing_columns_and_no_rows(tmp_path: Path) -> None:
+    with pytest.raises(AsdError, match="columns missing: id, score"):
+        write_scores(tmp_path / "s.csv", frame_of([1.0]).drop(columns=["id", "score"]))
+    with pytest.raises(AsdError, match="no clips"):
+        write_scores(tmp_path / "s.csv", frame_of([]))
+
+
+def test_a_write_that_fails_midway_leaves_the_old_file_and_no_temporary_one(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")  # not on Windows
+    path = tmp_path / "s.csv"
+    write_scores(path, frame_of([1.0]))
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # the disk takes no more than that
+    try:
+        with pytest.raises(AsdError, match=r"s\.csv: cannot be written.*Nothing was lost"):
+            write_scores(path, frame_of([1.0] * 99))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["s.csv"]
+
+
+def test_write_where_a_file_stands_in_the_folder_s_place(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(AsdError, match="cannot be written"):
+        write_scores(tmp_path / "file" / "s.csv", frame_of([1.0]))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "line 1: columns missing: machine, id, file, label, score"),
+        ("machine,id,file,label\n", "line 1: columns missing: score"),
+        ("machine,id,file,label,score,score\n", "line 1: a column name stands twice"),
+        (HEADER, "no clips"),
+        (HEADER + "fan,00,a,0,1.0\nfan,00,b,0\n", "line 3: 4 cells where the header has 5"),
+        (HEADER + "fan,00,a,0,1.0\nfan,00,b,1,\n", "line 3: column 'score' is ''"),
+        (HEADER + "fan,00,a,0,nan\n", "line 2: column 'score' is 'nan', not a finite"),
+        (HEADER + "fan,00,a,0,inf\n", "line 2: column 'score' is 'inf', not a finite"),
+        (HEADER + "fan,00,a,0,high\n", "line 2: column 'score' is 'high', not a number"),
+        (HEADER + "fan,00,a,normal,1\n", "line 2: column 'label' is 'normal'"),
+        (HEADER + "fan,,a,0,1\n", "line 2: column 'id' is empty"),
+        (HEADER + "fan,00,a,0,1\n\nfan,00,a,1,2\n", "line 4: fan a stands twice"),
+        (HEADER + 'fan,00,"a\nb",0,1\nfan,00,c,7,1\n', "line 4: column 'label' is '7'"),
+        (HEADER + 'fan,00,"a,0,1\n', "not a CSV file"),
+    ],
+)
+def test_read_names_file_line_and_column(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "some_scores.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(AsdError) as caught:
+        read_scores(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert message in str(caught.value)
+
+
+def test_read_refuses_what_is_not_there_or_not_text(tmp_path: Path) -> None:
+    with pytest.raises(AsdError, match="no such scores file"):
+        read_scores(tmp_path / "none.csv")
+    with pytest.raises(AsdError, match="cannot be read"):
+        read_scores(tmp_path)
+    (tmp_path / "s.csv").write_bytes(b"\xff\xfe\x00\x80")
+    with pytest.raises(AsdError, match="not a CSV file in UTF-8"):
+        read_scores(tmp_path / "s.csv")
+
+
+def test_read_takes_what_a_spreadsheet_saves(tmp_path: Path) -> None:
+    text = "score,label,file,id,machine\r\n1e-3,1,a.wav,00,fan\r\n"
+    (tmp_path / "s.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    frame = read_scores(tmp_path / "s.csv")
+    assert frame.to_dict("records") == [
+        {"machine": "fan", "id": "00", "file": "a.wav", "label": 1, "score": 0.001}
+    ]

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from asd.data.windows import Windows
+from asd.training.batches import Batches, windows_view
+
+
+def batches(size: int, seed: int | None, cover: str = "every") -> Batches:
+    values = torch.arange(24, dtype=torch.float32).reshape(12, 2)
+    index = Windows(None, 3, cover).starts(3, np.array([5, 4, 3]), ["a", "b", "c"])
+    return Batches(values, index, np.array([7, 8, 9]), size, seed)
+
+
+def test_windows_are_views_of_consecutive_frames() -> None:
+    values = torch.arange(24, dtype=torch.float32).reshape(12, 2)
+    view = windows_view(values, 3)
+    assert view.shape == (10, 3, 2)
+    assert view.data_ptr() == values.data_ptr()
+    for start in range(10):
+        assert torch.equal(view[start], values[start : start + 3])
+
+
+def test_no_window_crosses_from_clip_to_clip() -> None:
+    features = torch.cat([b.features for b in batches(4, None)])
+    first = [int(window[0, 0]) // 2 for window in features]
+    assert first == [0, 1, 2, 5, 6, 9]
+
+
+def test_order_follows_from_seed_and_epoch_alone() -> None:
+    one, two = batches(4, seed=3), batches(4, seed=3)
+    list(one), list(one)
+    one.set_epoch(5)
+    two.set_epoch(5)
+    for a, b in zip(one, two, strict=True):
+        assert torch.equal(a.features, b.features)
+        assert torch.equal(a.classes, b.classes)
+    two.set_epoch(6)
+    assert any(not torch.equal(a.features, b.features) for a, b in zip(one, two, strict=True))
+
+
+def test_an_epoch_has_every_window_once_with_its_class() -> None:
+    drawn = [(int(w[0, 0]), int(c)) for b in batches(4, seed=1) for w, c in zip(*b, strict=True)]
+    assert sorted(drawn) == [(0, 7), (2, 7), (4, 7), (10, 8), (12, 8), (18, 9)]
+
+
+def test_a_last_batch_of_one_joins_the_one_before() -> None:
+    sizes = [len(b.features) for b in batches(5, seed=1)]
+    assert sizes == [6]
+    assert len(batches(5, seed=1)) == 1
+    assert [len(b.features) for b in batches(4, None)] == [4, 2]
+
+
+def test_float16_features_arrive_as_float32() -> None:
+    index = Windows(None, 3, "first").starts(3, np.array([4]), ["a"])
+    half = Batches(torch.ones(4, 2, dtype=torch.float16), index, np.array([0]), 2)
+    assert next(iter(half)).features.dtype == torch.float32
