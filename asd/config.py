@@ -102,7 +102,7 @@ def check(cfg: DictConfig) -> None:
     trainer, scope = values["trainer"], values["scope"]["name"]
     inf = float("inf")
     one_of("scope", scope, ("shared", "per_machine"))
-    one_of("test_release", values["test_release"], ("development", "evaluation"))
+    one_of("data.test", values["data"]["test"], ("development", "evaluation"))
     for release in values["release"]["train"]:
         one_of("release.train", release, RELEASES[:2])
     _number("seed", values["seed"], 0, 2**32 - 1, integer=True)

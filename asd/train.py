@@ -26,6 +26,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from asd.config import check, folder_of, plain, register_resolvers
 from asd.errors import AsdError
+from asd.sweeps import expand
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ def train(cfg: DictConfig) -> float:
     try:
         return _train(config, delta(config, base), command)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise AsdError(
                 f"{error.filename or 'disk'}: disk full; nothing finished is lost. Free some "
                 f"space, then resume with: {command}"
@@ -79,11 +80,14 @@ def train(cfg: DictConfig) -> float:
 
 
 def _train(config: dict[str, object], delta: dict[str, object], command: str) -> float:
-    from asd.evaluate import evaluate
-    from asd.training.experiment import Experiment, run
+    from asd.training.experiment import Experiment
 
     experiment = Experiment.of(config, delta, command)
     _announce(experiment.data_label, command)
+    from asd.training.preflight import check_model
+    from asd.training.run import run
+
+    check_model(experiment)
     resume = f"resume with: {command}"
     previous = signal.signal(signal.SIGTERM, _terminate)
     try:
@@ -98,6 +102,8 @@ def _train(config: dict[str, object], delta: dict[str, object], command: str) ->
         raise
     finally:
         signal.signal(signal.SIGTERM, previous)
+    from asd.evaluate import evaluate
+
     evaluate([str(folder.path)], None, None, write=False)
     record = folder.record()
     log.info("run folder: %s", folder.path)
@@ -143,6 +149,11 @@ def _task(cfg: DictConfig) -> float:
 def main() -> None:
     """The command-line program."""
     register_resolvers()
+    try:
+        sys.argv[1:] = expand(sys.argv[1:])
+    except AsdError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
     hydra.main(version_base="1.3", config_path=str(folder_of("conf")), config_name="config")(
         _task
     )()

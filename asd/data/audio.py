@@ -130,10 +130,12 @@ def _decode(path: Path) -> tuple[NDArray[Any], int, str]:
 
     try:
         with soundfile.SoundFile(path) as sound:
-            if sound.format not in CONTAINERS:
-                reason = f"holds {sound.format}, not WAV or FLAC: convert it to 16-bit WAV"
-                raise ClipError(path, reason)
             promised, rate, subtype = sound.frames, sound.samplerate, sound.subtype
+            plain = subtype.startswith("PCM_") or subtype in FLOATS + EIGHT_BIT
+            if sound.format not in CONTAINERS or not plain:
+                kind = f"{sound.format} with {subtype}"
+                reason = f"holds {kind}, not plain WAV or FLAC: convert it to 16-bit WAV"
+                raise ClipError(path, reason)
             if promised >= _LONGEST:
                 raise ClipError(path, "does not say how long it is: encode it again")
             raw = sound.read(dtype="int16" if subtype == "PCM_16" else "float32", always_2d=True)

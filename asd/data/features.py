@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from asd.data.audio import read_clip
+from asd.data.audio import Channel, read_clip
 from asd.data.manifest import Manifest
 from asd.errors import AsdError
 from asd.frontends.frontend import FrontEnd
@@ -60,7 +60,7 @@ class FeatureStore:
     root: Path
     frontend: FrontEnd
     dtype: str = "float32"
-    channel: int | str | None = None
+    channel: Channel = None
     workers: int | None = None
 
     def frontend_key(self) -> str:
@@ -140,9 +140,13 @@ class FeatureStore:
             values = np.lib.format.open_memmap(
                 partial, "w+", dtype=self.dtype, shape=(int(ends[-1]), self.frontend.bands)
             )
-            os.posix_fallocate(os.open(partial, os.O_RDWR), 0, partial.stat().st_size)
+            # Room is taken now: a full disk then says so here rather than kills the process later.
+            with partial.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, partial.stat().st_size)
         except OSError as error:
-            raise AsdError(f"{data}: {error.strerror}; free some space or set paths.cache") from error
+            raise AsdError(
+                f"{data}: {error.strerror}; free some space or set paths.cache"
+            ) from error
 
         def one(row: int) -> None:
             path = clips.root / table["path"].iloc[row]
@@ -161,7 +165,6 @@ class FeatureStore:
             for _ in pool.map(one, range(len(table))):
                 advance(1)
         values.flush()
-        del values
         partial.replace(data)
         record = {
             "frames": frames.tolist(),

@@ -134,7 +134,7 @@ class Folder:
     # Finding the clips.
 
     def _places(self, releases: list[str]) -> list[tuple[str, str, str, Path]]:
-        """Folders of clips: (release, or "" where it follows from the clip, machine, split, path)."""
+        """Folders of clips: (release, machine, split, path); release "" if the clips decide it."""
         unknown = [release for release in releases if release not in RELEASES]
         if unknown or not releases:
             raise AsdError(f"releases {releases}: must be of {', '.join(RELEASES)}")
@@ -250,7 +250,8 @@ class Folder:
             absent = sorted(set(self.wanted_ids(machine) or []) - there)
             if absent:
                 raise AsdError(
-                    f"data.ids: no clips in {self.folder} of ID {', '.join(absent)} (found: {lines})"
+                    f"data.ids: no clips in {self.folder} of ID {', '.join(absent)} "
+                    f"(found: {lines})"
                 )
         wanted = {machine: self.wanted_ids(machine) for machine in found}
         return [c for c in clips if (some := wanted[c.machine]) is None or c.id in some]

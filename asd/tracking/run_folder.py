@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -81,7 +80,7 @@ class RunFolder:
         path = self.path / "run.json"
         temporary = path.with_name("run.json.partial")
         temporary.write_text(json.dumps({**self.record(), **values}, indent=2, default=str) + "\n")
-        os.replace(temporary, path)
+        temporary.replace(path)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -95,7 +94,9 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise AsdError(f"{self.path}: cannot be made: {error.strerror}; set paths.runs") from error
+            raise AsdError(
+                f"{self.path}: cannot be made: {error.strerror}; set paths.runs"
+            ) from error
         lock = FileLock(self.path / ".lock")
         try:
             lock.acquire(blocking=False)

@@ -39,7 +39,7 @@ class EpochCheckpoints(pl.callbacks.Checkpoint):
         if improved:
             # Best first: a crash between the two then repeats the epoch and finds the same best.
             _link(temporary, self.best)
-        os.replace(temporary, self.last)
+        temporary.replace(self.last)
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run must know."""
@@ -59,4 +59,4 @@ def _link(source: Path, target: Path) -> None:
         os.link(source, temporary)
     except OSError:
         shutil.copyfile(source, temporary)
-    os.replace(temporary, target)
+    temporary.replace(target)

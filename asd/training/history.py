@@ -32,7 +32,7 @@ class History(pl.Callback):
         self._began = 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Drop rows of epochs that will be repeated: a crash may have come before their checkpoint."""
+        """Drop rows of epochs that will be repeated, for want of their checkpoint."""
         rows = [row for row in read_history(self.path) if row["epoch"] < trainer.current_epoch]
         self.path.unlink(missing_ok=True)
         for row in rows:
@@ -52,6 +52,7 @@ class History(pl.Callback):
         self.on_epoch(trainer.current_epoch, values)
 
     def _append(self, row: dict[str, float]) -> None:
+        row = {**row, "epoch": int(row["epoch"])}
         new = not self.path.exists()
         with self.path.open("a", newline="") as file:
             writer = csv.DictWriter(file, fieldnames=list(row))
@@ -65,14 +66,12 @@ def read_history(path: Path) -> list[dict[str, float]]:
     if not path.exists():
         return []
     with path.open(newline="") as file:
-        rows = []
+        rows: list[dict[str, float]] = []
         for row in csv.DictReader(file):
             try:
                 rows.append({name: float(value) for name, value in row.items()})
             except (TypeError, ValueError):
                 continue
-    for row in rows:
-        row["epoch"] = int(row["epoch"])
     return rows
 
 
@@ -108,8 +107,13 @@ class EpochProgress(pl.Callback):
         if self.style != "bar" or not trainer.is_global_zero:
             return
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-        from rich.progress import TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
 
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -121,14 +125,18 @@ class EpochProgress(pl.Callback):
             console=Console(stderr=True),
         )
         self._bar.start()
-        self._task = self._bar.add_task(
-            self._text(trainer.current_epoch), total=self.max_epochs, losses="",
-            completed=trainer.current_epoch,
-        )  # fmt: skip
+        done = trainer.current_epoch
+        text = self._text(done)
+        self._task = self._bar.add_task(text, total=self.max_epochs, completed=done, losses="")
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:  # fmt: skip
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
         """Move the bar within a long epoch."""
         if self._bar is None or time.perf_counter() - self._drawn < _REDRAW:
             return

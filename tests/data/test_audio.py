@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from asd.data.audio import ClipError, inspect_clip, read_clip, resample
+from asd.data.audio import EIGHT_BIT, ClipError, inspect_clip, read_clip, resample
 from asd.errors import AsdError
 
 
@@ -311,10 +311,35 @@ def test_not_a_sound_file(tmp_path: Path) -> None:
         read_clip(path, 16000)
 
 
-def test_lossy_sound_file_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("container", "subtype"),
+    [("OGG", "VORBIS"), ("WAV", "IMA_ADPCM"), ("WAV", "GSM610"), ("AIFF", "PCM_16")],
+)
+def test_lossy_and_other_sound_files_are_refused(
+    tmp_path: Path, container: str, subtype: str
+) -> None:
     path = tmp_path / "a.wav"
-    soundfile.write(path, noise(8000) / 32768, 16000, format="OGG")
-    with pytest.raises(AsdError, match=r"a\.wav: holds OGG, not WAV or FLAC"):
+    soundfile.write(path, noise(8000) / 32768, 16000, format=container, subtype=subtype)
+    with pytest.raises(AsdError, match=rf"a\.wav: holds {container} with {subtype}, not plain WAV"):
+        read_clip(path, 16000)
+
+
+@pytest.mark.parametrize("subtype", ["ULAW", "ALAW"])
+def test_companded_files_count_as_8_bit(tmp_path: Path, subtype: str) -> None:
+    values = noise() / 32768
+    soundfile.write(tmp_path / "a.wav", values, 16000, subtype=subtype)
+    np.testing.assert_allclose(read_clip(tmp_path / "a.wav", 16000), values, atol=0.05)
+    assert inspect_clip(tmp_path / "a.wav").subtype in EIGHT_BIT
+
+
+def test_flac_without_a_length(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, noise() / 32768, 16000, format="FLAC")
+    data = bytearray(path.read_bytes())
+    data[21] &= 0xF0  # the 36 bits of the number of samples
+    data[22:26] = bytes(4)
+    path.write_bytes(data)
+    with pytest.raises(AsdError, match=r"a\.wav: does not say how long it is"):
         read_clip(path, 16000)
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,10 +23,10 @@ Write = Callable[..., Path]
 DEVELOPMENT = ["development"]
 
 
-def counts(corpus: Folder, releases: list[str]) -> dict[tuple[str, ...], int]:
+def counts(corpus: Folder, releases: list[str]) -> dict[tuple[object, ...], int]:
     clips = corpus.manifest(releases).clips
-    sizes = clips.groupby(["release", "machine", "id", "split", "label"]).size()
-    return {tuple(str(part) for part in key): int(n) for key, n in sizes.items()}  # type: ignore[union-attr]
+    columns = [clips[column] for column in ("release", "machine", "id", "split", "label")]
+    return dict(Counter(zip(*columns, strict=True)))
 
 
 def test_flat_layout_is_the_development_release(write_corpus: Write) -> None:
@@ -39,7 +40,7 @@ def test_flat_layout_is_the_development_release(write_corpus: Write) -> None:
         ("development", machine, machine_id, split, label): n
         for machine in ("fan", "pump")
         for machine_id in ("00", "02")
-        for split, label, n in (("train", "0", 3), ("test", "0", 2), ("test", "1", 2))
+        for split, label, n in (("train", 0, 3), ("test", 0, 2), ("test", 1, 2))
     }
     assert all((manifest.root / path).is_file() for path in manifest.clips["path"])
 
@@ -352,9 +353,9 @@ def test_real_recordings(real_audio: Path) -> None:
     corpus = Folder(root=real_audio / "mimii_fan")
     manifest = corpus.manifest(DEVELOPMENT)
     assert counts(corpus, DEVELOPMENT) == {
-        ("development", "fan", "00", "train", "0"): 12,
-        ("development", "fan", "00", "test", "0"): 8,
-        ("development", "fan", "00", "test", "1"): 20,
+        ("development", "fan", "00", "train", 0): 12,
+        ("development", "fan", "00", "test", 0): 8,
+        ("development", "fan", "00", "test", 1): 20,
     }
     assert set(manifest.clips["samples"]) == {160000}
     assert set(manifest.clips["rate"]) == {16000}

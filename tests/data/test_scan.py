@@ -13,6 +13,7 @@ import pytest
 import soundfile
 
 from asd.data import scan
+from asd.data.audio import inspect_clip
 from asd.data.manifest import COLUMNS
 from asd.data.scan import Clip, inspect_clips, list_clips, parse_name
 from asd.errors import AsdError
@@ -215,12 +216,12 @@ def test_folder_that_is_not_there(tmp_path: Path) -> None:
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the files that were read, as they are read."""
     names: list[str] = []
-    real, lock = scan.inspect_clip, threading.Lock()
+    lock = threading.Lock()
 
     def counting(path: Path, channel: object) -> object:
         with lock:
             names.append(path.name)
-        return real(path, channel)  # type: ignore[arg-type]
+        return inspect_clip(path, channel)  # type: ignore[arg-type]
 
     monkeypatch.setattr(scan, "inspect_clip", counting)
     return names
@@ -323,12 +324,10 @@ def test_cache_that_cannot_be_written_is_only_a_warning(
 def test_an_interrupted_scan_goes_on(
     train: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = scan.inspect_clip
-
     def interrupted(path: Path, channel: object) -> object:
         if path.name == "normal_id_00_00000002.wav":
             raise KeyboardInterrupt
-        return real(path, channel)  # type: ignore[arg-type]
+        return inspect_clip(path, channel)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(scan, "inspect_clip", interrupted)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,8 @@ def manifest(sizes: dict[tuple[str, str], int], split: str = "train") -> Manifes
 
 
 def per_stratum(data: Manifest, mask: np.ndarray) -> dict[tuple[str, str], int]:
-    chosen = data.clips[mask].groupby(["machine", "id"]).size()
-    return {tuple(key): int(value) for key, value in chosen.items()}  # type: ignore[arg-type]
+    chosen = data.clips[mask]
+    return dict(Counter(zip(chosen["machine"], chosen["id"], strict=True)))
 
 
 def test_ten_percent_of_each_machine_id() -> None:

@@ -52,8 +52,8 @@ def test_agrees_with_librosa(settings: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("name", CLIPS)
 def test_other_sounds_agree_too(name: str) -> None:
-    expected = reference(CLIPS[name], Mel())
-    heard = expected > expected.max() - 80  # both are float32 transforms
+    expected = reference(CLIPS[name].astype(np.float64), Mel())
+    heard = expected > expected.max() - 70  # what a float32 transform can tell
     np.testing.assert_allclose(
         Mel().features(CLIPS[name])[heard], expected[heard], rtol=0, atol=1e-2
     )

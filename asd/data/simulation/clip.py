@@ -27,7 +27,7 @@ MACHINES: dict[str, type[Machine]] = {
     "slider": Slider,
     "valve": Valve,
 }
-REFERENCE_S = 4.0  # length of the normal take that sets a unit's level
+REFERENCE_TAKES = 8  # normal takes of half a second that set a unit's level
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,9 @@ def _unit(settings: SoundSettings, machine: str, machine_id: str) -> tuple[Machi
     unit = draw_unit(settings.seed, machine, machine_id)
     rng = generator(settings.seed, "reference", machine, machine_id)
     level = settings.level_db + settings.level_spread_db * _cut_normal(rng)
-    samples = round(REFERENCE_S * settings.rate)
-    normal = rms(unit.sound(Take(samples, settings.rate, rng)))
+    length = settings.rate // 2
+    takes = [unit.sound(Take(length, settings.rate, rng)) for _ in range(REFERENCE_TAKES)]
+    normal = rms(np.array(takes))
     return unit, normal, amplitude(level) / normal
 
 

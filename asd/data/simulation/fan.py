@@ -109,7 +109,7 @@ class Fan:
         total = tonal + flow * gust * (1.0 + min(1.2, 0.9 * off) * np.cos(phase))
         total *= speed**2.5 * amplitude(1.0 * rng.standard_normal())
 
-        stall = take.level("clogging", -30.0, -4.0)
+        stall = take.level("clogging", -22.0, -3.0)
         if stall > 0:
             surge = np.clip(wander(rng, n, rate, rng.uniform(3.0, 7.0)), 0.0, None)
             total += stall * surge * band_noise(rng, n, rate, 1500.0, 5500.0)
@@ -118,7 +118,7 @@ class Fan:
         if whine > 0:
             order = round(rng.uniform(38.0, 60.0))
             total += harmonics(phase, audible_orders({order: whine, 2 * order: whine}, hz, rate))
-        knock = take.level("bearing_fault", -18.0, 12.0)
+        knock = take.level("bearing_fault", -12.0, 12.0)
         if knock > 0:
             total += knock * bearing_impacts(take, phase, self.ball_order, self.housing)
         return np.asarray(total)

@@ -112,20 +112,20 @@ class Pump:
         total += self._crackle(take, self.bubbles_per_s * load, 0.35)
         total *= amplitude(1.0 * rng.standard_normal())
 
-        collapse = take.level("clogging", -22.0, 0.0)
+        collapse = take.level("clogging", -10.0, 10.0)
         if collapse > 0:
             total += self._crackle(take, 40.0 + 260.0 * clog, 1.2 * collapse)
-        jet = take.level("leakage", -32.0, -4.0)
+        jet = take.level("leakage", -26.0, -4.0)
         if jet > 0:
             spit = 0.5 + np.clip(wander(rng, n, rate, 9.0), -0.4, 3.0)
             total += jet * spit * band_noise(rng, n, rate, 2500.0, 7000.0)
-        grit = take.level("contamination", -8.0, 18.0)
+        grit = take.level("contamination", -2.0, 18.0)
         if grit > 0:
             burst = random_instants(rng, n, rate, 3.0 + 5.0 * take.strength("contamination"))
             at = np.repeat(burst, 6) + np.abs(rng.normal(0.0, 0.03 * rate, 6 * len(burst)))
             force = rng.uniform(0.2, 1.0, len(at))
             total += grit * blows(n, at, force, ring(self.housing, rate))
-        knock = take.level("bearing_fault", -14.0, 16.0)
+        knock = take.level("bearing_fault", -8.0, 14.0)
         if knock > 0:
             total += knock * bearing_impacts(take, phase, self.ball_order, self.housing)
         return np.asarray(total)

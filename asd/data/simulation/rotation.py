@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -39,15 +40,15 @@ def harmonics(phase: Array, lines: Mapping[int, complex]) -> Array:
     orders = sorted(lines, reverse=True)
     if not orders:
         return np.zeros_like(phase)
+    gaps = [above - below for above, below in zip(orders, [*orders[1:], 0], strict=True)]
+    common = math.gcd(*gaps)
     total = np.empty_like(phase)
     for start in range(0, len(phase), BLOCK):
         part = phase[start : start + BLOCK]
-        turns: dict[int, NDArray[np.complex128]] = {}
+        turn = _turn(common * part)
+        turns = {gap: _power(turn, gap // common) for gap in set(gaps)}
         running = np.full(part.shape, lines[orders[0]], dtype=np.complex128)
-        for order, below in zip(orders, [*orders[1:], 0], strict=True):
-            gap = order - below
-            if gap not in turns:
-                turns[gap] = _turn(gap * part)
+        for gap, below in zip(gaps, [*orders[1:], 0], strict=True):
             running *= turns[gap]
             if below:
                 running += lines[below]
@@ -61,6 +62,14 @@ def _turn(angle: Array) -> NDArray[np.complex128]:
     out.real = np.cos(angle)
     out.imag = np.sin(angle)
     return out
+
+
+def _power(turn: NDArray[np.complex128], exponent: int) -> NDArray[np.complex128]:
+    """``turn ** exponent``, exponent at least 1, by squaring."""
+    if exponent == 1:
+        return turn
+    half = _power(turn, exponent // 2)
+    return np.asarray(half * half * turn if exponent % 2 else half * half)
 
 
 def steady_tone(samples: int, rate: int, hz: float, start: float) -> Array:

@@ -119,14 +119,14 @@ class Slider:
         total += blows(n, ends, thump, ring(self.stop, rate))
         total *= amplitude(1.0 * rng.standard_normal())
 
-        slap = take.level("loose_belt", 2.0, 28.0)
+        slap = take.level("loose_belt", 8.0, 26.0)
         if slap > 0:
             starts = np.flatnonzero((speed[1:] > 0) & (speed[:-1] <= 0)).astype(np.float64)
             at = np.concatenate([starts + d * rate for d in (0.012, 0.035, 0.07)])
             force = slap * rng.uniform(0.3, 1.0, len(at))
             flap = (Mode(2.2 * self.motor_hz, 0.006, 1.0), Mode(5.1 * self.motor_hz, 0.004, 0.8))
             total += blows(n, at, force, ring(flap, rate))
-        click = take.level("rail_damage", -2.0, 25.0)
+        click = take.level("rail_damage", 4.0, 24.0)
         if click > 0:
             place = rng.uniform(0.25, 0.75)
             where = np.where(back, 1.0 - move, move)
@@ -137,7 +137,7 @@ class Slider:
             hit = (Mode(1900.0, 0.004, 1.0), Mode(3400.0, 0.003, 0.8), Mode(5600.0, 0.002, 0.6))
             at = np.concatenate([at, at + 0.011 * rate])
             total += blows(n, at, click * rng.uniform(0.5, 1.0, len(at)), ring(hit, rate))
-        dry = take.level("no_grease", -16.0, 14.0)
+        dry = take.level("no_grease", -14.0, 10.0)
         if dry > 0:
             pitch = self.squeal_hz * rng.uniform(0.85, 1.15) * (0.6 + 0.5 * speed)
             pitch = pitch * (1.0 + 0.03 * wander(rng, n, rate, 25.0))

@@ -116,12 +116,12 @@ class ToyCar:
             at = at + 0.01 * rate * rng.standard_normal(len(at))
             force = rattle * rng.uniform(0.3, 1.0, len(at))
             total += blows(n, at, force, ring(self.body, rate))
-        knock = take.level("deformed_gear", -6.0, 18.0)
+        knock = take.level("deformed_gear", 4.0, 24.0)
         if knock > 0:
             at = passings(wheel, 1.0, rng.uniform())
             force = knock * rng.uniform(0.6, 1.1, len(at))
             total += blows(n, at, force, ring(self.gearbox, rate))
-        flap = take.level("tangled_wheel", -14.0, 10.0)
+        flap = take.level("tangled_wheel", -10.0, 11.0)
         if flap > 0:
             gate = np.clip(np.cos(wheel + rng.uniform(0.0, 6.0)), 0.0, None) ** 4
             total += flap * gate * band_noise(rng, n, rate, 900.0, 5000.0)
@@ -133,6 +133,6 @@ class ToyCar:
             stutter = 1.0 - 0.6 * under * np.clip(wander(rng, n, rate, 5.0), 0.0, 1.0)
             total *= stutter
             at = passings(phase, 1.0, rng.uniform())
-            force = take.level("under_voltage", -6.0, 18.0) * rng.uniform(0.0, 1.0, len(at))
+            force = take.level("under_voltage", 2.0, 24.0) * rng.uniform(0.0, 1.0, len(at))
             total += blows(n, at, force, ring(self.gearbox, rate))
         return np.asarray(total)

@@ -103,16 +103,16 @@ class Valve:
             fall = 0.85 ** np.arange(bounces) * rng.uniform(0.5, 1.2, (cycles, bounces))
             for first, response in ((opened, opening), (closed, closing)):
                 total += dirt * blows(n, (first[:, None] + gaps).ravel(), fall.ravel(), response)
-        leak = take.level("leakage", -38.0, -16.0)
+        leak = take.level("leakage", -36.0, -18.0)
         if leak > 0:
             shut = (time < last) | (time >= last + self.duty * period)
             jet = band_noise(rng, n, rate, 2500.0, 6500.0)
             total += leak * jet * shut * (0.7 + np.clip(0.4 * wander(rng, n, rate, 12.0), -0.6, 1))
-        grate = take.level("sticking", -30.0, -2.0)
+        grate = take.level("sticking", -24.0, -2.0)
         if grate > 0:
             scrape = np.exp(-age / 0.08) * np.clip(wander(rng, n, rate, 60.0), 0.0, None)
             total += grate * scrape * band_noise(rng, n, rate, 400.0, 2200.0)
-        buzz = take.level("coil_fault", -24.0, -2.0)
+        buzz = take.level("coil_fault", -16.0, -1.0)
         if buzz > 0:
             at = np.arange(0.0, n, rate / (2 * self.hum_hz)) + rng.uniform(0.0, 80.0)
             at = at[live[np.minimum(at.astype(np.int64), n - 1)]]

@@ -1,0 +1,208 @@
+"""Finished runs, as a report needs them: what was run, on which data, and the clips' scores."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from asd.errors import AsdError
+from asd.scoring.clip_scores import read_scores
+from asd.tracking.identity import flat, identity
+from asd.tracking.run_folder import FINISHED, RunFolder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Of the paper's Tables 1 and 2: its corpus, and the release that it scores.
+PAPER_DATA, PAPER_TEST = "dcase2020", "development"
+_SET_ASIDE = "~"  # in a folder's name: see asd.tracking.run_folder.set_aside
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Args:
+        folder: holds scores.csv and config.yaml; of a run from MLflow, where they were copied to.
+        config: as composed, plain values.
+        record: content of run.json.
+        tags: experiment, system, seed, data, release, scale, scope, frontend, test and others.
+    """
+
+    folder: Path
+    config: dict[str, Any]
+    record: dict[str, Any]
+    tags: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
+    @property
+    def experiment(self) -> str:
+        """Name of the preset, such as ``ss_0.5``."""
+        return self.tags["experiment"]
+
+    @property
+    def system(self) -> str:
+        """Name in tables, such as ``SS-0.5-0.5``."""
+        return self.tags["system"]
+
+    @property
+    def seed(self) -> int:
+        """Seed of the training."""
+        return int(self.tags["seed"])
+
+    @property
+    def max_fpr(self) -> float:
+        """p of the partial AUC that the run was scored with."""
+        return float(self.config["scoring"]["max_fpr"])
+
+    @property
+    def data_label(self) -> str:
+        """What the data is, as every table says it."""
+        return str(self.record.get("data_label") or data_label(self.config, self.tags))
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the sounds were made by a program."""
+        return self.tags["simulated"] == "true"
+
+    @property
+    def of_the_paper(self) -> bool:
+        """Whether its figures may stand beside the published ones: same clips, full training."""
+        whole = self.config["data"].get("ids") is None
+        demo = self.config["scale"]["demo"]
+        tags = self.tags
+        return whole and not demo and (tags["data"], tags["test"]) == (PAPER_DATA, PAPER_TEST)
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """The clips' scores, sorted by machine, ID and file."""
+        frame = read_scores(self.folder / "scores.csv")
+        return frame.sort_values(["machine", "id", "file"], ignore_index=True)
+
+    @cached_property
+    def settings(self) -> str:
+        """Hash of what was run but for the seed: runs that share it are repetitions."""
+        config = copy.deepcopy(self.config)
+        config.pop("seed", None)
+        return identity(config, str(self.record.get("data_hash", self.tags.get("data_hash", ""))))
+
+    @cached_property
+    def data_settings(self) -> dict[str, Any]:
+        """The options that say which clips are scored."""
+        kept = dict(self.config["data"])
+        for name in ("root", "workers", "cache", "test"):
+            kept.pop(name, None)
+        return flat({**kept, "test": self.tags["test"]})
+
+    @cached_property
+    def test_key(self) -> str:
+        """Runs that share it were scored on the same clips."""
+        told = self.record.get("test_hash") or self.tags.get("test_hash")
+        return str(told or json.dumps(self.data_settings, sort_keys=True, default=str))
+
+    @property
+    def finished(self) -> float:
+        """When the scores were written, seconds since 1970."""
+        return float(self.record.get("finished", (self.folder / "scores.csv").stat().st_mtime))
+
+    def matches(self, wanted: dict[str, list[str]]) -> bool:
+        """Whether every tag, or option by its dotted name, has one of the values given."""
+        return all(str(self.value(name)) in values for name, values in wanted.items())
+
+    def value(self, name: str) -> object:
+        """A tag or an option by its dotted name; None if there is neither."""
+        return self.tags.get(name, self._options.get(name))
+
+    @cached_property
+    def _options(self) -> dict[str, Any]:
+        return flat(self.config)
+
+
+@dataclass
+class Found:
+    """Runs found, and what was not used with the reason."""
+
+    runs: list[Run] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def make_run(
+    folder: Path, config: dict[str, Any], record: dict[str, Any], tags: dict[str, str] | None = None
+) -> Run:
+    """A run from its files' content.
+
+    Raises:
+        AsdError: the config lacks what every run's has.
+    """
+    try:
+        return Run(folder, config, record, {**tags_of(config), **(tags or {})})
+    except (KeyError, TypeError, AttributeError) as error:
+        raise AsdError(f"{folder / 'config.yaml'}: not a run's config ({error!r})") from error
+
+
+def tags_of(config: dict[str, Any]) -> dict[str, str]:
+    """What a run is filtered by, from its config alone."""
+    data = _module(config["data"])
+    test = config["data"].get("test") or config.get("test_release") or PAPER_TEST
+    return {
+        "experiment": str(config["experiment_name"]),
+        "system": str(config["system"]),
+        "seed": str(config["seed"]),
+        "data": data,
+        "simulated": str(data == "simulated").lower(),
+        "release": str(config["release"]["name"]),
+        "frontend": _module(config["frontend"]),
+        "scope": str(config["scope"]["name"]),
+        "scale": str(config["scale"]["name"]),
+        "test": str(test),
+    }
+
+
+def data_label(config: dict[str, Any], tags: dict[str, str]) -> str:
+    """The label of a run whose run.json does not say it."""
+    name = "SIMULATED" if tags["simulated"] == "true" else tags["data"]
+    return f"{name}, demo scale ({tags['scale']})" if config["scale"]["demo"] else name
+
+
+def collect_folder(runs: Path) -> Found:
+    """The finished runs in a folder of run folders, oldest first.
+
+    Raises:
+        AsdError: there is no such folder.
+    """
+    import yaml
+
+    if not runs.is_dir():
+        raise AsdError(f"{runs}: no such folder of runs; give --runs DIR, or --tracking-uri URI")
+    found = Found()
+    for path in sorted(p for p in runs.iterdir() if p.is_dir() and _SET_ASIDE not in p.name):
+        folder = RunFolder(path)
+        try:
+            record = folder.record()
+            if not record:
+                continue
+            if record.get("status") != FINISHED:
+                found.notes.append(f"{path.name}: {record.get('status')}, not used")
+                continue
+            config = yaml.safe_load(folder.config.read_text())
+            run = make_run(path, config, record, record.get("tags"))
+            assert len(run.scores)
+        except (AsdError, OSError, yaml.YAMLError) as error:
+            found.notes.append(f"{path.name}: not used: {error}")
+            continue
+        found.runs.append(run)
+    found.runs.sort(key=lambda run: (run.finished, run.name))
+    return found
+
+
+def _module(node: dict[str, Any]) -> str:
+    """asd.data.simulated.Simulated -> simulated."""
+    return str(node["_target_"]).split(".")[-2]

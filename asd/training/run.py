@@ -1,0 +1,238 @@
+"""One run, from its config to its tables: the data's way, in order."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from asd.data.features import FeatureStore
+from asd.frontends.frontend import FrontEnd
+from asd.tracking.identity import identity
+from asd.tracking.mlflow_run import MlflowRun, Tracking, connect, publish
+from asd.tracking.run_folder import (
+    FAILED,
+    FINISHED,
+    KILLED,
+    RUNNING,
+    RunFolder,
+    find_run,
+    set_aside,
+)
+from asd.training.clips import Clips, check_classes, class_names, class_numbers
+from asd.training.experiment import Experiment
+
+log = logging.getLogger(__name__)
+
+
+def run(experiment: Experiment) -> RunFolder:
+    """Train and score, or go on where the run stands; a finished run is left as it is.
+
+    Returns:
+        The run's folder, with scores and tables.
+
+    Raises:
+        AsdError: the input cannot be used.
+        KeyboardInterrupt: the user stopped it; the same command resumes it.
+    """
+    config = experiment.config
+    clips = Clips.of(experiment)
+    check_classes(experiment, clips)
+    data_hash = clips.data_hash()
+    key = identity(config, data_hash)
+    name = f"{config['experiment_name']}-{config['data'].get('name', experiment.corpus.name)}"
+    runs = Path(config["paths"]["runs"]).absolute()
+    folder = find_run(runs, f"{name}-{config['scale']['name']}-seed{config['seed']}", key)
+    if config["force"] and folder.record():
+        with folder.lock():
+            set_aside(folder)
+    with folder.lock(), folder.logging_to_file():
+        record = folder.record()
+        if record.get("status") == FINISHED:
+            _already(folder, record)
+        else:
+            _run(experiment, clips, folder, data_hash, key)
+    return folder
+
+
+def _already(folder: RunFolder, record: dict[str, Any]) -> None:
+    log.info("%s is finished (force=true trains it again)", folder.path.name)
+    if record.get("published", True):
+        return
+    known = record["mlflow"]
+    artifacts = str(folder.path.parent.parent / "mlruns" / "artifacts")
+    tracking = Tracking(True, known["uri"], artifacts, record["mlflow_experiment"])
+    client, _ = connect(tracking)
+    publish(client, known["run_id"], folder, FINISHED, losses=True)
+    folder.update(published=True)
+    log.info("its MLflow run is completed")
+
+
+def _run(experiment: Experiment, clips: Clips, folder: RunFolder, data_hash: str, key: str) -> None:
+    from asd.tracking.environment import environment, peak_memory_mb
+    from asd.training.fit import choose_device
+
+    config = experiment.config
+    device = choose_device(config["trainer"]["accelerator"])
+    spent = folder.record().get("wall_seconds", 0.0)
+    folder.config.write_text(yaml.safe_dump(config, sort_keys=False))
+    folder.update(
+        status=RUNNING,
+        pid=os.getpid(),
+        identity=key,
+        data_hash=data_hash,
+        title=experiment.title,
+        data_label=experiment.data_label,
+        max_fpr=config["scoring"]["max_fpr"],
+        command=experiment.command,
+        mlflow_experiment=config["tracking"].get("experiment"),
+    )
+    began = time.perf_counter()
+    tracker = MlflowRun(Tracking.of(config["tracking"]), folder)
+    status = FAILED
+    try:
+        tags = experiment.tags(data_hash, key)
+        about = environment(device.type)
+        tags["mlflow.source.git.commit"] = about["git_commit"]
+        tags["device"] = about["device"]
+        (folder.path / "environment.json").write_text(json.dumps(about, indent=2) + "\n")
+        tracker.start(str(config["tracking"].get("run_name", "")), tags, experiment.delta)
+        losses = _models(experiment, clips, folder, tracker)
+        _tables(folder, config["scoring"]["max_fpr"])
+        folder.update(validation_loss=losses)
+        status = FINISHED
+    except KeyboardInterrupt:
+        status = KILLED
+        raise
+    except Exception:
+        log.debug("the run failed", exc_info=True)
+        raise
+    finally:
+        wall = spent + time.perf_counter() - began
+        resources = {"wall_seconds": wall, **peak_memory_mb(device.type)}
+        folder.update(status=status, wall_seconds=wall, resources=resources)
+        tracker.finish(status)
+
+
+def _models(
+    experiment: Experiment, clips: Clips, folder: RunFolder, tracker: MlflowRun
+) -> dict[str, float]:
+    """Train and score every model of the run; ``scores.csv`` is written when all have."""
+    from asd.scoring.clip_scores import read_scores, write_scores
+
+    config = experiment.config
+    store = FeatureStore(
+        Path(config["paths"]["cache"]).absolute() / "features",
+        experiment.frontend,
+        config["features"]["dtype"],
+        getattr(experiment.corpus, "channel", None),
+        config["features"]["workers"],
+    )
+    losses, tables = {}, []
+    for group, own in clips.groups(config["scope"]["name"]).items():
+        done = folder.model(group) / "scores.csv"
+        if not done.exists():
+            _model(experiment, group, own, store, folder.model(group), tracker)
+        tables.append(read_scores(done))
+        losses[group] = float((folder.model(group) / "validation_loss.txt").read_text())
+    write_scores(folder.scores, pd.concat(tables, ignore_index=True))
+    return losses
+
+
+def _model(
+    experiment: Experiment,
+    group: str,
+    clips: Clips,
+    store: FeatureStore,
+    folder: Path,
+    tracker: MlflowRun,
+) -> None:
+    """Train one model and score its test clips."""
+    import torch
+
+    from asd.data.features import parts_of
+    from asd.data.split import validation_split
+    from asd.models.detector import Detector
+    from asd.models.standardiser import Standardiser
+    from asd.scoring.clip_scores import write_scores
+    from asd.scoring.score import score_clips
+    from asd.training.fit import TrainingSet, fit
+    from asd.training.history import read_history
+
+    config, frontend, windows = experiment.config, experiment.frontend, experiment.windows
+    seed, options = config["seed"], config["trainer"]
+    classes = config["loss"].get("classes")
+    names = class_names(clips.train, classes)
+    folder.mkdir(parents=True, exist_ok=True)
+
+    features = store.load(clips.train)
+    length = windows.length(frontend, _shortest(frontend, clips))
+    index = windows.starts(length, features.frames, list(clips.train.clips["path"]))
+    held_out = validation_split(clips.train, options["validation_fraction"], seed)
+    clips.train.clips[["machine", "id", "path"]][held_out].to_csv(
+        folder / "validation.csv", index=False
+    )
+    if config["standardise"]:
+        standardiser = Standardiser.fit(features, ~held_out)
+    else:
+        standardiser = Standardiser.identity(frontend.bands)
+    torch.manual_seed(seed)
+    recipe = {
+        "bands": frontend.bands,
+        "frames": length,
+        "classes": names,
+        "machines": clips.train.machines,
+        "data_label": experiment.data_label,
+        "channel": store.channel,
+        **{part: config[part] for part in ("frontend", "window", "model", "loss", "trainer")},
+    }
+    detector = Detector(recipe, standardiser)
+    data = TrainingSet(
+        features,
+        index.of_clips(~held_out),
+        index.of_clips(held_out),
+        class_numbers(clips.train, classes, names),
+    )
+    label = config["system"] if group == "shared" else f"{config['system']} {group}"
+    detector = fit(
+        detector, data, options, seed, folder, label,
+        lambda epoch, values: tracker.log_epoch(group, epoch, values),
+    )  # fmt: skip
+
+    scoring, tables = config["scoring"], []
+    for part in parts_of(clips.test):
+        found = store.part(part)
+        cut = windows.starts(length, found.frames, list(part.clips["path"]))
+        numbers = class_numbers(part, classes, names)
+        tables.append(
+            score_clips(
+                detector, part, found, cut, numbers, scoring["score"], scoring["batch_size"]
+            )
+        )
+    history = [row["val/loss"] for row in read_history(folder / "history.csv")]
+    loss = min(history) if options["weights"] == "best" else history[-1]
+    (folder / "validation_loss.txt").write_text(f"{loss!r}\n")
+    write_scores(folder / "scores.csv", pd.concat(tables, ignore_index=True))
+
+
+def _shortest(frontend: FrontEnd, clips: Clips) -> int:
+    """Samples in the shortest clip at the front end's rate."""
+    tables = pd.concat([clips.train.clips, clips.test.clips])
+    return int(np.floor((tables["samples"] * (frontend.rate / tables["rate"])).min()))
+
+
+def _tables(folder: RunFolder, max_fpr: float) -> None:
+    from asd.scoring.clip_scores import read_scores
+    from asd.scoring.metrics import evaluate_scores
+    from asd.scoring.tables import write_tables
+
+    record = folder.record()
+    metrics = evaluate_scores(read_scores(folder.scores), max_fpr)
+    write_tables(folder.tables, metrics, record["title"], record["data_label"])

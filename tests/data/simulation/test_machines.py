@@ -1,0 +1,272 @@
+"""Each machine has its physical signature, and each cause changes what it says it changes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.signal import find_peaks, welch
+
+from asd.data.simulation.clip import (
+    MACHINES,
+    ClipName,
+    SoundSettings,
+    draw_fault,
+    draw_unit,
+    generator,
+    render,
+)
+from asd.data.simulation.machine import Fault, Take
+from asd.data.simulation.noise import Array, rms
+from asd.data.simulation.rotation import TWO_PI
+
+RATE = 16000
+SAMPLES = 4 * RATE
+SEEDS = range(4)
+
+
+def settings(**change: float) -> SoundSettings:
+    values = {
+        "seed": 0,
+        "rate": RATE,
+        "snr_db": 6.0,
+        "snr_spread_db": 2.0,
+        "level_db": -42.0,
+        "level_spread_db": 3.0,
+        "strength_low": 0.2,
+        "strength_high": 1.0,
+    }
+    return SoundSettings(**(values | change))  # type: ignore[arg-type]
+
+
+def take(machine: str, seed: int, cause: str | None = None, strength: float = 1.0) -> Array:
+    """Four seconds of a unit without background."""
+    unit = draw_unit(seed, machine, "00")
+    fault = Fault(cause, strength) if cause else None
+    return unit.sound(Take(SAMPLES, RATE, generator(seed, "take"), fault))
+
+
+def band(signal: Array, low_hz: float, high_hz: float) -> float:
+    """Level in a band, dB."""
+    hz, power = welch(signal, RATE, nperseg=4096)
+    return float(10 * np.log10(power[(hz >= low_hz) & (hz <= high_hz)].sum()))
+
+
+def envelope(signal: Array, low_hz: float, high_hz: float) -> Array:
+    """Envelope of a band, low-passed at 500 Hz by averaging, [samples]."""
+    spectrum = np.fft.fft(signal)
+    hz = np.fft.fftfreq(len(signal), 1 / RATE)
+    spectrum[(hz < low_hz) | (hz > high_hz)] = 0.0
+    return np.convolve(np.abs(np.fft.ifft(2 * spectrum)), np.ones(32) / 32, mode="same")
+
+
+def line_over_floor(signal: Array, hz: float, width: float = 0.04) -> float:
+    """Highest line within a part ``width`` of a frequency over the median around it, dB."""
+    spectrum = np.abs(np.fft.rfft(signal * np.hanning(len(signal)))) ** 2
+    grid = np.fft.rfftfreq(len(signal), 1 / RATE)
+    near = spectrum[np.abs(grid - hz) <= width * hz]
+    around = spectrum[np.abs(grid - hz) <= 0.45 * hz]
+    return float(10 * np.log10(near.max() / np.median(around)))
+
+
+def crest(signal: Array) -> float:
+    return float(np.abs(signal).max() / rms(signal))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_fan_has_a_line_at_the_blade_pass_frequency(seed: int) -> None:
+    unit = draw_unit(seed, "fan", "00")
+    sound = take("fan", seed)
+    assert line_over_floor(sound, unit.shaft_hz * unit.blades) > 15.0
+    # broadband flow noise that falls with frequency, as in the recordings
+    assert band(sound, 2800, 5600) < band(sound, 350, 700) - 5.0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_pump_pulsates_at_the_vane_pass_frequency(seed: int) -> None:
+    unit = draw_unit(seed, "pump", "00")
+    assert line_over_floor(take("pump", seed), unit.shaft_hz * unit.vanes, 0.03) > 12.0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_gears_mesh(seed: int) -> None:
+    for machine in ("ToyCar", "ToyConveyor"):
+        unit = draw_unit(seed, machine, "01")
+        sound = unit.sound(Take(SAMPLES, RATE, generator(seed, "take")))
+        assert line_over_floor(sound, unit.motor_hz * unit.teeth, 0.04) > 10.0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_slider_moves_in_strokes(seed: int) -> None:
+    unit = draw_unit(seed, "slider", "00")
+    strength = envelope(take("slider", seed), 1500, 7000)
+    lag = round(2 * unit.stroke_s * RATE)  # to and fro
+    lags = np.arange(int(0.9 * lag), int(1.1 * lag), 40)
+    alike = [np.corrcoef(strength[:-k], strength[k:])[0, 1] for k in lags]
+    assert max(alike) > 0.5
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_valve_clicks_at_its_period(seed: int) -> None:
+    unit = draw_unit(seed, "valve", "00")
+    sound = np.abs(take("valve", seed))
+    clicks, _ = find_peaks(sound, height=0.35 * sound.max(), distance=int(0.08 * RATE))
+    opened = clicks[:1]
+    for at in clicks:  # the closing clicks that are high enough lie between
+        if at - opened[-1] > 0.9 * unit.period_s * RATE:
+            opened = np.append(opened, at)
+    assert len(opened) >= 4.0 / unit.period_s - 2
+    assert np.median(np.diff(opened)) / RATE == pytest.approx(unit.period_s, rel=0.05)
+
+
+def rise(machine: str, cause: str, measure, seed: int) -> float:  # type: ignore[no-untyped-def]
+    """How much a measure is higher with the cause than without."""
+    return float(measure(take(machine, seed, cause)) - measure(take(machine, seed)))
+
+
+def shaft_line(seed: int):  # type: ignore[no-untyped-def]
+    return lambda s: line_over_floor(s, draw_unit(seed, "fan", "00").shaft_hz)
+
+
+@pytest.mark.parametrize(
+    ("machine", "cause", "low_hz", "high_hz", "least_db"),
+    [
+        ("fan", "clogging", 1500, 5500, 3.0),
+        ("fan", "bearing_fault", 1000, 6000, 3.0),
+        ("pump", "leakage", 2500, 7000, 6.0),
+        ("pump", "contamination", 900, 4200, 3.0),
+        ("pump", "clogging", 1800, 6500, 3.0),
+        ("pump", "bearing_fault", 900, 4200, 3.0),
+        ("slider", "no_grease", 800, 7000, 6.0),
+        ("slider", "rail_damage", 1200, 6500, 3.0),
+        ("slider", "loose_belt", 600, 5000, 3.0),
+        ("valve", "leakage", 2500, 6500, 3.0),
+        ("valve", "contamination", 350, 6500, 3.0),
+        ("valve", "sticking", 400, 2200, 1.0),
+        ("ToyCar", "tangled_wheel", 900, 5000, 3.0),
+        ("ToyCar", "deformed_gear", 1000, 5000, 1.0),
+        ("ToyCar", "over_voltage", 3500, 7000, 6.0),
+        ("ToyConveyor", "attached_object", 2000, 6000, 3.0),
+        ("ToyConveyor", "tail_pulley", 1300, 3200, 1.0),
+        ("ToyConveyor", "over_voltage", 3000, 7000, 3.0),
+        ("ToyConveyor", "under_voltage", 500, 2500, 1.0),
+    ],
+)
+def test_cause_raises_its_band(
+    machine: str, cause: str, low_hz: float, high_hz: float, least_db: float
+) -> None:
+    rises = [rise(machine, cause, lambda s: band(s, low_hz, high_hz), seed) for seed in SEEDS]
+    assert np.mean(rises) > least_db
+    assert min(rises) > 0.0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_imbalance_raises_the_shaft_line(seed: int) -> None:
+    assert rise("fan", "imbalance", shaft_line(seed), seed) > 6.0
+
+
+@pytest.mark.parametrize("machine", ["fan", "pump"])
+def test_bearing_blows_come_at_the_ball_pass_frequency(machine: str) -> None:
+    unit = draw_unit(0, machine, "00")
+    beats = envelope(take(machine, 0, "bearing_fault"), 1000, 6000)
+    assert line_over_floor(beats - beats.mean(), unit.ball_order * unit.shaft_hz, 0.1) > 10.0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_voltage_moves_the_mesh_frequency(seed: int) -> None:
+    for machine in ("ToyCar", "ToyConveyor"):
+        unit = draw_unit(seed, machine, "00")
+        mesh = unit.motor_hz * unit.teeth
+        for cause, factor in ((None, 1.0), ("over_voltage", 1.28), ("under_voltage", 0.72)):
+            assert line_over_floor(take(machine, seed, cause), mesh * factor, 0.05) > 8.0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_modulations_grow(seed: int) -> None:
+    car = draw_unit(seed, "ToyCar", "00")
+    mesh = car.motor_hz * car.teeth
+    swing = lambda s: np.std(envelope(s, 0.9 * mesh, 1.1 * mesh))  # noqa: E731
+    assert rise("ToyCar", "bent_shaft", swing, seed) > 0.0
+    frame = lambda s: band(s, 250, 2200)  # noqa: E731
+    assert rise("ToyConveyor", "belt_tension", frame, seed) > 0.5
+
+
+def test_coil_fault_buzzes_at_twice_the_mains() -> None:
+    unit = draw_unit(0, "valve", "00")
+    beats = envelope(take("valve", 0, "coil_fault"), 300, 5000)
+    usual = envelope(take("valve", 0), 300, 5000)
+    line = lambda e: line_over_floor(e - e.mean(), 2 * unit.hum_hz, 0.03)  # noqa: E731
+    assert line(beats) > line(usual) + 6.0
+
+
+@pytest.mark.parametrize("machine", sorted(MACHINES))
+def test_every_cause_is_audible_and_grows_with_strength(machine: str) -> None:
+    """The change of the mean log spectrum, by which an autoencoder could tell it."""
+    causes = MACHINES[machine].causes
+    assert len(causes) >= 3
+
+    def spectrum(cause: str | None, strength: float) -> Array:
+        sounds = [take(machine, seed, cause, strength) for seed in range(3)]
+        return np.array([np.log10(welch(s, RATE, nperseg=512)[1]) for s in sounds])
+
+    usual = spectrum(None, 0.0)
+    for cause in causes:
+        weak, clear = (np.abs(spectrum(cause, s) - usual).mean() for s in (0.1, 1.0))
+        assert clear > 1.5 * weak > 0.0, cause
+
+
+@pytest.mark.parametrize("machine", sorted(MACHINES))
+def test_units_differ_and_takes_differ(machine: str) -> None:
+    units = {draw_unit(0, machine, machine_id) for machine_id in ("00", "01", "02")}
+    assert len(units) == 3
+    assert draw_unit(0, machine, "00") == draw_unit(0, machine, "00") != draw_unit(1, machine, "00")
+    first, second = (
+        render(settings(), ClipName("development", machine, "00", "train", 0, k), 8000)
+        for k in (0, 1)
+    )
+    assert first.dtype == np.int16
+    assert not np.array_equal(first, second)
+    assert np.abs(first).max() < 32767
+
+
+@pytest.mark.parametrize("machine", sorted(MACHINES))
+def test_level_of_a_unit_is_as_set(machine: str) -> None:
+    clips = [ClipName("development", machine, "00", "train", 0, k) for k in range(8)]
+    quiet = settings(snr_db=60.0, snr_spread_db=0.0, level_db=-40.0, level_spread_db=0.0)
+    db = [20 * np.log10(rms(render(quiet, c, 2 * RATE) / 32768.0)) for c in clips]
+    assert np.mean(db) == pytest.approx(-40.0, abs=1.5)
+
+
+def test_signal_to_noise_ratio_of_clips_is_as_set() -> None:
+    """Noise power from the difference of two renderings that differ in the ratio alone."""
+    clips = [ClipName("development", "fan", "00", "train", 0, k) for k in range(6)]
+    plain = settings(level_db=-20.0, level_spread_db=0.0, snr_db=60.0, snr_spread_db=0.0)
+    noisy = settings(level_db=-20.0, level_spread_db=0.0, snr_db=6.0, snr_spread_db=0.0)
+    for clip in clips:
+        machine = render(plain, clip, RATE).astype(np.float64)
+        both = render(noisy, clip, RATE).astype(np.float64)
+        reference = 32768.0 * 10 ** (-20.0 / 20.0)
+        assert 20 * np.log10(reference / rms(both - machine)) == pytest.approx(6.0, abs=0.2)
+
+
+def test_faults_are_drawn_evenly_and_within_their_strength() -> None:
+    clips = [ClipName("development", "pump", "00", "test", 1, k) for k in range(200)]
+    faults = [draw_fault(settings(strength_low=0.4, strength_high=0.6), clip) for clip in clips]
+    assert draw_fault(settings(), ClipName("development", "pump", "00", "test", 0, 1)) is None
+    counts = {
+        cause: sum(f.cause == cause for f in faults if f) for cause in MACHINES["pump"].causes
+    }
+    assert sum(counts.values()) == 200
+    assert min(counts.values()) > 25
+    assert all(0.4 <= f.strength <= 0.6 for f in faults if f)
+
+
+def test_a_clip_is_longer_or_shorter_without_error() -> None:
+    for machine in MACHINES:
+        causes = [None, *MACHINES[machine].causes]
+        for k, cause in enumerate(causes):
+            unit = draw_unit(k, machine, "00")
+            fault = Fault(cause, 0.5) if cause else None
+            sound = unit.sound(Take(4000, 8000, generator(k), fault))
+            assert sound.shape == (4000,)
+            assert np.isfinite(sound).all()
+    assert pytest.approx(6.283185307) == TWO_PI

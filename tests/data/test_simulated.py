@@ -1,0 +1,364 @@
+"""The simulated corpus on disk: the same for everyone, whole or not there, and as asked for."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import hashlib
+import logging
+import multiprocessing
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from asd.data import simulated as simulated_module
+from asd.data.corpus import Corpus
+from asd.data.dcase2020_facts import load_facts
+from asd.data.simulated import IDS, Simulated
+from asd.data.simulation import build, making, wav
+from asd.errors import AsdError
+
+RELEASES = ["development", "additional", "evaluation"]
+
+
+def small(root: Path, **fields: object) -> Simulated:
+    """Twelve clips a machine type and ID at most, of half a second."""
+    values: dict[str, object] = {
+        "seconds": 0.5,
+        "toy_car_seconds": 0.5,
+        "ids_development": 2,
+        "ids_additional": 1,
+        "train_per_id": 2,
+        "test_normal_per_id": 1,
+        "test_anomaly_per_id": 2,
+        "workers": 1,
+    }
+    return Simulated(root=root, **(values | fields))  # type: ignore[arg-type]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*.wav")}
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Simulated:
+    made = small(tmp_path_factory.mktemp("simulated"))
+    made.manifest(RELEASES)
+    return made
+
+
+def test_is_a_corpus_that_says_it_is_simulated(corpus: Simulated) -> None:
+    assert isinstance(corpus, Corpus)
+    assert corpus.name == "simulated"
+    assert corpus.simulated is True
+    assert (corpus.folder / "README.txt").read_text().startswith("SIMULATED")
+
+
+def test_layout_and_counts(corpus: Simulated) -> None:
+    clips = corpus.manifest(RELEASES).clips
+    counts = clips.groupby(["release", "machine", "id", "split", "label"]).size().to_dict()
+    wanted = {}
+    for machine, (development, additional) in IDS.items():
+        for machine_id in development[:2]:
+            wanted["development", machine, machine_id, "train", 0] = 2
+            wanted["development", machine, machine_id, "test", 0] = 1
+            wanted["development", machine, machine_id, "test", 1] = 2
+        wanted["additional", machine, additional[0], "train", 0] = 2
+        wanted["evaluation", machine, additional[0], "test", 0] = 1
+        wanted["evaluation", machine, additional[0], "test", 1] = 2
+    assert counts == wanted
+    assert set(clips["path"]) == set(contents(corpus.folder))
+    first = clips[(clips["machine"] == "fan") & (clips["label"] == 1)].iloc[0]
+    assert first["path"] == "development/fan/test/anomaly_id_00_00000000.wav"
+
+
+def test_manifest_says_what_the_files_are(corpus: Simulated) -> None:
+    for row in corpus.manifest(["evaluation"]).clips.itertuples():
+        path = corpus.folder / str(row.path)
+        info = soundfile.info(path)
+        assert (info.samplerate, info.channels, info.subtype) == (16000, 1, "PCM_16")
+        assert info.frames == row.samples == 8000
+        assert path.stat().st_size == wav.wav_bytes(info.frames)
+        assert row.hash == hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
+
+
+def test_training_is_normal_only_and_ids_differ_between_releases(corpus: Simulated) -> None:
+    clips = corpus.manifest(RELEASES).clips
+    assert (clips.loc[clips["split"] == "train", "label"] == 0).all()
+    for machine in IDS:
+        mine = clips[clips["machine"] == machine]
+        ids = {release: set(mine.loc[mine["release"] == release, "id"]) for release in RELEASES}
+        assert ids["development"].isdisjoint(ids["additional"])
+        assert ids["evaluation"] == ids["additional"]
+
+
+def test_only_the_releases_asked_for_are_made(tmp_path: Path) -> None:
+    corpus = small(tmp_path, machines=["fan"])
+    manifest = corpus.manifest(["additional"])
+    assert set(manifest.clips["release"]) == {"additional"}
+    assert not (corpus.folder / "development").exists()
+    both = corpus.manifest(["development", "additional"]).clips
+    assert list(both["path"]) == sorted(both["path"])
+
+
+def test_every_anomaly_has_a_named_cause(corpus: Simulated) -> None:
+    from asd.data.simulation.clip import MACHINES
+
+    manifest = corpus.manifest(["development"]).clips
+    with (corpus.folder / "development" / "causes.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["path"] for row in rows} == set(manifest.loc[manifest["label"] == 1, "path"])
+    for row in rows:
+        assert row["cause"] in MACHINES[row["path"].split("/")[1]].causes
+        assert 0.2 <= float(row["strength"]) <= 1.0
+
+
+def test_same_seed_same_bytes_whatever_else_is_made(corpus: Simulated, tmp_path: Path) -> None:
+    more = small(tmp_path, machines=["valve", "fan"], ids_development=1, test_anomaly_per_id=3)
+    more.manifest(["development"])
+    before = contents(corpus.folder)
+    again = contents(more.folder)
+    shared = before.keys() & again.keys()
+    assert len(shared) == 2 * 5
+    assert len(again) == 2 * 6
+    assert all(before[path] == again[path] for path in shared)
+
+
+def test_worker_processes_make_the_same_bytes(corpus: Simulated, tmp_path: Path) -> None:
+    other = small(tmp_path, workers=2)
+    assert other.folder.name == corpus.folder.name
+    made = other.manifest(["development"])
+    assert made.data_hash() == corpus.manifest(["development"]).data_hash()
+    assert not list(other.folder.rglob(f"*{wav.TEMPORARY}"))
+
+
+def test_another_seed_makes_other_sounds(corpus: Simulated, tmp_path: Path) -> None:
+    other = small(tmp_path, seed=1, machines=["pump"])
+    other.manifest(["development"])
+    assert other.folder.name != corpus.folder.name
+    before = contents(corpus.folder)
+    for path, data in contents(other.folder).items():
+        assert len(data) == len(before[path])
+        assert data != before[path]
+
+
+def test_what_defines_the_corpus_and_what_does_not(tmp_path: Path) -> None:
+    names = [
+        small(tmp_path, **change).folder.name
+        for change in (
+            {},
+            {"snr_db": 0},
+            {"strength": [0.5, 1.0]},
+            {"train_per_id": 3},
+            {"seconds": 1.0},
+            {"level_db": -40.0},
+        )
+    ]
+    assert len(set(names)) == len(names)
+    same = [
+        small(tmp_path / "other", workers=2),
+        small(tmp_path, machines=tuple(reversed(IDS))),
+        small(tmp_path, strength=(0.2, 1), snr_db=6),
+    ]
+    assert {corpus.folder.name for corpus in same} == {names[0]}
+
+
+def test_a_killed_build_is_completed_not_restarted(tmp_path: Path) -> None:
+    corpus = small(tmp_path, machines=["fan"])
+    before = corpus.manifest(["development"])
+    release = corpus.folder / "development"
+    whole = contents(corpus.folder)
+    kept, cut, gone = sorted(release.rglob("*.wav"))[:3]
+    stamp = kept.stat().st_mtime_ns
+    cut.write_bytes(cut.read_bytes()[:1000])
+    gone.unlink()
+    (release / "manifest.csv").unlink()
+    left_over = gone.with_name(f".{gone.name}.123{wav.TEMPORARY}")
+    left_over.write_bytes(b"half")
+
+    after = corpus.manifest(["development"])
+    assert contents(corpus.folder) == whole
+    assert after.data_hash() == before.data_hash()
+    assert kept.stat().st_mtime_ns == stamp
+    assert not left_over.exists()
+
+
+@pytest.mark.parametrize("harm", ["clip", "folder", "manifest"])
+def test_what_goes_missing_later_is_made_again(tmp_path: Path, harm: str) -> None:
+    corpus = small(tmp_path, machines=["valve"])
+    before = corpus.manifest(["development"])
+    whole = contents(corpus.folder)
+    release = corpus.folder / "development"
+    if harm == "clip":
+        next(release.rglob("anomaly*.wav")).unlink()
+    elif harm == "folder":
+        for path in (release / "valve" / "test").iterdir():
+            path.unlink()
+        (release / "valve" / "test").rmdir()
+    else:
+        text = (release / "manifest.csv").read_text()
+        (release / "manifest.csv").write_text(text[: len(text) // 2])
+    assert corpus.manifest(["development"]).data_hash() == before.data_hash()
+    assert contents(corpus.folder) == whole
+
+
+def test_a_full_disk_is_told_and_nothing_half_written_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = small(tmp_path, machines=["pump"])
+    write = Path.write_bytes
+
+    def full(self: Path, data: bytes) -> int:
+        if "anomaly" in self.name:
+            write(self, data[:100])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(self, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(AsdError, match=r"(?s)No space left.*data\.root"):
+            corpus.manifest(["development"])
+    release = corpus.folder / "development"
+    assert not (release / "manifest.csv").exists()
+    assert not list(release.rglob("anomaly*"))
+    assert not list(release.rglob(f".*{wav.TEMPORARY}"))
+    assert {p.stat().st_size for p in release.rglob("*.wav")} == {wav.wav_bytes(8000)}
+    assert len(corpus.manifest(["development"])) == 10
+
+
+def test_workers_that_die_leave_the_work_to_this_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def die(*_: object) -> object:
+        raise making.BrokenProcessPool("a worker was killed")
+
+    monkeypatch.setattr(making, "_in_processes", die)
+    with caplog.at_level(logging.WARNING):
+        corpus = small(tmp_path, machines=["fan"], workers=2, train_per_id=9)
+        assert len(corpus.manifest(["development"])) == 24
+    assert "ended early" in caplog.text
+
+
+def test_one_builds_and_the_other_waits_and_says_so_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from filelock import FileLock
+
+    corpus = small(tmp_path, machines=["fan"])
+    taken = threading.Event()
+
+    def hold() -> None:
+        with FileLock(corpus.folder.with_name(corpus.folder.name + ".lock")):
+            taken.set()
+            time.sleep(0.5)
+
+    other = threading.Thread(target=hold)
+    other.start()
+    assert taken.wait(10)
+    with caplog.at_level(logging.INFO):
+        assert len(corpus.manifest(["development"])) == 10
+    other.join()
+    assert caplog.text.count("another process makes this corpus") == 1
+
+
+def test_two_processes_at_once_make_one_corpus(tmp_path: Path) -> None:
+    corpus = small(tmp_path, machines=["fan"])
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(2) as pool:  # of daemons: they make the clips themselves
+        first, second = pool.map(_hash_of, [corpus, corpus])
+    assert first == second == corpus.manifest(["development"]).data_hash()
+
+
+def _hash_of(corpus: Simulated) -> str:
+    return corpus.manifest(["development"]).data_hash()
+
+
+def test_a_complete_corpus_is_read_without_making_anything(
+    corpus: Simulated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = corpus.manifest(RELEASES)
+
+    def refuse(*_: object) -> object:
+        raise AssertionError("nothing is to be made")
+
+    monkeypatch.setattr(build, "_make_release", refuse)
+    assert corpus.manifest(RELEASES).clips.equals(before.clips)
+
+
+def test_real_counts_of_dcase2020(tmp_path: Path) -> None:
+    facts = load_facts()
+    corpus = Simulated(
+        root=tmp_path,
+        counts="dcase2020",
+        seconds=10.0,
+        toy_car_seconds=11.0,
+        ids_development=None,
+        ids_additional=None,
+        train_per_id=None,
+        test_normal_per_id=None,
+        test_anomaly_per_id=None,
+    )
+    clips = list(corpus._clips(RELEASES))
+    real = facts.total("development") + facts.total("additional") + facts.total("evaluation")
+    assert len(clips) == real.train + real.test
+    for (release, machine, machine_id), count in facts.counts.items():
+        assert machine_id in IDS[machine][release != "development"]
+        mine = [c for c in clips if (c.release, c.machine, c.id) == (release, machine, machine_id)]
+        assert sum(c.split == "train" for c in mine) == count.train
+        assert sum(c.label for c in mine) == count.test_anomaly
+    assert corpus._samples("ToyCar") == facts.samples["ToyCar"]
+    assert corpus._samples("fan") == facts.samples["fan"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("rate", 4000),
+        ("seconds", 0),
+        ("toy_car_seconds", -1),
+        ("seconds", float("nan")),
+        ("counts", "all"),
+        ("seed", -1),
+        ("ids_development", 0),
+        ("ids_development", 5),
+        ("ids_additional", 4),
+        ("train_per_id", None),
+        ("test_normal_per_id", 0),
+        ("test_anomaly_per_id", 1.5),
+        ("snr_spread_db", -1),
+        ("snr_db", "loud"),
+        ("strength", [0.0, 1.0]),
+        ("strength", [0.5, 0.2]),
+        ("strength", [0.5]),
+        ("machines", ["fan", "gearbox"]),
+        ("machines", ["fan", "fan"]),
+        ("machines", []),
+        ("workers", 0),
+    ],
+)
+def test_bad_options_are_refused_by_name(tmp_path: Path, option: str, value: object) -> None:
+    with pytest.raises(AsdError, match=rf"data\.{option}"):
+        small(tmp_path, **{option: value})
+
+
+def test_bad_releases_and_folders_are_refused_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(AsdError, match="'third' is none of"):
+        small(tmp_path).check(["third"])
+    with pytest.raises(AsdError, match=r"data\.ids_additional=0"):
+        small(tmp_path, ids_additional=0).check(["additional"])
+    (tmp_path / "file").write_text("")
+    with pytest.raises(AsdError, match=r"data\.root"):
+        small(tmp_path / "file" / "data").check(["development"])
+    assert not small(tmp_path).folder.exists()
+
+
+def test_a_corpus_too_large_for_the_disk_is_refused_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = simulated_module.shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(simulated_module.shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(AsdError, match="GB are free"):
+        small(tmp_path).check(["development"])

@@ -1,0 +1,449 @@
+"""The main job as a user runs it, on tiny simulated data."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from asd import train as program
+from asd.tracking.run_folder import RunFolder
+
+PRESETS = {
+    "b": ("B", "mel", "per_machine"),
+    "u": ("U", "gammatone", "shared"),
+    "u_fd": ("U-FD", "gammatone", "shared"),
+    "ss_0.7": ("SS-0.7-0.3", "gammatone", "shared"),
+    "ss_0.5": ("SS-0.5-0.5", "gammatone", "shared"),
+    "ss_0.3": ("SS-0.3-0.7", "gammatone", "shared"),
+    "u_per_machine": ("U-per-machine", "gammatone", "per_machine"),
+}
+MACHINES = ["ToyCar", "ToyConveyor", "fan", "pump", "slider", "valve"]
+Train = Callable[..., int]
+
+
+@pytest.fixture(scope="session")
+def shared_data(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """One simulated corpus and one feature store for all tests and workers."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    return [f"paths.data={folder / 'data'}", f"paths.cache={folder / 'cache'}", "scale=tiny"]
+
+
+@pytest.fixture
+def run_train(
+    shared_data: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., int]:
+    """Runs the command-line program in this process; gives its exit status."""
+
+    def run(*arguments: str) -> int:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["asd.train", *shared_data, *arguments])
+        try:
+            program.main()
+        except SystemExit as error:
+            return int(error.code or 0)
+        return 0
+
+    return run
+
+
+def command(shared_data: list[str], *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "asd.train", *shared_data, *arguments]
+
+
+def only_run(folder: Path) -> RunFolder:
+    found = [p for p in (folder / "runs").iterdir() if (p / "run.json").exists()]
+    assert len(found) == 1
+    return RunFolder(found[0])
+
+
+def mlflow_run(folder: Path, run: RunFolder):  # type: ignore[no-untyped-def]
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{folder / 'mlruns' / 'mlflow.db'}")
+    return client, client.get_run(run.record()["mlflow"]["run_id"])
+
+
+@pytest.mark.parametrize("experiment", list(PRESETS))
+def test_preset_end_to_end(experiment: str, run_train: Train, tmp_path: Path) -> None:
+    system, frontend, scope = PRESETS[experiment]
+    assert run_train(f"+experiment={experiment}") == 0
+    folder = only_run(tmp_path)
+    record = folder.record()
+    assert record["status"] == "FINISHED"
+    assert "SIMULATED" in record["title"]
+    assert "SIMULATED" in record["data_label"]
+
+    scores = pd.read_csv(folder.scores, dtype={"id": str})
+    assert list(scores.columns[:5]) == ["machine", "id", "file", "label", "score"]
+    # tiny: two IDs a machine, four normal and four anomalous clips each
+    assert scores.groupby("machine").size().to_dict() == dict.fromkeys(MACHINES, 16)
+    assert scores["score"].gt(0).all()
+    assert "SIMULATED" in (folder.tables / "tables.md").read_text()
+    groups = ["shared"] if scope == "shared" else MACHINES
+    assert [m.name for m in folder.models()] == sorted(groups)
+
+    client, run = mlflow_run(tmp_path, folder)
+    assert run.info.status == "FINISHED"
+    tags = run.data.tags
+    assert tags["system"] == system
+    assert tags["frontend"] == frontend
+    assert tags["scope"] == scope
+    assert tags["experiment"] == experiment
+    assert tags["release"] == ("full" if experiment == "u_fd" else "first")
+    assert tags["simulated"] == "true"
+    assert tags["data"] == "simulated"
+    assert tags["seed"] == "0"
+    assert len(tags["mlflow.source.git.commit"]) >= 7
+    assert "SIMULATED" in tags["mlflow.note.content"]
+    assert run.data.params["scale.name"] == "tiny"
+    metrics = run.data.metrics
+    for name in ("auc/mean", "pauc/mean", "auc/fan", "pauc/valve", "id_auc/fan/id_00"):
+        assert 0 <= metrics[name] <= 1
+    assert metrics["wall_seconds"] > 0
+    assert metrics["peak_memory_mb"] > 0
+    losses = "train/loss" if scope == "shared" else "fan/val/loss"
+    assert len(client.get_metric_history(run.info.run_id, losses)) == 2
+    there = {a.path for a in client.list_artifacts(run.info.run_id)}
+    assert {"config.yaml", "environment.json", "scores.csv", "tables", "models"} <= there
+    checkpoint = client.list_artifacts(run.info.run_id, f"models/{groups[0]}")
+    assert f"models/{groups[0]}/best.ckpt" in {a.path for a in checkpoint}
+    config = yaml.safe_load(folder.config.read_text())
+    assert config["scope"]["name"] == scope
+
+
+def test_full_release_trains_on_the_additional_clips_too(run_train: Train, tmp_path: Path) -> None:
+    options = ["tracking=off", "data.machines=[fan]", "paths.cache=cache"]
+    for experiment, releases in (("u", {"development"}), ("u_fd", {"development", "additional"})):
+        assert run_train(f"+experiment={experiment}", *options) == 0
+        parts = (tmp_path / "cache").rglob("*-fan-train-*.npy")
+        assert {p.name.split("-")[0] for p in parts} == releases
+
+
+def test_same_seed_same_numbers_and_a_finished_run_is_kept(
+    run_train: Train, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run_train("+experiment=u", "tracking=off") == 0
+    folder = only_run(tmp_path)
+    first = folder.scores.read_bytes()
+    began = folder.scores.stat().st_mtime_ns
+    assert run_train("+experiment=u", "tracking=off") == 0
+    assert folder.scores.stat().st_mtime_ns == began
+    assert run_train("+experiment=u", "tracking=off", "force=true") == 0
+    assert folder.scores.stat().st_mtime_ns != began
+    assert folder.scores.read_bytes() == first
+    assert len(list((tmp_path / "runs").glob("*~1"))) == 1
+    assert run_train("+experiment=u", "tracking=off", "seed=1") == 0
+    other = list((tmp_path / "runs").glob("*seed1*"))
+    assert (other[0] / "scores.csv").read_bytes() != first
+
+
+class Crash(RuntimeError):
+    pass
+
+
+@pytest.mark.parametrize("experiment", ["ss_0.5", "b"])
+def test_resumed_run_ends_with_the_numbers_of_an_uninterrupted_one(
+    experiment: str, run_train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from asd.models.detector import Detector
+
+    # A plateau rule that fires at once, so that its state matters.
+    options = [
+        f"+experiment={experiment}", "trainer.max_epochs=7", "data.machines=[fan,pump]",
+        "trainer.plateau={factor: 0.5, patience: 1}", "trainer.stop_patience=50",
+    ]  # fmt: skip
+    assert run_train(*options, "paths.runs=whole", "tracking=off") == 0
+    whole = RunFolder(next(p for p in (tmp_path / "whole").iterdir() if p.is_dir()))
+
+    end = Detector.on_validation_epoch_end
+    for stop in (2, 5):
+
+        def fail(self: Detector, stop: int = stop) -> None:
+            end(self)
+            if self.current_epoch == stop:
+                raise Crash("power cut")
+
+        monkeypatch.setattr(Detector, "on_validation_epoch_end", fail)
+        assert run_train(*options) != 0
+        folder = only_run(tmp_path)
+        assert folder.record()["status"] == "FAILED"
+        client, run = mlflow_run(tmp_path, folder)
+        assert run.info.status == "FAILED"
+    monkeypatch.setattr(Detector, "on_validation_epoch_end", end)
+    assert run_train(*options) == 0
+
+    assert folder.scores.read_bytes() == whole.scores.read_bytes()
+    for model in whole.models():
+        theirs = pd.read_csv(model / "history.csv").drop(columns="epoch_seconds")
+        ours = pd.read_csv(folder.model(model.name) / "history.csv").drop(columns="epoch_seconds")
+        pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
+        assert theirs["learning_rate"].nunique() > 1
+    client, again = mlflow_run(tmp_path, folder)
+    assert again.info.run_id == run.info.run_id
+    assert again.info.status == "FINISHED"
+    name = "val/loss" if experiment == "ss_0.5" else "pump/val/loss"
+    steps = {m.step for m in client.get_metric_history(again.info.run_id, name)}
+    assert steps == set(range(7))
+
+
+@pytest.mark.parametrize(
+    ("sent", "exit_status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["int", "term"]
+)
+def test_a_stopped_run_is_killed_in_name_and_says_how_to_go_on(
+    sent: signal.Signals, exit_status: int, shared_data: list[str], tmp_path: Path
+) -> None:
+    options = ["+experiment=u", "trainer.max_epochs=100000", "data.machines=[fan]"]
+    process = subprocess.Popen(
+        command(shared_data, *options), cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if list(tmp_path.glob("runs/*/models/shared/last.ckpt")):
+            break
+        time.sleep(0.1)
+    process.send_signal(sent)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == exit_status, said
+    assert "resume with: python -m asd.train" in said
+    assert "+experiment=u trainer.max_epochs=100000" in said
+    folder = only_run(tmp_path)
+    assert folder.record()["status"] == "KILLED"
+    _, run = mlflow_run(tmp_path, folder)
+    assert run.info.status == "KILLED"
+    assert (folder.model("shared") / "last.ckpt").exists()
+
+
+def test_eight_processes_on_a_fresh_database(tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path\n"
+        "from asd.tracking.mlflow_run import MlflowRun, Tracking\n"
+        "from asd.tracking.run_folder import RunFolder\n"
+        "import sys\n"
+        "folder = RunFolder(Path('runs') / sys.argv[1])\n"
+        "folder.path.mkdir(parents=True)\n"
+        "options = {'enabled': True, 'uri': 'sqlite:///mlruns/mlflow.db',\n"
+        "           'artifacts': 'mlruns/artifacts', 'experiment': 'asd'}\n"
+        "run = MlflowRun(Tracking.of(options), folder)\n"
+        "run.start('r' + sys.argv[1], {'seed': sys.argv[1]}, {'seed': int(sys.argv[1])})\n"
+        "for epoch in range(3):\n"
+        "    run.log_epoch('shared', epoch, {'val/loss': 1.0})\n"
+        "folder.update(title='t', data_label='d', max_fpr=0.1)\n"
+        "run.finish('FINISHED')\n"
+    )
+    started = [
+        subprocess.Popen([sys.executable, "-c", code, str(i)], cwd=tmp_path, stderr=subprocess.PIPE)
+        for i in range(8)
+    ]
+    for process in started:
+        _, said = process.communicate(timeout=180)
+        assert process.returncode == 0, said.decode()
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlruns' / 'mlflow.db'}")
+    experiments = client.search_experiments(filter_string="name = 'asd'")
+    assert len(experiments) == 1
+    runs = client.search_runs([experiments[0].experiment_id])
+    assert sorted(r.data.tags["seed"] for r in runs) == [str(i) for i in range(8)]
+    assert {r.info.status for r in runs} == {"FINISHED"}
+
+
+def test_long_parameters_are_not_cut(run_train: Train, tmp_path: Path) -> None:
+    machines = "[" + ",".join(["fan"] + [f"machine{i}" for i in range(60)]) + "]"
+    # Logged as the delta; the corpus would refuse such names, so only the tracker is asked.
+    from asd.tracking.mlflow_run import MlflowRun, Tracking
+
+    folder = RunFolder(tmp_path / "runs" / "r")
+    folder.path.mkdir(parents=True)
+    options = {"enabled": True, "uri": "sqlite:///mlruns/mlflow.db",
+               "artifacts": "mlruns/artifacts", "experiment": "asd"}  # fmt: skip
+    os.chdir(tmp_path)
+    run = MlflowRun(Tracking.of(options), folder)
+    run.start("r", {}, {"data.machines": machines, "huge": "x" * 10_000})
+    _, logged = mlflow_run(tmp_path, folder)
+    assert logged.data.params["data.machines"] == machines
+    assert logged.data.params["huge"] == "(10000 characters: see config.yaml)"
+
+
+REFUSED = {
+    "alpha above 1": (["+experiment=ss_0.5", "loss.alpha=1.2"], "loss.alpha=1.2"),
+    "alpha and beta": (["+experiment=ss_0.5", "loss.beta=0.9"], "must add up to 1"),
+    "no corpus": (["+experiment=u", "data=dcase2020", "paths.data=nowhere"], "asd.data.download"),
+    "no root": (["+experiment=u", "data=folder"], "data.root"),
+    "single class": (["+experiment=ss_0.5", "data.machines=[fan]"], "all of one class"),
+    "per machine": (["+experiment=ss_0.5", "scope=per_machine"], "scope=shared"),
+    "nothing to combine": (["scoring=combined"], "loss=semi_supervised"),
+    "epochs": (["trainer.max_epochs=0"], "trainer.max_epochs=0"),
+    "weights": (["trainer.weights=worst"], "trainer.weights=worst: must be one of best, last"),
+    "pooling": (["model.filters=[4,4]"], "model.pooling="),
+    "bf16": (["trainer.precision=bf16-mixed", "trainer.accelerator=cpu"], "32-true"),
+    "test set": (["data.test=training"], "data.test=training"),
+    "fraction": (["trainer.validation_fraction=1.5"], "trainer.validation_fraction=1.5"),
+    "bands": (["frontend.bands=0"], "frontend.bands=0"),
+    "window": (["window.cover=none"], "window.cover=none"),
+    "tracking folder": (["tracking.uri=mlruns"], "tracking.uri=mlruns"),
+    "dead server": (["tracking.uri=http://127.0.0.1:9"], "tracking.uri=http://127.0.0.1:9"),
+}
+
+
+@pytest.mark.parametrize("case", list(REFUSED))
+def test_what_cannot_work_is_refused_by_name(
+    case: str,
+    run_train: Train,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    options, said = REFUSED[case]
+    assert run_train(*options) == 2
+    output = "".join(capfd.readouterr())
+    assert said in output
+    assert "Traceback" not in output
+    assert not list(tmp_path.glob("runs/*/models"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["loss.alpah=1"], "alpah"),
+        (["frontend=cqt"], "gammatone"),
+        (["+experiment=nothing"], "ss_0.5"),
+        (["-m", "+sweep=nothing"], "paper"),
+        (["--help"], "frontend: "),
+    ],
+)
+def test_config_answers_do_not_wait_for_torch(
+    arguments: list[str], said: str, tmp_path: Path
+) -> None:
+    code = (
+        "import sys, atexit\n"
+        "heavy = ('torch', 'mlflow', 'pandas', 'sklearn', 'numba', 'pytorch_lightning')\n"
+        "atexit.register(lambda: print('LOADED', [m for m in heavy if m in sys.modules]))\n"
+        "from asd.train import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert said in done.stdout + done.stderr
+    assert "LOADED []" in done.stdout
+    assert (done.returncode == 0) == (arguments == ["--help"])
+
+
+def test_full_disk_is_said_and_the_run_resumes(shared_data: list[str], tmp_path: Path) -> None:
+    options = ["+experiment=u", "data.machines=[fan]", "tracking=off", "trainer.max_epochs=3"]
+    limited = (
+        "import resource, sys\n"
+        "from asd.train import main\n"
+        "import asd.training.fit\n"
+        "from asd.training.checkpoints import EpochCheckpoints\n"
+        "save = EpochCheckpoints.on_train_epoch_end\n"
+        "def full(self, trainer, module):\n"
+        "    if trainer.current_epoch == 1:\n"
+        "        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "    save(self, trainer, module)\n"
+        "EpochCheckpoints.on_train_epoch_end = full\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", limited, *shared_data, *options],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert "resume with: python -m asd.train" in done.stderr
+    folder = only_run(tmp_path)
+    assert folder.record()["status"] == "FAILED"
+    again = subprocess.run(
+        command(shared_data, *options), cwd=tmp_path, capture_output=True, text=True
+    )
+    assert again.returncode == 0, again.stderr
+    assert "going on at epoch 2" in again.stderr + again.stdout
+    assert folder.record()["status"] == "FINISHED"
+
+
+def test_damaged_checkpoint_is_named(
+    run_train: Train, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    options = ["+experiment=u", "data.machines=[fan]", "tracking=off"]
+    assert run_train(*options) == 0
+    folder = only_run(tmp_path)
+    (folder.model("shared") / "scores.csv").unlink()
+    folder.update(status="FAILED")
+    last = folder.model("shared") / "last.ckpt"
+    last.unlink()
+    last.write_bytes(b"PK\x03\x04 cut short")
+    assert run_train(*options) == 2
+    assert "last.ckpt" in "".join(capfd.readouterr())
+    assert folder.record()["status"] == "FAILED"
+
+
+def test_sweep_trains_every_row_and_one_failure_does_not_stop_the_others(
+    run_train: Train, tmp_path: Path
+) -> None:
+    status = run_train(
+        "-m", "+sweep=paper", "+experiment=u,ss_0.5", "tracking=off", "seed=0,-1,1",
+        "data.machines=[fan,pump]", "trainer.max_epochs=1",
+    )  # fmt: skip
+    assert status != 0
+    titles = [
+        json.loads((p / "run.json").read_text())["title"]
+        for p in (tmp_path / "runs").iterdir()
+        if (p / "run.json").exists()
+    ]
+    assert sorted(t.split(", SIM")[0] for t in titles) == [
+        "SS-0.5-0.5, seed 0", "SS-0.5-0.5, seed 1", "U, seed 0", "U, seed 1",
+    ]  # fmt: skip
+
+
+def test_real_recordings(real_audio: Path, run_train: Train, tmp_path: Path) -> None:
+    assert (
+        run_train(
+            "+experiment=u", "data=folder", f"data.root={real_audio / 'mimii_fan'}", "scale=tiny",
+            "tracking=off", f"paths.cache={tmp_path / 'cache'}",
+        )
+        == 0
+    )  # fmt: skip
+    folder = only_run(tmp_path)
+    scores = pd.read_csv(folder.scores)
+    assert scores["label"].value_counts().to_dict() == {1: 20, 0: 8}
+    assert "SIMULATED" not in folder.record()["title"]
+
+
+def test_checkpoint_alone_turns_a_wav_into_its_score(
+    run_train: Train, tmp_path: Path, shared_data: list[str]
+) -> None:
+    import numpy as np
+    import torch
+
+    from asd.config import build
+    from asd.data.audio import read_clip
+    from asd.models.detector import load_detector
+
+    assert run_train("+experiment=u", "tracking=off", "data.machines=[fan]") == 0
+    folder = only_run(tmp_path)
+    row = pd.read_csv(folder.scores).iloc[3]
+    moved = tmp_path / "elsewhere.ckpt"
+    shutil.copy(folder.model("shared") / "best.ckpt", moved)
+    detector = load_detector(moved)
+    data = Path(shared_data[0].split("=")[1])
+    wav = next(p for p in data.glob(f"simulated/*/{row['file']}"))
+    frontend = build(detector.recipe["frontend"], "frontend")
+    features = frontend.features(read_clip(wav, frontend.rate, detector.recipe["channel"]))
+    window = torch.from_numpy(np.array(features[: detector.recipe["frames"]]))[None]
+    with torch.inference_mode():
+        reconstruction, _ = detector(window)
+        error = (reconstruction - detector.standardiser(window)).square().mean()
+    assert float(error) == pytest.approx(row["score"], rel=1e-5)
