@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import chain
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from asd.errors import AsdError
-from asd.models.layers import initialise
+from asd.models.layers import apply_fused, initialise
 
 POOLS = {"max": nn.MaxPool2d, "mean": nn.AvgPool2d}
 UPSAMPLINGS = ("nearest", "bilinear")
+UPSAMPLING_FORMS = ("auto", "fused", "plain")
 PADDINGS = {"zeros": "constant", "replicate": "replicate"}
 
 
@@ -37,6 +39,10 @@ class ConvAutoencoder(nn.Module):
         norm_eps: batch norm's epsilon.
         norm_momentum: batch norm's momentum as PyTorch counts it.
         initialisation: see ``asd.models.layers.initialise``.
+        upsampling_form: how nearest upsampling and the convolution after it are computed; results,
+            parameters and checkpoints are the same. ``plain``: one after the other; ``fused``: as
+            one transposed convolution; ``auto``: whichever was measured faster, fused where
+            ``upsampling`` is nearest (docs/performance.md).
 
     Raises:
         AsdError: an option has a value that cannot work.
@@ -57,9 +63,12 @@ class ConvAutoencoder(nn.Module):
         norm_eps: float,
         norm_momentum: float,
         initialisation: str,
+        upsampling_form: str = "auto",
     ) -> None:
         super().__init__()
         _check(filters, pooling, embedding, kernel, pool, upsampling, padding, dropout)
+        _check_form(upsampling_form, upsampling)
+        self._fused = upsampling == "nearest" and upsampling_form != "plain"
         self.embedding_size = embedding
         factors = [(int(p[0]), int(p[1])) for p in pooling]
         height = math.prod(f[0] for f in factors)
@@ -103,7 +112,11 @@ class ConvAutoencoder(nn.Module):
     def decode(self, embedding: Tensor) -> Tensor:
         """[n, embedding] -> reconstructions [n, frames, bands]."""
         image = self.unflatten(self.from_embedding(self.dropout(embedding)))
-        image = self.output(self.decoder(image))
+        if self._fused:
+            # The upsampling that ends a block goes with the convolution that begins the next.
+            image = apply_fused(chain(*self.decoder, [self.output]), image)
+        else:
+            image = self.output(self.decoder(image))
         bands, frames = self._size
         return image[:, 0, :bands, :frames].transpose(1, 2)
 
@@ -120,6 +133,16 @@ def _upsample(factor: tuple[int, int], mode: str) -> nn.Module:
 
 def _round_up(value: int, step: int) -> int:
     return -(-value // step) * step
+
+
+def _check_form(form: str, upsampling: str) -> None:
+    if form not in UPSAMPLING_FORMS:
+        allowed = ", ".join(UPSAMPLING_FORMS)
+        raise AsdError(f"model.upsampling_form={form}: must be one of {allowed}")
+    if form == "fused" and upsampling != "nearest":
+        raise AsdError(
+            f"model.upsampling_form=fused: only for model.upsampling=nearest, which is {upsampling}"
+        )
 
 
 def _check(

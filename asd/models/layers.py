@@ -1,8 +1,11 @@
-"""What the autoencoders' layers share: normalisation and initialisation."""
+"""What the autoencoders' layers share: initialisation, and upsampling with a convolution."""
 
 from __future__ import annotations
 
-from torch import nn
+from collections.abc import Iterable
+
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from asd.errors import AsdError
 
@@ -29,3 +32,44 @@ def initialise(module: nn.Module, how: str) -> None:
             nn.init.xavier_uniform_(layer.weight)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
+
+
+def upsample_and_convolve(image: Tensor, layer: nn.Conv2d, factor: tuple[int, int]) -> Tensor:
+    """Nearest upsampling by ``factor``, then ``layer``, as one transposed convolution.
+
+    Each input pixel reaches, through its ``factor`` copies, the outputs that the kernel reaches from
+    any of them. So the two are one transposed convolution of stride ``factor`` whose kernel is the
+    layer's, flipped and summed over a box of ``factor``: side factor + kernel - 1, the layer's own
+    padding. Exact for every factor and odd kernel, boundaries included; at a kernel of 3 and a
+    factor of 2, 16 multiplications per input pixel and pair of channels instead of 36.
+
+    Args:
+        image: [n, layer.in_channels, rows, columns].
+        layer: odd kernel, stride 1, zero padding to the same size; its parameters are used as they
+            are, so that checkpoints do not depend on the form.
+        factor: of (rows, columns).
+
+    Returns:
+        [n, layer.out_channels, rows * factor[0], columns * factor[1]].
+    """
+    rows, columns = factor
+    kernel = layer.weight.flip(2, 3).transpose(0, 1)
+    kernel = F.pad(kernel, (columns - 1, columns - 1, rows - 1, rows - 1))
+    kernel = F.avg_pool2d(kernel, factor, stride=1, divisor_override=1)
+    padding = (layer.kernel_size[0] // 2, layer.kernel_size[1] // 2)
+    return F.conv_transpose2d(image, kernel, layer.bias, stride=factor, padding=padding)
+
+
+def apply_fused(layers: Iterable[nn.Module], image: Tensor) -> Tensor:
+    """Apply layers in order, each nearest upsampling together with the convolution after it."""
+    factor: tuple[int, int] | None = None
+    for layer in layers:
+        if isinstance(layer, nn.Upsample):
+            rows, columns = layer.scale_factor  # type: ignore[misc]
+            factor = (int(rows), int(columns))
+        elif factor is not None and isinstance(layer, nn.Conv2d):
+            image = upsample_and_convolve(image, layer, factor)
+            factor = None
+        else:
+            image = layer(image)
+    return image

@@ -135,8 +135,8 @@ def _run(
         trainer.fit(detector, _Shuffled(train), val, ckpt_path=resume, weights_only=True)
     except SystemExit as error:
         # Lightning turns Ctrl-C into an exit of the whole program, which would skip our closing.
-        if trainer.interrupted:
-            raise KeyboardInterrupt from error
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise error.__context__ from None
         raise
     finally:
         signal.signal(signal.SIGINT, handler)

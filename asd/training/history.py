@@ -160,6 +160,14 @@ class EpochProgress(pl.Callback):
             left = spent / (epoch - self._first_epoch) * (self.max_epochs - epoch)
             log.info("%s  %s  left %.0f s at most", self._text(epoch - 1), losses, left)
 
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run must know."""
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up a saved state."""
+        self.best = state_dict["best"]
+
     def _due(self, epoch: int) -> bool:
         step = max(1, self.max_epochs // self.LINES)
         return epoch % step == 0 or epoch == self.max_epochs
