@@ -147,9 +147,7 @@ def _check(claim: Claim, systems: dict[str, System], metric: str) -> Verdict:
     return Verdict(claim, verdict, reason, tuple(findings))
 
 
-def _finding(
-    statement: Statement, systems: dict[str, System], metric: str, guard: bool
-) -> Finding:
+def _finding(statement: Statement, systems: dict[str, System], metric: str, guard: bool) -> Finding:
     absent = [s for s in (statement.better, statement.worse) if s not in systems]
     if absent:
         return Finding(statement, None, f"no run of {' and none of '.join(absent)}", guard)

@@ -261,7 +261,9 @@ def claims_table(section: Section) -> Table:
         rows.append(cells)
     title = f"The paper's claims, checked. {loud_title(section)}"
     header = ["claim", *(f"by {NAMES[m]}" for m in COMPARED)]
-    return Table(title, header, rows, 3, ["Differences in points; see docs/report.md for the rule."])
+    return Table(
+        title, header, rows, 3, ["Differences in points; see docs/report.md for the rule."]
+    )
 
 
 def _verdict(verdict: Verdict) -> CellLines:

@@ -153,7 +153,8 @@ def _repetitions(label: str, candidates: list[Run], notes: list[str]) -> list[Ru
     for run in sorted(candidates, key=lambda run: (run.finished, run.name)):
         by_settings.setdefault(run.settings, {})[run.seed] = run
     chosen = max(
-        by_settings.values(), key=lambda group: (len(group), max(r.finished for r in group.values()))
+        by_settings.values(),
+        key=lambda group: (len(group), max(r.finished for r in group.values())),
     )
     kept = [chosen[seed] for seed in sorted(chosen)]
     left = [run for run in candidates if run not in kept]
@@ -169,9 +170,7 @@ def _shared_overrides(runs: list[Run]) -> list[str]:
     """The overrides that every run's command has, but experiment and seed."""
     commands = [shlex.split(str(run.record.get("command", ""))) for run in runs]
     commands = [c for c in commands if c] or [[]]
-    first = [
-        o for o in commands[0] if "=" in o and not o.startswith(("-", *_NOT_SHARED))
-    ]
+    first = [o for o in commands[0] if "=" in o and not o.startswith(("-", *_NOT_SHARED))]
     shared = [o for o in first if all(o in c for c in commands)]
     named = {o.split("=", 1)[0] for o in shared}
     data = runs[0].tags["data"]

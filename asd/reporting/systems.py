@@ -59,9 +59,7 @@ class System:
     def resampled(self, metric: str, machine: str) -> Floats:
         """[seeds, resamples] a metric of a machine type or of "mean" on resampled clips."""
         empty = np.full(self.resampling.resamples, np.nan)
-        return np.array(
-            [r.machines[metric].get(machine, empty) for r in self._resample(metric)]
-        )
+        return np.array([r.machines[metric].get(machine, empty) for r in self._resample(metric)])
 
     def id_resampled(self, metric: str, machine: str, machine_id: str) -> Floats:
         """[seeds, resamples] a metric of a machine ID on resampled clips."""

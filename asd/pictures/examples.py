@@ -1,0 +1,330 @@
+"""What pictures need of a trained model, kept as files when its clips are scored.
+
+``examples.npz``: input, reconstruction and error of a few clips. ``embeddings.npz``: the bottleneck
+of many. With these the pictures need neither the model nor the audio.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from asd.errors import AsdError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from asd.data.features import Features
+    from asd.data.manifest import Manifest
+    from asd.data.windows import Index
+    from asd.frontends.frontend import FrontEnd
+    from asd.models.detector import Detector
+
+EXAMPLES, EMBEDDINGS = "examples.npz", "embeddings.npz"
+PROJECTIONS = ("pca", "tsne")
+_WINDOWS = 512  # that go through the network at a time
+_TEXTS = ("machine", "id", "file", "label", "score")
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class PictureOptions:
+    """What is drawn of a run. Cannot change a result.
+
+    Args:
+        enabled: false: no pictures, and no files for them.
+        anomalous: how many of the highest-scoring clips of a machine type are shown.
+        embedding_clips: of a machine type and label, at most so many are kept of the bottleneck.
+        projection: of the bottleneck to two dimensions: ``pca`` or ``tsne``.
+        seed: of t-SNE.
+    """
+
+    enabled: bool = True
+    anomalous: int = 1
+    embedding_clips: int = 100
+    projection: str = "pca"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for option, least in (("anomalous", 0), ("embedding_clips", 0)):
+            value = getattr(self, option)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise AsdError(
+                    f"pictures.{option}={value}: must be a whole number, {least} or more"
+                )
+        if self.projection not in PROJECTIONS:
+            raise AsdError(
+                f"pictures.projection={self.projection}: must be one of {', '.join(PROJECTIONS)}"
+            )
+
+
+@dataclass(frozen=True)
+class Example:
+    """A clip as the network saw it.
+
+    Args:
+        role: ``median normal`` or ``most anomalous``.
+        input, reconstruction: [frames, bands] in dB.
+        error: [frames, bands], squared, in the domain of the score.
+    """
+
+    role: str
+    machine: str
+    id: str
+    file: str
+    label: int
+    score: float
+    input: Floats
+    reconstruction: Floats
+    error: Floats
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Content of ``examples.npz``: the clips, and their axes."""
+
+    centre_hz: npt.NDArray[np.float64]
+    hop_seconds: float
+    clips: list[Example]
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """Content of ``embeddings.npz``: ``values`` [clips, dimensions], and a row a clip."""
+
+    values: Floats
+    clips: pd.DataFrame
+
+
+@dataclass
+class Gallery:
+    """Collects while clips are scored what the pictures of a model need.
+
+    Args:
+        detector: trained; its device is used.
+        frontend: gives the axes.
+        options: what to keep.
+    """
+
+    detector: Detector
+    frontend: FrontEnd
+    options: PictureOptions = field(default_factory=PictureOptions)
+    _examples: list[Example] = field(default_factory=list, repr=False)
+    _embeddings: list[Embeddings] = field(default_factory=list, repr=False)
+
+    def add(self, clips: Manifest, features: Features, index: Index, scores: pd.DataFrame) -> None:
+        """Keep what is needed of one machine type's clips.
+
+        Args:
+            clips, features, index: as ``asd.scoring.score.score_clips`` took them.
+            scores: what it returned, a row a clip in the same order.
+        """
+        if not self.options.enabled:
+            return
+        for role, row in chosen(scores, self.options.anomalous):
+            self._examples.append(_example(self.detector, features, index, scores, role, row))
+        rows = thinned(scores, self.options.embedding_clips)
+        if len(rows):
+            values = _embed(self.detector, features, index, rows)
+            kept = scores.iloc[rows][list(_TEXTS)].reset_index(drop=True)
+            self._embeddings.append(Embeddings(values, kept))
+
+    def save(self, folder: Path) -> list[Path]:
+        """Write ``examples.npz`` and ``embeddings.npz``; nothing where nothing was kept.
+
+        Raises:
+            AsdError: the disk is full, or the folder cannot be written.
+        """
+        import pandas as pd
+
+        files = []
+        if self._examples:
+            centre = np.asarray(self.frontend.centre_frequencies(), dtype=np.float64)
+            kept = Examples(centre, float(self.frontend.hop_seconds), self._examples)
+            files.append(write_examples(folder / EXAMPLES, kept))
+        if self._embeddings:
+            values = np.concatenate([e.values for e in self._embeddings])
+            table = pd.concat([e.clips for e in self._embeddings], ignore_index=True)
+            files.append(write_embeddings(folder / EMBEDDINGS, Embeddings(values, table)))
+        return files
+
+
+def chosen(scores: pd.DataFrame, anomalous: int) -> list[tuple[str, int]]:
+    """(role, row) of the clips to show: the median normal, then those of the highest scores.
+
+    Where no clip is known to be normal, the median of all stands for it.
+    """
+    if not len(scores):
+        return []
+    values, labels = scores["score"].to_numpy(), scores["label"].to_numpy()
+    normal = np.flatnonzero(labels == 0)
+    role = "median normal" if len(normal) else "median"
+    among = normal if len(normal) else np.arange(len(values))
+    by_score = among[np.argsort(values[among], kind="stable")]
+    found = [(role, int(by_score[(len(by_score) - 1) // 2]))]
+    top = np.argsort(-values, kind="stable")[:anomalous]
+    return found + [("most anomalous", int(row)) for row in top]
+
+
+def thinned(scores: pd.DataFrame, limit: int) -> npt.NDArray[np.int64]:
+    """Rows to keep: at most ``limit`` of a machine type and label, evenly spaced, ascending."""
+    kept: list[int] = []
+    for rows in scores.groupby(["machine", "label"], sort=True).indices.values():
+        places = np.linspace(0, len(rows) - 1, min(limit, len(rows))).round().astype(int)
+        kept += np.asarray(rows)[places].tolist()
+    return np.array(sorted(kept), dtype=np.int64)
+
+
+def write_examples(path: Path, examples: Examples) -> Path:
+    """Write ``examples.npz`` in one step.
+
+    Raises:
+        AsdError: it cannot be written.
+    """
+    arrays: dict[str, Any] = {}
+    about = []
+    for number, clip in enumerate(examples.clips):
+        for name in ("input", "reconstruction", "error"):
+            arrays[f"{name}_{number}"] = getattr(clip, name)
+        names = ("role", "machine", "id", "file", "label", "score")
+        about.append({name: getattr(clip, name) for name in names})
+    arrays["centre_hz"] = examples.centre_hz
+    return _write(path, arrays, {"hop_seconds": examples.hop_seconds, "clips": about})
+
+
+def read_examples(path: Path) -> Examples:
+    """Read ``examples.npz``.
+
+    Raises:
+        AsdError: it is missing or damaged.
+    """
+    arrays, about = _read(path)
+    try:
+        clips = [
+            Example(**clip, **{k: arrays[f"{k}_{i}"] for k in ("input", "reconstruction", "error")})
+            for i, clip in enumerate(about["clips"])
+        ]
+        return Examples(arrays["centre_hz"], float(about["hop_seconds"]), clips)
+    except (KeyError, TypeError) as error:
+        raise AsdError(f"{path}: not a file of examples ({error}); remove it") from error
+
+
+def write_embeddings(path: Path, embeddings: Embeddings) -> Path:
+    """Write ``embeddings.npz`` in one step.
+
+    Raises:
+        AsdError: it cannot be written.
+    """
+    table = {name: embeddings.clips[name].tolist() for name in _TEXTS}
+    return _write(path, {"values": embeddings.values}, table)
+
+
+def read_embeddings(path: Path) -> Embeddings:
+    """Read ``embeddings.npz``.
+
+    Raises:
+        AsdError: it is missing or damaged.
+    """
+    import pandas as pd
+
+    arrays, about = _read(path)
+    try:
+        return Embeddings(arrays["values"], pd.DataFrame({name: about[name] for name in _TEXTS}))
+    except (KeyError, ValueError) as error:
+        raise AsdError(f"{path}: not a file of embeddings ({error}); remove it") from error
+
+
+def _example(
+    detector: Detector, features: Features, index: Index, scores: pd.DataFrame, role: str, row: int
+) -> Example:
+    """One clip through the network; where windows overlap, frames are means over them."""
+    values, starts = _windows(features, index, row)
+    first = int(starts.min())
+    span = int(starts.max()) + index.length - first
+    sums = np.zeros((2, span, values.shape[2]))
+    count = np.zeros((span, 1))
+    for begin in range(0, len(starts), _WINDOWS):
+        output, _, target = _forward(detector, values[begin : begin + _WINDOWS])
+        squared = np.square(output - target)
+        for start, one, error in zip(starts[begin:], output, squared, strict=False):
+            at = slice(start - first, start - first + index.length)
+            sums[0, at] += one
+            sums[1, at] += error
+            count[at] += 1
+    ends = np.cumsum(features.frames)
+    offset = int(ends[row] - features.frames[row])
+    shown = np.array(features.values[offset : ends[row]])[first - offset :][:span]
+    std = detector.standardiser.std.cpu().numpy()
+    mean = detector.standardiser.mean.cpu().numpy()
+    clip = scores.iloc[row]
+    return Example(
+        role, str(clip["machine"]), str(clip["id"]), str(clip["file"]), int(clip["label"]),
+        float(clip["score"]), shown.astype(np.float32),
+        (sums[0] / count * std + mean).astype(np.float32), (sums[1] / count).astype(np.float32),
+    )  # fmt: skip
+
+
+def _embed(
+    detector: Detector, features: Features, index: Index, rows: npt.NDArray[np.int64]
+) -> Floats:
+    """[rows, dimensions] the bottleneck, mean over a clip's windows."""
+    found = []
+    for row in rows:
+        values, _ = _windows(features, index, int(row))
+        parts = [
+            _forward(detector, values[begin : begin + _WINDOWS])[1]
+            for begin in range(0, len(values), _WINDOWS)
+        ]
+        found.append(np.concatenate(parts).mean(axis=0))
+    return np.array(found, dtype=np.float32)
+
+
+def _windows(features: Features, index: Index, row: int) -> tuple[Floats, npt.NDArray[np.int64]]:
+    """[windows, frames, bands] of one clip, and where they begin."""
+    starts = index.starts[index.clips == row]
+    return np.array([features.values[s : s + index.length] for s in starts], np.float32), starts
+
+
+def _forward(detector: Detector, values: Floats) -> tuple[Floats, Floats, Floats]:
+    """Reconstruction, embeddings and target, the first and last in the standardised domain."""
+    import torch
+
+    with torch.inference_mode():
+        batch = torch.from_numpy(values).to(detector.device)
+        output, embedding = detector(batch)
+        target = detector.standardiser(batch)
+    return tuple(x.float().cpu().numpy() for x in (output, embedding, target))  # type: ignore[return-value]
+
+
+def _write(path: Path, arrays: dict[str, Any], about: dict[str, Any]) -> Path:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as stream:
+            np.savez_compressed(stream, about=np.array(json.dumps(about)), **arrays)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise AsdError(f"{path}: cannot be written: {error.strerror}") from error
+    return path
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    import zipfile
+
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        about: dict[str, Any] = json.loads(str(arrays.pop("about")))
+    except FileNotFoundError as error:
+        raise AsdError(f"{path}: no such file") from error
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise AsdError(f"{path}: damaged ({error}); remove it and score again") from error
+    return arrays, about

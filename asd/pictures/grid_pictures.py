@@ -1,0 +1,162 @@
+"""Pictures of a grid of runs: systems side by side, differences, and alpha against AUC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from asd.pictures import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True)
+class Point:
+    """A figure with its interval, as fractions; ``values`` are those of the single trainings.
+
+    ``published`` is the paper's, or None.
+    """
+
+    name: str
+    mean: float
+    low: float
+    high: float
+    values: tuple[float, ...] = ()
+    published: float | None = None
+
+
+@dataclass(frozen=True)
+class AlphaPoint:
+    """A system of the semi-supervised grid at its alpha; None where there is no run."""
+
+    alpha: float
+    ours: Point | None
+    published: float | None
+
+
+def overview(machines: dict[str, list[Point]], metric: str, title: str, path: Path) -> Path | None:
+    """A panel a machine type, a line a system: mean, interval, single trainings.
+
+    Args:
+        machines: panel's name -> systems; the published figures are drawn where given.
+        metric: name on the axis.
+        title: of the picture.
+        path: the PNG to write.
+
+    Returns:
+        The path; None if there is nothing to show.
+    """
+    machines = {name: points for name, points in machines.items() if points}
+    if not machines:
+        return None
+    columns = 4 if len(machines) > 6 else min(3, len(machines))
+    rows = -(-len(machines) // columns)
+    most = max(map(len, machines.values()))
+    figure, axes = style.panels(rows, columns, (3.1, 0.75 + 0.3 * most), title)
+    for number, (ax, (name, points)) in enumerate(zip(axes, machines.items(), strict=False)):
+        heights = np.arange(len(points))[::-1]
+        for height, point, i in zip(heights, points, range(len(points)), strict=True):
+            colour = style.CYCLE[i % 7]
+            _interval(ax, point, height, colour)
+            mark = {"marker": style.MARKERS[i % 7], "s": 42, "color": colour, "zorder": 3}
+            ax.scatter(100 * point.mean, height, **mark)
+            if point.published is not None:
+                ax.scatter(
+                    100 * point.published, height, marker="|", s=190, color="black", lw=2,
+                    zorder=2, label="published",
+                )  # fmt: skip
+        ax.set_yticks(heights, [p.name for p in points] if number % columns == 0 else [])
+        ax.axvline(50, color="#9aa3ab", lw=1)
+        ax.set(title=name, ylim=(-0.6, len(points) - 0.4))
+    for ax in axes[len(machines) :]:
+        ax.set_visible(False)
+    handles, labels = axes[0].get_legend_handles_labels()
+    if handles:
+        figure.legend(handles[:1], labels[:1], loc="outside lower right")
+    figure.supxlabel(f"{metric}, % (line: interval over clips; grey: trainings)", fontsize=9.5)
+    return style.save(figure, path)
+
+
+def differences(points: list[Point], title: str, axis: str, path: Path) -> Path:
+    """A line a machine type: a paired difference with its interval, and zero marked.
+
+    Args:
+        points: in the order from the top.
+        title: of the picture.
+        axis: what is subtracted from what.
+        path: the PNG to write.
+    """
+    figure, (ax,) = style.panels(1, 1, (6.4, 0.9 + 0.34 * len(points)), title)
+    heights = np.arange(len(points))[::-1]
+    for height, point in zip(heights, points, strict=True):
+        decided = point.low > 0 or point.high < 0
+        colour = "#7f7f7f"
+        if decided:
+            colour = style.BLUE if point.low > 0 else style.VERMILLION
+        _interval(ax, point, height, colour)
+        marker = "^" if point.high < 0 else "o"
+        face = colour if decided else "white"
+        ax.scatter(
+            100 * point.mean, height, marker=marker, s=60, color=face, edgecolors=colour, lw=1.8,
+            zorder=3,
+        )  # fmt: skip
+    ax.axvline(0, color="black", lw=1.2)
+    ax.set_yticks(heights, [p.name for p in points])
+    ax.set(xlabel=f"{axis}, points (filled: the interval leaves zero on one side)")
+    ax.set_ylim(-0.6, len(points) - 0.4)
+    return style.save(figure, path)
+
+
+def alpha_curves(
+    metrics: dict[str, list[AlphaPoint]], title: str, published: str, path: Path
+) -> Path | None:
+    """Alpha against the mean over machine types, the paper's curve beside ours.
+
+    Args:
+        metrics: panel's name -> systems.
+        title: of the picture.
+        published: name of the paper's curve; says what data it is of.
+        path: the PNG to write.
+
+    Returns:
+        The path; None if fewer than two of our systems are on the curve.
+    """
+    if all(sum(p.ours is not None for p in points) < 2 for points in metrics.values()):
+        return None
+    figure, axes = style.panels(1, len(metrics), (4.9, 3.7), title)
+    for ax, (name, points) in zip(axes, metrics.items(), strict=True):
+        ordered = sorted(points, key=lambda p: p.alpha)
+        paper = [(p.alpha, 100 * p.published) for p in ordered if p.published is not None]
+        if paper:
+            ax.plot(*zip(*paper, strict=True), color=style.VERMILLION, ls="--", marker="^", ms=7,
+                    label=published)  # fmt: skip
+        ours = [(p.alpha, p.ours) for p in ordered if p.ours is not None]
+        at = [alpha for alpha, _ in ours]
+        mean = np.array([100 * p.mean for _, p in ours])
+        low = mean - np.array([100 * p.low for _, p in ours])
+        high = np.array([100 * p.high for _, p in ours]) - mean
+        ax.errorbar(at, mean, [low, high], color=style.BLUE, marker="o", ms=7, capsize=4, lw=1.8,
+                    label="ours, interval over clips")  # fmt: skip
+        for alpha, p in ours:
+            if len(p.values) > 1:
+                ax.scatter([alpha] * len(p.values), 100 * np.array(p.values), s=14, color="#555555",
+                           marker="x", zorder=4)  # fmt: skip
+        ax.axhline(50, color="#9aa3ab", lw=1)
+        ax.set_xticks([p.alpha for p in ordered])
+        ax.set(title=name, xlabel="alpha, weight of the reconstruction (1: U)", ylabel="%")
+        ax.legend(loc="best")
+    return style.save(figure, path)
+
+
+def _interval(ax: Axes, point: Point, height: float, colour: str) -> None:
+    if not np.isnan(point.low):
+        ax.hlines(height, 100 * point.low, 100 * point.high, color=colour, lw=2.2, alpha=0.8)
+    if len(point.values) > 1:
+        ax.scatter(
+            100 * np.array(point.values), np.full(len(point.values), height), marker="x", s=18,
+            color="#555555", zorder=4, lw=1,
+        )  # fmt: skip

@@ -1,0 +1,201 @@
+"""Tables, comparisons, claims and pictures of finished runs: no model, no audio, no torch.
+
+python -m asd.report [sweep=paper] [runs=runs] [data=...] [compare=[u,ss_0.5]] [view=[auc,per_id]]
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asd.errors import AsdError
+
+if TYPE_CHECKING:
+    from asd.reporting.document import Block
+    from asd.reporting.runs import Found
+    from asd.reporting.sections import Section
+
+VIEW_NAMES = ("auc", "pauc", "per_id", "harmonic", "pooled", "eq3")
+FILTERS = ("experiment", "data", "release")
+
+
+def normalise(arguments: list[str]) -> list[str]:
+    """``key=value`` and ``key=[a,b]`` as flags; a key that is no flag filters by that tag.
+
+    >>> normalise(["compare=[u,ss_0.5]", "data=simulated", "scale=small"])
+    ['--compare', 'u', 'ss_0.5', '--data', 'simulated', '--tag', 'scale=small']
+    """
+    flags = {a.option_strings[0].lstrip("-") for a in _parser()._actions if a.option_strings}
+    made: list[str] = []
+    value_of_tag = False
+    for argument in arguments:
+        key, sign, value = argument.partition("=")
+        if value_of_tag or argument.startswith("-") or not sign:
+            value_of_tag = argument == "--tag"
+            made.append(argument)
+            continue
+        name = key.lstrip("+").replace("_", "-")
+        items = value.strip("[]").split(",") if value.startswith("[") or "," in value else [value]
+        items = [item.strip() for item in items]
+        if name in flags:
+            made += [f"--{name}", *items]
+        else:
+            made += [x for item in items for x in ("--tag", f"{key}={item}")]
+    return made
+
+
+def report(options: argparse.Namespace) -> list[Section]:
+    """Collect, compute, print and write.
+
+    Raises:
+        AsdError: an option or a file is at fault.
+    """
+    from rich.console import Console
+
+    from asd.reporting import html, latex, markdown, spreadsheet, terminal
+    from asd.reporting.bootstrap import Resampling
+    from asd.reporting.declaration import declaration
+    from asd.reporting.document import Heading, Text, section_blocks
+    from asd.reporting.sections import COMPARED, Options, sections
+    from asd.scoring.clip_scores import replace_file
+    from asd.scoring.metrics import check_max_fpr
+
+    declared = declaration(options.sweep)
+    if options.max_fpr is not None:
+        check_max_fpr(options.max_fpr)
+    resampling = Resampling(options.resamples, options.confidence, options.seed)
+    pairs = tuple((pair[0], pair[1]) for pair in options.compare or ())
+    wanted = _wanted(options)
+    found = _collect(options)
+    runs = [run for run in found.runs if run.matches(wanted)]
+    data = wanted["data"][0] if "data" in wanted else None
+    made = sections(runs, declared, Options(resampling, options.max_fpr, pairs, data))
+
+    views = options.view or ["auc", "pauc"]
+    title = f"{declared.title}: {len(runs)} finished runs"
+    if runs and all(run.simulated for run in runs):
+        title += ", SIMULATED data"
+    head: list[Block] = [Heading(title, 1)]
+    if wanted:
+        told = ", ".join(f"{name}={'|'.join(values)}" for name, values in wanted.items())
+        head.append(Text(f"Runs with {told}; {len(found.runs) - len(runs)} others left out."))
+    if found.notes:
+        head.append(Text("Not used: " + "; ".join(found.notes) + "."))
+    short = head + [b for section in made for b in section_blocks(section, views)]
+
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    console = Console(highlight=False)
+    console.width = max(console.width if sys.stdout.isatty() else 0, terminal.MIN_WIDTH)
+    terminal.show(short, console)
+    if options.no_write:
+        return made
+
+    rest = [view for view in VIEW_NAMES if view not in views]
+    full, out = [*head], Path(options.out)
+    for number, section in enumerate(made):
+        full += section_blocks(section, [*views, *rest])
+        if not options.no_pictures:
+            full += _figures(section, out / "figures" / str(number + 1), options.projection)
+    files = {
+        "report.html": html.page(full, title),
+        "report.md": markdown.page(full, out),
+        "tables.tex": latex.tables(full),
+        "tables.csv": spreadsheet.grids_csv(made),
+        "per_id.csv": spreadsheet.per_id_csv(made, COMPARED),
+    }
+    if any(section.comparisons for section in made):
+        files["comparisons.csv"] = spreadsheet.comparisons_csv(made)
+    for name, text in files.items():
+        replace_file(out / name, text)
+        print(f"wrote {out / name}")
+    return made
+
+
+def _figures(section: Section, folder: Path, projection: str) -> list[Block]:
+    from asd.pictures.examples import PictureOptions
+    from asd.reporting.figures import section_figures
+
+    try:
+        return section_figures(section, folder, PictureOptions(projection=projection))
+    except OSError as error:
+        raise AsdError(f"{folder}: {error.strerror}; choose another --out") from error
+
+
+def _collect(options: argparse.Namespace) -> Found:
+    if options.tracking_uri is None:
+        from asd.reporting.runs import collect_folder
+
+        return collect_folder(Path(options.runs))
+    from asd.reporting.mlflow_runs import collect_mlflow
+
+    copies = Path(options.out) / "runs_from_mlflow"
+    return collect_mlflow(
+        options.tracking_uri, options.tracking_experiment, copies, not options.no_pictures
+    )
+
+
+def _wanted(options: argparse.Namespace) -> dict[str, list[str]]:
+    wanted: dict[str, list[str]] = {}
+    for name in FILTERS:
+        values = getattr(options, name)
+        if values:
+            wanted[name] = [v for value in values for v in value.split(",")]
+    for tag in options.tag or ():
+        name, sign, value = tag.partition("=")
+        if not sign or not name:
+            raise AsdError(f"--tag {tag}: must be NAME=VALUE, such as scale=small")
+        wanted.setdefault(name, []).append(value)
+    return wanted
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m asd.report",
+        description="Tables, comparisons, claims and pictures of finished runs.",
+        epilog="Flags may also be written as in asd.train: compare=[u,ss_0.5] data=simulated; any "
+        "other name=value filters by that tag or option: scale=small loss.alpha=0.5",
+    )
+    add = parser.add_argument
+    add("--sweep", default="paper", help="whose rows and published numbers (sweeps/NAME.yaml)")
+    add("--runs", default="runs", help="folder of run folders (default: runs)")
+    add("--tracking-uri", help="read the runs from this MLflow tracker instead")
+    add("--tracking-experiment", default="asd", help="experiment there (default: asd)")
+    add("--experiment", nargs="+", help="only these experiments: u ss_0.5 ...")
+    add("--data", nargs="+", help="only this corpus: simulated, dcase2020, folder")
+    add("--release", nargs="+", help="only these training releases: first, full")
+    add("--tag", action="append", metavar="NAME=VALUE", help="only runs with this tag or option")
+    add("--compare", nargs=2, action="append", metavar=("A", "B"), help="two systems, in pairs")
+    add("--view", nargs="+", choices=VIEW_NAMES, help="tables to print (default: auc pauc)")
+    add("--max-fpr", type=float, help="upper false-positive rate of pAUC (default: the runs' own)")
+    add("--resamples", type=int, default=1000, help="bootstrap resamples (default: 1000)")
+    add("--confidence", type=float, default=0.95, help="of the intervals (default: 0.95)")
+    add("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+    add("--projection", choices=("pca", "tsne"), default="pca", help="of the bottleneck")
+    add("--out", default="report", help="folder for the files (default: report)")
+    add("--no-pictures", action="store_true", help="draw nothing")
+    add("--no-write", action="store_true", help="print only")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit status: 0, or 2 for an input that the user must mend."""
+    given = sys.argv[1:] if arguments is None else arguments
+    options = _parser().parse_args(normalise(given))
+    try:
+        report(options)
+        sys.stdout.flush()
+    except AsdError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # "| head": the reader has gone, which is no fault
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from asd.config import build, check, folder_of, one_of, plain, register_resolvers
+from asd.errors import AsdError
+from asd.sweeps import expand, load_sweep, sweep_files
+
+CONF = folder_of("conf")
+EXPERIMENTS = sorted(p.stem for p in (CONF / "experiment").glob("*.yaml"))
+
+
+def composed(*overrides: str) -> DictConfig:
+    register_resolvers()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("config", list(overrides))
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+@pytest.mark.parametrize("data", ["simulated", "dcase2020", "folder"])
+def test_every_experiment_composes_with_every_corpus(experiment: str, data: str) -> None:
+    cfg = composed(f"+experiment={experiment}", f"data={data}")
+    check(cfg)
+    assert cfg.experiment_name == experiment
+    assert cfg.scale.name == ("small" if data == "simulated" else "paper")
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_an_experiment_is_a_short_delta_that_says_what_it_reproduces(experiment: str) -> None:
+    lines = (CONF / "experiment" / f"{experiment}.yaml").read_text().splitlines()
+    assert len(lines) <= 15
+    assert lines[0] == "# @package _global_"
+    assert lines[1].startswith(("# Table 1/2 row ", "# Section 1"))
+
+
+def test_published_numbers_stand_in_the_experiment_files() -> None:
+    published = load_sweep("paper")["published"]
+    rows = {row["experiment"]: row["label"] for row in load_sweep("paper")["rows"]}
+    for experiment, label in rows.items():
+        text = (CONF / "experiment" / f"{experiment}.yaml").read_text()
+        for metric in ("auc", "pauc"):
+            assert " ".join(f"{v:.2f}" for v in published[metric][label]) in text
+
+
+def test_the_papers_settings() -> None:
+    u = plain(composed("+experiment=u", "data=dcase2020"))
+    assert u["model"]["filters"] == [32, 64, 128]
+    assert u["model"]["embedding"] == 128
+    assert (u["trainer"]["batch_size"], u["trainer"]["max_epochs"]) == (32, 500)
+    assert u["trainer"]["plateau"] == {"factor": 0.75, "patience": 20}
+    assert u["trainer"]["stop_patience"] == 50
+    assert u["trainer"]["validation_fraction"] == 0.1
+    b = plain(composed("+experiment=b", "data=dcase2020"))
+    assert (b["trainer"]["batch_size"], b["trainer"]["max_epochs"]) == (512, 100)
+    assert b["trainer"]["plateau"] is None
+    assert b["trainer"]["stop_patience"] is None
+    assert (b["window"]["frames"], b["frontend"]["bands"]) == (5, 128)
+    assert (b["scope"]["name"], b["standardise"]) == ("per_machine", False)
+
+
+@pytest.mark.parametrize(("alpha", "beta"), [(0.7, 0.3), (0.3, 0.7), (1, 0), (0.15, 0.85)])
+def test_beta_follows_from_alpha(alpha: float, beta: float) -> None:
+    cfg = composed("loss=semi_supervised", f"loss.alpha={alpha}")
+    assert cfg.loss.beta == beta
+    build(plain(cfg.loss), "loss")
+
+
+def test_unknown_option_of_a_part_is_named() -> None:
+    with pytest.raises(AsdError, match=r"window: .*colour"):
+        build({**plain(composed().window), "colour": "red"}, "window")
+
+
+def test_near_misses_are_suggested() -> None:
+    with pytest.raises(AsdError, match=r"scope=shard: must be one of .* \(did you mean shared\?\)"):
+        one_of("scope", "shard", ("shared", "per_machine"))
+
+
+@pytest.mark.parametrize("path", sweep_files(), ids=lambda p: p.stem)
+def test_a_sweep_says_what_it_answers_and_has_rows_that_it_runs(path: Path) -> None:
+    assert path.read_text().startswith("# ")
+    sweep = load_sweep(path.stem)
+    assert {row["experiment"] for row in sweep["rows"]} <= set(sweep["overrides"]["+experiment"])
+
+
+def test_sweep_stands_for_its_overrides_and_the_user_wins() -> None:
+    assert expand(["-m", "+sweep=seeds", "data=folder"]) == [
+        "-m", "data=folder", "+experiment=u,ss_0.5", "seed=0,1,2,3,4",
+    ]  # fmt: skip
+    assert expand(["-m", "+sweep=seeds", "seed=7"])[-1] == "+experiment=u,ss_0.5"
+    assert expand(["seed=1"]) == ["seed=1"]
+
+
+def test_a_new_model_needs_one_file_and_one_config(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from asd.models.detector import Detector
+
+    (tmp_path / "newcomer.py").write_text(
+        "import torch\n"
+        "class Linear(torch.nn.Module):\n"
+        "    def __init__(self, bands, frames, size):\n"
+        "        super().__init__()\n"
+        "        self.embedding_size = size\n"
+        "        self.down = torch.nn.Linear(bands * frames, size)\n"
+        "        self.up = torch.nn.Linear(size, bands * frames)\n"
+        "    def forward(self, features):\n"
+        "        embedding = self.down(features.flatten(1))\n"
+        "        return self.up(embedding).view_as(features), embedding\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "conf" / "model").mkdir(parents=True)
+    config = {"_target_": "newcomer.Linear", "size": 3}
+    (tmp_path / "conf" / "model" / "linear.yaml").write_text(yaml.safe_dump(config))
+    cfg = composed("model=linear", f"hydra.searchpath=[file://{tmp_path / 'conf'}]")
+    values = plain(cfg)
+    recipe = {"bands": 4, "frames": 5, "classes": [], "model": values["model"],
+              "loss": values["loss"], "trainer": values["trainer"]}  # fmt: skip
+    reconstruction, embedding = Detector(recipe)(torch.randn(2, 5, 4))
+    assert reconstruction.shape == (2, 5, 4)
+    assert embedding.shape == (2, 3)
+
+
+def test_a_wheel_carries_configs_and_sweeps(tmp_path: Path) -> None:
+    from hatchling.builders.wheel import WheelBuilder
+
+    (wheel,) = WheelBuilder(str(CONF.parent)).build(directory=str(tmp_path), versions=["standard"])
+    names = zipfile.ZipFile(wheel).namelist()
+    for folder, inside in (("conf", "asd/conf"), ("sweeps", "asd/sweeps")):
+        for path in (CONF.parent / folder).rglob("*.yaml"):
+            assert f"{inside}/{path.relative_to(CONF.parent / folder)}" in names
+    assert "asd/data/dcase2020.yaml" in names
+    assert not [n for n in names if n.startswith(("tests", "mlruns", "data/"))]
