@@ -94,7 +94,8 @@ def evaluate(targets: list[str], max_fpr: float | None, out: Path | None, write:
     from rich.console import Console
 
     from asd.scoring.clip_scores import read_scores
-    from asd.scoring.metrics import check_max_fpr, evaluate_scores
+    from asd.scoring.metrics import evaluate_scores
+    from asd.scoring.roc import check_max_fpr
     from asd.scoring.tables import terminal, write_tables
 
     if max_fpr is not None:

@@ -62,7 +62,7 @@ def report(options: argparse.Namespace) -> list[Section]:
     from asd.reporting.document import Heading, Text, section_blocks
     from asd.reporting.sections import COMPARED, Options, sections
     from asd.scoring.clip_scores import replace_file
-    from asd.scoring.metrics import check_max_fpr
+    from asd.scoring.roc import check_max_fpr
 
     declared = declaration(options.sweep)
     if options.max_fpr is not None:

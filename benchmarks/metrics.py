@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from asd.scoring.metrics import auc, evaluate_scores, pauc
+from asd.scoring.metrics import evaluate_scores
+from asd.scoring.roc import auc, pauc
 
 # normal and anomaly clips of each machine ID in the DCASE 2020 Task 2 development test set
 SIZES = {

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
+from asd.config import build
 from asd.data.manifest import Manifest
 
 
@@ -11,7 +12,9 @@ from asd.data.manifest import Manifest
 class Corpus(Protocol):
     """A source of clips. To add one: a class with these members and a file in ``conf/data/``."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Short name, as in ``conf/data/<name>.yaml``."""
 
     @property
     def simulated(self) -> bool:
@@ -33,3 +36,16 @@ class Corpus(Protocol):
         Raises:
             AsdError: a clip cannot be used; the message names every such file.
         """
+
+
+def corpus_of(options: dict[str, Any]) -> Corpus:
+    """The corpus that a composed config group ``data`` describes.
+
+    Args:
+        options: its options; ``test`` says which release a run scores, and is not the corpus's.
+
+    Raises:
+        AsdError: an option is refused.
+    """
+    corpus: Corpus = build({k: v for k, v in options.items() if k != "test"}, "data")
+    return corpus

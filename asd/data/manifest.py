@@ -1,4 +1,4 @@
-"""The data manifest: one row a clip, and the only thing that the rest of the code knows of files."""
+"""The data manifest: one row a clip, and all that the rest of the code knows of files."""
 
 from __future__ import annotations
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from asd.data.audio import EIGHT_BIT, Channel, ClipError, ClipFacts, inspect_clip, os_reason
+from asd.data.scan_cache import ScanCache, Scanned
 from asd.errors import AsdError
+from asd.progress import progress_bar
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,6 @@ _NAME = re.compile(r"(?:(normal|anomaly)_)?id_([0-9A-Za-z-]+)_[0-9]+\.(?i:wav)")
 _LABELS = {"normal": 0, "anomaly": 1, None: -1}
 ON_BAD_CLIP = ("error", "skip")
 SHOWN = 20  # names in a message before the rest is only counted
-_CACHE_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -45,16 +44,6 @@ class Problem:
 
     path: Path
     reason: str
-
-
-@dataclass(frozen=True)
-class Scanned:
-    """What is known of a file's content."""
-
-    size: int  # bytes
-    mtime_ns: int
-    hash: str  # BLAKE2b of the file's bytes, 16 hex digits
-    facts: ClipFacts
 
 
 def list_folder(folder: Path) -> list[os.DirEntry[str]]:
@@ -135,7 +124,7 @@ def inspect_clips(
     Raises:
         AsdError: some files are bad (all of them are counted, the first named), or all are.
     """
-    known = _Cache(root, channel, cache)
+    known = ScanCache(root, channel, cache)
     found: dict[Path, Scanned] = {}
     problems = list(problems)
     new: list[Path] = []
@@ -184,11 +173,11 @@ def _read_all(
         except ClipError as error:
             return error
 
-    with _progress(len(paths), root) as step:
+    with progress_bar("reading and checking clips", len(paths)) as advance:
         pool = ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1))
         try:
             for path, result in zip(paths, pool.map(read, paths), strict=True):
-                step()
+                advance(1)
                 yield path, result
         finally:
             pool.shutdown(cancel_futures=True)
@@ -202,23 +191,6 @@ def _scan_file(path: Path, channel: Channel) -> Scanned:
         raise ClipError(path, os_reason(error)) from error
     facts = inspect_clip(path, channel)
     return Scanned(stat.st_size, stat.st_mtime_ns, digest, facts)
-
-
-@contextmanager
-def _progress(total: int, root: Path) -> Iterator[Callable[[], None]]:
-    """A bar on a terminal; elsewhere one line in the log."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        log.info("reading and checking %d clips of %s", total, root)
-        yield lambda: None
-        return
-    from rich.progress import Progress
-
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task(f"checking {total} clips", total=total)
-        yield lambda: progress.advance(task)
 
 
 def _names(root: Path, lines: Iterable[Path]) -> str:
@@ -264,52 +236,3 @@ def _warn(root: Path, found: dict[Path, Scanned], rate: int) -> None:
         paths = [path for path, scanned in found.items() if applies(scanned.facts)]
         if paths:
             log.warning("%s: %d clips %s: %s", root, len(paths), what, _names(root, paths))
-
-
-class _Cache:
-    """What earlier scans of this root learnt, in one JSON file."""
-
-    def __init__(self, root: Path, channel: Channel, folder: Path | None) -> None:
-        self.root = root
-        key = f"{_CACHE_VERSION}|{root.resolve()}|{channel}".encode()
-        name = hashlib.blake2b(key, digest_size=8).hexdigest()
-        self.file = None if folder is None else folder / "scan" / f"{name}.json"
-        self.entries = self._load()
-
-    def _load(self) -> dict[str, Scanned]:
-        if self.file is None or not self.file.exists():
-            return {}
-        try:
-            raw = json.loads(self.file.read_text(encoding="utf-8"))
-            return {
-                path: Scanned(**{**entry, "facts": ClipFacts(**entry["facts"])})
-                for path, entry in raw.items()
-            }
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            log.warning("%s: cannot be used (%s); the clips are read again", self.file, error)
-            return {}
-
-    def look_up(self, path: Path) -> Scanned | None:
-        entry = self.entries.get(path.relative_to(self.root).as_posix())
-        if entry is None:
-            return None
-        try:
-            stat = path.stat()
-        except OSError:
-            return None  # reading it will say what is wrong
-        same = (entry.size, entry.mtime_ns) == (stat.st_size, stat.st_mtime_ns)
-        return entry if same else None
-
-    def save(self, found: dict[Path, Scanned]) -> None:
-        """Keep these too; a cache that cannot be written is only slow, so it is but a warning."""
-        if self.file is None:
-            return
-        self.entries |= {p.relative_to(self.root).as_posix(): s for p, s in found.items()}
-        text = json.dumps({path: asdict(entry) for path, entry in self.entries.items()})
-        part = self.file.with_name(f"{self.file.name}.{os.getpid()}.part")
-        try:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(text, encoding="utf-8")
-            part.replace(self.file)
-        except OSError as error:
-            log.warning("%s: cannot write what was learnt of the clips (%s)", self.file, error)

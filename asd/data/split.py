@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Sequence
 from math import floor
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Stratum = tuple[str, str]  # machine type, machine ID
+Stratum = tuple[str, ...]
+STRATA = ("machine", "id")
 
 
-def validation_split(manifest: Manifest, fraction: float, seed: int) -> NDArray[np.bool_]:
-    """A random choice of clips, stratified by machine type and ID.
+def validation_split(
+    manifest: Manifest, fraction: float, seed: int, strata_by: Sequence[str] = STRATA
+) -> NDArray[np.bool_]:
+    """A random choice of clips, stratified, by default by machine type and ID.
 
     It depends on the seed and the clips' paths (relative to the root) alone: not on the order of
     the rows, nor on the version of a random number generator. Every stratum keeps at least one clip
@@ -29,12 +33,14 @@ def validation_split(manifest: Manifest, fraction: float, seed: int) -> NDArray[
         manifest: training clips only.
         fraction: of the clips for validation, above 0 and below 1.
         seed: another seed gives another choice.
+        strata_by: of ``STRATA``; none of them: not stratified.
 
     Returns:
         bool [clips], True for validation.
 
     Raises:
-        AsdError: the fraction is out of range, or gives no clip for validation.
+        AsdError: the fraction is out of range, or gives no clip for validation, or a stratum is
+            not one of ``STRATA``.
         ValueError: there are clips that are not for training.
     """
     import numpy as np
@@ -44,13 +50,15 @@ def validation_split(manifest: Manifest, fraction: float, seed: int) -> NDArray[
             f"trainer.validation_fraction={fraction}: must be above 0 (the validation loss chooses "
             "the weights) and below 1"
         )
+    if unknown := [name for name in strata_by if name not in STRATA]:
+        raise AsdError(f"trainer.validation_strata={unknown}: must be of {', '.join(STRATA)}")
     clips = manifest.clips
     if (clips["split"] != "train").any():
         raise ValueError("validation clips are chosen among training clips only")
 
     strata: defaultdict[Stratum, list[str]] = defaultdict(list)
-    for machine, machine_id, path in zip(clips["machine"], clips["id"], clips["path"], strict=True):
-        strata[machine, machine_id].append(path)
+    for path, *stratum in clips[["path", *strata_by]].itertuples(index=False):
+        strata[tuple(stratum)].append(path)
     sizes = {stratum: len(paths) for stratum, paths in strata.items()}
     shares = _share_out(sizes, fraction, seed)
     chosen = {

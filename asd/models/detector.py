@@ -84,6 +84,12 @@ class Detector(pl.LightningModule):
         names = ("loss", "mse", "cce")[: len(sums)]
         return {f"{stage}/{name}": value / count for name, value in zip(names, sums, strict=True)}
 
+    def transfer_batch_to_device(
+        self, batch: Batch, device: torch.device, dataloader_idx: int
+    ) -> Batch:
+        """As it is: ``Batches`` cuts batches where they are wanted."""
+        return batch
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Mean loss of a batch."""
         return self._step(batch)
@@ -115,7 +121,9 @@ class Detector(pl.LightningModule):
         The Trainer steps it after checkpoints are saved, so that a resumed run would miss one step.
         """
         options = self.trainer_options
-        optimiser = torch.optim.Adam(self.parameters(), lr=options["learning_rate"])
+        optimiser = torch.optim.Adam(
+            self.parameters(), lr=options["learning_rate"], fused=options.get("fused_adam", True)
+        )
         if options["plateau"] is not None:
             self._plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
                 optimiser,

@@ -62,8 +62,9 @@ def overview(machines: dict[str, list[Point]], metric: str, title: str, path: Pa
         for height, point, i in zip(heights, points, range(len(points)), strict=True):
             colour = style.CYCLE[i % 7]
             _interval(ax, point, height, colour)
-            mark = {"marker": style.MARKERS[i % 7], "s": 42, "color": colour, "zorder": 3}
-            ax.scatter(100 * point.mean, height, **mark)
+            ax.scatter(
+                100 * point.mean, height, marker=style.MARKERS[i % 7], s=42, color=colour, zorder=3
+            )
             if point.published is not None:
                 ax.scatter(
                     100 * point.published, height, marker="|", s=190, color="black", lw=2,

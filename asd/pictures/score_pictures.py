@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from asd.pictures import style
-from asd.scoring.metrics import auc, machine_order, pauc
+from asd.scoring.metrics import machine_order
+from asd.scoring.roc import auc, pauc
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
 _MAX_STRIP = 400  # points drawn of one strip: more are a blot
@@ -81,10 +83,11 @@ def distributions(scores: pd.DataFrame, title: str, path: Path) -> Path | None:
         ax.set(title=machine, xlim=(-0.6, len(ids) - 0.4))
         ax.grid(visible=False, axis="x")
     _hide(axes[len(machines) :])
-    handles = {}
+    shown: dict[str, Artist] = {}
     for ax in axes:
-        handles |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4)
+        handles, names = ax.get_legend_handles_labels()
+        shown |= dict(zip(names, handles, strict=True))
+    figure.legend(list(shown.values()), list(shown), loc="outside lower center", ncols=4)
     figure.supylabel("anomaly score", fontsize=9.5)
     return style.save(figure, path)
 

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from asd.errors import AsdError
-from asd.scoring.metrics import MACHINE_METRICS, check_max_fpr
+from asd.scoring.metrics import MACHINE_METRICS
+from asd.scoring.roc import check_max_fpr
 
 if TYPE_CHECKING:
     import pandas as pd

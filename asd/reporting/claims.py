@@ -51,8 +51,7 @@ def _each(better: str, worse: str, machines: tuple[str, ...]) -> tuple[Statement
 
 _NOT_SLIDER = ("ToyCar", "ToyConveyor", "fan", "pump", "valve")
 
-# Sections and tables of Perez-Castanos et al., DCASE 2020 workshop. Claims 1, 3 and 4 are also those
-# that can be tested on any corpus with these machine types.
+# Sections and tables are the paper's (Perez-Castanos et al., DCASE 2020 workshop).
 CLAIMS = (
     Claim(
         "The more weight on the classification, the worse: U > SS-0.7 > SS-0.5 > SS-0.3 on average",

@@ -126,7 +126,7 @@ def _replicate(system: System, metric: str, machines: tuple[str, ...]) -> Floats
     """[resamples] of a system's mean over machines and trainings."""
     figures = np.mean([system.resampled(metric, machine) for machine in machines], axis=0)
     weights = system.resampling.seeds(system.label, len(system.runs))
-    return np.einsum("rs,sr->r", weights, figures)
+    return np.asarray(np.einsum("rs,sr->r", weights, figures))
 
 
 def _not_comparable(a: System, b: System, metric: str, machine: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The rows and columns of a table, and the published numbers, as ``sweeps/<name>.yaml`` says them."""
+"""Rows, columns and published numbers of a table, as ``sweeps/<name>.yaml`` says them."""
 
 from __future__ import annotations
 

@@ -18,7 +18,8 @@ def page(blocks: list[doc.Block], title: str) -> str:
         AsdError: a picture cannot be read.
     """
     style = (files("asd.reporting") / "page.css").read_text(encoding="utf-8")
-    body, links = [], []
+    body: list[str] = []
+    links: list[tuple[str, str]] = []
     for folded, group in groupby(blocks, key=_folded):
         parts = []
         for block in group:

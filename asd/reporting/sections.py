@@ -29,7 +29,7 @@ class Options:
         data: the corpus that was asked for, for the commands of an empty table.
     """
 
-    resampling: Resampling = Resampling()
+    resampling: Resampling = field(default_factory=Resampling)
     max_fpr: float | None = None
     compare: tuple[tuple[str, str], ...] = ()
     data: str | None = None

@@ -54,7 +54,7 @@ class System:
 
     def mean_over(self, metric: str, machines: list[str]) -> Floats:
         """[seeds] mean over some machine types."""
-        return np.mean([self.values(metric, machine) for machine in machines], axis=0)
+        return np.asarray(np.mean([self.values(metric, m) for m in machines], axis=0))
 
     def resampled(self, metric: str, machine: str) -> Floats:
         """[seeds, resamples] a metric of a machine type or of "mean" on resampled clips."""

@@ -10,13 +10,20 @@ import numpy.typing as npt
 
 from asd.errors import AsdError
 from asd.scoring.clip_scores import check_scores
+from asd.scoring.roc import (
+    Counts,
+    area,
+    check_max_fpr,
+    n_thresholds,
+    partial_area,
+    partial_area_eq3,
+    roc_counts,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import pandas as pd
-
-Counts = npt.NDArray[np.int64]
 
 PAPER_ORDER = ("ToyCar", "ToyConveyor", "fan", "pump", "slider", "valve")  # of its Tables 1 and 2
 ID_METRICS = ("auc", "pauc", "pauc_eq3")
@@ -62,67 +69,6 @@ class Metrics:
     per_machine: pd.DataFrame
     mean: dict[str, float]
     undefined: tuple[Undefined, ...]
-
-
-def auc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
-    """Area under the ROC curve; a tied pair counts one half, as in scikit-learn's roc_auc_score.
-
-    The paper's eq. (2) but for ties, which count 0 there. Only the order of the scores matters.
-
-    Args:
-        labels: [n], 0 normal or 1 anomaly.
-        scores: [n], higher is more anomalous.
-
-    Returns:
-        The area, NaN if there is no normal or no anomaly.
-
-    Raises:
-        AsdError: a score is not finite, a label is not 0 or 1, or the lengths differ.
-    """
-    return _auc(*_roc_counts(labels, scores))
-
-
-def pauc(labels: npt.ArrayLike, scores: npt.ArrayLike, max_fpr: float) -> float:
-    """Partial AUC over false-positive rates [0, max_fpr], standardised after McClish.
-
-    Equals ``sklearn.metrics.roc_auc_score(labels, scores, max_fpr=max_fpr)``: the curve is
-    interpolated at max_fpr; chance gives 0.5 and a perfect order 1 (McClish, Medical Decision
-    Making 9, 1989). This is what the paper's Table 2 holds.
-
-    Args:
-        labels: [n], 0 normal or 1 anomaly.
-        scores: [n], higher is more anomalous.
-        max_fpr: p in (0, 1].
-
-    Returns:
-        The standardised area, NaN if there is no normal or no anomaly.
-
-    Raises:
-        AsdError: as ``auc``, or max_fpr is out of range.
-    """
-    check_max_fpr(max_fpr)
-    return _pauc(*_roc_counts(labels, scores), max_fpr)
-
-
-def pauc_eq3(labels: npt.ArrayLike, scores: npt.ArrayLike, max_fpr: float) -> float:
-    """Partial AUC as the paper prints it, eq. (3) of section 5.2.
-
-    The thresholds are the floor(p N-) highest-scoring normals; the result is the mean over them
-    of the part of the anomalies that score strictly higher. A tie counts 0; chance is about p/2.
-
-    Args:
-        labels: [n], 0 normal or 1 anomaly.
-        scores: [n], higher is more anomalous.
-        max_fpr: p in (0, 1].
-
-    Returns:
-        The mean, NaN if there is no anomaly or floor(p N-) is 0.
-
-    Raises:
-        AsdError: as ``auc``, or max_fpr is out of range.
-    """
-    check_max_fpr(max_fpr)
-    return _pauc_eq3(*_roc_counts(labels, scores), max_fpr)
 
 
 def evaluate_scores(frame: pd.DataFrame, max_fpr: float) -> Metrics:
@@ -212,80 +158,17 @@ def machine_order(machines: Iterable[str]) -> list[str]:
     return [m for m in PAPER_ORDER if m in names] + sorted(names - set(PAPER_ORDER))
 
 
-def check_max_fpr(max_fpr: float) -> None:
-    """Raise AsdError if max_fpr is not in (0, 1]."""
-    if not 0 < max_fpr <= 1:
-        raise AsdError(f"scoring.max_fpr={max_fpr}: must be more than 0 and at most 1")
-
-
-def _roc_counts(labels: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Counts, Counts]:
-    """Normals and anomalies at or above each distinct score, from the highest; both begin at 0."""
-    label, score = np.asarray(labels), np.asarray(scores, dtype=np.float64)
-    if label.ndim != 1 or label.shape != score.shape:
-        raise AsdError(
-            f"labels {label.shape} and scores {score.shape}: must be two lists of one length"
-        )
-    if not np.isfinite(score).all():
-        raise AsdError(f"scores[{int(np.argmin(np.isfinite(score)))}] is not a finite number")
-    anomaly = label == 1
-    if not (anomaly | (label == 0)).all():
-        raise AsdError("labels: must be 0 (normal) or 1 (anomaly)")
-    order = np.argsort(score)[::-1]
-    score = score[order]
-    last = np.flatnonzero(np.append(score[1:] != score[:-1], True)[: len(score)])
-    above = np.zeros(len(last) + 1, dtype=np.int64)
-    tps = above.copy()
-    above[1:] = last + 1
-    tps[1:] = np.cumsum(anomaly[order], dtype=np.int64)[last]
-    return above - tps, tps
-
-
-def _auc(fps: Counts, tps: Counts) -> float:
-    pairs = int(fps[-1] * tps[-1])
-    if not pairs:
-        return float("nan")
-    return int(np.dot(np.diff(fps), tps[1:] + tps[:-1])) / (2 * pairs)  # exact until the division
-
-
-def _pauc(fps: Counts, tps: Counts, max_fpr: float) -> float:
-    pairs = int(fps[-1] * tps[-1])
-    if not pairs:
-        return float("nan")
-    end = max_fpr * fps[-1]  # in normals, so that all but the last trapezoid is whole numbers
-    stop = int(np.searchsorted(fps, end, side="right"))
-    twice = float(np.dot(np.diff(fps[:stop]), tps[1:stop] + tps[: stop - 1]))
-    if stop < len(fps):
-        step = end - fps[stop - 1]
-        slope = (tps[stop] - tps[stop - 1]) / (fps[stop] - fps[stop - 1])
-        twice += step * (2 * tps[stop - 1] + slope * step)
-    chance, perfect = 0.5 * max_fpr**2, max_fpr
-    return float(0.5 * (1 + (twice / (2 * pairs) - chance) / (perfect - chance)))
-
-
-def _thresholds(max_fpr: float, normals: int) -> int:
-    # 0.29 * 100 is 28.999... in floating point, and is meant as 29
-    return int(np.floor(round(max_fpr * normals, 9)))
-
-
-def _pauc_eq3(fps: Counts, tps: Counts, max_fpr: float) -> float:
-    thresholds = _thresholds(max_fpr, int(fps[-1]))
-    if not thresholds or not tps[-1]:
-        return float("nan")
-    used = np.diff(np.minimum(fps, thresholds))  # thresholds at each distinct score
-    return int(np.dot(used, tps[:-1])) / (thresholds * int(tps[-1]))
-
-
 def _figures(
     labels: npt.NDArray[np.int64], scores: npt.NDArray[np.float64], max_fpr: float
 ) -> tuple[dict[str, Any], list[tuple[tuple[str, ...], str]]]:
     """Figures and counts of a group of clips, and (names, reason) of the figures it has not."""
     known = labels >= 0
-    fps, tps = _roc_counts(labels[known], scores[known])
+    fps, tps = roc_counts(labels[known], scores[known])
     normal, anomaly, unknown = int(fps[-1]), int(tps[-1]), int((~known).sum())
     values = {
-        "auc": _auc(fps, tps),
-        "pauc": _pauc(fps, tps, max_fpr),
-        "pauc_eq3": _pauc_eq3(fps, tps, max_fpr),
+        "auc": area(fps, tps),
+        "pauc": partial_area(fps, tps, max_fpr),
+        "pauc_eq3": partial_area_eq3(fps, tps, max_fpr),
         "n_normal": normal,
         "n_anomaly": anomaly,
         "n_unknown": unknown,
@@ -296,7 +179,7 @@ def _figures(
         return values, [(ID_METRICS, "no anomaly clip")]
     if not normal:
         return values, [(ID_METRICS, "no normal clip")]
-    if not _thresholds(max_fpr, normal):
+    if not n_thresholds(max_fpr, normal):
         reason = f"pAUC eq. (3): no threshold, floor({max_fpr:g} x {normal} normal clips) is 0"
         return values, [(("pauc_eq3",), reason)]
     return values, []

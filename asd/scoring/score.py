@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from asd.data.features import Features
 from asd.data.manifest import Manifest
 from asd.data.windows import Index
 from asd.errors import AsdError
 from asd.models.detector import Detector
-from asd.training.batches import Batch, Batches
+from asd.training.batches import Batches
 
 
 def score_clips(
@@ -34,7 +33,8 @@ def score_clips(
         index: their windows.
         classes: [clips] class numbers; -1: not a class of the detector.
         score: ``mse``, or ``combined`` (the loss: alpha MSE + beta CCE).
-        batch_size: windows at a time.
+        batch_size: clips at a time: as many windows as have the frames of so many clips, 64 of U's
+            and thousands of B's.
 
     Returns:
         A row a clip: machine, id, file, label, score, and mse and, with a classifier, cce.
@@ -54,17 +54,13 @@ def score_clips(
     # A copy: a memory map is read-only, which torch warns of.
     values = torch.from_numpy(np.array(features.values))
     n = len(clips)
-    mse, cce, count = np.zeros(n), np.zeros(n), np.bincount(index.clips, minlength=n)
-    position = 0
+    windows = max(1, round(batch_size * features.frames.mean() / index.length))
+    batches = Batches(values, index, known, windows, device=detector.device)
     with torch.inference_mode():
-        for batch in _on_device(Batches(values, index, known, batch_size), detector.device):
-            of = index.clips[position : position + len(batch.features)]
-            position += len(of)
-            errors = detector.errors(batch)
-            mse += np.bincount(of, errors[0].double().cpu().numpy(), minlength=n)
-            if errors[1] is not None:
-                cce += np.bincount(of, errors[1].double().cpu().numpy(), minlength=n)
-    mse, cce = mse / count, cce / count
+        # Read once, at the end: a GPU then never waits for the computer.
+        errors = [detector.errors(batch) for batch in batches]
+    mse = _mean_of_clips([e[0] for e in errors], index, n)
+    cce = _mean_of_clips([e[1] for e in errors if e[1] is not None], index, n)
     table = clips.clips[["machine", "id", "path", "label"]].rename(columns={"path": "file"})
     if score == "combined":
         loss = detector.loss
@@ -80,6 +76,10 @@ def score_clips(
     return table
 
 
-def _on_device(batches: Batches, device: torch.device) -> Iterator[Batch]:
-    for batch in batches:
-        yield Batch(*(tensor.to(device) for tensor in batch))
+def _mean_of_clips(errors: list[Tensor], index: Index, clips: int) -> np.ndarray:
+    """Errors of windows, in order -> [clips] their means; zeros where there are none."""
+    if not errors:
+        return np.zeros(clips)
+    values = torch.cat(errors).double().cpu().numpy()
+    sums = np.bincount(index.clips, values, minlength=clips)
+    return np.asarray(sums / np.bincount(index.clips, minlength=clips))

@@ -27,12 +27,14 @@ class Batches:
     one would have seen.
 
     Args:
-        features: [frames, bands], on the device that trains.
+        features: [frames, bands], on the device that trains, or in memory.
         index: the windows.
         classes: [clips] class of each clip.
         batch_size: windows a batch. A last batch of a single window joins the one before, since
             batch norm needs two.
         seed: None keeps the windows in order.
+        device: where batches are wanted; None: where ``features`` are. From memory they travel
+            through pinned buffers while the GPU works on the batch before.
     """
 
     def __init__(
@@ -42,11 +44,14 @@ class Batches:
         classes: np.ndarray,
         batch_size: int,
         seed: int | None = None,
+        device: torch.device | None = None,
     ) -> None:
+        self.device = features.device if device is None else device
         self.windows = windows_view(features, index.length)
         self.starts = torch.as_tensor(index.starts, device=features.device)
         of_windows = torch.as_tensor(classes[index.clips], dtype=torch.long)
         self.classes = of_windows.to(features.device)
+        self._staged = self.device.type == "cuda" and features.device.type == "cpu"
         self.batch_size = batch_size
         self.seed = seed
         self.epoch = 0
@@ -73,7 +78,22 @@ class Batches:
             order = torch.randperm(len(starts), generator=generator).to(starts.device)
             starts, classes = starts[order], classes[order]
         for begin, end in self._bounds():
-            yield Batch(self.windows[starts[begin:end]].float(), classes[begin:end])
+            yield Batch(self._cut(starts[begin:end]), self._send(classes[begin:end]))
+
+    def _cut(self, starts: Tensor) -> Tensor:
+        """[n] first frames -> [n, frames, bands], float32, on the device."""
+        # Ten times faster on a CPU than indexing the view by a tensor: it copies whole windows.
+        if not self._staged:
+            cut = torch.index_select(self.windows, 0, starts)
+        else:
+            # The allocator of pinned memory gives the buffer out again only after its copy is done.
+            shape = (len(starts), *self.windows.shape[1:])
+            cut = torch.empty(shape, dtype=self.windows.dtype, pin_memory=True)
+            torch.index_select(self.windows, 0, starts, out=cut)
+        return self._send(cut).float()
+
+    def _send(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self.device, non_blocking=True)
 
 
 def windows_view(features: Tensor, length: int) -> Tensor:

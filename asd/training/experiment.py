@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from asd.config import build
+from asd.data.corpus import corpus_of
 
 if TYPE_CHECKING:
     from asd.data.corpus import Corpus
@@ -42,7 +43,7 @@ class Experiment:
             config,
             delta,
             command,
-            build({k: v for k, v in config["data"].items() if k != "test"}, "data"),
+            corpus_of(config["data"]),
             build(config["frontend"], "frontend"),
             build(config["window"], "window"),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,8 @@ from asd.models.detector import Detector, load_detector, read_checkpoint
 from asd.training.batches import Batches
 from asd.training.checkpoints import EpochCheckpoints
 from asd.training.history import EpochProgress, History
-
-# Features stay in the computer's memory if they would take more than this part of the GPU's.
-_GPU_SHARE = 0.6
+from asd.training.speed import StateLayout, prepare, resident, set_memory_format, set_threads
+from asd.training.speed import step_flop
 
 
 @dataclass(frozen=True)
@@ -69,6 +68,7 @@ def fit(
     folder: Path,
     label: str,
     on_epoch: Callable[[int, dict[str, float]], None],
+    extra: Sequence[pl.Callback] = (),
 ) -> Detector:
     """Train, or go on where ``folder`` says that training stood.
 
@@ -80,6 +80,7 @@ def fit(
         folder: of this detector's checkpoints and history.
         label: for the progress bar.
         on_epoch: told of every epoch.
+        extra: more callbacks of the Trainer.
 
     Returns:
         The detector with the weights that score (``trainer.weights``), in evaluation mode.
@@ -90,8 +91,7 @@ def fit(
     """
     device = choose_device(options["accelerator"])
     check_precision(options["precision"], device)
-    if options["threads"] is not None:
-        torch.set_num_threads(options["threads"])
+    set_threads(options["threads"], step_flop(detector, options["batch_size"]))
     folder.mkdir(parents=True, exist_ok=True)
     checkpoints = EpochCheckpoints(folder)
     resume = checkpoints.last if checkpoints.last.exists() else None
@@ -100,17 +100,23 @@ def fit(
             History(folder / "history.csv", on_epoch),
             EpochProgress(label, options["max_epochs"], options["progress"]),
             checkpoints,
+            StateLayout(),
+            *extra,
         ]
         if options["stop_patience"] is not None:
             patience = options["stop_patience"]
             callbacks.append(pl.callbacks.EarlyStopping("val/loss", patience=patience))
         _quiet()
+        prepare(detector, options, device)
+        # Lightning's deterministic mode also has every new tensor filled, which nothing here needs.
+        torch.utils.deterministic.fill_uninitialized_memory = False
         trainer = pl.Trainer(
             accelerator="gpu" if device.type == "cuda" else "cpu",
             devices=options["devices"],
             max_epochs=options["max_epochs"],
             precision=options["precision"],
             deterministic=options["deterministic"],
+            benchmark=not options["deterministic"],
             callbacks=callbacks,
             logger=False,
             enable_progress_bar=False,
@@ -118,13 +124,15 @@ def fit(
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
         )
-        values = _resident(data.features.values, device)
+        values = resident(data.features.values, device, options.get("gpu_share", 0.6))
         size = options["batch_size"]
-        train = Batches(values, data.train, data.classes, size, seed)
-        validation = Batches(values, data.validation, data.classes, size)
+        train = Batches(values, data.train, data.classes, size, seed, device)
+        validation = Batches(values, data.validation, data.classes, size, device=device)
         _run(trainer, detector, train, validation, resume)
     chosen = checkpoints.best if options["weights"] == "best" else checkpoints.last
-    return load_detector(chosen).to(device)
+    trained = load_detector(chosen).to(device)
+    set_memory_format(trained, options.get("memory_format", "auto"), device)
+    return trained
 
 
 def _run(
@@ -154,18 +162,6 @@ class _Shuffled:
 
     def __iter__(self) -> Any:
         return iter(self.batches)
-
-
-def _resident(values: np.ndarray, device: torch.device) -> torch.Tensor:
-    """Features as one tensor: on the device if they fit there, in memory otherwise."""
-    # A copy, for a memory map is read-only and slow at random access.
-    tensor = torch.from_numpy(np.array(values))
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        if tensor.nbytes < _GPU_SHARE * free:
-            return tensor.to(device)
-        return tensor.pin_memory()
-    return tensor
 
 
 def _stopped_early(last: Path, patience: int | None) -> bool:

@@ -175,7 +175,9 @@ def _model(
     features = store.load(clips.train)
     length = windows.length(frontend, _shortest(frontend, clips))
     index = windows.starts(length, features.frames, list(clips.train.clips["path"]))
-    held_out = validation_split(clips.train, options["validation_fraction"], seed)
+    held_out = validation_split(
+        clips.train, options["validation_fraction"], seed, options["validation_strata"]
+    )
     clips.train.clips[["machine", "id", "path"]][held_out].to_csv(
         folder / "validation.csv", index=False
     )

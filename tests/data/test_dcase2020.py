@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from asd.config import plain
 from asd.data import dcase2020
-from asd.data.corpus import Corpus
+from asd.data.corpus import Corpus, corpus_of
 from asd.data.dcase2020 import DCASE2020
 from asd.data.dcase2020_facts import Counts, Facts, load_facts
 from asd.data.manifest import RELEASES, Manifest
@@ -226,12 +226,12 @@ def test_published_counts_by_name_alone(tmp_path: Path) -> None:
 
 def test_config_file(tmp_path: Path) -> None:
     file = OmegaConf.load(CONF / "data" / "dcase2020.yaml")
-    assert set(file) - {"_target_", "defaults"} == set(DCASE2020.__dataclass_fields__)
+    assert set(file) - {"_target_", "defaults", "test"} == set(DCASE2020.__dataclass_fields__)
     overrides = ["data=dcase2020", f"paths.data='{tmp_path}'", "data.ids={fan: [00]}"]
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("config", overrides=overrides)
     assert config.scale.name == "paper"
-    corpus = instantiate(config.data)
+    corpus = corpus_of(plain(config.data))
     assert isinstance(corpus, DCASE2020)
     assert corpus.folder == tmp_path / "dcase2020"
     assert corpus.wanted_ids("fan") == ["00"]

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import soundfile
 from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from asd.data.corpus import Corpus
+from asd.config import plain
+from asd.data.corpus import Corpus, corpus_of
 from asd.data.folder import Folder
 from asd.data.manifest import RELEASES
 from asd.errors import AsdError
@@ -133,7 +133,7 @@ def test_options_as_hydra_hands_them_over(
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("config", overrides=[*overrides, override])
     assert config.scale.name == "paper"
-    corpus = instantiate(config.data)
+    corpus = corpus_of(plain(config.data))
     assert isinstance(corpus, Folder)
     corpus.check(DEVELOPMENT)
     assert len(corpus.manifest(DEVELOPMENT)) == clips
@@ -142,7 +142,7 @@ def test_options_as_hydra_hands_them_over(
 
 def test_every_option_is_in_the_config_file() -> None:
     config = OmegaConf.load(CONF / "data" / "folder.yaml")
-    assert set(config) - {"_target_", "defaults"} == set(Folder.__dataclass_fields__)
+    assert set(config) - {"_target_", "defaults", "test"} == set(Folder.__dataclass_fields__)
 
 
 # Refusals

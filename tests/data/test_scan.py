@@ -177,9 +177,8 @@ def test_nothing_to_warn_of(train: Path, caplog: pytest.LogCaptureFixture) -> No
 def test_one_log_line_off_a_terminal(train: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         run(train)
-    assert [r.getMessage() for r in caplog.records] == [
-        f"reading and checking 3 clips of {train.parents[1]}"
-    ]
+    (record,) = caplog.records
+    assert record.getMessage().startswith("reading and checking clips: 3 in ")
 
 
 def test_a_bar_on_a_terminal(
@@ -188,7 +187,7 @@ def test_a_bar_on_a_terminal(
     monkeypatch.setenv("FORCE_COLOR", "1")  # what rich takes for a terminal
     monkeypatch.setenv("TERM", "xterm")
     run(train)
-    assert "checking 3 clips" in capsys.readouterr().err
+    assert "reading and checking clips" in capsys.readouterr().err
 
 
 def test_folder_that_cannot_be_listed(train: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,139 @@
+"""What makes training fast on a device and leaves its results alone: threads, layout, compiling."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from asd.errors import AsdError
+from asd.models.detector import Detector
+
+MEMORY_FORMATS = ("auto", "contiguous", "channels_last")
+
+# A thread more for each so many floating-point operations of a step: below, a second thread was
+# measured to cost more than it brings (docs/performance.md).
+_FLOP_A_THREAD = 1e9
+# On a CPU channels_last was faster for nets up to this many filters, slower for wider ones.
+_CPU_CHANNELS_LAST = 64
+
+
+def window_flop(detector: Detector) -> float:
+    """Floating-point operations of the network's forward pass on one window, as it is executed."""
+    network = detector.network
+    training, device = network.training, next(network.parameters()).device
+    window = torch.zeros(1, detector.recipe["frames"], detector.recipe["bands"], device=device)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network.eval()(window)
+    network.train(training)
+    return float(counter.get_total_flops())
+
+
+def step_flop(detector: Detector, batch_size: int) -> float:
+    """The same of a training step: the backward pass costs two forward passes."""
+    return 3 * batch_size * window_flop(detector)
+
+
+def set_threads(threads: int | None, flop: float) -> None:
+    """Choose torch's threads on a CPU.
+
+    Args:
+        threads: as many; None: one for each 1e9 operations of a step, at least one, at most the
+            cores of this process or ``OMP_NUM_THREADS``.
+        flop: of a step.
+    """
+    if threads is None:
+        threads = max(1, min(_cores(), int(flop / _FLOP_A_THREAD)))
+    torch.set_num_threads(threads)
+
+
+def _cores() -> int:
+    given = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    if given.isdigit() and int(given) > 0:
+        return int(given)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def prepare(detector: Detector, options: dict[str, Any], device: torch.device) -> None:
+    """Lay out and, where asked for, compile the network for training.
+
+    Args:
+        detector: changed in place; the names in its state stay.
+        options: the config group ``trainer``: ``memory_format``, ``compile``, ``cuda_graphs``.
+        device: that it will be on.
+
+    Raises:
+        AsdError: an option cannot be had on this device.
+    """
+    set_memory_format(detector, options.get("memory_format", "auto"), device)
+    graphs = options.get("cuda_graphs", False)
+    if graphs and device.type != "cuda":
+        raise AsdError("trainer.cuda_graphs=true: for GPUs only")
+    if graphs or options.get("compile", False):
+        # "reduce-overhead" is torch's name for compiling with CUDA graphs.
+        mode = "reduce-overhead" if graphs else "default"
+        detector.network.compile(mode=mode, dynamic=False)
+
+
+def set_memory_format(detector: Detector, choice: str, device: torch.device) -> None:
+    """Order the weights of the convolutions in memory, which decides how images are laid out.
+
+    Args:
+        detector: changed in place.
+        choice: ``contiguous``, ``channels_last``, or ``auto``: channels_last on a GPU, and on a CPU
+            where no layer has more than 64 filters.
+        device: that it will be on.
+
+    Raises:
+        AsdError: another choice.
+    """
+    if choice not in MEMORY_FORMATS:
+        allowed = ", ".join(MEMORY_FORMATS)
+        raise AsdError(f"trainer.memory_format={choice}: must be one of {allowed}")
+    if choice == "auto":
+        layers = [m for m in detector.network.modules() if isinstance(m, nn.Conv2d)]
+        widest = max((layer.out_channels for layer in layers), default=0)
+        last = device.type == "cuda" or widest <= _CPU_CHANNELS_LAST
+    else:
+        last = choice == "channels_last"
+    torch_format = torch.channels_last if last else torch.contiguous_format
+    detector.network.to(memory_format=torch_format)
+
+
+def resident(values: np.ndarray, device: torch.device, share: float) -> torch.Tensor:
+    """Features as one tensor: on the device if they fit there, in memory otherwise.
+
+    Args:
+        values: [frames, bands].
+        device: that trains.
+        share: of the GPU's free memory that they may take.
+    """
+    # A copy, for a memory map is read-only and slow at random access.
+    tensor = torch.from_numpy(np.array(values))
+    if device.type == "cuda" and tensor.nbytes < share * torch.cuda.mem_get_info(device)[0]:
+        return tensor.to(device)
+    return tensor
+
+
+class StateLayout(pl.Callback):
+    """Gives the optimiser's state the layout of its parameters.
+
+    A checkpoint that was written on another device may have another memory format, and the fused
+    optimiser reads both as they lie in memory.
+    """
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """After a checkpoint has been restored."""
+        for optimiser in trainer.optimizers:
+            for parameter, state in optimiser.state.items():
+                for name, value in state.items():
+                    same_shape = torch.is_tensor(value) and value.shape == parameter.shape
+                    if same_shape and value.stride() != parameter.stride():
+                        state[name] = torch.empty_like(parameter).copy_(value).detach()
