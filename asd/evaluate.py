@@ -16,6 +16,7 @@ from typing import Any
 
 from asd.errors import AsdError
 
+RUNS = Path("runs")  # paths.runs, unless the config says otherwise
 MAX_FPR = 0.1  # the paper's p, for a scores file whose run does not say
 NO_LABEL = "data not stated"
 
@@ -36,20 +37,42 @@ class Target:
         return self.scores.parent / ("tables" if own else f"tables_{self.scores.stem}")
 
 
-def resolve(target: str) -> Path:
-    """The scores file that the user means by a run folder or a CSV file.
+def resolve(target: str, runs: Path = RUNS) -> Path:
+    """The scores file that the user means.
+
+    Args:
+        target: a run's folder, its name or identity, its MLflow run id, or a CSV file.
+        runs: where run folders are looked for by name.
 
     Raises:
         AsdError: there is none.
     """
     path = Path(target)
+    if not path.exists():
+        path = _by_name(target, runs)
     if path.is_dir():
         if not (path / "scores.csv").is_file():
             raise AsdError(f"{path}: no scores.csv in this folder; is it a finished run's folder?")
         return path / "scores.csv"
-    if not path.is_file():
-        raise AsdError(f"{path}: no such run folder or scores file")
     return path
+
+
+def _by_name(target: str, runs: Path) -> Path:
+    found = []
+    for record in sorted(runs.glob("*/run.json")):
+        try:
+            content = json.loads(record.read_text())
+        except ValueError:
+            continue  # a damaged record is reported when its own run is asked for
+        names = {record.parent.name, content.get("identity")}
+        if target in names | {(content.get("mlflow") or {}).get("run_id")}:
+            found.append(record.parent)
+    if not found:
+        raise AsdError(
+            f"{target}: no such run folder or scores file, and no run of that name, identity or "
+            f"MLflow run id in {runs}/"
+        )
+    return found[-1]
 
 
 def describe(scores: Path, max_fpr: float | None) -> Target:
@@ -123,7 +146,7 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m asd.evaluate",
         description="Compute metrics and tables from clip scores, without training.",
     )
-    parser.add_argument("target", nargs="+", help="a run folder (with scores.csv) or a scores file")
+    parser.add_argument("target", nargs="+", help="a run's folder, name or MLflow id, or a scores file")
     parser.add_argument(
         "--max-fpr",
         type=float,

@@ -67,9 +67,10 @@ def train(cfg: DictConfig) -> float:
 
     from asd.tracking.identity import delta
 
-    command = command_of([o for o in overrides if o != "force=true"])
+    overrides = [o for o in overrides if o != "force=true"]
+    command = command_of(overrides)
     try:
-        return _train(config, delta(config, base), command)
+        return _train(config, delta(config, base), overrides)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise AsdError(
@@ -79,11 +80,12 @@ def train(cfg: DictConfig) -> float:
         raise
 
 
-def _train(config: dict[str, object], delta: dict[str, object], command: str) -> float:
+def _train(config: dict[str, object], delta: dict[str, object], overrides: list[str]) -> float:
     from asd.training.experiment import Experiment
 
+    command = command_of(overrides)
     experiment = Experiment.of(config, delta, command)
-    _announce(experiment.data_label, command)
+    _announce(experiment.data_label, overrides)
     from asd.training.preflight import check_model
     from asd.training.run import run
 
@@ -118,15 +120,15 @@ def _train(config: dict[str, object], delta: dict[str, object], command: str) ->
     return float(sum(losses.values()) / len(losses))
 
 
-def _announce(label: str, command: str) -> None:
+def _announce(label: str, overrides: list[str]) -> None:
     """One loud line where the numbers are not those of real machines."""
     if "SIMULATED" not in label and "demo" not in label:
         return
-    real = command + " data=dcase2020"
+    kept = [o for o in overrides if not o.lstrip("+~").startswith(("data", "scale", "paths."))]
     log.warning(
         "*** %s: these numbers say nothing of real machines. The paper's data and scale: %s ***",
         label,
-        real,
+        command_of([*kept, "data=dcase2020"]),
     )
 
 

@@ -161,3 +161,19 @@ def test_a_reader_that_goes_away_is_no_fault(tmp_path: Path) -> None:
         assert process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == b""
+
+
+def test_a_run_is_found_by_name_identity_and_mlflow_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, key in (("u-abc", "abc"), ("b-def", "def")):
+        folder = tmp_path / "runs" / name
+        folder.mkdir(parents=True)
+        (folder / "scores.csv").write_text("machine,id,file,label,score\n")
+        record = {"identity": key, "mlflow": {"run_id": f"run-{key}", "uri": "sqlite:///x"}}
+        (folder / "run.json").write_text(json.dumps(record))
+    for target in ("u-abc", "abc", "run-abc", "runs/u-abc"):
+        assert resolve(target) == Path("runs/u-abc/scores.csv")
+    with pytest.raises(AsdError, match="nothing: no such run folder"):
+        resolve("nothing")

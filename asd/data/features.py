@@ -1,8 +1,11 @@
 """The feature store: features of a clip are computed once, and shared by all runs and processes.
 
-A part holds the clips of one release, machine and split: a ``.npy`` of [frames, bands], clips one
-after another, and a ``.json`` that is written last and says that the part is whole. Its name is the
-hash of the front end's settings and of the clips' contents.
+    python -m asd.data.features build frontend=mel data=folder data.root=DIR release=full
+    python -m asd.data.features list
+    python -m asd.data.features prune KEY
+
+A folder holds what one front end's settings gave, in parts: the clips of one release, machine and
+split (``asd.data.feature_part``). A part's name ends with a hash of its clips' contents.
 """
 
 from __future__ import annotations
@@ -12,26 +15,27 @@ import hashlib
 import json
 import logging
 import os
-import zlib
+import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from asd.data.audio import Channel, read_clip
+from asd.data.audio import Channel, check_channel
+from asd.data.feature_part import DamagedPartError, PartFiles, StoredPart, content_key
 from asd.data.manifest import Manifest
 from asd.errors import AsdError
 from asd.frontends.frontend import FrontEnd
-from asd.progress import progress_bar
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
-# Of the checksum: how much is read at a time.
-_CHUNK = 1 << 24
+FORMAT = 2
+DTYPES = ("float32", "float16")
+SETTINGS = "settings.json"
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class FeatureStore:
     Args:
         root: folder of the store.
         frontend: computes what is not there.
-        dtype: ``float32`` or ``float16`` (dB values err by at most 0.03 dB).
+        dtype: ``float32`` or ``float16`` (docs/features.md says what it does to scores).
         channel: which channel of a file with several, as ``asd.data.audio.read_clip`` takes it.
         workers: threads; None: all cores.
     """
@@ -63,151 +67,232 @@ class FeatureStore:
     channel: Channel = None
     workers: int | None = None
 
-    def frontend_key(self) -> str:
-        """Name and hash of all that determines a clip's features but the clip."""
-        settings = {
+    def __post_init__(self) -> None:
+        if self.dtype not in DTYPES:
+            raise AsdError(f"features.dtype={self.dtype}: must be one of {', '.join(DTYPES)}")
+        whole = isinstance(self.workers, int) and not isinstance(self.workers, bool)
+        if self.workers is not None and not (whole and self.workers >= 1):
+            raise AsdError(
+                f"features.workers={self.workers}: must be a whole number from 1, or null"
+            )
+        check_channel(self.channel)
+
+    def settings(self) -> dict[str, Any]:
+        """All that determines a clip's features but the clip."""
+        return {
             "format": FORMAT,
+            "name": self.frontend.name,
             "class": type(self.frontend).__qualname__,
             "version": self.frontend.version,
             "dtype": self.dtype,
             "channel": self.channel,
-            **dataclasses.asdict(self.frontend),  # type: ignore[call-overload]
+            "frontend": dataclasses.asdict(self.frontend),  # type: ignore[call-overload]
         }
-        text = json.dumps(settings, sort_keys=True, default=str)
+
+    def frontend_key(self) -> str:
+        """Name and hash of ``settings``: the name of the folder."""
+        # 0 and 0.0 are one setting.
+        text = json.dumps(_numbers_alike(self.settings()), sort_keys=True, default=str)
         return f"{self.frontend.name}-{hashlib.blake2b(text.encode(), digest_size=6).hexdigest()}"
 
-    def load(self, manifest: Manifest) -> Features:
-        """Features of all clips of a manifest, read into memory; what is missing is computed.
+    @property
+    def folder(self) -> Path:
+        """Where the features of this front end lie."""
+        return self.root / self.frontend_key()
+
+    def build(self, *manifests: Manifest) -> None:
+        """Compute what is missing of these clips, all in one go.
+
+        Only one process computes at a time; others wait, and find it done.
 
         Raises:
-            AsdError: a clip cannot be read, or the disk is full.
+            AsdError: a clip cannot be used, or the disk is full; what is done by then is kept.
         """
-        parts = [self.part(part) for part in parts_of(manifest)]
-        if len(parts) == 1:
-            return parts[0]
-        return Features(
-            np.concatenate([part.values for part in parts]),
-            np.concatenate([part.frames for part in parts]),
-        )
+        parts = [(self._files(part), part) for whole in manifests for part in parts_of(whole)]
+        if any(_open(files, quiet=True) is None for files, _ in parts):
+            with self._lock():
+                missing = [(files, part) for files, part in parts if _open(files) is None]
+                self._compute(missing)
+
+    def load(self, manifest: Manifest) -> Features:
+        """Features of all clips of a manifest, in memory and writable; what is missing is computed.
+
+        There is one copy of them, into which the files are read; every clip's checksum is compared.
+
+        Raises:
+            AsdError: a clip cannot be used, or the disk is full.
+        """
+        self.build(manifest)
+        parts = list(parts_of(manifest))
+        opened = [self._checked_files(part) for part in parts]
+        frames = np.concatenate([np.array(p.record.frames, dtype=np.int64) for p in opened])
+        values = np.empty((int(frames.sum()), self.frontend.bands), self.dtype)
+        begin = 0
+        with self._pool() as pool:
+            for part, found in zip(parts, opened, strict=True):
+                end = begin + len(found.values)
+                self._check(part, found, pool, values[begin:end])
+                begin = end
+        return Features(values, frames)
 
     def part(self, clips: Manifest) -> Features:
-        """Features of one part, memory-mapped.
+        """Features of one part, memory-mapped (copy on write), every checksum compared.
 
         Raises:
-            AsdError: a clip cannot be read, or the disk is full.
+            AsdError: a clip cannot be used, or the disk is full.
         """
-        from filelock import FileLock, Timeout
+        self.build(clips)
+        with self._pool() as pool:
+            found = self._check(clips, self._checked_files(clips), pool)
+        return Features(found.values, np.array(found.record.frames, dtype=np.int64))
 
-        data, meta = self._paths(clips)
-        found = _open_part(data, meta)
-        if found is not None:
-            return found
-        data.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(str(data) + ".lock")
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            log.info("another process computes %s; waiting for it", data.stem)
-            lock.acquire()
-        try:
-            found = _open_part(data, meta)
-            if found is None:
-                self._build(clips, data, meta)
-                found = _open_part(data, meta)
-        finally:
-            lock.release()
+    def _checked_files(self, clips: Manifest) -> StoredPart:
+        found = _open(self._files(clips))
         if found is None:
-            raise AsdError(f"{data}: cannot be read back after writing; is the disk failing?")
+            raise AsdError(
+                f"{self._files(clips).data}: gone or damaged right after it was there; is another "
+                "program removing files, or the disk failing? Start again"
+            )
         return found
 
-    def _paths(self, clips: Manifest) -> tuple[Path, Path]:
+    def _check(
+        self, clips: Manifest, found: StoredPart, pool: Executor, out: np.ndarray | None = None
+    ) -> StoredPart:
+        """The part with all checksums right; damaged clips are computed again."""
+        if not found.check(pool, out):
+            _touch(found.files)
+            return found
+        files = self._files(clips)
+        with self._lock():
+            again = _open(files)
+            bad = again.check(pool) if again else range(len(clips))
+            if bad:
+                log.warning(
+                    "%s: %d of %d clips are damaged, the first %s; computed again",
+                    files.data, len(bad), len(clips), clips.clips["path"].iloc[bad[0]],
+                )  # fmt: skip
+                self._compute([(files, clips)])
+        found = self._checked_files(clips)
+        if found.check(pool, out):
+            raise AsdError(f"{files.data}: cannot be read back as written; is the disk failing?")
+        return found
+
+    def _compute(self, parts: list[tuple[PartFiles, Manifest]]) -> None:
+        from asd.data.feature_build import Computing, build_parts
+
+        if parts:
+            self._write_settings()
+            workers = self.workers or cores()
+            build_parts(parts, Computing(self.frontend, self.dtype, self.channel, workers))
+
+    def _files(self, clips: Manifest) -> PartFiles:
         first = clips.clips.iloc[0]
-        contents = "\n".join(clips.clips["path"] + ":" + clips.clips["hash"])
-        key = hashlib.blake2b(contents.encode(), digest_size=6).hexdigest()
-        folder = self.root / self.frontend_key()
-        stem = f"{first['release']}-{first['machine']}-{first['split']}-{key}"
-        return folder / f"{stem}.npy", folder / f"{stem}.json"
+        key = content_key(clips.clips["hash"])
+        return PartFiles(
+            self.folder, f"{first['release']}-{first['machine']}-{first['split']}-{key}"
+        )
 
-    def _build(self, clips: Manifest, data: Path, meta: Path) -> None:
-        table = clips.clips
-        samples = table["samples"].to_numpy()
-        rates = table["rate"].to_numpy()
-        at_rate = np.ceil(samples * (self.frontend.rate / rates)).astype(int)
+    def _write_settings(self) -> None:
+        path = self.folder / SETTINGS
+        text = json.dumps(self.settings(), indent=2, default=str) + "\n"
         try:
-            frames = np.array([self.frontend.n_frames(int(n)) for n in at_rate], dtype=np.int64)
-            ends = np.cumsum(frames)
-            partial = data.with_name(data.name + ".partial")
-            values = np.lib.format.open_memmap(
-                partial, "w+", dtype=self.dtype, shape=(int(ends[-1]), self.frontend.bands)
-            )
-            # Room is taken now: a full disk then says so here rather than kills the process later.
-            with partial.open("r+b") as file:
-                os.posix_fallocate(file.fileno(), 0, partial.stat().st_size)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if not path.exists() or path.read_text(encoding="utf-8", errors="replace") != text:
+                temporary = path.with_name(SETTINGS + ".partial")
+                temporary.write_text(text, encoding="utf-8")
+                temporary.replace(path)
         except OSError as error:
-            raise AsdError(
-                f"{data}: {error.strerror}; free some space or set paths.cache"
-            ) from error
+            raise _not_writable(path, error) from error
 
-        def one(row: int) -> None:
-            path = clips.root / table["path"].iloc[row]
-            wave = read_clip(path, self.frontend.rate, self.channel)
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        """Be the one process that computes features of this front end."""
+        from filelock import Timeout
+
+        lock = lock_of(self.folder)
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
             try:
-                got = self.frontend.features(wave)
-            except AsdError as error:
-                raise AsdError(f"{path}: {error}") from error
-            if len(got) != frames[row]:
-                raise AsdError(f"{path}: changed while it was read; start again")
-            values[ends[row] - frames[row] : ends[row]] = got
+                lock.acquire(blocking=False)
+            except Timeout:
+                log.info(
+                    "another process computes these features (%s); waiting for it", self.folder
+                )
+                lock.acquire()
+        except (OSError, NotImplementedError) as error:
+            raise _not_writable(Path(lock.lock_file), error) from error
+        try:
+            yield
+        finally:
+            lock.release()
 
-        label = data.stem.rsplit("-", 1)[0]
-        # One torch thread a worker: the pool is what runs in parallel.
-        with progress_bar(f"features {label}", len(table)) as advance, _pool(self.workers) as pool:
-            for _ in pool.map(one, range(len(table))):
-                advance(1)
-        values.flush()
-        partial.replace(data)
-        record = {
-            "frames": frames.tolist(),
-            "crc32": _checksum(data),
-            "bytes": data.stat().st_size,
-            "clips": table["path"].tolist(),
-        }
-        temporary = meta.with_name(meta.name + ".partial")
-        temporary.write_text(json.dumps(record))
-        temporary.replace(meta)
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self.workers or cores())
+
+
+def lock_of(folder: Path) -> Any:
+    """The lock that is held while something in a front end's folder is written or removed.
+
+    Its file lies beside the folder and stays: removing it while another process waits for it would
+    let two in.
+    """
+    from filelock import FileLock
+
+    return FileLock(str(folder) + ".lock")
 
 
 def parts_of(manifest: Manifest) -> Iterator[Manifest]:
-    """The manifest's clips by release, machine and split, in the manifest's order."""
+    """The manifest's clips by release, machine and split, in the manifest's order.
+
+    Raises:
+        ValueError: clips of one part do not stand together, so that parts in order would not be
+            the manifest in order.
+    """
     by = ["release", "machine", "split"]
-    for _, rows in manifest.clips.groupby(by, sort=False):
+    groups = [rows for _, rows in manifest.clips.groupby(by, sort=False)]
+    if [i for rows in groups for i in rows.index] != list(manifest.clips.index):
+        raise ValueError("a manifest must be sorted by release, machine and split")
+    for rows in groups:
         yield Manifest(manifest.root, rows.reset_index(drop=True))
 
 
-def _pool(workers: int | None) -> Any:
-    return ThreadPoolExecutor(workers or len(os.sched_getaffinity(0)))
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
-def _open_part(data: Path, meta: Path) -> Features | None:
-    """The part if it is whole; a damaged one is said and computed again."""
-    if not (data.is_file() and meta.is_file()):
-        return None
+def _open(files: PartFiles, quiet: bool = False) -> StoredPart | None:
+    """The part if its files fit together; damage is said."""
     try:
-        record = json.loads(meta.read_text())
-        whole = data.stat().st_size == record["bytes"] and _checksum(data) == record["crc32"]
-        values = np.load(data, mmap_mode="r") if whole else None
-    except (ValueError, KeyError, OSError) as error:
-        log.warning("%s: damaged (%s); computed again", meta, error)
+        return StoredPart.open(files)
+    except DamagedPartError as error:
+        if not quiet:
+            log.warning("%s: damaged (%s); computed again", files.data, error)
         return None
-    if values is None:
-        log.warning("%s: damaged (checksum differs); computed again", data)
-        return None
-    return Features(values, np.array(record["frames"], dtype=np.int64))
 
 
-def _checksum(path: Path) -> int:
-    crc = 0
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            crc = zlib.crc32(chunk, crc)
-    return crc
+def _touch(files: PartFiles) -> None:
+    """Note that the part was used, for ``prune --older-than``."""
+    with suppress(OSError):  # a store that may only be read
+        os.utime(files.record)
+
+
+def _numbers_alike(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _numbers_alike(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_numbers_alike(item) for item in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _not_writable(path: Path, error: Exception) -> AsdError:
+    reason = getattr(error, "strerror", None) or error
+    return AsdError(f"{path}: cannot be written: {reason}; set paths.cache to a folder that can be")
+
+
+if __name__ == "__main__":
+    from asd.data.feature_cli import main
+
+    sys.exit(main())

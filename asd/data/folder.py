@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from asd.data.audio import Channel, check_channel
-from asd.data.completeness import read_labels
+from asd.data.evaluation_labels import read_labels
 from asd.data.manifest import RELEASES, SPLITS, Manifest, sorted_manifest
 from asd.data.scan import ON_BAD_CLIP, Clip, Problem, inspect_clips, list_clips, list_folder
 from asd.errors import AsdError

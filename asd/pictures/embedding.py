@@ -51,6 +51,7 @@ def project(values: np.ndarray, projection: str, seed: int) -> tuple[np.ndarray,
     return made, (f"PC 1 ({share[0]:.0f} % of variance)", f"PC 2 ({share[1]:.0f} %)")
 
 
+@style.styled
 def scatter(
     models: dict[str, Embeddings], projection: str, seed: int, title: str, path: Path
 ) -> Path | None:
@@ -70,7 +71,7 @@ def scatter(
         return None
     if len(models) == 1:
         ((_, only),) = models.items()
-        figure, axes = style.panels(1, 2, (5.4, 4.4), title)
+        figure, axes = style.panels(1, 2, (4.6, 3.8), title)
         points, names = project(only.values, projection, seed)
         machines = machine_order(set(only.clips["machine"]))
         for number, machine in enumerate(machines):
@@ -84,7 +85,7 @@ def scatter(
             ax.set(xlabel=names[0], ylabel=names[1])
             ax.legend(loc="best", markerscale=1.5)
         return style.save(figure, path)
-    figure, axes = style.panels(*style.grid_shape(len(models)), (3.6, 3.2), title)
+    figure, axes = style.panels(*style.grid_shape(len(models)), (2.8, 2.5), title, gap=(0.75, 0.75))
     for ax, name in zip(axes, machine_order(models), strict=False):
         points, names = project(models[name].values, projection, seed)
         _by_label(ax, points, models[name])

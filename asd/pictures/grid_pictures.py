@@ -38,6 +38,7 @@ class AlphaPoint:
     published: float | None
 
 
+@style.styled
 def overview(machines: dict[str, list[Point]], metric: str, title: str, path: Path) -> Path | None:
     """A panel a machine type, a line a system: mean, interval, single trainings.
 
@@ -56,7 +57,11 @@ def overview(machines: dict[str, list[Point]], metric: str, title: str, path: Pa
     columns = 4 if len(machines) > 6 else min(3, len(machines))
     rows = -(-len(machines) // columns)
     most = max(map(len, machines.values()))
-    figure, axes = style.panels(rows, columns, (3.1, 0.75 + 0.3 * most), title)
+    widest = max(len(p.name) for points in machines.values() for p in points)
+    left = 0.4 + 0.085 * widest
+    figure, axes = style.panels(
+        rows, columns, (2.3, 0.35 + 0.27 * most), title, left=left, bottom=0.7, gap=(0.25, 0.55)
+    )
     for number, (ax, (name, points)) in enumerate(zip(axes, machines.items(), strict=False)):
         heights = np.arange(len(points))[::-1]
         for height, point, i in zip(heights, points, range(len(points)), strict=True):
@@ -77,11 +82,12 @@ def overview(machines: dict[str, list[Point]], metric: str, title: str, path: Pa
         ax.set_visible(False)
     handles, labels = axes[0].get_legend_handles_labels()
     if handles:
-        figure.legend(handles[:1], labels[:1], loc="outside lower right")
-    figure.supxlabel(f"{metric}, % (line: interval over clips; grey: trainings)", fontsize=9.5)
+        figure.legend(handles[:1], labels[:1], loc="lower right")
+    style.below(figure, f"{metric}, %   (line: interval over clips; crosses: single trainings)")
     return style.save(figure, path)
 
 
+@style.styled
 def differences(points: list[Point], title: str, axis: str, path: Path) -> Path:
     """A line a machine type: a paired difference with its interval, and zero marked.
 
@@ -91,7 +97,7 @@ def differences(points: list[Point], title: str, axis: str, path: Path) -> Path:
         axis: what is subtracted from what.
         path: the PNG to write.
     """
-    figure, (ax,) = style.panels(1, 1, (6.4, 0.9 + 0.34 * len(points)), title)
+    figure, (ax,) = style.panels(1, 1, (6.6, 0.4 + 0.32 * len(points)), title, left=1.2)
     heights = np.arange(len(points))[::-1]
     for height, point in zip(heights, points, strict=True):
         decided = point.low > 0 or point.high < 0
@@ -112,6 +118,7 @@ def differences(points: list[Point], title: str, axis: str, path: Path) -> Path:
     return style.save(figure, path)
 
 
+@style.styled
 def alpha_curves(
     metrics: dict[str, list[AlphaPoint]], title: str, published: str, path: Path
 ) -> Path | None:
@@ -128,7 +135,7 @@ def alpha_curves(
     """
     if all(sum(p.ours is not None for p in points) < 2 for points in metrics.values()):
         return None
-    figure, axes = style.panels(1, len(metrics), (4.9, 3.7), title)
+    figure, axes = style.panels(1, len(metrics), (4.3, 3.1), title)
     for ax, (name, points) in zip(axes, metrics.items(), strict=True):
         ordered = sorted(points, key=lambda p: p.alpha)
         paper = [(p.alpha, 100 * p.published) for p in ordered if p.published is not None]

@@ -83,7 +83,7 @@ def _draw(folder: RunFolder, options: PictureOptions, out: Path, about: str) -> 
 
 
 def _histories(folder: RunFolder) -> dict[str, list[dict[str, float]]]:
-    from asd.training.history import read_history
+    from asd.pictures.training_curves import read_curves
 
-    by_name = {model.name: read_history(model / "history.csv") for model in folder.models()}
+    by_name = {model.name: read_curves(model / "history.csv") for model in folder.models()}
     return {name: by_name[name] for name in machine_order(by_name)}

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _MAX_STRIP = 400  # points drawn of one strip: more are a blot
 
 
+@style.styled
 def roc(scores: pd.DataFrame, max_fpr: float, title: str, path: Path) -> Path | None:
     """ROC curves, a panel a machine type and a line a machine ID; [0, max_fpr] is shaded.
 
@@ -35,7 +36,9 @@ def roc(scores: pd.DataFrame, max_fpr: float, title: str, path: Path) -> Path | 
     machines = machine_order(set(known["machine"]))
     if not machines:
         return None
-    figure, axes = style.panels(*style.grid_shape(len(machines)), (3.5, 3.3), title)
+    figure, axes = style.panels(
+        *style.grid_shape(len(machines)), (2.7, 2.7), title, gap=(0.45, 0.5)
+    )
     for ax, machine in zip(axes, machines, strict=False):
         ax.axvspan(0, max_fpr, color=style.YELLOW, alpha=0.35, lw=0, zorder=0)
         ax.axvline(max_fpr, color="#8a7d00", lw=0.8, ls=":")
@@ -50,15 +53,14 @@ def roc(scores: pd.DataFrame, max_fpr: float, title: str, path: Path) -> Path | 
                 label=f"id_{machine_id}  {100 * area:.1f} / {100 * low:.1f}",
             )  # fmt: skip
         ax.set(title=machine, xlim=(-0.01, 1), ylim=(0, 1.01), aspect="equal")
-        ax.legend(title="AUC / pAUC, %", loc="lower right", title_fontsize=8)
+        ax.legend(title="AUC / pAUC, %", loc="lower right")
     _hide(axes[len(machines) :])
-    figure.supxlabel(
-        f"false-positive rate (shaded: at most {max_fpr:g}, the range of pAUC)", fontsize=9.5
-    )
-    figure.supylabel("true-positive rate", fontsize=9.5)
+    style.below(figure, f"false-positive rate (shaded: up to {max_fpr:g}, the range of pAUC)")
+    style.beside(figure, "true-positive rate")
     return style.save(figure, path)
 
 
+@style.styled
 def distributions(scores: pd.DataFrame, title: str, path: Path) -> Path | None:
     """The scores of normals beside those of anomalies, a panel a machine type, a pair an ID.
 
@@ -73,7 +75,9 @@ def distributions(scores: pd.DataFrame, title: str, path: Path) -> Path | None:
     machines = machine_order(set(scores["machine"]))
     if not machines:
         return None
-    figure, axes = style.panels(*style.grid_shape(len(machines)), (3.6, 2.9), title)
+    figure, axes = style.panels(
+        *style.grid_shape(len(machines)), (2.9, 2.3), title, bottom=0.75, gap=(0.5, 0.5)
+    )
     for ax, machine in zip(axes, machines, strict=False):
         own = scores[scores["machine"] == machine]
         ids = sorted(own["id"].unique())
@@ -87,8 +91,8 @@ def distributions(scores: pd.DataFrame, title: str, path: Path) -> Path | None:
     for ax in axes:
         handles, names = ax.get_legend_handles_labels()
         shown |= dict(zip(names, handles, strict=True))
-    figure.legend(list(shown.values()), list(shown), loc="outside lower center", ncols=4)
-    figure.supylabel("anomaly score", fontsize=9.5)
+    figure.legend(list(shown.values()), list(shown), loc="lower center", ncols=4, markerscale=1.8)
+    style.beside(figure, "anomaly score")
     return style.save(figure, path)
 
 

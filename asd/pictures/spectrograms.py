@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _HZ = (50, 100, 200, 500, 1000, 2000, 4000, 8000, 16000)  # where an axis may have a tick
+_APART = 0.09  # of the axis, between two ticks
 
 
+@style.styled
 def triptychs(examples: Examples, machine: str, title: str, path: Path) -> Path | None:
     """A row a clip: input and reconstruction in dB on one scale, and the squared error.
 
@@ -34,7 +36,9 @@ def triptychs(examples: Examples, machine: str, title: str, path: Path) -> Path 
     both = np.concatenate([np.stack([c.input, c.reconstruction]).ravel() for c in clips])
     low, high = np.quantile(both, [0.005, 0.999])
     worst = float(np.quantile(np.concatenate([c.error.ravel() for c in clips]), 0.995))
-    figure, axes = style.panels(len(clips), 3, (3.9, 2.45), title)
+    figure, axes = style.panels(
+        len(clips), 3, (3.3, 1.85), title, right=0.75, gap=(0.85, 0.62), share=True
+    )
     for number, clip in enumerate(clips):
         row = axes[3 * number : 3 * number + 3]
         for ax, values in zip(row[:2], (clip.input, clip.reconstruction), strict=True):
@@ -43,9 +47,10 @@ def triptychs(examples: Examples, machine: str, title: str, path: Path) -> Path 
         row[0].set_ylabel("frequency, Hz")
         row[0].set_title(_about(clip), loc="left", fontsize=9.5)
         row[1].set_title("reconstruction", loc="left", fontsize=9.5)
-        row[2].set_title(f"squared error (score {clip.score:.4g})", loc="left", fontsize=9.5)
-        figure.colorbar(levels, ax=row[1], label="dB", pad=0.02)
-        figure.colorbar(errors, ax=row[2], label="squared error", pad=0.02)
+        row[2].set_title(f"squared error; score {clip.score:.4g}", loc="left", fontsize=9.5)
+        for ax, image, name in ((row[1], levels, "dB"), (row[2], errors, "squared error")):
+            bar = figure.colorbar(image, cax=ax.inset_axes((1.02, 0, 0.035, 1)))
+            bar.set_label(name, fontsize=8.5)
     for ax in axes[-3:]:
         ax.set_xlabel("time, s")
     return style.save(figure, path)
@@ -66,8 +71,20 @@ def _map(ax: Axes, values: np.ndarray, examples: Examples, cmap: str, low: float
     )  # fmt: skip
     centre = examples.centre_hz
     # Bands are evenly spaced on the picture, as on the network's input; the ticks say where in Hz.
-    ticks = [hz for hz in _HZ if centre[0] <= hz <= centre[-1] * 1.05]
-    places = np.interp(ticks, centre, np.arange(bands))
+    ticks, places = _ticks(centre)
     ax.set_yticks(places, [f"{hz / 1000:g}k" if hz >= 1000 else str(hz) for hz in ticks])
     ax.grid(visible=False)
     return image
+
+
+def _ticks(centre: np.ndarray) -> tuple[list[int], list[float]]:
+    """Round frequencies and the bands where they lie, from the top, none crowding another."""
+    ticks: list[int] = []
+    places: list[float] = []
+    for hz in reversed(_HZ):
+        place = float(np.interp(hz, centre, np.arange(len(centre))))
+        inside = centre[0] <= hz <= centre[-1] * 1.05
+        if inside and (not places or places[-1] - place >= _APART * len(centre)):
+            ticks.append(hz)
+            places.append(place)
+    return ticks, places

@@ -25,13 +25,14 @@ import pytest
 from filelock import FileLock
 from rich.console import Console
 
-from asd.data.completeness import MARKER, count_problems, header_problems, read_labels
 from asd.data.dcase2020_facts import Archive, Counts, Facts, load_facts
-from asd.data.download import main
-from asd.data.download_plan import Download
-from asd.data.download_report import Report
-from asd.data.fetch import FetchOptions
-from asd.data.unpack import unpack
+from asd.data.download.command import main
+from asd.data.download.completeness import MARKER, count_problems, header_problems
+from asd.data.download.fetch import FetchOptions
+from asd.data.download.plan import Download
+from asd.data.download.report import Report
+from asd.data.download.unpack import unpack
+from asd.data.evaluation_labels import read_labels
 from asd.errors import AsdError
 
 SAMPLES = 800
@@ -842,7 +843,7 @@ def test_root_that_is_a_file(run: Run, tmp_path: Path, capsys: pytest.CaptureFix
 
 def test_help_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from asd.data.download import main\n"
+        "import sys; from asd.data.download.command import main\n"
         "try: main(['--help'])\n"
         "except SystemExit as end: assert end.code == 0\n"
         "heavy = {'torch', 'pandas', 'numpy', 'requests', 'rich', 'soundfile'} & set(sys.modules)\n"

@@ -8,8 +8,14 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from asd.data.download_report import Report, megabytes
-from asd.data.http_part import TransientError, discard, forget_validator, length, request_part
+from asd.data.download.http_part import (
+    TransientError,
+    discard,
+    forget_validator,
+    length,
+    request_part,
+)
+from asd.data.download.report import Report, megabytes
 from asd.errors import AsdError
 
 

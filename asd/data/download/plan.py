@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from asd.data.completeness import expected_clips
 from asd.data.dcase2020_facts import Archive, Facts
+from asd.data.download.completeness import expected_clips
 from asd.data.manifest import RELEASES
 from asd.errors import AsdError
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 
-from asd.data.completeness import label_problems
 from asd.data.dcase2020_facts import Archive, Facts, load_facts
-from asd.data.download_plan import Download
-from asd.data.download_report import Report, megabytes
-from asd.data.fetch import FetchOptions, fetch, mismatch
+from asd.data.download.completeness import label_problems
+from asd.data.download.fetch import FetchOptions, fetch, mismatch
+from asd.data.download.placing import clip_problems, complete, place_clips, place_labels
+from asd.data.download.plan import Download
+from asd.data.download.report import Report, megabytes
 from asd.data.manifest import RELEASES
-from asd.data.placing import clip_problems, complete, place_clips, place_labels
 from asd.errors import AsdError
 
 HELP = {
@@ -177,7 +176,3 @@ def _print_problems(job: Download) -> int:
         print(problem)
     print(f"{job.root}: {len(problems)} discrepancies" if problems else f"{job.root}: complete")
     return 1 if problems else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asd.data.download_report import Report
+from asd.data.download.report import Report
 from asd.errors import AsdError
 
 if TYPE_CHECKING:

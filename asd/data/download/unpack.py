@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-from asd.data.completeness import SPLIT_NAMES, clip_prefix
+from asd.data.download.completeness import SPLIT_NAMES, clip_prefix
 from asd.errors import AsdError
 
 # A WAV of known length may carry this much beside its samples (header and further chunks).

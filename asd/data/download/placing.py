@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import shutil
 
-from asd.data.completeness import (
+from asd.data.dcase2020_facts import Archive
+from asd.data.download.completeness import (
     count_problems,
     has_marker,
     header_problems,
     label_problems,
     write_marker,
 )
-from asd.data.dcase2020_facts import Archive
-from asd.data.download_plan import Download
-from asd.data.download_report import Report
-from asd.data.fetch import mismatch
-from asd.data.unpack import unpack
+from asd.data.download.fetch import mismatch
+from asd.data.download.plan import Download
+from asd.data.download.report import Report
+from asd.data.download.unpack import unpack
 from asd.errors import AsdError
 
 
