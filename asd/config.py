@@ -122,7 +122,7 @@ def check(cfg: DictConfig) -> None:
     one_of("trainer.precision", trainer["precision"], ("32-true", "bf16-mixed", "64-true"))
     one_of("trainer.progress", trainer["progress"], ("auto", "bar", "lines", "off"))
     one_of("features.dtype", values["features"]["dtype"], ("float32", "float16"))
-    one_of("scoring.score", values["scoring"]["score"], ("mse", "combined"))
+    one_of("scoring.score", values["scoring"]["score"], ("mse", "mse_db", "combined"))
     _number("scoring.max_fpr", values["scoring"]["max_fpr"], 1e-9, 1.0)
     classes = values["loss"].get("classes")
     if classes == "machine" and scope == "per_machine":

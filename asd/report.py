@@ -133,9 +133,11 @@ def _collect(options: argparse.Namespace) -> Found:
         return collect_folder(Path(options.runs))
     from asd.reporting.mlflow_runs import collect_mlflow
 
-    copies = Path(options.out) / "runs_from_mlflow"
+    copies, pictures = Path(options.out) / "runs_from_mlflow", not options.no_pictures
+    # A sweep's runs stand in an experiment of its name, single runs in that of conf/tracking.
+    defaults = [options.sweep, "asd"]
     return collect_mlflow(
-        options.tracking_uri, options.tracking_experiment, copies, not options.no_pictures
+        options.tracking_uri, options.tracking_experiment, defaults, copies, pictures
     )
 
 
@@ -164,7 +166,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--sweep", default="paper", help="whose rows and published numbers (sweeps/NAME.yaml)")
     add("--runs", default="runs", help="folder of run folders (default: runs)")
     add("--tracking-uri", help="read the runs from this MLflow tracker instead")
-    add("--tracking-experiment", default="asd", help="experiment there (default: asd)")
+    add("--tracking-experiment", nargs="+", help="experiments there (default: the sweep's and asd)")
     add("--experiment", nargs="+", help="only these experiments: u ss_0.5 ...")
     add("--data", nargs="+", help="only this corpus: simulated, dcase2020, folder")
     add("--release", nargs="+", help="only these training releases: first, full")

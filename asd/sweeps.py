@@ -36,7 +36,8 @@ def load_sweep(name: str) -> dict[str, Any]:
 def expand(arguments: list[str]) -> list[str]:
     """Command-line arguments with ``+sweep=NAME`` replaced by what it declares.
 
-    An option that the user gives as well is the user's.
+    An option that the user gives as well is the user's. The sweep's runs share an MLflow experiment
+    of its name.
 
     Raises:
         AsdError: no such sweep, or it is asked for without ``--multirun``.
@@ -53,6 +54,8 @@ def expand(arguments: list[str]) -> list[str]:
             if option.lstrip("+") not in given:
                 values = values if isinstance(values, list) else [values]
                 rest.append(f"{option}={','.join(map(str, values))}")
+        if "tracking.experiment" not in given:
+            rest.append(f"tracking.experiment={argument[len(_OPTION) :]}")
     return rest
 
 

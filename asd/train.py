@@ -110,7 +110,7 @@ def _train(config: dict[str, object], delta: dict[str, object], overrides: list[
     record = folder.record()
     log.info("run folder: %s", folder.path)
     if "mlflow" in record:
-        from asd.tracking.mlflow_run import Tracking
+        from asd.tracking.mlflow_store import Tracking
 
         tracking = Tracking.of(config["tracking"])  # type: ignore[arg-type]
         log.info("MLflow run: %s", record["mlflow"]["run_id"])

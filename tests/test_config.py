@@ -90,9 +90,11 @@ def test_a_sweep_says_what_it_answers_and_has_rows_that_it_runs(path: Path) -> N
 
 def test_sweep_stands_for_its_overrides_and_the_user_wins() -> None:
     assert expand(["-m", "+sweep=seeds", "data=folder"]) == [
-        "-m", "data=folder", "+experiment=u,ss_0.5", "seed=0,1,2,3,4",
+        "-m", "data=folder", "+experiment=u,ss_0.5", "seed=0,1,2,3,4", "tracking.experiment=seeds",
     ]  # fmt: skip
-    assert expand(["-m", "+sweep=seeds", "seed=7"])[-1] == "+experiment=u,ss_0.5"
+    assert expand(["-m", "+sweep=seeds", "seed=7", "tracking.experiment=mine"])[2:] == [
+        "tracking.experiment=mine", "+experiment=u,ss_0.5",
+    ]  # fmt: skip
     assert expand(["seed=1"]) == ["seed=1"]
 
 

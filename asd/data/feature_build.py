@@ -40,22 +40,6 @@ class Computing:
     channel: Channel
     workers: int
 
-    def frames(self, clips: Manifest) -> list[int]:
-        """Frames of each clip.
-
-        Raises:
-            AsdError: a clip is too short; names it.
-        """
-        table, rate = clips.clips, self.frontend.rate
-        counts = []
-        for path, samples, own in zip(table["path"], table["samples"], table["rate"], strict=True):
-            try:
-                # As many samples as asd.data.audio.resample gives.
-                counts.append(self.frontend.n_frames(-(-int(samples) * rate // int(own))))
-            except AsdError as error:
-                raise AsdError(f"{clips.root / path}: {error}") from error
-        return counts
-
     def compute(self, path: Path, digest: str, frames: int) -> np.ndarray:
         """Features [frames, bands] of one clip, as they are stored.
 
@@ -90,6 +74,24 @@ class Computing:
             kind = f" as {self.dtype}" if np.isfinite(values).all() else ""
             raise AsdError(f"{path}: {self.frontend.name} features are not finite numbers{kind}")
         return stored
+
+
+def frames_of(frontend: FrontEnd, clips: Manifest) -> list[int]:
+    """Frames that each clip's features have.
+
+    Raises:
+        AsdError: a clip is too short; names it.
+    """
+    table, known = clips.clips, {}
+    for path, samples, rate in zip(table["path"], table["samples"], table["rate"], strict=True):
+        if (samples, rate) not in known:
+            try:
+                # As many samples as asd.data.audio.resample gives.
+                count = frontend.n_frames(-(-int(samples) * frontend.rate // int(rate)))
+            except AsdError as error:
+                raise AsdError(f"{clips.root / path}: {error}") from error
+            known[samples, rate] = count
+    return [known[pair] for pair in zip(table["samples"], table["rate"], strict=True)]
 
 
 def build_parts(parts: list[tuple[PartFiles, Manifest]], computing: Computing) -> None:
@@ -165,7 +167,7 @@ class _PartWriter:
         self.clips = clips
         self.names = [str(path) for path in clips.clips["path"]]
         self.hashes = [str(digest) for digest in clips.clips["hash"]]
-        self.frames = computing.frames(clips)
+        self.frames = frames_of(computing.frontend, clips)
         self.row_bytes = computing.frontend.bands * np.dtype(computing.dtype).itemsize
         self.starts = np.concatenate([[0], np.cumsum(self.frames)])
         self.header = npy_header(int(self.starts[-1]), computing.frontend.bands, computing.dtype)
@@ -222,8 +224,12 @@ class _PartWriter:
 
     def copy(self, row: int, known: dict[str, tuple[StoredPart, int]]) -> np.ndarray | None:
         """The clip's features from another part, where one has them whole."""
-        found = known.get(self.hashes[row])
-        return found[0].clip(found[1]) if found else None
+        if self.hashes[row] not in known:
+            return None
+        part, number = known[self.hashes[row]]
+        values = part.clip(number)
+        whole = values is not None and values.nbytes == self.frames[row] * self.row_bytes
+        return values if whole else None
 
     def write(self, row: int, values: np.ndarray) -> None:
         """Keep a clip's features.

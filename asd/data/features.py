@@ -11,6 +11,7 @@ split (``asd.data.feature_part``). A part's name ends with a hash of its clips' 
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import json
 import logging
@@ -26,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from asd.data.audio import Channel, check_channel
+from asd.data.feature_build import Computing, build_parts, frames_of
 from asd.data.feature_part import DamagedPartError, PartFiles, StoredPart, content_key
 from asd.data.manifest import Manifest
 from asd.errors import AsdError
@@ -108,11 +110,10 @@ class FeatureStore:
         Raises:
             AsdError: a clip cannot be used, or the disk is full; what is done by then is kept.
         """
-        parts = [(self._files(part), part) for whole in manifests for part in parts_of(whole)]
-        if any(_open(files, quiet=True) is None for files, _ in parts):
+        parts = [part for manifest in manifests for part in parts_of(manifest)]
+        if any(self._open(part, quiet=True) is None for part in parts):
             with self._lock():
-                missing = [(files, part) for files, part in parts if _open(files) is None]
-                self._compute(missing)
+                self._compute([part for part in parts if self._open(part) is None])
 
     def load(self, manifest: Manifest) -> Features:
         """Features of all clips of a manifest, in memory and writable; what is missing is computed.
@@ -123,15 +124,13 @@ class FeatureStore:
             AsdError: a clip cannot be used, or the disk is full.
         """
         self.build(manifest)
-        parts = list(parts_of(manifest))
-        opened = [self._checked_files(part) for part in parts]
-        frames = np.concatenate([np.array(p.record.frames, dtype=np.int64) for p in opened])
+        frames = np.array(frames_of(self.frontend, manifest), dtype=np.int64)
         values = np.empty((int(frames.sum()), self.frontend.bands), self.dtype)
         begin = 0
         with self._pool() as pool:
-            for part, found in zip(parts, opened, strict=True):
-                end = begin + len(found.values)
-                self._check(part, found, pool, values[begin:end])
+            for part in parts_of(manifest):
+                end = begin + sum(frames_of(self.frontend, part))
+                self._checked(part, pool, values[begin:end])
                 begin = end
         return Features(values, frames)
 
@@ -143,47 +142,56 @@ class FeatureStore:
         """
         self.build(clips)
         with self._pool() as pool:
-            found = self._check(clips, self._checked_files(clips), pool)
+            found = self._checked(clips, pool)
         return Features(found.values, np.array(found.record.frames, dtype=np.int64))
 
-    def _checked_files(self, clips: Manifest) -> StoredPart:
-        found = _open(self._files(clips))
-        if found is None:
-            raise AsdError(
-                f"{self._files(clips).data}: gone or damaged right after it was there; is another "
-                "program removing files, or the disk failing? Start again"
-            )
+    def _open(self, clips: Manifest, quiet: bool = False) -> StoredPart | None:
+        """The part if its files fit together and these clips; damage is said."""
+        files = self._files(clips)
+        try:
+            found = StoredPart.open(files)
+            if found is not None:
+                shape = (sum(found.record.frames), self.frontend.bands)
+                fits = found.record.frames == frames_of(self.frontend, clips)
+                if not fits or found.values.shape != shape or found.values.dtype != self.dtype:
+                    raise DamagedPartError("has not these clips' frames")
+        except DamagedPartError as error:
+            if not quiet:
+                log.warning("%s: damaged (%s); computed again", files.data, error)
+            return None
         return found
 
-    def _check(
-        self, clips: Manifest, found: StoredPart, pool: Executor, out: np.ndarray | None = None
+    def _checked(
+        self, clips: Manifest, pool: Executor, out: np.ndarray | None = None
     ) -> StoredPart:
         """The part with all checksums right; damaged clips are computed again."""
-        if not found.check(pool, out):
-            _touch(found.files)
-            return found
         files = self._files(clips)
-        with self._lock():
-            again = _open(files)
-            bad = again.check(pool) if again else range(len(clips))
-            if bad:
-                log.warning(
-                    "%s: %d of %d clips are damaged, the first %s; computed again",
-                    files.data, len(bad), len(clips), clips.clips["path"].iloc[bad[0]],
-                )  # fmt: skip
-                self._compute([(files, clips)])
-        found = self._checked_files(clips)
-        if found.check(pool, out):
-            raise AsdError(f"{files.data}: cannot be read back as written; is the disk failing?")
+        found = self._open(clips)
+        if found is None or found.check(pool, out):
+            with self._lock():
+                found = self._open(clips)
+                bad = list(range(len(clips))) if found is None else found.check(pool)
+                if found is not None and bad:
+                    log.warning(
+                        "%s: %d of %d clips are damaged, the first %s; computed again",
+                        files.data, len(bad), len(clips), clips.clips["path"].iloc[bad[0]],
+                    )  # fmt: skip
+                if bad:
+                    self._compute([clips])
+            found = self._open(clips)
+            if found is None or found.check(pool, out):
+                raise AsdError(
+                    f"{files.data}: cannot be read back as written; is the disk failing?"
+                )
+        with suppress(OSError):  # a store that may only be read
+            os.utime(files.record)  # for prune --older-than
         return found
 
-    def _compute(self, parts: list[tuple[PartFiles, Manifest]]) -> None:
-        from asd.data.feature_build import Computing, build_parts
-
+    def _compute(self, parts: list[Manifest]) -> None:
         if parts:
             self._write_settings()
-            workers = self.workers or cores()
-            build_parts(parts, Computing(self.frontend, self.dtype, self.channel, workers))
+            how = Computing(self.frontend, self.dtype, self.channel, self.workers or cores())
+            build_parts([(self._files(part), part) for part in parts], how)
 
     def _files(self, clips: Manifest) -> PartFiles:
         first = clips.clips.iloc[0]
@@ -263,22 +271,6 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def _open(files: PartFiles, quiet: bool = False) -> StoredPart | None:
-    """The part if its files fit together; damage is said."""
-    try:
-        return StoredPart.open(files)
-    except DamagedPartError as error:
-        if not quiet:
-            log.warning("%s: damaged (%s); computed again", files.data, error)
-        return None
-
-
-def _touch(files: PartFiles) -> None:
-    """Note that the part was used, for ``prune --older-than``."""
-    with suppress(OSError):  # a store that may only be read
-        os.utime(files.record)
-
-
 def _numbers_alike(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _numbers_alike(item) for key, item in value.items()}
@@ -289,7 +281,11 @@ def _numbers_alike(value: Any) -> Any:
 
 def _not_writable(path: Path, error: Exception) -> AsdError:
     reason = getattr(error, "strerror", None) or error
-    return AsdError(f"{path}: cannot be written: {reason}; set paths.cache to a folder that can be")
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        advice = "free some space or set paths.cache to a folder with more"
+    else:
+        advice = "set paths.cache to a folder that can be written to"
+    return AsdError(f"{path}: {reason}; {advice}")
 
 
 if __name__ == "__main__":

@@ -53,8 +53,13 @@ class Detector(pl.LightningModule):
         reconstruction, embedding = self.network(self.standardiser(features))
         return reconstruction, embedding
 
-    def errors(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+    def errors(self, batch: Batch, decibels: bool = False) -> tuple[Tensor, Tensor | None]:
         """Per window, in float32 whatever the precision of the network.
+
+        Args:
+            batch: the windows.
+            decibels: weigh the squared errors by each band's variance, as in dB before
+                standardisation.
 
         Returns:
             MSE [n] in the standardised domain, and CCE [n] against the batch's classes or None
@@ -62,7 +67,10 @@ class Detector(pl.LightningModule):
         """
         target = self.standardiser(batch.features)
         reconstruction, embedding = self.network(target)
-        mse = F.mse_loss(reconstruction.float(), target, reduction="none").flatten(1).mean(1)
+        squares = F.mse_loss(reconstruction.float(), target, reduction="none")
+        if decibels:
+            squares = squares * self.standardiser.std.square()
+        mse = squares.flatten(1).mean(1)
         if self.classifier is None:
             return mse, None
         logits = self.classifier(embedding).float()

@@ -9,7 +9,7 @@ import numpy as np
 
 from asd.pictures import style
 from asd.scoring.metrics import machine_order
-from asd.scoring.roc import auc, pauc
+from asd.scoring.roc import auc, pauc, roc_counts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _MAX_STRIP = 400  # points drawn of one strip: more are a blot
+_SUMMARY = "median and middle half"
 
 
 @style.styled
@@ -46,10 +47,11 @@ def roc(scores: pd.DataFrame, max_fpr: float, title: str, path: Path) -> Path | 
         own = known[known["machine"] == machine]
         for number, (machine_id, clips) in enumerate(own.groupby("id", sort=True)):
             labels, values = clips["label"].to_numpy(), clips["score"].to_numpy()
-            fpr, tpr = _curve(labels, values)
+            fps, tps = roc_counts(labels, values)
             area, low = auc(labels, values), pauc(labels, values, max_fpr)
             ax.plot(
-                fpr, tpr, color=style.CYCLE[number % 7], ls=style.LINES[number % 7], lw=1.7,
+                fps / fps[-1], tps / tps[-1], lw=1.7, color=style.CYCLE[number % 7],
+                ls=style.LINES[number % 7],
                 label=f"id_{machine_id}  {100 * area:.1f} / {100 * low:.1f}",
             )  # fmt: skip
         ax.set(title=machine, xlim=(-0.01, 1), ylim=(0, 1.01), aspect="equal")
@@ -91,6 +93,7 @@ def distributions(scores: pd.DataFrame, title: str, path: Path) -> Path | None:
     for ax in axes:
         handles, names = ax.get_legend_handles_labels()
         shown |= dict(zip(names, handles, strict=True))
+    shown[_SUMMARY] = shown.pop(_SUMMARY)  # last
     figure.legend(list(shown.values()), list(shown), loc="lower center", ncols=4, markerscale=1.8)
     style.beside(figure, "anomaly score")
     return style.save(figure, path)
@@ -106,12 +109,12 @@ def _strips(ax: Axes, clips: pd.DataFrame, place: int) -> None:
         # A fixed golden-ratio sequence spreads the points and is the same every time.
         jitter = (np.arange(len(few)) * 0.618034) % 1 - 0.5
         ax.scatter(
-            place + shift + 0.26 * jitter, few, s=9, marker=marker, color=colour, alpha=0.55,
+            place + shift + 0.26 * jitter, few, s=9, marker=marker, color=colour, alpha=0.75,
             linewidths=0, label=name,
         )  # fmt: skip
         low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
         ax.hlines(middle, place + shift - 0.17, place + shift + 0.17, color="black", lw=2.2)
-        ax.vlines(place + shift, low, high, color="black", lw=1.2, label="median and middle half")
+        ax.vlines(place + shift, low, high, color="black", lw=1.2, label=_SUMMARY)
 
 
 def _known(scores: pd.DataFrame) -> pd.DataFrame:
@@ -119,16 +122,6 @@ def _known(scores: pd.DataFrame) -> pd.DataFrame:
     labelled = scores[scores["label"] >= 0]
     both = labelled.groupby(["machine", "id"])["label"].transform("nunique") == 2
     return labelled[both.to_numpy(dtype=bool)]
-
-
-def _curve(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """False- and true-positive rates at every distinct score, from (0, 0) to (1, 1)."""
-    order = np.argsort(-scores, kind="stable")
-    ordered, anomaly = scores[order], labels[order] == 1
-    last = np.append(np.flatnonzero(np.diff(ordered)), len(ordered) - 1)
-    tps = np.concatenate([[0], np.cumsum(anomaly)[last]])
-    fps = np.concatenate([[0], np.cumsum(~anomaly)[last]])
-    return fps / fps[-1], tps / tps[-1]
 
 
 def _hide(axes: list[Axes]) -> None:

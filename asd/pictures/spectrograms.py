@@ -37,7 +37,7 @@ def triptychs(examples: Examples, machine: str, title: str, path: Path) -> Path 
     low, high = np.quantile(both, [0.005, 0.999])
     worst = float(np.quantile(np.concatenate([c.error.ravel() for c in clips]), 0.995))
     figure, axes = style.panels(
-        len(clips), 3, (3.3, 1.85), title, right=0.75, gap=(0.85, 0.62), share=True
+        len(clips), 3, (3.3, 1.85), title, right=0.65, gap=(0.62, 0.62), share=True
     )
     for number, clip in enumerate(clips):
         row = axes[3 * number : 3 * number + 3]
@@ -48,11 +48,14 @@ def triptychs(examples: Examples, machine: str, title: str, path: Path) -> Path 
         row[0].set_title(_about(clip), loc="left", fontsize=9.5)
         row[1].set_title("reconstruction", loc="left", fontsize=9.5)
         row[2].set_title(f"squared error; score {clip.score:.4g}", loc="left", fontsize=9.5)
-        for ax, image, name in ((row[1], levels, "dB"), (row[2], errors, "squared error")):
+        for ax, image, name in ((row[1], levels, "dB"), (row[2], errors, "error²")):
             bar = figure.colorbar(image, cax=ax.inset_axes((1.02, 0, 0.035, 1)))
-            bar.set_label(name, fontsize=8.5)
+            bar.ax.set_title(name, fontsize=8.5)
     for ax in axes[-3:]:
         ax.set_xlabel("time, s")
+    for number, ax in enumerate(axes):
+        if number % 3:
+            ax.tick_params(left=False)
     return style.save(figure, path)
 
 

@@ -32,7 +32,7 @@ DPI = 110
 # Inches around the panels and between them. Fixed, since matplotlib's layout engines take longer
 # than the drawing; a picture says what it needs more of.
 LEFT, RIGHT, TOP, BOTTOM = 0.75, 0.2, 0.72, 0.62
-GAP_X, GAP_Y = 0.62, 0.62
+GAP_X, GAP_Y = 0.62, 0.78
 _RC: dict[Any, Any] = {
     "font.size": 9.5,
     "axes.titlesize": 10.5,

@@ -85,6 +85,7 @@ def _losses(ax: Axes, rows: Rows, part: str) -> None:
     everything = [row[f"{split}/{part}"] for row in rows for split in ("train", "val")]
     if min(everything) > 0 and max(everything) > _DECADE * min(everything):
         ax.set_yscale("log")
+        _plain_decades(ax)
     ax.set(xlabel="epoch")
     _whole_epochs(ax)
     ax.legend()
@@ -94,3 +95,14 @@ def _whole_epochs(ax: Axes) -> None:
     from matplotlib.ticker import MaxNLocator
 
     ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+
+
+def _plain_decades(ax: Axes) -> None:
+    """0.2 rather than 2 x 10^-1."""
+    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+
+    bottom, top = ax.get_ylim()
+    steps = (1, 2, 5) if top / bottom < _DECADE**3 else (1,)
+    ax.yaxis.set_major_locator(LogLocator(subs=steps))
+    ax.yaxis.set_minor_locator(NullLocator())
+    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from asd.errors import AsdError
 from asd.scoring.metrics import MACHINE_METRICS
-from asd.scoring.roc import check_max_fpr
+from asd.scoring.roc import check_max_fpr, n_thresholds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -199,7 +199,7 @@ def resampled_figures(
         chance = max_fpr**2 / 2
         result["pauc"] = 0.5 * (1 + (area - chance) / (max_fpr - chance))
     if "pauc_eq3" in names:
-        thresholds = np.floor(round(max_fpr * normals, 9))
+        thresholds = n_thresholds(max_fpr, int(normals))
         used = np.diff(np.minimum(fps, thresholds))
         hits = (used * tps[:, :-1]).sum(axis=1)
         enough = thresholds > 0

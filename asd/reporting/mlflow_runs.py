@@ -14,17 +14,20 @@ from asd.tracking.run_folder import FINISHED
 _PAGE = 500  # runs asked for at a time
 
 
-def collect_mlflow(uri: str, experiment: str, copies: Path, pictures: bool) -> Found:
-    """The finished runs of an experiment, oldest first.
+def collect_mlflow(
+    uri: str, experiments: list[str] | None, defaults: list[str], copies: Path, pictures: bool
+) -> Found:
+    """The finished runs of some experiments, oldest first.
 
     Args:
         uri: of the tracker.
-        experiment: its name there.
+        experiments: their names there; each must be there. None: those of ``defaults`` that are.
+        defaults: see ``experiments``.
         copies: folder for the runs' files, one folder a run; what is there already is kept.
         pictures: whether to copy the runs' pictures too.
 
     Raises:
-        AsdError: the tracker cannot be reached, or has no such experiment.
+        AsdError: the tracker cannot be reached, or has none of the experiments.
     """
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
@@ -34,14 +37,16 @@ def collect_mlflow(uri: str, experiment: str, copies: Path, pictures: bool) -> F
     found = Found()
     try:
         client = MlflowClient(uri)
-        known = client.get_experiment_by_name(experiment)
-        if known is None:
+        known = [client.get_experiment_by_name(name) for name in experiments or defaults]
+        ids = [one.experiment_id for one in known if one is not None]
+        if not ids or (experiments and len(ids) < len(experiments)):
             names = ", ".join(e.name for e in client.search_experiments())
-            raise AsdError(f"{uri}: no experiment {experiment!r}; there are {names}")
+            wanted = ", ".join(experiments or defaults)
+            raise AsdError(f"{uri}: no experiment {wanted}; there are {names}")
         token: str | None = None
         while True:
             page = client.search_runs(
-                [known.experiment_id], "attributes.status = 'FINISHED'",
+                ids, "attributes.status = 'FINISHED'",
                 max_results=_PAGE, order_by=["attributes.end_time ASC"], page_token=token,
             )  # fmt: skip
             for run in page:
@@ -68,7 +73,7 @@ def _take(client: Any, run: Any, copies: Path, pictures: bool, found: Found) -> 
     for file in wanted:
         if file in there and not (folder / file).exists():
             client.download_artifacts(run_id, file, str(folder))
-    record: dict[str, Any] = {"status": FINISHED, "finished": (run.info.end_time or 0) / 1000}
+    record: dict[str, Any] = {"status": FINISHED, "ended": run.info.end_time}
     if "run.json" in there:
         client.download_artifacts(run_id, "run.json", str(folder))
         record = {**json.loads((folder / "run.json").read_text()), **record}

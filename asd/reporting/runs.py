@@ -105,13 +105,16 @@ class Run:
     @cached_property
     def test_key(self) -> str:
         """Runs that share it were scored on the same clips."""
-        told = self.record.get("test_hash") or self.tags.get("test_hash")
-        return str(told or json.dumps(self.data_settings, sort_keys=True, default=str))
+        for dataset in self.record.get("datasets", ()):
+            if dataset["context"] == "testing":
+                return str(dataset["digest"])
+        return json.dumps(self.data_settings, sort_keys=True, default=str)
 
     @property
     def finished(self) -> float:
-        """When the scores were written, seconds since 1970."""
-        return float(self.record.get("finished", (self.folder / "scores.csv").stat().st_mtime))
+        """When it ended, seconds since 1970."""
+        ended = self.record.get("ended")
+        return (self.folder / "scores.csv").stat().st_mtime if ended is None else ended / 1000
 
     def matches(self, wanted: dict[str, list[str]]) -> bool:
         """Whether every tag, or option by its dotted name, has one of the values given."""

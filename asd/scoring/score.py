@@ -32,16 +32,18 @@ def score_clips(
         features: theirs, in the same order.
         index: their windows.
         classes: [clips] class numbers; -1: not a class of the detector.
-        score: ``mse``, or ``combined`` (the loss: alpha MSE + beta CCE).
+        score: ``mse`` in the standardised domain, ``mse_db`` in dB, or ``combined`` (the loss:
+            alpha MSE + beta CCE).
         batch_size: clips at a time: as many windows as have the frames of so many clips, 64 of U's
             and thousands of B's.
 
     Returns:
-        A row a clip: machine, id, file, label, score, and mse and, with a classifier, cce.
+        A row a clip: machine, id, file, label, score, and mse (or mse_db) and, with a classifier,
+        cce.
 
     Raises:
-        AsdError: ``combined`` is asked for and a clip has none of the detector's classes, or a score
-            is not finite.
+        AsdError: ``combined`` is asked for and a clip has none of the detector's classes, or a
+            score is not finite.
     """
     strangers = np.flatnonzero(classes < 0)
     if score == "combined" and len(strangers):
@@ -58,7 +60,7 @@ def score_clips(
     batches = Batches(values, index, known, windows, device=detector.device)
     with torch.inference_mode():
         # Read once, at the end: a GPU then never waits for the computer.
-        errors = [detector.errors(batch) for batch in batches]
+        errors = [detector.errors(batch, score == "mse_db") for batch in batches]
     mse = _mean_of_clips([e[0] for e in errors], index, n)
     cce = _mean_of_clips([e[1] for e in errors if e[1] is not None], index, n)
     table = clips.clips[["machine", "id", "path", "label"]].rename(columns={"path": "file"})
@@ -67,7 +69,7 @@ def score_clips(
         table["score"] = loss.alpha * mse + loss.beta * cce
     else:
         table["score"] = mse
-    table["mse"] = mse
+    table["mse_db" if score == "mse_db" else "mse"] = mse
     if detector.classifier is not None:
         table["cce"] = np.where(classes < 0, np.nan, cce)
     bad = np.flatnonzero(~np.isfinite(table["score"].to_numpy()))

@@ -15,8 +15,10 @@ import yaml
 
 from asd.data.features import FeatureStore
 from asd.frontends.frontend import FrontEnd
+from asd.tracking.datasets import describe
 from asd.tracking.identity import identity
-from asd.tracking.mlflow_run import MlflowRun, Tracking, connect, publish
+from asd.tracking.mlflow_run import MlflowRun
+from asd.tracking.mlflow_store import Tracking, connect
 from asd.tracking.run_folder import (
     FAILED,
     FINISHED,
@@ -26,6 +28,8 @@ from asd.tracking.run_folder import (
     find_run,
     set_aside,
 )
+from asd.tracking.run_labels import run_name, run_params
+from asd.tracking.sync import complete
 from asd.training.clips import Clips, check_classes, class_names, class_numbers
 from asd.training.experiment import Experiment
 
@@ -43,6 +47,9 @@ def run(experiment: Experiment) -> RunFolder:
         KeyboardInterrupt: the user stopped it; the same command resumes it.
     """
     config = experiment.config
+    tracking = Tracking.of(config["tracking"])
+    if tracking.enabled and not tracking.embedded:
+        connect(tracking)  # a server that is down is refused before anything is computed
     clips = Clips.of(experiment)
     check_classes(experiment, clips)
     data_hash = clips.data_hash()
@@ -64,15 +71,9 @@ def run(experiment: Experiment) -> RunFolder:
 
 def _already(folder: RunFolder, record: dict[str, Any]) -> None:
     log.info("%s is finished (force=true trains it again)", folder.path.name)
-    if record.get("published", True):
+    if "mlflow" not in record or record.get("published", True):
         return
-    known = record["mlflow"]
-    artifacts = str(folder.path.parent.parent / "mlruns" / "artifacts")
-    tracking = Tracking(True, known["uri"], artifacts, record["mlflow_experiment"])
-    client, _ = connect(tracking)
-    publish(client, known["run_id"], folder, FINISHED, losses=True)
-    folder.update(published=True)
-    log.info("its MLflow run is completed")
+    log.info("its MLflow run: %s", complete(folder))
 
 
 def _run(experiment: Experiment, clips: Clips, folder: RunFolder, data_hash: str, key: str) -> None:
@@ -82,6 +83,14 @@ def _run(experiment: Experiment, clips: Clips, folder: RunFolder, data_hash: str
     config = experiment.config
     device = choose_device(config["trainer"]["accelerator"])
     spent = folder.record().get("wall_seconds", 0.0)
+    params = run_params(config, experiment.delta)
+    about = environment(device.type)
+    tags = {
+        **experiment.tags(data_hash, key),
+        "device": about["device"],
+        "mlflow.source.name": experiment.command,
+        "mlflow.source.git.commit": about["git_commit"],
+    }
     folder.config.write_text(yaml.safe_dump(config, sort_keys=False))
     folder.update(
         status=RUNNING,
@@ -92,18 +101,21 @@ def _run(experiment: Experiment, clips: Clips, folder: RunFolder, data_hash: str
         data_label=experiment.data_label,
         max_fpr=config["scoring"]["max_fpr"],
         command=experiment.command,
-        mlflow_experiment=config["tracking"].get("experiment"),
+        mlflow_experiment=config["tracking"]["experiment"],
+        run_name=run_name(config["tracking"]["run_name"], experiment.command, params),
+        tags=tags,
+        params=params,
+        datasets=[
+            describe(clips.train, experiment.corpus.name, "training"),
+            describe(clips.test, experiment.corpus.name, "testing"),
+        ],
     )
     began = time.perf_counter()
     tracker = MlflowRun(Tracking.of(config["tracking"]), folder)
     status = FAILED
     try:
-        tags = experiment.tags(data_hash, key)
-        about = environment(device.type)
-        tags["mlflow.source.git.commit"] = about["git_commit"]
-        tags["device"] = about["device"]
         (folder.path / "environment.json").write_text(json.dumps(about, indent=2) + "\n")
-        tracker.start(str(config["tracking"].get("run_name", "")), tags, experiment.delta)
+        tracker.start(folder.record()["run_name"], tags, params)
         losses = _models(experiment, clips, folder, tracker)
         _tables(folder, config["scoring"]["max_fpr"])
         folder.update(validation_loss=losses)
@@ -117,7 +129,8 @@ def _run(experiment: Experiment, clips: Clips, folder: RunFolder, data_hash: str
     finally:
         wall = spent + time.perf_counter() - began
         resources = {"wall_seconds": wall, **peak_memory_mb(device.type)}
-        folder.update(status=status, wall_seconds=wall, resources=resources)
+        ended = int(time.time() * 1000)
+        folder.update(status=status, wall_seconds=wall, resources=resources, ended=ended)
         tracker.finish(status)
 
 

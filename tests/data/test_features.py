@@ -448,7 +448,7 @@ def test_two_processes_at_once_compute_once(corpus: Path, tmp_path: Path) -> Non
 def test_killed_while_building_goes_on_to_the_same_bytes(
     write_corpus: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    root = write_corpus(machines=["fan"], ids=["00"], train=60, normal=1, anomaly=0, seconds=4.0)
+    root = write_corpus(machines=["fan"], ids=["00"], train=40, normal=1, anomaly=0, seconds=3.0)
     frontend = Gammatone(bands=128, precision="float64")
     options = ["frontend.bands=128", "frontend.precision=float64", "features.workers=1"]
     store = FeatureStore(tmp_path / "cache" / "features", frontend, workers=2)

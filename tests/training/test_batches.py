@@ -56,3 +56,13 @@ def test_float16_features_arrive_as_float32() -> None:
     index = Windows(None, 3, "first").starts(3, np.array([4]), ["a"])
     half = Batches(torch.ones(4, 2, dtype=torch.float16), index, np.array([0]), 2)
     assert next(iter(half)).features.dtype == torch.float32
+
+
+def test_batches_from_memory_arrive_where_they_are_wanted() -> None:
+    # the meta device stands for any that is not the features' own
+    index = Windows(None, 3, "every").starts(3, np.array([5]), ["a"])
+    made = Batches(torch.ones(5, 2), index, np.array([0]), 2, device=torch.device("meta"))
+    for batch in made:
+        assert batch.features.device.type == "meta"
+        assert batch.classes.device.type == "meta"
+        assert batch.features.shape[1:] == (3, 2)

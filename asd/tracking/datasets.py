@@ -1,0 +1,65 @@
+"""What a run was trained and scored on, as MLflow's Dataset column shows it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from asd.data.manifest import Manifest
+
+
+def describe(clips: Manifest, corpus: str, context: str) -> dict[str, Any]:
+    """A dataset as plain values, without any machine's paths.
+
+    Args:
+        clips: what is used.
+        corpus: its name.
+        context: ``training`` or ``testing``.
+
+    Returns:
+        ``name``, ``digest`` (``Manifest.data_hash``: the same recordings have the same, wherever
+        they lie), ``context``, ``source`` and ``profile``.
+    """
+    table = clips.clips
+    releases, splits = list(dict.fromkeys(table["release"])), list(dict.fromkeys(table["split"]))
+    labels = table["label"].value_counts()
+    return {
+        "name": " ".join([corpus, "+".join(releases), "+".join(splits)]),
+        "digest": clips.data_hash(),
+        "context": context,
+        "source": {
+            "corpus": corpus,
+            "releases": releases,
+            "splits": splits,
+            "machines": clips.machines,
+        },
+        "profile": {
+            "clips": len(table),
+            "normal": int(labels.get(0, 0)),
+            "anomaly": int(labels.get(1, 0)),
+            "unknown": int(labels.get(-1, 0)),
+            "machine IDs": len(table[["machine", "id"]].drop_duplicates()),
+            "hours": round(float((table["samples"] / table["rate"]).sum()) / 3600, 4),
+        },
+    }
+
+
+def dataset_inputs(described: list[dict[str, Any]]) -> list[Any]:
+    """What ``describe`` gives, as ``MlflowClient.log_inputs`` wants it."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+    from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+
+    return [
+        DatasetInput(
+            Dataset(
+                name=one["name"],
+                digest=one["digest"],
+                source_type="corpus",
+                source=json.dumps(one["source"]),
+                profile=json.dumps(one["profile"]),
+            ),
+            [InputTag(MLFLOW_DATASET_CONTEXT, one["context"])],
+        )
+        for one in described
+    ]

@@ -1,0 +1,324 @@
+"""The compose file's wiring without containers: PostgreSQL, MLflow with passwords, a training.
+
+The server is started by the very command and settings of docker-compose.yml, but for addresses and
+the store: a folder instead of S3.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from asd import train as program
+from asd.errors import AsdError
+from asd.tracking import sync
+from asd.tracking.mlflow_run import MlflowRun
+from asd.tracking.mlflow_store import Tracking, connect
+from asd.tracking.run_folder import RunFolder
+
+ROOT = Path(__file__).resolve().parents[2]
+PASSWORDS = {
+    "POSTGRES_PASSWORD": "the-database's-own",
+    "S3_ACCESS_KEY": "unused",
+    "S3_SECRET_KEY": "unused",
+    "MLFLOW_USER": "ada",
+    "MLFLOW_PASSWORD": "twelve-or-more",
+    "MLFLOW_SECRET_KEY": "signs-forms",
+}
+EPOCHS = 60
+MACHINES = "data.machines=[fan]"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def newest_postgres() -> Path | None:
+    found = [p.parent for p in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
+    on_path = shutil.which("initdb")
+    if found:
+        return max(found, key=lambda p: int(p.parent.name))
+    return Path(on_path).parent if on_path else None
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[int]:
+    """A cluster of our own with the compose file's user and databases; gives its port."""
+    programs = newest_postgres()
+    if programs is None:
+        pytest.skip("PostgreSQL's server programs are not installed (apt-get install postgresql)")
+    user = None
+    if os.geteuid() == 0:
+        # The server refuses to run as root.
+        if "postgres" not in {entry.pw_name for entry in pwd.getpwall()}:
+            pytest.skip("run by root, and there is no user postgres to run PostgreSQL as")
+        user = "postgres"
+
+    def run(*command: str | Path) -> None:
+        # Not through pipes: the server that pg_ctl starts would keep them open.
+        with (folder / "said.txt").open("a+") as said:
+            done = subprocess.run(
+                command, user=user, stdout=said, stderr=said, cwd=folder,
+                env={**os.environ, "PGPASSWORD": PASSWORDS["POSTGRES_PASSWORD"]},
+            )  # fmt: skip
+            assert done.returncode == 0, (folder / "said.txt").read_text()
+
+    folder = Path(tempfile.mkdtemp(prefix="asd-postgres-"))
+    port = free_port()
+    try:
+        (folder / "password").write_text(PASSWORDS["POSTGRES_PASSWORD"])
+        shutil.copy(ROOT / "docker/database/auth.sql", folder)
+        if user is not None:
+            for path in (folder, *folder.iterdir()):
+                shutil.chown(path, user)
+        data = folder / "data"
+        run(
+            programs / "initdb", "-D", data, "-U", "mlflow", "--auth=scram-sha-256",
+            f"--pwfile={folder / 'password'}", "--no-sync",
+        )  # fmt: skip
+        options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder} -c fsync=off"
+        run(programs / "pg_ctl", "-D", data, "-w", "-o", options, "start")
+        try:
+            psql = [programs / "psql", "-h", "127.0.0.1", "-p", str(port), "-U", "mlflow"]
+            run(*psql, "-d", "postgres", "-c", "CREATE DATABASE mlflow")
+            run(*psql, "-d", "mlflow", "-f", folder / "auth.sql")
+            yield port
+        finally:
+            run(programs / "pg_ctl", "-D", data, "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Server:
+    """The compose file's MLflow server, which can be killed and started again."""
+
+    def __init__(self, folder: Path, database: int) -> None:
+        service = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["mlflow"]
+        self.folder = folder
+        self.port = free_port()
+        self.uri = f"http://127.0.0.1:{self.port}"
+        self.artifacts = folder / "store"
+        ours = {
+            "database:5432": f"127.0.0.1:{database}",
+            "s3://mlflow": str(self.artifacts),
+            "--host=0.0.0.0": "--host=127.0.0.1",
+            "--port=5000": f"--port={self.port}",
+            "--workers=2": "--workers=1",  # starts faster
+            "/opt/mlflow": str(folder),
+        }
+
+        def local(text: str) -> str:
+            for theirs, own in ours.items():
+                text = text.replace(theirs, own)
+            for name, value in PASSWORDS.items():
+                if text.startswith("${" + name + ":?"):
+                    return value
+            return text
+
+        ini = (ROOT / "docker/mlflow/basic_auth.ini").read_text()
+        (folder / "basic_auth.ini").write_text(local(ini))
+        program, *rest = [local(word) for word in service["command"]]
+        assert program == "mlflow"
+        self.command = [sys.executable, "-m", "mlflow", *rest]
+        self.environment = {k: local(v) for k, v in service["environment"].items()}
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with (self.folder / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command, cwd=self.folder, env={**os.environ, **self.environment},
+                stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        deadline = time.monotonic() + 180
+        while time.monotonic() < deadline and self.process.poll() is None:
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.uri}/health"):
+                return
+            time.sleep(0.2)
+        self.kill()
+        raise AssertionError((self.folder / "server.log").read_text())
+
+    def kill(self) -> None:
+        """As a power cut would: the server and its workers."""
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+
+@pytest.fixture(scope="module")
+def server(database: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    made = Server(tmp_path_factory.mktemp("server"), database)
+    made.start()
+    yield made
+    made.kill()
+
+
+@pytest.fixture
+def signed_in(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", PASSWORDS["MLFLOW_USER"])
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORDS["MLFLOW_PASSWORD"])
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    return server
+
+
+def overrides(server: Server) -> list[str]:
+    return [
+        "+experiment=u", "scale=tiny", MACHINES,
+        f"tracking.uri={server.uri}", "tracking.experiment=served",
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Server], int]:
+    """Runs the command-line program in this process; gives its exit status."""
+
+    def run(server: Server) -> int:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["asd.train", *overrides(server)])
+        try:
+            program.main()
+        except SystemExit as error:
+            return int(error.code or 0)
+        return 0
+
+    return run
+
+
+def only_run(folder: Path) -> RunFolder:
+    (found,) = (folder / "runs").glob("*/run.json")
+    return RunFolder(found.parent)
+
+
+def options_of(server: Server, experiment: str = "served") -> dict[str, Any]:
+    return {
+        "enabled": True, "uri": server.uri, "artifacts": "unused", "experiment": experiment,
+    }  # fmt: skip
+
+
+def test_training_arrives_at_the_server_and_its_store(
+    train: Callable[[Server], int], signed_in: Server, tmp_path: Path
+) -> None:
+    assert train(signed_in) == 0
+    folder = only_run(tmp_path)
+    known = folder.record()["mlflow"]
+    assert known["uri"] == signed_in.uri
+    client, _ = connect(Tracking.of(options_of(signed_in)))
+    run = client.get_run(known["run_id"])
+    assert run.info.status == "FINISHED"
+    assert run.info.artifact_uri.startswith("mlflow-artifacts:")
+    assert run.data.metrics["auc/mean"] >= 0
+    contexts = {i.tags[0].value for i in run.inputs.dataset_inputs}
+    assert contexts == {"training", "testing"}
+    stored = list(signed_in.artifacts.rglob("scores.csv"))
+    assert [p.read_bytes() for p in stored] == [folder.scores.read_bytes()]
+    assert PASSWORDS["MLFLOW_PASSWORD"] not in folder.config.read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("ada", "the password of user 'ada'"), (None, "a request without a user")]
+)
+def test_a_wrong_password_is_refused_before_anything_is_computed(
+    name: str | None,
+    said: str,
+    train: Callable[[Server], int],
+    signed_in: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "wrong")
+    if name is None:
+        monkeypatch.delenv("MLFLOW_TRACKING_USERNAME")
+        monkeypatch.delenv("MLFLOW_TRACKING_PASSWORD")
+    assert train(signed_in) == 2
+    output = "".join(capfd.readouterr())
+    assert f"{signed_in.uri}: the server refuses {said}" in output
+    assert "Traceback" not in output
+    assert not (tmp_path / "data").exists()
+    assert not list(tmp_path.glob("runs/*"))
+
+
+def test_a_server_killed_in_mid_training_costs_no_epoch_and_no_result(
+    signed_in: Server, tmp_path: Path, capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    # Two runs lose their server: one ends before it is back, one after.
+    (tmp_path / "live").mkdir()
+    live = RunFolder(tmp_path / "live")
+    live.update(status="RUNNING", title="live", data_label="none", max_fpr=0.1)
+    history = live.model("shared") / "history.csv"
+    history.parent.mkdir(parents=True)
+    history.write_text("epoch,val/loss,epoch_seconds\n0,3.0,1\n1,2.0,1\n2,1.0,1\n")
+    tracker = MlflowRun(Tracking.of(options_of(signed_in)), live)
+    tracker.start("live", {"seed": "0"}, {"seed": 0})
+    tracker.log_epoch("shared", 0, {"val/loss": 3.0})
+
+    process = subprocess.Popen(
+        [
+            sys.executable, "-m", "asd.train", *overrides(signed_in),
+            f"trainer.max_epochs={EPOCHS}", "trainer.stop_patience=null",
+        ],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    rows: list[str] = []
+    while len(rows) < 4 and process.poll() is None:
+        for path in tmp_path.glob("runs/*/models/shared/history.csv"):
+            rows = path.read_text().splitlines()
+        time.sleep(0.02)
+    signed_in.kill()
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert len(rows) < EPOCHS, "the server was killed too late to tell"
+    assert said.count("training goes on") == 1
+
+    folder = only_run(tmp_path)
+    assert f"python -m asd.tracking.sync {folder.path}" in said
+    record = folder.record()
+    assert (record["status"], record["published"]) == ("FINISHED", False)
+    assert folder.scores.exists()
+    epochs = (folder.model("shared") / "history.csv").read_text().splitlines()[1:]
+    assert len(epochs) == EPOCHS
+
+    with caplog.at_level(logging.WARNING):
+        for epoch in (1, 2):
+            tracker.log_epoch("shared", epoch, {"val/loss": 3.0 - epoch})
+    assert [r.message for r in caplog.records if "training goes on" in r.message] != []
+    assert len(caplog.records) == 1
+    capfd.readouterr()
+    assert sync.main([str(folder.path)]) == 2
+    assert "run this again when it is back" in capfd.readouterr().err
+    with pytest.raises(AsdError, match="connection refused"):
+        connect(Tracking.of(options_of(signed_in)))
+
+    signed_in.start()
+    tracker.finish("FINISHED")
+    assert sync.main([str(folder.path)]) == 0
+    assert "completed as FINISHED" in capfd.readouterr().out
+    client, _ = connect(Tracking.of(options_of(signed_in)))
+    for one, length in ((live, 3), (folder, EPOCHS)):
+        run = client.get_run(one.record()["mlflow"]["run_id"])
+        assert run.info.status == "FINISHED"
+        logged = client.get_metric_history(run.info.run_id, "val/loss")
+        assert sorted(m.step for m in logged) == list(range(length))
+        assert one.record()["published"] is True
+    assert "scores.csv" in {a.path for a in client.list_artifacts(run.info.run_id)}
+    assert sync.main([str(folder.path)]) == 0
+    assert "already complete" in capfd.readouterr().out

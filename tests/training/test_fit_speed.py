@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from asd.data.features import Features
+from asd.data.windows import Windows
+from asd.errors import AsdError
+from asd.models.detector import Detector
+from asd.models.standardiser import Standardiser
+from asd.training.fit import TrainingSet, fit
+from asd.training.speed import prepare, resident, set_memory_format, set_threads
+from asd.training.speed import step_flop, window_flop
+
+FRAMES, BANDS = 16, 8
+MODEL = {
+    "_target_": "asd.models.conv_autoencoder.ConvAutoencoder",
+    "filters": [4, 6],
+    "pooling": [[2, 2], [2, 2]],
+    "embedding": 5,
+    "kernel": 3,
+    "pool": "max",
+    "upsampling": "nearest",
+    "padding": "zeros",
+    "dropout": 0.0,
+    "norm_eps": 1e-3,
+    "norm_momentum": 0.1,
+    "initialisation": "glorot_uniform",
+}
+TRAINER = {
+    "max_epochs": 3,
+    "batch_size": 4,
+    "learning_rate": 1e-3,
+    "plateau": None,
+    "stop_patience": None,
+    "weights": "last",
+    "accelerator": "cpu",
+    "devices": 1,
+    "precision": "32-true",
+    "deterministic": True,
+    "threads": 1,
+    "progress": "off",
+    "memory_format": "contiguous",
+}
+CPU = torch.device("cpu")
+
+
+def detector(trainer: dict[str, Any] | None = None, **model: Any) -> Detector:
+    torch.manual_seed(0)
+    recipe = {
+        "bands": BANDS,
+        "frames": FRAMES,
+        "classes": [],
+        "model": {**MODEL, **model},
+        "loss": {"_target_": "asd.models.loss.ReconstructionLoss"},
+        "trainer": {**TRAINER, **(trainer or {})},
+    }
+    return Detector(recipe, Standardiser.identity(BANDS))
+
+
+def data() -> TrainingSet:
+    clips = 16
+    frames = np.full(clips, FRAMES)
+    values = np.random.default_rng(0).standard_normal((clips * FRAMES, BANDS), dtype=np.float32)
+    index = Windows(None, FRAMES, "first").starts(FRAMES, frames, [""] * clips)
+    training = np.arange(clips) < 12
+    return TrainingSet(
+        Features(values, frames),
+        index.of_clips(training),
+        index.of_clips(~training),
+        np.zeros(clips, dtype=np.int64),
+    )
+
+
+def trained(folder: Path, trainer: dict[str, Any], **model: Any) -> Detector:
+    made = detector(trainer, **model)
+    options = {**TRAINER, **trainer}
+    return fit(made, data(), options, 0, folder, "u", lambda epoch, values: None)
+
+
+def largest_difference(a: Detector, b: Detector) -> float:
+    pairs = zip(a.state_dict().values(), b.state_dict().values(), strict=True)
+    return max(float((x.double() - y.double()).abs().max()) for x, y in pairs)
+
+
+@pytest.mark.parametrize(
+    ("trainer", "model"),
+    [
+        ({"memory_format": "channels_last"}, {}),
+        ({"memory_format": "auto"}, {}),
+        ({"fused_adam": False}, {}),
+        ({}, {"upsampling_form": "plain"}),
+    ],
+)
+def test_no_speed_option_changes_what_is_learnt(
+    tmp_path: Path, trainer: dict[str, Any], model: dict[str, Any]
+) -> None:
+    # in float64, where nothing but rounding may differ
+    double = {"precision": "64-true"}
+    expected = trained(tmp_path / "a", double)
+    got = trained(tmp_path / "b", {**double, **trainer}, **model)
+    assert largest_difference(expected, detector()) > 1e-3
+    # checkpoints hold float64; the detector that is loaded has float32
+    assert largest_difference(got, expected) < 1e-6
+
+
+def test_a_run_goes_on_in_another_memory_format(tmp_path: Path) -> None:
+    expected = trained(tmp_path / "a", {"precision": "64-true", "max_epochs": 4})
+    there = {"precision": "64-true", "memory_format": "channels_last"}
+    trained(tmp_path / "b", {**there, "max_epochs": 2})
+    got = trained(tmp_path / "b", {"precision": "64-true", "max_epochs": 4})
+    assert largest_difference(got, expected) < 1e-6
+
+
+def test_extra_callbacks_are_told_of_every_step(tmp_path: Path) -> None:
+    class Count(pl.Callback):
+        steps = 0
+
+        def on_train_batch_end(self, *args: Any) -> None:
+            self.steps += 1
+
+    count = Count()
+    fit(detector(), data(), TRAINER, 0, tmp_path, "u", lambda epoch, values: None, [count])
+    assert count.steps == 3 * 3
+
+
+def test_flop_are_those_of_the_layers() -> None:
+    # by hand, two for a multiplication and addition, pixels x kernel x channels in x out
+    dense = 2 * 2 * 5 * (6 * 2 * 4)
+    full, half, quarter = 8 * 16, 4 * 8, 2 * 4
+    encoder = full * 9 * (1 * 4 + 4 * 4) + half * 9 * (4 * 6 + 6 * 6)
+    plain = quarter * 9 * (6 * 6 + 6 * 6) + half * 9 * (6 * 4 + 4 * 4) + full * 9 * 4 * 1
+    assert window_flop(detector(upsampling_form="plain")) == dense + 2 * (encoder + plain)
+    # fused: 16 products an input pixel instead of 9 an output pixel
+    less = 2 * (9 * half - 16 * quarter) * 6 * 4 + 2 * (9 * full - 16 * half) * 4 * 1
+    fused = detector()
+    assert window_flop(fused) == dense + 2 * (encoder + plain) - less
+    assert step_flop(fused, 7) == 21 * window_flop(fused)
+    assert fused.network.training
+
+
+@pytest.mark.parametrize(
+    ("threads", "cores", "flop", "expected"),
+    [(None, "8", 1e8, 1), (None, "8", 3.5e9, 3), (None, "2", 1e12, 2), (3, "2", 1e6, 3)],
+)
+def test_threads_follow_the_size_of_a_step(
+    threads: int | None,
+    cores: str,
+    flop: float,
+    expected: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = torch.get_num_threads()
+    monkeypatch.setenv("OMP_NUM_THREADS", cores)
+    try:
+        set_threads(threads, flop)
+        assert torch.get_num_threads() == expected
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    ("choice", "filters", "last"),
+    [
+        ("auto", [16, 64], True),
+        ("auto", [4, 65], False),
+        ("contiguous", [16, 64], False),
+        ("channels_last", [4, 65], True),
+    ],
+)
+def test_memory_format_follows_the_width(choice: str, filters: list[int], last: bool) -> None:
+    made = detector(filters=filters)
+    set_memory_format(made, choice, CPU)
+    weight = made.network.encoder[1][3].weight
+    assert weight.is_contiguous(memory_format=torch.channels_last) == last
+    assert weight.is_contiguous() != last
+
+
+def test_what_cannot_be_had_is_named() -> None:
+    with pytest.raises(AsdError, match=r"trainer\.memory_format=rows"):
+        prepare(detector(), {"memory_format": "rows"}, CPU)
+    with pytest.raises(AsdError, match=r"trainer\.cuda_graphs=true"):
+        prepare(detector(), {"cuda_graphs": True}, CPU)
+
+
+def test_features_are_copied_from_a_memory_map(tmp_path: Path) -> None:
+    np.save(tmp_path / "f.npy", np.arange(6, dtype=np.float32).reshape(3, 2))
+    values = np.load(tmp_path / "f.npy", mmap_mode="r")
+    tensor = resident(values, CPU, 0.6)
+    tensor += 1
+    assert tensor.tolist() == [[1, 2], [3, 4], [5, 6]]
+    assert values[0, 0] == 0
