@@ -82,7 +82,7 @@ def report(options: argparse.Namespace) -> list[Section]:
     head: list[Block] = [Heading(title, 1)]
     if wanted:
         told = ", ".join(f"{name}={'|'.join(values)}" for name, values in wanted.items())
-        head.append(Text(f"Runs with {told}; {len(found.runs) - len(runs)} others left out."))
+        head.append(Text(f"Runs with {told} ({len(runs)} of {len(found.runs)})."))
     if found.notes:
         head.append(Text("Not used: " + "; ".join(found.notes) + "."))
     short = head + [b for section in made for b in section_blocks(section, views)]
@@ -98,7 +98,7 @@ def report(options: argparse.Namespace) -> list[Section]:
     rest = [view for view in VIEW_NAMES if view not in views]
     full, out = [*head], Path(options.out)
     for number, section in enumerate(made):
-        full += section_blocks(section, [*views, *rest])
+        full += section_blocks(section, views, rest)
         if not options.no_pictures:
             full += _figures(section, out / "figures" / str(number + 1), options.projection)
     files = {

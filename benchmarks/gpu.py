@@ -77,11 +77,11 @@ OPTIONS = [
 ]
 
 
-class Bytes(TorchDispatchMode):
+class Bytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts what operations read and write if each runs by itself; views move nothing."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.total = 0
 
     def __torch_dispatch__(
@@ -98,7 +98,7 @@ def bare_of(case: Case, option: Option, device: torch.device) -> Bare:
     """The loop under an option, from the same weights and, after seeding, the same batches."""
     deterministic = option.deterministic
     torch.use_deterministic_algorithms(deterministic)
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = not deterministic
     torch.backends.cudnn.allow_tf32 = option.tf32
     form = {"upsampling_form": option.form} if "filters" in case.config["model"] else {}
@@ -114,14 +114,15 @@ def bare_of(case: Case, option: Option, device: torch.device) -> Bare:
 
 
 def errors(bare: Bare) -> torch.Tensor:
-    """[n] errors of the first windows, as scoring computes them."""
+    """[n] errors of the first windows, with the batch's statistics."""
     batch = bare.windows[: bare.batch_size]
     with (
         torch.no_grad(),
         torch.autocast(batch.device.type, torch.bfloat16, enabled=bare.amp),
     ):
         reconstruction, _ = bare.network(batch)
-    return (reconstruction.float() - batch).square().flatten(1).mean(1)
+    found: torch.Tensor = (reconstruction.float() - batch).square().flatten(1).mean(1)
+    return found
 
 
 def time_option(
@@ -201,7 +202,7 @@ def aucs(runs: list[tuple[str, list[str]]]) -> list[str]:
     """Mean AUC and pAUC over machine types of U at demo scale, run by run."""
     from asd.scoring.clip_scores import read_scores
 
-    lines = []
+    lines: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         for name, overrides in runs:
             common = ["+experiment=u", "tracking=off", "trainer.progress=off"]
@@ -217,7 +218,7 @@ def aucs(runs: list[tuple[str, list[str]]]) -> list[str]:
 
 
 def _mean_auc(scores: Any) -> str:
-    from asd.scoring.metrics import auc
+    from asd.scoring.roc import auc
 
     values = [
         auc(part["label"].to_numpy(), part["score"].to_numpy())

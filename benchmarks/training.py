@@ -384,10 +384,10 @@ def main() -> None:
         made.add_row(*row(case, figures, device))
     Console(width=190).print(made)
     print(
-        "/bare: over the bare loop of the same network; simple/, usual/: over asd's time, of a bare\n"
-        "loop without our choices of form, layout and optimiser, and of files through a DataLoader;\n"
-        "shares of processor time (wall on a GPU); score/epoch: scoring all test clips over training\n"
-        "an epoch of 20,119 clips less a tenth. "
+        "/bare: over the bare loop of the same network; simple/, usual/: over asd's time, of a\n"
+        "bare loop without our choices of form, layout and optimiser, and of files through a\n"
+        "DataLoader; shares of processor time (wall on a GPU); score/epoch: scoring all test\n"
+        "clips over training an epoch of 20,119 clips less a tenth. "
         f"Load average at the end: {os.getloadavg()[0]:.1f}"
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import re
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asd.data.audio import EIGHT_BIT, Channel, ClipError, ClipFacts, inspect_clip, os_reason
+from asd.data.manifest import content_hash
 from asd.data.scan_cache import ScanCache, Scanned
 from asd.errors import AsdError
 from asd.progress import progress_bar
@@ -186,7 +186,7 @@ def _read_all(
 def _scan_file(path: Path, channel: Channel) -> Scanned:
     try:
         stat = path.stat()  # before reading: a file that changes meanwhile is read again next time
-        digest = hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
+        digest = content_hash(path.read_bytes())
     except OSError as error:
         raise ClipError(path, os_reason(error)) from error
     facts = inspect_clip(path, channel)

@@ -118,7 +118,8 @@ class ConvAutoencoder(nn.Module):
         else:
             image = self.output(self.decoder(image))
         bands, frames = self._size
-        return image[:, 0, :bands, :frames].transpose(1, 2)
+        cropped: Tensor = image[:, 0, :bands, :frames].transpose(1, 2)
+        return cropped
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """[n, frames, bands] -> reconstruction of that shape, embeddings [n, embedding]."""

@@ -37,10 +37,10 @@ def initialise(module: nn.Module, how: str) -> None:
 def upsample_and_convolve(image: Tensor, layer: nn.Conv2d, factor: tuple[int, int]) -> Tensor:
     """Nearest upsampling by ``factor``, then ``layer``, as one transposed convolution.
 
-    Each input pixel reaches, through its ``factor`` copies, the outputs that the kernel reaches from
-    any of them. So the two are one transposed convolution of stride ``factor`` whose kernel is the
-    layer's, flipped and summed over a box of ``factor``: side factor + kernel - 1, the layer's own
-    padding. Exact for every factor and odd kernel, boundaries included; at a kernel of 3 and a
+    Each input pixel reaches, through its ``factor`` copies, the outputs that the kernel reaches
+    from any of them. So the two are one transposed convolution of stride ``factor`` whose kernel is
+    the layer's, flipped and summed over a box of ``factor``: side factor + kernel - 1, the layer's
+    own padding. Exact for every factor and odd kernel, boundaries included; at a kernel of 3 and a
     factor of 2, 16 multiplications per input pixel and pair of channels instead of 36.
 
     Args:

@@ -78,6 +78,10 @@ def overview(machines: dict[str, list[Point]], metric: str, title: str, path: Pa
         ax.set_yticks(heights, [p.name for p in points] if number % columns == 0 else [])
         ax.axvline(50, color="#9aa3ab", lw=1)
         ax.set(title=name, ylim=(-0.6, len(points) - 0.4))
+    shown = axes[: len(machines)]
+    limits = [ax.get_xlim() for ax in shown]
+    for ax in shown:
+        ax.set_xlim(min(low for low, _ in limits), max(high for _, high in limits))
     for ax in axes[len(machines) :]:
         ax.set_visible(False)
     handles, labels = axes[0].get_legend_handles_labels()
@@ -151,7 +155,7 @@ def alpha_curves(
                     label="ours, interval over clips")  # fmt: skip
         for alpha, p in ours:
             if len(p.values) > 1:
-                ax.scatter([alpha] * len(p.values), 100 * np.array(p.values), s=14, color="#555555",
+                ax.scatter([alpha] * len(p.values), 100 * np.array(p.values), s=22, color="black",
                            marker="x", zorder=4)  # fmt: skip
         ax.axhline(50, color="#9aa3ab", lw=1)
         ax.set_xticks([p.alpha for p in ordered])

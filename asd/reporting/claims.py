@@ -27,12 +27,16 @@ MIMII = ("fan", "pump", "slider", "valve")
 
 @dataclass(frozen=True)
 class Statement:
-    """``better`` is above ``worse`` on the mean over ``machines``; empty: over all types."""
+    """``better`` is above ``worse`` on the mean over ``machines``; empty: over all types.
+
+    ``metrics``: those it is claimed in; empty: all.
+    """
 
     better: str
     worse: str
     where: str = MEAN
     machines: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,11 +67,12 @@ CLAIMS = (
         ),
     ),
     Claim(
-        "U exceeds the baseline on every machine type but slider, where the baseline is better",
+        "U exceeds the baseline on every machine type but slider, where the baseline has more AUC",
         "section 5.3, first and second paragraph; Table 1",
         (
             Statement("U", "B", "all but slider", _NOT_SLIDER),
-            Statement("B", "U", "slider", ("slider",)),
+            # "in the AUC metric", says section 5.3; in Table 2 U is ahead on slider too.
+            Statement("B", "U", "slider", ("slider",), ("auc",)),
         ),
         _each("U", "B", _NOT_SLIDER),
     ),
@@ -127,7 +132,8 @@ def check_claims(systems: dict[str, System], metric: str) -> list[Verdict]:
 
 
 def _check(claim: Claim, systems: dict[str, System], metric: str) -> Verdict:
-    findings = [_finding(s, systems, metric, guard=False) for s in claim.tests]
+    told = [s for s in claim.tests if not s.metrics or metric in s.metrics]
+    findings = [_finding(s, systems, metric, guard=False) for s in told]
     findings += [_finding(s, systems, metric, guard=True) for s in claim.guards]
     tests = [f for f in findings if not f.guard]
     against = [f for f in findings if f.decided is False]

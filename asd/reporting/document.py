@@ -19,6 +19,16 @@ VALUE, INTERVAL, PUBLISHED, DIFFERENCE, MISSING, TEXT, GOOD, BAD = (
 )  # fmt: skip
 
 
+_FOLDED = {
+    "auc": "AUC",
+    "pauc": "pAUC",
+    "per_id": "AUC and pAUC by machine ID",
+    "harmonic": "Harmonic mean over machine IDs",
+    "pooled": "All clips of a machine type pooled",
+    "eq3": "pAUC by eq. (3) as printed",
+}
+
+
 @dataclass(frozen=True)
 class Line:
     """A line of a table's cell."""
@@ -32,13 +42,17 @@ CellLines = list[Line]
 
 @dataclass
 class Table:
-    """``rows`` of cells of lines; the first ``texts`` columns are words, the others numbers."""
+    """``rows`` of cells of lines; the first ``texts`` columns are words, the others numbers.
+
+    ``folded``: the name under which it is shown on demand, where the format can.
+    """
 
     title: str
     header: list[str]
     rows: list[list[CellLines]]
     texts: int = 1
     notes: list[str] = field(default_factory=list)
+    folded: str = ""
 
 
 @dataclass
@@ -100,12 +114,15 @@ def loud_title(section: Section) -> str:
     return section.label.replace("SIMULATED", "SIMULATED DATA", 1)
 
 
-def section_blocks(section: Section, views: list[str]) -> list[Block]:
+def section_blocks(
+    section: Section, views: list[str], further: list[str] | None = None
+) -> list[Block]:
     """A section's headings, texts and tables.
 
     Args:
         section: what to say.
         views: of ``VIEWS``, in order.
+        further: views that come last, folded.
     """
     blocks: list[Block] = [Heading(loud_title(section), 2)]
     if section.simulated:
@@ -123,25 +140,38 @@ def section_blocks(section: Section, views: list[str]) -> list[Block]:
                 loud=True,
             )
         )
-    for view in views:
-        if view == "per_id":
-            blocks += [per_id_table(section, metric) for metric in COMPARED]
-            continue
-        for metric in VIEWS[view]:
-            blocks.append(grid_table(section.grids[metric], section))
-            if section.grids[metric].published and not section.comparable:
-                blocks.append(published_table(section.grids[metric]))
+    blocks += _views(section, views)
     commands = [command for _, _, command in section.rows if command]
     if commands:
         blocks.append(Text("Missing runs; these commands fill them:"))
         blocks.append(Commands(commands))
-    for comparison in section.comparisons:
-        blocks.append(comparison_table(comparison, section))
+    if section.comparisons:
+        blocks.append(Heading("Comparisons", 3))
+        blocks += [comparison_table(comparison, section) for comparison in section.comparisons]
     if section.systems:
-        blocks.append(claims_table(section))
+        blocks += [Heading("Claims", 3), claims_table(section)]
     if section.notes:
         blocks.append(Text("Notes. " + " ".join(f"{n[:1].upper()}{n[1:]}." for n in section.notes)))
+    if further and section.systems:
+        blocks.append(Heading("Further views", 3))
+        for view in further:
+            tables = _views(section, [view])
+            for table in tables:
+                table.folded = _FOLDED[view]
+            blocks += tables
     return blocks
+
+
+def _views(section: Section, views: list[str]) -> list[Table]:
+    tables = []
+    for view in views:
+        if view == "per_id":
+            tables += [per_id_table(section, metric) for metric in COMPARED]
+        for metric in VIEWS[view]:
+            tables.append(grid_table(section.grids[metric], section))
+            if section.grids[metric].published and not section.comparable:
+                tables.append(published_table(section.grids[metric]))
+    return tables
 
 
 def grid_table(grid: Grid, section: Section) -> Table:

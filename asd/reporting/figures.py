@@ -45,7 +45,7 @@ def section_figures(section: Section, folder: Path, options: PictureOptions) -> 
     label = loud_title(section)
     made = [*_overviews(section, folder, label), *_differences(section, folder, label)]
     made += _alpha(section, folder, label)
-    blocks: list[Block] = [Heading(f"Pictures. {label}", 3), *made]
+    blocks: list[Block] = [Heading("Pictures", 3), *made]
     blocks += [b for s in section.systems.values() for b in _of_run(s.label, s.runs[0], options,
                                                                     folder)]  # fmt: skip
     return blocks

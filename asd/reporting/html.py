@@ -23,9 +23,10 @@ def page(blocks: list[doc.Block], title: str) -> str:
     for folded, group in groupby(blocks, key=_folded):
         parts = []
         for block in group:
-            if isinstance(block, doc.Heading) and block.level == 2:
+            if isinstance(block, doc.Heading) and block.level > 1:
                 links.append((f"s{len(links)}", block.text))
-                parts.append(f'<h2 id="{links[-1][0]}">{escape(block.text)}</h2>')
+                tag = f"h{block.level}"
+                parts.append(f'<{tag} id="{links[-1][0]}">{escape(block.text)}</{tag}>')
             else:
                 parts.append(_block(block))
         inside = "\n".join(parts)
@@ -42,7 +43,7 @@ def page(blocks: list[doc.Block], title: str) -> str:
 
 
 def _folded(block: doc.Block) -> str:
-    return block.folded if isinstance(block, doc.Figure) else ""
+    return block.folded if isinstance(block, doc.Figure | doc.Table) else ""
 
 
 def _block(block: doc.Block) -> str:
@@ -73,7 +74,7 @@ def _table(block: doc.Table) -> str:
     notes = "".join(f'<p class="note">{escape(note)}</p>' for note in block.notes)
     body = "\n".join(rows)
     return (
-        f'<h3>{escape(block.title)}</h3>\n<div class="scroll"><table{kind}>\n'
+        f'<h4>{escape(block.title)}</h4>\n<div class="scroll"><table{kind}>\n'
         f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>\n{notes}"
     )
 

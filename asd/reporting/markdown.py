@@ -31,7 +31,7 @@ def _table(block: doc.Table) -> str:
     rows += [["<br>".join(_cell(line.text) for line in cell) for cell in row] for row in block.rows]
     lines = [f"| {' | '.join(row)} |" for row in rows]
     notes = ["", *(_cell(note) for note in block.notes)] if block.notes else []
-    return "\n".join([f"### {_cell(block.title)}", "", *lines, *notes])
+    return "\n".join([f"#### {_cell(block.title)}", "", *lines, *notes])
 
 
 def _cell(text: str) -> str:

@@ -67,7 +67,7 @@ def _take(client: Any, run: Any, copies: Path, pictures: bool, found: Found) -> 
     there = {file.path for file in client.list_artifacts(run_id)}
     missing = [f for f in ("scores.csv", "config.yaml") if f not in there]
     if missing:
-        found.notes.append(f"MLflow run {name} ({run_id}): not used: no {' and no '.join(missing)}")
+        found.notes.append(f"MLflow run {name}, {run_id} (no {' and no '.join(missing)})")
         return
     wanted = ["scores.csv", "config.yaml", *(["pictures"] if pictures else [])]
     for file in wanted:
@@ -83,6 +83,6 @@ def _take(client: Any, run: Any, copies: Path, pictures: bool, found: Found) -> 
         made = make_run(folder, config, record, tags)
         assert len(made.scores)
     except (AsdError, OSError, yaml.YAMLError) as error:
-        found.notes.append(f"MLflow run {name} ({run_id}): not used: {error}")
+        found.notes.append(f"MLflow run {name}, {run_id} ({error})")
         return
     found.runs.append(made)

@@ -193,13 +193,13 @@ def collect_folder(runs: Path) -> Found:
             if not record:
                 continue
             if record.get("status") != FINISHED:
-                found.notes.append(f"{path.name}: {record.get('status')}, not used")
+                found.notes.append(f"{path.name} ({record.get('status')})")
                 continue
             config = yaml.safe_load(folder.config.read_text())
             run = make_run(path, config, record, record.get("tags"))
             assert len(run.scores)
         except (AsdError, OSError, yaml.YAMLError) as error:
-            found.notes.append(f"{path.name}: not used: {error}")
+            found.notes.append(f"{path.name} ({error})")
             continue
         found.runs.append(run)
     found.runs.sort(key=lambda run: (run.finished, run.name))

@@ -30,8 +30,9 @@ def show(blocks: list[doc.Block], console: Console) -> None:
     figures = 0
     for block in blocks:
         if isinstance(block, doc.Heading):
-            console.print()
-            console.print(Rule(Text(block.text, style="bold"), align="left"))
+            if block.level < 3:
+                console.print()
+                console.print(Rule(Text(block.text, style="bold"), align="left"))
         elif isinstance(block, doc.Text):
             console.print(Text(block.text, style="bold yellow" if block.loud else ""))
         elif isinstance(block, doc.Commands):

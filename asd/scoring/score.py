@@ -53,8 +53,7 @@ def score_clips(
             "use scoring=mse"
         )
     known = np.where(classes < 0, 0, classes)
-    # A copy: a memory map is read-only, which torch warns of.
-    values = torch.from_numpy(np.array(features.values))
+    values = torch.from_numpy(features.values)
     n = len(clips)
     windows = max(1, round(batch_size * features.frames.mean() / index.length))
     batches = Batches(values, index, known, windows, device=detector.device)

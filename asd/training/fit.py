@@ -21,8 +21,14 @@ from asd.models.detector import Detector, load_detector, read_checkpoint
 from asd.training.batches import Batches
 from asd.training.checkpoints import EpochCheckpoints
 from asd.training.history import EpochProgress, History
-from asd.training.speed import StateLayout, prepare, resident, set_memory_format, set_threads
-from asd.training.speed import step_flop
+from asd.training.speed import (
+    StateLayout,
+    prepare,
+    resident,
+    set_memory_format,
+    set_threads,
+    step_flop,
+)
 
 
 @dataclass(frozen=True)
@@ -109,7 +115,7 @@ def fit(
         _quiet()
         prepare(detector, options, device)
         # Lightning's deterministic mode also has every new tensor filled, which nothing here needs.
-        torch.utils.deterministic.fill_uninitialized_memory = False
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         trainer = pl.Trainer(
             accelerator="gpu" if device.type == "cuda" else "cpu",
             devices=options["devices"],

@@ -83,7 +83,7 @@ def _run(experiment: Experiment, clips: Clips, folder: RunFolder, data_hash: str
     config = experiment.config
     device = choose_device(config["trainer"]["accelerator"])
     spent = folder.record().get("wall_seconds", 0.0)
-    params = run_params(config, experiment.delta)
+    params = run_params(config, experiment.delta, experiment.command)
     about = environment(device.type)
     tags = {
         **experiment.tags(data_hash, key),
@@ -148,6 +148,8 @@ def _models(
         getattr(experiment.corpus, "channel", None),
         config["features"]["workers"],
     )
+    # All of them first: a clip that cannot be read stops the run before hours of training.
+    store.build(clips.train, clips.test)
     losses, tables = {}, []
     for group, own in clips.groups(config["scope"]["name"]).items():
         done = folder.model(group) / "scores.csv"

@@ -104,7 +104,7 @@ def set_memory_format(detector: Detector, choice: str, device: torch.device) -> 
     else:
         last = choice == "channels_last"
     torch_format = torch.channels_last if last else torch.contiguous_format
-    detector.network.to(memory_format=torch_format)
+    detector.network.to(memory_format=torch_format)  # type: ignore[call-overload]
 
 
 def resident(values: np.ndarray, device: torch.device, share: float) -> torch.Tensor:
@@ -115,8 +115,7 @@ def resident(values: np.ndarray, device: torch.device, share: float) -> torch.Te
         device: that trains.
         share: of the GPU's free memory that they may take.
     """
-    # A copy, for a memory map is read-only and slow at random access.
-    tensor = torch.from_numpy(np.array(values))
+    tensor = torch.from_numpy(values)
     if device.type == "cuda" and tensor.nbytes < share * torch.cuda.mem_get_info(device)[0]:
         return tensor.to(device)
     return tensor

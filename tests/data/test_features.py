@@ -22,8 +22,8 @@ import pandas as pd
 import pytest
 import soundfile
 
-from asd.data import feature_cli
 from asd.data.features import FeatureStore, lock_of, parts_of
+from asd.data.features import command as feature_cli
 from asd.data.folder import Folder
 from asd.data.manifest import Manifest
 from asd.errors import AsdError

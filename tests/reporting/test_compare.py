@@ -13,6 +13,7 @@ from asd.errors import AsdError
 from asd.reporting.bootstrap import Resampling
 from asd.reporting.claims import CLAIMS, HELD, NOT_DECIDABLE, NOT_HELD, check_claims
 from asd.reporting.compare import compare
+from asd.reporting.declaration import declaration
 from asd.reporting.runs import Run
 from asd.reporting.systems import System
 
@@ -157,3 +158,18 @@ def test_one_training_is_said(scores: Scores) -> None:
     world["U"] = system("U", scores(1, 3.0, normal=60, anomaly=60))
     order = check_claims(world, "auc")[0]
     assert order.verdict == HELD and "One training of U:" in order.reason
+
+
+@pytest.mark.parametrize("metric", ["auc", "pauc"])
+def test_the_papers_own_numbers_bear_out_every_statement(metric: str) -> None:
+    """The claims are what the paper's tables say, in either metric; guards may fail by a hair."""
+    published = declaration("paper").published[metric]
+    for claim in CLAIMS:
+        for statement in claim.tests:
+            if statement.metrics and metric not in statement.metrics:
+                continue
+            means = [
+                np.mean([published[system][m] for m in statement.machines or published[system]])
+                for system in (statement.better, statement.worse)
+            ]
+            assert means[0] > means[1], statement

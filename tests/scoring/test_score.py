@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from asd.data.features import Features
-from asd.data.manifest import Manifest
+from asd.data.manifest import COLUMNS, Manifest
 from asd.data.windows import Windows
 from asd.errors import AsdError
 from asd.models.detector import Detector
@@ -34,7 +34,8 @@ def score(kind: str, loss: dict[str, Any], classes: list[int]) -> pd.DataFrame:
               "loss": loss, "trainer": {}}  # fmt: skip
     standardiser = Standardiser(np.array([-50.0, -49, -51]), np.array([9.0, 3, 1]))
     table = pd.DataFrame(
-        {"machine": ["fan", "pump"], "id": "00", "path": ["a.wav", "b.wav"], "label": [0, 1]}
+        {"machine": ["fan", "pump"], "id": "00", "path": ["a.wav", "b.wav"], "label": [0, 1]},
+        columns=COLUMNS,
     )
     index = Windows(None, LENGTH, "all").starts(LENGTH, FRAMES, ["a.wav", "b.wav"])
     return score_clips(

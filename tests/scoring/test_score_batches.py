@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from asd.data.features import Features
-from asd.data.manifest import Manifest
+from asd.data.manifest import COLUMNS, Manifest
 from asd.data.windows import Windows
 from asd.models.detector import Detector
 from asd.scoring.score import score_clips
@@ -43,8 +43,9 @@ def test_scores_are_means_over_a_clips_windows_whatever_the_batch(batch_size: in
     frames = np.array([9, 5, 12])
     values = np.random.default_rng(0).standard_normal((26, BANDS), dtype=np.float32)
     table = pd.DataFrame(
-        {"machine": ["fan", "pump", "fan"], "id": "00", "path": list("abc"), "label": 0}
-    )
+        {"machine": ["fan", "pump", "fan"], "id": "00", "path": list("abc"), "label": 0},
+        columns=COLUMNS,
+    ).reindex(columns=COLUMNS)
     index = Windows(None, LENGTH, "every").starts(LENGTH, frames, list("abc"))
     classes = np.array([0, 1, 0])
     scores = score_clips(

@@ -14,8 +14,14 @@ from asd.errors import AsdError
 from asd.models.detector import Detector
 from asd.models.standardiser import Standardiser
 from asd.training.fit import TrainingSet, fit
-from asd.training.speed import prepare, resident, set_memory_format, set_threads
-from asd.training.speed import step_flop, window_flop
+from asd.training.speed import (
+    prepare,
+    resident,
+    set_memory_format,
+    set_threads,
+    step_flop,
+    window_flop,
+)
 
 FRAMES, BANDS = 16, 8
 MODEL = {

@@ -13,8 +13,9 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 
+from asd.data.manifest import content_hash
 from asd.data.simulation.clip import ClipName, SoundSettings, render
-from asd.data.simulation.wav import content_hash, encode_wav, wav_bytes, write_whole
+from asd.data.simulation.wav import encode_wav, wav_bytes, write_whole
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 from pathlib import Path
@@ -26,11 +25,6 @@ def encode_wav(samples: NDArray[np.int16], rate: int) -> bytes:
     buffer = io.BytesIO()
     soundfile.write(buffer, samples, rate, subtype="PCM_16", format="WAV")
     return buffer.getvalue()
-
-
-def content_hash(data: bytes) -> str:
-    """What the manifest records of a file's content, 16 hex digits."""
-    return hashlib.blake2b(data, digest_size=8).hexdigest()
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -5,7 +5,7 @@
     python -m asd.data.features prune KEY
 
 A folder holds what one front end's settings gave, in parts: the clips of one release, machine and
-split (``asd.data.feature_part``). A part's name ends with a hash of its clips' contents.
+split (``asd.data.features.part``). A part's name ends with a hash of its clips' contents.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import hashlib
 import json
 import logging
 import os
-import sys
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -27,8 +26,8 @@ from typing import Any
 import numpy as np
 
 from asd.data.audio import Channel, check_channel
-from asd.data.feature_build import Computing, build_parts, frames_of
-from asd.data.feature_part import DamagedPartError, PartFiles, StoredPart, content_key
+from asd.data.features.build import Computing, build_parts, frames_of
+from asd.data.features.part import DamagedPartError, PartFiles, StoredPart, content_key
 from asd.data.manifest import Manifest
 from asd.errors import AsdError
 from asd.frontends.frontend import FrontEnd
@@ -286,9 +285,3 @@ def _not_writable(path: Path, error: Exception) -> AsdError:
     else:
         advice = "set paths.cache to a folder that can be written to"
     return AsdError(f"{path}: {reason}; {advice}")
-
-
-if __name__ == "__main__":
-    from asd.data.feature_cli import main
-
-    sys.exit(main())

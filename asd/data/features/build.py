@@ -19,9 +19,8 @@ from threading import Lock
 import numpy as np
 
 from asd.data.audio import Channel, ClipError, os_reason, read_clip
-from asd.data.feature_part import DamagedPartError, PartFiles, Record, StoredPart, npy_header
-from asd.data.manifest import Manifest
-from asd.data.simulation.wav import content_hash
+from asd.data.features.part import DamagedPartError, PartFiles, Record, StoredPart, npy_header
+from asd.data.manifest import Manifest, content_hash
 from asd.errors import AsdError
 from asd.frontends.frontend import FrontEnd
 from asd.progress import progress_bar

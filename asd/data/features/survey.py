@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from asd.data.feature_part import DamagedPartError, PartFiles, StoredPart
-from asd.data.features import SETTINGS, lock_of
+from asd.data.features.part import DamagedPartError, PartFiles, StoredPart
+from asd.data.features.store import SETTINGS, lock_of
 from asd.errors import AsdError
 
 WHOLE, DAMAGED, UNFINISHED = "whole", "damaged", "unfinished"

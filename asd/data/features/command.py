@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from asd.data.feature_survey import (
+from asd.data.features.store import FeatureStore, cores, parts_of
+from asd.data.features.survey import (
     DAMAGED,
     UNFINISHED,
     WHOLE,
@@ -19,7 +20,6 @@ from asd.data.feature_survey import (
     prune,
     survey,
 )
-from asd.data.features import FeatureStore, cores, parts_of
 from asd.errors import AsdError
 
 DAY = 86400.0

@@ -1,0 +1,10 @@
+"""The feature store: features of a clip are computed once, and shared by all runs and processes.
+
+``store.py`` is what the rest of the code uses; ``part.py`` is a part's file on disk; ``build.py``
+computes what is missing, in parallel and resumably; ``survey.py`` looks through a store;
+``command.py`` is the program ``python -m asd.data.features``.
+"""
+
+from asd.data.features.store import Features, FeatureStore, cores, lock_of, parts_of
+
+__all__ = ["FeatureStore", "Features", "cores", "lock_of", "parts_of"]

@@ -1,0 +1,7 @@
+"""The program."""
+
+import sys
+
+from asd.data.features.command import main
+
+sys.exit(main())

@@ -1,0 +1,140 @@
+"""What is kept of a trained model, from a real tiny training, and the pictures drawn of it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from asd.errors import AsdError
+from asd.pictures.examples import (
+    EMBEDDINGS,
+    EXAMPLES,
+    Gallery,
+    PictureOptions,
+    chosen,
+    read_embeddings,
+    read_examples,
+    thinned,
+)
+from asd.pictures.run_pictures import run_pictures
+
+
+def frame(labels: list[int], scores: list[float], machine: str = "fan") -> pd.DataFrame:
+    files = [f"{i}.wav" for i in range(len(labels))]
+    columns = {"machine": machine, "id": "00", "file": files, "label": labels, "score": scores}
+    return pd.DataFrame(columns)
+
+
+def test_the_median_normal_and_the_highest_scores_are_chosen() -> None:
+    table = frame([1, 0, 0, 0, 1], [5.0, 1.0, 3.0, 2.0, 9.0])
+    assert chosen(table, 2) == [
+        ("median normal", 3), ("most anomalous", 4), ("most anomalous", 0),
+    ]  # fmt: skip
+    assert chosen(frame([-1, -1], [2.0, 1.0]), 0) == [("median", 1)]
+    assert chosen(table.iloc[:0], 1) == []
+
+
+def test_embeddings_are_thinned_evenly_by_machine_and_label() -> None:
+    table = pd.concat([frame([0] * 11 + [1] * 2, [0.0] * 13), frame([0], [0.0], "pump")])
+    assert thinned(table, 3).tolist() == [0, 5, 10, 11, 12, 13]
+    assert thinned(table, 0).tolist() == []
+
+
+@pytest.mark.parametrize(
+    "bad", [{"anomalous": -1}, {"embedding_clips": 1.5}, {"projection": "umap"}]
+)
+def test_options_that_cannot_work_are_refused(bad: dict[str, object]) -> None:
+    with pytest.raises(AsdError, match=f"pictures.{next(iter(bad))}"):
+        PictureOptions(**bad)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a real run on two simulated machines."""
+    from asd import train
+
+    here = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(here)
+        options = ["+experiment=ss_0.5", "scale=tiny", "data.machines=[fan,valve]", "tracking=off"]
+        patch.setattr(sys, "argv", ["asd.train", *options])
+        train.main()
+    (folder,) = (p for p in (here / "runs").iterdir() if (p / "run.json").exists())
+    return folder
+
+
+@pytest.mark.parametrize("cover", ["first", "all", "every"])
+def test_a_real_training_is_kept_and_drawn(trained: Path, tmp_path: Path, cover: str) -> None:
+    import shutil
+
+    import yaml
+
+    from asd.config import build
+    from asd.data.features import FeatureStore, parts_of
+    from asd.data.windows import Windows
+    from asd.models.detector import load_detector
+    from asd.scoring.score import score_clips
+
+    config = yaml.safe_load((trained / "config.yaml").read_text())
+    base = trained.parent.parent
+    config["data"].pop("test")
+    config["data"]["root"] = str(base / config["data"]["root"])
+    corpus, frontend = build(config["data"], "data"), build(config["frontend"], "frontend")
+    test = corpus.manifest(["development"]).select(split="test")
+    store = FeatureStore(base / "cache" / "features", frontend, "float32", None, 1)
+    model = load_detector(trained / "models" / "shared" / "best.ckpt")
+    gallery = Gallery(model, frontend, PictureOptions(anomalous=2, embedding_clips=3))
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    for part in parts_of(test):
+        found = store.part(part)
+        # Clips longer than the window, so that windows lie side by side and overlap.
+        length = int(model.recipe["frames"])
+        twice = type(found)(np.repeat(found.values, 2, axis=0), found.frames * 2)
+        index = Windows(None, length, cover).starts(length, twice.frames, list(part.clips["path"]))
+        table = score_clips(model, part, twice, index, np.zeros(len(part), int), "mse", 64)
+        gallery.add(part, twice, index, table)
+    files = gallery.save(run / "models" / "shared")
+    assert [f.name for f in files] == [EXAMPLES, EMBEDDINGS]
+
+    kept = read_examples(run / "models" / "shared" / EXAMPLES)
+    assert kept.hop_seconds == frontend.hop_seconds
+    np.testing.assert_array_equal(kept.centre_hz, frontend.centre_frequencies())
+    assert [(c.machine, c.role) for c in kept.clips] == [
+        (m, r) for m in ("fan", "valve") for r in ("median normal", *["most anomalous"] * 2)
+    ]
+    frames = length if cover == "first" else 2 * length
+    for clip in kept.clips:
+        assert clip.input.shape == clip.reconstruction.shape == clip.error.shape
+        assert clip.input.shape == (frames, frontend.bands)
+        if cover != "every":  # windows side by side: the map's mean is the score
+            assert clip.error.mean() == pytest.approx(clip.score, rel=1e-4)
+        if cover == "first":
+            std = model.standardiser.std.numpy()
+            again = np.square((clip.reconstruction - clip.input) / std)
+            np.testing.assert_allclose(again, clip.error, atol=2e-3)
+    bottleneck = read_embeddings(run / "models" / "shared" / EMBEDDINGS)
+    assert bottleneck.values.shape == (12, model.network.embedding_size)
+    assert bottleneck.clips.groupby(["machine", "label"]).size().tolist() == [3] * 4
+
+    drawn = run_pictures(run, out=tmp_path / "pictures")
+    names = ["roc", "scores", "training", "embedding", "clips_fan", "clips_valve"]
+    assert [p.stem for p in drawn] == names
+    for path in drawn:
+        with Image.open(path) as image:
+            assert min(image.size) > 200
+            assert len(image.convert("RGB").getcolors(1 << 24)) > 20
+
+
+def test_damaged_files_are_named(tmp_path: Path) -> None:
+    for read, name in ((read_examples, EXAMPLES), (read_embeddings, EMBEDDINGS)):
+        with pytest.raises(AsdError, match="no such file"):
+            read(tmp_path / name)
+        (tmp_path / name).write_bytes(b"PK\x03\x04 cut short")
+        with pytest.raises(AsdError, match="damaged"):
+            read(tmp_path / name)

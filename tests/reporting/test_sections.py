@@ -1,0 +1,222 @@
+"""From run folders to tables: which runs make a row, and what stands beside published numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from asd.errors import AsdError
+from asd.reporting import document as doc
+from asd.reporting.bootstrap import Resampling
+from asd.reporting.declaration import alpha_of, declaration, parse
+from asd.reporting.document import cell_lines, grid_table, section_blocks
+from asd.reporting.runs import collect_folder
+from asd.reporting.sections import Options, Section, sections
+
+WriteRun = Callable[..., Path]
+FEW = Options(Resampling(20))
+
+
+def report(runs: Path, options: Options = FEW) -> list[Section]:
+    return sections(collect_folder(runs).runs, declaration("paper"), options)
+
+
+def tables(section: Section) -> list[doc.Table]:
+    return [b for b in section_blocks(section, ["auc", "pauc"]) if isinstance(b, doc.Table)]
+
+
+def test_a_cell_is_the_mean_over_seeds_of_the_mean_over_ids(
+    write_run: WriteRun, tmp_path: Path
+) -> None:
+    for seed in (0, 1, 2):
+        write_run("u", seed)
+    cell = report(tmp_path / "runs")[0].grids["auc"].rows[1].cells["fan"]
+    values = []
+    for seed in (0, 1, 2):
+        frame = pd.read_csv(
+            tmp_path / "runs" / f"u-simulated-seed{seed}" / "scores.csv", dtype={"id": str}
+        )
+        fan = frame[frame["machine"] == "fan"]
+        areas = [roc_auc_score(own["label"], own["score"]) for _, own in fan.groupby("id")]
+        values.append(np.mean(areas))
+    assert cell.n == 3
+    assert cell.mean == pytest.approx(np.mean(values), abs=1e-12)
+    assert cell.std == pytest.approx(np.std(values, ddof=1), abs=1e-12)
+    assert cell.low < cell.mean < cell.high
+
+
+def test_simulated_figures_never_stand_beside_published_ones(
+    write_run: WriteRun, tmp_path: Path
+) -> None:
+    write_run("u", 0)
+    (section,) = report(tmp_path / "runs")
+    assert section.simulated and not section.comparable
+    for table in tables(section):
+        text = " ".join(line.text for row in table.rows for cell in row for line in cell)
+        if not table.title.startswith("Published"):
+            assert "SIMULATED DATA" in table.title
+            assert "paper " not in text and "95.67" not in text
+    published = next(t for t in tables(section) if t.title.startswith("Published Table 1"))
+    assert "95.67" in [line.text for line in published.rows[1][1]]
+    assert "REAL recordings" in published.title
+
+
+def test_the_papers_clips_stand_beside_its_numbers_with_the_difference(
+    write_run: WriteRun, tmp_path: Path
+) -> None:
+    write_run("u", 0, data="dcase2020")
+    (section,) = report(tmp_path / "runs")
+    assert section.comparable
+    grid = section.grids["auc"]
+    cell = grid.rows[1].cells["ToyCar"]
+    assert cell.published == pytest.approx(0.9567)
+    assert cell.difference == pytest.approx(cell.mean - 0.9567)
+    lines = [line.text for line in cell_lines(cell, grid.comparable)]
+    assert lines[2] == "paper 95.67" and lines[3] == f"{100 * (cell.mean - 0.9567):+.2f}"
+    mean = grid.rows[1].cells["mean"].published
+    assert mean == pytest.approx(np.mean([95.67, 96.63, 79.87, 81.51, 80.86, 82.85]) / 100)
+    assert grid.rows[0].cells["ToyCar"].published_std == pytest.approx(0.0103)
+    assert not any(t.title.startswith("Published") for t in tables(section))
+    assert section.grids["auc_pooled"].rows[1].cells["ToyCar"].published is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"demo": True},
+        {"data": "folder"},
+        {"data_test": "evaluation"},
+        {"data_ids": ["00"]},
+    ],
+)
+def test_other_data_is_not_comparable_though_it_is_real(
+    write_run: WriteRun, tmp_path: Path, changes: dict[str, object]
+) -> None:
+    data = str(changes.get("data", "dcase2020"))
+    folder = write_run("u", 0, data=data, demo=bool(changes.get("demo", False)))
+    config = (folder / "config.yaml").read_text()
+    if "data_test" in changes:
+        config = config.replace("test: development", "test: evaluation")
+    if "data_ids" in changes:
+        config = config.replace("ids: null", "ids: ['00']")
+    (folder / "config.yaml").write_text(config)
+    (section,) = report(tmp_path / "runs")
+    assert not section.comparable and not section.simulated
+    assert any(t.title.startswith("Published") for t in tables(section))
+
+
+def test_missing_cells_say_so_and_name_the_command(write_run: WriteRun, tmp_path: Path) -> None:
+    for seed in (0, 1):
+        write_run("u", seed, data="dcase2020", overrides="data=dcase2020 trainer.batch_size=16")
+    write_run("ss_0.5", 1, data="dcase2020", overrides="data=dcase2020 trainer.batch_size=16")
+    (section,) = report(tmp_path / "runs")
+    commands = {row.label: row.command for row in section.grids["auc"].rows}
+    tail = "data=dcase2020 trainer.batch_size=16"
+    assert commands["U"] is None
+    assert commands["SS-0.5-0.5"] == f"python -m asd.train +experiment=ss_0.5 seed=0 {tail}"
+    assert commands["B"] == f"python -m asd.train -m +experiment=b seed=0,1 {tail}"
+    table = grid_table(section.grids["auc"], section)
+    assert table.rows[0][1][0].text == "missing"
+    shown = next(b for b in section_blocks(section, ["auc"]) if isinstance(b, doc.Commands))
+    assert commands["B"] in shown.lines
+
+
+def test_no_runs_at_all_gives_the_empty_table_with_every_command(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    options = Options(Resampling(5), data="dcase2020")
+    (section,) = sections([], declaration("paper"), options)
+    rows = section.grids["auc"].rows
+    assert len(rows) == 6 and all(c.missing for r in rows for c in r.cells.values())
+    assert rows[5].command == "python -m asd.train +experiment=ss_0.3 seed=0 data=dcase2020"
+
+
+def test_corpora_are_never_mixed(write_run: WriteRun, tmp_path: Path) -> None:
+    write_run("u", 0)
+    write_run("ss_0.5", 0, data="dcase2020")
+    write_run("ss_0.3", 0, test_hash="other")
+    found = report(tmp_path / "runs")
+    assert [list(s.systems) for s in found] == [["SS-0.5-0.5"], ["U"], ["SS-0.3-0.7"]]
+    assert "another corpus has the same label" in " ".join(found[1].notes)
+
+
+def test_repetitions_share_all_settings_and_the_others_are_named(
+    write_run: WriteRun, tmp_path: Path
+) -> None:
+    for seed in (0, 1):
+        write_run("u", seed)
+    write_run("u", 2, name="u-odd", frontend={"_target_": "asd.frontends.mel.Mel", "bands": 128})
+    (section,) = report(tmp_path / "runs")
+    assert section.systems["U"].seeds == [0, 1]
+    assert any("u-odd" in note and "not pooled" in note for note in section.notes)
+
+
+def test_unfinished_damaged_and_set_aside_runs_are_not_used(
+    write_run: WriteRun, tmp_path: Path
+) -> None:
+    write_run("u", 0)
+    write_run("u", 1, status="RUNNING")
+    bad = write_run("u", 2)
+    scores = (bad / "scores.csv").read_text().replace(",1,", ",1,nan,", 1)
+    (bad / "scores.csv").write_text(scores)
+    broken = write_run("u", 3)
+    (broken / "run.json").write_text("{")
+    write_run("u", 4, name="u-simulated-seed0~1")
+    found = collect_folder(tmp_path / "runs")
+    assert [run.seed for run in found.runs] == [0]
+    told = " ".join(found.notes)
+    assert "seed1 (RUNNING)" in told and "seed2" in told and "damaged" in told
+    with pytest.raises(AsdError, match="no such folder of runs"):
+        collect_folder(tmp_path / "nowhere")
+
+
+def test_tags_and_options_filter(write_run: WriteRun, tmp_path: Path) -> None:
+    folder = write_run("u", 0)
+    record = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**record, "tags": {"device": "cpu"}}))
+    (run,) = collect_folder(tmp_path / "runs").runs
+    assert run.matches({"experiment": ["b", "u"], "scale": ["small"], "device": ["cpu"]})
+    assert run.matches({"frontend.bands": ["64"]})
+    assert not run.matches({"release": ["full"]}) and not run.matches({"nothing": ["x"]})
+
+
+def test_systems_are_found_by_any_of_their_names(write_run: WriteRun, tmp_path: Path) -> None:
+    write_run("u", 0)
+    write_run("u_fd", 0)
+    write_run("mine", 0)
+    options = Options(Resampling(20), compare=(("u_fd", "U"), ("mine", "u")))
+    (section,) = report(tmp_path / "runs", options)
+    pairs = [(c.a, c.b, c.metric) for c in section.comparisons]
+    assert pairs == [
+        ("U FD", "U", "auc"), ("U FD", "U", "pauc"), ("Mine", "U", "auc"), ("Mine", "U", "pauc"),
+    ]  # fmt: skip
+    assert any("Mine (mine, 1)" in note for note in section.notes)
+    with pytest.raises(AsdError, match=r"no finished run of 'b'.*u \(U\)"):
+        report(tmp_path / "runs", Options(Resampling(5), compare=(("u", "b"),)))
+
+
+def test_alpha_of_the_papers_names() -> None:
+    names = ("U", "SS-0.7-0.3", "SS-0.5-0.5", "SS-0.3-0.7", "B", "U FD")
+    assert [alpha_of(name) for name in names] == [1.0, 0.7, 0.5, 0.3, None, None]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rows": [{"label": "U"}]}, "at least one tag"),
+        ({"rows": [{"label": "U", "a": 1}, {"label": "U", "a": 2}]}, "twice"),
+        ({"published": {"auc": {"X": [1, 2]}}}, "no row 'X'"),
+        ({"published": {"auc": {"U": [1]}}}, "1 numbers for 2 columns"),
+    ],
+)
+def test_a_declaration_that_does_not_fit_is_refused(
+    change: dict[str, object], message: str
+) -> None:
+    content = {"rows": [{"label": "U", "experiment": "u"}], "columns": ["fan", "pump"], **change}
+    with pytest.raises(AsdError, match=message):
+        parse(content, "sweeps/x.yaml")
