@@ -115,12 +115,12 @@ def test_preset_end_to_end(experiment: str, run_train: Train, tmp_path: Path) ->
         assert 0 <= metrics[name] <= 1
     assert metrics["wall_seconds"] > 0
     assert metrics["peak_memory_mb"] > 0
-    losses = "train/loss" if scope == "shared" else "fan/val/loss"
+    losses = "train/loss" if scope == "shared" else "val/loss/fan"
     assert len(client.get_metric_history(run.info.run_id, losses)) == 2
     there = {a.path for a in client.list_artifacts(run.info.run_id)}
     assert {"config.yaml", "environment.json", "scores.csv", "tables", "models"} <= there
     checkpoint = client.list_artifacts(run.info.run_id, f"models/{groups[0]}")
-    assert f"models/{groups[0]}/best.ckpt" in {a.path for a in checkpoint}
+    assert f"models/{groups[0]}/model.ckpt" in {a.path for a in checkpoint}
     config = yaml.safe_load(folder.config.read_text())
     assert config["scope"]["name"] == scope
 
@@ -197,7 +197,7 @@ def test_resumed_run_ends_with_the_numbers_of_an_uninterrupted_one(
     client, again = mlflow_run(tmp_path, folder)
     assert again.info.run_id == run.info.run_id
     assert again.info.status == "FINISHED"
-    name = "val/loss" if experiment == "ss_0.5" else "pump/val/loss"
+    name = "val/loss" if experiment == "ss_0.5" else "val/loss/pump"
     steps = {m.step for m in client.get_metric_history(again.info.run_id, name)}
     assert steps == set(range(7))
 
@@ -430,27 +430,35 @@ def test_real_recordings(real_audio: Path, run_train: Train, tmp_path: Path) -> 
 
 
 def test_checkpoint_alone_turns_a_wav_into_its_score(
-    run_train: Train, tmp_path: Path, shared_data: list[str]
+    run_train: Train, tmp_path: Path, shared_data: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import numpy as np
-    import torch
+    from asd.score import main as score
 
-    from asd.config import build
-    from asd.data.audio import read_clip
-    from asd.models.detector import load_detector
-
-    assert run_train("+experiment=u", "tracking=off", "data.machines=[fan]") == 0
-    folder = only_run(tmp_path)
-    row = pd.read_csv(folder.scores).iloc[3]
-    moved = tmp_path / "elsewhere.ckpt"
-    shutil.copy(folder.model("shared") / "best.ckpt", moved)
-    detector = load_detector(moved)
     data = Path(shared_data[0].split("=")[1])
-    wav = next(p for p in data.glob(f"simulated/*/{row['file']}"))
-    frontend = build(detector.recipe["frontend"], "frontend")
-    features = frontend.features(read_clip(wav, frontend.rate, detector.recipe["channel"]))
-    window = torch.from_numpy(np.array(features[: detector.recipe["frames"]]))[None]
-    with torch.inference_mode():
-        reconstruction, _ = detector(window)
-        error = (reconstruction - detector.standardiser(window)).square().mean()
-    assert float(error) == pytest.approx(row["score"], rel=1e-5)
+    cases = (["+experiment=u"], ["+experiment=b"], ["+experiment=u", "window=tiles"])
+    for number, options in enumerate(cases):
+        runs = tmp_path / str(number)
+        options = [*options, "tracking=off", "data.machines=[fan]", f"paths.runs={runs}"]
+        assert run_train(*options) == 0
+        folder = RunFolder(next(p for p in runs.iterdir() if (p / "run.json").exists()))
+        row = pd.read_csv(folder.scores).iloc[3]
+        moved = tmp_path / "elsewhere.ckpt"
+        shutil.copy(folder.models()[0] / "model.ckpt", moved)
+        wav = next(p for p in data.glob(f"simulated/*/{row['file']}"))
+        capsys.readouterr()
+        assert score([str(moved), str(wav)]) == 0
+        (line,) = capsys.readouterr().out.splitlines()[1:]
+        assert float(line.rsplit(",", 1)[1]) == pytest.approx(row["score"], rel=1e-5)
+
+
+def test_score_refuses_what_it_cannot_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from asd.score import main as score
+
+    (tmp_path / "bad.ckpt").write_bytes(b"not a checkpoint")
+    (tmp_path / "empty").mkdir()
+    assert score([str(tmp_path / "bad.ckpt"), "clip.wav"]) == 2
+    assert "bad.ckpt: cannot be read as a checkpoint" in capsys.readouterr().err
+    assert score([str(tmp_path / "bad.ckpt"), str(tmp_path / "empty")]) == 2
+    assert "no WAV file" in capsys.readouterr().err

@@ -184,6 +184,17 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
+def save_detector(detector: Detector, path: Path) -> None:
+    """Write a detector as it scores: weights, standardisation and recipe, no optimiser.
+
+    The file appears whole or not at all.
+    """
+    ours = {"format": CHECKPOINT_FORMAT, "recipe": detector.recipe}
+    temporary = path.with_name(path.name + ".partial")
+    torch.save({"asd": ours, "state_dict": detector.state_dict()}, temporary)
+    temporary.replace(path)
+
+
 def load_detector(path: Path) -> Detector:
     """The detector that a checkpoint holds, ready to score.
 

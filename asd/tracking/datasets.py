@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from asd.data.manifest import Manifest
+from asd.data.manifest import RELEASES, Manifest
 
 
 def describe(clips: Manifest, corpus: str, context: str) -> dict[str, Any]:
@@ -22,7 +21,8 @@ def describe(clips: Manifest, corpus: str, context: str) -> dict[str, Any]:
         they lie), ``context``, ``source`` and ``profile``.
     """
     table = clips.clips
-    releases, splits = list(dict.fromkeys(table["release"])), list(dict.fromkeys(table["split"]))
+    releases = [release for release in RELEASES if (table["release"] == release).any()]
+    splits = list(dict.fromkeys(table["split"]))
     labels = table["label"].value_counts()
     return {
         "name": " ".join([corpus, "+".join(releases), "+".join(splits)]),

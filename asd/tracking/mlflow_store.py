@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from asd.errors import AsdError
+from asd.tracking.experiment_page import experiment_tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -170,7 +171,7 @@ def _open(tracking: Tracking, artifacts: str | None) -> tuple[MlflowClient, str]
         found = client.get_experiment_by_name(tracking.experiment)
         if found is None:
             try:
-                made = client.create_experiment(tracking.experiment, artifacts)
+                made = client.create_experiment(tracking.experiment, artifacts, experiment_tags())
                 return client, made
             except MlflowException:
                 # Another process may have made it since we looked.

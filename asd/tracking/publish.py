@@ -19,7 +19,9 @@ _LONGEST_NOTE = 7900
 def epoch_metrics(
     group: str, epoch: int, values: dict[str, float], when: int | None = None
 ) -> list[Any]:
-    """An epoch's values as MLflow metrics: ``train/loss``, or ``fan/train/loss`` of one machine.
+    """An epoch's values as MLflow metrics: ``train/loss``, or ``train/loss/fan`` of one machine.
+
+    The machine comes last, for MLflow groups charts by what comes before the last slash.
 
     Args:
         group: ``shared``, or the machine type whose model it is.
@@ -30,8 +32,8 @@ def epoch_metrics(
     from mlflow.entities import Metric
 
     when = int(time.time() * 1000) if when is None else when
-    prefix = "" if group == "shared" else f"{group}/"
-    return [Metric(prefix + name, value, when, epoch) for name, value in values.items()]
+    suffix = "" if group == "shared" else f"/{group}"
+    return [Metric(name + suffix, value, when, epoch) for name, value in values.items()]
 
 
 def publish(client: MlflowClient, run_id: str, folder: RunFolder, status: str) -> None:
@@ -110,6 +112,6 @@ def _files(client: MlflowClient, run_id: str, folder: RunFolder) -> None:
         if part.is_dir():
             client.log_artifacts(run_id, str(part), part.name)
     for model in folder.models():
-        for name in ("best.ckpt", "history.csv", "validation.csv"):
+        for name in ("model.ckpt", "history.csv", "validation.csv"):
             if (model / name).exists():
                 client.log_artifact(run_id, str(model / name), f"models/{model.name}")

@@ -174,7 +174,7 @@ def _model(
 
     from asd.data.features import parts_of
     from asd.data.split import validation_split
-    from asd.models.detector import Detector
+    from asd.models.detector import Detector, save_detector
     from asd.models.standardiser import Standardiser
     from asd.scoring.clip_scores import write_scores
     from asd.scoring.score import score_clips
@@ -223,6 +223,7 @@ def _model(
         lambda epoch, values: tracker.log_epoch(group, epoch, values),
     )  # fmt: skip
 
+    save_detector(detector, folder / "model.ckpt")
     scoring, tables = config["scoring"], []
     for part in parts_of(clips.test):
         found = store.part(part)

@@ -1,0 +1,48 @@
+"""Score new recordings with a trained model: ``python -m asd.score model.ckpt clip.wav ...``"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from asd.errors import AsdError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit status: 0, or 2 for an input that the user must mend."""
+    parser = argparse.ArgumentParser(
+        prog="python -m asd.score",
+        description="Anomaly scores of recordings, as CSV on standard output: higher is stranger.",
+    )
+    parser.add_argument(
+        "checkpoint", type=Path, help="a model's model.ckpt, or its folder runs/NAME/models/GROUP"
+    )
+    parser.add_argument("file", type=Path, nargs="+", help="WAV files, or folders of them")
+    options = parser.parse_args(arguments)
+    checkpoint = options.checkpoint
+    if checkpoint.is_dir():
+        checkpoint = checkpoint / "model.ckpt"
+    try:
+        files = [file for given in options.file for file in _expand(given)]
+        from asd.scoring.score_files import score_files
+
+        scores = score_files(checkpoint, files)
+    except AsdError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    scores.to_csv(sys.stdout, index=False)
+    return 0
+
+
+def _expand(given: Path) -> list[Path]:
+    if not given.is_dir():
+        return [given]
+    found = sorted(p for p in given.rglob("*") if p.suffix.lower() == ".wav")
+    if not found:
+        raise AsdError(f"{given}: no WAV file in this folder")
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
