@@ -72,9 +72,9 @@ def install_torch() -> None:
             names = [item["metadata"]["name"].lower() for item in found]
         if any(name.startswith(("nvidia", "cuda")) for name in names):
             run(*pip("install", "--quiet", "uv"))
-            uv = [PYTHON, "-m", "uv", "pip", "install", "--python", PYTHON]
-            command = [*uv, "--torch-backend", "cpu", torch, pinned("torchaudio")]
-            if subprocess.run(command, cwd=HERE).returncode == 0:
+            uv: list[str | Path] = [PYTHON, "-m", "uv", "pip", "install", "--python", PYTHON]
+            wheels = ["--torch-backend", "cpu", torch, pinned("torchaudio")]
+            if subprocess.run([*uv, *wheels], cwd=HERE).returncode == 0:
                 return
             print("PyTorch's CPU build cannot be had; taking the CUDA build", flush=True)
     run(*pip("install", "--quiet", torch))
@@ -117,7 +117,7 @@ def main() -> None:
     if len(sys.argv) < 2 or sys.argv[1] not in verbs:
         print(__doc__)
         raise SystemExit(2)
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 (runs before any packaging metadata is read)
         raise SystemExit(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}")
     install()
     verbs[sys.argv[1]](sys.argv[2:])

@@ -120,6 +120,14 @@ def check(cfg: DictConfig) -> None:
     one_of("trainer.weights", trainer["weights"], ("best", "last"))
     one_of("trainer.accelerator", trainer["accelerator"], ("auto", "cpu", "gpu"))
     one_of("trainer.precision", trainer["precision"], ("32-true", "bf16-mixed", "64-true"))
+    one_of(
+        "trainer.memory_format",
+        trainer["memory_format"],
+        ("auto", "contiguous", "channels_last"),
+    )
+    for switch in ("deterministic", "fused_adam", "compile", "cuda_graphs"):
+        one_of(f"trainer.{switch}", trainer[switch], (True, False))
+    _number("trainer.gpu_share", trainer["gpu_share"], 0, 1)
     one_of("trainer.progress", trainer["progress"], ("auto", "bar", "lines", "off"))
     one_of("features.dtype", values["features"]["dtype"], ("float32", "float16"))
     one_of("scoring.score", values["scoring"]["score"], ("mse", "mse_db", "combined"))

@@ -146,7 +146,7 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m asd.evaluate",
         description="Compute metrics and tables from clip scores, without training.",
     )
-    parser.add_argument("target", nargs="+", help="a run's folder, name or MLflow id, or a scores file")
+    parser.add_argument("target", nargs="+", help="a run's folder, name or MLflow id; or scores")
     parser.add_argument(
         "--max-fpr",
         type=float,
