@@ -58,8 +58,9 @@ def report(options: argparse.Namespace) -> list[Section]:
 
     from asd.reporting import html, latex, markdown, spreadsheet, terminal
     from asd.reporting.bootstrap import Resampling
+    from asd.reporting.content import section_blocks
     from asd.reporting.declaration import declaration
-    from asd.reporting.document import Heading, Text, section_blocks
+    from asd.reporting.document import Heading, Text
     from asd.reporting.sections import COMPARED, Options, sections
     from asd.scoring.clip_scores import replace_file
     from asd.scoring.roc import check_max_fpr
@@ -133,12 +134,15 @@ def _collect(options: argparse.Namespace) -> Found:
         return collect_folder(Path(options.runs))
     from asd.reporting.mlflow_runs import collect_mlflow
 
-    copies, pictures = Path(options.out) / "runs_from_mlflow", not options.no_pictures
     # A sweep's runs stand in an experiment of its name, single runs in that of conf/tracking.
-    defaults = [options.sweep, "asd"]
-    return collect_mlflow(
-        options.tracking_uri, options.tracking_experiment, defaults, copies, pictures
-    )
+    names, defaults = options.tracking_experiment, [options.sweep, "asd"]
+    if options.no_write:
+        from tempfile import TemporaryDirectory
+
+        with TemporaryDirectory() as copies:  # the scores are read before it goes
+            return collect_mlflow(options.tracking_uri, names, defaults, Path(copies), False)
+    kept, pictures = Path(options.out) / "runs_from_mlflow", not options.no_pictures
+    return collect_mlflow(options.tracking_uri, names, defaults, kept, pictures)
 
 
 def _wanted(options: argparse.Namespace) -> dict[str, list[str]]:

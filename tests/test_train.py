@@ -37,7 +37,12 @@ def shared_data(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """One simulated corpus and one feature store for all tests and workers."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
-    return [f"paths.data={folder / 'data'}", f"paths.cache={folder / 'cache'}", "scale=tiny"]
+    return [
+        f"paths.data={folder / 'data'}",
+        f"paths.cache={folder / 'cache'}",
+        "scale=tiny",
+        "pictures=off",
+    ]
 
 
 @pytest.fixture
@@ -80,7 +85,8 @@ def mlflow_run(folder: Path, run: RunFolder):  # type: ignore[no-untyped-def]
 @pytest.mark.parametrize("experiment", list(PRESETS))
 def test_preset_end_to_end(experiment: str, run_train: Train, tmp_path: Path) -> None:
     system, frontend, scope = PRESETS[experiment]
-    assert run_train(f"+experiment={experiment}") == 0
+    drawn = ["pictures=default"] if experiment in ("ss_0.5", "b") else []
+    assert run_train(f"+experiment={experiment}", *drawn) == 0
     folder = only_run(tmp_path)
     record = folder.record()
     assert record["status"] == "FINISHED"
@@ -121,6 +127,10 @@ def test_preset_end_to_end(experiment: str, run_train: Train, tmp_path: Path) ->
     assert {"config.yaml", "environment.json", "scores.csv", "tables", "models"} <= there
     checkpoint = client.list_artifacts(run.info.run_id, f"models/{groups[0]}")
     assert f"models/{groups[0]}/model.ckpt" in {a.path for a in checkpoint}
+    assert ("pictures" in there) == bool(drawn)
+    if drawn:
+        pictures = {a.path for a in client.list_artifacts(run.info.run_id, "pictures")}
+        assert {"pictures/roc.png", "pictures/scores.png", "pictures/training.png"} <= pictures
     config = yaml.safe_load(folder.config.read_text())
     assert config["scope"]["name"] == scope
 
@@ -165,6 +175,7 @@ def test_resumed_run_ends_with_the_numbers_of_an_uninterrupted_one(
     options = [
         f"+experiment={experiment}", "trainer.max_epochs=7", "data.machines=[fan,pump]",
         "trainer.plateau={factor: 0.5, patience: 1}", "trainer.stop_patience=50",
+        "trainer.learning_rate=0.05",
     ]  # fmt: skip
     assert run_train(*options, "paths.runs=whole", "tracking=off") == 0
     whole = RunFolder(next(p for p in (tmp_path / "whole").iterdir() if p.is_dir()))

@@ -9,7 +9,8 @@ import numpy as np
 
 from asd.errors import AsdError
 from asd.pictures import style
-from asd.pictures.examples import PROJECTIONS, Embeddings
+from asd.pictures.examples import PROJECTIONS
+from asd.pictures.model_files import Embeddings
 from asd.scoring.metrics import machine_order
 
 if TYPE_CHECKING:

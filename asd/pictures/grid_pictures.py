@@ -169,6 +169,6 @@ def _interval(ax: Axes, point: Point, height: float, colour: str) -> None:
         ax.hlines(height, 100 * point.low, 100 * point.high, color=colour, lw=2.2, alpha=0.8)
     if len(point.values) > 1:
         ax.scatter(
-            100 * np.array(point.values), np.full(len(point.values), height), marker="x", s=18,
-            color="#555555", zorder=4, lw=1,
+            100 * np.array(point.values), np.full(len(point.values), height - 0.24), marker="x",
+            s=18, color="#333333", zorder=4, lw=1,
         )  # fmt: skip

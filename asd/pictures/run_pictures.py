@@ -6,7 +6,8 @@ import logging
 from pathlib import Path
 
 from asd.errors import AsdError
-from asd.pictures.examples import EMBEDDINGS, EXAMPLES, PictureOptions
+from asd.pictures.examples import PictureOptions
+from asd.pictures.model_files import EMBEDDINGS, EXAMPLES
 from asd.scoring.clip_scores import read_scores
 from asd.scoring.metrics import machine_order
 from asd.tracking.run_folder import RunFolder
@@ -52,7 +53,7 @@ def run_pictures(
 
 def _draw(folder: RunFolder, options: PictureOptions, out: Path, about: str) -> list[Path]:
     from asd.pictures.embedding import scatter
-    from asd.pictures.examples import read_embeddings, read_examples
+    from asd.pictures.model_files import read_embeddings, read_examples
     from asd.pictures.score_pictures import distributions, roc
     from asd.pictures.spectrograms import triptychs
     from asd.pictures.training_curves import curves

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from asd.pictures import style
-from asd.pictures.examples import Example, Examples
+from asd.pictures.model_files import Example, Examples
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,8 +12,9 @@ from asd.pictures.examples import PictureOptions
 from asd.pictures.grid_pictures import AlphaPoint, Point, alpha_curves, differences, overview
 from asd.pictures.run_pictures import FOLDER, run_pictures
 from asd.reporting.bootstrap import MEAN
+from asd.reporting.content import loud_title
 from asd.reporting.declaration import alpha_of
-from asd.reporting.document import Block, Figure, Heading, Text, loud_title
+from asd.reporting.document import Block, Figure, Heading, Text
 from asd.reporting.grid import Cell
 from asd.reporting.runs import Run
 from asd.reporting.sections import COMPARED, Section

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 import shlex
 from typing import Any
 
@@ -52,6 +54,14 @@ def run_name(base: str, command: str, params: dict[str, Any]) -> str:
         if "." in name and name in params
     ]
     return ", ".join([base, *parts])
+
+
+def user_name() -> str:
+    """Who trains: as the tracking server knows them, else as the machine does."""
+    try:
+        return os.environ.get("MLFLOW_TRACKING_USERNAME") or getpass.getuser()
+    except (KeyError, OSError):  # a container's user need not have a name
+        return "unknown"
 
 
 def _options(command: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from asd.data.corpus import Corpus
     from asd.data.windows import Windows
     from asd.frontends.frontend import FrontEnd
+    from asd.pictures.examples import PictureOptions
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Experiment:
     corpus: Corpus
     frontend: FrontEnd
     windows: Windows
+    pictures: PictureOptions
 
     @classmethod
     def of(cls, config: dict[str, Any], delta: dict[str, Any], command: str) -> Experiment:
@@ -46,6 +48,7 @@ class Experiment:
             corpus_of(config["data"]),
             build(config["frontend"], "frontend"),
             build(config["window"], "window"),
+            build(config["pictures"], "pictures"),
         )
         made.corpus.check(made.releases)
         return made

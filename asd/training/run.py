@@ -9,12 +9,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import yaml
 
 from asd.data.features import FeatureStore
-from asd.frontends.frontend import FrontEnd
+from asd.errors import AsdError
 from asd.tracking.datasets import describe
 from asd.tracking.identity import identity
 from asd.tracking.mlflow_run import MlflowRun
@@ -28,9 +27,9 @@ from asd.tracking.run_folder import (
     find_run,
     set_aside,
 )
-from asd.tracking.run_labels import run_name, run_params
+from asd.tracking.run_labels import run_name, run_params, user_name
 from asd.tracking.sync import complete
-from asd.training.clips import Clips, check_classes, class_names, class_numbers
+from asd.training.clips import Clips, check_classes
 from asd.training.experiment import Experiment
 
 log = logging.getLogger(__name__)
@@ -89,6 +88,7 @@ def _run(experiment: Experiment, clips: Clips, folder: RunFolder, data_hash: str
         **experiment.tags(data_hash, key),
         "device": about["device"],
         "mlflow.source.name": experiment.command,
+        "mlflow.user": user_name(),
         "mlflow.source.git.commit": about["git_commit"],
     }
     folder.config.write_text(yaml.safe_dump(config, sort_keys=False))
@@ -118,6 +118,7 @@ def _run(experiment: Experiment, clips: Clips, folder: RunFolder, data_hash: str
         tracker.start(folder.record()["run_name"], tags, params)
         losses = _models(experiment, clips, folder, tracker)
         _tables(folder, config["scoring"]["max_fpr"])
+        _pictures(folder, experiment)
         folder.update(validation_loss=losses)
         status = FINISHED
     except KeyboardInterrupt:
@@ -139,6 +140,7 @@ def _models(
 ) -> dict[str, float]:
     """Train and score every model of the run; ``scores.csv`` is written when all have."""
     from asd.scoring.clip_scores import read_scores, write_scores
+    from asd.training.one_model import OneModel
 
     config = experiment.config
     store = FeatureStore(
@@ -154,96 +156,12 @@ def _models(
     for group, own in clips.groups(config["scope"]["name"]).items():
         done = folder.model(group) / "scores.csv"
         if not done.exists():
-            _model(experiment, group, own, store, folder.model(group), tracker)
+            model = OneModel(experiment, group, own, store, folder.model(group))
+            model.score(model.train(tracker))
         tables.append(read_scores(done))
         losses[group] = float((folder.model(group) / "validation_loss.txt").read_text())
     write_scores(folder.scores, pd.concat(tables, ignore_index=True))
     return losses
-
-
-def _model(
-    experiment: Experiment,
-    group: str,
-    clips: Clips,
-    store: FeatureStore,
-    folder: Path,
-    tracker: MlflowRun,
-) -> None:
-    """Train one model and score its test clips."""
-    import torch
-
-    from asd.data.features import parts_of
-    from asd.data.split import validation_split
-    from asd.models.detector import Detector, save_detector
-    from asd.models.standardiser import Standardiser
-    from asd.scoring.clip_scores import write_scores
-    from asd.scoring.score import score_clips
-    from asd.training.fit import TrainingSet, fit
-    from asd.training.history import read_history
-
-    config, frontend, windows = experiment.config, experiment.frontend, experiment.windows
-    seed, options = config["seed"], config["trainer"]
-    classes = config["loss"].get("classes")
-    names = class_names(clips.train, classes)
-    folder.mkdir(parents=True, exist_ok=True)
-
-    features = store.load(clips.train)
-    length = windows.length(frontend, _shortest(frontend, clips))
-    index = windows.starts(length, features.frames, list(clips.train.clips["path"]))
-    held_out = validation_split(
-        clips.train, options["validation_fraction"], seed, options["validation_strata"]
-    )
-    clips.train.clips[["machine", "id", "path"]][held_out].to_csv(
-        folder / "validation.csv", index=False
-    )
-    if config["standardise"]:
-        standardiser = Standardiser.fit(features, ~held_out)
-    else:
-        standardiser = Standardiser.identity(frontend.bands)
-    torch.manual_seed(seed)
-    recipe = {
-        "bands": frontend.bands,
-        "frames": length,
-        "classes": names,
-        "machines": clips.train.machines,
-        "data_label": experiment.data_label,
-        "channel": store.channel,
-        **{part: config[part] for part in ("frontend", "window", "model", "loss", "trainer")},
-    }
-    detector = Detector(recipe, standardiser)
-    data = TrainingSet(
-        features,
-        index.of_clips(~held_out),
-        index.of_clips(held_out),
-        class_numbers(clips.train, classes, names),
-    )
-    label = config["system"] if group == "shared" else f"{config['system']} {group}"
-    detector = fit(
-        detector, data, options, seed, folder, label,
-        lambda epoch, values: tracker.log_epoch(group, epoch, values),
-    )  # fmt: skip
-
-    save_detector(detector, folder / "model.ckpt")
-    scoring, tables = config["scoring"], []
-    for part in parts_of(clips.test):
-        found = store.part(part)
-        cut = windows.starts(length, found.frames, list(part.clips["path"]))
-        numbers = class_numbers(part, classes, names)
-        tables.append(
-            score_clips(
-                detector, part, found, cut, numbers, scoring["score"], scoring["batch_size"]
-            )
-        )
-    history = [row["val/loss"] for row in read_history(folder / "history.csv")]
-    loss = min(history) if options["weights"] == "best" else history[-1]
-    (folder / "validation_loss.txt").write_text(f"{loss!r}\n")
-    write_scores(folder / "scores.csv", pd.concat(tables, ignore_index=True))
-
-
-def _shortest(frontend: FrontEnd, clips: Clips) -> int:
-    """Samples in the shortest clip at the front end's rate."""
-    tables = pd.concat([clips.train.clips, clips.test.clips])
-    return int(np.floor((tables["samples"] * (frontend.rate / tables["rate"])).min()))
 
 
 def _tables(folder: RunFolder, max_fpr: float) -> None:
@@ -254,3 +172,15 @@ def _tables(folder: RunFolder, max_fpr: float) -> None:
     record = folder.record()
     metrics = evaluate_scores(read_scores(folder.scores), max_fpr)
     write_tables(folder.tables, metrics, record["title"], record["data_label"])
+
+
+def _pictures(folder: RunFolder, experiment: Experiment) -> None:
+    """Draw what the files hold. A picture that cannot be drawn must not cost the run's numbers."""
+    from asd.pictures.run_pictures import run_pictures
+
+    if not experiment.pictures.enabled:
+        return
+    try:
+        run_pictures(folder.path, experiment.pictures)
+    except AsdError as error:
+        log.warning("pictures: %s", error)

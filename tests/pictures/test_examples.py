@@ -11,16 +11,8 @@ import pytest
 from PIL import Image
 
 from asd.errors import AsdError
-from asd.pictures.examples import (
-    EMBEDDINGS,
-    EXAMPLES,
-    Gallery,
-    PictureOptions,
-    chosen,
-    read_embeddings,
-    read_examples,
-    thinned,
-)
+from asd.pictures.examples import Gallery, PictureOptions, chosen, thinned
+from asd.pictures.model_files import EMBEDDINGS, EXAMPLES, read_embeddings, read_examples
 from asd.pictures.run_pictures import run_pictures
 
 

@@ -14,8 +14,8 @@ from sklearn.decomposition import PCA
 
 from asd.errors import AsdError
 from asd.pictures.embedding import project, scatter
-from asd.pictures.examples import Embeddings, Example, Examples
 from asd.pictures.grid_pictures import AlphaPoint, Point, alpha_curves, differences, overview
+from asd.pictures.model_files import Embeddings, Example, Examples
 from asd.pictures.score_pictures import distributions, roc
 from asd.pictures.spectrograms import _ticks, triptychs
 from asd.pictures.training_curves import curves, read_curves

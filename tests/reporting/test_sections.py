@@ -14,8 +14,8 @@ from sklearn.metrics import roc_auc_score
 from asd.errors import AsdError
 from asd.reporting import document as doc
 from asd.reporting.bootstrap import Resampling
+from asd.reporting.content import cell_lines, grid_table, section_blocks
 from asd.reporting.declaration import alpha_of, declaration, parse
-from asd.reporting.document import cell_lines, grid_table, section_blocks
 from asd.reporting.runs import collect_folder
 from asd.reporting.sections import Options, Section, sections
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +32,27 @@ def clips(split: str, label: int) -> Manifest:
     return Manifest(Path("/secret/place"), pd.DataFrame(rows, columns=COLUMNS))
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's tables, which take seconds to make."""
+    made = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    connect(tracker(uri=f"sqlite:///{made}", experiment="other"))
+    return made
+
+
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_database: Path) -> RunFolder:
     """A finished run's folder, as training without a tracker leaves it."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "mlruns").mkdir()
+    shutil.copy(empty_database, tmp_path / "mlruns" / "mlflow.db")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     made = RunFolder(tmp_path / "runs" / "u-seed0")
     model = made.model("shared")
     model.mkdir(parents=True)
     rows = [f"{epoch},{9.0 - epoch},0.5" for epoch in range(EPOCHS)]
     (model / "history.csv").write_text("\n".join(["epoch,val/loss,epoch_seconds", *rows, ""]))
-    (model / "best.ckpt").write_bytes(b"weights")
+    (model / "model.ckpt").write_bytes(b"weights")
     lines = [f"fan,00,{n}.wav,{n % 2},{n}.5" for n in range(8)]
     made.scores.write_text("\n".join(["machine,id,file,label,score", *lines, ""]))
     (made.path / "pictures").mkdir()
@@ -92,7 +103,7 @@ def test_a_folder_alone_makes_the_whole_run_and_again_changes_nothing(
     assert run.data.metrics["auc/mean"] == run.data.metrics["id_auc/fan/id_00"] == 0.625
     assert run.data.metrics["wall_seconds"] == 12.5
     assert steps(client, run.info.run_id) == list(range(EPOCHS))
-    for place, file in (("pictures", "roc.png"), ("models/shared", "best.ckpt")):
+    for place, file in (("pictures", "roc.png"), ("models/shared", "model.ckpt")):
         there = {a.path for a in client.list_artifacts(run.info.run_id, place)}
         assert f"{place}/{file}" in there
 
