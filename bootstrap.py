@@ -108,7 +108,19 @@ def test(arguments: list[str]) -> None:
     # Two workers of one thread each beat one of two, and do not slow each other.
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
     report = ["--cov", "--cov-report=term"] if not arguments else []
-    run(PYTHON, "-m", "pytest", "-n", "2", "-q", *report, *arguments, env=environment)
+    run(
+        PYTHON,
+        "-m",
+        "pytest",
+        "-n",
+        "2",
+        "--dist",
+        "loadgroup",
+        "-q",
+        *report,
+        *arguments,
+        env=environment,
+    )
 
 
 def main() -> None:

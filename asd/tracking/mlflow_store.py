@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sqlite3
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,7 +73,13 @@ class Tracking:
         """The line that opens the UI of an embedded database; None for a server."""
         if not self.embedded:
             return None
-        return f"mlflow ui --backend-store-uri {_SQLITE}{_short(self.uri[len(_SQLITE) :])}"
+        program = "mlflow" if shutil.which("mlflow") else _short(_program("mlflow"))
+        return f"{program} ui --backend-store-uri {_SQLITE}{_short(self.uri[len(_SQLITE) :])}"
+
+
+def _program(name: str) -> str:
+    """A program of this environment, which need not be activated."""
+    return str(Path(sys.executable).with_name(name))
 
 
 def absolute_uri(uri: str) -> str:

@@ -41,6 +41,8 @@ PASSWORDS = {
     "MLFLOW_PASSWORD": "twelve-or-more",
     "MLFLOW_SECRET_KEY": "signs-forms",
 }
+# One server for all of them, where pytest-xdist is told `--dist loadgroup`.
+pytestmark = pytest.mark.xdist_group("server")
 EPOCHS = 60
 MACHINES = "data.machines=[fan]"
 
