@@ -473,3 +473,50 @@ def test_score_refuses_what_it_cannot_read(
     assert "bad.ckpt: cannot be read as a checkpoint" in capsys.readouterr().err
     assert score([str(tmp_path / "bad.ckpt"), str(tmp_path / "empty")]) == 2
     assert "no WAV file" in capsys.readouterr().err
+
+
+def test_neither_test_nor_validation_clips_can_influence_what_is_learnt(
+    run_train: Train, tmp_path: Path, write_corpus: Callable[..., Path]
+) -> None:
+    import numpy as np
+    import soundfile
+    import torch
+
+    from asd.models.detector import load_detector
+
+    def learn(name: str, root: Path) -> dict[str, torch.Tensor]:
+        options = ["+experiment=u", "data=folder", f"data.root={root}", "scale=tiny",
+                   "tracking=off", f"paths.runs={name}", f"paths.cache={name}-cache"]  # fmt: skip
+        assert run_train(*options, "window.seconds=0.5", "trainer.max_epochs=1") == 0
+        folder = next(p for p in (tmp_path / name).iterdir() if (p / "run.json").exists())
+        held_out.update(pd.read_csv(folder / "models" / "shared" / "validation.csv")["path"])
+        return load_detector(folder / "models" / "shared" / "model.ckpt").state_dict()
+
+    held_out: set[str] = set()
+    root = write_corpus(machines=("fan",), train=6, seconds=0.5)
+    before = learn("before", root)
+    noise = np.random.default_rng(9).standard_normal(8000) * 0.3
+    for path in (root / "fan" / "test").iterdir():
+        soundfile.write(path, noise, 16000)
+    other_test = learn("other_test", root)
+    assert all(torch.equal(before[name], other_test[name]) for name in before)
+    for path in held_out:
+        soundfile.write(root / path, noise, 16000)
+    other_validation = learn("other_validation", root)
+    for name in ("standardiser.mean", "standardiser.std"):
+        assert torch.equal(before[name], other_validation[name])
+    training = next(
+        p for p in (root / "fan" / "train").iterdir() if f"fan/train/{p.name}" not in held_out
+    )
+    soundfile.write(training, noise, 16000)
+    other_training = learn("other_training", root)
+    assert not torch.equal(before["standardiser.mean"], other_training["standardiser.mean"])
+
+
+def test_evaluation_release_is_scored_when_asked_for(run_train: Train, tmp_path: Path) -> None:
+    options = ["+experiment=u_fd", "data.test=evaluation", "data.machines=[fan]", "tracking=off"]
+    assert run_train(*options) == 0
+    scores = pd.read_csv(only_run(tmp_path).scores, dtype={"id": str})
+    assert set(scores["id"]) == {"01"}
+    assert scores["file"].str.startswith("evaluation/fan/test/").all()
+    assert set(scores["label"]) == {0, 1}
