@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,6 +61,9 @@ def run_train(
             program.main()
         except SystemExit as error:
             return int(error.code or 0)
+        except Exception:  # Hydra takes a coverage tracer for a debugger and lets errors through
+            traceback.print_exc()
+            return 1
         return 0
 
     return run
