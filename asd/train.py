@@ -21,6 +21,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
@@ -151,6 +152,15 @@ def _task(cfg: DictConfig) -> float:
 def main() -> None:
     """The command-line program."""
     register_resolvers()
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        from asd.help_page import help_page
+
+        try:
+            print(help_page([a for a in sys.argv[1:] if "=" in a and not a.startswith("+sweep=")]))
+        except HydraException as error:
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(2)
+        return
     try:
         sys.argv[1:] = expand(sys.argv[1:])
     except AsdError as error:
