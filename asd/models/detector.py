@@ -83,11 +83,18 @@ class Detector(pl.LightningModule):
         # Kept on the device and read once an epoch: logging each step costs more than small models.
         sums = torch.stack([p.detach().sum() for p in parts] + [loss.new_tensor(len(loss))])
         self._sums = sums if self._sums is None else self._sums + sums
-        return loss.mean()
+        if batch.total is None:
+            return loss.mean()
+        # DDP takes the mean of the processes' gradients: so it is that of the whole batch's mean,
+        # whatever the share of each.
+        return loss.sum() * (self.trainer.world_size / batch.total)
 
     def _means(self, stage: str) -> dict[str, float]:
         assert self._sums is not None
-        *sums, count = self._sums.double().tolist()
+        every = self._sums.double()
+        if self.trainer.world_size > 1:
+            torch.distributed.all_reduce(every)
+        *sums, count = every.tolist()
         self._sums = None
         names = ("loss", "mse", "cce")[: len(sums)]
         return {f"{stage}/{name}": value / count for name, value in zip(names, sums, strict=True)}
@@ -155,7 +162,8 @@ class Detector(pl.LightningModule):
         self._plateau_state = checkpoint["asd"]["plateau"]
         torch.set_rng_state(checkpoint["asd"]["random_state"]["cpu"])
         if torch.cuda.is_available() and checkpoint["asd"]["random_state"]["cuda"]:
-            torch.cuda.set_rng_state_all(checkpoint["asd"]["random_state"]["cuda"])
+            # The first GPU's, on whichever this process has: several must draw the same.
+            torch.cuda.set_rng_state(checkpoint["asd"]["random_state"]["cuda"][0])
 
 
 def _random_state() -> dict[str, Any]:

@@ -13,10 +13,26 @@ from asd.data.windows import Index
 
 
 class Batch(NamedTuple):
-    """``features`` [n, frames, bands], ``classes`` [n] (class of the clip)."""
+    """``features`` [n, frames, bands], ``classes`` [n] (class of the clip).
+
+    ``total``: windows of the whole batch, where this is one process's share of it; else None.
+    """
 
     features: Tensor
     classes: Tensor
+    total: int | None = None
+
+
+class Place(NamedTuple):
+    """Which of the processes that train together this one is."""
+
+    rank: int = 0
+    ranks: int = 1
+
+    def share(self, begin: int, end: int) -> tuple[int, int]:
+        """Its part of what lies from ``begin`` to ``end``: shares differ by one, some are empty."""
+        n = end - begin
+        return begin + n * self.rank // self.ranks, begin + n * (self.rank + 1) // self.ranks
 
 
 class Batches:
@@ -35,6 +51,7 @@ class Batches:
         seed: None keeps the windows in order.
         device: where batches are wanted; None: where ``features`` are. From memory they travel
             through pinned buffers while the GPU works on the batch before.
+        place: where several processes train together, each gets its share of every batch.
     """
 
     def __init__(
@@ -45,7 +62,9 @@ class Batches:
         batch_size: int,
         seed: int | None = None,
         device: torch.device | None = None,
+        place: Place | None = None,
     ) -> None:
+        self.place = place
         self.device = features.device if device is None else device
         self.windows = windows_view(features, index.length)
         self.starts = torch.as_tensor(index.starts, device=features.device)
@@ -78,7 +97,11 @@ class Batches:
             order = torch.randperm(len(starts), generator=generator).to(starts.device)
             starts, classes = starts[order], classes[order]
         for begin, end in self._bounds():
-            yield Batch(self._cut(starts[begin:end]), self._send(classes[begin:end]))
+            total = None
+            if self.place is not None:
+                total = end - begin
+                begin, end = self.place.share(begin, end)
+            yield Batch(self._cut(starts[begin:end]), self._send(classes[begin:end]), total)
 
     def _cut(self, starts: Tensor) -> Tensor:
         """[n] first frames -> [n, frames, bands], float32, on the device."""

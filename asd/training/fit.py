@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import signal
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,17 +15,9 @@ from asd.data.features import Features
 from asd.data.windows import Index
 from asd.errors import AsdError
 from asd.models.detector import Detector, load_detector, read_checkpoint
-from asd.training.batches import Batches
 from asd.training.checkpoints import EpochCheckpoints
-from asd.training.history import EpochProgress, History
-from asd.training.speed import (
-    StateLayout,
-    prepare,
-    resident,
-    set_memory_format,
-    set_threads,
-    step_flop,
-)
+from asd.training.loop import Job, run_trainer
+from asd.training.speed import set_memory_format, set_threads, step_flop
 
 
 @dataclass(frozen=True)
@@ -56,6 +45,19 @@ def choose_device(accelerator: str) -> torch.device:
     return torch.device("cuda" if there and accelerator != "cpu" else "cpu")
 
 
+def check_devices(devices: int, device: torch.device) -> None:
+    """Refuse more GPUs than there are.
+
+    Raises:
+        AsdError: says how many there are.
+    """
+    if device.type == "cuda" and devices > (there := torch.cuda.device_count()):
+        raise AsdError(
+            f"trainer.devices={devices}: torch sees {there} GPU{'s' if there > 1 else ''}; "
+            f"use trainer.devices={there} or fewer, or look at CUDA_VISIBLE_DEVICES"
+        )
+
+
 def check_precision(precision: str, device: torch.device) -> None:
     """Refuse a precision that the device has no hardware for.
 
@@ -81,12 +83,14 @@ def fit(
     Args:
         detector: untrained.
         data: the clips.
-        options: the config group ``trainer``.
+        options: the config group ``trainer``. With ``devices`` above 1, as many processes train
+            together; what they learn is what one would.
         seed: of the shuffling.
         folder: of this detector's checkpoints and history.
         label: for the progress bar.
-        on_epoch: told of every epoch.
-        extra: more callbacks of the Trainer.
+        on_epoch: told of every epoch, in this process, once its row is on disk. Training goes on
+            when it returns; what it raises ends training and is raised here.
+        extra: more callbacks of the Trainer; with several devices each process has a copy.
 
     Returns:
         The detector with the weights that score (``trainer.weights``), in evaluation mode.
@@ -95,79 +99,26 @@ def fit(
         AsdError: the device, the precision or a checkpoint cannot be used, or training diverged.
         KeyboardInterrupt: the user stopped it; ``folder`` has all that resuming needs.
     """
-    device = choose_device(options["accelerator"])
+    device, devices = choose_device(options["accelerator"]), options["devices"]
+    check_devices(devices, device)
     check_precision(options["precision"], device)
     set_threads(options["threads"], step_flop(detector, options["batch_size"]))
     folder.mkdir(parents=True, exist_ok=True)
     checkpoints = EpochCheckpoints(folder)
     resume = checkpoints.last if checkpoints.last.exists() else None
     if resume is None or not _stopped_early(resume, options["stop_patience"]):
-        callbacks: list[pl.Callback] = [
-            History(folder / "history.csv", on_epoch),
-            EpochProgress(label, options["max_epochs"], options["progress"]),
-            checkpoints,
-            StateLayout(),
-            *extra,
-        ]
-        if options["stop_patience"] is not None:
-            patience = options["stop_patience"]
-            callbacks.append(pl.callbacks.EarlyStopping("val/loss", patience=patience))
-        _quiet()
-        prepare(detector, options, device)
-        # Lightning's deterministic mode also has every new tensor filled, which nothing here needs.
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-        trainer = pl.Trainer(
-            accelerator="gpu" if device.type == "cuda" else "cpu",
-            devices=options["devices"],
-            max_epochs=options["max_epochs"],
-            precision=options["precision"],
-            deterministic=options["deterministic"],
-            benchmark=not options["deterministic"],
-            callbacks=callbacks,
-            logger=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
-        )
-        values = resident(data.features.values, device, options.get("gpu_share", 0.6))
-        size = options["batch_size"]
-        train = Batches(values, data.train, data.classes, size, seed, device)
-        validation = Batches(values, data.validation, data.classes, size, device=device)
-        _run(trainer, detector, train, validation, resume)
+        job = Job(data.train, data.validation, data.classes, options, seed, folder, label, resume)
+        values = data.features.values
+        if devices == 1:
+            run_trainer(job, detector, values, device, on_epoch, extra)
+        else:
+            from asd.training.ranks import train_together
+
+            train_together(job, detector, values, device.type, on_epoch, extra)
     chosen = checkpoints.best if options["weights"] == "best" else checkpoints.last
     trained = load_detector(chosen).to(device)
     set_memory_format(trained, options.get("memory_format", "auto"), device)
     return trained
-
-
-def _run(
-    trainer: pl.Trainer, detector: Detector, train: Batches, val: Batches, resume: Path | None
-) -> None:
-    handler = signal.getsignal(signal.SIGINT)
-    try:
-        trainer.fit(detector, _Shuffled(train), val, ckpt_path=resume, weights_only=True)
-    except SystemExit as error:
-        # Lightning turns Ctrl-C into an exit of the whole program, which would skip our closing.
-        if isinstance(error.__context__, KeyboardInterrupt):
-            raise error.__context__ from None
-        raise
-    finally:
-        signal.signal(signal.SIGINT, handler)
-
-
-class _Shuffled:
-    """Batches under the two names by which the Trainer announces the epoch."""
-
-    def __init__(self, batches: Batches) -> None:
-        self.batches = batches
-        self.sampler = batches
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def __iter__(self) -> Any:
-        return iter(self.batches)
 
 
 def _stopped_early(last: Path, patience: int | None) -> bool:
@@ -177,10 +128,3 @@ def _stopped_early(last: Path, patience: int | None) -> bool:
         return False
     states = content["callbacks"].items()
     return any(k.startswith("EarlyStopping") and s["wait_count"] >= patience for k, s in states)
-
-
-def _quiet() -> None:
-    """Silence what Lightning says of choices that are made on purpose."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    for message in (".*num_workers.*", ".*does not have many workers.*", ".*LeafSpec.*"):
-        warnings.filterwarnings("ignore", message=message)

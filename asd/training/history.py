@@ -33,6 +33,8 @@ class History(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Drop rows of epochs that will be repeated, for want of their checkpoint."""
+        if not trainer.is_global_zero:
+            return
         rows = [row for row in read_history(self.path) if row["epoch"] < trainer.current_epoch]
         self.path.unlink(missing_ok=True)
         for row in rows:

@@ -6,7 +6,7 @@ import torch
 
 from asd.config import build
 from asd.training.experiment import Experiment
-from asd.training.fit import check_precision, choose_device
+from asd.training.fit import check_devices, check_precision, choose_device
 
 # Where the window is as long as the shortest clip, which is not known yet: any length does.
 _SOME_SECONDS = 10
@@ -19,7 +19,9 @@ def check_model(experiment: Experiment) -> None:
         AsdError: names the option.
     """
     options = experiment.config["trainer"]
-    check_precision(options["precision"], choose_device(options["accelerator"]))
+    device = choose_device(options["accelerator"])
+    check_devices(options["devices"], device)
+    check_precision(options["precision"], device)
     frontend = experiment.frontend
     frames = experiment.windows.length(frontend, _SOME_SECONDS * frontend.rate)
     shape = {"bands": frontend.bands, "frames": frames}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from asd.cores import cores
 from asd.errors import AsdError
 from asd.models.detector import Detector
 
@@ -39,26 +39,18 @@ def step_flop(detector: Detector, batch_size: int) -> float:
     return 3 * batch_size * window_flop(detector)
 
 
-def set_threads(threads: int | None, flop: float) -> None:
+def set_threads(threads: int | None, flop: float, processes: int = 1) -> None:
     """Choose torch's threads on a CPU.
 
     Args:
         threads: as many; None: one for each 1e9 operations of a step, at least one, at most the
             cores of this process or ``OMP_NUM_THREADS``.
         flop: of a step.
+        processes: that share the step and the cores.
     """
     if threads is None:
-        threads = max(1, min(_cores(), int(flop / _FLOP_A_THREAD)))
+        threads = max(1, min(cores(), int(flop / _FLOP_A_THREAD)) // processes)
     torch.set_num_threads(threads)
-
-
-def _cores() -> int:
-    given = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
-    if given.isdigit() and int(given) > 0:
-        return int(given)
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def prepare(detector: Detector, options: dict[str, Any], device: torch.device) -> None:

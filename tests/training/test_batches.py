@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from asd.data.windows import Windows
-from asd.training.batches import Batches, windows_view
+from asd.training.batches import Batches, Place, windows_view
 
 
-def batches(size: int, seed: int | None, cover: str = "every") -> Batches:
+def batches(
+    size: int, seed: int | None, cover: str = "every", place: Place | None = None
+) -> Batches:
     values = torch.arange(24, dtype=torch.float32).reshape(12, 2)
     index = Windows(None, 3, cover).starts(3, np.array([5, 4, 3]), ["a", "b", "c"])
-    return Batches(values, index, np.array([7, 8, 9]), size, seed)
+    return Batches(values, index, np.array([7, 8, 9]), size, seed, place=place)
 
 
 def test_windows_are_views_of_consecutive_frames() -> None:
@@ -41,7 +44,11 @@ def test_order_follows_from_seed_and_epoch_alone() -> None:
 
 
 def test_an_epoch_has_every_window_once_with_its_class() -> None:
-    drawn = [(int(w[0, 0]), int(c)) for b in batches(4, seed=1) for w, c in zip(*b, strict=True)]
+    drawn = [
+        (int(window[0, 0]), int(number))
+        for batch in batches(4, seed=1)
+        for window, number in zip(batch.features, batch.classes, strict=True)
+    ]
     assert sorted(drawn) == [(0, 7), (2, 7), (4, 7), (10, 8), (12, 8), (18, 9)]
 
 
@@ -66,3 +73,17 @@ def test_batches_from_memory_arrive_where_they_are_wanted() -> None:
         assert batch.features.device.type == "meta"
         assert batch.classes.device.type == "meta"
         assert batch.features.shape[1:] == (3, 2)
+
+
+@pytest.mark.parametrize(("size", "ranks"), [(4, 2), (4, 3), (5, 4), (2, 3)])
+def test_shares_of_a_batch_are_the_batch(size: int, ranks: int) -> None:
+    whole = list(batches(size, seed=1))
+    shares = [list(batches(size, seed=1, place=Place(r, ranks))) for r in range(ranks)]
+    assert {len(own) for own in shares} == {len(whole)}
+    for batch, parts in zip(whole, zip(*shares, strict=True), strict=True):
+        assert torch.equal(torch.cat([p.features for p in parts]), batch.features)
+        assert torch.equal(torch.cat([p.classes for p in parts]), batch.classes)
+        assert {p.total for p in parts} == {len(batch.features)}
+        sizes = [len(p.features) for p in parts]
+        assert max(sizes) - min(sizes) <= 1
+    assert all(batch.total is None for batch in whole)

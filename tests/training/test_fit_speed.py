@@ -151,20 +151,30 @@ def test_flop_are_those_of_the_layers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("threads", "cores", "flop", "expected"),
-    [(None, "8", 1e8, 1), (None, "8", 3.5e9, 3), (None, "2", 1e12, 2), (3, "2", 1e6, 3)],
+    ("threads", "cores", "flop", "processes", "expected"),
+    [
+        (None, "8", 1e8, 1, 1),
+        (None, "8", 3.5e9, 1, 3),
+        (None, "2", 1e12, 1, 2),
+        (3, "2", 1e6, 1, 3),
+        (None, "8", 1e12, 2, 4),
+        (None, "8", 5e9, 2, 2),
+        (None, "2", 1e12, 3, 1),
+        (3, "2", 1e6, 2, 3),
+    ],
 )
 def test_threads_follow_the_size_of_a_step(
     threads: int | None,
     cores: str,
     flop: float,
+    processes: int,
     expected: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     before = torch.get_num_threads()
     monkeypatch.setenv("OMP_NUM_THREADS", cores)
     try:
-        set_threads(threads, flop)
+        set_threads(threads, flop, processes)
         assert torch.get_num_threads() == expected
     finally:
         torch.set_num_threads(before)

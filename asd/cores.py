@@ -1,0 +1,41 @@
+"""What of the machine this process may use, being one of several or alone."""
+
+from __future__ import annotations
+
+import os
+
+#: Set by a launcher in processes that train beside others on this machine.
+_BESIDE_OTHERS = "ASD_BESIDE_OTHERS"
+
+
+def cores() -> int:
+    """Cores for this process's threads: its share where it is one of several, at least 1.
+
+    ``OMP_NUM_THREADS`` is what launchers of several processes set (ours, joblib's, Ray's, Slurm
+    scripts); without it, the cores that the system lets the process run on.
+    """
+    given = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    if given.isdigit() and int(given) > 0:
+        return int(given)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def beside_others() -> bool:
+    """Whether this process trains beside others that a launcher of ours has started here."""
+    return _BESIDE_OTHERS in os.environ
+
+
+def share(threads: int, processes: int) -> None:
+    """Let this process be one of several; call it before torch is imported.
+
+    Args:
+        threads: that it may use.
+        processes: that there are.
+    """
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    if processes > 1:
+        os.environ[_BESIDE_OTHERS] = "1"
