@@ -1,0 +1,193 @@
+"""Searches as a user runs them: real training, killed processes, several workers, the dashboard."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib.image
+import pytest
+from conftest import SEARCH, study_in
+from mlflow import MlflowClient
+from optuna.trial import TrialState
+from postgres import PASSWORD, Postgres, free_port
+
+from asd.tracking.run_folder import RunFolder
+
+Train = Callable[..., int]
+Cheap = Callable[..., list[dict[str, object]]]
+# A rate that learns and one that is too high, in an order that the sampler's seed decides.
+TWO = ["trainer.learning_rate=choice(3e-3, 0.08)", "trainer.max_epochs=4"]
+PRUNE = ["hydra.sweeper.pruner.n_startup_trials=1", "hydra.sweeper.pruner.n_warmup_steps=1"]
+
+
+def real(*more: str) -> list[str]:
+    given = [a for a in SEARCH if not a.startswith(("tracking", "trainer.learning_rate"))]
+    return [*given, *more]
+
+
+def runs_in(folder: Path) -> list[RunFolder]:
+    return [RunFolder(path.parent) for path in sorted((folder / "runs").glob("*/run.json"))]
+
+
+def test_a_search_prunes_by_epoch_and_a_pruned_run_can_go_on(
+    run_train: Train, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    options = real(*TWO, *PRUNE, "seed=0", "hydra.sweeper.n_trials=4")
+    # Of the two runs that there can be one is good; a trial that repeats one returns at once.
+    assert run_train(*options, "hydra.sweeper.sampler.seed=3") == 0
+    study = study_in(tmp_path)
+    states = [t.state for t in study.trials]
+    assert TrialState.PRUNED in states
+    assert set(states) == {TrialState.COMPLETE, TrialState.PRUNED}
+    assert study.best_params == {"trainer.learning_rate": 3e-3}
+    assert len(runs_in(tmp_path)) == 2
+
+    pruned = next(r for r in runs_in(tmp_path) if r.record()["pruned"])
+    record = pruned.record()
+    assert (record["status"], record["pruned"]) == ("KILLED", 2)
+    assert len((pruned.model("shared") / "history.csv").read_text().splitlines()) == 3
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlruns' / 'mlflow.db'}")
+    run = client.get_run(record["mlflow"]["run_id"])
+    assert run.info.status == "KILLED"
+    assert run.data.tags["pruned"] == "pruned after epoch 2"
+    assert run.data.tags["selected_on"] == "validation clips"
+    assert run.data.tags["study"] == study.study_name
+
+    folder = tmp_path / "runs/search" / study.study_name
+    drawn = {path.name for path in folder.glob("*.png")}
+    assert {"history.png", "slice.png", "epochs.png"} <= drawn
+    for name in drawn:
+        assert matplotlib.image.imread(folder / name)[..., :3].std() > 0.05, name
+    about = client.get_run(study.user_attrs["mlflow"]["run_id"])
+    assert about.data.tags["kind"] == "search"
+    assert drawn | {"trials.csv"} == {a.path for a in client.list_artifacts(about.info.run_id)}
+    said = capfd.readouterr().err
+    assert "pruned after epoch 2" in said
+    assert "AUC" not in said
+
+    # By hand it is trained to its end, from where it stood; then it is a trial like others.
+    command = record["command"].split()[3:]
+    assert not [word for word in command if word.startswith(("search.", "if_running"))]
+    assert run_train("+experiment=u", "data.machines=[fan]", *TWO[1:],
+                     "trainer.learning_rate=0.08") == 0  # fmt: skip
+    assert pruned.record()["status"] == "FINISHED"
+    assert "going on at epoch 2" in pruned.log_file.read_text()
+    assert "pruned" not in client.get_run(run.info.run_id).data.tags
+
+    # Chosen by test clips, by name only: each of its runs says so, finished before or not.
+    assert (
+        run_train(
+            *options,
+            "search.objectives=[test_auc]",
+            "hydra.sweeper.n_trials=3",
+            "hydra.sweeper.sampler.seed=3",
+        )
+        == 0
+    )
+    said = capfd.readouterr().err
+    assert "SELECTED ON TEST CLIPS" in said
+    tags = client.get_run(run.info.run_id).data.tags
+    assert tags["selected_on"] == "test clips"
+
+
+def test_a_killed_search_goes_on_with_its_trial(
+    run_train: Train, shared_data: list[str], tmp_path: Path
+) -> None:
+    options = real(
+        "tracking=off", "trainer.learning_rate=tag(log, interval(1e-4, 1e-2))",
+        "trainer.max_epochs=100", "trainer.stop_patience=null", "hydra/sweeper/pruner=none",
+        "hydra.sweeper.n_trials=2",
+    )  # fmt: skip
+    command = [sys.executable, "-m", "asd.train", "-m", *shared_data, *options[1:]]
+    with (tmp_path / "said.txt").open("w") as said:
+        process = subprocess.Popen(command, cwd=tmp_path, stdout=said, stderr=said)
+    rows: list[str] = []
+    while len(rows) < 5 and process.poll() is None:
+        time.sleep(0.02)
+        for path in tmp_path.glob("runs/*/models/shared/history.csv"):
+            with contextlib.suppress(FileNotFoundError):
+                rows = path.read_text().splitlines()
+    process.kill()
+    process.wait()
+    assert 5 <= len(rows) < 100, (tmp_path / "said.txt").read_text()
+    (before,) = study_in(tmp_path).trials
+    assert before.state == TrialState.RUNNING
+    (folder,) = runs_in(tmp_path)
+
+    assert run_train(*options) == 0
+    trials = study_in(tmp_path).trials
+    assert [t.state for t in trials] == [TrialState.COMPLETE] * 2
+    assert trials[0].params == before.params
+    assert trials[0].user_attrs["run"] == folder.path.name
+    assert "going on at epoch" in folder.log_file.read_text()
+    assert sorted(trials[0].intermediate_values) == list(range(100))
+    assert len(runs_in(tmp_path)) == 2
+
+
+def test_two_workers_share_a_study_on_postgresql(
+    postgres: Postgres, shared_data: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    postgres.psql("postgres", "-c", "CREATE DATABASE optuna")
+    url = f"postgresql://mlflow@127.0.0.1:{postgres.port}/optuna"
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    options = real(
+        "tracking=off", "trainer.learning_rate=tag(log, interval(1e-4, 1e-2))",
+        "trainer.max_epochs=1", "hydra.sweeper.n_trials=5", f"hydra.sweeper.storage={url}",
+    )  # fmt: skip
+    command = [sys.executable, "-m", "asd.train", "-m", *shared_data, *options[1:]]
+    workers = [
+        subprocess.Popen(
+            command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        for _ in range(2)
+    ]
+    said = [worker.communicate(timeout=180)[0] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0], said
+    trials = study_in(tmp_path, url).trials
+    assert [t.number for t in trials] == list(range(5))
+    assert {t.state for t in trials} == {TrialState.COMPLETE}
+    assert len({t.params["trainer.learning_rate"] for t in trials}) == 5
+    assert {t.user_attrs["worker"]["pid"] for t in trials} == {w.pid for w in workers}
+    assert PASSWORD not in "".join(said)
+
+
+def test_optuna_dashboard_shows_the_study(run_train: Train, cheap: Cheap, tmp_path: Path) -> None:
+    cheap(lambda config: config["trainer"]["learning_rate"])
+    assert run_train(*SEARCH, "hydra.sweeper.n_trials=3") == 0
+    port = free_port()
+    program = Path(sys.executable).with_name("optuna-dashboard")
+    if not program.exists():
+        pytest.skip("optuna-dashboard is not installed")
+    with (tmp_path / "said.txt").open("w") as out:
+        process = subprocess.Popen(
+            [program, f"sqlite:///{tmp_path}/runs/optuna.db", "--port", str(port)],
+            stdout=out, stderr=out, env={**os.environ, "no_proxy": "*"},
+        )  # fmt: skip
+    try:
+        base = f"http://127.0.0.1:{port}/api"
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                listed = json.load(opener.open(f"{base}/studies"))
+                break
+            except OSError:
+                assert process.poll() is None, (tmp_path / "said.txt").read_text()
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+        (shown,) = listed["study_summaries"]
+        assert shown["study_name"] == study_in(tmp_path).study_name
+        detail = json.load(opener.open(f"{base}/studies/{shown['study_id']}?after=0"))
+        assert len(detail["trials"]) == 3
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait()
