@@ -183,15 +183,16 @@ def _embed(
     detector: Detector, features: Features, index: Index, rows: npt.NDArray[np.int64]
 ) -> Floats:
     """[rows, dimensions] the bottleneck, mean over a clip's windows."""
-    found = []
-    for row in rows:
-        values, _ = _windows(features, index, int(row))
-        parts = [
-            _forward(detector, values[begin : begin + _WINDOWS])[1]
-            for begin in range(0, len(values), _WINDOWS)
-        ]
-        found.append(np.concatenate(parts).mean(axis=0))
-    return np.array(found, dtype=np.float32)
+    of_clip = [np.flatnonzero(index.clips == row) for row in rows]
+    chosen_windows = np.concatenate(of_clip)
+    parts = []
+    for begin in range(0, len(chosen_windows), _WINDOWS):
+        starts = index.starts[chosen_windows[begin : begin + _WINDOWS]]
+        values = np.array([features.values[s : s + index.length] for s in starts], np.float32)
+        parts.append(_forward(detector, values)[1])
+    embeddings, ends = np.concatenate(parts), np.cumsum([len(own) for own in of_clip])
+    means = [own.mean(axis=0) for own in np.split(embeddings, ends[:-1])]
+    return np.array(means, dtype=np.float32)
 
 
 def _windows(features: Features, index: Index, row: int) -> tuple[Floats, npt.NDArray[np.int64]]:

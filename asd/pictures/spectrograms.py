@@ -36,26 +36,27 @@ def triptychs(examples: Examples, machine: str, title: str, path: Path) -> Path 
     both = np.concatenate([np.stack([c.input, c.reconstruction]).ravel() for c in clips])
     low, high = np.quantile(both, [0.005, 0.999])
     worst = float(np.quantile(np.concatenate([c.error.ravel() for c in clips]), 0.995))
-    figure, axes = style.panels(
-        len(clips), 3, (3.3, 1.85), title, right=0.65, gap=(0.62, 0.62), share=True
-    )
+    figure, axes = style.panels(len(clips), 3, (3.3, 1.85), title, right=0.65, gap=(0.62, 0.62))
     for number, clip in enumerate(clips):
         row = axes[3 * number : 3 * number + 3]
         for ax, values in zip(row[:2], (clip.input, clip.reconstruction), strict=True):
             levels = _map(ax, values, examples, "viridis", float(low), float(high))
         errors = _map(row[2], clip.error, examples, "inferno", 0.0, max(worst, 1e-12))
-        row[0].set_ylabel("frequency, Hz")
+        _frequencies(row[0], examples.centre_hz)
         row[0].set_title(_about(clip), loc="left", fontsize=9.5)
         row[1].set_title("reconstruction", loc="left", fontsize=9.5)
         row[2].set_title(f"squared error; score {clip.score:.4g}", loc="left", fontsize=9.5)
-        for ax, image, name in ((row[1], levels, "dB"), (row[2], errors, "error²")):
-            bar = figure.colorbar(image, cax=ax.inset_axes((1.02, 0, 0.035, 1)))
-            bar.ax.set_title(name, fontsize=8.5)
+        if number == 0:  # one scale for all rows
+            for ax, image, name in ((row[1], levels, "dB"), (row[2], errors, "error²")):
+                bar = figure.colorbar(image, cax=ax.inset_axes((1.02, 0, 0.035, 1)))
+                bar.ax.set_title(name, fontsize=8.5)
+        # Ticks are most of the time that a picture takes: only where somebody reads them.
+        for ax in row[1:]:
+            ax.set_yticks([])
+        for ax in row if clip is not clips[-1] else ():
+            ax.set_xticks([])
     for ax in axes[-3:]:
         ax.set_xlabel("time, s")
-    for number, ax in enumerate(axes):
-        if number % 3:
-            ax.tick_params(left=False)
     return style.save(figure, path)
 
 
@@ -72,12 +73,15 @@ def _map(ax: Axes, values: np.ndarray, examples: Examples, cmap: str, low: float
         values.T, origin="lower", aspect="auto", extent=ends, cmap=cmap, vmin=low, vmax=high,
         interpolation="nearest",
     )  # fmt: skip
-    centre = examples.centre_hz
-    # Bands are evenly spaced on the picture, as on the network's input; the ticks say where in Hz.
-    ticks, places = _ticks(centre)
-    ax.set_yticks(places, [f"{hz / 1000:g}k" if hz >= 1000 else str(hz) for hz in ticks])
     ax.grid(visible=False)
     return image
+
+
+def _frequencies(ax: Axes, centre: np.ndarray) -> None:
+    """Bands are evenly spaced on the picture, as on the network's input; ticks say where in Hz."""
+    ticks, places = _ticks(centre)
+    ax.set_yticks(places, [f"{hz / 1000:g}k" if hz >= 1000 else str(hz) for hz in ticks])
+    ax.set_ylabel("frequency, Hz")
 
 
 def _ticks(centre: np.ndarray) -> tuple[list[int], list[float]]:
