@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from asd.errors import AsdError
 from asd.tracking.datasets import dataset_inputs
@@ -88,6 +89,22 @@ class MlflowRun:
                 self.folder.path,
             )
 
+    def tag(self, tags: dict[str, str | None]) -> None:
+        """Set tags; None removes one. ``run.json`` has them too, for when the tracker is away."""
+        if self._client is None or self.run_id is None or self._behind:
+            return
+        from mlflow.exceptions import MlflowException
+
+        try:
+            there = self._client.get_run(self.run_id).data.tags
+            for name, value in tags.items():
+                if value is not None:
+                    self._client.set_tag(self.run_id, name, value)
+                elif name in there:
+                    self._client.delete_tag(self.run_id, name)
+        except (MlflowException, OSError) as error:
+            log.warning("MLflow does not have all tags: %s", reason(error))
+
     def finish(self, status: str) -> None:
         """Copy the folder's results and close the run with this status."""
         if self._client is None or self.run_id is None:
@@ -135,18 +152,46 @@ def find_or_create(
         run_id = str(known["run_id"])
         try:
             client.update_run(run_id, status="RUNNING")
-            return run_id
         except MlflowException as error:
             if error.error_code not in GONE:
                 raise
             log.warning("MLflow has no run %s any more; a new one begins", run_id)
-    run = client.create_run(experiment, tags=tags, run_name=name)
-    run_id = str(run.info.run_id)
-    folder.update(mlflow={"uri": tracking.uri, "run_id": run_id}, published=False)
-    _log_params(client, run_id, params)
-    if record.get("datasets"):
-        client.log_inputs(run_id, dataset_inputs(record["datasets"]))
+        else:
+            if not known.get("described", True):
+                _describe(client, run_id, tracking, folder, params)
+            return run_id
+    run_id = _create(client, experiment, folder, name, tags)
+    _describe(client, run_id, tracking, folder, params)
     return run_id
+
+
+def _create(
+    client: MlflowClient, experiment: str, folder: RunFolder, name: str, tags: dict[str, str]
+) -> str:
+    """A new run, or the one that a process made that was killed before it could note its id."""
+    token = folder.record().get("mlflow_token")
+    if token is not None:
+        found = client.search_runs([experiment], f"tags.token = '{token}'", max_results=1)
+        if found:
+            run_id = str(found[0].info.run_id)
+            client.update_run(run_id, status="RUNNING")
+            return run_id
+    token = uuid4().hex
+    folder.update(mlflow_token=token)
+    run = client.create_run(experiment, tags={**tags, "token": token}, run_name=name)
+    return str(run.info.run_id)
+
+
+def _describe(
+    client: MlflowClient, run_id: str, tracking: Tracking, folder: RunFolder, params: dict[str, Any]
+) -> None:
+    """Log what a run is; done again where a process was killed over it."""
+    known = {"uri": tracking.uri, "run_id": run_id}
+    folder.update(mlflow={**known, "described": False}, mlflow_token=None, published=False)
+    _log_params(client, run_id, params)
+    if datasets := folder.record().get("datasets"):
+        client.log_inputs(run_id, dataset_inputs(datasets))
+    folder.update(mlflow={**known, "described": True})
 
 
 def _log_params(client: MlflowClient, run_id: str, params: dict[str, Any]) -> None:

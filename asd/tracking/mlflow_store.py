@@ -7,7 +7,8 @@ import os
 import shutil
 import sqlite3
 import sys
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
@@ -142,15 +143,29 @@ def connect(tracking: Tracking) -> tuple[MlflowClient, str]:
     try:
         database.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(str(database) + ".lock"):
-            fresh = not database.exists()
-            opened = _open(tracking, Path(tracking.artifacts).as_uri())
-            if fresh:
-                # Lets one process write while others read; a property of the file from now on.
-                with sqlite3.connect(database) as connection:
-                    connection.execute("pragma journal_mode=wal")
-            return opened
+            if not database.exists():
+                _make(tracking, database)
+            return _open(tracking, Path(tracking.artifacts).as_uri())
     except OSError as error:
         raise AsdError(f"{database}: {error.strerror}; set paths.mlruns or tracking.uri") from error
+
+
+def _make(tracking: Tracking, database: Path) -> None:
+    """A database with MLflow's tables, under its name when it has all of them.
+
+    A process that is killed while MLflow makes them would leave some, on which every later one
+    fails.
+    """
+    draft, copy = (database.with_name(f"{database.name}.{kind}") for kind in ("draft", "partial"))
+    for path in (draft, copy):
+        path.unlink(missing_ok=True)
+    _open(replace(tracking, uri=f"{_SQLITE}{draft}"), Path(tracking.artifacts).as_uri())
+    with closing(sqlite3.connect(draft)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+        # Lets one process write while others read; a property of the file from now on.
+        target.execute("pragma journal_mode=wal")
+    copy.replace(database)
+    draft.unlink()
 
 
 def _try_database(tracking: Tracking) -> None:
