@@ -114,8 +114,6 @@ def test(arguments: list[str]) -> None:
         "pytest",
         "-n",
         "2",
-        "--dist",
-        "loadgroup",
         "-q",
         *report,
         *arguments,

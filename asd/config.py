@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from asd.data.manifest import RELEASES
 from asd.errors import AsdError
+from asd.search.objectives import OBJECTIVES
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -21,10 +24,15 @@ def folder_of(name: str) -> Path:
     Raises:
         AsdError: neither is there.
     """
-    for candidate in (_PACKAGE / name, _PACKAGE.parent / name):
+    for candidate in (_PACKAGE / "share" / name, _PACKAGE.parent / name):
         if candidate.is_dir():
             return candidate
     raise AsdError(f"{_PACKAGE.parent / name}: folder missing; install the project again")
+
+
+def command_of(overrides: Sequence[str]) -> str:
+    """What a user types to start or resume the run with these overrides."""
+    return shlex.join(["python", "-m", "asd.train", *overrides])
 
 
 def register_resolvers() -> None:
@@ -89,7 +97,24 @@ def _number(option: str, value: object, low: float, high: float, integer: bool =
         raise AsdError(f"{option}={value}: must be {kind}, {low:g} {top}")
 
 
-def check(cfg: DictConfig) -> None:
+def _check_devices(trainer: dict[str, Any]) -> None:
+    devices = trainer["devices"]
+    _number("trainer.devices", devices, 1, float("inf"), integer=True)
+    if devices > trainer["batch_size"]:
+        raise AsdError(
+            f"trainer.devices={devices}: a batch is shared out, and one of "
+            f"trainer.batch_size={trainer['batch_size']} leaves devices without a window; "
+            "choose fewer devices"
+        )
+    for option in ("compile", "cuda_graphs"):
+        if devices > 1 and trainer[option]:
+            raise AsdError(
+                f"trainer.{option}=true with trainer.devices={devices}: only on one device; "
+                f"use trainer.{option}=false or trainer.devices=1"
+            )
+
+
+def check(cfg: DictConfig | dict[str, Any]) -> None:
     """Refuse what cannot work, before anything is computed and without torch.
 
     The components' own options are checked by their constructors; here is what concerns several of
@@ -98,9 +123,15 @@ def check(cfg: DictConfig) -> None:
     Raises:
         AsdError: names the option and the values allowed.
     """
-    values = plain(cfg)
+    values = plain(cfg) if isinstance(cfg, DictConfig) else cfg
     trainer, scope = values["trainer"], values["scope"]["name"]
     inf = float("inf")
+    one_of("if_running", values["if_running"], ("refuse", "wait"))
+    objectives = values["search"]["objectives"]
+    if not isinstance(objectives, list) or not objectives:
+        raise AsdError("search.objectives: must be a list, such as [validation_loss]")
+    for objective in objectives:
+        one_of("search.objectives", objective, tuple(OBJECTIVES))
     one_of("scope", scope, ("shared", "per_machine"))
     one_of("data.test", values["data"]["test"], ("development", "evaluation"))
     for release in values["release"]["train"]:
@@ -117,6 +148,7 @@ def check(cfg: DictConfig) -> None:
         _number("trainer.stop_patience", trainer["stop_patience"], 1, inf, integer=True)
     if trainer["threads"] is not None:
         _number("trainer.threads", trainer["threads"], 1, inf, integer=True)
+    _check_devices(trainer)
     one_of("trainer.weights", trainer["weights"], ("best", "last"))
     one_of("trainer.accelerator", trainer["accelerator"], ("auto", "cpu", "gpu"))
     one_of("trainer.precision", trainer["precision"], ("32-true", "bf16-mixed", "64-true"))
@@ -130,6 +162,7 @@ def check(cfg: DictConfig) -> None:
     _number("trainer.gpu_share", trainer["gpu_share"], 0, 1)
     one_of("trainer.progress", trainer["progress"], ("auto", "bar", "lines", "off"))
     one_of("features.dtype", values["features"]["dtype"], ("float32", "float16"))
+    one_of("features.shared", values["features"]["shared"], ("auto", True, False))
     one_of("scoring.score", values["scoring"]["score"], ("mse", "mse_db", "combined"))
     _number("scoring.max_fpr", values["scoring"]["max_fpr"], 1e-9, 1.0)
     classes = values["loss"].get("classes")

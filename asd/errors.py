@@ -1,4 +1,4 @@
-"""The one exception that is the user's to mend."""
+"""The exceptions that are no fault of the program: what the user must mend, and being stopped."""
 
 from __future__ import annotations
 
@@ -8,3 +8,26 @@ class AsdError(Exception):
 
     The command-line programs print it without a traceback and exit with status 2.
     """
+
+
+class RunIsBusyError(AsdError):
+    """Another process trains this very run at the moment."""
+
+
+class Pruned(AsdError):
+    """A search gave this run up: others were better at this point. Training it goes on from there.
+
+    Args:
+        epoch: after which, counted from 1, over all models of the run.
+    """
+
+    def __init__(self, epoch: int) -> None:
+        super().__init__(epoch)
+        self.epoch = epoch
+
+    def __str__(self) -> str:
+        return f"pruned after epoch {self.epoch}"
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: a scheduler takes the machine back. Handled like Ctrl-C."""

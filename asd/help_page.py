@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from asd.config import folder_of
-from asd.sweeps import sweep_files
+from asd.sweeps.declaration import sweep_files
 
 USE = """\
 asd: experiment-tracked sweeps for anomalous sound detection
@@ -18,6 +18,7 @@ python -m asd.train +experiment=ss_0.5                      simulated data, demo
 python -m asd.train +experiment=ss_0.5 data=dcase2020       the paper's data and scale
 python -m asd.train +experiment=u data=folder data.root=DIR your recordings
 python -m asd.train -m +sweep=paper seed=0,1,2              a sweep
+python -m asd.sweeps status sweep=paper seed=0,1,2          how far it is
 python -m asd.train --hydra-help                            Hydra's own options
 """
 
@@ -25,10 +26,11 @@ python -m asd.train --hydra-help                            Hydra's own options
 def choices(conf: Path) -> list[str]:
     """A line a config group: its name and its files, ``+`` before what only adds."""
     lines = []
-    for group in sorted(p for p in conf.iterdir() if p.is_dir()):
+    for group in sorted(p for p in conf.rglob("*") if p.is_dir() and any(p.glob("*.yaml"))):
         plus = "+" if group.name == "experiment" else ""
         names = ", ".join(sorted(p.stem for p in group.glob("*.yaml")))
-        lines.append(f"{plus}{group.name}: {names}")
+        sweeps = "  (with -m)" if group.is_relative_to(conf / "hydra") else ""
+        lines.append(f"{plus}{group.relative_to(conf).as_posix()}: {names}{sweeps}")
     return [*lines, "+sweep: " + ", ".join(p.stem for p in sweep_files()) + "  (with -m)"]
 
 

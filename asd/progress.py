@@ -9,6 +9,9 @@ from contextlib import contextmanager
 
 log = logging.getLogger(__name__)
 
+#: True in a process whose terminal shows something larger, such as a sweep.
+quiet = False
+
 
 @contextmanager
 def progress_bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
@@ -16,7 +19,7 @@ def progress_bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
     from rich.console import Console
 
     console = Console(stderr=True)
-    if not console.is_terminal:
+    if quiet or not console.is_terminal:
         begin = time.perf_counter()
         yield lambda _: None
         log.info("%s: %d in %.1f s", label, total, time.perf_counter() - begin)

@@ -7,12 +7,12 @@ What is slow to import (torch, mlflow) is imported after the config has been che
 from __future__ import annotations
 
 import errno
+import functools
 import logging
 import os
-import shlex
 import signal
 import sys
-from types import FrameType
+from typing import TYPE_CHECKING
 
 # Idle threads that spin make training beside another busy process 30 times slower. Read by OpenMP
 # when torch is imported.
@@ -25,42 +25,36 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from asd.config import check, folder_of, plain, register_resolvers
-from asd.errors import AsdError
-from asd.sweeps import expand
+from asd.config import check, command_of, folder_of, plain, register_resolvers
+from asd.errors import AsdError, Pruned, Terminated
+from asd.stopping import stopped_by
+from asd.sweeps.declaration import expand
+
+if TYPE_CHECKING:
+    from asd.tracking.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM: a scheduler takes the machine back. Handled like Ctrl-C."""
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise Terminated
-
-
-def command_of(overrides: list[str]) -> str:
-    """What a user types to start or resume this run."""
-    return shlex.join(["python", "-m", "asd.train", *overrides])
-
-
+@functools.cache
 def base_config() -> DictConfig:
-    """The config that no override has touched, composed by the Hydra that runs."""
+    """The config that no override has touched, composed by the Hydra that runs, once."""
     loader = GlobalHydra.instance().config_loader()
     base = loader.load_configuration("config", overrides=[], run_mode=RunMode.RUN)
     return OmegaConf.masked_copy(base, [str(key) for key in base if key != "hydra"])
 
 
-def train(cfg: DictConfig) -> float:
+def train(cfg: DictConfig) -> float | list[float]:
     """One run, as composed.
 
     Returns:
-        The validation loss of the weights that score (mean over the run's models): what a search
-        may minimise without looking at a test clip.
+        What ``search.objectives`` names, a list if it is several. By default the validation loss
+        of the weights that score (mean over the run's models): what a search may minimise without
+        looking at a test clip.
 
     Raises:
         AsdError: the input cannot be used.
+        Pruned: a search gave the run up.
     """
     check(cfg)
     overrides = list(HydraConfig.get().overrides.task)
@@ -68,7 +62,9 @@ def train(cfg: DictConfig) -> float:
 
     from asd.tracking.identity import delta
 
-    overrides = [o for o in overrides if o != "force=true"]
+    # What a search tells its trials is no part of the command that goes on with one of them.
+    passing = ("force=true", "if_running=wait", "search.")
+    overrides = [o for o in overrides if not o.startswith(passing)]
     command = command_of(overrides)
     try:
         return _train(config, delta(config, base), overrides)
@@ -81,7 +77,9 @@ def train(cfg: DictConfig) -> float:
         raise
 
 
-def _train(config: dict[str, object], delta: dict[str, object], overrides: list[str]) -> float:
+def _train(
+    config: dict[str, object], delta: dict[str, object], overrides: list[str]
+) -> float | list[float]:
     from asd.training.experiment import Experiment
 
     command = command_of(overrides)
@@ -92,9 +90,9 @@ def _train(config: dict[str, object], delta: dict[str, object], overrides: list[
 
     check_model(experiment)
     resume = f"resume with: {command}"
-    previous = signal.signal(signal.SIGTERM, _terminate)
     try:
-        folder = run(experiment)
+        with stopped_by(signal.SIGTERM):
+            folder = run(experiment)
     except KeyboardInterrupt:
         log.warning("stopped; nothing finished is lost. %s", resume)
         raise
@@ -103,8 +101,9 @@ def _train(config: dict[str, object], delta: dict[str, object], overrides: list[
     except Exception:
         log.error("the run failed; nothing finished is lost. Mend the cause, then %s", resume)
         raise
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+    if not _single():
+        log.info("run folder: %s", folder.path)
+        return _objectives(folder, config)
     from asd.evaluate import evaluate
 
     evaluate([str(folder.path)], None, None, write=False)
@@ -117,8 +116,19 @@ def _train(config: dict[str, object], delta: dict[str, object], overrides: list[
         log.info("MLflow run: %s", record["mlflow"]["run_id"])
         if tracking.ui_command is not None:
             log.info("open it:    %s", tracking.ui_command)
-    losses = record["validation_loss"]
-    return float(sum(losses.values()) / len(losses))
+    return _objectives(folder, config)
+
+
+def _objectives(folder: RunFolder, config: dict[str, object]) -> float | list[float]:
+    from asd.search.objectives import objective_values
+
+    values = objective_values(folder, config["search"]["objectives"])  # type: ignore[index]
+    return values[0] if len(values) == 1 else values
+
+
+def _single() -> bool:
+    """Whether this is one run, not one of a sweep."""
+    return bool(HydraConfig.get().mode == RunMode.RUN)
 
 
 def _announce(label: str, overrides: list[str]) -> None:
@@ -133,14 +143,15 @@ def _announce(label: str, overrides: list[str]) -> None:
     )
 
 
-def _task(cfg: DictConfig) -> float:
+def _task(cfg: DictConfig) -> float | list[float]:
     """What Hydra calls. A user's mistake ends one run without a traceback."""
-    single = HydraConfig.get().mode == RunMode.RUN
     try:
         return train(cfg)
+    except Pruned:
+        raise
     except AsdError as error:
         log.error("error: %s", error)
-        if single:
+        if _single():
             sys.exit(2)
         raise
     except Terminated:
@@ -156,7 +167,8 @@ def main() -> None:
         from asd.help_page import help_page
 
         try:
-            print(help_page([a for a in sys.argv[1:] if "=" in a and not a.startswith("+sweep=")]))
+            options = [a for a in sys.argv[1:] if "=" in a]
+            print(help_page([o for o in options if not o.lstrip("+").startswith("sweep=")]))
         except HydraException as error:
             print(f"error: {error}", file=sys.stderr)
             sys.exit(2)

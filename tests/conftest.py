@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 # Before numpy: two cores are shared by all test processes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -12,8 +15,40 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pytest
 import soundfile
+from postgres import Postgres, cluster
 
 REAL_AUDIO = Path(__file__).resolve().parents[1].parent / "shared" / "audio"
+
+# Files whose tests share something that takes long to start: a server, a cluster, processes with
+# torch. One worker runs all of such a file, and these first, since they take longest.
+WHOLE_FILES = (
+    "tests/sweeps/test_slurm.py",
+    "tests/sweeps/test_kill.py",
+    "tests/sweeps/test_ray.py",
+    "tests/tracking/test_server.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest."""
+    items.sort(key=lambda item: not item.nodeid.startswith(WHOLE_FILES))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Deal tests out one by one, but the files above whole.
+
+    xdist's own way of saying this, ``xdist_group``, has no effect with this pytest.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class WholeFiles(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::")[0]
+            return file if file in WHOLE_FILES else nodeid
+
+    return WholeFiles(config, log)
+
 
 WriteClip = Callable[..., Path]
 WriteCorpus = Callable[..., Path]
@@ -82,9 +117,53 @@ def write_corpus(tmp_path: Path) -> WriteCorpus:
     return write
 
 
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL cluster of the module's own, with a user ``mlflow``."""
+    with cluster() as made:
+        yield made
+
+
 @pytest.fixture(scope="session")
 def real_audio() -> Path:
     """Folder of real recordings in the folder layout, e.g. ``mimii_fan/fan/{train,test}``."""
     if not (REAL_AUDIO / "mimii_fan" / "fan" / "train").is_dir():
         pytest.skip("no real recordings beside the checkout")
     return REAL_AUDIO
+
+
+@pytest.fixture(scope="session")
+def shared_data(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """One simulated corpus and one feature store for all tests and workers."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    return [
+        f"paths.data={folder / 'data'}",
+        f"paths.cache={folder / 'cache'}",
+        "scale=tiny",
+        "pictures=off",
+    ]
+
+
+@pytest.fixture
+def run_train(
+    shared_data: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., int]:
+    """Runs the command-line program in this process; gives its exit status."""
+    from asd import train as program
+
+    def run(*arguments: str) -> int:
+        monkeypatch.chdir(tmp_path)
+        flags = [a for a in arguments if a.startswith("-")]
+        options = [a for a in arguments if not a.startswith("-")]
+        monkeypatch.setattr(sys, "argv", ["asd.train", *flags, *shared_data, *options])
+        try:
+            program.main()
+        except SystemExit as error:
+            return int(error.code or 0)
+        except Exception:  # Hydra takes a coverage tracer for a debugger and lets errors through
+            traceback.print_exc()
+            return 1
+        return 0
+
+    return run

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from asd.config import build, check, folder_of, one_of, plain, register_resolvers
 from asd.errors import AsdError
-from asd.sweeps import expand, load_sweep, sweep_files
+from asd.sweeps.declaration import load_sweep
 
 CONF = folder_of("conf")
 EXPERIMENTS = sorted(p.stem for p in (CONF / "experiment").glob("*.yaml"))
@@ -27,7 +27,7 @@ def composed(*overrides: str) -> DictConfig:
 def test_every_experiment_composes_with_every_corpus(experiment: str, data: str) -> None:
     cfg = composed(f"+experiment={experiment}", f"data={data}")
     check(cfg)
-    assert cfg.experiment_name == experiment
+    assert cfg.experiment_name == ("ss_0.5" if experiment == "ss" else experiment)
     assert cfg.scale.name == ("small" if data == "simulated" else "paper")
 
 
@@ -36,7 +36,8 @@ def test_an_experiment_is_a_short_delta_that_says_what_it_reproduces(experiment:
     lines = (CONF / "experiment" / f"{experiment}.yaml").read_text().splitlines()
     assert len(lines) <= 15
     assert lines[0] == "# @package _global_"
-    assert lines[1].startswith(("# Table 1/2 row ", "# Section 1"))
+    said = " ".join(line.lstrip("# ") for line in lines if line.startswith("#"))
+    assert "Table 1/2 row" in said or "he paper prints" in said
 
 
 def test_published_numbers_stand_in_the_experiment_files() -> None:
@@ -81,23 +82,6 @@ def test_near_misses_are_suggested() -> None:
         one_of("scope", "shard", ("shared", "per_machine"))
 
 
-@pytest.mark.parametrize("path", sweep_files(), ids=lambda p: p.stem)
-def test_a_sweep_says_what_it_answers_and_has_rows_that_it_runs(path: Path) -> None:
-    assert path.read_text().startswith("# ")
-    sweep = load_sweep(path.stem)
-    assert {row["experiment"] for row in sweep["rows"]} <= set(sweep["overrides"]["+experiment"])
-
-
-def test_sweep_stands_for_its_overrides_and_the_user_wins() -> None:
-    assert expand(["-m", "+sweep=seeds", "data=folder"]) == [
-        "-m", "data=folder", "+experiment=u,ss_0.5", "seed=0,1,2,3,4", "tracking.experiment=seeds",
-    ]  # fmt: skip
-    assert expand(["-m", "+sweep=seeds", "seed=7", "tracking.experiment=mine"])[2:] == [
-        "tracking.experiment=mine", "+experiment=u,ss_0.5",
-    ]  # fmt: skip
-    assert expand(["seed=1"]) == ["seed=1"]
-
-
 def test_a_new_model_needs_one_file_and_one_config(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,8 +119,25 @@ def test_a_wheel_carries_configs_and_sweeps(tmp_path: Path) -> None:
 
     (wheel,) = WheelBuilder(str(CONF.parent)).build(directory=str(tmp_path), versions=["standard"])
     names = zipfile.ZipFile(wheel).namelist()
-    for folder, inside in (("conf", "asd/conf"), ("sweeps", "asd/sweeps")):
+    for folder, inside in (("conf", "asd/share/conf"), ("sweeps", "asd/share/sweeps")):
         for path in (CONF.parent / folder).rglob("*.yaml"):
             assert f"{inside}/{path.relative_to(CONF.parent / folder)}" in names
     assert "asd/data/dcase2020.yaml" in names
     assert not [n for n in names if n.startswith(("tests", "mlruns", "data/"))]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["trainer.devices=0"], r"trainer\.devices=0: must be a whole number, 1 or more"),
+        (["trainer.devices=auto"], r"trainer\.devices=auto: must be a whole number"),
+        (["trainer.devices=1.5"], r"trainer\.devices=1\.5: must be a whole number"),
+        (["trainer.devices=5", "trainer.batch_size=4"], r"trainer\.devices=5: .*batch_size=4"),
+        (["trainer.devices=2", "trainer.compile=true"], r"trainer\.compile=true .*devices=2"),
+        (["trainer.devices=2", "trainer.cuda_graphs=true"], r"trainer\.cuda_graphs=true .*=2"),
+    ],
+)
+def test_devices_that_cannot_be_are_refused(options: list[str], said: str) -> None:
+    with pytest.raises(AsdError, match=said):
+        check(composed(*options))
+    check(composed("trainer.devices=2"))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +15,6 @@ import pandas as pd
 import pytest
 import yaml
 
-from asd import train as program
 from asd.tracking.run_folder import RunFolder
 
 PRESETS = {
@@ -27,46 +24,14 @@ PRESETS = {
     "ss_0.7": ("SS-0.7-0.3", "gammatone", "shared"),
     "ss_0.5": ("SS-0.5-0.5", "gammatone", "shared"),
     "ss_0.3": ("SS-0.3-0.7", "gammatone", "shared"),
+    "u_half": ("U-half", "gammatone", "shared"),
+    "u_long": ("U-long", "gammatone", "shared"),
+    "u_half_long": ("U-half-long", "gammatone", "shared"),
+    "ss": ("SS-0.5-0.5", "gammatone", "shared"),
     "u_per_machine": ("U-per-machine", "gammatone", "per_machine"),
 }
 MACHINES = ["ToyCar", "ToyConveyor", "fan", "pump", "slider", "valve"]
 Train = Callable[..., int]
-
-
-@pytest.fixture(scope="session")
-def shared_data(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """One simulated corpus and one feature store for all tests and workers."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
-    return [
-        f"paths.data={folder / 'data'}",
-        f"paths.cache={folder / 'cache'}",
-        "scale=tiny",
-        "pictures=off",
-    ]
-
-
-@pytest.fixture
-def run_train(
-    shared_data: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., int]:
-    """Runs the command-line program in this process; gives its exit status."""
-
-    def run(*arguments: str) -> int:
-        monkeypatch.chdir(tmp_path)
-        flags = [a for a in arguments if a.startswith("-")]
-        options = [a for a in arguments if not a.startswith("-")]
-        monkeypatch.setattr(sys, "argv", ["asd.train", *flags, *shared_data, *options])
-        try:
-            program.main()
-        except SystemExit as error:
-            return int(error.code or 0)
-        except Exception:  # Hydra takes a coverage tracer for a debugger and lets errors through
-            traceback.print_exc()
-            return 1
-        return 0
-
-    return run
 
 
 def command(shared_data: list[str], *arguments: str) -> list[str]:
@@ -410,24 +375,6 @@ def test_damaged_checkpoint_is_named(
     assert run_train(*options) == 2
     assert "last.ckpt" in "".join(capfd.readouterr())
     assert folder.record()["status"] == "FAILED"
-
-
-def test_sweep_trains_every_row_and_one_failure_does_not_stop_the_others(
-    run_train: Train, tmp_path: Path
-) -> None:
-    status = run_train(
-        "-m", "+sweep=paper", "+experiment=u,ss_0.5", "tracking=off", "seed=0,-1,1",
-        "data.machines=[fan,pump]", "trainer.max_epochs=1",
-    )  # fmt: skip
-    assert status != 0
-    titles = [
-        json.loads((p / "run.json").read_text())["title"]
-        for p in (tmp_path / "runs").iterdir()
-        if (p / "run.json").exists()
-    ]
-    assert sorted(t.split(", SIM")[0] for t in titles) == [
-        "SS-0.5-0.5, seed 0", "SS-0.5-0.5, seed 1", "U, seed 0", "U, seed 1",
-    ]  # fmt: skip
 
 
 def test_real_recordings(real_audio: Path, run_train: Train, tmp_path: Path) -> None:

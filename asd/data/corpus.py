@@ -30,6 +30,9 @@ class Corpus(Protocol):
             AsdError: a folder or a release is not there; the message says how to get it.
         """
 
+    def is_there(self, releases: list[str]) -> bool:
+        """Whether ``manifest`` only has to read; False for a simulated corpus yet to be made."""
+
     def manifest(self, releases: list[str]) -> Manifest:
         """All clips of these releases, made first if the corpus is a simulated one.
 

@@ -84,6 +84,10 @@ class Folder:
         """
         self._list(releases)
 
+    def is_there(self, releases: list[str]) -> bool:
+        """True: recordings are not made here."""
+        return True
+
     def manifest(self, releases: list[str]) -> Manifest:
         """All clips of these releases, every file read and checked once.
 

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from asd.cores import cores
 from asd.data.audio import EIGHT_BIT, Channel, ClipError, ClipFacts, inspect_clip, os_reason
 from asd.data.manifest import content_hash
 from asd.data.scan_cache import ScanCache, Scanned
@@ -174,7 +175,7 @@ def _read_all(
             return error
 
     with progress_bar("reading and checking clips", len(paths)) as advance:
-        pool = ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1))
+        pool = ThreadPoolExecutor(workers or min(8, cores()))
         try:
             for path, result in zip(paths, pool.map(read, paths), strict=True):
                 advance(1)

@@ -130,7 +130,7 @@ class Simulated:
                     f"data.ids_additional=0: the simulated corpus has no {release} release;"
                     " set it to at least 1"
                 )
-        todo = [r for r in releases if not (self.folder / r / "manifest.csv").is_file()]
+        todo = [release for release in releases if not self.is_there([release])]
         if not todo:
             return
         there = self.folder
@@ -152,6 +152,10 @@ class Simulated:
                 f"{there}: the simulated corpus needs {needed / 1e9:.1f} GB and"
                 f" {free / 1e9:.1f} GB are free; set data.root to a larger disk"
             )
+
+    def is_there(self, releases: list[str]) -> bool:
+        """Whether all clips of these releases have been made."""
+        return all((self.folder / r / "manifest.csv").is_file() for r in releases)
 
     def manifest(self, releases: list[str]) -> Manifest:
         """All clips of these releases; those that are not on the disk are made first.

@@ -62,16 +62,8 @@ def loud_title(section: Section) -> str:
     return section.label.replace("SIMULATED", "SIMULATED DATA", 1)
 
 
-def section_blocks(
-    section: Section, views: list[str], further: list[str] | None = None
-) -> list[Block]:
-    """A section's headings, texts and tables.
-
-    Args:
-        section: what to say.
-        views: of ``VIEWS``, in order.
-        further: views that come last, folded.
-    """
+def table_blocks(section: Section, views: list[str]) -> list[Block]:
+    """A section's heading, what its data are, and the tables of these views."""
     blocks: list[Block] = [Heading(loud_title(section), 2)]
     if section.simulated:
         blocks.append(
@@ -88,7 +80,20 @@ def section_blocks(
                 loud=True,
             )
         )
-    blocks += _views(section, views)
+    return [*blocks, *_views(section, views)]
+
+
+def section_blocks(
+    section: Section, views: list[str], further: list[str] | None = None
+) -> list[Block]:
+    """A section's headings, texts and tables.
+
+    Args:
+        section: what to say.
+        views: of ``VIEWS``, in order.
+        further: views that come last, folded.
+    """
+    blocks = table_blocks(section, views)
     commands = [command for _, _, command in section.rows if command]
     if commands:
         blocks.append(Text("Missing runs; these commands fill them:"))

@@ -9,7 +9,7 @@ from typing import Any
 
 from asd.errors import AsdError
 from asd.reporting.runs import Run
-from asd.sweeps import load_sweep
+from asd.sweeps.declaration import load_sweep
 
 _SS = re.compile(r"SS-([0-9.]+)-[0-9.]+")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -181,12 +182,17 @@ def collect_folder(runs: Path) -> Found:
     Raises:
         AsdError: there is no such folder.
     """
-    import yaml
-
     if not runs.is_dir():
         raise AsdError(f"{runs}: no such folder of runs; give --runs DIR, or --tracking-uri URI")
+    return collect(p for p in runs.iterdir() if p.is_dir() and _SET_ASIDE not in p.name)
+
+
+def collect(folders: Iterable[Path]) -> Found:
+    """The finished ones of these run folders, oldest first; what is not used has a note."""
+    import yaml
+
     found = Found()
-    for path in sorted(p for p in runs.iterdir() if p.is_dir() and _SET_ASIDE not in p.name):
+    for path in sorted(folders):
         folder = RunFolder(path)
         try:
             record = folder.record()

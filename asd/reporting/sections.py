@@ -15,7 +15,7 @@ from asd.reporting.runs import Run
 from asd.reporting.systems import System
 
 COMPARED = ("auc", "pauc")  # metrics of comparisons and claims
-_NOT_SHARED = ("+experiment=", "experiment=", "seed=", "force=", "+sweep=")
+_NOT_SHARED = ("+experiment=", "experiment=", "seed=", "force=", "if_running=", "+sweep=")
 
 
 @dataclass(frozen=True)

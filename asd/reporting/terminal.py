@@ -9,7 +9,7 @@ from asd.reporting import document as doc
 if TYPE_CHECKING:
     from rich.console import Console
 
-MIN_WIDTH = 120  # narrower than this the paper's seven columns do not fit
+MIN_WIDTH = 136
 _STYLES = {
     doc.VALUE: "bold",
     doc.INTERVAL: "dim",

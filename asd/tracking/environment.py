@@ -67,6 +67,7 @@ def environment(device_type: str) -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "device": device_name(device_type),
+        "place": os.environ.get("ASD_PLACE", platform.node()),  # a scheduler's job, or the machine
         "packages": package_versions(),
     }
 

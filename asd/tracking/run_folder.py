@@ -14,9 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from asd.errors import AsdError
+from asd.errors import AsdError, RunIsBusyError
 
 log = logging.getLogger(__name__)
+
+# Seconds that a lock may be held by one who only looks whether it is.
+_GLANCE = 1.0
 
 RUNNING, FINISHED, FAILED, KILLED = "RUNNING", "FINISHED", "FAILED", "KILLED"
 
@@ -83,11 +86,15 @@ class RunFolder:
         temporary.replace(path)
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self, wait: bool = False) -> Iterator[None]:
         """Hold the folder: two processes never train the same run at once.
 
+        Args:
+            wait: for a process that holds it, as long as it does.
+
         Raises:
-            AsdError: another process holds it, or the folder cannot be made.
+            RunIsBusyError: another process holds it.
+            AsdError: the folder cannot be made.
         """
         from filelock import FileLock, Timeout
 
@@ -99,17 +106,35 @@ class RunFolder:
             ) from error
         lock = FileLock(self.path / ".lock")
         try:
-            lock.acquire(blocking=False)
+            # Not at once: `is_held` holds it for a moment.
+            lock.acquire(timeout=_GLANCE)
         except Timeout as error:
-            pid = self.record().get("pid", "unknown")
-            raise AsdError(
-                f"{self.path}: this very run is being trained by another process (pid {pid}); "
-                "wait for it or change the seed"
-            ) from error
+            record = self.record()
+            who = f"pid {record.get('pid', 'unknown')} on {record.get('host', 'this machine')}"
+            if not wait:
+                raise RunIsBusyError(
+                    f"{self.path}: this very run is being trained by another process ({who}); "
+                    "wait for it (if_running=wait) or change the seed"
+                ) from error
+            log.info("%s is being trained by another process (%s); waiting", self.path.name, who)
+            lock.acquire()
         try:
             yield
         finally:
             lock.release()
+
+    def is_held(self) -> bool:
+        """Whether a process trains this run at this moment."""
+        from filelock import FileLock, Timeout
+
+        path = self.path / ".lock"
+        if not path.exists():
+            return False
+        try:
+            with FileLock(path, blocking=False):
+                return False
+        except Timeout:
+            return True
 
     @contextmanager
     def logging_to_file(self) -> Iterator[None]:

@@ -9,6 +9,9 @@ from typing import Any
 
 from asd.tracking.identity import flat
 
+# Config groups whose choice belongs into a run's name where the command line makes it.
+_GROUPS = ("release", "frontend", "window", "model", "loss", "scope", "trainer", "scoring")
+
 
 def run_params(config: dict[str, Any], delta: dict[str, Any], command: str) -> dict[str, Any]:
     """The options in which runs differ: system, seed, what the command line sets, and the delta.
@@ -42,16 +45,18 @@ def run_params(config: dict[str, Any], delta: dict[str, Any], command: str) -> d
 
 
 def run_name(base: str, command: str, params: dict[str, Any]) -> str:
-    """The run's name: ``U seed 0``, and what else its command line sets by value.
+    """The run's name: ``U seed 0``, and what else its command line sets of the science.
 
     >>> run_name("U seed 0", "python -m asd.train +experiment=u seed=0 trainer.batch_size=8",
     ...          {"seed": 0, "trainer.batch_size": 8})
     'U seed 0, batch_size 8'
+    >>> run_name("U seed 0", "python -m asd.train +experiment=u frontend=mel", {"seed": 0})
+    'U seed 0, frontend mel'
     """
     parts = [
         f"{name.rsplit('.', 1)[-1]} {value}"
         for name, value in _options(command).items()
-        if "." in name and name in params
+        if ("." in name and name in params) or name in _GROUPS
     ]
     return ", ".join([base, *parts])
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asd.config import build
 from asd.data.corpus import corpus_of
+from asd.tracking.identity import identity
+from asd.tracking.run_folder import RunFolder, find_run
 
 if TYPE_CHECKING:
     from asd.data.corpus import Corpus
@@ -76,6 +79,18 @@ class Experiment:
         simulated = ", SIMULATED data" if self.corpus.simulated else f", {self.corpus.name}"
         demo = " at demo scale" if self.config["scale"]["demo"] else ""
         return f"{self.config['system']}, seed {self.config['seed']}{simulated}{demo}"
+
+    def identity(self, data_hash: str) -> str:
+        """What the run is, whoever trains it where (``asd.tracking.identity``)."""
+        return identity(self.config, data_hash)
+
+    def folder(self, data_hash: str) -> RunFolder:
+        """Where the run is or will be."""
+        config = self.config
+        corpus = config["data"].get("name", self.corpus.name)
+        name = f"{config['experiment_name']}-{corpus}-{config['scale']['name']}"
+        runs = Path(config["paths"]["runs"]).absolute()
+        return find_run(runs, f"{name}-seed{config['seed']}", self.identity(data_hash))
 
     def tags(self, data_hash: str, key: str) -> dict[str, str]:
         """What runs are filtered by in MLflow."""

@@ -17,6 +17,7 @@ from asd.models.standardiser import Standardiser
 from asd.pictures.examples import Gallery
 from asd.scoring.clip_scores import write_scores
 from asd.scoring.score import score_clips
+from asd.search.reports import Reports
 from asd.tracking.mlflow_run import MlflowRun
 from asd.training.clips import Clips, class_names, class_numbers
 from asd.training.experiment import Experiment
@@ -56,8 +57,12 @@ class OneModel:
         kind = self.experiment.config["loss"].get("classes")
         return kind, class_names(self.clips.train, kind)
 
-    def train(self, tracker: MlflowRun) -> Detector:
+    def train(self, tracker: MlflowRun, reports: Reports) -> Detector:
         """Train it, or go on where the folder says that training stood.
+
+        Args:
+            tracker: gets every epoch.
+            reports: get it too, and may have seen enough.
 
         Returns:
             The detector with the weights that score; ``model.ckpt`` holds it.
@@ -65,6 +70,7 @@ class OneModel:
         Raises:
             AsdError: a clip or a checkpoint cannot be used, or training diverged.
             KeyboardInterrupt: the user stopped it.
+            Pruned: the search did.
         """
         config, train = self.experiment.config, self.clips.train
         options, seed = config["trainer"], config["seed"]
@@ -81,6 +87,11 @@ class OneModel:
             standardiser = Standardiser.fit(features, ~held_out)
         else:
             standardiser = Standardiser.identity(self.experiment.frontend.bands)
+
+        def on_epoch(epoch: int, values: dict[str, float]) -> None:
+            tracker.log_epoch(self.group, epoch, values)
+            reports.epoch(self.group, epoch, values)
+
         torch.manual_seed(seed)
         system = config["system"]
         detector = fit(
@@ -95,7 +106,7 @@ class OneModel:
             seed,
             self.folder,
             system if self.group == "shared" else f"{system} {self.group}",
-            lambda epoch, values: tracker.log_epoch(self.group, epoch, values),
+            on_epoch,
         )
         save_detector(detector, self.folder / "model.ckpt")
         return detector

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from asd.cores import beside_others
 from asd.data.features import FeatureStore
-from asd.errors import AsdError
+from asd.errors import AsdError, Pruned
+from asd.search.reports import Reports
+from asd.search.tags import PRUNED, search_tags, tag_finished
 from asd.tracking.datasets import describe
-from asd.tracking.identity import identity
 from asd.tracking.mlflow_run import MlflowRun
 from asd.tracking.mlflow_store import Tracking, connect
 from asd.tracking.run_folder import (
@@ -24,7 +27,6 @@ from asd.tracking.run_folder import (
     KILLED,
     RUNNING,
     RunFolder,
-    find_run,
     set_aside,
 )
 from asd.tracking.run_labels import run_name, run_params, user_name
@@ -44,6 +46,7 @@ def run(experiment: Experiment) -> RunFolder:
     Raises:
         AsdError: the input cannot be used.
         KeyboardInterrupt: the user stopped it; the same command resumes it.
+        Pruned: the search that it is a trial of did; likewise.
     """
     config = experiment.config
     tracking = Tracking.of(config["tracking"])
@@ -52,17 +55,16 @@ def run(experiment: Experiment) -> RunFolder:
     clips = Clips.of(experiment)
     check_classes(experiment, clips)
     data_hash = clips.data_hash()
-    key = identity(config, data_hash)
-    name = f"{config['experiment_name']}-{config['data'].get('name', experiment.corpus.name)}"
-    runs = Path(config["paths"]["runs"]).absolute()
-    folder = find_run(runs, f"{name}-{config['scale']['name']}-seed{config['seed']}", key)
+    key, folder = experiment.identity(data_hash), experiment.folder(data_hash)
+    wait = config["if_running"] == "wait"
     if config["force"] and folder.record():
-        with folder.lock():
+        with folder.lock(wait):
             set_aside(folder)
-    with folder.lock(), folder.logging_to_file():
+    with folder.lock(wait), folder.logging_to_file():
         record = folder.record()
         if record.get("status") == FINISHED:
             _already(folder, record)
+            tag_finished(folder, config["search"])
         else:
             _run(experiment, clips, folder, data_hash, key)
     return folder
@@ -84,8 +86,10 @@ def _run(experiment: Experiment, clips: Clips, folder: RunFolder, data_hash: str
     spent = folder.record().get("wall_seconds", 0.0)
     params = run_params(config, experiment.delta, experiment.command)
     about = environment(device.type)
+    of_search = search_tags(config["search"], folder.record().get("tags", {}))
     tags = {
         **experiment.tags(data_hash, key),
+        **of_search,
         "device": about["device"],
         "mlflow.source.name": experiment.command,
         "mlflow.user": user_name(),
@@ -94,7 +98,9 @@ def _run(experiment: Experiment, clips: Clips, folder: RunFolder, data_hash: str
     folder.config.write_text(yaml.safe_dump(config, sort_keys=False))
     folder.update(
         status=RUNNING,
+        pruned=None,
         pid=os.getpid(),
+        host=socket.gethostname(),
         identity=key,
         data_hash=data_hash,
         title=experiment.title,
@@ -116,13 +122,20 @@ def _run(experiment: Experiment, clips: Clips, folder: RunFolder, data_hash: str
     try:
         (folder.path / "environment.json").write_text(json.dumps(about, indent=2) + "\n")
         tracker.start(folder.record()["run_name"], tags, params)
+        tracker.tag({**of_search, PRUNED: None})
         losses = _models(experiment, clips, folder, tracker)
         _tables(folder, config["scoring"]["max_fpr"])
         _pictures(folder, experiment)
         folder.update(validation_loss=losses)
         status = FINISHED
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         status = KILLED
+        raise
+    except Pruned as pruned:
+        status = KILLED
+        folder.update(pruned=pruned.epoch, tags={**tags, PRUNED: str(pruned)})
+        tracker.tag({PRUNED: str(pruned)})
+        log.info("%s", pruned)
         raise
     except Exception:
         log.debug("the run failed", exc_info=True)
@@ -140,24 +153,33 @@ def _models(
 ) -> dict[str, float]:
     """Train and score every model of the run; ``scores.csv`` is written when all have."""
     from asd.scoring.clip_scores import read_scores, write_scores
+    from asd.training.history import read_history
     from asd.training.one_model import OneModel
 
     config = experiment.config
+    cache, shared = Path(config["paths"]["cache"]).absolute(), config["features"]["shared"]
+    if shared == "auto":
+        shared = beside_others()
     store = FeatureStore(
-        Path(config["paths"]["cache"]).absolute() / "features",
+        cache / "features",
         experiment.frontend,
         config["features"]["dtype"],
         getattr(experiment.corpus, "channel", None),
         config["features"]["workers"],
+        cache / "joined" if shared else None,
     )
     # All of them first: a clip that cannot be read stops the run before hours of training.
     store.build(clips.train, clips.test)
     losses, tables = {}, []
-    for group, own in clips.groups(config["scope"]["name"]).items():
+    groups, options = clips.groups(config["scope"]["name"]), config["trainer"]
+    best = options["weights"] == "best"
+    reports = Reports(config["search"], list(groups), options["max_epochs"], best)
+    for group, own in groups.items():
         done = folder.model(group) / "scores.csv"
+        reports.replay(group, read_history(folder.model(group) / "history.csv"))
         if not done.exists():
             model = OneModel(experiment, group, own, store, folder.model(group))
-            model.score(model.train(tracker))
+            model.score(model.train(tracker, reports))
         tables.append(read_scores(done))
         losses[group] = float((folder.model(group) / "validation_loss.txt").read_text())
     write_scores(folder.scores, pd.concat(tables, ignore_index=True))

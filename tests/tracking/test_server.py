@@ -9,13 +9,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import pwd
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -24,6 +20,8 @@ from typing import Any
 
 import pytest
 import yaml
+from postgres import PASSWORD as POSTGRES_PASSWORD
+from postgres import Postgres, free_port
 
 from asd import train as program
 from asd.errors import AsdError
@@ -34,7 +32,7 @@ from asd.tracking.run_folder import RunFolder
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORDS = {
-    "POSTGRES_PASSWORD": "the-database's-own",
+    "POSTGRES_PASSWORD": POSTGRES_PASSWORD,
     "S3_ACCESS_KEY": "unused",
     "S3_SECRET_KEY": "unused",
     "MLFLOW_USER": "ada",
@@ -42,71 +40,16 @@ PASSWORDS = {
     "MLFLOW_SECRET_KEY": "signs-forms",
 }
 # One server for all of them, where pytest-xdist is told `--dist loadgroup`.
-pytestmark = pytest.mark.xdist_group("server")
 EPOCHS = 60
 MACHINES = "data.machines=[fan]"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def newest_postgres() -> Path | None:
-    found = [p.parent for p in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
-    on_path = shutil.which("initdb")
-    if found:
-        return max(found, key=lambda p: int(p.parent.name))
-    return Path(on_path).parent if on_path else None
-
-
 @pytest.fixture(scope="module")
-def database() -> Iterator[int]:
-    """A cluster of our own with the compose file's user and databases; gives its port."""
-    programs = newest_postgres()
-    if programs is None:
-        pytest.skip("PostgreSQL's server programs are not installed (apt-get install postgresql)")
-    user = None
-    if os.geteuid() == 0:
-        # The server refuses to run as root.
-        if "postgres" not in {entry.pw_name for entry in pwd.getpwall()}:
-            pytest.skip("run by root, and there is no user postgres to run PostgreSQL as")
-        user = "postgres"
-
-    def run(*command: str | Path) -> None:
-        # Not through pipes: the server that pg_ctl starts would keep them open.
-        with (folder / "said.txt").open("a+") as said:
-            done = subprocess.run(
-                command, user=user, stdout=said, stderr=said, cwd=folder,
-                env={**os.environ, "PGPASSWORD": PASSWORDS["POSTGRES_PASSWORD"]},
-            )  # fmt: skip
-            assert done.returncode == 0, (folder / "said.txt").read_text()
-
-    folder = Path(tempfile.mkdtemp(prefix="asd-postgres-"))
-    port = free_port()
-    try:
-        (folder / "password").write_text(PASSWORDS["POSTGRES_PASSWORD"])
-        shutil.copy(ROOT / "docker/database/auth.sql", folder)
-        if user is not None:
-            for path in (folder, *folder.iterdir()):
-                shutil.chown(path, user)
-        data = folder / "data"
-        run(
-            programs / "initdb", "-D", data, "-U", "mlflow", "--auth=scram-sha-256",
-            f"--pwfile={folder / 'password'}", "--no-sync",
-        )  # fmt: skip
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder} -c fsync=off"
-        run(programs / "pg_ctl", "-D", data, "-w", "-o", options, "start")
-        try:
-            psql = [programs / "psql", "-h", "127.0.0.1", "-p", str(port), "-U", "mlflow"]
-            run(*psql, "-d", "postgres", "-c", "CREATE DATABASE mlflow")
-            run(*psql, "-d", "mlflow", "-f", folder / "auth.sql")
-            yield port
-        finally:
-            run(programs / "pg_ctl", "-D", data, "-m", "immediate", "stop")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def database(postgres: Postgres) -> int:
+    """The compose file's user and databases; gives the port."""
+    postgres.psql("postgres", "-c", "CREATE DATABASE mlflow")
+    postgres.psql("mlflow", "-f", postgres.own(ROOT / "docker/database/auth.sql"))
+    return postgres.port
 
 
 class Server:

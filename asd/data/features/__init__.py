@@ -5,6 +5,6 @@ computes what is missing, in parallel and resumably; ``survey.py`` looks through
 ``command.py`` is the program ``python -m asd.data.features``.
 """
 
-from asd.data.features.store import Features, FeatureStore, cores, lock_of, parts_of
+from asd.data.features.store import Features, FeatureStore, lock_of, parts_of
 
-__all__ = ["FeatureStore", "Features", "cores", "lock_of", "parts_of"]
+__all__ = ["FeatureStore", "Features", "lock_of", "parts_of"]

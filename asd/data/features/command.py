@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from asd.data.features.store import FeatureStore, cores, parts_of
+from asd.cores import cores
+from asd.data.features.store import FeatureStore, parts_of
 from asd.data.features.survey import (
     DAMAGED,
     UNFINISHED,

@@ -25,8 +25,10 @@ from typing import Any
 
 import numpy as np
 
+from asd.cores import cores
 from asd.data.audio import Channel, check_channel
 from asd.data.features.build import Computing, build_parts, frames_of
+from asd.data.features.joined import joined
 from asd.data.features.part import DamagedPartError, PartFiles, StoredPart, content_key
 from asd.data.manifest import Manifest
 from asd.errors import AsdError
@@ -60,6 +62,8 @@ class FeatureStore:
         dtype: ``float32`` or ``float16`` (docs/features.md says what it does to scores).
         channel: which channel of a file with several, as ``asd.data.audio.read_clip`` takes it.
         workers: threads; None: all cores.
+        shared: folder of files that processes of this machine map together; None: every process
+            has its own copy in memory.
     """
 
     root: Path
@@ -67,6 +71,7 @@ class FeatureStore:
     dtype: str = "float32"
     channel: Channel = None
     workers: int | None = None
+    shared: Path | None = None
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
@@ -115,15 +120,25 @@ class FeatureStore:
                 self._compute([part for part in parts if self._open(part) is None])
 
     def load(self, manifest: Manifest) -> Features:
-        """Features of all clips of a manifest, in memory and writable; what is missing is computed.
+        """Features of all clips of a manifest; what is missing is computed.
 
         There is one copy of them, into which the files are read; every clip's checksum is compared.
+        It is in this process's memory and writable; with ``shared``, one copy for all processes.
 
         Raises:
             AsdError: a clip cannot be used, or the disk is full.
         """
         self.build(manifest)
         frames = np.array(frames_of(self.frontend, manifest), dtype=np.int64)
+        if self.shared is None:
+            return Features(self._read(manifest, frames), frames)
+        key = f"{self.frontend_key()}-{content_key(manifest.clips['hash'])}"
+        try:
+            return Features(joined(self.shared, key, lambda: self._read(manifest, frames)), frames)
+        except OSError as error:
+            raise _not_writable(self.shared, error) from error
+
+    def _read(self, manifest: Manifest, frames: np.ndarray) -> np.ndarray:
         values = np.empty((int(frames.sum()), self.frontend.bands), self.dtype)
         begin = 0
         with self._pool() as pool:
@@ -131,7 +146,7 @@ class FeatureStore:
                 end = begin + sum(frames_of(self.frontend, part))
                 self._checked(part, pool, values[begin:end])
                 begin = end
-        return Features(values, frames)
+        return values
 
     def part(self, clips: Manifest) -> Features:
         """Features of one part, memory-mapped (copy on write), every checksum compared.
@@ -261,13 +276,6 @@ def parts_of(manifest: Manifest) -> Iterator[Manifest]:
         raise ValueError("a manifest must be sorted by release, machine and split")
     for rows in groups:
         yield Manifest(manifest.root, rows.reset_index(drop=True))
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _numbers_alike(value: Any) -> Any:

@@ -13,6 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 
+from asd.cores import cores
 from asd.data.manifest import content_hash
 from asd.data.simulation.clip import ClipName, SoundSettings, render
 from asd.data.simulation.wav import encode_wav, wav_bytes, write_whole
@@ -87,7 +88,7 @@ def _processes(settings: SoundSettings, work: Work, workers: int | None) -> int:
         return workers
     if sum(samples for _, samples in work) < LONG_S * settings.rate:
         return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores()
 
 
 def _in_processes(

@@ -8,11 +8,15 @@ from typing import Any
 from asd.config import folder_of
 from asd.errors import AsdError
 
-_OPTION = "+sweep="
+#: How the program's own arguments begin that say which sweep they are of.
+NAMED = "sweep.name="
+_OPTIONS = ("+sweep=", "sweep=")
 
 
 def load_sweep(name: str) -> dict[str, Any]:
     """A sweep's declaration: title, overrides, rows, columns and published numbers.
+
+    ``like: NAME`` takes from another sweep what the file does not say itself.
 
     Raises:
         AsdError: there is no such sweep, or its file cannot be read.
@@ -30,6 +34,10 @@ def load_sweep(name: str) -> dict[str, Any]:
         raise AsdError(f"{path}: {str(error).splitlines()[0]}") from error
     if not isinstance(content, dict) or not isinstance(content.get("overrides"), dict):
         raise AsdError(f"{path}: needs `overrides`, a mapping of options to lists of values")
+    if "like" in content:
+        other = load_sweep(str(content.pop("like")))
+        overrides = {**other["overrides"], **content["overrides"]}
+        content = {**other, **content, "overrides": overrides}
     return content
 
 
@@ -42,20 +50,24 @@ def expand(arguments: list[str]) -> list[str]:
     Raises:
         AsdError: no such sweep, or it is asked for without ``--multirun``.
     """
-    named = [a for a in arguments if a.startswith(_OPTION)]
+    named = [a for a in arguments if a.startswith(_OPTIONS)]
     if not named:
         return arguments
     if not {"-m", "--multirun"} & set(arguments):
         raise AsdError(f"{named[0]}: a sweep is several runs; add -m")
     rest = [a for a in arguments if a not in named]
     given = {a.split("=", 1)[0].lstrip("+") for a in rest if "=" in a}
+    if len(named) > 1:
+        raise AsdError(f"{' '.join(named)}: one sweep at a time")
     for argument in named:
-        for option, values in load_sweep(argument[len(_OPTION) :])["overrides"].items():
+        name = argument.split("=", 1)[1]
+        for option, values in load_sweep(name)["overrides"].items():
             if option.lstrip("+") not in given:
                 values = values if isinstance(values, list) else [values]
                 rest.append(f"{option}={','.join(map(str, values))}")
         if "tracking.experiment" not in given:
-            rest.append(f"tracking.experiment={argument[len(_OPTION) :]}")
+            rest.append(f"tracking.experiment={name}")
+        rest.append(f"{NAMED}{name}")
     return rest
 
 

@@ -1,0 +1,63 @@
+"""What sweeps there are and how far they are: ``python -m asd.sweeps status sweep=paper``."""
+
+from __future__ import annotations
+
+import sys
+
+from asd.config import folder_of, register_resolvers
+from asd.errors import AsdError
+from asd.sweeps.declaration import expand, load_sweep, sweep_files
+
+_USE = """\
+python -m asd.sweeps list
+    the declared sweeps
+python -m asd.sweeps status sweep=NAME [option=value ...]
+    which runs of a sweep are done, running, cut, failed or missing, and why;
+    the options are those that the sweep was started with
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit status: 0, or 2 for an input that the user must mend."""
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        if given[:1] == ["list"] and len(given) == 1:
+            for path in sweep_files():
+                print(f"{path.stem:14} {load_sweep(path.stem).get('title', '')}")
+            return 0
+        if given[:1] == ["status"] and not {"-h", "--help"} & set(given):
+            _status(given[1:])
+            return 0
+    except AsdError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    wrong = not given or not ({"-h", "--help"} & set(given))
+    print(_USE, end="", file=sys.stderr if wrong else sys.stdout)
+    return 2 if wrong else 0
+
+
+def _status(arguments: list[str]) -> None:
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+    from hydra.types import RunMode
+
+    options = [a for a in arguments if a not in ("-m", "--multirun")]
+    if not any("=" in o and o.lstrip("+").split("=")[0] == "sweep" for o in options):
+        names = ", ".join(path.stem for path in sweep_files())
+        raise AsdError(f"status: say of which sweep: sweep=NAME, one of {names}")
+    overrides = [o for o in expand(["-m", *options]) if o != "-m"]
+    register_resolvers()
+    with initialize_config_dir(str(folder_of("conf")), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        try:
+            master = loader.load_configuration("config", overrides, RunMode.MULTIRUN)
+        except HydraException as error:
+            raise AsdError(str(error).splitlines()[0]) from error
+        from asd.sweeps.status import show_status
+
+        show_status(loader, master)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from asd.errors import AsdError
+from asd.reporting.declaration import declaration
+from asd.sweeps.declaration import expand, load_sweep, sweep_files
+
+
+@pytest.mark.parametrize("path", sweep_files(), ids=lambda p: p.stem)
+def test_a_sweep_says_what_it_answers_and_has_rows_that_it_runs(path: Path) -> None:
+    lines = path.read_text().splitlines()
+    assert lines[0].startswith("# ")
+    assert any(f"+sweep={path.stem}" in line for line in lines if line.startswith("#"))
+    sweep = load_sweep(path.stem)
+    for row in declaration(path.stem).rows:
+        for option, values in row.where.items():
+            name = "+experiment" if option == "experiment" else option
+            swept = sweep["overrides"][name]
+            swept = swept if isinstance(swept, list) else [swept]
+            assert set(values) <= set(map(str, swept))
+
+
+def test_a_grids_rows_are_all_that_it_runs() -> None:
+    for name in ("paper", "loss_weights", "frontends", "scope"):
+        sweep, cells = load_sweep(name), 1
+        for values in sweep["overrides"].values():
+            cells *= len(values) if isinstance(values, list) else 1
+        assert len(sweep["rows"]) == cells
+
+
+def test_a_sweep_stands_for_its_overrides_and_the_user_wins() -> None:
+    assert expand(["-m", "+sweep=scope", "data=folder"]) == [
+        "-m", "data=folder", "+experiment=u,u_per_machine", "tracking.experiment=scope",
+        "sweep.name=scope",
+    ]  # fmt: skip
+    assert expand(["-m", "sweep=scope", "experiment=u", "tracking.experiment=mine"])[1:] == [
+        "experiment=u", "tracking.experiment=mine", "sweep.name=scope",
+    ]  # fmt: skip
+    assert expand(["seed=1"]) == ["seed=1"]
+
+
+def test_a_sweep_may_be_like_another() -> None:
+    paper, seeds = load_sweep("paper"), load_sweep("paper_seeds")
+    assert seeds["published"] == paper["published"]
+    assert seeds["overrides"]["+experiment"] == paper["overrides"]["+experiment"]
+    assert len(seeds["overrides"]["seed"]) > 1
+    assert "seed" not in paper["overrides"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-m", "+sweep=papr"], "no such sweep; there are .*paper"),
+        (["+sweep=paper"], "add -m"),
+        (["-m", "+sweep=paper", "+sweep=scope"], "one sweep at a time"),
+    ],
+)
+def test_what_is_no_sweep_is_refused(arguments: list[str], message: str) -> None:
+    with pytest.raises(AsdError, match=message):
+        expand(arguments)

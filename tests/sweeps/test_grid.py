@@ -1,0 +1,117 @@
+"""Sweeps over tiny simulated data, as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from asd.sweeps.__main__ import main as sweeps
+from asd.tracking.run_folder import RunFolder
+
+Train = Callable[..., int]
+SHORT = ["tracking=off", "data.machines=[fan,pump]", "trainer.max_epochs=1"]
+
+
+def records(folder: Path) -> dict[str, dict[str, object]]:
+    found = [json.loads(p.read_text()) for p in (folder / "runs").glob("*/run.json")]
+    return {str(r["run_name"]).replace(", machines [fan,pump], max_epochs 1", ""): r for r in found}
+
+
+def test_a_sweep_runs_what_it_can_and_says_what_it_could_not(
+    run_train: Train, shared_data: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["-m", "+sweep=paper", "+experiment=u,ss_0.5", "seed=0,-1", *SHORT]
+    asked.append("trainer.learning_rate=0.001,1e30")
+    assert run_train(*asked) == 2
+    out, err = capfd.readouterr()
+    done = {name for name, r in records(tmp_path).items() if r["status"] == "FINISHED"}
+    assert done == {f"{s} seed 0, learning_rate 0.001" for s in ("U", "SS-0.5-0.5")}
+    last = err[err.index("paper: 2 of 8 runs finished, 6 failed") :]
+    assert last.count("seed=-1: must be a whole number") == 4
+    assert last.count("FAILED U seed 0, learning_rate 1e+30: ") == 1
+    assert last.count("run again: python -m asd.train ") == 6
+    assert last.count("log:       runs/u-simulated-tiny-seed0") == 1
+    assert "what is missing: python" in last
+    assert "Table 1: AUC in percent. SIMULATED DATA" in out
+    assert out.count("n=1") == 4
+
+    # As said by the files alone; then again: nothing is trained that is finished.
+    assert sweeps(["status", *asked[1:], *shared_data]) == 0
+    shown = capfd.readouterr().out
+    assert [shown.count(f"\n{s} ") for s in ("failed", "refused")] == [2, 4]
+    assert "paper: 8 runs: 2 done, 2 failed, 4 refused" in shown
+    assert "training diverged" in shown or "not finite" in shown
+    before = {name: r["ended"] for name, r in records(tmp_path).items() if name in done}
+    assert run_train(*asked) == 2
+    assert "paper: 8 runs, 2 finished before, 4 refused" in capfd.readouterr().err
+    assert {n: records(tmp_path)[n]["ended"] for n in before} == before
+
+
+def test_status_of_a_sweep_that_was_never_begun_makes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert sweeps(["status", "sweep=scope", "scale=tiny"]) == 0
+    assert "scope: 2 runs: 2 missing" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["status"], "say of which sweep: sweep=NAME, one of .*paper"),
+        (["status", "sweep=papr"], "no such sweep"),
+        (["status", "sweep=paper", "sede=1"], "Could not override 'sede'"),
+        (["status", "sweep=paper", "seed=interval(0,1)"], "intervals need hydra/sweeper=optuna"),
+        (["stat"], "python -m asd.sweeps list"),
+    ],
+)
+def test_wrong_questions(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import re
+
+    assert sweeps(arguments) == 2
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_declared_sweeps_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert sweeps(["list"]) == 0
+    assert "paper          The paper's grid\n" in capsys.readouterr().out
+
+
+def test_two_sweeps_at_once_share_the_work(shared_data: list[str], tmp_path: Path) -> None:
+    asked = [*shared_data, "+experiment=u", "seed=0,1,2", "trainer.max_epochs=6", *SHORT[:2]]
+    command = [sys.executable, "-m", "asd.train", "-m", *asked]
+    both = [
+        subprocess.Popen(
+            [*command, *more], cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE,
+            text=True,
+        )
+        for more in ([], ["hydra/launcher=joblib", "hydra.launcher.n_jobs=1"])
+    ]  # fmt: skip
+    said = [process.communicate(timeout=300) for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert len(records(tmp_path)) == 3
+    for path in (tmp_path / "runs").glob("*/run.json"):
+        folder = RunFolder(path.parent)
+        assert folder.record()["status"] == "FINISHED"
+        lines = folder.log_file.read_text().splitlines()
+        epochs = [line.split("epoch ")[1].split(" ")[0] for line in lines if " epoch " in line]
+        assert epochs == [f"{n}/6" for n in range(1, 7)]
+    assert all("3 of 3 runs finished" in err for _, err in said)
+
+
+def test_a_run_in_progress_is_not_trained_twice(run_train: Train, tmp_path: Path) -> None:
+    """Without a sweep it is refused; a sweep comes back to it."""
+    assert run_train("+experiment=u", *SHORT) == 0
+    folder = RunFolder(next(p.parent for p in (tmp_path / "runs").glob("*/run.json")))
+    with folder.lock():
+        assert folder.is_held()
+        assert run_train("+experiment=u", *SHORT) == 2
+    assert not folder.is_held()
