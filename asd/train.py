@@ -83,7 +83,7 @@ def _train(
     from asd.training.experiment import Experiment
 
     command = command_of(overrides)
-    experiment = Experiment.of(config, delta, command)
+    experiment = Experiment.of(config, delta, command, in_sweep=not _single())
     _announce(experiment.data_label, overrides)
     from asd.training.preflight import check_model
     from asd.training.run import run

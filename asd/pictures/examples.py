@@ -6,6 +6,8 @@ of many. With these the pictures need neither the model nor the audio.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +30,7 @@ from asd.pictures.model_files import (
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import Tensor, nn
 
     from asd.data.features import Features
     from asd.data.manifest import Manifest
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from asd.models.detector import Detector
 
 PROJECTIONS = ("pca", "tsne")
+KINDS = ("roc", "scores", "training", "embedding", "clips")
 _WINDOWS = 512  # that go through the network at a time
 
 
@@ -45,6 +49,7 @@ class PictureOptions:
 
     Args:
         enabled: false: no pictures, and no files for them.
+        in_sweeps: of ``KINDS``, those that are drawn at the end of a run of a sweep.
         anomalous: how many of the highest-scoring clips of a machine type are shown.
         embedding_clips: of a machine type and label, at most so many are kept of the bottleneck.
         projection: of the bottleneck to two dimensions: ``pca`` or ``tsne``.
@@ -52,6 +57,7 @@ class PictureOptions:
     """
 
     enabled: bool = True
+    in_sweeps: Sequence[str] = ("roc", "scores", "training")
     anomalous: int = 1
     embedding_clips: int = 100
     projection: str = "pca"
@@ -64,6 +70,9 @@ class PictureOptions:
                 raise AsdError(
                     f"pictures.{option}={value}: must be a whole number, {least} or more"
                 )
+        for kind in self.in_sweeps:
+            if kind not in KINDS:
+                raise AsdError(f"pictures.in_sweeps: {kind!r} is none of {', '.join(KINDS)}")
         if self.projection not in PROJECTIONS:
             raise AsdError(
                 f"pictures.projection={self.projection}: must be one of {', '.join(PROJECTIONS)}"
@@ -85,9 +94,27 @@ class Gallery:
     options: PictureOptions = field(default_factory=PictureOptions)
     _examples: list[Example] = field(default_factory=list, repr=False)
     _embeddings: list[Embeddings] = field(default_factory=list, repr=False)
+    _seen: list[Tensor] = field(default_factory=list, repr=False)
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Meanwhile, keep the bottleneck of what goes through the network: the windows to score."""
+        self._seen.clear()
+        if not self.options.enabled:
+            yield
+            return
+
+        def keep(network: nn.Module, inputs: object, outputs: tuple[Tensor, Tensor]) -> None:
+            self._seen.append(outputs[1])
+
+        handle = self.detector.network.register_forward_hook(keep)
+        try:
+            yield
+        finally:
+            handle.remove()
 
     def add(self, clips: Manifest, features: Features, index: Index, scores: pd.DataFrame) -> None:
-        """Keep what is needed of one machine type's clips.
+        """Keep what is needed of one machine type's clips, scored while ``watching``.
 
         Args:
             clips, features, index: as ``asd.scoring.score.score_clips`` took them.
@@ -99,7 +126,7 @@ class Gallery:
             self._examples.append(_example(self.detector, features, index, scores, role, row))
         rows = thinned(scores, self.options.embedding_clips)
         if len(rows):
-            values = _embed(self.detector, features, index, rows)
+            values = _of_clips(self._seen, index, rows)
             kept = scores.iloc[rows][list(TEXTS)].reset_index(drop=True)
             self._embeddings.append(Embeddings(values, kept))
 
@@ -179,20 +206,18 @@ def _example(
     )  # fmt: skip
 
 
-def _embed(
-    detector: Detector, features: Features, index: Index, rows: npt.NDArray[np.int64]
-) -> Floats:
-    """[rows, dimensions] the bottleneck, mean over a clip's windows."""
-    of_clip = [np.flatnonzero(index.clips == row) for row in rows]
-    chosen_windows = np.concatenate(of_clip)
-    parts = []
-    for begin in range(0, len(chosen_windows), _WINDOWS):
-        starts = index.starts[chosen_windows[begin : begin + _WINDOWS]]
-        values = np.array([features.values[s : s + index.length] for s in starts], np.float32)
-        parts.append(_forward(detector, values)[1])
-    embeddings, ends = np.concatenate(parts), np.cumsum([len(own) for own in of_clip])
-    means = [own.mean(axis=0) for own in np.split(embeddings, ends[:-1])]
-    return np.array(means, dtype=np.float32)
+def _of_clips(seen: list[Tensor], index: Index, rows: npt.NDArray[np.int64]) -> Floats:
+    """[rows, dimensions] the bottleneck, mean over a clip's windows, of all windows in order."""
+    import torch
+
+    windows = torch.cat(seen).float().cpu().numpy()
+    sums = np.zeros((len(rows), windows.shape[1]))
+    place = np.full(int(index.clips.max()) + 1, -1)
+    place[rows] = np.arange(len(rows))
+    wanted = place[index.clips] >= 0
+    np.add.at(sums, place[index.clips[wanted]], windows[wanted])
+    counts = np.bincount(index.clips, minlength=len(place))[rows]
+    return np.asarray(sums / counts[:, None], dtype=np.float32)
 
 
 def _windows(features: Features, index: Index, row: int) -> tuple[Floats, npt.NDArray[np.int64]]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from asd.errors import AsdError
-from asd.pictures.examples import PictureOptions
+from asd.pictures.examples import KINDS, PictureOptions
 from asd.pictures.model_files import EMBEDDINGS, EXAMPLES
 from asd.scoring.clip_scores import read_scores
 from asd.scoring.metrics import machine_order
@@ -18,7 +19,10 @@ FOLDER = "pictures"
 
 
 def run_pictures(
-    run_folder: Path, options: PictureOptions | None = None, out: Path | None = None
+    run_folder: Path,
+    options: PictureOptions | None = None,
+    out: Path | None = None,
+    kinds: Sequence[str] = KINDS,
 ) -> list[Path]:
     """Draw ROC, score distributions, training curves, example clips and the bottleneck.
 
@@ -28,6 +32,7 @@ def run_pictures(
         run_folder: with run.json, scores.csv and models/*.
         options: what to draw; None: the defaults.
         out: where to; None: ``pictures/`` in the run's folder.
+        kinds: which of them.
 
     Returns:
         The PNGs, in the order in which they are best looked at.
@@ -46,12 +51,14 @@ def run_pictures(
     # The title of a run says what the data is; a label that it does not hold is added.
     about = title if not label or "SIMULATED" in title else f"{title} ({label})"
     try:
-        return _draw(folder, options, out, about)
+        return _draw(folder, options, out, about, kinds)
     except OSError as error:
         raise AsdError(f"{out}: {error.strerror}; pictures cannot be written there") from error
 
 
-def _draw(folder: RunFolder, options: PictureOptions, out: Path, about: str) -> list[Path]:
+def _draw(
+    folder: RunFolder, options: PictureOptions, out: Path, about: str, kinds: Sequence[str]
+) -> list[Path]:
     from asd.pictures.embedding import scatter
     from asd.pictures.model_files import read_embeddings, read_examples
     from asd.pictures.score_pictures import distributions, roc
@@ -59,27 +66,34 @@ def _draw(folder: RunFolder, options: PictureOptions, out: Path, about: str) -> 
     from asd.pictures.training_curves import curves
 
     max_fpr = float(folder.record().get("max_fpr", 0.1))
-    scores = read_scores(folder.scores)
-    drawn = [
-        roc(scores, max_fpr, f"ROC. {about}", out / "roc.png"),
-        distributions(scores, f"Anomaly scores. {about}", out / "scores.png"),
-        curves(_histories(folder), f"Training. {about}", out / "training.png"),
-    ]
-    models = folder.models()
-    found = {m.name: m / EMBEDDINGS for m in models if (m / EMBEDDINGS).exists()}
-    drawn.append(
-        scatter(
-            {name: read_embeddings(path) for name, path in found.items()},
-            options.projection, options.seed, f"Bottleneck. {about}", out / "embedding.png",
-        )
-    )  # fmt: skip
-    for model in models:
-        if not (model / EXAMPLES).exists():
-            continue
-        examples = read_examples(model / EXAMPLES)
-        for machine in machine_order({clip.machine for clip in examples.clips}):
-            path = out / f"clips_{machine}.png"
-            drawn.append(triptychs(examples, machine, f"{machine}. {about}", path))
+    scores, models = read_scores(folder.scores), folder.models()
+
+    def embedding() -> Path | None:
+        found = {m.name: m / EMBEDDINGS for m in models if (m / EMBEDDINGS).exists()}
+        read = {name: read_embeddings(path) for name, path in found.items()}
+        how = options.projection, options.seed
+        return scatter(read, *how, f"Bottleneck. {about}", out / "embedding.png")
+
+    def clips() -> Iterator[Path | None]:
+        for model in models:
+            if not (model / EXAMPLES).exists():
+                continue
+            examples = read_examples(model / EXAMPLES)
+            for machine in machine_order({clip.machine for clip in examples.clips}):
+                path = out / f"clips_{machine}.png"
+                yield triptychs(examples, machine, f"{machine}. {about}", path)
+
+    drawn: list[Path | None] = []
+    if "roc" in kinds:
+        drawn.append(roc(scores, max_fpr, f"ROC. {about}", out / "roc.png"))
+    if "scores" in kinds:
+        drawn.append(distributions(scores, f"Anomaly scores. {about}", out / "scores.png"))
+    if "training" in kinds:
+        drawn.append(curves(_histories(folder), f"Training. {about}", out / "training.png"))
+    if "embedding" in kinds:
+        drawn.append(embedding())
+    if "clips" in kinds:
+        drawn += clips()
     return [path for path in drawn if path is not None]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -19,11 +20,14 @@ from asd.tracking.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Metric
 
 log = logging.getLogger(__name__)
 
 # Params that MLflow accepts in one request.
 _BATCH = 100
+# Metrics of epochs that wait at most for a request.
+_METRICS = 500
 # What MLflow answers for a run that it never had, or that was deleted.
 GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE")
 
@@ -42,6 +46,8 @@ class MlflowRun:
         self.run_id: str | None = None
         self._client: MlflowClient | None = None
         self._behind = False
+        self._waiting: list[Metric] = []
+        self._logged = float("-inf")
         self._monitor: Any = None
 
     def start(self, name: str, tags: dict[str, str], params: dict[str, Any]) -> None:
@@ -72,13 +78,27 @@ class MlflowRun:
             self._monitor = start_monitor(self.tracking.uri, self.run_id)
 
     def log_epoch(self, group: str, epoch: int, values: dict[str, float]) -> None:
-        """Log an epoch's losses; a tracker that has gone away costs nothing but this copy."""
+        """Log an epoch's losses, with those that came shortly before in one request.
+
+        A tracker that has gone away costs nothing but this copy.
+        """
         if self._client is None or self.run_id is None or self._behind:
             return
+        self._waiting += epoch_metrics(group, epoch, values)
+        now = time.monotonic()
+        if now - self._logged < self.tracking.live_every and len(self._waiting) < _METRICS:
+            return
+        self._logged = now
+        self._log_waiting()
+
+    def _log_waiting(self) -> None:
         from mlflow.exceptions import MlflowException
 
+        waiting, self._waiting = self._waiting, []
+        if self._client is None or self.run_id is None or self._behind or not waiting:
+            return
         try:
-            self._client.log_batch(self.run_id, metrics=epoch_metrics(group, epoch, values))
+            self._client.log_batch(self.run_id, metrics=waiting)
         except (MlflowException, OSError) as error:
             # Not asked again before the end: a server that hangs would cost a timeout an epoch.
             self._behind = True
@@ -113,6 +133,7 @@ class MlflowRun:
 
         if self._monitor is not None:
             self._monitor.finish()
+        self._log_waiting()
         try:
             publish(self._client, self.run_id, self.folder, status)
         except (MlflowException, OSError) as error:

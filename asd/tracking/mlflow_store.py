@@ -35,6 +35,7 @@ class Tracking:
         system_metrics: whether to log the use of processor, memory, disk, network and GPU.
         timeout: seconds that a server may take to answer.
         retries: how often a server is asked again before it counts as gone.
+        live_every: seconds between two copies of a run's losses while it trains.
     """
 
     enabled: bool
@@ -44,6 +45,7 @@ class Tracking:
     system_metrics: bool = False
     timeout: int = 10
     retries: int = 1
+    live_every: int = 5
 
     @classmethod
     def of(cls, options: dict[str, Any]) -> Tracking:
@@ -62,6 +64,7 @@ class Tracking:
             bool(options.get("system_metrics", cls.system_metrics)),
             _at_least("timeout", options.get("timeout", cls.timeout), 1),
             _at_least("retries", options.get("retries", cls.retries), 0),
+            _at_least("live_every", options.get("live_every", cls.live_every), 0),
         )
 
     @property

@@ -26,6 +26,7 @@ class Experiment:
         config: all options as plain values.
         delta: those that differ from the base config.
         command: what a user types to start or resume it.
+        in_sweep: whether it is one of many.
     """
 
     config: dict[str, Any]
@@ -35,9 +36,12 @@ class Experiment:
     frontend: FrontEnd
     windows: Windows
     pictures: PictureOptions
+    in_sweep: bool = False
 
     @classmethod
-    def of(cls, config: dict[str, Any], delta: dict[str, Any], command: str) -> Experiment:
+    def of(
+        cls, config: dict[str, Any], delta: dict[str, Any], command: str, in_sweep: bool = False
+    ) -> Experiment:
         """Build the parts that cost nothing.
 
         Raises:
@@ -52,6 +56,7 @@ class Experiment:
             build(config["frontend"], "frontend"),
             build(config["window"], "window"),
             build(config["pictures"], "pictures"),
+            in_sweep,
         )
         made.corpus.check(made.releases)
         return made

@@ -138,9 +138,11 @@ class OneModel:
             paths = list(part.clips["path"])
             index = experiment.windows.starts(self.length, features.frames, paths)
             numbers = class_numbers(part, *self.classes)
-            scores = score_clips(
-                detector, part, features, index, numbers, scoring["score"], scoring["batch_size"]
-            )
+            with gallery.watching():
+                scores = score_clips(
+                    detector, part, features, index, numbers,
+                    scoring["score"], scoring["batch_size"],
+                )  # fmt: skip
             gallery.add(part, features, index, scores)
             tables.append(scores)
         gallery.save(self.folder)

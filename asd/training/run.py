@@ -7,6 +7,8 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -179,11 +181,22 @@ def _models(
         reports.replay(group, read_history(folder.model(group) / "history.csv"))
         if not done.exists():
             model = OneModel(experiment, group, own, store, folder.model(group))
-            model.score(model.train(tracker, reports))
+            with _timed(f"{group}: trained"):
+                detector = model.train(tracker, reports)
+            with _timed(f"{group}: scored"):
+                model.score(detector)
         tables.append(read_scores(done))
         losses[group] = float((folder.model(group) / "validation_loss.txt").read_text())
     write_scores(folder.scores, pd.concat(tables, ignore_index=True))
     return losses
+
+
+@contextmanager
+def _timed(what: str) -> Iterator[None]:
+    """Say in the log how long something took."""
+    began = time.perf_counter()
+    yield
+    log.info("%s in %.1f s", what, time.perf_counter() - began)
 
 
 def _tables(folder: RunFolder, max_fpr: float) -> None:
@@ -198,11 +211,15 @@ def _tables(folder: RunFolder, max_fpr: float) -> None:
 
 def _pictures(folder: RunFolder, experiment: Experiment) -> None:
     """Draw what the files hold. A picture that cannot be drawn must not cost the run's numbers."""
+    from asd.pictures.examples import KINDS
     from asd.pictures.run_pictures import run_pictures
 
     if not experiment.pictures.enabled:
         return
+    options = experiment.pictures
     try:
-        run_pictures(folder.path, experiment.pictures)
+        with _timed("pictures"):
+            kinds = options.in_sweeps if experiment.in_sweep else KINDS
+            run_pictures(folder.path, options, kinds=kinds)
     except AsdError as error:
         log.warning("pictures: %s", error)

@@ -64,6 +64,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_real_training_is_kept_and_drawn(trained: Path, tmp_path: Path, cover: str) -> None:
     import shutil
 
+    import torch
     import yaml
 
     from asd.config import build
@@ -83,14 +84,21 @@ def test_a_real_training_is_kept_and_drawn(trained: Path, tmp_path: Path, cover:
     gallery = Gallery(model, frontend, PictureOptions(anomalous=2, embedding_clips=3))
     run = tmp_path / "run"
     shutil.copytree(trained, run)
+    expected: dict[str, np.ndarray] = {}
     for part in parts_of(test):
         found = store.part(part)
         # Clips longer than the window, so that windows lie side by side and overlap.
         length = int(model.recipe["frames"])
         twice = type(found)(np.repeat(found.values, 2, axis=0), found.frames * 2)
         index = Windows(None, length, cover).starts(length, twice.frames, list(part.clips["path"]))
-        table = score_clips(model, part, twice, index, np.zeros(len(part), int), "mse", 64)
+        with gallery.watching():
+            table = score_clips(model, part, twice, index, np.zeros(len(part), int), "mse", 3)
         gallery.add(part, twice, index, table)
+        windows = [twice.values[s : s + length] for s in index.starts]
+        with torch.inference_mode():
+            _, embeddings = model(torch.from_numpy(np.array(windows, np.float32)))
+        for number, file in enumerate(part.clips["path"]):
+            expected[file] = embeddings[index.clips == number].mean(0).numpy()
     files = gallery.save(run / "models" / "shared")
     assert [f.name for f in files] == [EXAMPLES, EMBEDDINGS]
 
@@ -112,6 +120,8 @@ def test_a_real_training_is_kept_and_drawn(trained: Path, tmp_path: Path, cover:
             np.testing.assert_allclose(again, clip.error, atol=2e-3)
     bottleneck = read_embeddings(run / "models" / "shared" / EMBEDDINGS)
     assert bottleneck.values.shape == (12, model.network.embedding_size)
+    for values, file in zip(bottleneck.values, bottleneck.clips["file"], strict=True):
+        np.testing.assert_allclose(values, expected[file], rtol=1e-4, atol=1e-5)
     assert bottleneck.clips.groupby(["machine", "label"]).size().tolist() == [3] * 4
 
     drawn = run_pictures(run, out=tmp_path / "pictures")
