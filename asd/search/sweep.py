@@ -8,8 +8,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from hydra.core.config_loader import ConfigLoader
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
 from omegaconf import DictConfig
@@ -38,6 +39,9 @@ from asd.sweeps.conduct import (
 from asd.sweeps.display import Display, duration
 from asd.sweeps.launching import StreamingLauncher
 
+if TYPE_CHECKING:
+    from optuna.study import Study
+
 
 def sweep_search(
     context: HydraContext,
@@ -55,7 +59,7 @@ def sweep_search(
     """
     with users_errors(), stopped_by(signal.SIGTERM):
         checked = SearchOptions.of(options)
-        code = Search(context, master, arguments, checked).run(launcher)
+        code = Search(context.config_loader, master, arguments, checked).run(launcher)
     if code:
         sys.exit(code)
 
@@ -64,7 +68,7 @@ class Search:
     """One worker's part in a study.
 
     Args:
-        context: Hydra's.
+        loader: Hydra's.
         master: the config that no trial has touched.
         arguments: overrides, fixed ones and ranges.
         options: of the sweeper.
@@ -73,14 +77,15 @@ class Search:
         AsdError: something of it cannot be used; nothing is begun.
     """
 
+    study: Study
+
     def __init__(
         self,
-        context: HydraContext,
+        loader: ConfigLoader,
         master: DictConfig,
         arguments: Sequence[str],
         options: SearchOptions,
     ) -> None:
-        loader = context.config_loader
         given = [*options.space_arguments, *arguments]
         self.options = options
         self.space = Space.of(loader, given, options.custom_search_space)
@@ -94,7 +99,7 @@ class Search:
         self.url = storage_url(options.storage, config["paths"]["runs"])
         self.pruner = self._pruner()
         build_sampler(options.sampler, 0)  # refused now rather than at the first trial
-        question = Question.of(
+        self.question = Question.of(
             config, self.space.described(), self.objectives, ways, options.custom_search_space
         )
         from asd.training.experiment import Experiment
@@ -102,16 +107,10 @@ class Search:
         experiment = Experiment.of(config, {}, "")
         corpus = config["data"].get("name", experiment.corpus.name)
         base = f"{config['sweep']['name'] or 'search'}-{corpus}-{config['scale']['name']}"
-        with exclusively(self.url):
-            self.study = open_study(
-                open_storage(self.url, make=True),
-                options.study_name or question.name(base),
-                question,
-                experiment.data_label,
-            )
-        self.study.pruner = self.pruner
+        self.data_label = experiment.data_label
+        self.study_name = options.study_name or self.question.name(base)
         self.title = str(config["sweep"]["name"] or "search")
-        self.folder = Path(config["paths"]["runs"]).absolute() / "search" / self.study.study_name
+        self.folder = Path(config["paths"]["runs"]).absolute() / "search" / self.study_name
 
     def run(self, launcher: Launcher) -> int:
         """Ask, run, tell; then say what was found.
@@ -120,6 +119,10 @@ class Search:
             The exit status.
         """
         began = time.monotonic()
+        with exclusively(self.url):
+            storage = open_storage(self.url, make=True)
+            self.study = open_study(storage, self.study_name, self.question, self.data_label)
+        self.study.pruner = self.pruner
         done = sum(trial.state.is_finished() for trial in self.study.get_trials(deepcopy=False))
         total = max(self.options.n_trials, done)
         with (

@@ -11,8 +11,9 @@ from asd.sweeps.declaration import expand, load_sweep, sweep_files
 _USE = """\
 python -m asd.sweeps list
     the declared sweeps
-python -m asd.sweeps status sweep=NAME [option=value ...]
-    which runs of a sweep are done, running, cut, failed or missing, and why;
+python -m asd.sweeps status [sweep=NAME] [option=value ...]
+    which runs of a sweep are done, running, cut, failed or missing, and why; of a search,
+    its trials;
     the options are those that the sweep was started with
 """
 
@@ -43,9 +44,11 @@ def _status(arguments: list[str]) -> None:
     from hydra.types import RunMode
 
     options = [a for a in arguments if a not in ("-m", "--multirun")]
-    if not any("=" in o and o.lstrip("+").split("=")[0] == "sweep" for o in options):
+    if not options:
         names = ", ".join(path.stem for path in sweep_files())
-        raise AsdError(f"status: say of which sweep: sweep=NAME, one of {names}")
+        raise AsdError(
+            f"status: say of which sweep: sweep=NAME, one of {names}, or the options of another"
+        )
     overrides = [o for o in expand(["-m", *options]) if o != "-m"]
     register_resolvers()
     with initialize_config_dir(str(folder_of("conf")), version_base="1.3"):
@@ -54,6 +57,11 @@ def _status(arguments: list[str]) -> None:
             master = loader.load_configuration("config", overrides, RunMode.MULTIRUN)
         except HydraException as error:
             raise AsdError(str(error).splitlines()[0]) from error
+        if "Optuna" in master.hydra.sweeper._target_:
+            from asd.search.status import show_search
+
+            show_search(loader, master, list(master.hydra.overrides.task))
+            return
         from asd.sweeps.status import show_status
 
         show_status(loader, master)

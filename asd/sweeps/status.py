@@ -65,7 +65,7 @@ def show_status(loader: ConfigLoader, master: DictConfig) -> None:
             _explain(cell, console)
     counts = Counter(states.values())
     told = ", ".join(f"{counts[state]} {state}" for state in _ORDER if counts[state])
-    console.print(f"{master.sweep.name}: {len(cells)} runs: {told}")
+    console.print(f"{master.sweep.name or 'sweep'}: {len(cells)} runs: {told}")
 
 
 def _more(cell: Cell, state: str) -> str:

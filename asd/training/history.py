@@ -12,6 +12,8 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from asd import progress
+
 log = logging.getLogger(__name__)
 
 # A bar is drawn anew at most this often within an epoch, in seconds.
@@ -93,7 +95,7 @@ class EpochProgress(pl.Callback):
         self.label = label
         self.max_epochs = max_epochs
         if style == "auto":
-            style = "bar" if sys.stderr.isatty() else "lines"
+            style = "bar" if sys.stderr.isatty() and not progress.quiet else "lines"
         self.style = style
         self.best = float("inf")
         self._bar: Any = None

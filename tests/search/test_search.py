@@ -20,6 +20,7 @@ from mlflow import MlflowClient
 from optuna.trial import TrialState
 from postgres import PASSWORD, Postgres, free_port
 
+from asd.sweeps.__main__ import main as sweeps
 from asd.tracking.run_folder import RunFolder
 
 Train = Callable[..., int]
@@ -39,7 +40,7 @@ def runs_in(folder: Path) -> list[RunFolder]:
 
 
 def test_a_search_prunes_by_epoch_and_a_pruned_run_can_go_on(
-    run_train: Train, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    run_train: Train, shared_data: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     options = real(*TWO, *PRUNE, "seed=0", "hydra.sweeper.n_trials=4")
     # Of the two runs that there can be one is good; a trial that repeats one returns at once.
@@ -73,6 +74,14 @@ def test_a_search_prunes_by_epoch_and_a_pruned_run_can_go_on(
     said = capfd.readouterr().err
     assert "pruned after epoch 2" in said
     assert "AUC" not in said
+
+    asked = [*shared_data, *options[1:], "hydra.sweeper.sampler.seed=3"]
+    assert sweeps(["status", *asked]) == 0
+    said = capfd.readouterr().out
+    assert f"study {study.study_name}: " in said
+    assert "best: trial " in said
+    assert sweeps(["status", *asked, "trainer.batch_size=4"]) == 0
+    assert ": not begun" in capfd.readouterr().out
 
     # By hand it is trained to its end, from where it stood; then it is a trial like others.
     command = record["command"].split()[3:]
