@@ -18,6 +18,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from typing import Any
 
+import psutil
 from hydra.core.utils import JobReturn
 
 from asd.cores import cores, share
@@ -47,11 +48,13 @@ class Places:
     gpus: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, n_jobs: int | None, jobs_per_gpu: int, threads: int | None) -> Places:
-        """Divide this machine.
+    def of(
+        cls, n_jobs: int | None, jobs_per_gpu: int, threads: int | None, memory_gb: float
+    ) -> Places:
+        """Divide this machine: see ``conf/hydra/launcher/joblib.yaml``.
 
         Raises:
-            AsdError: an option is not a whole number from 1.
+            AsdError: an option cannot be used.
         """
         for name, value in (
             ("n_jobs", n_jobs),
@@ -61,9 +64,14 @@ class Places:
             whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
             if not whole and not (value is None and name != "jobs_per_gpu"):
                 raise AsdError(f"hydra.launcher.{name}={value}: must be a whole number from 1")
+        if not memory_gb > 0:
+            raise AsdError(f"hydra.launcher.memory_gb={memory_gb}: must be more than 0")
         devices = visible_gpus()
         slots = [gpu for _ in range(jobs_per_gpu) for gpu in devices]
-        count = n_jobs or len(slots) or max(1, cores() // 2)
+        room = (
+            int(psutil.virtual_memory().total / (memory_gb * 2**30)) if memory_gb > 0 else cores()
+        )
+        count = n_jobs or len(slots) or max(1, min(cores(), room))
         gpus = tuple(slots[i % len(slots)] for i in range(count)) if slots else ()
         return cls(count, threads or max(1, cores() // count), gpus)
 

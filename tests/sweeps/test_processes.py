@@ -119,14 +119,15 @@ def test_processes_do_not_outlive_the_sweep(how: signal.Signals, tmp_path: Path)
 def test_a_machine_is_divided(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "8")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert Places.of(None, 1, None) == Places(4, 2)
-    assert Places.of(8, 1, None) == Places(8, 1)
+    assert Places.of(None, 1, None, 1e-9) == Places(8, 1)
+    assert Places.of(None, 1, None, 1e9) == Places(1, 8)
+    assert Places.of(8, 1, None, 2.0) == Places(8, 1)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,GPU-8a")
-    assert Places.of(None, 1, None) == Places(2, 4, ("0", "GPU-8a"))
-    assert Places.of(None, 2, 1) == Places(4, 1, ("0", "GPU-8a", "0", "GPU-8a"))
-    assert Places.of(1, 2, None) == Places(1, 8, ("0",))
+    assert Places.of(None, 1, None, 2.0) == Places(2, 4, ("0", "GPU-8a"))
+    assert Places.of(None, 2, 1, 2.0) == Places(4, 1, ("0", "GPU-8a", "0", "GPU-8a"))
+    assert Places.of(1, 2, None, 2.0) == Places(1, 8, ("0",))
     for wrong in (0, -1, True, 1.5, "2"):
         with pytest.raises(AsdError, match=r"hydra.launcher.n_jobs=.*whole number from 1"):
-            Places.of(wrong, 1, None)  # type: ignore[arg-type]
+            Places.of(wrong, 1, None, 2.0)  # type: ignore[arg-type]
     with pytest.raises(AsdError, match="jobs_per_gpu=None"):
-        Places.of(1, None, None)  # type: ignore[arg-type]
+        Places.of(1, None, None, 2.0)  # type: ignore[arg-type]
