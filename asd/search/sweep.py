@@ -34,7 +34,7 @@ from asd.sweeps.conduct import (
     failures,
     short,
     sweep_command,
-    users_errors,
+    without_traceback,
 )
 from asd.sweeps.display import Display, duration
 from asd.sweeps.launching import StreamingLauncher
@@ -57,7 +57,7 @@ def sweep_search(
             to mend).
         KeyboardInterrupt: stopped; the same command goes on.
     """
-    with users_errors(), stopped_by(signal.SIGTERM):
+    with without_traceback(), stopped_by(signal.SIGTERM):
         checked = SearchOptions.of(options)
         code = Search(context.config_loader, master, arguments, checked).run(launcher)
     if code:

@@ -14,7 +14,7 @@ from pathlib import Path
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 
-from asd.errors import AsdError, Pruned, RunIsBusyError
+from asd.errors import AsdError, Pruned, RunIsBusyError, Terminated
 from asd.sweeps.cells import Cell
 from asd.sweeps.display import Display
 from asd.sweeps.launching import Job, JobFailedError, stream
@@ -146,13 +146,17 @@ def short(path: Path) -> Path:
 
 
 @contextmanager
-def users_errors() -> Iterator[None]:
-    """Let an error that is the user's to mend end the program with its message and status 2."""
+def without_traceback() -> Iterator[None]:
+    """Let what is no fault of the program end it with a message and its status: 2, 130 or 143."""
     try:
         yield
     except AsdError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except Terminated:
+        sys.exit(143)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def exit_code(ended: list[Ended]) -> int:

@@ -54,7 +54,10 @@ class Display:
             from rich.live import Live
 
             self._live = Live(
-                get_renderable=self._picture, console=self.console, refresh_per_second=4
+                get_renderable=self._picture,
+                console=self.console,
+                refresh_per_second=4,
+                transient=True,  # the last lines say how it went
             )
             self._live.start()
             self._watch.start()

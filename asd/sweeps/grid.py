@@ -25,7 +25,7 @@ from asd.sweeps.conduct import (
     exit_code,
     failures,
     sweep_command,
-    users_errors,
+    without_traceback,
 )
 from asd.sweeps.declaration import NAMED
 from asd.sweeps.display import Display, duration
@@ -131,7 +131,7 @@ def sweep_grid(
     overrides = combinations(
         context.config_loader, [a for a in arguments if not a.startswith(NAMED)]
     )
-    with users_errors(), stopped_by(signal.SIGTERM):
+    with without_traceback(), stopped_by(signal.SIGTERM):
         cells, ended = run_grid(Cells(context.config_loader, master), launcher, overrides, title)
         if report and master.sweep.name:
             from asd.sweeps.tables import show_tables
