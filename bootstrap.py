@@ -107,7 +107,6 @@ def test(arguments: list[str]) -> None:
     run(PYTHON, "-m", "mypy")
     # Two workers of one thread each beat one of two, and do not slow each other.
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
-    report = ["--cov", "--cov-report=term"] if not arguments else []
     run(
         PYTHON,
         "-m",
@@ -115,7 +114,6 @@ def test(arguments: list[str]) -> None:
         "-n",
         "2",
         "-q",
-        *report,
         *arguments,
         env=environment,
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +18,9 @@ import numpy as np
 import pytest
 import soundfile
 from postgres import Postgres, cluster
+
+# A shell that starts this in the background has Ctrl-C ignored, and so would all programs here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REAL_AUDIO = Path(__file__).resolve().parents[1].parent / "shared" / "audio"
 
@@ -48,6 +53,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return file if file in WHOLE_FILES else nodeid
 
     return WholeFiles(config, log)
+
+
+@pytest.fixture(autouse=True)
+def root_logger() -> Iterator[None]:
+    """Undo what Hydra does to the root logger when a program is run in this process."""
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    yield
+    root.setLevel(level)
+    root.handlers[:] = handlers
 
 
 WriteClip = Callable[..., Path]

@@ -77,7 +77,7 @@ def test_preset_end_to_end(experiment: str, run_train: Train, tmp_path: Path) ->
     assert tags["system"] == system
     assert tags["frontend"] == frontend
     assert tags["scope"] == scope
-    assert tags["experiment"] == experiment
+    assert tags["experiment"] == ("ss_0.5" if experiment == "ss" else experiment)
     assert tags["release"] == ("full" if experiment == "u_fd" else "first")
     assert tags["simulated"] == "true"
     assert tags["data"] == "simulated"

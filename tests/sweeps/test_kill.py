@@ -2,7 +2,7 @@
 
 Processes are forked from one that has torch and MLflow imported, so that they start in a second;
 from there on they are the program as a user starts it. ``ASD_KILLS`` says how often they are
-killed, ``ASD_KILL_SEED`` when.
+killed, ``ASD_KILL_SEED`` when: ``ASD_KILLS=20 pytest tests/sweeps/test_kill.py``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import pytest
 
 from asd.tracking.run_folder import FINISHED, RunFolder
 
-KILLS = int(os.environ.get("ASD_KILLS", "20"))
+KILLS = int(os.environ.get("ASD_KILLS", "6"))
 # From a process's start until it is killed, in seconds: from before its first file to several runs
 # later.
 MOMENTS = (0.3, 6.0)
