@@ -38,9 +38,15 @@ class History(pl.Callback):
         if not trainer.is_global_zero:
             return
         rows = [row for row in read_history(self.path) if row["epoch"] < trainer.current_epoch]
-        self.path.unlink(missing_ok=True)
+        # Whole or not at all: a process that is killed over it must not lose what is there.
+        temporary = self.path.with_name(self.path.name + ".partial")
+        temporary.unlink(missing_ok=True)
         for row in rows:
-            self._append(row)
+            _append(temporary, row)
+        if rows:
+            temporary.replace(self.path)
+        else:
+            self.path.unlink(missing_ok=True)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the epoch's clock."""
@@ -52,17 +58,18 @@ class History(pl.Callback):
             return
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}
         values["epoch_seconds"] = time.perf_counter() - self._began
-        self._append({"epoch": trainer.current_epoch, **values})
+        _append(self.path, {"epoch": trainer.current_epoch, **values})
         self.on_epoch(trainer.current_epoch, values)
 
-    def _append(self, row: dict[str, float]) -> None:
-        row = {**row, "epoch": int(row["epoch"])}
-        new = not self.path.exists()
-        with self.path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(row))
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
+
+def _append(path: Path, row: dict[str, float]) -> None:
+    row = {**row, "epoch": int(row["epoch"])}
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(row))
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
 
 
 def read_history(path: Path) -> list[dict[str, float]]:
