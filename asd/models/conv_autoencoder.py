@@ -10,11 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from asd.errors import AsdError
-from asd.models.layers import apply_fused, initialise
+from asd.models.layers import apply_layers, initialise
 
 POOLS = {"max": nn.MaxPool2d, "mean": nn.AvgPool2d}
 UPSAMPLINGS = ("nearest", "bilinear")
 UPSAMPLING_FORMS = ("auto", "fused", "plain")
+NORM_FORMS = ("auto", "plain")
 PADDINGS = {"zeros": "constant", "replicate": "replicate"}
 
 
@@ -43,6 +44,8 @@ class ConvAutoencoder(nn.Module):
             parameters and checkpoints are the same. ``plain``: one after the other; ``fused``: as
             one transposed convolution; ``auto``: whichever was measured faster, fused where
             ``upsampling`` is nearest (docs/performance.md).
+        norm_form: the same of batch norm and ReLU: ``plain``, or ``auto``: in one, in training on a
+            CPU where channels lie side by side (``trainer.memory_format``).
 
     Raises:
         AsdError: an option has a value that cannot work.
@@ -64,11 +67,13 @@ class ConvAutoencoder(nn.Module):
         norm_momentum: float,
         initialisation: str,
         upsampling_form: str = "auto",
+        norm_form: str = "auto",
     ) -> None:
         super().__init__()
         _check(filters, pooling, embedding, kernel, pool, upsampling, padding, dropout)
-        _check_form(upsampling_form, upsampling)
-        self._fused = upsampling == "nearest" and upsampling_form != "plain"
+        _check_forms(upsampling_form, upsampling, norm_form)
+        self._upsampling_fused = upsampling == "nearest" and upsampling_form != "plain"
+        self._norm_fused = norm_form != "plain"
         self.embedding_size = embedding
         factors = [(int(p[0]), int(p[1])) for p in pooling]
         height = math.prod(f[0] for f in factors)
@@ -106,17 +111,16 @@ class ConvAutoencoder(nn.Module):
         """[n, frames, bands] -> embeddings [n, embedding]."""
         image = features.transpose(1, 2).unsqueeze(1)
         image = F.pad(image, self._pad, mode=self._pad_mode)
-        embedding: Tensor = self.to_embedding(self.encoder(image).flatten(1))
+        image = apply_layers(chain(*self.encoder), image, False, self._norm_fused)
+        embedding: Tensor = self.to_embedding(image.flatten(1))
         return embedding
 
     def decode(self, embedding: Tensor) -> Tensor:
         """[n, embedding] -> reconstructions [n, frames, bands]."""
         image = self.unflatten(self.from_embedding(self.dropout(embedding)))
-        if self._fused:
-            # The upsampling that ends a block goes with the convolution that begins the next.
-            image = apply_fused(chain(*self.decoder, [self.output]), image)
-        else:
-            image = self.output(self.decoder(image))
+        # The upsampling that ends a block goes with the convolution that begins the next.
+        layers = chain(*self.decoder, [self.output])
+        image = apply_layers(layers, image, self._upsampling_fused, self._norm_fused)
         bands, frames = self._size
         cropped: Tensor = image[:, 0, :bands, :frames].transpose(1, 2)
         return cropped
@@ -136,10 +140,13 @@ def _round_up(value: int, step: int) -> int:
     return -(-value // step) * step
 
 
-def _check_form(form: str, upsampling: str) -> None:
-    if form not in UPSAMPLING_FORMS:
-        allowed = ", ".join(UPSAMPLING_FORMS)
-        raise AsdError(f"model.upsampling_form={form}: must be one of {allowed}")
+def _check_forms(form: str, upsampling: str, norm_form: str) -> None:
+    for option, value, allowed in (
+        ("upsampling_form", form, UPSAMPLING_FORMS),
+        ("norm_form", norm_form, NORM_FORMS),
+    ):
+        if value not in allowed:
+            raise AsdError(f"model.{option}={value}: must be one of {', '.join(allowed)}")
     if form == "fused" and upsampling != "nearest":
         raise AsdError(
             f"model.upsampling_form=fused: only for model.upsampling=nearest, which is {upsampling}"

@@ -1,4 +1,4 @@
-"""What the autoencoders' layers share: initialisation, and upsampling with a convolution."""
+"""What the autoencoders' layers share: initialisation, and layers that are applied together."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from asd.errors import AsdError
+from asd.models.norm_relu import can_fuse, norm_relu
 
 INITIALISATIONS = ("glorot_uniform", "torch")
 
@@ -60,16 +61,26 @@ def upsample_and_convolve(image: Tensor, layer: nn.Conv2d, factor: tuple[int, in
     return F.conv_transpose2d(image, kernel, layer.bias, stride=factor, padding=padding)
 
 
-def apply_fused(layers: Iterable[nn.Module], image: Tensor) -> Tensor:
-    """Apply layers in order, each nearest upsampling together with the convolution after it."""
-    factor: tuple[int, int] | None = None
-    for layer in layers:
-        if isinstance(layer, nn.Upsample):
+def apply_layers(
+    layers: Iterable[nn.Module], image: Tensor, upsampling: bool, norm: bool
+) -> Tensor:
+    """Apply layers in order, some of them two at a time; results are those of one after another.
+
+    Args:
+        layers: a convolution follows every upsampling, and a ReLU every batch norm.
+        image: [n, channels, ...].
+        upsampling: nearest upsampling together with the convolution after it.
+        norm: batch norm together with the ReLU after it, where ``can_fuse`` says so.
+    """
+    left = iter(layers)
+    for layer in left:
+        if upsampling and isinstance(layer, nn.Upsample):
             rows, columns = layer.scale_factor  # type: ignore[misc]
             factor = (int(rows), int(columns))
-        elif factor is not None and isinstance(layer, nn.Conv2d):
-            image = upsample_and_convolve(image, layer, factor)
-            factor = None
+            image = upsample_and_convolve(image, next(left), factor)  # type: ignore[arg-type]
+        elif norm and can_fuse(layer, image):
+            next(left)
+            image = norm_relu(image, layer)  # type: ignore[arg-type]
         else:
             image = layer(image)
     return image

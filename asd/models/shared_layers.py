@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from asd.models.norm_relu import update_running
+
 
 def share_layers(network: nn.Module) -> None:
     """Put layers that see all processes' windows in the place of batch norms and dropouts.
@@ -50,20 +52,10 @@ class SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
         if not self.training:
             return super().forward(input)
         mean, var, count = _statistics(input)
-        self._track(mean, var, count)
+        update_running(self, mean, var, count)
         affine = (self.weight, self.bias)
         y: Tensor = _Normalise.apply(input, *affine, mean, var, count, self.eps)  # type: ignore[no-untyped-call]
         return y
-
-    @torch.no_grad()
-    def _track(self, mean: Tensor, var: Tensor, count: Tensor) -> None:
-        assert self.running_mean is not None and self.running_var is not None
-        assert self.num_batches_tracked is not None
-        self.num_batches_tracked += 1
-        new = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
-        unbiased = var * (count / (count - 1))
-        self.running_mean.mul_(1 - new).add_(new * mean.to(self.running_mean.dtype))
-        self.running_var.mul_(1 - new).add_(new * unbiased.to(self.running_var.dtype))
 
 
 class SharedDropout(nn.Module):

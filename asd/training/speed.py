@@ -1,4 +1,5 @@
-"""What makes training fast on a device and leaves its results alone: threads, layout, compiling."""
+"""What makes training fast on a device and leaves its results alone: threads, layout, memory,
+compiling."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from asd.cores import cores
 from asd.errors import AsdError
 from asd.models.detector import Detector
+from asd.training.memory import keep_freed_memory
 
 MEMORY_FORMATS = ("auto", "contiguous", "channels_last")
 
@@ -58,13 +60,16 @@ def prepare(detector: Detector, options: dict[str, Any], device: torch.device) -
 
     Args:
         detector: changed in place; the names in its state stay.
-        options: the config group ``trainer``: ``memory_format``, ``compile``, ``cuda_graphs``.
+        options: the config group ``trainer``: ``memory_format``, ``keep_freed_memory``,
+            ``compile``, ``cuda_graphs``.
         device: that it will be on.
 
     Raises:
         AsdError: an option cannot be had on this device.
     """
     set_memory_format(detector, options.get("memory_format", "auto"), device)
+    if device.type == "cpu" and options.get("keep_freed_memory", True):
+        keep_freed_memory()
     graphs = options.get("cuda_graphs", False)
     if graphs and device.type != "cuda":
         raise AsdError("trainer.cuda_graphs=true: for GPUs only")

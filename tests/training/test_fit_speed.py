@@ -101,6 +101,7 @@ def largest_difference(a: Detector, b: Detector) -> float:
         ({"memory_format": "auto"}, {}),
         ({"fused_adam": False}, {}),
         ({}, {"upsampling_form": "plain"}),
+        ({"memory_format": "channels_last"}, {"norm_form": "plain"}),
     ],
 )
 def test_no_speed_option_changes_what_is_learnt(

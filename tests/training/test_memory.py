@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+FAULTS = """
+import resource, sys
+import numpy as np
+if "keep" in sys.argv:
+    from asd.training.memory import keep_freed_memory
+    assert keep_freed_memory()
+def pages():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    array = np.empty(128 << 20, np.uint8)
+    array[::4096] = 1
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+pages()
+print(pages())
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc is told, on Linux")
+def test_memory_that_was_freed_is_used_again() -> None:
+    counts = []
+    for mode in ([], ["keep"]):
+        command = [sys.executable, "-c", FAULTS, *mode]
+        counts.append(int(subprocess.run(command, check=True, capture_output=True).stdout))
+    # 32,768 pages of 4 KB, unless the system hands out huge ones
+    assert counts[1] < 10
+    assert counts[0] > counts[1]
+
+
+def test_another_system_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from asd.training.memory import keep_freed_memory
+
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert not keep_freed_memory()
