@@ -157,13 +157,14 @@ def check(cfg: DictConfig | dict[str, Any]) -> None:
         trainer["memory_format"],
         ("auto", "contiguous", "channels_last"),
     )
-    for switch in ("deterministic", "fused_adam", "compile", "cuda_graphs"):
+    for switch in ("deterministic", "keep_freed_memory", "fused_adam", "compile", "cuda_graphs"):
         one_of(f"trainer.{switch}", trainer[switch], (True, False))
     _number("trainer.gpu_share", trainer["gpu_share"], 0, 1)
     one_of("trainer.progress", trainer["progress"], ("auto", "bar", "lines", "off"))
     one_of("features.dtype", values["features"]["dtype"], ("float32", "float16"))
     one_of("features.shared", values["features"]["shared"], ("auto", True, False))
     one_of("scoring.score", values["scoring"]["score"], ("mse", "mse_db", "combined"))
+    one_of("scoring.form", values["scoring"]["form"], ("auto", "plain"))
     _number("scoring.max_fpr", values["scoring"]["max_fpr"], 1e-9, 1.0)
     classes = values["loss"].get("classes")
     if classes == "machine" and scope == "per_machine":

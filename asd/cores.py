@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 #: Set by a launcher in processes that train beside others on this machine.
 _BESIDE_OTHERS = "ASD_BESIDE_OTHERS"
@@ -39,3 +42,18 @@ def share(threads: int, processes: int) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     if processes > 1:
         os.environ[_BESIDE_OTHERS] = "1"
+
+
+@contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """While a pool of ours runs in parallel: torch's own threads would only get in its way."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield
+        return
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -15,9 +15,11 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
+
+from asd.compiled import compiled
 
 VECTOR_BYTES = 32
 
@@ -202,12 +204,4 @@ def _block_energies(
             _store(energies, number * bands + band, energy)
 
 
-def _compiled() -> Any:
-    """The kernel, compiled on its first call; kept on disk where a cache folder can be written."""
-    try:
-        return njit(nogil=True, cache=True, error_model="numpy")(_block_energies)
-    except RuntimeError:  # numba's "no locator available": nowhere to write
-        return njit(nogil=True, error_model="numpy")(_block_energies)
-
-
-block_energies = _compiled()
+block_energies = compiled(_block_energies)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
@@ -17,6 +17,14 @@ from asd.training.batches import Batch
 
 # Of the part of a checkpoint that is ours.
 CHECKPOINT_FORMAT = 1
+
+
+class Errors(NamedTuple):
+    """Of windows: ``mse`` [n]; ``cce`` [n], None without a classifier; ``embedding`` [n, size]."""
+
+    mse: Tensor
+    cce: Tensor | None
+    embedding: Tensor
 
 
 class Detector(pl.LightningModule):
@@ -53,7 +61,7 @@ class Detector(pl.LightningModule):
         reconstruction, embedding = self.network(self.standardiser(features))
         return reconstruction, embedding
 
-    def errors(self, batch: Batch, decibels: bool = False) -> tuple[Tensor, Tensor | None]:
+    def errors(self, batch: Batch, decibels: bool = False) -> Errors:
         """Per window, in float32 whatever the precision of the network.
 
         Args:
@@ -62,8 +70,8 @@ class Detector(pl.LightningModule):
                 standardisation.
 
         Returns:
-            MSE [n] in the standardised domain, and CCE [n] against the batch's classes or None
-            without a classifier.
+            The MSE in the standardised domain, the CCE against the batch's classes, and the
+            bottleneck in the network's precision.
         """
         target = self.standardiser(batch.features)
         reconstruction, embedding = self.network(target)
@@ -72,12 +80,13 @@ class Detector(pl.LightningModule):
             squares = squares * self.standardiser.std.square()
         mse = squares.flatten(1).mean(1)
         if self.classifier is None:
-            return mse, None
+            return Errors(mse, None, embedding)
         logits = self.classifier(embedding).float()
-        return mse, F.cross_entropy(logits, batch.classes, reduction="none")
+        cce = F.cross_entropy(logits, batch.classes, reduction="none")
+        return Errors(mse, cce, embedding)
 
     def _step(self, batch: Batch) -> Tensor:
-        mse, cce = self.errors(batch)
+        mse, cce, _ = self.errors(batch)
         loss: Tensor = self.loss.combine(mse, cce)
         parts = [loss, mse] if cce is None else [loss, mse, cce]
         # Kept on the device and read once an epoch: logging each step costs more than small models.

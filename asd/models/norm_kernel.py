@@ -1,17 +1,16 @@
 """The compiled loops of batch norm with ReLU, over a matrix of rows and columns.
 
-The one module of ``asd.models`` that imports numba at its top; nothing imports it before a model
-is trained on a CPU. All loops take blocks of rows, ``first`` to ``last`` of ``rows`` rows each, so
-that threads can share them and sums do not depend on how many threads there are. Each makes the
-rectified value anew from ``x`` rather than read it: memory is slower than arithmetic here.
+It imports numba at its top; nothing imports it before a model is trained on a CPU. All loops take
+blocks of rows, ``first`` to ``last`` of ``rows`` rows each, so that threads can share them and sums
+do not depend on how many threads there are. Each makes the rectified value anew from ``x`` rather
+than read it: memory is slower than arithmetic here.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import njit
+
+from asd.compiled import CONTRACT, compiled
 
 # Rows that are summed in the array's own precision before the sum goes on in float64.
 _RUN = 256
@@ -107,18 +106,7 @@ def _backward(
             dx[row, c] = slope + (x[row, c] * tilt[c] + level[c])
 
 
-def _compiled(loop: Any) -> Any:
-    """Compiled on its first call; kept on disk where a cache folder can be written."""
-    options: dict[str, Any] = {
-        "nogil": True,
-        "error_model": "numpy",
-        "fastmath": {"contract"},  # multiply-add in one instruction; nothing else is reordered
-    }
-    try:
-        return njit(cache=True, **options)(loop)
-    except RuntimeError:  # numba's "no locator available": nowhere to write
-        return njit(**options)(loop)
-
-
-moments, rectify = _compiled(_moments), _compiled(_rectify)
-slopes, backward = _compiled(_slopes), _compiled(_backward)
+moments = compiled(_moments, fastmath=CONTRACT)
+rectify = compiled(_rectify, fastmath=CONTRACT)
+slopes = compiled(_slopes, fastmath=CONTRACT)
+backward = compiled(_backward, fastmath=CONTRACT)

@@ -6,8 +6,7 @@ of many. With these the pictures need neither the model nor the audio.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,10 +29,9 @@ from asd.pictures.model_files import (
 
 if TYPE_CHECKING:
     import pandas as pd
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from asd.data.features import Features
-    from asd.data.manifest import Manifest
     from asd.data.windows import Index
     from asd.frontends.frontend import FrontEnd
     from asd.models.detector import Detector
@@ -94,31 +92,19 @@ class Gallery:
     options: PictureOptions = field(default_factory=PictureOptions)
     _examples: list[Example] = field(default_factory=list, repr=False)
     _embeddings: list[Embeddings] = field(default_factory=list, repr=False)
-    _seen: list[Tensor] = field(default_factory=list, repr=False)
 
-    @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Meanwhile, keep the bottleneck of what goes through the network: the windows to score."""
-        self._seen.clear()
-        if not self.options.enabled:
-            yield
-            return
-
-        def keep(network: nn.Module, inputs: object, outputs: tuple[Tensor, Tensor]) -> None:
-            self._seen.append(outputs[1])
-
-        handle = self.detector.network.register_forward_hook(keep)
-        try:
-            yield
-        finally:
-            handle.remove()
-
-    def add(self, clips: Manifest, features: Features, index: Index, scores: pd.DataFrame) -> None:
-        """Keep what is needed of one machine type's clips, scored while ``watching``.
+    def add(
+        self,
+        features: Features,
+        index: Index,
+        scores: pd.DataFrame,
+        embeddings: Tensor,
+    ) -> None:
+        """Keep what is needed of one machine type's clips.
 
         Args:
-            clips, features, index: as ``asd.scoring.score.score_clips`` took them.
-            scores: what it returned, a row a clip in the same order.
+            features, index: as ``asd.scoring.score.score_clips`` took them.
+            scores, embeddings: what it returned.
         """
         if not self.options.enabled:
             return
@@ -126,7 +112,7 @@ class Gallery:
             self._examples.append(_example(self.detector, features, index, scores, role, row))
         rows = thinned(scores, self.options.embedding_clips)
         if len(rows):
-            values = _of_clips(self._seen, index, rows)
+            values = _of_clips(embeddings, index, rows)
             kept = scores.iloc[rows][list(TEXTS)].reset_index(drop=True)
             self._embeddings.append(Embeddings(values, kept))
 
@@ -206,11 +192,9 @@ def _example(
     )  # fmt: skip
 
 
-def _of_clips(seen: list[Tensor], index: Index, rows: npt.NDArray[np.int64]) -> Floats:
+def _of_clips(embeddings: Tensor, index: Index, rows: npt.NDArray[np.int64]) -> Floats:
     """[rows, dimensions] the bottleneck, mean over a clip's windows, of all windows in order."""
-    import torch
-
-    windows = torch.cat(seen).float().cpu().numpy()
+    windows = embeddings.numpy()
     sums = np.zeros((len(rows), windows.shape[1]))
     place = np.full(int(index.clips.max()) + 1, -1)
     place[rows] = np.arange(len(rows))

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
+from asd.cores import one_torch_thread
 from asd.data.features import Features
 from asd.data.manifest import Manifest
 from asd.data.windows import Index
 from asd.errors import AsdError
-from asd.models.detector import Detector
+from asd.models.detector import Detector, Errors
 from asd.training.batches import Batches
+
+
+class Scored(NamedTuple):
+    """``table``, a row a clip; ``embeddings`` [windows, size], the bottleneck of all windows."""
+
+    table: pd.DataFrame
+    embeddings: Tensor
 
 
 def score_clips(
@@ -23,7 +34,8 @@ def score_clips(
     classes: np.ndarray,
     score: str,
     batch_size: int,
-) -> pd.DataFrame:
+    workers: int = 1,
+) -> Scored:
     """Anomaly scores: the mean over a clip's windows of the error of each.
 
     Args:
@@ -34,12 +46,13 @@ def score_clips(
         classes: [clips] class numbers; -1: not a class of the detector.
         score: ``mse`` in the standardised domain, ``mse_db`` in dB, or ``combined`` (the loss:
             alpha MSE + beta CCE).
-        batch_size: clips at a time: as many windows as have the frames of so many clips, 64 of U's
+        batch_size: clips at a time: as many windows as have the frames of so many clips, 16 of U's
             and thousands of B's.
+        workers: batches at a time on a CPU, each on one thread.
 
     Returns:
-        A row a clip: machine, id, file, label, score, and mse (or mse_db) and, with a classifier,
-        cce.
+        The table: machine, id, file, label, score, and mse (or mse_db) and, with a classifier, cce;
+        and the windows' embeddings.
 
     Raises:
         AsdError: ``combined`` is asked for and a clip has none of the detector's classes, or a
@@ -57,11 +70,9 @@ def score_clips(
     n = len(clips)
     windows = max(1, round(batch_size * features.frames.mean() / index.length))
     batches = Batches(values, index, known, windows, device=detector.device)
-    with torch.inference_mode():
-        # Read once, at the end: a GPU then never waits for the computer.
-        errors = [detector.errors(batch, score == "mse_db") for batch in batches]
-    mse = _mean_of_clips([e[0] for e in errors], index, n)
-    cce = _mean_of_clips([e[1] for e in errors if e[1] is not None], index, n)
+    errors = _errors(detector, batches, score == "mse_db", workers)
+    mse = _mean_of_clips([e.mse for e in errors], index, n)
+    cce = _mean_of_clips([e.cce for e in errors if e.cce is not None], index, n)
     table = clips.clips[["machine", "id", "path", "label"]].rename(columns={"path": "file"})
     if score == "combined":
         loss = detector.loss
@@ -74,7 +85,22 @@ def score_clips(
     bad = np.flatnonzero(~np.isfinite(table["score"].to_numpy()))
     if len(bad):
         raise AsdError(f"{table['file'].iloc[bad[0]]}: its score is not a finite number")
-    return table
+    return Scored(table, torch.cat([e.embedding for e in errors]).float().cpu())
+
+
+def _errors(detector: Detector, batches: Batches, decibels: bool, workers: int) -> list[Errors]:
+    """Of all batches, in order."""
+
+    def of(number: int) -> Errors:
+        with torch.inference_mode():  # of this thread alone
+            return detector.errors(batches.in_order(number), decibels)
+
+    numbers = range(len(batches))
+    if workers == 1 or detector.device.type != "cpu":
+        # Read by the caller, at the end: a GPU then never waits for the computer.
+        return [of(number) for number in numbers]
+    with one_torch_thread(), ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(of, numbers))
 
 
 def _mean_of_clips(errors: list[Tensor], index: Index, clips: int) -> np.ndarray:

@@ -103,6 +103,11 @@ class Batches:
                 begin, end = self.place.share(begin, end)
             yield Batch(self._cut(starts[begin:end]), self._send(classes[begin:end]), total)
 
+    def in_order(self, number: int) -> Batch:
+        """The batch of this number where windows are in order; threads may ask side by side."""
+        begin, end = self._bounds()[number]
+        return Batch(self._cut(self.starts[begin:end]), self._send(self.classes[begin:end]))
+
     def _cut(self, starts: Tensor) -> Tensor:
         """[n] first frames -> [n, frames, bands], float32, on the device."""
         # Ten times faster on a CPU than indexing the view by a tensor: it copies whole windows.

@@ -17,7 +17,7 @@ from asd.errors import AsdError
 from asd.models.detector import Detector, load_detector, read_checkpoint
 from asd.training.checkpoints import EpochCheckpoints
 from asd.training.loop import Job, run_trainer
-from asd.training.speed import set_memory_format, set_threads, step_flop
+from asd.training.speed import set_threads, step_flop
 
 
 @dataclass(frozen=True)
@@ -116,9 +116,7 @@ def fit(
 
             train_together(job, detector, values, device.type, on_epoch, extra)
     chosen = checkpoints.best if options["weights"] == "best" else checkpoints.last
-    trained = load_detector(chosen).to(device)
-    set_memory_format(trained, options.get("memory_format", "auto"), device)
-    return trained
+    return load_detector(chosen).to(device)
 
 
 def _stopped_early(last: Path, patience: int | None) -> bool:

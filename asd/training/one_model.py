@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 import torch
 
+from asd.cores import cores
 from asd.data.features import FeatureStore, parts_of
 from asd.data.split import validation_split
 from asd.models.detector import Detector, save_detector
+from asd.models.scoring_form import scoring_form
 from asd.models.standardiser import Standardiser
 from asd.pictures.examples import Gallery
 from asd.scoring.clip_scores import write_scores
@@ -132,18 +134,19 @@ class OneModel:
         """
         experiment, scoring = self.experiment, self.experiment.config["scoring"]
         gallery = Gallery(detector, experiment.frontend, experiment.pictures)
+        fast = scoring_form(detector, scoring["form"])
+        workers = experiment.config["trainer"]["threads"] or cores()
         tables = []
         for part in parts_of(self.clips.test):
             features = self.store.part(part)
             paths = list(part.clips["path"])
             index = experiment.windows.starts(self.length, features.frames, paths)
             numbers = class_numbers(part, *self.classes)
-            with gallery.watching():
-                scores = score_clips(
-                    detector, part, features, index, numbers,
-                    scoring["score"], scoring["batch_size"],
-                )  # fmt: skip
-            gallery.add(part, features, index, scores)
+            scores, embeddings = score_clips(
+                fast, part, features, index, numbers,
+                scoring["score"], scoring["batch_size"], workers,
+            )  # fmt: skip
+            gallery.add(features, index, scores, embeddings)
             tables.append(scores)
         gallery.save(self.folder)
         losses = [row["val/loss"] for row in read_history(self.folder / "history.csv")]

@@ -91,9 +91,8 @@ def test_a_real_training_is_kept_and_drawn(trained: Path, tmp_path: Path, cover:
         length = int(model.recipe["frames"])
         twice = type(found)(np.repeat(found.values, 2, axis=0), found.frames * 2)
         index = Windows(None, length, cover).starts(length, twice.frames, list(part.clips["path"]))
-        with gallery.watching():
-            table = score_clips(model, part, twice, index, np.zeros(len(part), int), "mse", 3)
-        gallery.add(part, twice, index, table)
+        scored = score_clips(model, part, twice, index, np.zeros(len(part), int), "mse", 3)
+        gallery.add(twice, index, *scored)
         windows = [twice.values[s : s + length] for s in index.starts]
         with torch.inference_mode():
             _, embeddings = model(torch.from_numpy(np.array(windows, np.float32)))

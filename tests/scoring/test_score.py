@@ -46,7 +46,7 @@ def score(kind: str, loss: dict[str, Any], classes: list[int]) -> pd.DataFrame:
         np.array(classes),
         kind,
         8,
-    )
+    ).table
 
 
 MSE = {"_target_": "asd.models.loss.ReconstructionLoss"}
@@ -65,7 +65,8 @@ def test_decibels_weigh_each_band_by_its_variance() -> None:
     window = torch.from_numpy(VALUES[:LENGTH])[None]
     with torch.no_grad():
         reconstruction, _ = detector(window)
-        ours, _ = detector.errors(Batch(window, torch.zeros(1, dtype=torch.long)), decibels=True)
+        batch = Batch(window, torch.zeros(1, dtype=torch.long))
+        ours = detector.errors(batch, decibels=True).mse
     difference = reconstruction[0].numpy() * std - VALUES[:LENGTH]
     assert float(ours) == pytest.approx(np.square(difference).mean(), rel=1e-5)
 

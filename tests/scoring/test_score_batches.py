@@ -36,8 +36,11 @@ RECIPE = {
 }
 
 
+@pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize("batch_size", [1, 2, 100])
-def test_scores_are_means_over_a_clips_windows_whatever_the_batch(batch_size: int) -> None:
+def test_scores_are_means_over_a_clips_windows_whatever_the_batch(
+    batch_size: int, workers: int
+) -> None:
     torch.manual_seed(0)
     detector = Detector(RECIPE).eval()
     frames = np.array([9, 5, 12])
@@ -48,7 +51,7 @@ def test_scores_are_means_over_a_clips_windows_whatever_the_batch(batch_size: in
     ).reindex(columns=COLUMNS)
     index = Windows(None, LENGTH, "every").starts(LENGTH, frames, list("abc"))
     classes = np.array([0, 1, 0])
-    scores = score_clips(
+    scores, embeddings = score_clips(
         detector,
         Manifest(Path(), table),
         Features(values, frames),
@@ -56,7 +59,9 @@ def test_scores_are_means_over_a_clips_windows_whatever_the_batch(batch_size: in
         classes,
         "combined",
         batch_size,
+        workers,
     )
+    assert embeddings.shape == (len(index.starts), 3)
     # clip by clip and window by window, with the network itself
     for clip, (start, count) in enumerate(zip([0, 9, 14], frames, strict=True)):
         mse, cce = [], []

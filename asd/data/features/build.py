@@ -7,7 +7,6 @@ import logging
 import os
 import shutil
 import struct
-import sys
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ from threading import Lock
 
 import numpy as np
 
+from asd.cores import one_torch_thread
 from asd.data.audio import Channel, ClipError, os_reason, read_clip
 from asd.data.features.part import DamagedPartError, PartFiles, Record, StoredPart, npy_header
 from asd.data.manifest import Manifest, content_hash
@@ -143,7 +143,7 @@ def _compute(writers: list[_PartWriter], computing: Computing) -> None:
         # The first clip here: it imports and compiles what the threads then share.
         count(one(jobs[0]))
         advance(1)
-        with _one_torch_thread():
+        with one_torch_thread():
             pool = ThreadPoolExecutor(computing.workers)
             try:
                 for writer in pool.map(one, jobs[1:]):
@@ -319,18 +319,3 @@ def _known_clips(writers: list[_PartWriter]) -> dict[str, tuple[StoredPart, int]
                 if digest in wanted:
                     known[digest] = (part, row)
     return known
-
-
-@contextmanager
-def _one_torch_thread() -> Iterator[None]:
-    """The pool is what runs in parallel; torch's own threads would only get in its way."""
-    torch = sys.modules.get("torch")
-    if torch is None:
-        yield
-        return
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
