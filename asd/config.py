@@ -159,6 +159,8 @@ def check(cfg: DictConfig | dict[str, Any]) -> None:
     )
     for switch in ("deterministic", "keep_freed_memory", "fused_adam", "compile", "cuda_graphs"):
         one_of(f"trainer.{switch}", trainer[switch], (True, False))
+    background = trainer["checkpoint_in_background"]
+    one_of("trainer.checkpoint_in_background", background, ("auto", True, False))
     _number("trainer.gpu_share", trainer["gpu_share"], 0, 1)
     one_of("trainer.progress", trainer["progress"], ("auto", "bar", "lines", "off"))
     one_of("features.dtype", values["features"]["dtype"], ("float32", "float16"))

@@ -12,8 +12,10 @@ from torch.nn import functional as F
 
 from asd.config import build, folder_of, plain, register_resolvers
 from asd.data.features import Features
+from asd.data.windows import Windows
 from asd.models.detector import Detector
 from asd.models.standardiser import Standardiser
+from asd.training.batches import windows_view
 from asd.training.fit import TrainingSet
 
 # The preset, what is overridden, and the length of a clip in seconds.
@@ -53,6 +55,12 @@ class Case:
         return cls(name, config, length, frontend.bands, frontend.n_frames(samples))
 
     @property
+    def windows(self) -> Windows:
+        """How its clips are cut."""
+        made: Windows = build(self.config["window"], "window")
+        return made
+
+    @property
     def batch_size(self) -> int:
         """Windows a step."""
         return int(self.config["trainer"]["batch_size"])
@@ -68,6 +76,12 @@ class Case:
         """Of the first release's training clips."""
         windows = round(0.9 * TRAIN_CLIPS) * self.windows_a_clip
         return -(-windows // self.batch_size)
+
+    @property
+    def plain(self) -> dict[str, str]:
+        """Options of the network without forms of ours; B's has none."""
+        conv = "filters" in self.config["model"]
+        return {"upsampling_form": "plain", "norm_form": "plain"} if conv else {}
 
     def detector(self, **model: Any) -> Detector:
         """A fresh one; ``model`` overrides options of its network."""
@@ -90,8 +104,7 @@ class Case:
         noise = np.random.default_rng(0).standard_normal(
             (int(frames.sum()), self.bands), dtype=np.float32
         )
-        windows = build(self.config["window"], "window")
-        index = windows.starts(self.frames, frames, [""] * len(frames))
+        index = self.windows.starts(self.frames, frames, [""] * len(frames))
         training = np.arange(len(frames)) < clips
         classes = np.zeros(len(frames), dtype=np.int64)
         return TrainingSet(
@@ -109,6 +122,21 @@ class Bare:
         fused: Adam in one kernel.
         precision: ``bf16-mixed`` or ``32-true``.
     """
+
+    @classmethod
+    def of(
+        cls,
+        case: Case,
+        network: nn.Module,
+        device: torch.device,
+        fused: bool,
+        precision: str = "32-true",
+    ) -> Bare:
+        """On a case's noise, on the device."""
+        values = torch.from_numpy(case.data(2).features.values).to(device)
+        step = 1 if case.windows_a_clip > 1 else case.frames
+        windows = windows_view(values, case.frames)[::step]
+        return cls(network.to(device), windows, case.batch_size, fused, precision)
 
     PARTS = ("data", "forward", "backward", "optimiser")
 

@@ -90,7 +90,8 @@ class Detector(pl.LightningModule):
         loss: Tensor = self.loss.combine(mse, cce)
         parts = [loss, mse] if cce is None else [loss, mse, cce]
         # Kept on the device and read once an epoch: logging each step costs more than small models.
-        sums = torch.stack([p.detach().sum() for p in parts] + [loss.new_tensor(len(loss))])
+        # Nothing here may wait for a GPU, as a tensor made of a Python number there would.
+        sums = torch.stack([p.detach().sum() for p in parts] + [loss.new_full((), len(loss))])
         self._sums = sums if self._sums is None else self._sums + sums
         if batch.total is None:
             return loss.mean()

@@ -21,7 +21,7 @@ from asd.data.windows import Index
 from asd.models.detector import Detector
 from asd.models.shared_layers import share_layers
 from asd.training.batches import Batches, Place
-from asd.training.checkpoints import EpochCheckpoints
+from asd.training.checkpoints import CheckpointWriter, EpochCheckpoints, in_background
 from asd.training.history import EpochProgress, History
 from asd.training.speed import StateLayout, prepare, resident
 
@@ -80,10 +80,12 @@ def run_trainer(
         KeyboardInterrupt: the user stopped it.
     """
     options = job.options
+    choice = options.get("checkpoint_in_background", "auto")
+    writer = CheckpointWriter(in_background(choice, device))
     callbacks: list[pl.Callback] = [
         History(job.folder / "history.csv", on_epoch),
         EpochProgress(job.label, options["max_epochs"], options["progress"]),
-        EpochCheckpoints(job.folder),
+        EpochCheckpoints(job.folder, writer),
         StateLayout(),
         *extra,
     ]
@@ -106,7 +108,7 @@ def run_trainer(
         enable_model_summary=False,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
-        **_together(place, detector),
+        **_together(place, detector, writer),
     )
     if place is not None:
         # Lightning asks before every step whether another process was stopped, and has a GPU wait
@@ -119,18 +121,18 @@ def run_trainer(
     _run(trainer, detector, train, val, job.resume)
 
 
-def _together(place: Place | None, detector: Detector) -> dict[str, Any]:
+def _together(place: Place | None, detector: Detector, writer: CheckpointWriter) -> dict[str, Any]:
     """What the Trainer is told of the processes. Lightning's own environment, named, keeps it from
     finding a Slurm job and setting its handlers there."""
     if place is None:
-        return {"devices": 1, "plugins": [LightningEnvironment()]}
+        return {"devices": 1, "plugins": [LightningEnvironment(), writer]}
     share_layers(detector.network)
     # Buffers are the same in all processes already: batch norm sees the whole batch.
     environment = _Environment(place.rank)
     strategy = DDPStrategy(
         cluster_environment=environment, timeout=PATIENCE, broadcast_buffers=False
     )
-    return {"devices": place.ranks, "strategy": strategy}
+    return {"devices": place.ranks, "strategy": strategy, "plugins": [writer]}
 
 
 class _Environment(LightningEnvironment):

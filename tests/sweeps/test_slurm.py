@@ -156,9 +156,8 @@ def test_requeued_jobs_resume_and_those_that_fail_stop_nobody(
     slurm: SlurmNode, shared_data: list[str], tmp_path: Path, run_train: Callable[..., int]
 ) -> None:
     folder = tmp_path / "swept"
-    # bf16 is refused in the job, which sees what device it has.
-    precision = "trainer.precision=32-true,bf16-mixed"
-    sweep = start_sweep(folder, slurm, *shared_data, *LONG, "seed=1,2", precision)
+    # A kernel of 4 is refused in the job, which builds the model.
+    sweep = start_sweep(folder, slurm, *shared_data, *LONG, "seed=1,2", "model.kernel=3,4")
 
     def training(seed: int) -> RunFolder | None:
         found = [RunFolder(p) for p in (folder / "runs").glob(f"*-seed{seed}-*")]
@@ -185,7 +184,7 @@ def test_requeued_jobs_resume_and_those_that_fail_stop_nobody(
         time.sleep(0.05)
     said = sweep.communicate()[0]
     assert sweep.returncode == 2, said  # all that failed is for the user to mend
-    assert len(re.findall(r"\] .*bf16-mixed.*: FAILED: trainer.precision=bf16-mixed", said)) == 2
+    assert len(re.findall(r"\] .*kernel=4.*: FAILED: model.kernel=4", said)) == 2
     assert "2 of 4 runs finished, 2 failed" in said
     for seed in orders:
         assert runs[seed].record()["status"] == FINISHED

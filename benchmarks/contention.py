@@ -1,0 +1,68 @@
+"""What busy processes beside training cost, by the wait policy of idle threads.
+
+    python -m benchmarks.contention [--case demo] [--threads 2] [--steps 30]
+
+OMP_WAIT_POLICY=passive is what asd.train sets; active is OpenMP's own default. The busy processes
+do nothing but turn in a loop.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+
+BUSY = "while True: pass"
+PROBE = """
+import time, torch
+from benchmarks.cases import Bare, Case
+case = Case.of("{case}", [])
+torch.set_num_threads({threads})
+bare = Bare.of(case, case.detector().network, torch.device("cpu"), True)
+times = []
+for _ in range({steps}):
+    start = time.perf_counter()
+    bare.step()
+    times.append(time.perf_counter() - start)
+print(sorted(times)[len(times) // 2], sum(times) / len(times))
+"""
+
+
+def step_ms(case: str, threads: int, steps: int, policy: str, busy: int) -> tuple[float, float]:
+    """Median and mean of a step beside so many busy processes."""
+    others = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(busy)]
+    try:
+        run = subprocess.run(
+            [sys.executable, "-c", PROBE.format(case=case, threads=threads, steps=steps)],
+            env={**os.environ, "OMP_WAIT_POLICY": policy},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+    middle, average = (1000 * float(x) for x in run.stdout.split())
+    return middle, average
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description="Training beside busy processes.")
+    parser.add_argument("--case", default="demo")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=30)
+    options = parser.parse_args()
+    print(f"{options.case}, {options.threads} threads: ms a step, median (mean)")
+    for policy in ("passive", "active"):
+        cells = []
+        for busy in (0, 1, 2):
+            middle, average = step_ms(options.case, options.threads, options.steps, policy, busy)
+            cells.append(f"{busy} busy: {middle:,.1f} ({average:,.1f})")
+        print(f"  OMP_WAIT_POLICY={policy:8}{'; '.join(cells)}")
+
+
+if __name__ == "__main__":
+    main()

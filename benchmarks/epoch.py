@@ -1,0 +1,90 @@
+"""What of an epoch is no training step: validation, its end with what is logged, and scoring."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+
+from asd.cores import cores
+from asd.data.features import Features
+from asd.data.manifest import COLUMNS, Manifest
+from asd.models.detector import Detector
+from asd.models.scoring_form import scoring_form
+from asd.scoring.score import score_clips
+from asd.tracking.mlflow_run import MlflowRun
+from asd.tracking.mlflow_store import Tracking
+from asd.tracking.run_folder import RunFolder
+from benchmarks.cases import Case
+from benchmarks.ceilings import now
+
+
+class EpochEnd(pl.Callback):
+    """Seconds of an epoch's validation, and from there to the next epoch's first batch."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.validation: list[float] = []
+        self.end: list[float] = []
+        self._since: float | None = None
+
+    def on_validation_start(self, *args: Any) -> None:
+        """The steps are done."""
+        self._since = now(self.device)[0]
+
+    def on_validation_end(self, *args: Any) -> None:
+        """What follows is the epoch's end: losses, history, checkpoint, tracker."""
+        ended = now(self.device)[0]
+        assert self._since is not None
+        self.validation.append(ended - self._since)
+        self._since = ended
+
+    def on_train_epoch_start(self, *args: Any) -> None:
+        """The end is over."""
+        if self._since is not None:
+            self.end.append(now(self.device)[0] - self._since)
+
+
+def tracker(case: Case, folder: Path) -> MlflowRun:
+    """A real MLflow run in a database of its own; none where there is no MLflow."""
+    options = {**case.config["tracking"], "uri": f"sqlite:///{folder}/mlflow.db"}
+    options["artifacts"] = str(folder / "artifacts")
+    if importlib.util.find_spec("mlflow") is None:
+        print("no MLflow here: an epoch's end is timed without it")
+        options["enabled"] = False
+    run = folder / "run"
+    run.mkdir()
+    (run / "run.json").write_text("{}")
+    made = MlflowRun(Tracking.of(options), RunFolder(run))
+    made.start("benchmark", {}, {})
+    return made
+
+
+def scoring_seconds(case: Case, detector: Detector, device: torch.device, clips: int) -> float:
+    """Of one clip, as a run scores its test clips: features in memory, scores in a table."""
+    import pandas as pd
+
+    frames = np.full(clips, case.clip_frames)
+    noise = np.random.default_rng(1).standard_normal(
+        (int(frames.sum()), case.bands), dtype=np.float32
+    )
+    names = [str(n) for n in range(clips)]
+    table = pd.DataFrame({"machine": "fan", "id": "00", "path": names, "label": 0})
+    manifest = Manifest(Path(), table.reindex(columns=COLUMNS))
+    index = case.windows.starts(case.frames, frames, names)
+    fast = scoring_form(detector.to(device))
+    scoring = case.config["scoring"]
+    workers = case.config["trainer"]["threads"] or cores()
+    best = float("inf")
+    for _ in range(3):  # the first also compiles
+        start, _ = now(device)
+        score_clips(
+            fast, manifest, Features(noise, frames), index, np.zeros(clips, dtype=np.int64),
+            scoring["score"], scoring["batch_size"], workers,
+        )  # fmt: skip
+        best = min(best, now(device)[0] - start)
+    return best / clips
