@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -40,7 +41,7 @@ OPTIONS = (
     Option("upsampling and convolution apart", ("model.upsampling_form=plain",)),
     Option("batch norm and ReLU apart", ("model.norm_form=plain",)),
     Option("contiguous", ("trainer.memory_format=contiguous",)),
-    Option("Adam's loop", ("trainer.fused_adam=false",)),
+    Option("Adam not fused", ("trainer.fused_adam=false",)),
     Option("scored as trained", ("scoring.form=plain",)),
     Option("compiled", ("trainer.compile=true",), gpu_only=True),
     Option("CUDA graphs", ("trainer.cuda_graphs=true",), gpu_only=True),
@@ -64,7 +65,7 @@ def train(option: Option, seed: int, folder: Path, threads: int, overrides: list
     from asd.scoring.clip_scores import read_scores
     from asd.scoring.roc import auc
 
-    place = folder / f"{option.name.replace(' ', '_').replace(',', '')}-{seed}"
+    place = folder / f"{re.sub(r'[^A-Za-z0-9]+', '_', option.name)}-{seed}"
     done = list(place.glob("*/scores.csv"))
     if not done:
         common = ["+experiment=u", "tracking=off", "pictures=off", "trainer.progress=off"]

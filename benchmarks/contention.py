@@ -3,7 +3,7 @@
     python -m benchmarks.contention [--case demo] [--threads 2] [--steps 30]
 
 OMP_WAIT_POLICY=passive is what asd.train sets; active is OpenMP's own default. The busy processes
-do nothing but turn in a loop.
+do nothing but turn in a loop; "a training" is another one like it.
 """
 
 from __future__ import annotations
@@ -17,9 +17,12 @@ BUSY = "while True: pass"
 PROBE = """
 import time, torch
 from benchmarks.cases import Bare, Case
-case = Case.of("{case}", [])
+from asd.training.speed import prepare
+case, device = Case.of("{case}", []), torch.device("cpu")
 torch.set_num_threads({threads})
-bare = Bare.of(case, case.detector().network, torch.device("cpu"), True)
+detector = case.detector()
+prepare(detector, case.config["trainer"], device)
+bare = Bare.of(case, detector.network, device, True)
 times = []
 for _ in range({steps}):
     start = time.perf_counter()
@@ -29,13 +32,16 @@ print(sorted(times)[len(times) // 2], sum(times) / len(times))
 """
 
 
-def step_ms(case: str, threads: int, steps: int, policy: str, busy: int) -> tuple[float, float]:
-    """Median and mean of a step beside so many busy processes."""
-    others = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(busy)]
+def step_ms(
+    case: str, threads: int, steps: int, policy: str, beside: list[str]
+) -> tuple[float, float]:
+    """Median and mean of a step beside other processes, each of which runs some code."""
+    environment = {**os.environ, "OMP_WAIT_POLICY": policy}
+    others = [subprocess.Popen([sys.executable, "-c", code], env=environment) for code in beside]
     try:
         run = subprocess.run(
             [sys.executable, "-c", PROBE.format(case=case, threads=threads, steps=steps)],
-            env={**os.environ, "OMP_WAIT_POLICY": policy},
+            env=environment,
             capture_output=True,
             text=True,
             check=True,
@@ -58,9 +64,16 @@ def main() -> None:
     print(f"{options.case}, {options.threads} threads: ms a step, median (mean)")
     for policy in ("passive", "active"):
         cells = []
-        for busy in (0, 1, 2):
-            middle, average = step_ms(options.case, options.threads, options.steps, policy, busy)
-            cells.append(f"{busy} busy: {middle:,.1f} ({average:,.1f})")
+        another = PROBE.format(case=options.case, threads=options.threads, steps=10**9)
+        for name, beside in (
+            ("alone", []),
+            ("1 busy", [BUSY]),
+            ("2 busy", [BUSY, BUSY]),
+            ("a training", [another]),
+            ("two", [another, another]),
+        ):
+            found = step_ms(options.case, options.threads, options.steps, policy, beside)
+            cells.append(f"{name}: {found[0]:,.0f} ({found[1]:,.0f})")
         print(f"  OMP_WAIT_POLICY={policy:8}{'; '.join(cells)}")
 
 

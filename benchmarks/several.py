@@ -4,7 +4,8 @@ of models in one process.
     python -m benchmarks.several [--models 3] [--seconds 10] [--case demo]
 
 All train the same bare loop (forward, backward, Adam) on noise. The batch of models is torch.func's
-vmap over stacked parameters, and its batch norm has no running averages, which vmap refuses.
+vmap over stacked parameters; its batch norm has no running averages, which vmap refuses, and is
+torch's own.
 """
 
 from __future__ import annotations
@@ -22,21 +23,25 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from asd.training.speed import prepare
 from benchmarks.cases import Case
 
 
 def network(case: Case, seed: int, device: torch.device) -> nn.Module:
-    """The case's autoencoder, without running averages."""
-    from asd.config import build
-
+    """The case's autoencoder as a run trains it."""
     torch.manual_seed(seed)
-    options = {**case.config["model"], "bands": case.bands, "frames": case.frames}
-    made: nn.Module = build(options, "model").to(device)
-    for layer in made.modules():
+    detector = case.detector()
+    prepare(detector, case.config["trainer"], device)
+    return detector.network.to(device)
+
+
+def without_averages(network: nn.Module) -> nn.Module:
+    """Batch norm without running averages."""
+    for layer in network.modules():
         if isinstance(layer, nn.BatchNorm2d | nn.BatchNorm1d):
             layer.track_running_stats = False
             layer.running_mean = layer.running_var = layer.num_batches_tracked = None
-    return made
+    return network
 
 
 def batch_of(case: Case, device: torch.device) -> Tensor:
@@ -81,7 +86,7 @@ def stacked(case: Case, models: int, threads: int, seconds: float, device: torch
     from torch.func import functional_call, grad, stack_module_state, vmap
 
     torch.set_num_threads(threads)
-    made = [network(case, seed, device) for seed in range(models)]
+    made = [without_averages(network(case, seed, device)) for seed in range(models)]
     parameters, buffers = stack_module_state(made)
     parameters = {name: p.detach().requires_grad_() for name, p in parameters.items()}
     batches = torch.stack([batch_of(case, device) for _ in range(models)])

@@ -29,7 +29,8 @@ def can_fuse(norm: nn.Module, image: Tensor) -> bool:
     """Whether ``norm_relu`` does what ``norm`` and a ReLU do: plain batch norm that is being
     trained, on a CPU, of a tensor whose channels lie side by side."""
     return (
-        type(norm) is nn.BatchNorm2d
+        not torch.compiler.is_compiling()  # which fuses by itself
+        and type(norm) is nn.BatchNorm2d
         and norm.training
         and norm.affine
         and norm.track_running_stats
@@ -39,7 +40,6 @@ def can_fuse(norm: nn.Module, image: Tensor) -> bool:
         and image.numel() > image.shape[1]  # torch's own says what is wrong with fewer
         and image.is_contiguous(memory_format=torch.channels_last)
         and not torch.is_autocast_enabled("cpu")
-        and not torch.compiler.is_compiling()
     )
 
 
