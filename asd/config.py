@@ -166,6 +166,7 @@ def check(cfg: DictConfig | dict[str, Any]) -> None:
     one_of("features.dtype", values["features"]["dtype"], ("float32", "float16"))
     one_of("features.shared", values["features"]["shared"], ("auto", True, False))
     one_of("scoring.score", values["scoring"]["score"], ("mse", "mse_db", "combined"))
+    _number("scoring.batch_frames", values["scoring"]["batch_frames"], 1, inf, integer=True)
     one_of("scoring.form", values["scoring"]["form"], ("auto", "plain"))
     _number("scoring.max_fpr", values["scoring"]["max_fpr"], 1e-9, 1.0)
     classes = values["loss"].get("classes")

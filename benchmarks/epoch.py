@@ -84,7 +84,7 @@ def scoring_seconds(case: Case, detector: Detector, device: torch.device, clips:
         start, _ = now(device)
         score_clips(
             fast, manifest, Features(noise, frames), index, np.zeros(clips, dtype=np.int64),
-            scoring["score"], scoring["batch_size"], workers,
+            scoring["score"], scoring["batch_frames"], workers,
         )  # fmt: skip
         best = min(best, now(device)[0] - start)
     return best / clips

@@ -33,7 +33,7 @@ def score_clips(
     index: Index,
     classes: np.ndarray,
     score: str,
-    batch_size: int,
+    batch_frames: int,
     workers: int = 1,
 ) -> Scored:
     """Anomaly scores: the mean over a clip's windows of the error of each.
@@ -46,8 +46,7 @@ def score_clips(
         classes: [clips] class numbers; -1: not a class of the detector.
         score: ``mse`` in the standardised domain, ``mse_db`` in dB, or ``combined`` (the loss:
             alpha MSE + beta CCE).
-        batch_size: clips at a time: as many windows as have the frames of so many clips, 16 of U's
-            and thousands of B's.
+        batch_frames: of a batch: as many windows as have so many frames, at least one.
         workers: batches at a time on a CPU, each on one thread.
 
     Returns:
@@ -68,7 +67,7 @@ def score_clips(
     known = np.where(classes < 0, 0, classes)
     values = torch.from_numpy(features.values)
     n = len(clips)
-    windows = max(1, round(batch_size * features.frames.mean() / index.length))
+    windows = max(1, batch_frames // index.length)
     batches = Batches(values, index, known, windows, device=detector.device)
     errors = _errors(detector, batches, score == "mse_db", workers)
     mse = _mean_of_clips([e.mse for e in errors], index, n)

@@ -144,7 +144,7 @@ class OneModel:
             numbers = class_numbers(part, *self.classes)
             scores, embeddings = score_clips(
                 fast, part, features, index, numbers,
-                scoring["score"], scoring["batch_size"], workers,
+                scoring["score"], scoring["batch_frames"], workers,
             )  # fmt: skip
             gallery.add(features, index, scores, embeddings)
             tables.append(scores)
