@@ -34,8 +34,8 @@ import torch
 from asd.training.fit import choose_device, fit
 from asd.training.speed import prepare, step_flop
 from benchmarks.cases import CASES, Bare, Case
-from benchmarks.ceilings import copy_bandwidth, matmul_flop, moved_bytes, now
-from benchmarks.training import MEANING, Figures, measure, row, table
+from benchmarks.ceilings import copy_bandwidth, matmul_flop, now
+from benchmarks.training import MEANING, Figures, measure, row, step_bytes, table
 
 LAST = "channels_last"
 BF16 = "bf16-mixed"
@@ -163,20 +163,17 @@ def time_option(
 def floors(case: Case, device: torch.device, step: float) -> list[str]:
     """The least time that the arithmetic and the memory traffic of a step need, and its own."""
     flop = step_flop(case.detector(), case.batch_size)
-    # The layers' own forms: what a kernel of ours moves would not be seen.
-    bare = Bare.of(case, case.detector(**case.plain).network, device, True)
-    bare.step()
-    moved = moved_bytes(bare.step)
-    bandwidth = copy_bandwidth(device)
-    dtype, bytes_each = (torch.bfloat16, 2) if device.type == "cuda" else (torch.float32, 4)
+    gpu = device.type == "cuda"
+    moved, bandwidth = step_bytes(case, device, BF16 if gpu else "32-true"), copy_bandwidth(device)
+    dtype = torch.bfloat16 if gpu else torch.float32
     rate = matmul_flop(device, dtype)
-    arithmetic, traffic = flop / rate, moved * bytes_each / 4 / bandwidth
+    arithmetic, traffic = flop / rate, moved / bandwidth
     name = str(dtype).removeprefix("torch.")
     floor = max(arithmetic, traffic)
     return [
         f"arithmetic: {flop / 1e9:,.0f} GFLOP a step, {1000 * arithmetic:,.2f} ms at the "
         f"{rate / 1e12:,.2f} TFLOP/s of a large {name} product",
-        f"traffic: {moved * bytes_each / 4e9:,.2f} GB a step in {name} if every operation runs "
+        f"traffic: {moved / 1e9:,.2f} GB a step in {name} if every operation runs "
         f"alone, {1000 * traffic:,.2f} ms at the {bandwidth / 1e9:,.0f} GB/s of a large copy",
         f"the best bare step, {1000 * step:,.2f} ms, over the larger: {step / floor:.2f}; over "
         f"the arithmetic: {step / arithmetic:.2f}",

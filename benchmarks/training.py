@@ -26,7 +26,7 @@ import pytorch_lightning as pl
 import torch
 
 from asd.training.fit import choose_device, fit
-from asd.training.speed import set_memory_format, set_threads, step_flop
+from asd.training.speed import prepare, set_threads, step_flop
 from benchmarks.cases import TEST_CLIPS, TRAIN_CLIPS, Bare, Case
 from benchmarks.ceilings import copy_bandwidth, matmul_flop, moved_bytes, now, peak_bytes
 from benchmarks.epoch import EpochEnd, scoring_seconds, tracker
@@ -149,6 +149,13 @@ def part_seconds(bare: Bare, device: torch.device, steps: int) -> dict[str, floa
     return {part: median(values) for part, values in times.items()}
 
 
+def step_bytes(case: Case, device: torch.device, precision: str) -> int:
+    """Bytes that a step's operations read and write, each alone, in the layers' own forms."""
+    bare = Bare.of(case, case.detector(**case.plain).network, device, True, precision)
+    bare.step()
+    return moved_bytes(bare.step)
+
+
 def measure(case: Case, device: torch.device, steps: int, usual: bool) -> Figures:
     """All figures of one case."""
     options = case.config["trainer"]
@@ -161,7 +168,7 @@ def measure(case: Case, device: torch.device, steps: int, usual: bool) -> Figure
         steps = min(steps, SLOW_STEPS)
     precision = options["precision"]
     like = case.detector()
-    set_memory_format(like, options["memory_format"], device)
+    prepare(like, options, device)
     bare = Bare.of(case, like.network, device, options["fused_adam"], precision)
     plain = case.detector(**case.plain).network
     simple = Bare.of(case, plain, device, False, precision)
@@ -185,7 +192,7 @@ def measure(case: Case, device: torch.device, steps: int, usual: bool) -> Figure
     step = turns.of("asd", 0)
     of_copy = None
     if device.type == "cuda":
-        of_copy = moved_bytes(bare.step) / step / copy_bandwidth(device)
+        of_copy = step_bytes(case, device, precision) / step / copy_bandwidth(device)
     parts = part_seconds(bare, device, 2 if slow else steps)
     threads = torch.get_num_threads()
     ratio = None

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
-from tiny import TRAINER, data, detector, largest_difference, trained
+from tiny import BANDS, FRAMES, TRAINER, data, detector, largest_difference, trained
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from asd.errors import AsdError
+from asd.training.batches import Batch
 from asd.training.fit import fit
 from asd.training.speed import (
     prepare,
@@ -139,3 +141,32 @@ def test_features_in_memory_are_not_copied() -> None:
     tensor = resident(values, CPU, 0.6)
     assert tensor.data_ptr() == values.ctypes.data
     assert tensor.tolist() == values.tolist()
+
+
+class Asked(TorchDispatchMode):
+    """Notes operations for which the computer and a GPU have to wait for one another."""
+
+    WAITING = ("lift_fresh", "_local_scalar_dense", "nonzero", "is_nonzero", "equal")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        if name in self.WAITING:
+            self.found.append(name)
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_step_asks_nothing_of_the_device_and_sends_it_nothing() -> None:
+    made = detector(norm_form="plain")
+    batch = Batch(torch.randn(4, FRAMES, BANDS), torch.zeros(4, dtype=torch.long))
+    with Asked() as asked:
+        for number in range(2):  # the second adds to sums that are there
+            made.training_step(batch, number).backward()
+    assert asked.found == []
+    with Asked() as asked:
+        torch.ones(1).new_tensor(3)  # a number that is sent
+        torch.ones(1).item()  # and one that is read
+    assert asked.found == ["lift_fresh", "_local_scalar_dense"]
