@@ -184,7 +184,7 @@ def test_requeued_jobs_resume_and_those_that_fail_stop_nobody(
         time.sleep(0.05)
     said = sweep.communicate()[0]
     assert sweep.returncode == 2, said  # all that failed is for the user to mend
-    assert len(re.findall(r"\] .*kernel=4.*: FAILED: model.kernel=4", said)) == 2
+    assert len(re.findall(r"\] .*kernel 4.*: FAILED: model\.kernel=4", said)) == 2
     assert "2 of 4 runs finished, 2 failed" in said
     for seed in orders:
         assert runs[seed].record()["status"] == FINISHED
