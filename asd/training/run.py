@@ -156,6 +156,7 @@ def _models(
     """Train and score every model of the run; ``scores.csv`` is written when all have."""
     from asd.scoring.clip_scores import read_scores, write_scores
     from asd.training.history import read_history
+    from asd.training.memory import give_back_memory
     from asd.training.one_model import OneModel
 
     config = experiment.config
@@ -185,6 +186,8 @@ def _models(
                 detector = model.train(tracker, reports)
             with _timed(f"{group}: scored"):
                 model.score(detector)
+            del detector
+            give_back_memory()
         tables.append(read_scores(done))
         losses[group] = float((folder.model(group) / "validation_loss.txt").read_text())
     write_scores(folder.scores, pd.concat(tables, ignore_index=True))
