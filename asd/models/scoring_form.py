@@ -22,7 +22,7 @@ def scoring_form(detector: Detector, form: str = "auto") -> Detector:
     """A copy whose batch norms are part of the layers before them.
 
     On a CPU, wide convolutions are also done by Winograd's way. Images are channels last, which
-    was faster forward on every device and size.
+    was faster forward at every size there, and is expected to be on a GPU.
 
     Args:
         detector: trained, in evaluation mode; left as it is.
