@@ -43,7 +43,7 @@ OPTIONS = (
     Option("contiguous", ("trainer.memory_format=contiguous",)),
     Option("Adam not fused", ("trainer.fused_adam=false",)),
     Option("scored as trained", ("scoring.form=plain",)),
-    Option("compiled", ("trainer.compile=true",), gpu_only=True),
+    Option("compiled", ("trainer.compile=true",)),
     Option("CUDA graphs", ("trainer.cuda_graphs=true",), gpu_only=True),
     Option(
         "bfloat16, CUDA graphs", ("trainer.precision=bf16-mixed", "trainer.cuda_graphs=true"), True

@@ -164,8 +164,8 @@ def measure(case: Case, device: torch.device, steps: int, usual: bool) -> Figure
     set_threads(options["threads"], flop)
     matmul = matmul_flop(device)
     slow = 2 * flop / matmul > SLOW_SECONDS
-    if slow:
-        steps = min(steps, SLOW_STEPS)
+    # Two epochs, of each of which the first step is not counted.
+    steps = max(2, min(steps, SLOW_STEPS) if slow else steps)
     precision = options["precision"]
     like = case.detector()
     prepare(like, options, device)
@@ -180,7 +180,7 @@ def measure(case: Case, device: torch.device, steps: int, usual: bool) -> Figure
         run = tracker(case, Path(folder))
         trained = fit(
             ours,
-            case.data(steps // 2 + 1),  # one more an epoch, for its first is not counted
+            case.data(steps // 2 + 1),
             options,
             0,
             Path(folder) / "model",

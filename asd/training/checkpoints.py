@@ -63,7 +63,11 @@ class CheckpointWriter(TorchCheckpointIO):
 
     def teardown(self) -> None:
         """The Trainer's end, whatever ended it."""
-        self.wait()
+        try:
+            self.wait()
+        finally:
+            if self._pool is not None:
+                self._pool.shutdown()
 
 
 def in_background(choice: bool | str, device: torch.device) -> bool:

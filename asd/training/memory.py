@@ -12,12 +12,12 @@ _NEVER = 2**31 - 1
 
 
 def keep_freed_memory() -> bool:
-    """Have the C library keep what is freed, until ``give_back_memory``.
+    """Have the C library keep what this process frees, now and later.
 
     By default glibc gives blocks of 32 MB and more back to the system at once. A step's tensors of
     that size then come as new pages, each of which the system fills with zeros when it is first
-    written: a third of a step of the paper's model on a CPU (docs/performance.md). Until then
-    the process keeps its peak of memory.
+    written: a third of a step of the paper's model on a CPU (docs/performance.md). The
+    process stays at its peak of memory until ``give_back_memory``.
 
     Returns:
         Whether there is a glibc that can be told so.

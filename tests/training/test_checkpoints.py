@@ -77,3 +77,8 @@ def test_auto_is_for_gpus() -> None:
     assert not in_background("auto", torch.device("cpu"))
     assert in_background(True, torch.device("cpu"))
     assert not in_background(False, torch.device("cuda"))
+
+
+def test_no_thread_is_left_behind(tmp_path: Path) -> None:
+    trained(tmp_path, {"checkpoint_in_background": True})
+    assert not [t for t in threading.enumerate() if t.name.startswith("checkpoint")]
