@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from asd.config import folder_of
-from asd.sweeps.declaration import sweep_files
+from asd.composition import folder_of
+from asd.experiment.sweep_files import sweep_files
 
 USE = """\
 asd: experiment-tracked sweeps for anomalous sound detection

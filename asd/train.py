@@ -25,13 +25,13 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from asd.config import check, command_of, folder_of, plain, register_resolvers
+from asd.composition import check, command_of, folder_of, plain, register_resolvers
 from asd.errors import AsdError, Pruned, Terminated
-from asd.stopping import stopped_by
-from asd.sweeps.declaration import expand
+from asd.signals import stopped_by
+from asd.sweeps.arguments import expand
 
 if TYPE_CHECKING:
-    from asd.tracking.run_folder import RunFolder
+    from asd.experiment.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def train(cfg: DictConfig) -> float | list[float]:
     overrides = list(HydraConfig.get().overrides.task)
     config, base = plain(cfg), plain(base_config())
 
-    from asd.tracking.identity import delta
+    from asd.experiment.identity import delta
 
     # What a search tells its trials is no part of the command that goes on with one of them.
     passing = ("force=true", "if_running=wait", "search.")
@@ -80,7 +80,7 @@ def train(cfg: DictConfig) -> float | list[float]:
 def _train(
     config: dict[str, object], delta: dict[str, object], overrides: list[str]
 ) -> float | list[float]:
-    from asd.training.experiment import Experiment
+    from asd.experiment.experiment import Experiment
 
     command = command_of(overrides)
     experiment = Experiment.of(config, delta, command, in_sweep=not _single())

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from asd.config import build, folder_of, plain, register_resolvers
-from asd.data.features import Features
+from asd.composition import build, folder_of, plain, register_resolvers
 from asd.data.windows import Windows
+from asd.features import Features
+from asd.features.batches import windows_view
 from asd.models.detector import Detector
 from asd.models.standardiser import Standardiser
-from asd.training.batches import windows_view
 from asd.training.fit import TrainingSet
 
 # The preset, what is overridden, and the length of a clip in seconds.

@@ -11,14 +11,14 @@ import pytorch_lightning as pl
 import torch
 
 from asd.cores import cores
-from asd.data.features import Features
 from asd.data.manifest import COLUMNS, Manifest
+from asd.experiment.run_folder import RunFolder
+from asd.features import Features
 from asd.models.detector import Detector
 from asd.models.scoring_form import scoring_form
 from asd.scoring.score import score_clips
 from asd.tracking.mlflow_run import MlflowRun
 from asd.tracking.mlflow_store import Tracking
-from asd.tracking.run_folder import RunFolder
 from benchmarks.cases import Case
 from benchmarks.ceilings import now
 

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from asd.data.features import FeatureStore
     from asd.data.manifest import Manifest
+    from asd.features import FeatureStore
     from asd.frontends.frontend import FrontEnd
 
 RATE, SECONDS = 16000, 10
@@ -83,7 +83,7 @@ def measure_load(store: FeatureStore, clips: Manifest, mapped: bool, cold: bool)
 def _load(store: FeatureStore, clips: Manifest, mapped: bool, cold: bool) -> Loaded:
     import pandas as pd  # noqa: F401 - not to be counted
 
-    from asd.data.features import parts_of
+    from asd.features import parts_of
 
     if cold:
         for path in store.folder.iterdir():
@@ -114,7 +114,7 @@ def random_access(store: FeatureStore, clips: Manifest) -> list[tuple[str, float
     import numpy as np
     import torch
 
-    from asd.data.features import parts_of
+    from asd.features import parts_of
 
     def once(values: np.ndarray, frames: int) -> float:
         count = len(values) // frames
@@ -160,8 +160,8 @@ def _measure(options: argparse.Namespace, folder: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from asd.data.features import FeatureStore
     from asd.data.folder import Folder
+    from asd.features import FeatureStore
     from asd.frontends.gammatone import Gammatone
     from asd.frontends.gammatone_fft import GammatoneFFT
     from asd.frontends.mel import Mel

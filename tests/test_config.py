@@ -8,9 +8,9 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from asd.config import build, check, folder_of, one_of, plain, register_resolvers
+from asd.composition import build, check, folder_of, one_of, plain, register_resolvers
 from asd.errors import AsdError
-from asd.sweeps.declaration import load_sweep
+from asd.experiment.sweep_files import load_sweep
 
 CONF = folder_of("conf")
 EXPERIMENTS = sorted(p.stem for p in (CONF / "experiment").glob("*.yaml"))

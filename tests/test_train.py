@@ -16,7 +16,7 @@ import pytest
 import torch
 import yaml
 
-from asd.tracking.run_folder import RunFolder
+from asd.experiment.run_folder import RunFolder
 
 PRESETS = {
     "b": ("B", "mel", "per_machine"),
@@ -218,7 +218,7 @@ def test_eight_processes_on_a_fresh_database(tmp_path: Path) -> None:
     code = (
         "from pathlib import Path\n"
         "from asd.tracking.mlflow_run import MlflowRun, Tracking\n"
-        "from asd.tracking.run_folder import RunFolder\n"
+        "from asd.experiment.run_folder import RunFolder\n"
         "import sys\n"
         "folder = RunFolder(Path('runs') / sys.argv[1])\n"
         "folder.path.mkdir(parents=True)\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol, runtime_checkable
 
-from asd.config import build
+from asd.composition import build
 from asd.data.manifest import Manifest
 
 

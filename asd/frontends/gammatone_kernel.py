@@ -19,7 +19,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 
-from asd.compiled import compiled
+from asd.frontends.compiled import compiled
 
 VECTOR_BYTES = 32
 

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from asd.config import build
+from asd.composition import build
 from asd.errors import AsdError
+from asd.features.batches import Batch
 from asd.models.standardiser import Standardiser
-from asd.training.batches import Batch
 
 # Of the part of a checkpoint that is ours.
 CHECKPOINT_FORMAT = 1

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from asd.compiled import CONTRACT, compiled
+from asd.frontends.compiled import CONTRACT, compiled
 
 # Rows that are summed in the array's own precision before the sum goes on in float64.
 _RUN = 256

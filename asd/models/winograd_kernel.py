@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from asd.compiled import CONTRACT, compiled
+from asd.frontends.compiled import CONTRACT, compiled
 
 
 @njit(inline="always")  # type: ignore[untyped-decorator]

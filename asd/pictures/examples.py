@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
-    from asd.data.features import Features
     from asd.data.windows import Index
+    from asd.features import Features
     from asd.frontends.frontend import FrontEnd
     from asd.models.detector import Detector
 

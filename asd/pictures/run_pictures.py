@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from asd.errors import AsdError
+from asd.experiment.run_folder import RunFolder
 from asd.pictures.examples import KINDS, PictureOptions
 from asd.pictures.model_files import EMBEDDINGS, EXAMPLES
 from asd.scoring.clip_scores import read_scores
 from asd.scoring.metrics import machine_order
-from asd.tracking.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
 

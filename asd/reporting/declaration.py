@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from asd.errors import AsdError
+from asd.experiment.sweep_files import load_sweep
 from asd.reporting.runs import Run
-from asd.sweeps.declaration import load_sweep
 
 _SS = re.compile(r"SS-([0-9.]+)-[0-9.]+")
 

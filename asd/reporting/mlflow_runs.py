@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from asd.errors import AsdError
+from asd.experiment.run_folder import FINISHED
 from asd.reporting.runs import Found, make_run
-from asd.tracking.run_folder import FINISHED
 
 _PAGE = 500  # runs asked for at a time
 

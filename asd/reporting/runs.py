@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asd.errors import AsdError
+from asd.experiment.identity import flat, identity
+from asd.experiment.run_folder import FINISHED, RunFolder
 from asd.scoring.clip_scores import read_scores
-from asd.tracking.identity import flat, identity
-from asd.tracking.run_folder import FINISHED, RunFolder
 
 if TYPE_CHECKING:
     import pandas as pd
 
 # Of the paper's Tables 1 and 2: its corpus, and the release that it scores.
 PAPER_DATA, PAPER_TEST = "dcase2020", "development"
-_SET_ASIDE = "~"  # in a folder's name: see asd.tracking.run_folder.set_aside
+_SET_ASIDE = "~"  # in a folder's name: see asd.experiment.run_folder.set_aside
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from asd.cores import one_torch_thread
-from asd.data.features import Features
 from asd.data.manifest import Manifest
 from asd.data.windows import Index
 from asd.errors import AsdError
+from asd.features import Features
+from asd.features.batches import Batches
 from asd.models.detector import Detector, Errors
-from asd.training.batches import Batches
 
 
 class Scored(NamedTuple):

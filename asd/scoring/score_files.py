@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from asd.config import build
+from asd.composition import build
 from asd.data.audio import read_clip
 from asd.errors import AsdError
 
@@ -28,8 +28,8 @@ def score_files(checkpoint: Path, files: list[Path]) -> pd.DataFrame:
     import torch
 
     from asd.data.windows import Windows
+    from asd.features.batches import Batches
     from asd.models.detector import load_detector
-    from asd.training.batches import Batches
 
     detector = load_detector(checkpoint)
     recipe = detector.recipe

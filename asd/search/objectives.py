@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from asd.errors import AsdError
 
 if TYPE_CHECKING:
-    from asd.tracking.run_folder import RunFolder
+    from asd.experiment.run_folder import RunFolder
 
 MINIMIZE, MAXIMIZE = "minimize", "maximize"
 VALIDATION, TEST = "validation clips", "test clips"

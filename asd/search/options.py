@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from asd.config import one_of
+from asd.composition import one_of
 from asd.errors import AsdError
 
 

@@ -116,7 +116,7 @@ class Reports:
         import optuna
         from optuna.trial import Trial, TrialState
 
-        from asd.config import build
+        from asd.composition import build
         from asd.errors import AsdError
         from asd.search.store import open_storage
 

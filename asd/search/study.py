@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from asd.errors import AsdError
+from asd.experiment.identity import flat
 from asd.search.objectives import selected_on
-from asd.tracking.identity import flat
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -137,7 +137,7 @@ def build_sampler(config: dict[str, Any], number: int) -> Any:
     """
     import numpy as np
 
-    from asd.config import build
+    from asd.composition import build
 
     config = dict(config)
     # A quasi-random sequence is one sequence; the storage knows how far it is.

@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asd.config import command_of
+from asd.composition import command_of
 from asd.search.objectives import TEST
 from asd.search.space import Space
 

@@ -15,7 +15,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 
-from asd.config import build, one_of
+from asd.composition import build, one_of
 from asd.search import plots, summary
 from asd.search.objectives import OBJECTIVES, TEST, check_comparable, directions, selected_on
 from asd.search.options import SearchOptions
@@ -25,7 +25,7 @@ from asd.search.study import Question, build_sampler, open_study
 from asd.search.study_run import publish_study
 from asd.search.trials import Trials
 from asd.search.workers import Worker
-from asd.stopping import stopped_by
+from asd.signals import stopped_by
 from asd.sweeps.cells import Cell, Cells
 from asd.sweeps.conduct import (
     Ended,
@@ -102,7 +102,7 @@ class Search:
         self.question = Question.of(
             config, self.space.described(), self.objectives, ways, options.custom_search_space
         )
-        from asd.training.experiment import Experiment
+        from asd.experiment.experiment import Experiment
 
         experiment = Experiment.of(config, {}, "")
         corpus = config["data"].get("name", experiment.corpus.name)

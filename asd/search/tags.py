@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from asd.experiment.run_folder import RunFolder
 from asd.search.objectives import TEST, selected_on
-from asd.tracking.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from asd.config import folder_of, register_resolvers
+from asd.composition import folder_of, register_resolvers
 from asd.errors import AsdError
-from asd.sweeps.declaration import expand, load_sweep, sweep_files
+from asd.experiment.sweep_files import load_sweep, sweep_files
+from asd.sweeps.arguments import expand
 
 _USE = """\
 python -m asd.sweeps list

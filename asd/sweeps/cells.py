@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from asd.config import check, command_of, plain
+from asd.composition import check, command_of, plain
 from asd.errors import AsdError
-from asd.tracking.run_folder import FAILED, FINISHED, RUNNING, RunFolder
-from asd.tracking.run_labels import run_name, run_params
+from asd.experiment.run_folder import FAILED, FINISHED, RUNNING, RunFolder
+from asd.experiment.run_labels import run_name, run_params
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
 
-    from asd.training.clips import Clips
-    from asd.training.experiment import Experiment
+    from asd.experiment.clips import Clips
+    from asd.experiment.experiment import Experiment
 
 # What a cell may be, in the order of the status table.
 DONE, IN_PROGRESS, CUT, BROKEN, MISSING, REFUSED = (
@@ -142,7 +142,7 @@ class Cells:
             params = run_params(config, {}, telling)
             label = run_name(config["tracking"]["run_name"], telling, params)
             check(config)
-            from asd.training.experiment import Experiment
+            from asd.experiment.experiment import Experiment
 
             experiment = Experiment.of(config, {}, command_of(overrides))
             clips = self._clips(experiment)
@@ -173,7 +173,7 @@ class Cells:
         return values
 
     def _clips(self, experiment: Experiment) -> Clips | None:
-        from asd.training.clips import Clips
+        from asd.experiment.clips import Clips
 
         config = experiment.config
         key = json.dumps([config["data"], config["release"]["train"]], default=str)

@@ -17,7 +17,8 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig
 
 from asd.errors import AsdError
-from asd.stopping import stopped_by
+from asd.signals import stopped_by
+from asd.sweeps.arguments import NAMED
 from asd.sweeps.cells import DONE, REFUSED, Cell, Cells
 from asd.sweeps.conduct import (
     Ended,
@@ -27,7 +28,6 @@ from asd.sweeps.conduct import (
     sweep_command,
     without_traceback,
 )
-from asd.sweeps.declaration import NAMED
 from asd.sweeps.display import Display, duration
 
 

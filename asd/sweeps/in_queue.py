@@ -17,7 +17,7 @@ from typing import Any
 
 from hydra.core.utils import JobReturn
 
-from asd.stopping import stopped_by
+from asd.signals import stopped_by
 
 
 @dataclass(frozen=True)

@@ -135,7 +135,7 @@ def run_here(
     """
     from hydra.core.utils import run_job, setup_globals
 
-    from asd.config import register_resolvers
+    from asd.composition import register_resolvers
 
     setup_globals()
     register_resolvers()

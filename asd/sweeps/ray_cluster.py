@@ -18,7 +18,7 @@ from typing import Any
 from hydra.core.utils import JobReturn
 
 from asd.errors import AsdError
-from asd.stopping import stopped_by
+from asd.signals import stopped_by
 from asd.sweeps.launching import Job, JobFailedError, Packet, failed, failure
 
 log = logging.getLogger(__name__)

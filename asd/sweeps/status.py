@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
+from asd.sweeps.arguments import NAMED
 from asd.sweeps.cells import (
     BROKEN,
     CUT,
@@ -18,7 +19,6 @@ from asd.sweeps.cells import (
     Cells,
 )
 from asd.sweeps.conduct import figure, short
-from asd.sweeps.declaration import NAMED
 from asd.sweeps.grid import combinations
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from asd.errors import AsdError
+from asd.experiment.run_folder import RunFolder
 from asd.tracking.datasets import dataset_inputs
 from asd.tracking.mlflow_store import Tracking, connect, reason
 from asd.tracking.publish import epoch_metrics, publish
-from asd.tracking.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from asd.tracking.run_folder import RunFolder
+from asd.experiment.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -57,7 +57,7 @@ def publish(client: MlflowClient, run_id: str, folder: RunFolder, status: str) -
 
 def _missing_epochs(client: MlflowClient, run_id: str, model: Path) -> None:
     """Epochs that a tracker in trouble did not get, at the times when they ended."""
-    from asd.training.history import read_history
+    from asd.experiment.history import read_history
 
     path = model / "history.csv"
     rows = read_history(path)

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asd.errors import AsdError
+from asd.experiment.run_folder import FAILED, RUNNING, RunFolder
 from asd.tracking.mlflow_run import GONE, find_or_create
 from asd.tracking.mlflow_store import Tracking, absolute_uri, connect, reason
 from asd.tracking.publish import publish
-from asd.tracking.run_folder import FAILED, RUNNING, RunFolder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

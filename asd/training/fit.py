@@ -11,9 +11,9 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
-from asd.data.features import Features
 from asd.data.windows import Index
 from asd.errors import AsdError
+from asd.features import Features
 from asd.models.detector import Detector, load_detector, read_checkpoint
 from asd.training.checkpoints import EpochCheckpoints
 from asd.training.loop import Job, run_trainer

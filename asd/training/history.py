@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import sys
 import time
@@ -13,6 +12,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from asd import progress
+from asd.experiment.history import append_epoch, read_history
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class History(pl.Callback):
         temporary = self.path.with_name(self.path.name + ".partial")
         temporary.unlink(missing_ok=True)
         for row in rows:
-            _append(temporary, row)
+            append_epoch(temporary, row)
         if rows:
             temporary.replace(self.path)
         else:
@@ -58,32 +58,8 @@ class History(pl.Callback):
             return
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}
         values["epoch_seconds"] = time.perf_counter() - self._began
-        _append(self.path, {"epoch": trainer.current_epoch, **values})
+        append_epoch(self.path, {"epoch": trainer.current_epoch, **values})
         self.on_epoch(trainer.current_epoch, values)
-
-
-def _append(path: Path, row: dict[str, float]) -> None:
-    row = {**row, "epoch": int(row["epoch"])}
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(row))
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
-
-
-def read_history(path: Path) -> list[dict[str, float]]:
-    """The rows written so far; none if there is no file. A row cut by a crash is left out."""
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        rows: list[dict[str, float]] = []
-        for row in csv.DictReader(file):
-            try:
-                rows.append({name: float(value) for name, value in row.items()})
-            except (TypeError, ValueError):
-                continue
-    return rows
 
 
 class EpochProgress(pl.Callback):

@@ -18,9 +18,9 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.strategies import DDPStrategy
 
 from asd.data.windows import Index
+from asd.features.batches import Batches, Place
 from asd.models.detector import Detector
 from asd.models.shared_layers import share_layers
-from asd.training.batches import Batches, Place
 from asd.training.checkpoints import CheckpointWriter, EpochCheckpoints, in_background
 from asd.training.history import EpochProgress, History
 from asd.training.speed import StateLayout, prepare, resident

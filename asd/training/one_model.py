@@ -11,8 +11,11 @@ import pandas as pd
 import torch
 
 from asd.cores import cores
-from asd.data.features import FeatureStore, parts_of
 from asd.data.split import validation_split
+from asd.experiment.clips import Clips, class_names, class_numbers
+from asd.experiment.experiment import Experiment
+from asd.experiment.history import read_history
+from asd.features import FeatureStore, parts_of
 from asd.models.detector import Detector, save_detector
 from asd.models.scoring_form import scoring_form
 from asd.models.standardiser import Standardiser
@@ -21,10 +24,7 @@ from asd.scoring.clip_scores import write_scores
 from asd.scoring.score import score_clips
 from asd.search.reports import Reports
 from asd.tracking.mlflow_run import MlflowRun
-from asd.training.clips import Clips, class_names, class_numbers
-from asd.training.experiment import Experiment
 from asd.training.fit import TrainingSet, fit
-from asd.training.history import read_history
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from asd.config import build
-from asd.training.experiment import Experiment
+from asd.composition import build
+from asd.experiment.experiment import Experiment
 from asd.training.fit import check_devices, check_precision, choose_device
 
 # Where the window is as long as the shortest clip, which is not known yet: any length does.

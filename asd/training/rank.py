@@ -24,8 +24,8 @@ import pytorch_lightning as pl
 import torch
 import torch.distributed as dist
 
+from asd.features.batches import Place
 from asd.models.detector import Detector
-from asd.training.batches import Place
 from asd.training.loop import PATIENCE, Job, run_trainer
 from asd.training.parent import end_with_parent
 from asd.training.speed import set_threads, step_flop

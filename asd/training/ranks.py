@@ -25,8 +25,8 @@ import pytorch_lightning as pl
 import torch
 import torch.distributed as dist
 
+from asd.features.batches import Place
 from asd.models.detector import Detector
-from asd.training.batches import Place
 from asd.training.loop import Job
 from asd.training.rank import Work, run_rank
 

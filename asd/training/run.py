@@ -16,14 +16,10 @@ import pandas as pd
 import yaml
 
 from asd.cores import beside_others
-from asd.data.features import FeatureStore
 from asd.errors import AsdError, Pruned
-from asd.search.reports import Reports
-from asd.search.tags import PRUNED, search_tags, tag_finished
-from asd.tracking.datasets import describe
-from asd.tracking.mlflow_run import MlflowRun
-from asd.tracking.mlflow_store import Tracking, connect
-from asd.tracking.run_folder import (
+from asd.experiment.clips import Clips, check_classes
+from asd.experiment.experiment import Experiment
+from asd.experiment.run_folder import (
     FAILED,
     FINISHED,
     KILLED,
@@ -31,10 +27,14 @@ from asd.tracking.run_folder import (
     RunFolder,
     set_aside,
 )
-from asd.tracking.run_labels import run_name, run_params, user_name
+from asd.experiment.run_labels import run_name, run_params, user_name
+from asd.features import FeatureStore
+from asd.search.reports import Reports
+from asd.search.tags import PRUNED, search_tags, tag_finished
+from asd.tracking.datasets import describe
+from asd.tracking.mlflow_run import MlflowRun
+from asd.tracking.mlflow_store import Tracking, connect
 from asd.tracking.sync import complete
-from asd.training.clips import Clips, check_classes
-from asd.training.experiment import Experiment
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ def _already(folder: RunFolder, record: dict[str, Any]) -> None:
 
 
 def _run(experiment: Experiment, clips: Clips, folder: RunFolder, data_hash: str, key: str) -> None:
-    from asd.tracking.environment import environment, peak_memory_mb
+    from asd.experiment.environment import environment, peak_memory_mb
     from asd.training.fit import choose_device
 
     config = experiment.config
@@ -154,8 +154,8 @@ def _models(
     experiment: Experiment, clips: Clips, folder: RunFolder, tracker: MlflowRun
 ) -> dict[str, float]:
     """Train and score every model of the run; ``scores.csv`` is written when all have."""
+    from asd.experiment.history import read_history
     from asd.scoring.clip_scores import read_scores, write_scores
-    from asd.training.history import read_history
     from asd.training.memory import give_back_memory
     from asd.training.one_model import OneModel
 

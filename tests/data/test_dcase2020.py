@@ -8,7 +8,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from asd.config import plain
+from asd.composition import plain
 from asd.data import dcase2020
 from asd.data.corpus import Corpus, corpus_of
 from asd.data.dcase2020 import DCASE2020

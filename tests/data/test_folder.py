@@ -12,7 +12,7 @@ import soundfile
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from asd.config import plain
+from asd.composition import plain
 from asd.data.corpus import Corpus, corpus_of
 from asd.data.folder import Folder
 from asd.data.manifest import RELEASES

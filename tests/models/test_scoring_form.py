@@ -7,11 +7,11 @@ import torch
 from torch import nn
 
 from asd.errors import AsdError
+from asd.features.batches import Batch
 from asd.models.detector import Detector
 from asd.models.scoring_form import scoring_form
 from asd.models.standardiser import Standardiser
 from asd.models.winograd import WinogradConv2d
-from asd.training.batches import Batch
 
 CONV = {
     "_target_": "asd.models.conv_autoencoder.ConvAutoencoder",

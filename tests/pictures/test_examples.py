@@ -67,9 +67,9 @@ def test_a_real_training_is_kept_and_drawn(trained: Path, tmp_path: Path, cover:
     import torch
     import yaml
 
-    from asd.config import build
-    from asd.data.features import FeatureStore, parts_of
+    from asd.composition import build
     from asd.data.windows import Windows
+    from asd.features import FeatureStore, parts_of
     from asd.models.detector import load_detector
     from asd.scoring.score import score_clips
 

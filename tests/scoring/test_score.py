@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from asd.data.features import Features
 from asd.data.manifest import COLUMNS, Manifest
 from asd.data.windows import Windows
 from asd.errors import AsdError
+from asd.features import Features
 from asd.models.detector import Detector
 from asd.models.standardiser import Standardiser
 from asd.scoring.score import score_clips
@@ -56,7 +56,7 @@ SS = {"_target_": "asd.models.loss.SemiSupervisedLoss", "alpha": 0.5, "beta": 0.
 def test_decibels_weigh_each_band_by_its_variance() -> None:
     import torch
 
-    from asd.training.batches import Batch
+    from asd.features.batches import Batch
 
     recipe = {"bands": BANDS, "frames": LENGTH, "classes": [], "model": MODEL, "loss": MSE,
               "trainer": {}}  # fmt: skip

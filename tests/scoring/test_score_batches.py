@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 import torch
 
-from asd.data.features import Features
 from asd.data.manifest import COLUMNS, Manifest
 from asd.data.windows import Windows
+from asd.features import Features
 from asd.models.detector import Detector
 from asd.scoring.score import score_clips
 

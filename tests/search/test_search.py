@@ -20,8 +20,8 @@ from mlflow import MlflowClient
 from optuna.trial import TrialState
 from postgres import PASSWORD, Postgres, free_port
 
+from asd.experiment.run_folder import RunFolder
 from asd.sweeps.__main__ import main as sweeps
-from asd.tracking.run_folder import RunFolder
 
 Train = Callable[..., int]
 Cheap = Callable[..., list[dict[str, object]]]

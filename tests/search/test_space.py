@@ -11,7 +11,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from asd.config import folder_of
+from asd.composition import folder_of
 from asd.errors import AsdError
 from asd.search.objectives import check_comparable, directions, selected_on
 from asd.search.space import Space, as_text, quoted

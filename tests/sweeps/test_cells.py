@@ -10,9 +10,9 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from asd.config import folder_of, register_resolvers
+from asd.composition import folder_of, register_resolvers
+from asd.experiment.run_folder import RunFolder
 from asd.sweeps.cells import Cell, Cells
-from asd.tracking.run_folder import RunFolder
 
 
 @pytest.fixture

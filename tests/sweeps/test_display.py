@@ -6,9 +6,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from asd.experiment.run_folder import RunFolder
 from asd.sweeps.cells import Cell
 from asd.sweeps.display import Display, duration
-from asd.tracking.run_folder import RunFolder
 
 
 def cell(number: int, folder: Path | None = None, models: int = 1) -> Cell:

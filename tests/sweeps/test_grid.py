@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from asd.experiment.run_folder import RunFolder
 from asd.sweeps.__main__ import main as sweeps
-from asd.tracking.run_folder import RunFolder
 
 Train = Callable[..., int]
 SHORT = ["tracking=off", "data.machines=[fan,pump]", "trainer.max_epochs=1"]

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from asd.tracking.run_folder import FINISHED, RunFolder
+from asd.experiment.run_folder import FINISHED, RunFolder
 
 KILLS = int(os.environ.get("ASD_KILLS", "6"))
 # From a process's start until it is killed, in seconds: from before its first file to several runs

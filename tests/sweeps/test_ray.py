@@ -17,8 +17,8 @@ import pytest
 from ray_nodes import ray_nodes
 
 from asd.errors import AsdError
+from asd.experiment.run_folder import FINISHED, KILLED, RUNNING, RunFolder
 from asd.sweeps.ray_cluster import RayCluster, room
-from asd.tracking.run_folder import FINISHED, KILLED, RUNNING, RunFolder
 
 EPOCHS = 120
 SMALL = ["tracking=off", "data.machines=[fan]", "pictures=off"]

@@ -20,10 +20,10 @@ from slurm_node import SlurmNode, slurm_node
 
 from asd.cores import cores
 from asd.errors import AsdError
+from asd.experiment.run_folder import FINISHED, KILLED, RunFolder
 from asd.sweeps.launching import Job, Packet
 from asd.sweeps.queueing import run_in_queue
 from asd.sweeps.slurm import Slurm, mark_of, task_parameters
-from asd.tracking.run_folder import FINISHED, KILLED, RunFolder
 
 EPOCHS = 120
 SMALL = ["tracking=off", "data.machines=[fan]", "pictures=off"]

@@ -12,13 +12,13 @@ import pytest
 
 from asd.data.manifest import COLUMNS, Manifest
 from asd.errors import AsdError
+from asd.experiment.run_folder import RunFolder
+from asd.experiment.run_labels import run_name, run_params
 from asd.tracking import sync
 from asd.tracking.datasets import describe
 from asd.tracking.experiment_page import VIEW
 from asd.tracking.mlflow_run import MlflowRun
 from asd.tracking.mlflow_store import Tracking, absolute_uri, connect
-from asd.tracking.run_folder import RunFolder
-from asd.tracking.run_labels import run_name, run_params
 
 EPOCHS = 4
 

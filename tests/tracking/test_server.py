@@ -25,10 +25,10 @@ from postgres import Postgres, free_port
 
 from asd import train as program
 from asd.errors import AsdError
+from asd.experiment.run_folder import RunFolder
 from asd.tracking import sync
 from asd.tracking.mlflow_run import MlflowRun
 from asd.tracking.mlflow_store import Tracking, connect
-from asd.tracking.run_folder import RunFolder
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORDS = {

@@ -11,7 +11,7 @@ from tiny import BANDS, FRAMES, TRAINER, data, detector, largest_difference, tra
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from asd.errors import AsdError
-from asd.training.batches import Batch
+from asd.features.batches import Batch
 from asd.training.fit import fit
 from asd.training.speed import (
     prepare,

@@ -25,15 +25,15 @@ import torch
 from mlflow import MlflowClient
 
 from asd import train as program
-from asd.data.features import Features
 from asd.data.windows import Windows
 from asd.errors import AsdError
+from asd.experiment.history import read_history
+from asd.features import Features
+from asd.features.batches import Batch
 from asd.models.detector import Detector, read_checkpoint
 from asd.models.standardiser import Standardiser
 from asd.training import ranks
-from asd.training.batches import Batch
 from asd.training.fit import TrainingSet, check_devices, fit
-from asd.training.history import read_history
 from asd.training.rank import _sendable
 from asd.training.ranks import RankDiedError, _listen, _on_disk, _Rank
 

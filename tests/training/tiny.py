@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from asd.data.features import Features
 from asd.data.windows import Windows
+from asd.features import Features
 from asd.models.detector import Detector
 from asd.models.standardiser import Standardiser
 from asd.training.fit import TrainingSet, fit

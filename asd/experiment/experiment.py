@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from asd.config import build
+from asd.composition import build
 from asd.data.corpus import corpus_of
-from asd.tracking.identity import identity
-from asd.tracking.run_folder import RunFolder, find_run
+from asd.experiment.identity import identity
+from asd.experiment.run_folder import RunFolder, find_run
 
 if TYPE_CHECKING:
     from asd.data.corpus import Corpus
@@ -86,7 +86,7 @@ class Experiment:
         return f"{self.config['system']}, seed {self.config['seed']}{simulated}{demo}"
 
     def identity(self, data_hash: str) -> str:
-        """What the run is, whoever trains it where (``asd.tracking.identity``)."""
+        """What the run is, whoever trains it where (``asd.experiment.identity``)."""
         return identity(self.config, data_hash)
 
     def folder(self, data_hash: str) -> RunFolder:

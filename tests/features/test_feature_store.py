@@ -22,11 +22,11 @@ import pandas as pd
 import pytest
 import soundfile
 
-from asd.data.features import FeatureStore, lock_of, parts_of
-from asd.data.features import command as feature_cli
 from asd.data.folder import Folder
 from asd.data.manifest import Manifest
 from asd.errors import AsdError
+from asd.features import FeatureStore, lock_of, parts_of
+from asd.features import command as feature_cli
 from asd.frontends.frontend import FrontEnd
 from asd.frontends.gammatone import Gammatone
 from asd.frontends.mel import Mel
@@ -66,7 +66,7 @@ def of_file(frontend: FrontEnd, path: Path) -> np.ndarray:
 
 
 def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "asd.data.features", *map(str, arguments)]
+    return [sys.executable, "-m", "asd.features", *map(str, arguments)]
 
 
 def build_command(root: Path, cache: Path, *more: str) -> list[str]:

@@ -1,11 +1,11 @@
 """The feature store: features of a clip are computed once, and shared by all runs and processes.
 
-    python -m asd.data.features build frontend=mel data=folder data.root=DIR release=full
-    python -m asd.data.features list
-    python -m asd.data.features prune KEY
+    python -m asd.features build frontend=mel data=folder data.root=DIR release=full
+    python -m asd.features list
+    python -m asd.features prune KEY
 
 A folder holds what one front end's settings gave, in parts: the clips of one release, machine and
-split (``asd.data.features.part``). A part's name ends with a hash of its clips' contents.
+split (``asd.features.part``). A part's name ends with a hash of its clips' contents.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ import numpy as np
 
 from asd.cores import cores
 from asd.data.audio import Channel, check_channel
-from asd.data.features.build import Computing, build_parts, frames_of
-from asd.data.features.joined import joined
-from asd.data.features.part import DamagedPartError, PartFiles, StoredPart, content_key
 from asd.data.manifest import Manifest
 from asd.errors import AsdError
+from asd.features.build import Computing, build_parts, frames_of
+from asd.features.joined import joined
+from asd.features.part import DamagedPartError, PartFiles, StoredPart, content_key
 from asd.frontends.frontend import FrontEnd
 
 log = logging.getLogger(__name__)

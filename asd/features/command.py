@@ -1,4 +1,4 @@
-"""``python -m asd.data.features``: build, list and prune the feature store."""
+"""``python -m asd.features``: build, list and prune the feature store."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from asd.cores import cores
-from asd.data.features.store import FeatureStore, parts_of
-from asd.data.features.survey import (
+from asd.errors import AsdError
+from asd.features.store import FeatureStore, parts_of
+from asd.features.survey import (
     DAMAGED,
     UNFINISHED,
     WHOLE,
@@ -21,7 +22,6 @@ from asd.data.features.survey import (
     prune,
     survey,
 )
-from asd.errors import AsdError
 
 DAY = 86400.0
 
@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m asd.data.features",
+        prog="python -m asd.features",
         description="Build, list or prune the feature store.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -112,7 +112,7 @@ def _compose(overrides: list[str]) -> dict[str, Any]:
     from hydra import compose, initialize_config_dir
     from hydra.errors import HydraException
 
-    from asd.config import check, folder_of, plain, register_resolvers
+    from asd.composition import check, folder_of, plain, register_resolvers
 
     register_resolvers()
     try:
@@ -126,7 +126,7 @@ def _compose(overrides: list[str]) -> dict[str, Any]:
 
 
 def _build(config: dict[str, Any], root: Path) -> None:
-    from asd.config import build
+    from asd.composition import build
 
     frontend = build(config["frontend"], "frontend")
     corpus = build({k: v for k, v in config["data"].items() if k != "test"}, "data")

@@ -1,44 +1,13 @@
-"""Declared sweeps: ``+sweep=NAME`` stands for the overrides that ``sweeps/NAME.yaml`` lists."""
+"""``+sweep=NAME`` on the command line stands for the overrides that ``sweeps/NAME.yaml`` lists."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
-from asd.config import folder_of
 from asd.errors import AsdError
+from asd.experiment.sweep_files import load_sweep
 
 #: How the program's own arguments begin that say which sweep they are of.
 NAMED = "sweep.name="
 _OPTIONS = ("+sweep=", "sweep=")
-
-
-def load_sweep(name: str) -> dict[str, Any]:
-    """A sweep's declaration: title, overrides, rows, columns and published numbers.
-
-    ``like: NAME`` takes from another sweep what the file does not say itself.
-
-    Raises:
-        AsdError: there is no such sweep, or its file cannot be read.
-    """
-    import yaml
-
-    folder = folder_of("sweeps")
-    path = folder / f"{name}.yaml"
-    if not path.is_file():
-        there = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
-        raise AsdError(f"+sweep={name}: no such sweep; there are {there}")
-    try:
-        content = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise AsdError(f"{path}: {str(error).splitlines()[0]}") from error
-    if not isinstance(content, dict) or not isinstance(content.get("overrides"), dict):
-        raise AsdError(f"{path}: needs `overrides`, a mapping of options to lists of values")
-    if "like" in content:
-        other = load_sweep(str(content.pop("like")))
-        overrides = {**other["overrides"], **content["overrides"]}
-        content = {**other, **content, "overrides": overrides}
-    return content
 
 
 def expand(arguments: list[str]) -> list[str]:
@@ -69,8 +38,3 @@ def expand(arguments: list[str]) -> list[str]:
             rest.append(f"tracking.experiment={name}")
         rest.append(f"{NAMED}{name}")
     return rest
-
-
-def sweep_files() -> list[Path]:
-    """All declared sweeps."""
-    return sorted(folder_of("sweeps").glob("*.yaml"))

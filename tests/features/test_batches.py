@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from asd.data.windows import Windows
-from asd.training.batches import Batches, Place, windows_view
+from asd.features.batches import Batches, Place, windows_view
 
 
 def batches(

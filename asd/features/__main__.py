@@ -2,6 +2,6 @@
 
 import sys
 
-from asd.data.features.command import main
+from asd.features.command import main
 
 sys.exit(main())

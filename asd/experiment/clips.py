@@ -10,7 +10,7 @@ import pandas as pd
 
 from asd.data.manifest import Manifest
 from asd.errors import AsdError
-from asd.training.experiment import Experiment
+from asd.experiment.experiment import Experiment
 
 log = logging.getLogger(__name__)
 

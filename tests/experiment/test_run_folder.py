@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from asd.errors import AsdError
-from asd.tracking.run_folder import RunFolder, find_run, set_aside
+from asd.experiment.run_folder import RunFolder, find_run, set_aside
 
 
 def test_record_is_kept_and_changed(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import psutil
 import pytest
 
-from asd.data.features.joined import joined
+from asd.features.joined import joined
 
 
 def test_it_is_made_once_and_mapped(tmp_path: Path) -> None:

@@ -19,9 +19,9 @@ import numpy as np
 
 from asd.cores import one_torch_thread
 from asd.data.audio import Channel, ClipError, os_reason, read_clip
-from asd.data.features.part import DamagedPartError, PartFiles, Record, StoredPart, npy_header
 from asd.data.manifest import Manifest, content_hash
 from asd.errors import AsdError
+from asd.features.part import DamagedPartError, PartFiles, Record, StoredPart, npy_header
 from asd.frontends.frontend import FrontEnd
 from asd.progress import progress_bar
 

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from asd.tracking.identity import delta, flat, identity
+from asd.experiment.identity import delta, flat, identity
 
 CONFIG = {
     "seed": 0,

@@ -7,7 +7,7 @@ import os
 import shlex
 from typing import Any
 
-from asd.tracking.identity import flat
+from asd.experiment.identity import flat
 
 # Config groups whose choice belongs into a run's name where the command line makes it.
 _GROUPS = ("release", "frontend", "window", "model", "loss", "scope", "trainer", "scoring")

@@ -156,7 +156,7 @@ def find_run(runs: Path, name: str, identity: str) -> RunFolder:
     Args:
         runs: folder of all run folders.
         name: readable part of a new folder's name.
-        identity: see ``asd.tracking.identity``.
+        identity: see ``asd.experiment.identity``.
     """
     found = sorted(p for p in runs.glob(f"*-{identity}") if p.is_dir())
     return RunFolder(found[0] if found else runs / f"{name}-{identity}")

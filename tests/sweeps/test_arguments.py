@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from asd.errors import AsdError
+from asd.experiment.sweep_files import load_sweep, sweep_files
 from asd.reporting.declaration import declaration
-from asd.sweeps.declaration import expand, load_sweep, sweep_files
+from asd.sweeps.arguments import expand
 
 
 @pytest.mark.parametrize("path", sweep_files(), ids=lambda p: p.stem)

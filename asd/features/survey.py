@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from asd.data.features.part import DamagedPartError, PartFiles, StoredPart
-from asd.data.features.store import SETTINGS, lock_of
 from asd.errors import AsdError
+from asd.features.part import DamagedPartError, PartFiles, StoredPart
+from asd.features.store import SETTINGS, lock_of
 
 WHOLE, DAMAGED, UNFINISHED = "whole", "damaged", "unfinished"
 _FOLDER = re.compile(r".+-[0-9a-f]{12}")

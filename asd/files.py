@@ -1,0 +1,48 @@
+"""Files that appear whole or not at all, whenever the process is killed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from asd.errors import AsdError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path to write to, which takes the place of ``path`` at the block's end.
+
+    If the block raises, what stood at ``path`` before is unchanged and the temporary file is gone.
+    The folder is made if need be.
+
+    Raises:
+        OSError: the disk is full, the folder cannot be written to, and the like.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield temporary
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file in one step.
+
+    Raises:
+        AsdError: it cannot be written; whatever stood at ``path`` before is unchanged.
+    """
+    try:
+        with replacing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8", newline="")
+    except OSError as error:
+        raise AsdError(
+            f"{path}: cannot be written: {error.strerror}. Nothing was lost: what stood there "
+            "before is unchanged. Free space or choose another folder, then repeat"
+        ) from error

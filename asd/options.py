@@ -1,0 +1,59 @@
+"""Checks of option values, for the parts that own the options."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Sequence
+
+from asd.errors import AsdError
+
+
+def check_choice(option: str, value: object, allowed: Sequence[object]) -> None:
+    """Refuse a value that is not one of those allowed.
+
+    Raises:
+        AsdError: names the option, the values allowed, and the nearest of them.
+    """
+    if any(value == one and type(value) is type(one) for one in allowed):
+        return
+    near = difflib.get_close_matches(str(value), [str(one) for one in allowed], n=1)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    raise AsdError(f"{option}={value}: must be one of {', '.join(map(str, allowed))}{hint}")
+
+
+def check_number(
+    option: str, value: object, low: float, high: float = math.inf, above: bool = False
+) -> None:
+    """Refuse what is not a finite number from ``low`` to ``high``.
+
+    Args:
+        option: its name, for the message.
+        value: given.
+        low: least value; with ``above``, the value must be greater.
+        high: greatest value.
+        above: see ``low``.
+
+    Raises:
+        AsdError: names the option and the range.
+    """
+    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not number or not low <= value <= high or (above and value == low):  # type: ignore[operator]
+        raise AsdError(f"{option}={value}: must be a number {_range(low, high, above)}")
+
+
+def check_whole(option: str, value: object, low: int, high: float = math.inf) -> None:
+    """Refuse what is not a whole number from ``low`` to ``high``.
+
+    Raises:
+        AsdError: names the option and the range.
+    """
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or not low <= value <= high:  # type: ignore[operator]
+        raise AsdError(f"{option}={value}: must be a whole number {_range(low, high, False)}")
+
+
+def _range(low: float, high: float, above: bool) -> str:
+    if above:
+        return f"above {low:g}" + ("" if math.isinf(high) else f" and at most {high:g}")
+    return f"{low:g} or more" if math.isinf(high) else f"from {low:g} to {high:.10g}"
