@@ -56,13 +56,13 @@ def report(options: argparse.Namespace) -> list[Section]:
     """
     from rich.console import Console
 
+    from asd.files import write_text
     from asd.reporting import html, latex, markdown, spreadsheet, terminal
     from asd.reporting.bootstrap import Resampling
     from asd.reporting.content import section_blocks
     from asd.reporting.declaration import declaration
     from asd.reporting.document import Heading, Text
     from asd.reporting.sections import COMPARED, Options, sections
-    from asd.scoring.clip_scores import replace_file
     from asd.scoring.roc import check_max_fpr
 
     declared = declaration(options.sweep)
@@ -112,7 +112,7 @@ def report(options: argparse.Namespace) -> list[Section]:
     if any(section.comparisons for section in made):
         files["comparisons.csv"] = spreadsheet.comparisons_csv(made)
     for name, text in files.items():
-        replace_file(out / name, text)
+        write_text(out / name, text)
         print(f"wrote {out / name}")
     return made
 

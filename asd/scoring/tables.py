@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asd.scoring.clip_scores import replace_file
+from asd.files import write_text
 from asd.scoring.metrics import ID_METRICS, MACHINE_METRICS, Metrics
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def write_tables(folder: str | Path, metrics: Metrics, title: str, data_label: s
         "tables.md": markdown(metrics, title, data_label),
     }
     for name, text in texts.items():
-        replace_file(Path(folder) / name, text)
+        write_text(Path(folder) / name, text)
     return [Path(folder) / name for name in texts]
 
 
