@@ -53,10 +53,8 @@ def check_scores(
     labels = frame["label"].tolist()
     for row, value in enumerate(labels):
         if value not in LABELS:
-            refuse(
-                row,
-                f"column 'label' is {value!r}; it must be 0 (normal), 1 (anomaly) or -1 (not known)",
-            )
+            meaning = "0 (normal), 1 (anomaly) or -1 (not known)"
+            refuse(row, f"column 'label' is {value!r}; it must be {meaning}")
     for row, value in enumerate(frame["score"].tolist()):
         if isinstance(value, bool) or not isinstance(value, int | float):
             refuse(row, f"column 'score' is {value!r}, not a number")
