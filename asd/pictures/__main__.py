@@ -22,14 +22,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("run", nargs="+", type=Path, help="a run's folder")
     parser.add_argument("--projection", choices=("pca", "tsne"), default="pca")
     options = parser.parse_args(arguments)
-    from asd.pictures.examples import PictureOptions
+    from asd.pictures.picture_options import PictureOptions
     from asd.pictures.run_pictures import run_pictures
 
     try:
         for folder in options.run:
             if not (folder / "scores.csv").is_file():
                 raise AsdError(f"{folder}: no scores.csv in it; is it a finished run's folder?")
-            for path in run_pictures(folder, PictureOptions(projection=options.projection)):
+            for path in run_pictures(
+                folder, PictureOptions.configured(projection=options.projection)
+            ):
                 print(path)
     except AsdError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,17 @@ from asd.models.detector import Detector, Errors
 class Scored(NamedTuple):
     """``table``, a row a clip; ``embeddings`` [windows, size], the bottleneck of all windows."""
 
+    table: pd.DataFrame
+    embeddings: Tensor
+
+
+@dataclass(frozen=True)
+class ScoredClips:
+    """Test clips of one part with their scores, and what they were made from."""
+
+    detector: Detector
+    features: Features
+    index: Index
     table: pd.DataFrame
     embeddings: Tensor
 

@@ -15,15 +15,14 @@ from asd.data.split import validation_split
 from asd.experiment.clips import Clips, class_names, class_numbers
 from asd.experiment.experiment import Experiment
 from asd.experiment.history import read_history
+from asd.experiment.listener import RunListener
 from asd.features import FeatureStore, parts_of
 from asd.models.detector import Detector, save_detector
 from asd.models.scoring_form import scoring_form
 from asd.models.standardiser import Standardiser
-from asd.pictures.examples import Gallery
 from asd.scoring.clip_scores import write_scores
-from asd.scoring.score import score_clips
+from asd.scoring.score import ScoredClips, score_clips
 from asd.search.reports import Reports
-from asd.tracking.mlflow_run import MlflowRun
 from asd.training.fit import TrainingSet, fit
 
 
@@ -59,11 +58,11 @@ class OneModel:
         kind = self.experiment.config["loss"].get("classes")
         return kind, class_names(self.clips.train, kind)
 
-    def train(self, tracker: MlflowRun, reports: Reports) -> Detector:
+    def train(self, listeners: list[RunListener], reports: Reports) -> Detector:
         """Train it, or go on where the folder says that training stood.
 
         Args:
-            tracker: gets every epoch.
+            listeners: get every epoch.
             reports: get it too, and may have seen enough.
 
         Returns:
@@ -91,7 +90,8 @@ class OneModel:
             standardiser = Standardiser.identity(self.experiment.frontend.bands)
 
         def on_epoch(epoch: int, values: dict[str, float]) -> None:
-            tracker.log_epoch(self.group, epoch, values)
+            for listener in listeners:
+                listener.epoch_ended(self.group, epoch, values)
             reports.epoch(self.group, epoch, values)
 
         torch.manual_seed(seed)
@@ -126,14 +126,13 @@ class OneModel:
             **{part: config[part] for part in ("frontend", "window", "model", "loss", "trainer")},
         }
 
-    def score(self, detector: Detector) -> None:
+    def score(self, detector: Detector, listeners: list[RunListener]) -> None:
         """Score the test clips; ``scores.csv`` is written last and says that the model is done.
 
         Raises:
             AsdError: a clip cannot be scored.
         """
         experiment, scoring = self.experiment, self.experiment.config["scoring"]
-        gallery = Gallery(detector, experiment.frontend, experiment.pictures)
         fast = scoring_form(detector, scoring["form"])
         workers = experiment.config["trainer"]["threads"] or cores()
         tables = []
@@ -146,9 +145,11 @@ class OneModel:
                 fast, part, features, index, numbers,
                 scoring["score"], scoring["batch_frames"], workers,
             )  # fmt: skip
-            gallery.add(features, index, scores, embeddings)
+            for listener in listeners:
+                listener.clips_scored(ScoredClips(detector, features, index, scores, embeddings))
             tables.append(scores)
-        gallery.save(self.folder)
+        for listener in listeners:
+            listener.model_scored(self.group, self.folder)
         losses = [row["val/loss"] for row in read_history(self.folder / "history.csv")]
         best = experiment.config["trainer"]["weights"] == "best"
         loss = min(losses) if best else losses[-1]

@@ -10,15 +10,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import yaml
 
 from asd.cores import beside_others
-from asd.errors import AsdError, Pruned
+from asd.errors import Pruned
 from asd.experiment.clips import Clips, check_classes
+from asd.experiment.datasets import describe
 from asd.experiment.experiment import Experiment
+from asd.experiment.listener import RunListener
 from asd.experiment.run_folder import (
     FAILED,
     FINISHED,
@@ -29,12 +30,11 @@ from asd.experiment.run_folder import (
 )
 from asd.experiment.run_labels import run_name, run_params, user_name
 from asd.features import FeatureStore
+from asd.pictures.listener import PictureListener
 from asd.search.reports import Reports
 from asd.search.tags import PRUNED, search_tags, tag_finished
-from asd.tracking.datasets import describe
-from asd.tracking.mlflow_run import MlflowRun
-from asd.tracking.mlflow_store import Tracking, connect
-from asd.tracking.sync import complete
+from asd.tracking.mlflow_listener import MlflowListener
+from asd.tracking.mlflow_store import Tracking
 
 log = logging.getLogger(__name__)
 
@@ -51,9 +51,12 @@ def run(experiment: Experiment) -> RunFolder:
         Pruned: the search that it is a trial of did; likewise.
     """
     config = experiment.config
-    tracking = Tracking.of(config["tracking"])
-    if tracking.enabled and not tracking.embedded:
-        connect(tracking)  # a server that is down is refused before anything is computed
+    listeners: list[RunListener] = [
+        PictureListener(experiment.pictures, experiment.frontend, experiment.in_sweep),
+        MlflowListener(Tracking.of(config["tracking"])),
+    ]
+    for listener in listeners:
+        listener.check()
     clips = Clips.of(experiment)
     check_classes(experiment, clips)
     data_hash = clips.data_hash()
@@ -65,21 +68,23 @@ def run(experiment: Experiment) -> RunFolder:
     with folder.lock(wait), folder.logging_to_file():
         record = folder.record()
         if record.get("status") == FINISHED:
-            _already(folder, record)
+            log.info("%s is finished (force=true trains it again)", folder.path.name)
             tag_finished(folder, config["search"])
+            for listener in listeners:
+                listener.finished_before(folder)
         else:
-            _run(experiment, clips, folder, data_hash, key)
+            _run(experiment, clips, folder, data_hash, key, listeners)
     return folder
 
 
-def _already(folder: RunFolder, record: dict[str, Any]) -> None:
-    log.info("%s is finished (force=true trains it again)", folder.path.name)
-    if "mlflow" not in record or record.get("published", True):
-        return
-    log.info("its MLflow run: %s", complete(folder))
-
-
-def _run(experiment: Experiment, clips: Clips, folder: RunFolder, data_hash: str, key: str) -> None:
+def _run(
+    experiment: Experiment,
+    clips: Clips,
+    folder: RunFolder,
+    data_hash: str,
+    key: str,
+    listeners: list[RunListener],
+) -> None:
     from asd.experiment.environment import environment, peak_memory_mb
     from asd.training.fit import choose_device
 
@@ -119,15 +124,13 @@ def _run(experiment: Experiment, clips: Clips, folder: RunFolder, data_hash: str
         ],
     )
     began = time.perf_counter()
-    tracker = MlflowRun(Tracking.of(config["tracking"]), folder)
     status = FAILED
     try:
         (folder.path / "environment.json").write_text(json.dumps(about, indent=2) + "\n")
-        tracker.start(folder.record()["run_name"], tags, params)
-        tracker.tag({**of_search, PRUNED: None})
-        losses = _models(experiment, clips, folder, tracker)
-        _tables(folder, config["scoring"]["max_fpr"])
-        _pictures(folder, experiment)
+        for listener in listeners:
+            listener.started(folder, list(clips.groups(config["scope"]["name"])))
+        losses = _models(experiment, clips, folder, listeners)
+        _tables(folder, config["scoring"]["max_fpr"], listeners)
         folder.update(validation_loss=losses)
         status = FINISHED
     except (KeyboardInterrupt, SystemExit):
@@ -136,7 +139,6 @@ def _run(experiment: Experiment, clips: Clips, folder: RunFolder, data_hash: str
     except Pruned as pruned:
         status = KILLED
         folder.update(pruned=pruned.epoch, tags={**tags, PRUNED: str(pruned)})
-        tracker.tag({PRUNED: str(pruned)})
         log.info("%s", pruned)
         raise
     except Exception:
@@ -147,11 +149,12 @@ def _run(experiment: Experiment, clips: Clips, folder: RunFolder, data_hash: str
         resources = {"wall_seconds": wall, **peak_memory_mb(device.type)}
         ended = int(time.time() * 1000)
         folder.update(status=status, wall_seconds=wall, resources=resources, ended=ended)
-        tracker.finish(status)
+        for listener in listeners:
+            listener.ended(folder, status)
 
 
 def _models(
-    experiment: Experiment, clips: Clips, folder: RunFolder, tracker: MlflowRun
+    experiment: Experiment, clips: Clips, folder: RunFolder, listeners: list[RunListener]
 ) -> dict[str, float]:
     """Train and score every model of the run; ``scores.csv`` is written when all have."""
     from asd.experiment.history import read_history
@@ -183,9 +186,9 @@ def _models(
         if not done.exists():
             model = OneModel(experiment, group, own, store, folder.model(group))
             with _timed(f"{group}: trained"):
-                detector = model.train(tracker, reports)
+                detector = model.train(listeners, reports)
             with _timed(f"{group}: scored"):
-                model.score(detector)
+                model.score(detector, listeners)
             del detector
             give_back_memory()
         tables.append(read_scores(done))
@@ -202,27 +205,14 @@ def _timed(what: str) -> Iterator[None]:
     log.info("%s in %.1f s", what, time.perf_counter() - began)
 
 
-def _tables(folder: RunFolder, max_fpr: float) -> None:
+def _tables(folder: RunFolder, max_fpr: float, listeners: list[RunListener]) -> None:
     from asd.scoring.clip_scores import read_scores
     from asd.scoring.metrics import evaluate_scores
     from asd.scoring.tables import write_tables
 
     record = folder.record()
-    metrics = evaluate_scores(read_scores(folder.scores), max_fpr)
+    scores = read_scores(folder.scores)
+    metrics = evaluate_scores(scores, max_fpr)
     write_tables(folder.tables, metrics, record["title"], record["data_label"])
-
-
-def _pictures(folder: RunFolder, experiment: Experiment) -> None:
-    """Draw what the files hold. A picture that cannot be drawn must not cost the run's numbers."""
-    from asd.pictures.examples import KINDS
-    from asd.pictures.run_pictures import run_pictures
-
-    if not experiment.pictures.enabled:
-        return
-    options = experiment.pictures
-    try:
-        with _timed("pictures"):
-            kinds = options.in_sweeps if experiment.in_sweep else KINDS
-            run_pictures(folder.path, options, kinds=kinds)
-    except AsdError as error:
-        log.warning("pictures: %s", error)
+    for listener in listeners:
+        listener.scored(folder, scores, metrics)
