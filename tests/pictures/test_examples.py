@@ -11,8 +11,10 @@ import pytest
 from PIL import Image
 
 from asd.errors import AsdError
-from asd.pictures.examples import Gallery, PictureOptions, chosen, thinned
+from asd.pictures.examples import chosen, thinned
+from asd.pictures.listener import PictureListener
 from asd.pictures.model_files import EMBEDDINGS, EXAMPLES, read_embeddings, read_examples
+from asd.pictures.picture_options import KINDS, PictureOptions
 from asd.pictures.run_pictures import run_pictures
 
 
@@ -38,11 +40,12 @@ def test_embeddings_are_thinned_evenly_by_machine_and_label() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{"anomalous": -1}, {"embedding_clips": 1.5}, {"projection": "umap"}]
+    "bad",
+    [{"anomalous": -1}, {"embedding_clips": 1.5}, {"projection": "umap"}, {"in_sweeps": ["all"]}],
 )
 def test_options_that_cannot_work_are_refused(bad: dict[str, object]) -> None:
     with pytest.raises(AsdError, match=f"pictures.{next(iter(bad))}"):
-        PictureOptions(**bad)  # type: ignore[arg-type]
+        PictureOptions.configured(**bad)
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +63,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("cover", ["first", "all", "every"])
-def test_a_real_training_is_kept_and_drawn(trained: Path, tmp_path: Path, cover: str) -> None:
+@pytest.mark.parametrize(("cover", "in_sweep"), [("first", True), ("all", False), ("every", False)])
+def test_a_real_training_is_kept_and_drawn(
+    trained: Path, tmp_path: Path, cover: str, in_sweep: bool
+) -> None:
     import shutil
 
     import torch
@@ -69,9 +74,11 @@ def test_a_real_training_is_kept_and_drawn(trained: Path, tmp_path: Path, cover:
 
     from asd.composition import build
     from asd.data.windows import Windows
+    from asd.experiment.run_folder import RunFolder
     from asd.features import FeatureStore, parts_of
     from asd.models.detector import load_detector
-    from asd.scoring.score import score_clips
+    from asd.scoring.clip_scores import read_scores
+    from asd.scoring.score import ScoredClips, score_clips
 
     config = yaml.safe_load((trained / "config.yaml").read_text())
     base = trained.parent.parent
@@ -81,7 +88,8 @@ def test_a_real_training_is_kept_and_drawn(trained: Path, tmp_path: Path, cover:
     test = corpus.manifest(["development"]).select(split="test")
     store = FeatureStore(base / "cache" / "features", frontend, "float32", None, 1)
     model = load_detector(trained / "models" / "shared" / "best.ckpt")
-    gallery = Gallery(model, frontend, PictureOptions(anomalous=2, embedding_clips=3))
+    options = PictureOptions.configured(anomalous=2, embedding_clips=3)
+    listener = PictureListener(options, frontend, False)
     run = tmp_path / "run"
     shutil.copytree(trained, run)
     expected: dict[str, np.ndarray] = {}
@@ -92,14 +100,13 @@ def test_a_real_training_is_kept_and_drawn(trained: Path, tmp_path: Path, cover:
         twice = type(found)(np.repeat(found.values, 2, axis=0), found.frames * 2)
         index = Windows(None, length, cover).starts(length, twice.frames, list(part.clips["path"]))
         scored = score_clips(model, part, twice, index, np.zeros(len(part), int), "mse", 3)
-        gallery.add(twice, index, *scored)
+        listener.clips_scored(ScoredClips(model, twice, index, *scored))
         windows = [twice.values[s : s + length] for s in index.starts]
         with torch.inference_mode():
             _, embeddings = model(torch.from_numpy(np.array(windows, np.float32)))
         for number, file in enumerate(part.clips["path"]):
             expected[file] = embeddings[index.clips == number].mean(0).numpy()
-    files = gallery.save(run / "models" / "shared")
-    assert [f.name for f in files] == [EXAMPLES, EMBEDDINGS]
+    listener.model_scored("shared", run / "models" / "shared")
 
     kept = read_examples(run / "models" / "shared" / EXAMPLES)
     assert kept.hop_seconds == frontend.hop_seconds
@@ -123,13 +130,38 @@ def test_a_real_training_is_kept_and_drawn(trained: Path, tmp_path: Path, cover:
         np.testing.assert_allclose(values, expected[file], rtol=1e-4, atol=1e-5)
     assert bottleneck.clips.groupby(["machine", "label"]).size().tolist() == [3] * 4
 
-    drawn = run_pictures(run, out=tmp_path / "pictures")
-    names = ["roc", "scores", "training", "embedding", "clips_fan", "clips_valve"]
+    drawn = run_pictures(run, options, out=tmp_path / "pictures")
+    names = [*KINDS[:-1], "clips_fan", "clips_valve"]
     assert [p.stem for p in drawn] == names
+    shutil.rmtree(run / "pictures")
+    folder = RunFolder(run)
+    PictureListener(options, frontend, in_sweep).scored(folder, read_scores(folder.scores), None)
+    at_the_end = {p.stem for p in (run / "pictures").iterdir()}
+    assert at_the_end == set(names[:3] if in_sweep else names)
     for path in drawn:
+        if path.stem in at_the_end:
+            assert (run / "pictures" / path.name).read_bytes() == path.read_bytes()
         with Image.open(path) as image:
             assert min(image.size) > 200
             assert len(image.convert("RGB").getcolors(1 << 24)) > 20
+
+
+def test_a_picture_that_cannot_be_drawn_costs_nothing_but_itself(
+    trained: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from asd.experiment.run_folder import RunFolder
+
+    table = frame([0, 1, 0, 1], [1.0, 2.0, 3.0, 4.0])
+    (tmp_path / "pictures").write_text("a file where the folder would be")
+    folder = RunFolder(tmp_path)
+    PictureListener(PictureOptions.configured(), None, False).scored(folder, table, None)
+    assert "pictures cannot be written there" in caplog.text
+    caplog.clear()
+    off = PictureListener(PictureOptions.configured(enabled=False), None, False)
+    off.clips_scored(None)
+    off.model_scored("shared", tmp_path)
+    off.scored(folder, table, None)
+    assert caplog.text == "" and not (tmp_path / EXAMPLES).exists()
 
 
 def test_damaged_files_are_named(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from asd.pictures.grid_pictures import AlphaPoint, Point, alpha_curves, differen
 from asd.pictures.model_files import Embeddings, Example, Examples
 from asd.pictures.score_pictures import distributions, roc
 from asd.pictures.spectrograms import _ticks, triptychs
-from asd.pictures.training_curves import curves, read_curves
+from asd.pictures.training_curves import curves
 
 
 @pytest.fixture
@@ -55,15 +55,10 @@ def test_clips_without_labels_have_scores_but_no_roc(scores: pd.DataFrame, tmp_p
     assert not (tmp_path / "roc.png").exists()
 
 
-def test_a_history_cut_by_a_crash_is_drawn_as_far_as_it_goes(tmp_path: Path) -> None:
-    path = tmp_path / "history.csv"
-    assert read_curves(path) == []
-    path.write_text(
-        "epoch,train/loss,val/loss,learning_rate,epoch_seconds\n"
-        "0,2.0,3.0,0.001,1.5\n1,1.0,20.0,0.001,1.5\n2,0.5,"
-    )
-    rows = read_curves(path)
-    assert [row["epoch"] for row in rows] == [0, 1] and rows[1]["val/loss"] == 20.0
+def test_curves_of_one_model_of_several_and_of_none(tmp_path: Path) -> None:
+    losses = [(0, 2.0, 3.0), (1, 1.0, 20.0)]
+    names = ("epoch", "train/loss", "val/loss")
+    rows = [{**dict(zip(names, row, strict=True)), "learning_rate": 0.001} for row in losses]
     assert curves({"shared": rows, "other": []}, "x", tmp_path / "a.png") == tmp_path / "a.png"
     assert curves({"fan": rows, "valve": rows}, "x", tmp_path / "b.png") == tmp_path / "b.png"
     assert curves({"shared": []}, "x", tmp_path / "c.png") is None
