@@ -118,7 +118,7 @@ def report(options: argparse.Namespace) -> list[Section]:
 
 
 def _figures(section: Section, folder: Path, projection: str) -> list[Block]:
-    from asd.pictures.picture_options import PictureOptions
+    from asd.pictures.examples import PictureOptions
     from asd.reporting.figures import section_figures
 
     try:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from asd.data.corpus import Corpus
     from asd.data.windows import Windows
     from asd.frontends.frontend import FrontEnd
-    from asd.pictures.picture_options import PictureOptions
+    from asd.pictures.examples import PictureOptions
 
 
 @dataclass(frozen=True)

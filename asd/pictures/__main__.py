@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("run", nargs="+", type=Path, help="a run's folder")
     parser.add_argument("--projection", choices=("pca", "tsne"), default="pca")
     options = parser.parse_args(arguments)
-    from asd.pictures.picture_options import PictureOptions
+    from asd.pictures.examples import PictureOptions
     from asd.pictures.run_pictures import run_pictures
 
     try:

@@ -9,8 +9,8 @@ import numpy as np
 
 from asd.options import check_choice
 from asd.pictures import style
+from asd.pictures.examples import PROJECTIONS
 from asd.pictures.model_files import Embeddings
-from asd.pictures.picture_options import PROJECTIONS
 from asd.scoring.metrics import machine_order
 
 if TYPE_CHECKING:
@@ -70,12 +70,11 @@ def scatter(
     if not models:
         return None
     points = {name: project(e.values, projection, seed) for name, e in models.items()}
+    shown = names = machine_order(models)
     if len(models) == 1:
-        shown = [*models, *models]
-        names = ["by machine type", "by label"]
+        shown, names = shown * 2, ["by machine type", "by label"]
         figure, axes = style.panels(2, (4.6, 3.8), title)
     else:
-        shown = names = machine_order(models)
         figure, axes = style.panels(len(models), (2.8, 2.5), title, gap=(0.75, 0.75))
     for ax, model, name in zip(axes, shown, names, strict=True):
         places, (xlabel, ylabel) = points[model]
@@ -87,15 +86,11 @@ def scatter(
 
 
 def _groups(ax: Axes, points: np.ndarray, embeddings: Embeddings, by_machine: bool) -> None:
-    clips = embeddings.clips
+    groups = style.by_label(embeddings.clips["label"].to_numpy())
     if by_machine:
-        machines = machine_order(clips["machine"])
-        groups = [
-            (clips["machine"].to_numpy() == machine, machine, *style.look(number)[:2])
-            for number, machine in enumerate(machines)
-        ]
-    else:
-        groups = list(style.by_label(clips["label"].to_numpy()))
+        of_clip = embeddings.clips["machine"].to_numpy()
+        machines = enumerate(machine_order(of_clip))
+        groups = ((of_clip == name, name, *style.look(number)[:2]) for number, name in machines)
     for mask, name, colour, marker in groups:
         ax.scatter(
             points[mask, 0], points[mask, 1], s=18, color=colour, marker=marker, alpha=0.65,

@@ -12,17 +12,9 @@ import numpy as np
 from asd.errors import AsdError
 from asd.experiment.listener import RunListener
 from asd.experiment.run_folder import RunFolder
-from asd.pictures import examples
-from asd.pictures.model_files import (
-    EMBEDDINGS,
-    EXAMPLES,
-    Embeddings,
-    Example,
-    Examples,
-    write_embeddings,
-    write_examples,
-)
-from asd.pictures.picture_options import KINDS, PictureOptions
+from asd.pictures import model_files
+from asd.pictures.examples import KINDS, PictureOptions, embeddings, examples
+from asd.pictures.model_files import Embeddings, Example, Examples
 from asd.pictures.run_pictures import run_pictures
 
 if TYPE_CHECKING:
@@ -56,24 +48,25 @@ class PictureListener(RunListener):
     def clips_scored(self, scored: ScoredClips) -> None:
         """Keep a few clips as the network sees them, and the bottleneck of many."""
         if self.options.enabled:
-            self._examples += examples.examples(scored, self.options.anomalous)
-            self._embeddings += examples.embeddings(scored, self.options.embedding_clips)
+            self._examples += examples(scored, self.options.anomalous)
+            self._embeddings += embeddings(scored, self.options.embedding_clips)
 
     def model_scored(self, model: str, folder: Path) -> None:
         """Write ``examples.npz`` and ``embeddings.npz``; nothing where nothing was kept."""
         import pandas as pd
 
-        shown, self._examples = self._examples, []
-        parts, self._embeddings = self._embeddings, []
+        shown, parts = self._examples, self._embeddings
+        self._examples, self._embeddings = [], []
         try:
             if shown:
                 centre = np.asarray(self.frontend.centre_frequencies(), dtype=np.float64)
-                axes = centre, float(self.frontend.hop_seconds)
-                write_examples(folder / EXAMPLES, Examples(*axes, shown))
+                kept = Examples(centre, float(self.frontend.hop_seconds), shown)
+                model_files.write_examples(folder / model_files.EXAMPLES, kept)
             if parts:
                 values = np.concatenate([part.values for part in parts])
                 clips = pd.concat([part.clips for part in parts], ignore_index=True)
-                write_embeddings(folder / EMBEDDINGS, Embeddings(values, clips))
+                bottleneck = Embeddings(values, clips)
+                model_files.write_embeddings(folder / model_files.EMBEDDINGS, bottleneck)
         except OSError as error:
             log.warning("pictures: %s: what they need of %s is lost: %s", folder, model, error)
 

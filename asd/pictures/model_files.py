@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,15 +85,12 @@ def read_examples(path: Path) -> Examples:
     Raises:
         AsdError: it is missing or damaged.
     """
-    arrays, facts = _read(path)
-    try:
+    with _reading(path) as (arrays, facts):
         clips = [
             Example(**clip, **{name: arrays[f"{name}_{i}"] for name in _MAPS})
             for i, clip in enumerate(facts["clips"])
         ]
         return Examples(arrays["centre_hz"], float(facts["hop_seconds"]), clips)
-    except (KeyError, TypeError) as error:
-        raise AsdError(f"{path}: not a file of examples ({error}); remove it") from error
 
 
 def write_embeddings(path: Path, embeddings: Embeddings) -> None:
@@ -111,11 +110,8 @@ def read_embeddings(path: Path) -> Embeddings:
     """
     import pandas as pd
 
-    arrays, facts = _read(path)
-    try:
+    with _reading(path) as (arrays, facts):
         return Embeddings(arrays["values"], pd.DataFrame(facts)[COLUMNS])
-    except (KeyError, ValueError) as error:
-        raise AsdError(f"{path}: not a file of embeddings ({error}); remove it") from error
 
 
 def _write(path: Path, arrays: dict[str, Any], facts: dict[Any, Any]) -> None:
@@ -123,13 +119,14 @@ def _write(path: Path, arrays: dict[str, Any], facts: dict[Any, Any]) -> None:
         np.savez_compressed(stream, about=np.array(json.dumps(facts)), **arrays)
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+@contextmanager
+def _reading(path: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Arrays and facts of a file; what does not fit in them is the file's fault."""
     try:
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
-        facts: dict[str, Any] = json.loads(str(arrays.pop("about")))
+        yield arrays, json.loads(str(arrays["about"]))
     except FileNotFoundError as error:
         raise AsdError(f"{path}: no such file") from error
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise AsdError(f"{path}: damaged ({error}); remove it and score again") from error
-    return arrays, facts

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from asd.errors import AsdError
 from asd.experiment.history import read_history
 from asd.experiment.run_folder import RunFolder
+from asd.pictures.examples import KINDS, PictureOptions
 from asd.pictures.model_files import EMBEDDINGS, EXAMPLES, read_embeddings, read_examples
-from asd.pictures.picture_options import KINDS, PictureOptions
 from asd.scoring.clip_scores import read_scores
 from asd.scoring.metrics import machine_order
 

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
 # Okabe and Ito, Color Universal Design, 2008.
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
-PURPLE, SKY, YELLOW, BLACK = "#CC79A7", "#56B4E9", "#F0E442", "#000000"
-GREY = "#7f7f7f"
+PURPLE, SKY, YELLOW, BLACK, GREY = "#CC79A7", "#56B4E9", "#F0E442", "#000000", "#7f7f7f"
 _CYCLE = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK)
 _MARKERS = ("o", "^", "s", "D", "v", "P", "X")
 _LINES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 3)))
@@ -110,23 +109,18 @@ def panels(
     # No pyplot: it would keep every figure, and pick a backend with windows.
     figure = Figure((width, height))
     FigureCanvasAgg(figure)
-    axes = figure.subplots(
-        rows, columns, squeeze=False,
-        gridspec_kw={
-            "left": left / width, "right": 1 - right / width,
-            "bottom": bottom / height, "top": 1 - top / height,
-            "wspace": gap[0] / size[0], "hspace": gap[1] / size[1],
-        },
-    ).ravel()  # fmt: skip
-    for ax in axes[count:]:
-        ax.set_visible(False)
+    figure.subplots_adjust(
+        left / width, bottom / height, 1 - right / width, 1 - top / height,
+        gap[0] / size[0], gap[1] / size[1],
+    )  # fmt: skip
+    axes = [figure.add_subplot(rows, columns, number + 1) for number in range(count)]
     figure.suptitle(
         title, fontsize=11.5, fontweight="bold", x=0.12 / width, y=1 - 0.12 / height, ha="left",
         va="top",
     )  # fmt: skip
     figure.text(0.5, 0.1 / height, below, ha="center", va="bottom")
     figure.text(0.1 / width, 0.5, beside, ha="left", va="center", rotation=90)
-    return figure, list(axes[:count])
+    return figure, axes
 
 
 def save(figure: Figure, path: Path) -> Path:

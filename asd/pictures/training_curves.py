@@ -62,12 +62,9 @@ def _parts(rows: _Rows) -> list[str]:
 def _losses(ax: Axes, rows: _Rows, part: str) -> None:
     epochs = [int(row["epoch"]) + 1 for row in rows]
     train, validation = ([row[f"{split}/{part}"] for row in rows] for split in ("train", "val"))
-    marker = "o" if len(rows) < 5 else None
-    ax.plot(epochs, train, color=style.BLUE, ls="-", lw=1.6, label="training", marker=marker)
-    ax.plot(
-        epochs, validation, color=style.VERMILLION, ls="--", lw=1.6, label="validation",
-        marker=marker,
-    )  # fmt: skip
+    look = "o-" if len(rows) < 5 else "-"
+    ax.plot(epochs, train, look, color=style.BLUE, lw=1.6, label="training")
+    ax.plot(epochs, validation, f"{look}-", color=style.VERMILLION, lw=1.6, label="validation")
     best = min(range(len(rows)), key=lambda at: rows[at]["val/loss"])
     label = f"best: epoch {epochs[best]}"
     ax.plot(epochs[best], validation[best], "*", color="black", ms=10, label=label)

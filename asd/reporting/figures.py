@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from asd.errors import AsdError
+from asd.pictures.examples import PictureOptions
 from asd.pictures.grid_pictures import AlphaPoint, Point, alpha_curves, differences, overview
-from asd.pictures.picture_options import PictureOptions
 from asd.pictures.run_pictures import FOLDER, run_pictures
 from asd.reporting.bootstrap import MEAN
 from asd.reporting.content import loud_title

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 BATCH, _PARAMS, _LONGEST_NOTE = 500, 100, 7900
 # What MLflow answers for a run that it never had, or that was deleted.
 _GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE")
+# What is copied of a run's folder.
+_FILES = (
+    "config.yaml", "environment.json", "run.json", "scores.csv", "train.log", "tables/*",
+    "pictures/*", "models/*/model.ckpt", "models/*/history.csv", "models/*/validation.csv",
+)  # fmt: skip
 # Tags that a run may lose again, where its record does not say which it was given.
 _LOST_BEFORE = ("pruned",)
 
@@ -217,14 +222,6 @@ def _log(client: MlflowClient, run_id: str, entries: list[Metric]) -> None:
 
 
 def _files(client: MlflowClient, run_id: str, folder: RunFolder) -> None:
-    names = ("config.yaml", "environment.json", "run.json", "scores.csv", "train.log")
-    for file in (folder.path / name for name in names):
-        if file.exists():
-            client.log_artifact(run_id, str(file))
-    for part in (folder.tables, folder.path / "pictures"):
-        if part.is_dir():
-            client.log_artifacts(run_id, str(part), part.name)
-    for model in folder.models():
-        for name in ("model.ckpt", "history.csv", "validation.csv"):
-            if (model / name).exists():
-                client.log_artifact(run_id, str(model / name), f"models/{model.name}")
+    for file in (file for pattern in _FILES for file in sorted(folder.path.glob(pattern))):
+        place = file.parent.relative_to(folder.path).as_posix()
+        client.log_artifact(run_id, str(file), None if place == "." else place)

@@ -72,21 +72,18 @@ class Tracking:
 
     @classmethod
     def configured(cls, uri: str | None = None, experiment: str | None = None) -> Tracking:
-        """What ``conf/tracking/mlflow.yaml`` says, for programs that compose no config.
+        """``of`` what ``conf/tracking/mlflow.yaml`` says, for programs that compose no config.
 
         Args:
             uri: another address; artifacts of an embedded database then lie beside it.
-            experiment: another experiment.
-
-        Raises:
-            AsdError: as ``of``.
+            experiment: another one.
         """
         from omegaconf import OmegaConf
 
         from asd.composition import folder_of
 
-        files = {"paths": "paths/default.yaml", "tracking": "tracking/mlflow.yaml"}
-        conf = {group: OmegaConf.load(folder_of("conf") / file) for group, file in files.items()}
+        groups = {"paths": "default.yaml", "tracking": "mlflow.yaml"}
+        conf = {name: OmegaConf.load(folder_of("conf") / name / groups[name]) for name in groups}
         options = OmegaConf.create(conf)["tracking"]
         if uri is not None:
             options.uri = uri

@@ -11,10 +11,9 @@ import pytest
 from PIL import Image
 
 from asd.errors import AsdError
-from asd.pictures.examples import chosen, thinned
+from asd.pictures.examples import KINDS, PictureOptions, chosen, thinned
 from asd.pictures.listener import PictureListener
 from asd.pictures.model_files import EMBEDDINGS, EXAMPLES, read_embeddings, read_examples
-from asd.pictures.picture_options import KINDS, PictureOptions
 from asd.pictures.run_pictures import run_pictures
 
 

@@ -217,7 +217,7 @@ def test_a_server_killed_in_mid_training_costs_no_epoch_and_no_result(
     process = subprocess.Popen(
         [
             sys.executable, "-m", "asd.train", *overrides(signed_in),
-            f"trainer.max_epochs={EPOCHS}", "trainer.stop_patience=null",
+            f"trainer.max_epochs={EPOCHS}", "trainer.stop_patience=null", "tracking.live_every=0",
         ],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
