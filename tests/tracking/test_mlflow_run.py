@@ -10,12 +10,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
-from asd.data.manifest import COLUMNS, Manifest
 from asd.errors import AsdError
-from asd.experiment.datasets import describe
 from asd.experiment.run_folder import RunFolder
 from asd.scoring.clip_scores import read_scores
 from asd.scoring.metrics import evaluate_scores
@@ -27,13 +24,8 @@ from asd.tracking.mlflow_store import Tracking, connect
 EPOCHS = 4
 
 
-def clips(split: str, label: int) -> Manifest:
-    rows = [
-        [release, "fan", f"0{n}", split, label, f"{release}/{split}/{n}.wav", 16000, 16000, f"h{n}"]
-        for release in ("additional", "development")
-        for n in range(3)
-    ]
-    return Manifest(Path("/secret/place"), pd.DataFrame(rows, columns=COLUMNS))
+MACHINES = ["fan", *(f"machine{i}" for i in range(60))]
+PARAMS = {"system": "U", "seed": 0, "data.machines": MACHINES, "huge": "x" * 10_000}
 
 
 @pytest.fixture(scope="session")
@@ -64,11 +56,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_database: Path
     folder.config.write_text("seed: 0\n")
     folder.update(
         status="FINISHED", title="U, seed 0", data_label="SIMULATED", max_fpr=0.1,
-        run_name="U seed 0", tags={"system": "U"}, params={"system": "U", "seed": 0},
+        run_name="U seed 0", tags={"system": "U"}, params=PARAMS,
         resources={"wall_seconds": 12.5}, ended=1_700_000_000_000, mlflow_experiment="mine",
         datasets=[
-            describe(clips("train", 0), "simulated", "training"),
-            describe(clips("test", 1), "simulated", "testing"),
+            {"name": context, "digest": f"of {context}", "context": context,
+             "source": {"corpus": "simulated"}, "profile": {"clips": 6}}
+            for context in ("training", "testing")
         ],
     )  # fmt: skip
     return folder
@@ -110,7 +103,8 @@ def test_a_folder_alone_makes_the_whole_run_and_again_changes_nothing(
     (run,) = client.search_runs([experiment])
     assert run.info.run_name == "U seed 0"
     assert (run.info.status, run.info.end_time) == ("FINISHED", 1_700_000_000_000)
-    assert run.data.params == {"system": "U", "seed": "0"}
+    whole, huge = json.dumps(MACHINES), "(10000 characters: see config.yaml)"
+    assert run.data.params == {"system": "U", "seed": "0", "data.machines": whole, "huge": huge}
     assert run.data.tags["system"] == "U"
     assert "SIMULATED" in run.data.tags["mlflow.note.content"]
     assert run.data.metrics["auc/mean"] == run.data.metrics["id_auc/fan/id_00"] == 0.625
@@ -121,12 +115,14 @@ def test_a_folder_alone_makes_the_whole_run_and_again_changes_nothing(
         assert f"{place}/{file}" in there
 
     by_context = {i.tags[0].value: i.dataset for i in run.inputs.dataset_inputs}
-    assert set(by_context) == {"training", "testing"}
-    train = by_context["training"]
-    assert train.name == "simulated development+additional train"
-    assert train.digest == clips("train", 0).data_hash()
-    assert json.loads(train.profile)["clips"] == 6
-    assert "secret" not in train.source
+    assert {c: data.digest for c, data in by_context.items()} == {
+        "training": "of training", "testing": "of testing",
+    }  # fmt: skip
+    assert json.loads(by_context["training"].profile) == {"clips": 6}
+    tags = client.get_experiment(experiment).tags
+    assert tags["mlflow.experimentKind"] == "custom_model_development"
+    view = json.loads(tags[f"mlflow.sharedViewState.{VIEW}"])
+    assert view["name"] == "Headline metrics" and view["state"].startswith("deflate;")
 
     assert "already complete" in synced(folder, capsys)
     folder.update(published=False)
@@ -137,17 +133,8 @@ def test_a_folder_alone_makes_the_whole_run_and_again_changes_nothing(
     assert steps(client, run.info.run_id) == list(range(EPOCHS))
 
 
-def test_a_new_experiment_shows_the_headlines(folder: RunFolder) -> None:
-    client, experiment = connect(tracker(experiment="fresh"))
-    tags = client.get_experiment(experiment).tags
-    assert tags["mlflow.experimentKind"] == "custom_model_development"
-    view = json.loads(tags[f"mlflow.sharedViewState.{VIEW}"])
-    assert view["name"] == "Headline metrics"
-    assert view["state"].startswith("deflate;")
-
-
-def test_epochs_that_the_tracker_missed_are_filled_in(
-    folder: RunFolder, capsys: pytest.CaptureFixture[str]
+def test_epochs_that_the_tracker_missed_are_filled_in_and_scores_are_not_read_again(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listener, run_id = started(folder)
     for epoch in (0, 2):
@@ -155,7 +142,11 @@ def test_epochs_that_the_tracker_missed_are_filled_in(
     client, _ = connect(tracker())
     before = {m.step: m.timestamp for m in client.get_metric_history(run_id, "val/loss")}
     assert sorted(before) == [0, 2]
+    scores = read_scores(folder.scores)
+    listener.scored(folder, scores, evaluate_scores(scores, 0.1))
+    monkeypatch.setattr("asd.scoring.clip_scores.read_scores", None)
     listener.ended(folder, "FINISHED")
+    assert client.get_run(run_id).data.metrics["auc/mean"] == 0.625
     after = {m.step: m.timestamp for m in client.get_metric_history(run_id, "val/loss")}
     assert sorted(after) == list(range(EPOCHS))
     assert {s: after[s] for s in before} == before
@@ -227,18 +218,6 @@ def test_a_process_killed_before_it_noted_its_run_leaves_no_orphan(folder: RunFo
     assert len(client.search_runs([experiment])) == 1
 
 
-def test_metrics_at_hand_are_copied_and_the_scores_not_read_again(
-    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    listener, run_id = started(folder)
-    scores = read_scores(folder.scores)
-    listener.scored(folder, scores, evaluate_scores(scores, 0.1))
-    monkeypatch.setattr("asd.scoring.clip_scores.read_scores", None)
-    listener.ended(folder, "FINISHED")
-    client, _ = connect(tracker())
-    assert client.get_run(run_id).data.metrics["auc/mean"] == 0.625
-
-
 def test_eight_processes_on_a_fresh_database(tmp_path: Path) -> None:
     code = (
         "import sys\n"
@@ -268,16 +247,6 @@ def test_eight_processes_on_a_fresh_database(tmp_path: Path) -> None:
     runs = client.search_runs([experiments[0].experiment_id])
     assert sorted(r.data.tags["seed"] for r in runs) == [str(i) for i in range(8)]
     assert {r.info.status for r in runs} == {"FINISHED"}
-
-
-def test_long_parameters_are_not_cut(folder: RunFolder) -> None:
-    machines = ["fan", *(f"machine{i}" for i in range(60))]
-    folder.update(params={"data.machines": machines, "huge": "x" * 10_000})
-    _, run_id = started(folder)
-    client, _ = connect(tracker())
-    params = client.get_run(run_id).data.params
-    assert json.loads(params["data.machines"]) == machines
-    assert params["huge"] == "(10000 characters: see config.yaml)"
 
 
 def test_a_run_deleted_in_mlflow_is_made_anew(
