@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from asd.pictures import style
 from asd.pictures.model_files import Example, Examples
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.image import AxesImage
 
 _HZ = (50, 100, 200, 500, 1000, 2000, 4000, 8000, 16000)  # where an axis may have a tick
 _APART = 0.09  # of the axis, between two ticks
@@ -46,8 +41,14 @@ def triptychs(examples: Examples, machine: str, title: str, path: Path) -> Path 
         row = axes[3 * number : 3 * number + 3]
         maps = (clip.input, clip.reconstruction, clip.error)
         names = (_about(clip), "reconstruction", f"squared error; score {clip.score:.4g}")
-        for ax, values, name, scale in zip(row, maps, names, scales, strict=True):
-            image = _map(ax, values, examples.hop_seconds, *scale)
+        frames, bands = clip.input.shape
+        extent = (0, frames * examples.hop_seconds, -0.5, bands - 0.5)
+        for ax, values, name, (cmap, least, most) in zip(row, maps, names, scales, strict=True):
+            image = ax.imshow(
+                values.T, origin="lower", aspect="auto", extent=extent, cmap=cmap, vmin=least,
+                vmax=most, interpolation="nearest",
+            )  # fmt: skip
+            ax.grid(visible=False)
             ax.set_title(name, loc="left", fontsize=9.5)
             if number == 0 and ax is not row[0]:  # one scale for all rows
                 bar = figure.colorbar(image, cax=ax.inset_axes((1.02, 0, 0.035, 1)))
@@ -69,16 +70,6 @@ def _about(clip: Example) -> str:
     label = {0: "normal", 1: "anomaly", -1: "label not known"}[clip.label]
     role = clip.role if clip.role.endswith(label) else f"{clip.role} ({label})"
     return f"input: {role}\n{Path(clip.file).name}"
-
-
-def _map(ax: Axes, values: np.ndarray, hop: float, cmap: str, low: float, high: float) -> AxesImage:
-    frames, bands = values.shape
-    image = ax.imshow(
-        values.T, origin="lower", aspect="auto", extent=(0, frames * hop, -0.5, bands - 0.5),
-        cmap=cmap, vmin=low, vmax=high, interpolation="nearest",
-    )  # fmt: skip
-    ax.grid(visible=False)
-    return image
 
 
 def _ticks(centre: np.ndarray) -> tuple[list[int], list[float]]:
