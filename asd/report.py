@@ -122,7 +122,7 @@ def _figures(section: Section, folder: Path, projection: str) -> list[Block]:
     from asd.reporting.figures import section_figures
 
     try:
-        return section_figures(section, folder, PictureOptions(projection=projection))
+        return section_figures(section, folder, PictureOptions.configured(projection=projection))
     except OSError as error:
         raise AsdError(f"{folder}: {error.strerror}; choose another --out") from error
 
