@@ -1,4 +1,4 @@
-"""A report as headings, paragraphs, tables and figures, before it is any format."""
+"""A document as headings, paragraphs, tables and figures, before it is any format."""
 
 from __future__ import annotations
 
@@ -22,31 +22,50 @@ class Line:
 CellLines = list[Line]
 
 
-@dataclass
-class Table:
-    """``rows`` of cells of lines; the first ``texts`` columns are words, the others numbers.
+class Block:
+    """A part of a document.
 
-    ``folded``: the name under which it is shown on demand, where the format can.
+    ``folded``: the name under which it is shown on demand, where the format can; empty: always.
     """
 
-    title: str
+    folded: str = ""
+
+    @property
+    def kind(self) -> str:
+        """What templates know it by: "heading", "text", "table", "commands" or "figure"."""
+        return type(self).__name__.lower()
+
+
+@dataclass
+class Table(Block):
+    """``rows`` of cells of lines; the first ``texts`` columns are words, the others numbers.
+
+    Args:
+        header: a name a column.
+        rows: as many cells each as the header.
+        title: empty where a heading says it.
+        texts: 1 for a table of numbers.
+        notes: below it.
+    """
+
     header: list[str]
     rows: list[list[CellLines]]
+    title: str = ""
     texts: int = 1
     notes: list[str] = field(default_factory=list)
     folded: str = ""
 
 
 @dataclass
-class Heading:
-    """``level`` 1 (the report) to 3."""
+class Heading(Block):
+    """``level`` 1 (the document) to 3 (not shown in a terminal)."""
 
     text: str
     level: int
 
 
 @dataclass
-class Text:
+class Text(Block):
     """A paragraph; ``loud`` where a reader must not miss it."""
 
     text: str
@@ -54,19 +73,16 @@ class Text:
 
 
 @dataclass
-class Commands:
+class Commands(Block):
     """Lines to type."""
 
     lines: list[str]
 
 
 @dataclass
-class Figure:
-    """A picture with what it shows. ``folded``: shown on demand where the format can."""
+class Figure(Block):
+    """A picture with what it shows."""
 
     path: Path
     caption: str
     folded: str = ""
-
-
-Block = Heading | Text | Table | Commands | Figure
