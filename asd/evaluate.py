@@ -8,27 +8,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from asd.errors import AsdError
 from asd.exit_status import exit_status
+from asd.experiment.run_folder import RunFolder
 
 RUNS = Path("runs")  # paths.runs, unless the config says otherwise
 MAX_FPR = 0.1  # the paper's p, for a scores file whose run does not say
 NO_LABEL = "data not stated"
-
-
-@dataclass(frozen=True)
-class Target:
-    """A scores file, what its run says of it, and the folder for its tables."""
-
-    scores: Path
-    title: str
-    data_label: str
-    max_fpr: float
-    folder: Path
 
 
 def resolve(target: str, runs: Path = RUNS) -> Path:
@@ -69,38 +57,35 @@ def _by_name(target: str, runs: Path) -> Path:
     return matching[-1]
 
 
-def describe(scores: Path, max_fpr: float | None, folder: Path) -> Target:
-    """What run.json beside a scores.csv says: title, data_label, max_fpr, each optional.
+def describe(scores: Path) -> tuple[str, str, float]:
+    """Title, data label and p of the partial AUC, as run.json beside a scores.csv says them.
 
-    Args:
-        scores: the scores file. One of another name than scores.csv has no run.json.
-        max_fpr: the user's choice; None takes the run's own, or else the paper's 0.1.
-        folder: for the tables.
+    A scores file of another name has no run.json; what is not said is the file's name, "data not
+    stated" and the paper's 0.1.
 
     Raises:
         AsdError: run.json cannot be read.
     """
-    path = scores.parent / "run.json"
-    run: Any = {}
-    if scores.name == "scores.csv" and path.is_file():
-        try:
-            run = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise AsdError(f"{path}: cannot be read as JSON: {error}") from error
-        if not isinstance(run, dict):
-            raise AsdError(f"{path}: must hold a JSON object, with keys such as title")
+    folder = RunFolder(scores.parent)
+    run = folder.record() if scores.name == "scores.csv" else {}
     title, label = run.get("title", str(scores)), run.get("data_label", NO_LABEL)
-    recorded = run.get("max_fpr", MAX_FPR)
-    for key, value in (("title", title), ("data_label", label)):
-        if not isinstance(value, str):
-            raise AsdError(f"{path}: {key!r} must be a text")
-    if isinstance(recorded, bool) or not isinstance(recorded, int | float):
-        raise AsdError(f"{path}: 'max_fpr' must be a number")
-    return Target(scores, title, label, recorded if max_fpr is None else max_fpr, folder)
+    max_fpr = run.get("max_fpr", MAX_FPR)
+    for key, value, kind in (("title", title, str), ("data_label", label, str),
+                             ("max_fpr", max_fpr, int | float)):  # fmt: skip
+        if isinstance(value, bool) or not isinstance(value, kind):
+            what = "a text" if kind is str else "a number"
+            raise AsdError(f"{folder.path / 'run.json'}: {key!r} must be {what}")
+    return title, label, max_fpr
 
 
 def evaluate(targets: list[str], max_fpr: float | None, out: Path | None, write: bool) -> None:
     """Compute, write and print the tables of each target; nothing is written if one is invalid.
+
+    Args:
+        targets: see ``resolve``.
+        max_fpr: p of the partial AUC; None: the runs' own.
+        out: folder for the tables; None: beside the scores.
+        write: whether to write them.
 
     Raises:
         AsdError: a target is missing or invalid, or the tables cannot be written.
@@ -113,16 +98,18 @@ def evaluate(targets: list[str], max_fpr: float | None, out: Path | None, write:
     if max_fpr is not None:
         check_max_fpr(max_fpr)
     files = [resolve(target) for target in targets]
-    known = [describe(f, max_fpr, _folder(f, out, several=len(files) > 1)) for f in files]
-    folders = [target.folder for target in known]
+    folders = [_folder(file, out, several=len(files) > 1) for file in files]
     twice = next((f for i, f in enumerate(folders) if f in folders[:i]), None)
     if twice is not None and write:
         raise AsdError(f"{twice}: the tables of two targets would both go here; run them singly")
-    results = [evaluate_scores(read_scores(t.scores), t.max_fpr) for t in known]
-    for target, metrics in zip(known, results, strict=True):
-        what = (metrics, target.title, target.data_label)
-        written = write_tables(target.folder, *what) if write else []
-        show(*what)
+    tables = []
+    for file in files:
+        title, data_label, p = describe(file)
+        metrics = evaluate_scores(read_scores(file), p if max_fpr is None else max_fpr)
+        tables.append((metrics, title, data_label))
+    for table, folder in zip(tables, folders, strict=True):
+        written = write_tables(folder, *table) if write else []
+        show(*table)
         for file in written:
             print(f"wrote {file}")
 

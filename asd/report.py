@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from asd.reporting.sections import Section
 
 VIEW_NAMES = ("auc", "pauc", "per_id", "harmonic", "pooled", "eq3")
+_OF_TYPES = ["published", "published_std", "difference", "fill_command"]  # not of machine IDs
 FILTERS = ("experiment", "data", "release")
 
 
@@ -56,19 +57,20 @@ def report(options: argparse.Namespace) -> None:
     from asd.reporting.bootstrap import Resampling
     from asd.reporting.content import WIDTH, section_blocks
     from asd.reporting.declaration import declaration
-    from asd.reporting.sections import Options, sections
+    from asd.reporting.sections import add_comparison, sections
     from asd.scoring.roc import check_max_fpr
 
     declared = declaration(options.sweep)
     if options.max_fpr is not None:
         check_max_fpr(options.max_fpr)
     resampling = Resampling(options.resamples, options.confidence, options.seed)
-    pairs = tuple((pair[0], pair[1]) for pair in options.compare or ())
     wanted = _wanted(options)
     collection = _collect(options)
     runs = [run for run in collection.runs if run.matches(wanted)]
     data = wanted["data"][0] if "data" in wanted else None
-    parts = sections(runs, declared, Options(resampling, options.max_fpr, pairs, data))
+    parts = sections(runs, declared, resampling, options.max_fpr, data)
+    for pair in options.compare or ():
+        add_comparison(parts, *pair)
 
     title = f"{declared.title}: {len(runs)} finished runs"
     if runs and all(run.simulated for run in runs):
@@ -105,36 +107,24 @@ def _write(
     for number, part in enumerate(parts, start=1):
         blocks += section_blocks(part, views, rest)
         if not options.no_pictures:
-            blocks += _figures(part, out / "figures" / str(number), options.projection)
+            from asd.reporting.figures import section_figures
+
+            blocks += section_figures(part, out / "figures" / str(number), options.projection)
     frame = pd.concat([part.results for part in parts])
     files = {
         "report.html": rendering.html(blocks, title),
         "report.md": rendering.markdown(blocks, out),
         "tables.tex": rendering.latex(blocks),
-        "tables.csv": results.spreadsheet(frame[frame["id"] == ""], results.TABLE_COLUMNS),
-        "per_id.csv": results.spreadsheet(frame[frame["id"] != ""], results.ID_COLUMNS),
+        "tables.csv": results.spreadsheet(frame[frame["id"] == ""].drop(columns="id")),
+        "per_id.csv": results.spreadsheet(frame[frame["id"] != ""].drop(columns=_OF_TYPES)),
     }
-    compared = [
-        comparison.assign(data=part.label, simulated=part.simulated).query("reason == ''")
-        for part in parts
-        for comparison in part.comparisons
-    ]
-    if compared:
-        columns = results.COMPARISON_COLUMNS
-        files["comparisons.csv"] = results.spreadsheet(pd.concat(compared), columns)
+    compared = pd.concat([pd.DataFrame(), *(c for part in parts for c in part.comparisons)])
+    if len(compared):
+        compared = compared[compared["reason"] == ""].drop(columns="reason")
+        files["comparisons.csv"] = results.spreadsheet(compared)
     for name, text in files.items():
         write_text(out / name, text)
         print(f"wrote {out / name}")
-
-
-def _figures(section: Section, folder: Path, projection: str) -> list[Block]:
-    from asd.pictures.examples import PictureOptions
-    from asd.reporting.figures import section_figures
-
-    try:
-        return section_figures(section, folder, PictureOptions(projection=projection))
-    except OSError as error:
-        raise AsdError(f"{folder}: {error.strerror}; choose another --out") from error
 
 
 def _collect(options: argparse.Namespace) -> Collection:
@@ -142,17 +132,16 @@ def _collect(options: argparse.Namespace) -> Collection:
         from asd.reporting.runs import collect_folder
 
         return collect_folder(Path(options.runs))
+    from tempfile import TemporaryDirectory
+
     from asd.reporting.mlflow_runs import collect_mlflow
 
     # A sweep's runs stand in an experiment of its name, single runs in that of conf/tracking.
     names, defaults = options.tracking_experiment, [options.sweep, "asd"]
-    if options.no_write:
-        from tempfile import TemporaryDirectory
-
-        with TemporaryDirectory() as copies:  # the scores are read before it goes
-            return collect_mlflow(options.tracking_uri, names, defaults, Path(copies), False)
-    kept, pictures = Path(options.out) / "runs_from_mlflow", not options.no_pictures
-    return collect_mlflow(options.tracking_uri, names, defaults, kept, pictures)
+    pictures = not (options.no_write or options.no_pictures)
+    with TemporaryDirectory() as temporary:  # the scores are read before it goes
+        copies = Path(temporary) if options.no_write else Path(options.out) / "runs_from_mlflow"
+        return collect_mlflow(options.tracking_uri, names, defaults, copies, pictures)
 
 
 def _wanted(options: argparse.Namespace) -> dict[str, list[str]]:

@@ -106,8 +106,7 @@ def test_two_targets_may_not_share_a_folder(
 @pytest.mark.parametrize(
     ("run", "message"),
     [
-        ("{", "cannot be read as JSON"),
-        ("[]", "must hold a JSON object"),
+        ("{", "run.json: damaged"),
         ('{"title": 3}', "'title' must be a text"),
         ('{"max_fpr": "0.1"}', "'max_fpr' must be a number"),
         ('{"max_fpr": 2}', "scoring.max_fpr=2"),

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
-# Kinds of lines in a cell, for colour: what we measured, its interval, the paper's and the rest.
-VALUE, INTERVAL, PUBLISHED, DIFFERENCE, MISSING, TEXT, GOOD, BAD = (
-    "value", "interval", "published", "difference", "missing", "text", "good", "bad",
-)  # fmt: skip
+# Of a cell's line, for colour: what we measured, its interval, the paper's and the rest.
+Kind = Literal["value", "interval", "published", "difference", "missing", "text", "good", "bad"]
 
 
 @dataclass(frozen=True)
@@ -16,7 +15,7 @@ class Line:
     """A line of a table's cell."""
 
     text: str
-    kind: str = TEXT
+    kind: Kind = "text"
 
 
 CellLines = list[Line]

@@ -14,16 +14,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _PIPED = 120  # columns where the output is no terminal
-_STYLES = {
-    parts.VALUE: "bold",
-    parts.INTERVAL: "dim",
-    parts.PUBLISHED: "cyan",
-    parts.DIFFERENCE: "magenta",
-    parts.MISSING: "yellow",
-    parts.GOOD: "bold green",
-    parts.BAD: "bold red",
-    parts.TEXT: "",
-}
+_STYLES: dict[parts.Kind, str] = {
+    "value": "bold", "interval": "dim", "published": "cyan", "difference": "magenta",
+    "missing": "yellow", "good": "bold green", "bad": "bold red", "text": "",
+}  # fmt: skip
 
 
 def open_console(least: int = 0) -> Console:
@@ -45,7 +39,9 @@ def show(blocks: Sequence[parts.Block], console: Console) -> None:
     for block in blocks:
         if isinstance(block, parts.Heading) and block.level < 3:
             console.print()
-            console.print(Rule(Text(block.text, style="bold"), align="left"))
+            title = Text(block.text, style="bold")
+            fits = title.cell_len < console.width - 2  # a rule would cut it off
+            console.print(Rule(title, align="left") if fits else title)
         elif isinstance(block, parts.Text):
             console.print(Text(block.text, style="bold yellow" if block.loud else ""))
         elif isinstance(block, parts.Commands):

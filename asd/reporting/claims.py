@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from asd.errors import AsdError
 from asd.reporting.bootstrap import MEAN
-from asd.reporting.compare import Difference, difference
+from asd.reporting.compare import difference
 from asd.reporting.declaration import Claim, Statement
 from asd.reporting.systems import System
 
@@ -27,62 +27,53 @@ HELD, NOT_HELD, NOT_DECIDABLE = "held", "not held", "not decidable"
 
 @dataclass(frozen=True)
 class Finding:
-    """One statement on this data: the difference (better minus worse), or why there is none."""
+    """A statement on this data: the difference, better minus worse, or why there is none."""
 
     statement: Statement
-    difference: Difference | None
+    figures: dict[str, float] | None
     missing: str = ""
 
     @property
     def decided(self) -> bool | None:
         """True: it holds; False: the opposite does; None: neither is shown."""
-        if self.difference is None:
-            return None
-        return True if self.difference.low > 0 else False if self.difference.high < 0 else None
+        d = self.figures or {"difference_low": 0.0, "difference_high": 0.0}
+        return True if d["difference_low"] > 0 else False if d["difference_high"] < 0 else None
 
     def __str__(self) -> str:
-        s, d = self.statement, self.difference
+        s, d = self.statement, {k: 100 * v for k, v in (self.figures or {}).items()}
         where = s.where or ", ".join(s.machines) or MEAN
-        return "" if d is None else (
-            f"{s.better} - {s.worse} ({where}) "
-            f"{100 * d.value:+.2f} [{100 * d.low:+.2f}, {100 * d.high:+.2f}]"
-        )  # fmt: skip
+        interval = "[{difference_low:+.2f}, {difference_high:+.2f}]".format(**d)
+        return f"{s.better} - {s.worse} ({where}) {d['difference']:+.2f} {interval}"
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What this data says of a claim."""
-
-    claim: Claim
-    verdict: str
-    reason: str
-
-
-def check_claim(claim: Claim, systems: dict[str, System], metric: str) -> Verdict:
+def check_claim(claim: Claim, systems: dict[str, System], metric: str) -> tuple[str, str]:
     """Check a claim on these systems.
 
     Args:
         claim: of the sweep.
         systems: by their labels; those that are not there make a claim not decidable.
         metric: such as ``auc``.
+
+    Returns:
+        The verdict, and the reason in words.
     """
     statements = [s for s in claim.statements if not s.metrics or metric in s.metrics]
     tests = [_finding(s, systems, metric) for s in statements]
     guards = [_finding(g, systems, metric) for s in statements for g in s.guards]
     missing = list(dict.fromkeys(f.missing for f in tests if f.missing))
     if against := [f for f in [*tests, *guards] if f.decided is False]:
-        verdict, reason = NOT_HELD, f"the opposite is shown: {_list(against)}"
+        verdict, reason = NOT_HELD, f"the opposite is shown: {_join(against)}"
     elif missing:
         verdict, reason = NOT_DECIDABLE, "; ".join(missing)
     elif undecided := [f for f in tests if f.decided is None]:
-        verdict, reason = NOT_DECIDABLE, f"the interval contains 0: {_list(undecided)}"
+        verdict, reason = NOT_DECIDABLE, f"the interval contains 0: {_join(undecided)}"
     else:
-        verdict, reason = HELD, _list(tests)
+        verdict, reason = HELD, _join(tests)
     labels = dict.fromkeys(label for s in claim.statements for label in (s.better, s.worse))
     single = [label for label in labels if label in systems and len(systems[label].runs) == 1]
     if single and not missing:
         reason += f". One training of {', '.join(single)}: says nothing of other trainings"
-    return Verdict(claim, verdict, reason)
+    return verdict, reason
 
 
 def _finding(statement: Statement, systems: dict[str, System], metric: str) -> Finding:
@@ -97,5 +88,5 @@ def _finding(statement: Statement, systems: dict[str, System], metric: str) -> F
         return Finding(statement, None, str(error))
 
 
-def _list(findings: list[Finding]) -> str:
+def _join(findings: list[Finding]) -> str:
     return "; ".join(map(str, findings))

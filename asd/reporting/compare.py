@@ -2,36 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 
 from asd.errors import AsdError
 from asd.reporting.bootstrap import MEAN, Floats
 from asd.reporting.systems import System
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A minus B in the mean of one metric over some machine types.
-
-    Args:
-        a, b: figures, means over the trainings of each.
-        low, high: interval of the difference.
-        probability: share of the resamples in which A is above B, ties counted half.
-    """
-
-    a: float
-    b: float
-    low: float
-    high: float
-    probability: float
-
-    @property
-    def value(self) -> float:
-        """A minus B."""
-        return self.a - self.b
 
 
 def compare(a: System, b: System, metric: str) -> pd.DataFrame:
@@ -43,8 +19,7 @@ def compare(a: System, b: System, metric: str) -> pd.DataFrame:
 
     Returns:
         A row a machine type, then "mean" over those without a ``reason`` why they are left out:
-        metric, a, b (labels), trainings_a, trainings_b, machine, mean_a, mean_b, difference,
-        difference_low, difference_high, probability_a_better (see ``Difference``), reason.
+        metric, a, b (labels), trainings_a, trainings_b, machine, what ``difference`` gives, reason.
 
     Raises:
         AsdError: they have no machine type in common.
@@ -53,22 +28,25 @@ def compare(a: System, b: System, metric: str) -> pd.DataFrame:
     reasons = {machine: _not_comparable(a, b, metric, machine) for machine in machines}
     common = [machine for machine in machines if not reasons[machine]]
     if not common:
-        told = "; ".join(f"{machine}: {reason}" for machine, reason in reasons.items())
-        raise AsdError(f"{a.label} and {b.label} cannot be compared: {told}")
+        each = "; ".join(f"{machine}: {reason}" for machine, reason in reasons.items())
+        raise AsdError(f"{a.label} and {b.label} cannot be compared: {each}")
     rows = []
-    for machine in [*machines, MEAN]:
-        row = {"metric": metric, "a": a.label, "b": b.label, "trainings_a": len(a.runs),
-               "trainings_b": len(b.runs), "machine": machine}  # fmt: skip
-        if not (reason := reasons.get(machine, "")):
-            d = difference(a, b, metric, common if machine == MEAN else [machine])
-            row |= {"mean_a": d.a, "mean_b": d.b, "difference": d.value, "difference_low": d.low,
-                    "difference_high": d.high, "probability_a_better": d.probability}  # fmt: skip
-        rows.append({**row, "reason": reason})
-    return pd.DataFrame(rows)
+    for machine in [*common, MEAN]:
+        figures = difference(a, b, metric, common if machine == MEAN else [machine])
+        rows.append({"machine": machine, **figures, "reason": ""})
+    rows += [{"machine": machine, "reason": why} for machine, why in reasons.items() if why]
+    pair = {"metric": metric, "a": a.label, "b": b.label}
+    pair |= {"trainings_a": len(a.runs), "trainings_b": len(b.runs)}
+    return pd.DataFrame([{**pair, **row} for row in rows])
 
 
-def difference(a: System, b: System, metric: str, machines: list[str]) -> Difference:
+def difference(a: System, b: System, metric: str, machines: list[str]) -> dict[str, float]:
     """A minus B in the mean over some machine types, which both must have on the same clips.
+
+    Returns:
+        mean_a, mean_b (over the trainings of each), difference, difference_low, difference_high
+        (its interval), probability_a_better (share of the resamples in which A is above B, ties
+        counted half).
 
     Raises:
         AsdError: a type is missing, undefined, or not on the same clips.
@@ -77,9 +55,18 @@ def difference(a: System, b: System, metric: str, machines: list[str]) -> Differ
         if reason := _not_comparable(a, b, metric, machine):
             raise AsdError(f"{machine}: {reason}")
     moved = _replicate(a, metric, machines) - _replicate(b, metric, machines)
-    means = [np.mean([s.values(metric, m) for m in machines], axis=0).mean() for s in (a, b)]
-    above = float(np.mean((moved > 0) + 0.5 * (moved == 0)))
-    return Difference(*map(float, means), *a.resampling.interval(moved), above)
+    low, high = a.resampling.interval(moved)
+    mean_a, mean_b = (
+        float(np.mean([s.values(metric, m) for m in machines], axis=0).mean()) for s in (a, b)
+    )
+    return {
+        "mean_a": mean_a,
+        "mean_b": mean_b,
+        "difference": mean_a - mean_b,
+        "difference_low": low,
+        "difference_high": high,
+        "probability_a_better": float(np.mean((moved > 0) + 0.5 * (moved == 0))),
+    }
 
 
 def _replicate(system: System, metric: str, machines: list[str]) -> Floats:

@@ -7,24 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from asd.documents.blocks import (
-    BAD,
-    DIFFERENCE,
-    GOOD,
-    INTERVAL,
-    MISSING,
-    PUBLISHED,
-    TEXT,
-    VALUE,
-    Block,
-    CellLines,
-    Commands,
-    Heading,
-    Line,
-    Table,
-    Text,
-)
-from asd.reporting.claims import HELD, NOT_HELD, Verdict
+from asd.documents.blocks import Block, CellLines, Commands, Heading, Line, Table, Text
+from asd.reporting.claims import HELD, NOT_HELD
 from asd.reporting.results import COMPARED
 from asd.reporting.sections import Section
 from asd.scoring.tables import NAMES
@@ -41,6 +25,16 @@ VIEWS = {
     "pooled": (("auc_pooled", "pauc_pooled"), "All clips of a machine type pooled"),
     "eq3": (("pauc_eq3",), "pAUC by eq. (3) as printed"),
 }
+
+
+def percent(value: float) -> str:
+    """A fraction as percent with two digits."""
+    return f"{100 * value:.2f}"
+
+
+def signed(value: float) -> str:
+    """A difference of fractions in points, with its sign."""
+    return f"{100 * value:+.2f}"
 
 
 def loud_title(section: Section) -> str:
@@ -118,12 +112,12 @@ def grid_table(section: Section, metric: str) -> Table:
     rows = []
     for label, cells in frame.groupby("system", sort=False):
         seeds = len(cells["seeds"].iloc[0].split())
-        head = [Line(str(label), VALUE), Line(f"n={seeds}" if seeds else "no run", INTERVAL)]
+        head = [Line(str(label), "value"), Line(f"n={seeds}" if seeds else "no run", "interval")]
         rows.append([head, *(figure_lines(c, section.comparable) for c in cells.itertuples())])
-    confidence = f"{100 * section.resampling.confidence:g} %"
     notes = [
-        f"Percent: mean ± standard deviation over n trainings (seeds); [{confidence} bootstrap "
-        f"interval over test clips within machine ID, {section.resampling.resamples} resamples]."
+        f"Percent: mean ± standard deviation over n trainings (seeds); [{_interval(section)} "
+        f"bootstrap interval over test clips within machine ID, {section.resampling.resamples} "
+        "resamples]."
     ]
     if section.comparable and frame["published"].notna().any():
         notes.append("paper: the published number; below it ours minus the paper's, in points.")
@@ -134,20 +128,22 @@ def grid_table(section: Section, metric: str) -> Table:
     elif metric.startswith("pauc"):
         notes.append(f"False-positive rates [0, {p:g}], after McClish: chance is 50.")
     title = f"{_name(metric)} in percent. {loud_title(section)}"
-    return Table(_header(frame), rows, title, notes=notes)
+    return Table(["system", *frame["machine"].unique()], rows, title, notes=notes)
 
 
 def published_table(section: Section, metric: str) -> Table:
     """The published numbers alone, for data on which they are not comparable."""
     frame = grid(section, metric)
-    rows = [
-        [[Line(str(label), VALUE)], *([_published(c)] for c in cells.itertuples())]
-        for label, cells in frame.groupby("system", sort=False)
-        if cells["published"].notna().any()
-    ]
+    rows = []
+    for label, cells in frame.groupby("system", sort=False):
+        if cells["published"].notna().any():
+            rows.append(
+                [[Line(str(label), "value")], *([_published(c)] for c in cells.itertuples())]
+            )
     where = "in percent: REAL recordings, DCASE 2020 task 2; not the data above"
     notes = ["The means are computed here; the paper prints none."]
-    return Table(_header(frame), rows, f"Published {_name(metric)} {where}", notes=notes)
+    header = ["system", *frame["machine"].unique()]
+    return Table(header, rows, f"Published {_name(metric)} {where}", notes=notes)
 
 
 def id_table(section: Section, metric: str) -> Table:
@@ -157,7 +153,7 @@ def id_table(section: Section, metric: str) -> Table:
     rows = []
     for (machine, machine_id), cells in frame.groupby(["machine", "id"], sort=False):
         lines = {cell.system: figure_lines(cell, False) for cell in cells.itertuples()}
-        missing = [Line("missing", MISSING)]
+        missing = [Line("missing", "missing")]
         values = [lines.get(label, missing) for label in section.systems]
         rows.append([[Line(f"{machine} {machine_id}")], *values])
     title = f"{NAMES[metric]} by machine ID in percent. {loud_title(section)}"
@@ -167,66 +163,61 @@ def id_table(section: Section, metric: str) -> Table:
 def figure_lines(cell: Any, beside: bool) -> CellLines:
     """A row of the results as a cell: mean and spread, interval, and the paper's number ``beside``
     them, where it may stand there."""
-    lines = [Line("missing", MISSING)]
+    lines = [Line("missing", "missing")]
     if cell.n:
-        lines = [Line(_spread(cell.mean, cell.std), VALUE)]
+        lines = [Line(_spread(cell.mean, cell.std), "value")]
         if not math.isnan(cell.low):
-            lines.append(Line(f"[{100 * cell.low:.1f}, {100 * cell.high:.1f}]", INTERVAL))
+            lines.append(Line(f"[{100 * cell.low:.1f}, {100 * cell.high:.1f}]", "interval"))
     if beside and not math.isnan(cell.published):
-        lines.append(Line(f"paper {_published(cell).text}", PUBLISHED))
+        lines.append(Line(f"paper {_published(cell).text}", "published"))
         if cell.n:
-            lines.append(Line(f"{100 * cell.difference:+.2f}", DIFFERENCE))
+            lines.append(Line(signed(cell.difference), "difference"))
     return lines
 
 
 def comparison_table(comparison: pd.DataFrame, section: Section) -> Table:
     """A against B."""
-    rows, resamples = [], section.resampling.resamples
-    for row in comparison[comparison["reason"] == ""].to_dict("records"):
-        low, high = 100 * row["difference_low"], 100 * row["difference_high"]
-        decided = GOOD if low > 0 else BAD if high < 0 else TEXT
-        chance = probability(row["probability_a_better"], resamples)
-        rows.append(
-            [
-                [Line(row["machine"])],
-                [Line(f"{100 * row['mean_a']:.2f}")],
-                [Line(f"{100 * row['mean_b']:.2f}")],
-                [Line(f"{100 * row['difference']:+.2f}", decided)],
-                [Line(f"[{low:+.2f}, {high:+.2f}]", INTERVAL)],
-                [Line(chance, decided)],
-            ]
-        )
-    first = comparison.iloc[0]
-    a, b = first["a"], first["b"]
-    trainings = {a: first["trainings_a"], b: first["trainings_b"]}
-    counts = [f"{n} training{'s' if n > 1 else ''} of {label}" for label, n in trainings.items()]
+    compared, left_out = (comparison[(comparison["reason"] == "") == ok] for ok in (True, False))
+    rows = []
+    for row in compared.itertuples():
+        low, high = row.difference_low, row.difference_high
+        decided = "good" if low > 0 else "bad" if high < 0 else "text"
+        cells = [
+            Line(row.machine),
+            Line(percent(row.mean_a)),
+            Line(percent(row.mean_b)),
+            Line(signed(row.difference), decided),
+            Line(f"[{signed(low)}, {signed(high)}]", "interval"),
+            Line(_probability(row.probability_a_better, section.resampling.resamples), decided),
+        ]
+        rows.append([[cell] for cell in cells])
+    metric, a, b, n_a, n_b = comparison.iloc[0, 2:7]
+    counts = [f"{n} training{'s' if n > 1 else ''} of {s}" for s, n in ((a, n_a), (b, n_b))]
     notes = [
         "Clips resampled jointly within machine ID and label; several trainings of a system are "
         f"resampled too. Here: {' and '.join(counts)}."
     ]
-    if 1 in trainings.values():
+    if 1 in (n_a, n_b):
         notes.append("One training says nothing of how another seed would do.")
-    left_out = comparison[comparison["reason"] != ""]
     notes += [f"Left out: {row.machine}: {row.reason}." for row in left_out.itertuples()]
-    interval = f"{100 * section.resampling.confidence:g} % interval"
-    title = f"{a} against {b}: {NAMES[first['metric']]} in percent. {loud_title(section)}"
-    return Table(["", a, b, f"{a} - {b}", interval, f"P({a} better)"], rows, title, notes=notes)
-
-
-def probability(value: float, resamples: int) -> str:
-    """A share of resamples; never 0 or 1, for which there are too few."""
-    if value <= 0:
-        return f"<{1 / resamples:g}"
-    return f">{1 - 1 / resamples:g}" if value >= 1 else f"{value:.3f}"
+    title = f"{a} against {b}: {NAMES[metric]} in percent. {loud_title(section)}"
+    return Table(
+        ["", a, b, f"{a} - {b}", f"{_interval(section)} interval", f"P({a} better)"],
+        rows,
+        title,
+        notes=notes,
+    )
 
 
 def claims_table(section: Section) -> Table:
     """The paper's claims and what this data says of them."""
     rows = []
-    for number, verdicts in enumerate(section.verdicts, start=1):
-        claim = verdicts[COMPARED[0]].claim
-        head = [Line(f"{number}. {claim.text}"), Line(claim.source, INTERVAL)]
-        rows.append([head, *(_verdict(verdicts[metric]) for metric in COMPARED)])
+    for number, (claim, verdicts) in enumerate(section.verdicts, start=1):
+        row = [[Line(f"{number}. {claim.text}"), Line(claim.source, "interval")]]
+        for verdict, reason in verdicts.values():
+            kind = {HELD: "good", NOT_HELD: "bad"}.get(verdict, "missing")
+            row.append([Line(verdict.upper(), kind), Line(reason, "interval")])
+        rows.append(row)
     title = f"The paper's claims, checked. {loud_title(section)}"
     header = ["claim", *(f"by {NAMES[m]}" for m in COMPARED)]
     return Table(
@@ -234,18 +225,13 @@ def claims_table(section: Section) -> Table:
     )
 
 
-def _verdict(verdict: Verdict) -> CellLines:
-    kind = {HELD: GOOD, NOT_HELD: BAD}.get(verdict.verdict, MISSING)
-    return [Line(verdict.verdict.upper(), kind), Line(verdict.reason, INTERVAL)]
-
-
 def _published(cell: Any) -> Line:
     known = not math.isnan(cell.published)
-    return Line(_spread(cell.published, cell.published_std) if known else "-", PUBLISHED)
+    return Line(_spread(cell.published, cell.published_std) if known else "-", "published")
 
 
 def _spread(mean: float, std: float) -> str:
-    return f"{100 * mean:.2f}" + ("" if math.isnan(std) else f" ± {100 * std:.2f}")
+    return percent(mean) + ("" if math.isnan(std) else f" ± {percent(std)}")
 
 
 def _name(metric: str) -> str:
@@ -254,5 +240,12 @@ def _name(metric: str) -> str:
     return table + NAMES[metric]
 
 
-def _header(frame: pd.DataFrame) -> list[str]:
-    return ["system", *frame["machine"].unique()]
+def _interval(section: Section) -> str:
+    return f"{100 * section.resampling.confidence:g} %"
+
+
+def _probability(value: float, resamples: int) -> str:
+    """A share of resamples; never 0 or 1, for which there are too few."""
+    if value <= 0:
+        return f"<{1 / resamples:g}"
+    return f">{1 - 1 / resamples:g}" if value >= 1 else f"{value:.3f}"

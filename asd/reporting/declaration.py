@@ -125,7 +125,7 @@ def parse(content: dict[str, Any], source: str) -> Declaration:
 
 def rows_of(runs: list[Run]) -> tuple[TableRow, ...]:
     """A row for every experiment found, for a sweep that declares none."""
-    systems = {run.experiment: run.system for run in runs}
+    systems = {run.tags["experiment"]: run.tags["system"] for run in runs}
     return tuple(TableRow(system, {"experiment": [name]}) for name, system in systems.items())
 
 

@@ -29,23 +29,28 @@ _CAPTIONS = {
 }
 
 
-def section_figures(section: Section, folder: Path, options: PictureOptions) -> list[Block]:
+def section_figures(section: Section, folder: Path, projection: str) -> list[Block]:
     """Draw a section's pictures.
 
     Args:
         section: whose.
         folder: for the PNGs.
-        options: of the runs' pictures.
+        projection: of the bottleneck in the runs' pictures.
 
     Raises:
         AsdError: a picture cannot be written.
     """
     if not section.systems:
         return []
-    blocks: list[Block] = [Heading("Pictures", 3), *_overviews(section, folder)]
-    blocks += [*_differences(section, folder), *_alpha(section, folder)]
-    for system in section.systems.values():
-        blocks += _run_figures(system.label, system.runs[0], options, folder)
+    blocks: list[Block] = [Heading("Pictures", 3)]
+    try:
+        for draw in (_overviews, _differences, _alpha):
+            blocks += draw(section, folder)
+        for system in section.systems.values():
+            options = PictureOptions(projection=projection)
+            blocks += _run_figures(system.label, system.runs[0], options, folder)
+    except OSError as error:
+        raise AsdError(f"{folder}: {error.strerror}; choose another --out") from error
     return blocks
 
 
@@ -69,7 +74,7 @@ def _differences(section: Section, folder: Path) -> list[Figure]:
     figures = []
     label = loud_title(section)
     for comparison in section.comparisons:
-        a, b, metric = comparison.loc[0, ["a", "b", "metric"]]
+        metric, a, b = comparison.iloc[0, 2:5]
         columns = ["machine", "difference", "difference_low", "difference_high"]
         rows = comparison.loc[comparison["reason"] == "", columns]
         points = [Point(*row) for row in rows.itertuples(index=False)]

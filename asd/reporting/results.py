@@ -15,22 +15,17 @@ from asd.scoring.metrics import MACHINE_METRICS, machine_order
 
 Row = tuple[TableRow, System | None, str | None]  # with the command for what is missing
 COMPARED = ("auc", "pauc")  # metrics of comparisons, claims and machine IDs
-_FIGURES = ("mean", "std", "low", "high")
-TABLE_COLUMNS = (
-    "data", "simulated", "metric", "system", "machine", "n", "seeds", *_FIGURES, "values",
-    "published", "published_std", "difference", "fill_command",
-)  # fmt: skip
-ID_COLUMNS = ("data", "simulated", "metric", "system", "machine", "id", "n", *_FIGURES)
-COMPARISON_COLUMNS = (
-    "data", "simulated", "metric", "a", "b", "trainings_a", "trainings_b", "machine", "mean_a",
-    "mean_b", "difference", "difference_low", "difference_high", "probability_a_better",
-)  # fmt: skip
 _IN_PERCENT = {
-    **{name: f"{name}_percent" for name in (*_FIGURES, "values", "published_std")},
-    "published": "published_real_data_percent", "mean_a": "a_percent", "mean_b": "b_percent",
+    "mean": "mean_percent", "std": "std_percent", "low": "low_percent", "high": "high_percent",
+    "values": "values_percent", "published": "published_real_data_percent",
+    "published_std": "published_std_percent", "mean_a": "a_percent", "mean_b": "b_percent",
     "difference": "difference_points", "difference_low": "low_points",
     "difference_high": "high_points",
 }  # fmt: skip
+_COLUMNS = (
+    "metric", "system", "machine", "id", "n", "seeds", "mean", "std", "low", "high", "values",
+    "published", "published_std", "difference", "fill_command",
+)  # fmt: skip
 
 
 def results(declared: Declaration, rows: list[Row], comparable: bool) -> pd.DataFrame:
@@ -67,24 +62,23 @@ def results(declared: Declaration, rows: list[Row], comparable: bool) -> pd.Data
             if system and metric in COMPARED:
                 cells += [_record(system, metric, *pair) for pair in system.ids]
             records += [{**cell, "system": row.label, "fill_command": command} for cell in cells]
-    frame = pd.DataFrame(records, columns=[*TABLE_COLUMNS[2:5], "id", *TABLE_COLUMNS[5:]])
+    frame = pd.DataFrame(records, columns=_COLUMNS)
     frame["difference"] = frame["mean"] - frame["published"] if comparable else np.nan
     return frame
 
 
-def spreadsheet(frame: pd.DataFrame, columns: tuple[str, ...]) -> str:
-    """Some columns of results or comparisons as CSV, fractions as percent.
+def spreadsheet(frame: pd.DataFrame) -> str:
+    """Results or comparisons as CSV, fractions as percent.
 
     An empty cell is missing or undefined; a difference is there only where the published number is
     of the same clips.
     """
-    chosen = frame[list(columns)].copy()
-    figures = [name for name in columns if name in _IN_PERCENT]
-    chosen[figures] *= 100
-    if "values" in columns:
-        texts = [["" if np.isnan(x) else f"{x:.6f}" for x in v] for v in chosen["values"]]
-        chosen["values"] = [" ".join(text) for text in texts]
-    return csv(chosen.rename(columns=_IN_PERCENT))
+    figures = [name for name in frame if name in _IN_PERCENT]
+    frame = frame.assign(**{str(name): 100 * frame[name] for name in figures})
+    if "values" in frame:
+        texts = [["" if np.isnan(x) else f"{x:.6f}" for x in v] for v in frame["values"]]
+        frame["values"] = [" ".join(text) for text in texts]
+    return csv(frame.rename(columns=_IN_PERCENT))
 
 
 def _record(

@@ -40,21 +40,6 @@ class Run:
     tags: dict[str, str]
 
     @property
-    def name(self) -> str:
-        """The folder's name."""
-        return self.folder.name
-
-    @property
-    def experiment(self) -> str:
-        """Name of the preset, such as ``ss_0.5``."""
-        return self.tags["experiment"]
-
-    @property
-    def system(self) -> str:
-        """Name in tables, such as ``SS-0.5-0.5``."""
-        return self.tags["system"]
-
-    @property
     def seed(self) -> int:
         """Seed of the training."""
         return int(self.tags["seed"])
@@ -176,7 +161,7 @@ def collect(folders: Iterable[Path]) -> Collection:
     collection = Collection()
     for path in sorted(folders):
         collection.add(path, path.name)
-    collection.runs.sort(key=lambda run: (run.finished, run.name))
+    collection.runs.sort(key=lambda run: (run.finished, run.folder.name))
     return collection
 
 

@@ -33,6 +33,11 @@ class System:
         """Of its trainings."""
         return [run.seed for run in self.runs]
 
+    @property
+    def experiment(self) -> str:
+        """Name of the preset that was trained, such as ``ss_0.5``."""
+        return self.runs[0].tags["experiment"]
+
     @cached_property
     def metrics(self) -> list[Metrics]:
         """Of each training."""

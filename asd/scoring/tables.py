@@ -32,14 +32,17 @@ def machine_table(metrics: Metrics) -> Table:
 
     A mean that leaves out an undefined part is marked with a star.
     """
-    types = metrics.per_machine.to_dict("records")
+    machines = list(metrics.per_machine["machine"])
     rows = []
     for name in MACHINE_METRICS:
-        cells = [_percent(row[name]) + _star(metrics, name, row["machine"]) for row in types]
-        mean = _percent(metrics.mean[name])
-        left_out = any(not c[-1].isdigit() for c in cells) and mean != UNDEFINED
-        rows.append(_row([NAMES[name], *cells, mean + ("*" if left_out else "")]))
-    return Table(["", *(row["machine"] for row in types), "mean"], rows)
+        values = metrics.per_machine[name]
+        part = name.removesuffix("_harmonic")
+        by_id = metrics.per_id[part if part in ID_METRICS else "n_normal"].isna()
+        partly = [bool(by_id[metrics.per_id["machine"] == machine].any()) for machine in machines]
+        cells = [_percent(*pair) for pair in zip(values, partly, strict=True)]
+        mean = _percent(metrics.mean[name], bool(values.isna().any()) or any(partly))
+        rows.append(_row([NAMES[name], *cells, mean]))
+    return Table(["", *machines, "mean"], rows)
 
 
 def id_table(metrics: Metrics) -> Table:
@@ -94,31 +97,10 @@ def markdown(metrics: Metrics, title: str, data_label: str) -> str:
     return rendering.markdown(document(metrics, title, data_label))
 
 
-def machine_csv(metrics: Metrics, title: str, data_label: str) -> str:
-    """A row a machine type, then the mean; figures in percent, undefined is an empty cell."""
-    frame = metrics.per_machine.copy()
-    counts = {name: int(frame[name].sum()) for name in ("n_ids", *_COUNTS)}
-    frame.loc[len(frame)] = {"machine": "mean", **metrics.mean, **counts}
-    frame["undefined"] = [
-        "; ".join(str(u) for u in metrics.undefined if machine in (u.machine, "mean"))
-        for machine in frame["machine"]
-    ]
-    return _csv(frame, metrics.max_fpr, title, data_label)
-
-
-def id_csv(metrics: Metrics, title: str, data_label: str) -> str:
-    """A row a machine ID ("id_00", so that it stays text); percent, undefined is an empty cell."""
-    frame = metrics.per_id.copy()
-    frame["undefined"] = [
-        "; ".join(u.reason for u in metrics.undefined if (u.machine, u.id) == key)
-        for key in zip(frame["machine"], frame["id"], strict=True)
-    ]
-    frame["id"] = "id_" + frame["id"]
-    return _csv(frame, metrics.max_fpr, title, data_label)
-
-
 def write_tables(folder: str | Path, metrics: Metrics, title: str, data_label: str) -> list[Path]:
     """Write per_machine.csv, per_id.csv and tables.md into a folder, made if need be.
+
+    The CSVs hold percent; what is undefined is an empty cell, with the reason at the row's end.
 
     Args:
         folder: where to write.
@@ -132,27 +114,34 @@ def write_tables(folder: str | Path, metrics: Metrics, title: str, data_label: s
     Raises:
         AsdError: a file cannot be written.
     """
-    formats = {"per_machine.csv": machine_csv, "per_id.csv": id_csv, "tables.md": markdown}
-    for name, text in formats.items():
-        write_text(Path(folder) / name, text(metrics, title, data_label))
-    return [Path(folder) / name for name in formats]
+    machines, ids = metrics.per_machine.copy(), metrics.per_id.copy()
+    counts = {name: int(machines[name].sum()) for name in ("n_ids", *_COUNTS)}
+    machines.loc[len(machines)] = {"machine": "mean", **metrics.mean, **counts}
+    machines["undefined"] = [
+        "; ".join(str(u) for u in metrics.undefined if machine in (u.machine, "mean"))
+        for machine in machines["machine"]
+    ]
+    ids["undefined"] = [
+        "; ".join(u.reason for u in metrics.undefined if (u.machine, u.id) == key)
+        for key in zip(ids["machine"], ids["id"], strict=True)
+    ]
+    ids["id"] = "id_" + ids["id"]  # so that it stays text
+    texts = {
+        "per_machine.csv": _csv(machines, metrics.max_fpr, title, data_label),
+        "per_id.csv": _csv(ids, metrics.max_fpr, title, data_label),
+        "tables.md": markdown(metrics, title, data_label),
+    }
+    for name, text in texts.items():
+        write_text(Path(folder) / name, text)
+    return [Path(folder) / name for name in texts]
 
 
 def _row(cells: list[str]) -> list[list[Line]]:
     return [[Line(cell)] for cell in cells]
 
 
-def _percent(value: float) -> str:
-    return UNDEFINED if math.isnan(value) else f"{100 * value:.2f}"
-
-
-def _star(metrics: Metrics, name: str, machine: str) -> str:
-    """A star if the mean of this type leaves out an ID and yet is defined."""
-    base = name.removesuffix("_harmonic")
-    entries = [u for u in metrics.undefined if u.machine == machine]
-    if any(u.id is None and name in u.metrics for u in entries):
-        return ""
-    return "*" if any(u.id is not None and base in u.metrics for u in entries) else ""
+def _percent(value: float, shortened: bool = False) -> str:
+    return UNDEFINED if math.isnan(value) else f"{100 * value:.2f}{'*' * shortened}"
 
 
 def _csv(frame: pd.DataFrame, max_fpr: float, title: str, data_label: str) -> str:

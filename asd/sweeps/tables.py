@@ -22,13 +22,13 @@ def show_tables(name: str, cells: list[Cell]) -> None:
     from asd.reporting.content import WIDTH, table_blocks
     from asd.reporting.declaration import declaration
     from asd.reporting.runs import collect
-    from asd.reporting.sections import Options, sections
+    from asd.reporting.sections import sections
 
     folders = {cell.folder.path for cell in cells if cell.folder and cell.folder.scores.exists()}
     runs = collect(folders).runs
     if not runs:
         return
-    parts = sections(runs, declaration(name), Options())
+    parts = sections(runs, declaration(name))
     blocks = [block for part in parts for block in table_blocks(part, _VIEWS)]
     terminal.show(blocks, terminal.open_console(WIDTH))
     print(f"comparisons, pictures, files: python -m asd.report sweep={name}")

@@ -5,34 +5,14 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from asd.report import main, normalise
-from asd.reporting import latex
 
 WriteRun = Callable[..., Path]
-VOID = {"meta", "img", "br", "link"}
-
-
-class Checker(HTMLParser):
-    """Tags that are closed as they were opened, and every address that the page refers to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.addresses: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.addresses += [str(v) for k, v in attrs if k in ("src", "href")]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
 
 
 def test_names_with_equal_signs_are_flags_or_tags() -> None:
@@ -82,38 +62,13 @@ def test_the_page_needs_nothing_else_and_holds_the_pictures(runs: Path, tmp_path
     out = tmp_path / "out"
     keep = [f"--runs={runs}", f"--out={out}", "--resamples=20", "--experiment", "u"]
     assert main([*keep, "--compare", "u", "U"]) == 0
-    text = (out / "report.html").read_text()
-    checker = Checker()
-    checker.feed(text)
-    assert checker.open == []
-    pictures = [a for a in checker.addresses if a.startswith("data:image/png;base64,")]
+    addresses = re.findall(r'(?:src|href)="(.*?)"', (out / "report.html").read_text())
+    pictures = [a for a in addresses if a.startswith("data:image/png;base64,")]
     # Two overviews, two differences, and the run's ROC and scores.
     assert len(pictures) == 6
-    rest = [a for a in checker.addresses if a not in pictures]
-    assert rest and all(a.startswith("#") for a in rest)
-    assert all(f'id="{a[1:]}"' in text for a in rest)
+    assert all(a.startswith("#") for a in addresses if a not in pictures)
     for link in re.findall(r"\]\((.*?)\)", (out / "report.md").read_text()):
         assert (out / link).is_file()
-
-
-def test_latex_rows_have_as_many_cells_as_columns(runs: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    assert main([f"runs={runs}", "resamples=20", f"out={out}", "--no-pictures"]) == 0
-    text = (out / "tables.tex").read_text()
-    found = re.findall(r"\\begin\{tabular\}\{(\w+)\}(.*?)\\end\{tabular\}", text, re.S)
-    assert len(found) > 8
-    for columns, body in found:
-        rows = [line for line in body.splitlines() if line.endswith(r"\\")]
-        assert {len(re.split(r"(?<!\\)&", row)) for row in rows} == {len(columns)}
-        assert not any(row.startswith("[") for row in rows)
-    bare = re.sub(r"\\[{}]", "", text)
-    assert bare.count("{") == bare.count("}")
-    assert re.search(r"(?<!\\)[%#_±]", text.split("\n", 1)[1]) is None
-
-
-def test_latex_escapes() -> None:
-    assert latex.escape("a_b 5 % {x} ±") == r"a\_b 5 \% \{x\} $\pm$"
-    assert latex.escape("-1.20") == "$-$1.20"
 
 
 def test_views_and_no_write(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

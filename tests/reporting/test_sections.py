@@ -5,30 +5,39 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from asd.documents.blocks import Commands, Table
 from asd.errors import AsdError
-from asd.reporting import document as doc
 from asd.reporting.bootstrap import Resampling
-from asd.reporting.content import cell_lines, grid_table, section_blocks
+from asd.reporting.content import figure_lines, grid_table, section_blocks
 from asd.reporting.declaration import alpha_of, declaration, parse
 from asd.reporting.runs import collect_folder
-from asd.reporting.sections import Options, Section, sections
+from asd.reporting.sections import Section, add_comparison, sections
 
 WriteRun = Callable[..., Path]
-FEW = Options(Resampling(20))
+FEW = Resampling(20)
 
 
-def report(runs: Path, options: Options = FEW) -> list[Section]:
-    return sections(collect_folder(runs).runs, declaration("paper"), options)
+def report(runs: Path) -> list[Section]:
+    return sections(collect_folder(runs).runs, declaration("paper"), FEW)
 
 
-def tables(section: Section) -> list[doc.Table]:
-    return [b for b in section_blocks(section, ["auc", "pauc"]) if isinstance(b, doc.Table)]
+def result(section: Section, system: str, machine: str, metric: str = "auc") -> Any:
+    """A row of the tidy table."""
+    frame = section.results
+    own = (frame["metric"] == metric) & (frame["system"] == system) & (frame["id"] == "")
+    (row,) = frame[own & (frame["machine"] == machine)].itertuples()
+    return row
+
+
+def tables(section: Section) -> list[Table]:
+    return [b for b in section_blocks(section, ["auc", "pauc"]) if isinstance(b, Table)]
 
 
 def test_a_cell_is_the_mean_over_seeds_of_the_mean_over_ids(
@@ -36,7 +45,7 @@ def test_a_cell_is_the_mean_over_seeds_of_the_mean_over_ids(
 ) -> None:
     for seed in (0, 1, 2):
         write_run("u", seed)
-    cell = report(tmp_path / "runs")[0].grids["auc"].rows[1].cells["fan"]
+    cell = result(report(tmp_path / "runs")[0], "U", "fan")
     values = []
     for seed in (0, 1, 2):
         frame = pd.read_csv(
@@ -73,17 +82,27 @@ def test_the_papers_clips_stand_beside_its_numbers_with_the_difference(
     write_run("u", 0, data="dcase2020")
     (section,) = report(tmp_path / "runs")
     assert section.comparable
-    grid = section.grids["auc"]
-    cell = grid.rows[1].cells["ToyCar"]
+    cell = result(section, "U", "ToyCar")
     assert cell.published == pytest.approx(0.9567)
     assert cell.difference == pytest.approx(cell.mean - 0.9567)
-    lines = [line.text for line in cell_lines(cell, grid.comparable)]
+    lines = [line.text for line in figure_lines(cell, section.comparable)]
     assert lines[2] == "paper 95.67" and lines[3] == f"{100 * (cell.mean - 0.9567):+.2f}"
-    mean = grid.rows[1].cells["mean"].published
-    assert mean == pytest.approx(np.mean([95.67, 96.63, 79.87, 81.51, 80.86, 82.85]) / 100)
-    assert grid.rows[0].cells["ToyCar"].published_std == pytest.approx(0.0103)
+    mean = np.mean([95.67, 96.63, 79.87, 81.51, 80.86, 82.85]) / 100
+    assert result(section, "U", "mean").published == pytest.approx(mean)
+    assert result(section, "B", "ToyCar").published_std == pytest.approx(0.0103)
     assert not any(t.title.startswith("Published") for t in tables(section))
-    assert section.grids["auc_pooled"].rows[1].cells["ToyCar"].published is None
+    assert np.isnan(result(section, "U", "ToyCar", "auc_pooled").published)
+
+
+def test_the_published_mean_is_over_the_types_at_hand(
+    write_run: WriteRun, scores: Callable[..., pd.DataFrame], tmp_path: Path
+) -> None:
+    frame = scores(0, machines=("fan", "pump"))
+    write_run("u", 0, data="dcase2020", frame=frame)
+    (section,) = report(tmp_path / "runs")
+    assert result(section, "U", "mean").published == pytest.approx((0.7987 + 0.8151) / 2)
+    assert result(section, "U", "valve").n == 0
+    assert result(section, "B", "mean").published == pytest.approx(0.73510, abs=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -116,24 +135,24 @@ def test_missing_cells_say_so_and_name_the_command(write_run: WriteRun, tmp_path
         write_run("u", seed, data="dcase2020", overrides="data=dcase2020 trainer.batch_size=16")
     write_run("ss_0.5", 1, data="dcase2020", overrides="data=dcase2020 trainer.batch_size=16")
     (section,) = report(tmp_path / "runs")
-    commands = {row.label: row.command for row in section.grids["auc"].rows}
+    commands = {row.label: command for row, _, command in section.rows}
     tail = "data=dcase2020 trainer.batch_size=16"
     assert commands["U"] is None
     assert commands["SS-0.5-0.5"] == f"python -m asd.train +experiment=ss_0.5 seed=0 {tail}"
     assert commands["B"] == f"python -m asd.train -m +experiment=b seed=0,1 {tail}"
-    table = grid_table(section.grids["auc"], section)
+    table = grid_table(section, "auc")
     assert table.rows[0][1][0].text == "missing"
-    shown = next(b for b in section_blocks(section, ["auc"]) if isinstance(b, doc.Commands))
+    shown = next(b for b in section_blocks(section, ["auc"]) if isinstance(b, Commands))
     assert commands["B"] in shown.lines
 
 
-def test_no_runs_at_all_gives_the_empty_table_with_every_command(tmp_path: Path) -> None:
-    (tmp_path / "runs").mkdir()
-    options = Options(Resampling(5), data="dcase2020")
-    (section,) = sections([], declaration("paper"), options)
-    rows = section.grids["auc"].rows
-    assert len(rows) == 6 and all(c.missing for r in rows for c in r.cells.values())
-    assert rows[5].command == "python -m asd.train +experiment=ss_0.3 seed=0 data=dcase2020"
+def test_no_runs_at_all_gives_the_empty_table_with_every_command() -> None:
+    (section,) = sections([], declaration("paper"), FEW, data="dcase2020")
+    assert len(section.rows) == 6 and not section.results["n"].any()
+    command = "python -m asd.train +experiment=ss_0.3 seed=0 data=dcase2020"
+    assert section.rows[5][2] == command
+    (bare,) = sections([], declaration("search"), FEW)
+    assert bare.results.empty
 
 
 def test_corpora_are_never_mixed(write_run: WriteRun, tmp_path: Path) -> None:
@@ -189,15 +208,16 @@ def test_systems_are_found_by_any_of_their_names(write_run: WriteRun, tmp_path: 
     write_run("u", 0)
     write_run("u_fd", 0)
     write_run("mine", 0)
-    options = Options(Resampling(20), compare=(("u_fd", "U"), ("mine", "u")))
-    (section,) = report(tmp_path / "runs", options)
-    pairs = [(c.a, c.b, c.metric) for c in section.comparisons]
+    (section,) = made = report(tmp_path / "runs")
+    add_comparison(made, "u_fd", "U")
+    add_comparison(made, "mine", "u")
+    pairs = [tuple(c.loc[0, ["a", "b", "metric"]]) for c in section.comparisons]
     assert pairs == [
         ("U FD", "U", "auc"), ("U FD", "U", "pauc"), ("Mine", "U", "auc"), ("Mine", "U", "pauc"),
     ]  # fmt: skip
     assert any("Mine (mine, 1)" in note for note in section.notes)
     with pytest.raises(AsdError, match=r"no finished run of 'b'.*u \(U\)"):
-        report(tmp_path / "runs", Options(Resampling(5), compare=(("u", "b"),)))
+        add_comparison(made, "u", "b")
 
 
 def test_alpha_of_the_papers_names() -> None:
@@ -212,6 +232,7 @@ def test_alpha_of_the_papers_names() -> None:
         ({"rows": [{"label": "U", "a": 1}, {"label": "U", "a": 2}]}, "twice"),
         ({"published": {"auc": {"X": [1, 2]}}}, "no row 'X'"),
         ({"published": {"auc": {"U": [1]}}}, "1 numbers for 2 columns"),
+        ({"claims": [{"text": "x", "source": "y", "statements": [{"better": "U"}]}]}, "claims"),
     ],
 )
 def test_a_declaration_that_does_not_fit_is_refused(
