@@ -13,6 +13,7 @@ from pathlib import Path
 from asd.errors import AsdError
 from asd.exit_status import exit_status
 from asd.experiment.run_folder import RunFolder
+from asd.options import check_number
 
 RUNS = Path("runs")  # paths.runs, unless the config says otherwise
 MAX_FPR = 0.1  # the paper's p, for a scores file whose run does not say
@@ -64,18 +65,12 @@ def describe(scores: Path) -> tuple[str, str, float]:
     stated" and the paper's 0.1.
 
     Raises:
-        AsdError: run.json cannot be read.
+        AsdError: run.json is damaged.
     """
-    folder = RunFolder(scores.parent)
-    run = folder.record() if scores.name == "scores.csv" else {}
-    title, label = run.get("title", str(scores)), run.get("data_label", NO_LABEL)
+    run = RunFolder(scores.parent).record() if scores.name == "scores.csv" else {}
     max_fpr = run.get("max_fpr", MAX_FPR)
-    for key, value, kind in (("title", title, str), ("data_label", label, str),
-                             ("max_fpr", max_fpr, int | float)):  # fmt: skip
-        if isinstance(value, bool) or not isinstance(value, kind):
-            what = "a text" if kind is str else "a number"
-            raise AsdError(f"{folder.path / 'run.json'}: {key!r} must be {what}")
-    return title, label, max_fpr
+    check_number(f"{scores.parent / 'run.json'}: max_fpr", max_fpr, 0, 1, above=True)
+    return str(run.get("title", scores)), str(run.get("data_label", NO_LABEL)), max_fpr
 
 
 def evaluate(targets: list[str], max_fpr: float | None, out: Path | None, write: bool) -> None:
@@ -92,11 +87,10 @@ def evaluate(targets: list[str], max_fpr: float | None, out: Path | None, write:
     """
     from asd.scoring.clip_scores import read_scores
     from asd.scoring.metrics import evaluate_scores
-    from asd.scoring.roc import check_max_fpr
     from asd.scoring.tables import show, write_tables
 
     if max_fpr is not None:
-        check_max_fpr(max_fpr)
+        check_number("--max-fpr", max_fpr, 0, 1, above=True)
     files = [resolve(target) for target in targets]
     folders = [_folder(file, out, several=len(files) > 1) for file in files]
     twice = next((f for i, f in enumerate(folders) if f in folders[:i]), None)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from asd.errors import AsdError
 from asd.exit_status import exit_status
+from asd.options import check_number
 
 if TYPE_CHECKING:
     from asd.documents.blocks import Block
@@ -58,11 +59,10 @@ def report(options: argparse.Namespace) -> None:
     from asd.reporting.content import WIDTH, section_blocks
     from asd.reporting.declaration import declaration
     from asd.reporting.sections import add_comparison, sections
-    from asd.scoring.roc import check_max_fpr
 
     declared = declaration(options.sweep)
     if options.max_fpr is not None:
-        check_max_fpr(options.max_fpr)
+        check_number("max_fpr", options.max_fpr, 0, 1, above=True)
     resampling = Resampling(options.resamples, options.confidence, options.seed)
     wanted = _wanted(options)
     collection = _collect(options)

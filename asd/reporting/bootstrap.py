@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from asd.errors import AsdError
+from asd.options import check_number, check_whole
 from asd.scoring.metrics import ID_METRICS, MACHINE_METRICS
 from asd.scoring.roc import check_max_fpr, n_thresholds
 
@@ -42,10 +42,8 @@ class Resampling:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.resamples < 1:
-            raise AsdError(f"resamples={self.resamples}: must be at least 1")
-        if not 0 < self.confidence < 1:
-            raise AsdError(f"confidence={self.confidence}: must be between 0 and 1")
+        check_whole("resamples", self.resamples, 1)
+        check_number("confidence", self.confidence, 0.01, 0.9999)
 
     def interval(self, values: Floats) -> tuple[float, float]:
         """The percentile interval of replicates [resamples]; NaN where they are not defined."""
