@@ -11,7 +11,7 @@ from asd.experiment.run_folder import FINISHED
 from asd.reporting.runs import Collection
 
 _PAGE = 500  # runs asked for at a time
-_NEEDED = ("scores.csv", "config.yaml")
+_NEEDED = ("scores.csv", "config.yaml", "run.json")
 
 
 def collect_mlflow(
@@ -67,7 +67,7 @@ def _add(client: Any, run: Any, copies: Path, pictures: bool, collection: Collec
         return
     folder = copies / run_id
     folder.mkdir(parents=True, exist_ok=True)
-    for file in stored & {*_NEEDED, "run.json", *(["pictures"] if pictures else [])}:
+    for file in stored & {*_NEEDED, *(["pictures"] if pictures else [])}:
         if file == "run.json" or not (folder / file).exists():
             client.download_artifacts(run_id, file, str(folder))
     tags = {k: v for k, v in run.data.tags.items() if not k.startswith("mlflow.")}

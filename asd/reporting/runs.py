@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # Of the paper's Tables 1 and 2: its corpus, and the release that it scores.
 PAPER_DATA, PAPER_TEST = "dcase2020", "development"
+_TAGS = ("experiment", "system", "seed", "data", "simulated", "scale", "test")
 _SET_ASIDE = "~"  # in a folder's name: see asd.experiment.run_folder.set_aside
 
 
@@ -52,11 +53,7 @@ class Run:
     @property
     def data_label(self) -> str:
         """What the data is, as every table says it."""
-        if "data_label" in self.record:
-            return str(self.record["data_label"])
-        name = "SIMULATED" if self.simulated else self.tags["data"]
-        demo = f", demo scale ({self.tags['scale']})" if self.config["scale"]["demo"] else ""
-        return name + demo
+        return str(self.record["data_label"])
 
     @property
     def simulated(self) -> bool:
@@ -125,7 +122,7 @@ class Collection:
         Args:
             path: the run's folder.
             name: what notes call it.
-            tags: its tags; None: those of its record.
+            tags: beside those of its record.
             known: entries of its record that stand above those of ``run.json``.
         """
         import yaml
@@ -137,10 +134,8 @@ class Collection:
                 self.notes.append(f"{name} ({record.get('status')})")
             elif record:
                 config = yaml.safe_load(folder.config.read_text())
-                tags = {**tags_of(config, folder.config), **(tags or record.get("tags") or {})}
-                run = Run(path, config, record, tags)
-                assert len(run.scores)  # read now, so that a damaged file is known
-                self.runs.append(run)
+                all_tags = {**record.get("tags", {}), **(tags or {})}
+                self.runs.append(_run(path, config, record, all_tags))
         except (AsdError, OSError, yaml.YAMLError) as error:
             self.notes.append(f"{name} ({error})")
 
@@ -165,31 +160,12 @@ def collect(folders: Iterable[Path]) -> Collection:
     return collection
 
 
-def tags_of(config: dict[str, Any], source: Path) -> dict[str, str]:
-    """What a run is filtered by, from its config alone.
-
-    Raises:
-        AsdError: the config, that of file ``source``, lacks what every run's has.
-    """
-    try:
-        data = _module(config["data"])
-        test = config["data"].get("test") or config.get("test_release") or PAPER_TEST
-        return {
-            "experiment": str(config["experiment_name"]),
-            "system": str(config["system"]),
-            "seed": str(config["seed"]),
-            "data": data,
-            "simulated": str(data == "simulated").lower(),
-            "release": str(config["release"]["name"]),
-            "frontend": _module(config["frontend"]),
-            "scope": str(config["scope"]["name"]),
-            "scale": str(config["scale"]["name"]),
-            "test": str(test),
-        }
-    except (KeyError, TypeError, AttributeError) as error:
-        raise AsdError(f"{source}: not a run's config ({error!r})") from error
-
-
-def _module(node: dict[str, Any]) -> str:
-    """asd.data.simulated.Simulated -> simulated."""
-    return str(node["_target_"]).split(".")[-2]
+def _run(path: Path, config: Any, record: dict[str, Any], tags: dict[str, str]) -> Run:
+    if not isinstance(config, dict) or not {"data", "scale", "scoring"} <= set(config):
+        raise AsdError(f"{path / 'config.yaml'}: not a run's config")
+    missing = {*_TAGS, "data_label"} - {*tags, *record}
+    if missing:
+        raise AsdError(f"{path / 'run.json'}: {', '.join(sorted(missing))} missing")
+    run = Run(path, config, record, tags)
+    assert len(run.scores)  # read now, so that a damaged file is known
+    return run

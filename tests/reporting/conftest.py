@@ -89,8 +89,14 @@ class Runs:
         for group, changes in (options or {}).items():
             config[group].update(changes)
         label = "SIMULATED" if data == "simulated" else data
+        tags = {
+            "experiment": experiment, "system": NAMES[experiment], "seed": str(seed),
+            "data": data, "simulated": str(data == "simulated").lower(), "release": release,
+            "scale": config["scale"]["name"], "test": config["data"]["test"],
+        }  # fmt: skip
         content = {
             "status": "FINISHED",
+            "tags": tags,
             "data_label": label + (", demo scale (small)" if demo else ""),
             "data_hash": f"{data}-{release}",
             "datasets": [{"context": "testing", "digest": "t0"}],
@@ -98,7 +104,8 @@ class Runs:
         }
         folder = self.path / (name or f"{experiment}-{data}-seed{seed}")
         folder.mkdir(parents=True)
-        (folder / "run.json").write_text(json.dumps({**content, **record}))
+        content |= {**record, "tags": {**tags, **record.get("tags", {})}}
+        (folder / "run.json").write_text(json.dumps(content))
         (folder / "config.yaml").write_text(yaml.safe_dump(config))
         if frame is None:
             frame = made_scores(seed + 100 * list(NAMES).index(experiment), shift)
