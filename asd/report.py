@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from asd.reporting.sections import Section
 
 VIEW_NAMES = ("auc", "pauc", "per_id", "harmonic", "pooled", "eq3")
-_OF_TYPES = ["published", "published_std", "difference", "fill_command"]  # not of machine IDs
 FILTERS = ("experiment", "data", "release")
 
 
@@ -72,56 +72,46 @@ def report(options: argparse.Namespace) -> None:
     for pair in options.compare or ():
         add_comparison(parts, *pair)
 
-    title = f"{declared.title}: {len(runs)} finished runs"
-    if runs and all(run.simulated for run in runs):
-        title += ", SIMULATED data"
-    head: list[Block] = [Heading(title, 1)]
+    simulated = ", SIMULATED data" if runs and all(run.simulated for run in runs) else ""
+    head: list[Block] = [Heading(f"{declared.title}: {len(runs)} finished runs{simulated}", 1)]
     if wanted:
         filters = ", ".join(f"{name}={'|'.join(values)}" for name, values in wanted.items())
         head.append(Text(f"Runs with {filters} ({len(runs)} of {len(collection.runs)})."))
     if collection.notes:
         head.append(Text("Not used: " + "; ".join(collection.notes) + "."))
-    views = options.view or ["auc", "pauc"]
-    short = [block for part in parts for block in section_blocks(part, views)]
-    terminal.show([*head, *short], terminal.open_console(WIDTH))
-    if not options.no_write:
-        _write(parts, head, title, views, options)
+    body = [section_blocks(part, options.view) for part in parts]
+    terminal.show([*head, *chain(*body)], terminal.open_console(WIDTH))
+    if options.no_write:
+        return
+    if not options.no_pictures:
+        from asd.reporting.figures import section_figures
+
+        for number, part in enumerate(parts):
+            folder = Path(options.out) / "figures" / str(number + 1)
+            body[number] += section_figures(part, folder, options.projection)
+    _write([*head, *chain(*body)], parts, Path(options.out))
 
 
-def _write(
-    parts: list[Section],
-    head: list[Block],
-    title: str,
-    views: list[str],
-    options: argparse.Namespace,
-) -> None:
+def _write(blocks: list[Block], parts: list[Section], out: Path) -> None:
     import pandas as pd
 
     from asd.documents import rendering
     from asd.files import write_text
-    from asd.reporting import results
-    from asd.reporting.content import section_blocks
+    from asd.reporting.results import spreadsheet
 
-    out, blocks = Path(options.out), list(head)
-    rest = [view for view in VIEW_NAMES if view not in views]
-    for number, part in enumerate(parts, start=1):
-        blocks += section_blocks(part, views, rest)
-        if not options.no_pictures:
-            from asd.reporting.figures import section_figures
-
-            blocks += section_figures(part, out / "figures" / str(number), options.projection)
     frame = pd.concat([part.results for part in parts])
+    of_types = ["published", "published_std", "difference", "fill_command"]
     files = {
-        "report.html": rendering.html(blocks, title),
+        "report.html": rendering.html(blocks),
         "report.md": rendering.markdown(blocks, out),
         "tables.tex": rendering.latex(blocks),
-        "tables.csv": results.spreadsheet(frame[frame["id"] == ""].drop(columns="id")),
-        "per_id.csv": results.spreadsheet(frame[frame["id"] != ""].drop(columns=_OF_TYPES)),
+        "tables.csv": spreadsheet(frame[frame["id"] == ""].drop(columns="id")),
+        "per_id.csv": spreadsheet(frame[frame["id"] != ""].drop(columns=of_types)),
     }
-    compared = pd.concat([pd.DataFrame(), *(c for part in parts for c in part.comparisons)])
-    if len(compared):
-        compared = compared[compared["reason"] == ""].drop(columns="reason")
-        files["comparisons.csv"] = results.spreadsheet(compared)
+    compared = [comparison for part in parts for comparison in part.comparisons]
+    if compared:
+        rows = pd.concat(compared).query("reason == ''")
+        files["comparisons.csv"] = spreadsheet(rows.drop(columns="reason"))
     for name, text in files.items():
         write_text(out / name, text)
         print(f"wrote {out / name}")
@@ -175,7 +165,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--release", nargs="+", help="only these training releases: first, full")
     add("--tag", action="append", metavar="NAME=VALUE", help="only runs with this tag or option")
     add("--compare", nargs=2, action="append", metavar=("A", "B"), help="two systems, in pairs")
-    add("--view", nargs="+", choices=VIEW_NAMES, help="tables to print (default: auc pauc)")
+    add("--view", nargs="+", choices=VIEW_NAMES, default=["auc", "pauc"],
+        help="tables to print (default: auc pauc)")  # fmt: skip
     add("--max-fpr", type=float, help="upper false-positive rate of pAUC (default: the runs' own)")
     add("--resamples", type=int, default=1000, help="bootstrap resamples (default: 1000)")
     add("--confidence", type=float, default=0.95, help="of the intervals (default: 0.95)")

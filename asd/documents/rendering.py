@@ -22,14 +22,14 @@ _LATEX = {
 }  # fmt: skip
 
 
-def html(blocks: Sequence[Block], title: str) -> str:
-    """All blocks as one page that needs nothing else: style and pictures are inside.
+def html(blocks: Sequence[Block]) -> str:
+    """All blocks, the title first, as one page that needs nothing else: pictures are inside.
 
     Raises:
         AsdError: a picture cannot be read.
     """
     groups = [(folded, list(group)) for folded, group in groupby(blocks, lambda b: b.folded)]
-    return _environment("html").get_template("page.html.j2").render(groups=groups, title=title)
+    return _environment("html").get_template("page.html.j2").render(groups=groups)
 
 
 def markdown(blocks: Sequence[Block], folder: Path | None = None) -> str:

@@ -32,7 +32,7 @@ def open_console(least: int = 0) -> Console:
 
 
 def show(blocks: Sequence[parts.Block], console: Console) -> None:
-    """Print all blocks; of figures only how many there are."""
+    """Print all blocks but figures and what is folded, which are for the other formats."""
     from rich.rule import Rule
     from rich.text import Text
 
@@ -47,14 +47,11 @@ def show(blocks: Sequence[parts.Block], console: Console) -> None:
         elif isinstance(block, parts.Commands):
             for line in block.lines:
                 console.print(Text("  " + line, style="bold"), soft_wrap=True)
-        elif isinstance(block, parts.Table):
+        elif isinstance(block, parts.Table) and not block.folded:
             console.print()
             console.print(_table(block))
             for note in block.notes:
                 console.print(Text(note, style="dim"))
-    figures = sum(isinstance(block, parts.Figure) for block in blocks)
-    if figures:
-        console.print(Text(f"\n{figures} pictures: see the HTML page"))
 
 
 def _table(block: parts.Table) -> Table:

@@ -59,16 +59,8 @@ def table_blocks(section: Section, views: list[str]) -> list[Block]:
     return [*blocks, *(table for view in views for table in _view(section, view))]
 
 
-def section_blocks(
-    section: Section, views: list[str], further: list[str] | None = None
-) -> list[Block]:
-    """A section's headings, texts and tables.
-
-    Args:
-        section: what to say.
-        views: of ``VIEWS``, in order.
-        further: views that come last, folded.
-    """
+def section_blocks(section: Section, views: list[str]) -> list[Block]:
+    """A section's headings, texts and tables: these of ``VIEWS``, and last the others, folded."""
     blocks = table_blocks(section, views)
     commands = [command for _, _, command in section.rows if command]
     if commands:
@@ -80,6 +72,7 @@ def section_blocks(
         blocks += [Heading("Claims", 3), claims_table(section)]
     if section.notes:
         blocks.append(Text("Notes. " + " ".join(f"{n[:1].upper()}{n[1:]}." for n in section.notes)))
+    further = [view for view in VIEWS if view not in views]
     if further and section.systems:
         blocks.append(Heading("Further views", 3))
         blocks += [table for view in further for table in _view(section, view, VIEWS[view][1])]

@@ -27,7 +27,8 @@ def result(section: Section, system: str, machine: str, metric: str = "auc") -> 
 
 
 def tables(section: Section) -> list[Table]:
-    return [b for b in section_blocks(section, ["auc", "pauc"]) if isinstance(b, Table)]
+    blocks = section_blocks(section, ["auc", "pauc"])
+    return [b for b in blocks if isinstance(b, Table) and not b.folded]
 
 
 def test_a_cell_is_the_mean_over_seeds_of_the_mean_over_ids(runs: Any) -> None:
