@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 import zipfile
-from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -40,38 +41,18 @@ def blocks(tmp_path: Path) -> list[Block]:
     ]
 
 
-class Reader(HTMLParser):
-    """Text of a page, its addresses, and tags that are not closed as they were opened."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.addresses: list[str] = []
-        self.texts: list[str] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.addresses += [str(v) for k, v in attrs if k in ("src", "href")]
-        if tag not in ("meta", "img", "br", "link"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data)
-
-
 def test_html_is_one_page_with_pictures_and_style_inside(blocks: list[Block]) -> None:
     page = rendering.html(blocks)
-    reader = Reader(page)
-    assert reader.open == []
-    assert reader.texts.count(NASTY) == 5  # contents, heading, column, and a cell a row
-    assert reader.texts.count("Title") == 2 and "<i>" not in page
-    link, picture = reader.addresses
-    assert link.startswith("#") and f'id="{link[1:]}"' in page
-    assert picture.startswith("data:image/png;base64,")
-    assert page.count("<details>") == 1 and page.index("[y") > page.index("<details>")
+    tree = ElementTree.fromstring(page.removeprefix("<!doctype html>"))  # all tags are closed
+    texts = [element.text for element in tree.iter()]
+    assert texts.count("Title") == 2 and "<i>" not in page
+    assert texts.count(NASTY) == 5  # contents, heading, column, and a cell a row
+    (link,) = (element.get("href", "") for element in tree.iter("a"))
+    assert tree.find(f".//h2[@id='{link[1:]}']") is not None and link[0] == "#"
+    (picture,) = (element.get("src", "") for element in tree.iter("img"))
+    assert picture == f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
+    (folded,) = tree.iter("details")
+    assert folded.find(".//img") is not None and folded.find(".//table") is not None
     assert ".value {" in page and '<span class="value">-1.20</span>' in page
 
 
