@@ -184,7 +184,8 @@ def comparison_table(comparison: pd.DataFrame, section: Section) -> Table:
             Line(_probability(row.probability_a_better, section.resampling.resamples), decided),
         ]
         rows.append([[cell] for cell in cells])
-    metric, a, b, n_a, n_b = comparison.iloc[0, 2:7]
+    columns = ["metric", "a", "b", "trainings_a", "trainings_b"]
+    metric, a, b, n_a, n_b = comparison.loc[0, columns]
     counts = [f"{n} training{'s' if n > 1 else ''} of {s}" for s, n in ((a, n_a), (b, n_b))]
     notes = [
         "Clips resampled jointly within machine ID and label; several trainings of a system are "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,7 +127,11 @@ def parse(content: dict[str, Any], source: str) -> Declaration:
 def rows_of(runs: list[Run]) -> tuple[TableRow, ...]:
     """A row for every experiment found, for a sweep that declares none."""
     systems = {run.tags["experiment"]: run.tags["system"] for run in runs}
-    return tuple(TableRow(system, {"experiment": [name]}) for name, system in systems.items())
+    labels = Counter(systems.values())
+    return tuple(
+        TableRow(system if labels[system] == 1 else f"{system} ({name})", {"experiment": [name]})
+        for name, system in systems.items()
+    )
 
 
 def alpha_of(label: str) -> float | None:

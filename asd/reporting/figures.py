@@ -74,7 +74,7 @@ def _differences(section: Section, folder: Path) -> list[Figure]:
     figures = []
     label = loud_title(section)
     for comparison in section.comparisons:
-        metric, a, b = comparison.iloc[0, 2:5]
+        metric, a, b = comparison.loc[0, ["metric", "a", "b"]]
         columns = ["machine", "difference", "difference_low", "difference_high"]
         rows = comparison.loc[comparison["reason"] == "", columns]
         points = [Point(*row) for row in rows.itertuples(index=False)]

@@ -159,6 +159,14 @@ def test_unfinished_damaged_and_set_aside_runs_are_not_used(runs: Any) -> None:
         collect_folder(runs.path / "nowhere")
 
 
+def test_a_sweep_without_rows_has_one_for_each_experiment(runs: Any) -> None:
+    for experiment, system in (("u", "U"), ("b", "B"), ("mine", "U")):
+        runs.write(experiment, tags={"system": system})
+    (section,) = sections(collect_folder(runs.path).runs, declaration("search"), Resampling(5))
+    assert sorted(section.systems) == ["B", "U (mine)", "U (u)"]
+    assert len(grid_table(section, "auc").rows) == 3
+
+
 def test_tags_and_options_filter(runs: Any) -> None:
     runs.write("u", tags={"device": "cpu"})
     (run,) = collect_folder(runs.path).runs
