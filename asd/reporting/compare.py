@@ -35,7 +35,7 @@ def compare(a: System, b: System, metric: str) -> pd.DataFrame:
         figures = difference(a, b, metric, common if machine == MEAN else [machine])
         rows.append({"machine": machine, **figures, "reason": ""})
     rows += [{"machine": machine, "reason": why} for machine, why in reasons.items() if why]
-    pair = {"metric": metric, "a": a.label, "b": b.label}
+    pair: dict[str, object] = {"metric": metric, "a": a.label, "b": b.label}
     pair |= {"trainings_a": len(a.runs), "trainings_b": len(b.runs)}
     return pd.DataFrame([{**pair, **row} for row in rows])
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from asd.documents.blocks import Block, CellLines, Commands, Heading, Line, Table, Text
+from asd.documents.blocks import Block, CellLines, Commands, Heading, Kind, Line, Table, Text
 from asd.reporting.claims import HELD, NOT_HELD
-from asd.reporting.results import COMPARED
+from asd.reporting.results import COMPARED, records
 from asd.reporting.sections import Section
 from asd.scoring.tables import NAMES
 
@@ -25,6 +25,7 @@ VIEWS = {
     "pooled": (("auc_pooled", "pauc_pooled"), "All clips of a machine type pooled"),
     "eq3": (("pauc_eq3",), "pAUC by eq. (3) as printed"),
 }
+_KINDS: dict[str, Kind] = {HELD: "good", NOT_HELD: "bad"}
 
 
 def percent(value: float) -> str:
@@ -106,7 +107,7 @@ def grid_table(section: Section, metric: str) -> Table:
     for label, cells in frame.groupby("system", sort=False):
         seeds = len(cells["seeds"].iloc[0].split())
         head = [Line(str(label), "value"), Line(f"n={seeds}" if seeds else "no run", "interval")]
-        rows.append([head, *(figure_lines(c, section.comparable) for c in cells.itertuples())])
+        rows.append([head, *(figure_lines(c, section.comparable) for c in records(cells))])
     notes = [
         f"Percent: mean ± standard deviation over n trainings (seeds); [{_interval(section)} "
         f"bootstrap interval over test clips within machine ID, {section.resampling.resamples} "
@@ -130,9 +131,7 @@ def published_table(section: Section, metric: str) -> Table:
     rows = []
     for label, cells in frame.groupby("system", sort=False):
         if cells["published"].notna().any():
-            rows.append(
-                [[Line(str(label), "value")], *([_published(c)] for c in cells.itertuples())]
-            )
+            rows.append([[Line(str(label), "value")], *([_published(c)] for c in records(cells))])
     where = "in percent: REAL recordings, DCASE 2020 task 2; not the data above"
     notes = ["The means are computed here; the paper prints none."]
     header = ["system", *frame["machine"].unique()]
@@ -145,7 +144,7 @@ def id_table(section: Section, metric: str) -> Table:
     frame = frame[frame["id"] != ""]
     rows = []
     for (machine, machine_id), cells in frame.groupby(["machine", "id"], sort=False):
-        lines = {cell.system: figure_lines(cell, False) for cell in cells.itertuples()}
+        lines = {cell.system: figure_lines(cell, False) for cell in records(cells)}
         missing = [Line("missing", "missing")]
         values = [lines.get(label, missing) for label in section.systems]
         rows.append([[Line(f"{machine} {machine_id}")], *values])
@@ -172,9 +171,9 @@ def comparison_table(comparison: pd.DataFrame, section: Section) -> Table:
     """A against B."""
     compared, left_out = (comparison[(comparison["reason"] == "") == ok] for ok in (True, False))
     rows = []
-    for row in compared.itertuples():
+    for row in records(compared):
         low, high = row.difference_low, row.difference_high
-        decided = "good" if low > 0 else "bad" if high < 0 else "text"
+        decided: Kind = "good" if low > 0 else "bad" if high < 0 else "text"
         cells = [
             Line(row.machine),
             Line(percent(row.mean_a)),
@@ -184,8 +183,8 @@ def comparison_table(comparison: pd.DataFrame, section: Section) -> Table:
             Line(_probability(row.probability_a_better, section.resampling.resamples), decided),
         ]
         rows.append([[cell] for cell in cells])
-    columns = ["metric", "a", "b", "trainings_a", "trainings_b"]
-    metric, a, b, n_a, n_b = comparison.loc[0, columns]
+    first = records(comparison)[0]
+    a, b, n_a, n_b = first.a, first.b, first.trainings_a, first.trainings_b
     counts = [f"{n} training{'s' if n > 1 else ''} of {s}" for s, n in ((a, n_a), (b, n_b))]
     notes = [
         "Clips resampled jointly within machine ID and label; several trainings of a system are "
@@ -193,8 +192,8 @@ def comparison_table(comparison: pd.DataFrame, section: Section) -> Table:
     ]
     if 1 in (n_a, n_b):
         notes.append("One training says nothing of how another seed would do.")
-    notes += [f"Left out: {row.machine}: {row.reason}." for row in left_out.itertuples()]
-    title = f"{a} against {b}: {NAMES[metric]} in percent. {loud_title(section)}"
+    notes += [f"Left out: {row.machine}: {row.reason}." for row in records(left_out)]
+    title = f"{a} against {b}: {NAMES[first.metric]} in percent. {loud_title(section)}"
     return Table(
         ["", a, b, f"{a} - {b}", f"{_interval(section)} interval", f"P({a} better)"],
         rows,
@@ -209,7 +208,7 @@ def claims_table(section: Section) -> Table:
     for number, (claim, verdicts) in enumerate(section.verdicts, start=1):
         row = [[Line(f"{number}. {claim.text}"), Line(claim.source, "interval")]]
         for verdict, reason in verdicts.values():
-            kind = {HELD: "good", NOT_HELD: "bad"}.get(verdict, "missing")
+            kind: Kind = _KINDS.get(verdict, "missing")
             row.append([Line(verdict.upper(), kind), Line(reason, "interval")])
         rows.append(row)
     title = f"The paper's claims, checked. {loud_title(section)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,16 +143,17 @@ def alpha_of(label: str) -> float | None:
 
 def _claim(content: dict[str, Any], source: str) -> Claim:
     try:
-        statements = [
-            Statement(**{n: tuple(v) if isinstance(v, list) else v for n, v in statement.items()})
-            for statement in content["statements"]
-        ]
+        statements = [_statement(**statement) for statement in content["statements"]]
         return Claim(str(content["text"]), str(content["source"]), tuple(statements))
     except (KeyError, TypeError, AttributeError) as error:
         raise AsdError(
             f"{source}: claims: each needs a text, a source and statements of better, worse and, "
             f"where they hold in part, where, machines, metrics ({error!r})"
         ) from error
+
+
+def _statement(machines: Iterable[str] = (), metrics: Iterable[str] = (), **who: str) -> Statement:
+    return Statement(**who, machines=tuple(machines), metrics=tuple(metrics))
 
 
 def _numbers(

@@ -14,7 +14,7 @@ from asd.pictures.run_pictures import FOLDER, run_pictures
 from asd.reporting.bootstrap import MEAN
 from asd.reporting.content import grid, loud_title
 from asd.reporting.declaration import alpha_of
-from asd.reporting.results import COMPARED
+from asd.reporting.results import COMPARED, records
 from asd.reporting.runs import Run
 from asd.reporting.sections import Section
 from asd.scoring.tables import NAMES
@@ -59,7 +59,7 @@ def _overviews(section: Section, folder: Path) -> list[Figure]:
     for metric in COMPARED:
         frame = grid(section, metric)
         panels = {
-            str(machine): [_point(c, section.comparable) for c in cells.itertuples() if c.n]
+            str(machine): [_point(c, section.comparable) for c in records(cells) if c.n]
             for machine, cells in frame.groupby("machine", sort=False)
         }
         title = f"{NAMES[metric]} by machine type. {loud_title(section)}"
@@ -74,10 +74,9 @@ def _differences(section: Section, folder: Path) -> list[Figure]:
     figures = []
     label = loud_title(section)
     for comparison in section.comparisons:
-        metric, a, b = comparison.loc[0, ["metric", "a", "b"]]
-        columns = ["machine", "difference", "difference_low", "difference_high"]
-        rows = comparison.loc[comparison["reason"] == "", columns]
-        points = [Point(*row) for row in rows.itertuples(index=False)]
+        rows = records(comparison[comparison["reason"] == ""])
+        points = [Point(r.machine, r.difference, r.difference_low, r.difference_high) for r in rows]
+        metric, a, b = rows[0].metric, rows[0].a, rows[0].b
         axis = f"{NAMES[metric]} of {a} minus {b}"
         path = folder / f"difference_{_plain(a)}_{_plain(b)}_{metric}.png"
         differences(points, f"{a} against {b}. {label}", axis, path)
@@ -91,7 +90,7 @@ def _alpha(section: Section, folder: Path) -> list[Figure]:
         frame = grid(section, metric)
         panels[NAMES[metric]] = [
             AlphaPoint(alpha, _point(c, False) if c.n else None, _known(c.published))
-            for c in frame[frame["machine"] == MEAN].itertuples()
+            for c in records(frame[frame["machine"] == MEAN])
             if (alpha := alpha_of(str(c.system))) is not None
         ]
     paper = "paper, published" if section.comparable else "paper, published (REAL data)"

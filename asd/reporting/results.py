@@ -46,7 +46,7 @@ def results(declared: Declaration, rows: list[Row], comparable: bool) -> pd.Data
     """
     machines = {m for _, system, _ in rows if system for m in system.machines}
     columns = [*declared.columns, *machine_order(machines - set(declared.columns))]
-    records = []
+    figures: list[dict[str, Any]] = []
     for metric in MACHINE_METRICS:
         for row, system, command in rows:
             cells = [_record(system, metric, machine) for machine in columns]
@@ -61,10 +61,15 @@ def results(declared: Declaration, rows: list[Row], comparable: bool) -> pd.Data
             cells.append({**_record(system, metric, MEAN), "published": mean})
             if system and metric in COMPARED:
                 cells += [_record(system, metric, *pair) for pair in system.ids]
-            records += [{**cell, "system": row.label, "fill_command": command} for cell in cells]
-    frame = pd.DataFrame(records, columns=_COLUMNS)
+            figures += [{**cell, "system": row.label, "fill_command": command} for cell in cells]
+    frame = pd.DataFrame(figures, columns=list(_COLUMNS))
     frame["difference"] = frame["mean"] - frame["published"] if comparable else np.nan
     return frame
+
+
+def records(frame: pd.DataFrame) -> list[Any]:
+    """The rows of results or comparisons, their columns as attributes."""
+    return list(frame.itertuples(index=False))
 
 
 def spreadsheet(frame: pd.DataFrame) -> str:
