@@ -23,14 +23,12 @@ from typing import NamedTuple
 
 import pytest
 from filelock import FileLock
-from rich.console import Console
 
 from asd.data.dcase2020_facts import Archive, Counts, Facts, load_facts
 from asd.data.download.command import main
-from asd.data.download.completeness import MARKER, count_problems, header_problems
 from asd.data.download.fetch import FetchOptions
 from asd.data.download.plan import Download
-from asd.data.download.report import Report
+from asd.data.download.published import MARKER, clip_problems
 from asd.data.download.unpack import unpack
 from asd.data.evaluation_labels import read_labels
 from asd.errors import AsdError
@@ -149,7 +147,6 @@ class Answer(NamedTuple):
 class Request(NamedTuple):
     file: str
     range: str | None
-    if_range: str | None
 
 
 @dataclass
@@ -158,7 +155,6 @@ class Server:
     files: dict[str, bytes] = field(default_factory=lambda: dict(FILES))
     answers: list[Answer] = field(default_factory=list)  # for the next requests, in order
     ranges: bool = True
-    etag: bool = True
     requests: list[Request] = field(default_factory=list)
     sent: int = 0
 
@@ -168,38 +164,24 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         server, name = self.script, self.path.split("?")[0].rsplit("/", 1)[-1]
-        wanted, if_range = self.headers.get("Range"), self.headers.get("If-Range")
-        server.requests.append(Request(name, wanted, if_range))
+        wanted = self.headers.get("Range")
+        server.requests.append(Request(name, wanted))
         answer = server.answers.pop(0) if server.answers else Answer()
         content = server.files.get(name)
-        if answer.status or content is None:
-            self.send_response(answer.status or 404)
-            if answer.retry_after:
-                self.send_header("Retry-After", answer.retry_after)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        tag = f'"{_md5(content)}"'
-        start = 0
-        match = re.fullmatch(r"bytes=(\d+)-", wanted or "")
-        if match and server.ranges and if_range in (None, tag):
-            start = int(match[1])
-            if start >= len(content):
-                self.send_response(416)
-                self.send_header("Content-Range", f"bytes */{len(content)}")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-                return
-            self.send_response(206)
-            last = len(content) - 1
-            self.send_header("Content-Range", f"bytes {start}-{last}/{len(content)}")
-        else:
-            self.send_response(200)
-        body = content[start:]
+        match = re.fullmatch(r"bytes=(\d+)-", wanted or "") if server.ranges else None
+        start, status = (int(match[1]), 206) if match else (0, 200)
+        if content is None or start >= len(content):
+            status = 404 if content is None else 416
+        status = answer.status or status
+        body = (content or b"")[start:] if status < 400 else b""
+        self.send_response(status)
+        if answer.retry_after:
+            self.send_header("Retry-After", answer.retry_after)
+        if status == 206:
+            last = len(content or b"") - 1
+            self.send_header("Content-Range", f"bytes {start}-{last}/{last + 1}")
         if answer.length:
             self.send_header("Content-Length", str(len(body)))
-        if server.etag:
-            self.send_header("ETag", tag)
         self.end_headers()
         body = body[: answer.cut]
         self.wfile.write(body)
@@ -261,7 +243,7 @@ FAN = "development_fan.zip"
 SIZE = len(FILES[FAN])
 
 
-# ---------------------------------------------------------------------------- the whole way
+
 
 
 def test_all_releases_arrive_in_their_layout(run: Run, server: Server, tmp_path: Path) -> None:
@@ -279,49 +261,10 @@ def test_all_releases_arrive_in_their_layout(run: Run, server: Server, tmp_path:
     assert run("--release", "all", "--machines", "fan", "pump", "--verify") == 0
 
 
-def test_second_run_makes_no_request(
-    run: Run, server: Server, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run("--release", "development", "evaluation") == 0
-    server.requests.clear()
-    capsys.readouterr()
-    assert run("--release", "development", "evaluation") == 0
-    assert server.requests == []
-    assert capsys.readouterr().err.count("complete, nothing to do") == 3
-
-
 def test_only_chosen_machines_are_fetched(run: Run, server: Server, tmp_path: Path) -> None:
     assert run("--release", "evaluation", "--machines", "pump") == 0
     assert [r.file for r in server.requests] == ["evaluation_pump.zip", "eval_data_list.csv"]
     assert not (tmp_path / "corpus/evaluation/fan").exists()
-
-
-def test_kept_archives_serve_another_run(run: Run, server: Server, tmp_path: Path) -> None:
-    assert run("--keep-archives") == 0
-    assert (tmp_path / "corpus/archives" / FAN).read_bytes() == FILES[FAN]
-    shutil.rmtree(tmp_path / "corpus/development")
-    server.requests.clear()
-    assert run() == 0
-    assert server.requests == []
-    assert not (tmp_path / "corpus/archives").exists()
-
-
-def test_lines_when_not_a_terminal(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run() == 0
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 2
-    assert FAN in lines[0] and "from its beginning" in lines[0]
-    assert lines[1].endswith("complete, 13 clips")
-
-
-def test_bar_on_a_terminal() -> None:
-    text = io.StringIO()
-    report = Report(Console(file=text, force_terminal=True, width=120))
-    with report.bar("fan.zip [1]", 2_000_000, done=500_000) as advance:
-        advance(1_000_000)
-        report.line("a [bold]line")
-    assert "fan.zip [1]" in text.getvalue() and "1.5/2.0 MB" in text.getvalue()
-    assert "a [bold]line" in text.getvalue()
 
 
 def test_url_of_template_and_of_folder(tmp_path: Path) -> None:
@@ -331,9 +274,6 @@ def test_url_of_template_and_of_folder(tmp_path: Path) -> None:
     assert job.url(archive) == published
     mirror = replace(job, base_url="http://mirror.example/data/")
     assert mirror.url(archive) == "http://mirror.example/data/dev_data_fan.zip"
-
-
-# ---------------------------------------------------------------------------- resuming
 
 
 def test_cut_connection_is_resumed(run: Run, server: Server) -> None:
@@ -347,21 +287,6 @@ def test_cut_connection_is_resumed(run: Run, server: Server) -> None:
     assert SIZE <= server.sent <= SIZE + 2 * 256  # at most a chunk is lost at each cut
 
 
-def test_cut_without_etag_is_resumed(run: Run, server: Server) -> None:
-    server.etag = False
-    server.answers = [Answer(cut=SIZE // 2)]
-    assert run() == 0
-    assert server.requests[1].range is not None
-    assert server.requests[1].if_range is None
-
-
-def test_unknown_size_is_resumed(run: Run, server: Server) -> None:
-    size = len(FILES["evaluation_fan.zip"])
-    server.answers = [Answer(cut=size // 2)]
-    assert run("--release", "evaluation") == 0
-    assert server.requests[1].range is not None
-
-
 def test_complete_part_of_unknown_size_is_not_sent_again(
     run: Run, server: Server, tmp_path: Path
 ) -> None:
@@ -370,31 +295,6 @@ def test_complete_part_of_unknown_size_is_not_sent_again(
     (archives / "evaluation_fan.zip.part").write_bytes(FILES["evaluation_fan.zip"])
     assert run("--release", "evaluation") == 0
     assert server.sent == len(LABELS)
-
-
-def test_silent_cut_without_a_length_is_noticed(run: Run, server: Server) -> None:
-    server.answers = [Answer(cut=SIZE // 2, length=False)]
-    assert run() == 0
-    assert server.requests[1].range == f"bytes={SIZE // 2}-"
-
-
-def test_file_changed_on_the_server_begins_again(run: Run, server: Server, tmp_path: Path) -> None:
-    """If-Range with the old ETag: the server answers 200 with all of the new file."""
-    other = bytes(SIZE)
-    server.files[FAN] = other
-    server.answers = [Answer(cut=SIZE // 2)]
-    assert run("--retries", "0") == 2
-    server.files[FAN] = FILES[FAN]
-    assert run() == 0
-    assert server.requests[1].if_range == f'"{_md5(other)}"'
-    assert len(server.requests) == 2
-
-
-def test_server_without_ranges_sends_the_file_again(run: Run, server: Server) -> None:
-    server.ranges = False
-    server.answers = [Answer(cut=SIZE // 2)]
-    assert run() == 0
-    assert server.sent == SIZE + SIZE // 2
 
 
 def test_ctrl_c_leaves_a_partial_file_that_is_resumed(
@@ -409,9 +309,6 @@ def test_ctrl_c_leaves_a_partial_file_that_is_resumed(
     assert 0 < have <= SIZE // 2
     assert run() == 0
     assert server.requests[-1].range == f"bytes={have}-"
-
-
-# ---------------------------------------------------------------------------- refusals, retries
 
 
 @pytest.mark.parametrize(
@@ -472,11 +369,6 @@ def test_silent_server_times_out(
     assert "timed out" in capsys.readouterr().err.lower()
 
 
-def test_url_that_is_none(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--base-url", "nonsense") == 2
-    assert "check --base-url" in capsys.readouterr().err
-
-
 def test_waits_grow_to_a_bound_and_follow_the_server() -> None:
     options = FetchOptions(backoff=1.0, backoff_max=10.0, retry_after_max=30.0)
     for failures, longest in ((1, 1.0), (2, 2.0), (4, 8.0), (5, 10.0), (500, 10.0)):
@@ -485,9 +377,6 @@ def test_waits_grow_to_a_bound_and_follow_the_server() -> None:
         assert len(waits) > 1
     assert options.wait(1, 7.0) == 7.0
     assert options.wait(1, 3600.0) == 30.0
-
-
-# ---------------------------------------------------------------------------- wrong content
 
 
 def test_wrong_md5_is_fetched_again_once(
@@ -507,14 +396,6 @@ def test_corrupt_part_is_mended_by_a_fresh_fetch(run: Run, server: Server, tmp_p
     (archives / f"{FAN}.part").write_bytes(bytes(SIZE // 2))
     assert run() == 0
     assert [r.range for r in server.requests] == [f"bytes={SIZE // 2}-", None]
-
-
-def test_corrupt_archive_lying_there_is_replaced(run: Run, server: Server, tmp_path: Path) -> None:
-    archives = tmp_path / "corpus/archives"
-    archives.mkdir(parents=True)
-    (archives / FAN).write_bytes(FILES[FAN][:-1] + b"?")
-    assert run() == 0
-    assert len(server.requests) == 1
 
 
 def test_other_size_is_refused_before_it_is_fetched(
@@ -559,9 +440,6 @@ def test_labels_file_is_read(tmp_path: Path) -> None:
     path.write_text("fan\nid_01_00000000.wav,what?\n")
     with pytest.raises(ValueError, match="line 2"):
         read_labels(path)
-
-
-# ---------------------------------------------------------------------------- unpacking
 
 
 def _special(name: str, mode: int) -> zipfile.ZipInfo:
@@ -672,9 +550,6 @@ def test_leftovers_of_a_killed_run_are_cleared(run: Run, tmp_path: Path) -> None
     assert [p.name for p in (tmp_path / "corpus/development").iterdir()] == ["fan"]
 
 
-# ---------------------------------------------------------------------------- space and locks
-
-
 def test_full_disk_is_noticed_before_any_request(
     run: Run,
     server: Server,
@@ -738,9 +613,6 @@ def test_two_downloads_of_a_folder(
     assert run() == 0
 
 
-# ---------------------------------------------------------------------------- what lies there
-
-
 def test_damaged_folder_is_found_and_mended(
     run: Run, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -797,29 +669,6 @@ def test_folder_unpacked_by_hand_is_accepted_or_left_alone(
     assert _files(by_hand) == before
 
 
-def test_missing_folder_is_one_problem(
-    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run("--verify") == 1
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == f"{tmp_path / 'corpus/development/fan'}: folder missing"
-    assert len(lines) == 2
-    assert not (tmp_path / "corpus").exists()
-
-
-def test_other_formats_are_header_problems(tmp_path: Path) -> None:
-    (tmp_path / "train").mkdir()
-    (tmp_path / "train/normal_id_00_00000000.wav").write_bytes(_wav(0))
-    assert header_problems(tmp_path, SAMPLES, RATE) == []
-    (tmp_path / "train/.DS_Store").write_bytes(b"what a file manager leaves")
-    assert len(header_problems(tmp_path, SAMPLES, 8000)) == 1
-    assert len(header_problems(tmp_path, SAMPLES + 1, RATE)) == 1
-    assert count_problems(tmp_path, {"train/normal_id_00": 1}) == []
-
-
-# ---------------------------------------------------------------------------- options
-
-
 @pytest.mark.parametrize(
     ("option", "words"),
     [
@@ -833,12 +682,6 @@ def test_wrong_options(
 ) -> None:
     assert run(*option) == 2
     assert words in capsys.readouterr().err
-
-
-def test_root_that_is_a_file(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "corpus").write_text("")
-    assert run() == 2
-    assert str(tmp_path / "corpus") in capsys.readouterr().err
 
 
 def test_help_imports_nothing_heavy() -> None:

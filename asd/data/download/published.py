@@ -10,8 +10,8 @@ from pathlib import Path
 
 from asd.data.dcase2020_facts import Archive, Counts, Facts
 from asd.data.evaluation_labels import read_labels
+from asd.data.manifest import SPLITS
 
-SPLIT_NAMES = ("train", "test")
 MARKER = ".complete.json"
 _CLIP = re.compile(r"((?:(?:normal|anomaly)_)?id_\d+)_\d{8}\.wav")
 
@@ -19,7 +19,7 @@ _CLIP = re.compile(r"((?:(?:normal|anomaly)_)?id_\d+)_\d{8}\.wav")
 def clip_prefix(split: str, name: str) -> str | None:
     """The group that a clip is counted in, e.g. ``test/anomaly_id_00``; None if it is no clip."""
     match = _CLIP.fullmatch(name)
-    return f"{split}/{match[1]}" if match and split in SPLIT_NAMES else None
+    return f"{split}/{match[1]}" if match and split in SPLITS else None
 
 
 def expected_clips(facts: Facts, release: str, machine: str) -> dict[str, int]:
@@ -36,52 +36,49 @@ def expected_clips(facts: Facts, release: str, machine: str) -> dict[str, int]:
     return {prefix: number for prefix, number in expected.items() if number}
 
 
-def count_problems(folder: Path, expected: Mapping[str, int]) -> list[str]:
-    """Every way in which the clips in ``folder`` are not as many as expected."""
+def clip_problems(
+    folder: Path, expected: Mapping[str, int], form: tuple[int, int] | None = None
+) -> list[str]:
+    """Every way in which the clips in ``folder`` are not those expected.
+
+    Args:
+        expected: clips by ``clip_prefix``.
+        form: samples and rate in Hz of a clip, mono, for comparison with each WAV's header
+            (libsndfile counts the samples really there, so a cut file shows); None: none is opened.
+    """
     if not folder.is_dir():
         return [f"{folder}: folder missing"]
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     problems = []
-    for split in SPLIT_NAMES:
-        for path in sorted((folder / split).glob("*")):
-            if path.name.startswith("."):  # what file managers leave behind
-                continue
+    for split in SPLITS:
+        for path in sorted((folder / split).glob("[!.]*")):  # hidden: what file managers leave
             prefix = clip_prefix(split, path.name)
             if prefix is None or not path.is_file():
                 problems.append(f"{path}: not a clip of this corpus")
-            else:
-                found[prefix] += 1
-    for prefix in sorted({*found, *expected}):
-        if found[prefix] != expected.get(prefix, 0):
-            problems.append(
-                f"{folder}/{prefix}_*.wav: {found[prefix]} clips, "
-                f"{expected.get(prefix, 0)} expected"
-            )
-    return problems
+                continue
+            counts[prefix] += 1
+            if form is not None:
+                problems += _header_problems(path, *form)
+    return problems + [
+        f"{folder}/{prefix}_*.wav: {counts[prefix]} clips, {expected.get(prefix, 0)} expected"
+        for prefix in sorted({*counts, *expected})
+        if counts[prefix] != expected.get(prefix, 0)
+    ]
 
 
-def header_problems(folder: Path, samples: int, rate: int) -> list[str]:
-    """Every WAV whose header cannot be read, or that is not ``samples`` of mono at ``rate`` Hz.
-
-    libsndfile counts the samples that the file really holds, so a cut file shows.
-    """
+def _header_problems(path: Path, samples: int, rate: int) -> list[str]:
     import soundfile
 
-    problems = []
-    for split in SPLIT_NAMES:
-        for path in sorted((folder / split).glob("*.wav")):
-            try:
-                info = soundfile.info(str(path))
-            except soundfile.LibsndfileError as error:
-                problems.append(f"{path}: cannot be read ({error.error_string})")
-                continue
-            found = (info.frames, info.samplerate, info.channels)
-            if found != (samples, rate, 1):
-                problems.append(
-                    f"{path}: {info.frames} samples, {info.samplerate} Hz, {info.channels} "
-                    f"channel(s); {samples} samples, {rate} Hz, 1 channel expected"
-                )
-    return problems
+    try:
+        info = soundfile.info(str(path))
+    except soundfile.LibsndfileError as error:
+        return [f"{path}: cannot be read ({error.error_string})"]
+    if (info.frames, info.samplerate, info.channels) == (samples, rate, 1):
+        return []
+    return [
+        f"{path}: {info.frames} samples, {info.samplerate} Hz, {info.channels} channel(s); "
+        f"{samples} samples, {rate} Hz, 1 channel expected"
+    ]
 
 
 def label_problems(path: Path, facts: Facts, machines: Mapping[str, Path]) -> list[str]:
@@ -97,27 +94,27 @@ def label_problems(path: Path, facts: Facts, machines: Mapping[str, Path]) -> li
     except ValueError as error:
         return [f"{path}: {error}"]
     problems = []
+    listed: Counter[tuple[str, str, int]] = Counter(
+        (machine, name.split("_")[1], label)
+        for machine, names in labels.items()
+        for name, label in names.items()
+        if clip_prefix("test", name)
+    )
     for machine in facts.machines:
-        found = Counter(
-            (name.split("_")[1], label)
-            for name, label in labels.get(machine, {}).items()
-            if clip_prefix("test", name)
-        )
         for machine_id in facts.ids("evaluation", machine):
             counts = facts.counts["evaluation", machine, machine_id]
-            listed = Counts(0, found[machine_id, 0], found[machine_id, 1])
-            if listed != counts:
+            normal, anomaly = (listed[machine, machine_id, label] for label in (0, 1))
+            if Counts(0, normal, anomaly) != counts:
                 problems.append(
-                    f"{path}: {machine} ID {machine_id}: {listed.test_normal} normal and "
-                    f"{listed.test_anomaly} anomalous clips listed, {counts.test_normal} and "
-                    f"{counts.test_anomaly} expected"
+                    f"{path}: {machine} ID {machine_id}: {normal} normal and {anomaly} anomalous "
+                    f"clips listed, {counts.test_normal} and {counts.test_anomaly} expected"
                 )
     for machine, folder in machines.items():
         if folder.is_dir():
-            there = {file.name for file in (folder / "test").glob("*.wav")}
-            listed_names = set(labels.get(machine, {}))
-            problems += [f"{folder}/test/{n}: missing" for n in sorted(listed_names - there)]
-            problems += [f"{folder}/test/{n}: not in {path}" for n in sorted(there - listed_names)]
+            names = set(labels.get(machine, {}))
+            clips = {file.name for file in (folder / "test").glob("*.wav")}
+            problems += [f"{folder}/test/{name}: missing" for name in sorted(names - clips)]
+            problems += [f"{folder}/test/{name}: not in {path}" for name in sorted(clips - names)]
     return problems
 
 
