@@ -72,6 +72,13 @@ def band_noise(
     return shaped_noise(rng, samples, rate, points)
 
 
+def draw_levels(
+    rng: np.random.Generator, db: Sequence[float], spread_db: float
+) -> tuple[float, ...]:
+    """Levels about ``db`` with this standard deviation."""
+    return tuple((np.array(db) + spread_db * rng.standard_normal(len(db))).tolist())
+
+
 def wander(rng: np.random.Generator, samples: int, rate: int, hz: float) -> Array:
     """A slow random function, standard deviation about 1, changing about ``hz`` times a second.
 
