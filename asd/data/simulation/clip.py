@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from asd.data.simulation.background import add_background, factory_background
 from asd.data.simulation.fan import Fan
-from asd.data.simulation.machine import Fault, Machine, Take
-from asd.data.simulation.noise import amplitude, rms
+from asd.data.simulation.machine import Fault, Machine, Take, amplitude, rms
 from asd.data.simulation.pump import Pump
 from asd.data.simulation.slider import Slider
 from asd.data.simulation.toy_car import ToyCar
@@ -120,8 +119,9 @@ def render(settings: SoundSettings, clip: ClipName, samples: int) -> NDArray[np.
     """
     unit, normal, gain = _unit(settings, clip.machine, clip.id)
     rng = generator(settings.seed, "clip", clip.path)
-    sound = unit.sound(Take(samples, settings.rate, rng, draw_fault(settings, clip)))
+    take = Take(samples, settings.rate, rng, draw_fault(settings, clip))
+    sound = unit.sound(take)
     snr_db = settings.snr_db + settings.snr_spread_db * _cut_normal(rng)
-    background = factory_background(rng, samples, settings.rate)
+    background = factory_background(take)
     mixed = gain * add_background(sound, background, normal, snr_db)
     return np.clip(np.rint(mixed * 32768.0), -32768, 32767).astype(np.int16)

@@ -12,15 +12,10 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from asd.data.simulation.bearing import bearing_impacts
-from asd.data.simulation.impacts import Mode, draw_modes
-from asd.data.simulation.machine import Take
-from asd.data.simulation.noise import (
-    Array,
-)
-from asd.data.simulation.rotation import (
-    decaying_lines,
-)
+from asd.data.simulation.impacts import Mode, bearing_blows, draw_modes
+from asd.data.simulation.machine import Array, Take
+from asd.data.simulation.noise import band_noise, gain_wander, shaped_noise, wander
+from asd.data.simulation.rotation import audible, decaying_lines, shaft_phase, varied
 
 FLOW_HZ = (63.0, 125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0)
 FLOW_DB = (0.0, -1.0, -3.0, -6.0, -9.0, -17.0, -24.0, -33.0)  # density, dB a Hz, as measured
@@ -75,32 +70,32 @@ class Fan:
         over = take.strength("over_voltage")
         speed = rng.uniform(0.97, 1.03) * (1.0 + (0.04 + 0.16 * over if over > 0 else 0.0))
         hz = self.shaft_hz * speed
-        phase = take.shaft_phase(hz, 0.004, 1.0)
+        phase = shaft_phase(take, hz, 0.004, 1.0)
         off = take.level("imbalance", -16.0, 4.0)
 
-        lines = take.varied(self.lines, self.blades, 1.5)
+        lines = varied(take, self.lines, self.blades, 1.5)
         lines[1] = lines.get(1, 0.0) + self.shaft_line * (1.0 + 5.0 * off)
         for order, part in ((2, 0.6), (3, 0.4), (4, 0.25)):
             lines[order] = lines.get(order, 0.0) + part * off * 0.6
-        tonal = take.harmonics(phase, lines, hz)
+        tonal = audible(take, phase, lines, hz)
 
         tilt = 1.5 * rng.standard_normal()
         density = [db + tilt * (k - 3.5) / 3.5 for k, db in enumerate(self.flow_db)]
-        flow = take.shaped_noise(FLOW_HZ, density)
-        gust = take.gain_wander(2.0, 1.0)
+        flow = shaped_noise(take, FLOW_HZ, density)
+        gust = gain_wander(take, 2.0, 1.0)
         total = tonal + flow * gust * (1.0 + min(1.2, 0.9 * off) * np.cos(phase))
         total *= speed**2.5 * take.gain()
 
         stall = take.level("clogging", -22.0, -3.0)
         if stall > 0:
-            surge = np.clip(take.wander(rng.uniform(3.0, 7.0)), 0.0, None)
-            total += stall * surge * take.band_noise(1500.0, 5500.0)
-            total += 4.0 * stall * surge * take.band_noise(120.0, 700.0)
+            surge = np.clip(wander(take, rng.uniform(3.0, 7.0)), 0.0, None)
+            total += stall * surge * band_noise(take, 1500.0, 5500.0)
+            total += 4.0 * stall * surge * band_noise(take, 120.0, 700.0)
         whine = take.level("over_voltage", -30.0, -10.0)
         if whine > 0:
             order = round(rng.uniform(38.0, 60.0))
-            total += take.harmonics(phase, {order: whine, 2 * order: whine}, hz)
+            total += audible(take, phase, {order: whine, 2 * order: whine}, hz)
         knock = take.level("bearing_fault", -12.0, 12.0)
         if knock > 0:
-            total += knock * bearing_impacts(take, phase, self.ball_order, self.housing)
+            total += knock * bearing_blows(take, phase, self.ball_order, self.housing)
         return np.asarray(total)

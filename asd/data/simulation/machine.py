@@ -1,18 +1,24 @@
-"""What a machine model is: a unit drawn once, and takes of it, sound or faulty.
-
-The primitives of sound are here as methods of a take, which has its length, rate and randomness.
-"""
+"""What a machine model is: a unit drawn once, and takes of it, sound or faulty."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from asd.data.simulation import impacts, noise, rotation
-from asd.data.simulation.noise import Array, amplitude
+Array = NDArray[np.float64]
+
+
+def amplitude(db: float) -> float:
+    """Amplitude ratio of a level difference in dB."""
+    return float(10.0 ** (db / 20.0))
+
+
+def rms(signal: Array) -> float:
+    """Root mean square of a signal of any shape."""
+    return float(np.sqrt(np.mean(np.square(signal))))
 
 
 @dataclass(frozen=True)
@@ -48,48 +54,9 @@ class Take:
         strength = self.strength(cause)
         return amplitude(weak_db + (clear_db - weak_db) * strength) if strength > 0 else 0.0
 
-    def band_noise(self, low_hz: float, high_hz: float) -> Array:
-        """See ``noise.band_noise``."""
-        return noise.band_noise(self.rng, self.samples, self.rate, low_hz, high_hz)
-
-    def shaped_noise(self, hz: Iterable[float], db: Iterable[float]) -> Array:
-        """See ``noise.shaped_noise``; ``db`` is the level at each of the rising ``hz``."""
-        points = list(zip(hz, db, strict=True))
-        return noise.shaped_noise(self.rng, self.samples, self.rate, points)
-
-    def wander(self, hz: float) -> Array:
-        """See ``noise.wander``."""
-        return noise.wander(self.rng, self.samples, self.rate, hz)
-
-    def gain_wander(self, hz: float, spread_db: float) -> Array:
-        """See ``noise.gain_wander``."""
-        return noise.gain_wander(self.rng, self.samples, self.rate, hz, spread_db)
-
     def gain(self, spread_db: float = 1.0) -> float:
         """A random gain whose level has this standard deviation in dB."""
         return amplitude(spread_db * self.rng.standard_normal())
-
-    def varied(
-        self, lines: Iterable[complex], order: int, spread_db: float = 1.0
-    ) -> dict[int, complex]:
-        """Lines at ``order`` and its multiples, each with a random gain."""
-        return {(k + 1) * order: line * self.gain(spread_db) for k, line in enumerate(lines)}
-
-    def shaft_phase(self, hz: float, drift: float, drift_hz: float) -> Array:
-        """See ``rotation.shaft_phase``."""
-        return rotation.shaft_phase(self.rng, self.samples, self.rate, hz, drift, drift_hz)
-
-    def harmonics(self, phase: Array, lines: Mapping[int, complex], hz: float) -> Array:
-        """Those lines of a shaft of mean speed ``hz`` that the rate allows for, [samples]."""
-        return rotation.harmonics(phase, rotation.audible_orders(lines, hz, self.rate))
-
-    def instants(self, per_second: float) -> Array:
-        """See ``impacts.random_instants``."""
-        return impacts.random_instants(self.rng, self.samples, self.rate, per_second)
-
-    def blows(self, at: Array, force: Array, modes: Sequence[impacts.Mode]) -> Array:
-        """Blows at fractional sample positions, of these peak amplitudes, ringing in the modes."""
-        return impacts.blows(self.samples, at, force, impacts.ring(modes, self.rate))
 
 
 class Machine(Protocol):

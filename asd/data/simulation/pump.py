@@ -7,15 +7,15 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from asd.data.simulation.bearing import bearing_impacts
-from asd.data.simulation.impacts import Mode, draw_modes
-from asd.data.simulation.machine import Take
-from asd.data.simulation.noise import (
-    Array,
-)
+from asd.data.simulation.impacts import Mode, bearing_blows, blows, draw_modes, random_instants
+from asd.data.simulation.machine import Array, Take
+from asd.data.simulation.noise import band_noise, gain_wander, shaped_noise, wander
 from asd.data.simulation.rotation import (
     TWO_PI,
+    audible,
     decaying_lines,
+    shaft_phase,
+    varied,
 )
 
 
@@ -75,22 +75,23 @@ class Pump:
         rng, n, rate = take.rng, take.samples, take.rate
         clog = take.strength("clogging")
         hz = self.shaft_hz * rng.uniform(0.98, 1.02) * (1.0 - 0.08 * clog)
-        phase = take.shaft_phase(hz, 0.003 + 0.02 * clog, 1.5)
+        phase = shaft_phase(take, hz, 0.003 + 0.02 * clog, 1.5)
         load = take.gain(1.5)
 
         lines = dict(enumerate(self.hum, start=1))
-        for order, line in take.varied([line * load for line in self.lines], self.vanes).items():
+        for order, line in varied(take, [line * load for line in self.lines], self.vanes).items():
             lines[order] = lines.get(order, 0.0) + line
-        tonal = take.harmonics(phase, lines, hz)
+        tonal = audible(take, phase, lines, hz)
         deep = 1.0 + take.level("clogging", -14.0, -1.0) * np.cos(
             TWO_PI * rng.uniform(3.0, 9.0) * np.arange(n) / rate
         )
         tilt = rng.standard_normal()
-        flow = take.shaped_noise(
+        flow = shaped_noise(
+            take,
             (60.0, self.pipe_hz * 0.6, self.pipe_hz, self.pipe_hz * 1.6, 4000.0, 8000.0),
             (-6.0 - tilt, -2.0, self.pipe_db, -3.0, -14.0 + tilt, -24.0 + tilt),
         )
-        total = tonal * deep + flow * take.gain_wander(3.0, 0.8)
+        total = tonal * deep + flow * gain_wander(take, 3.0, 0.8)
         total += self._crackle(take, self.bubbles_per_s * load, 0.35)
         total *= take.gain()
 
@@ -99,21 +100,21 @@ class Pump:
             total += self._crackle(take, 40.0 + 260.0 * clog, 1.2 * collapse)
         jet = take.level("leakage", -26.0, -4.0)
         if jet > 0:
-            spit = 0.5 + np.clip(take.wander(9.0), -0.4, 3.0)
-            total += jet * spit * take.band_noise(2500.0, 7000.0)
+            spit = 0.5 + np.clip(wander(take, 9.0), -0.4, 3.0)
+            total += jet * spit * band_noise(take, 2500.0, 7000.0)
         grit = take.level("contamination", -2.0, 18.0)
         if grit > 0:
-            burst = take.instants(3.0 + 5.0 * take.strength("contamination"))
+            burst = random_instants(take, 3.0 + 5.0 * take.strength("contamination"))
             at = np.repeat(burst, 6) + np.abs(rng.normal(0.0, 0.03 * rate, 6 * len(burst)))
             force = rng.uniform(0.2, 1.0, len(at))
-            total += grit * take.blows(at, force, self.housing)
+            total += grit * blows(take, at, force, self.housing)
         knock = take.level("bearing_fault", -8.0, 14.0)
         if knock > 0:
-            total += knock * bearing_impacts(take, phase, self.ball_order, self.housing)
+            total += knock * bearing_blows(take, phase, self.ball_order, self.housing)
         return np.asarray(total)
 
     def _crackle(self, take: Take, per_second: float, gain: float) -> Array:
         """Bubbles collapsing at random instants, exponential strengths."""
-        at = take.instants(per_second)
+        at = random_instants(take, per_second)
         force = gain * take.rng.exponential(1.0, len(at))
-        return take.blows(at, force, self.bubble)
+        return blows(take, at, force, self.bubble)

@@ -7,18 +7,10 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from asd.data.simulation.impacts import Mode, draw_modes
-from asd.data.simulation.machine import Take
-from asd.data.simulation.noise import (
-    Array,
-    amplitude,
-    draw_levels,
-)
-from asd.data.simulation.rotation import (
-    TWO_PI,
-    decaying_lines,
-    harmonics,
-)
+from asd.data.simulation.impacts import Mode, blows, draw_modes
+from asd.data.simulation.machine import Array, Take, amplitude
+from asd.data.simulation.noise import band_noise, draw_levels, gain_wander, shaped_noise, wander
+from asd.data.simulation.rotation import TWO_PI, audible, decaying_lines, harmonics, varied
 
 FRICTION_HZ = (250.0, 1000.0, 4000.0, 8000.0)
 TILT = (-1, 0, 1, 1)  # how much of a take's tilt in dB each gets
@@ -86,22 +78,22 @@ class Slider:
         gain = np.where(back, self.back_gain, 1.0)
 
         loose = take.strength("loose_belt")
-        waver = 1.0 + 0.004 * take.wander(2.0)
+        waver = 1.0 + 0.004 * wander(take, 2.0)
         if loose > 0:
             beat = rng.uniform(14.0, 30.0)
             waver = waver + (0.01 + 0.07 * loose) * np.sin(TWO_PI * beat * np.arange(n) / rate)
         hz = self.motor_hz * rng.uniform(0.985, 1.015)
         phase = rng.uniform(0.0, TWO_PI) + TWO_PI * np.cumsum(hz * speed * waver) / rate
-        lines = take.varied(self.lines, 1)
-        total = np.sqrt(speed) * take.harmonics(phase, lines, hz)
+        lines = varied(take, self.lines, 1)
+        total = np.sqrt(speed) * audible(take, phase, lines, hz)
         tilt = rng.standard_normal()
         density = [db + tilt * part for db, part in zip(self.friction_db, TILT, strict=True)]
-        friction = take.shaped_noise(FRICTION_HZ, density)
-        total += speed * friction * take.gain_wander(6.0, 1.0)
+        friction = shaped_noise(take, FRICTION_HZ, density)
+        total += speed * friction * gain_wander(take, 6.0, 1.0)
         total *= gain
         ends = np.flatnonzero((move[1:] >= 1.0) & (move[:-1] < 1.0)).astype(np.float64)
         thump = self.stop_gain * rng.uniform(0.6, 1.3, len(ends))
-        total += take.blows(ends, thump, self.stop)
+        total += blows(take, ends, thump, self.stop)
         total *= take.gain()
 
         slap = take.level("loose_belt", 8.0, 26.0)
@@ -110,24 +102,24 @@ class Slider:
             at = np.concatenate([starts + d * rate for d in (0.012, 0.035, 0.07)])
             force = slap * rng.uniform(0.3, 1.0, len(at))
             flap = (Mode(2.2 * self.motor_hz, 0.006, 1.0), Mode(5.1 * self.motor_hz, 0.004, 0.8))
-            total += take.blows(at, force, flap)
+            total += blows(take, at, force, flap)
         click = take.level("rail_damage", 4.0, 24.0)
         if click > 0:
             place = rng.uniform(0.25, 0.75)
             where = np.where(back, 1.0 - move, move)
             rough_part = np.clip(1.0 - np.abs(where - place) / 0.12, 0.0, None) * speed
-            total += 0.3 * click * rough_part * take.band_noise(1200.0, 6500.0)
+            total += 0.3 * click * rough_part * band_noise(take, 1200.0, 6500.0)
             at = np.flatnonzero((where[1:] < place) != (where[:-1] < place)).astype(np.float64)
             at = at[speed[at.astype(np.int64)] > 0]  # not the jump between two strokes
             hit = (Mode(1900.0, 0.004, 1.0), Mode(3400.0, 0.003, 0.8), Mode(5600.0, 0.002, 0.6))
             at = np.concatenate([at, at + 0.011 * rate])
-            total += take.blows(at, click * rng.uniform(0.5, 1.0, len(at)), hit)
+            total += blows(take, at, click * rng.uniform(0.5, 1.0, len(at)), hit)
         dry = take.level("no_grease", -14.0, 10.0)
         if dry > 0:
             pitch = self.squeal_hz * rng.uniform(0.85, 1.15) * (0.6 + 0.5 * speed)
-            pitch = pitch * (1.0 + 0.03 * take.wander(25.0))
+            pitch = pitch * (1.0 + 0.03 * wander(take, 25.0))
             squeal = harmonics(TWO_PI * np.cumsum(pitch) / rate, {1: 1.0, 2: 0.6, 3: 0.35})
-            rough = np.clip(0.4 + take.wander(18.0), 0.0, None)
-            scrape = take.band_noise(1500.0, 7000.0)
+            rough = np.clip(0.4 + wander(take, 18.0), 0.0, None)
+            scrape = band_noise(take, 1500.0, 7000.0)
             total += dry * rough * speed * (squeal + 0.5 * scrape)
         return np.asarray(total)

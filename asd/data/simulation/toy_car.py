@@ -7,15 +7,15 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from asd.data.simulation.impacts import Mode, draw_modes
-from asd.data.simulation.machine import Take
-from asd.data.simulation.noise import (
-    Array,
-    draw_levels,
-)
+from asd.data.simulation.impacts import Mode, blows, draw_modes
+from asd.data.simulation.machine import Array, Take
+from asd.data.simulation.noise import band_noise, draw_levels, gain_wander, shaped_noise, wander
 from asd.data.simulation.rotation import (
+    audible,
     decaying_lines,
     passings,
+    shaft_phase,
+    varied,
 )
 
 ROLLING_HZ = (125.0, 500.0, 2000.0, 4000.0, 8000.0)
@@ -73,26 +73,26 @@ class ToyCar:
 
     def sound(self, take: Take) -> Array:
         """One take; see ``Machine``."""
-        rng, n, rate = take.rng, take.samples, take.rate
+        rng, rate = take.rng, take.rate
         over, under = take.strength("over_voltage"), take.strength("under_voltage")
         speed = rng.uniform(0.97, 1.03) * (1.0 + 0.28 * over - 0.28 * under)
         hz = self.motor_hz * speed
-        phase = take.shaft_phase(hz, 0.006 + 0.02 * under, 2.0)
+        phase = shaft_phase(take, hz, 0.006 + 0.02 * under, 2.0)
         wheel = phase / self.ratio
         bent = take.strength("bent_shaft")
         swing = np.sin(wheel + rng.uniform(0.0, 6.0))
         if bent > 0:  # the gears come closer and part: the pitch radius changes with the angle
             phase = phase + bent * 0.45 * swing * self.ratio / self.teeth
 
-        mesh = take.varied(self.mesh, self.teeth)
+        mesh = varied(take, self.mesh, self.teeth)
         whine = {6 * (k + 1): line for k, line in enumerate(self.whine)}
         depth = min(0.95, self.wobble + 0.7 * bent)
-        total = take.harmonics(phase, mesh, hz) * (1.0 + depth * swing)
-        total += take.harmonics(phase, whine, hz)
+        total = audible(take, phase, mesh, hz) * (1.0 + depth * swing)
+        total += audible(take, phase, whine, hz)
         tilt = rng.standard_normal()
         density = [db + tilt * part for db, part in zip(self.rolling_db, TILT, strict=True)]
-        rolling = take.shaped_noise(ROLLING_HZ, density)
-        total += rolling * take.gain_wander(4.0, 0.8) * (1.0 + 0.2 * swing)
+        rolling = shaped_noise(take, ROLLING_HZ, density)
+        total += rolling * gain_wander(take, 4.0, 0.8) * (1.0 + 0.2 * swing)
         total *= max(speed, 1.0) ** 2 * take.gain()
 
         rattle = take.level("bent_shaft", -22.0, 2.0)
@@ -100,24 +100,24 @@ class ToyCar:
             at = passings(wheel, 2.0, rng.uniform())
             at = at + 0.01 * rate * rng.standard_normal(len(at))
             force = rattle * rng.uniform(0.3, 1.0, len(at))
-            total += take.blows(at, force, self.body)
+            total += blows(take, at, force, self.body)
         knock = take.level("deformed_gear", 4.0, 24.0)
         if knock > 0:
             at = passings(wheel, 1.0, rng.uniform())
             force = knock * rng.uniform(0.6, 1.1, len(at))
-            total += take.blows(at, force, self.gearbox)
+            total += blows(take, at, force, self.gearbox)
         flap = take.level("tangled_wheel", -10.0, 11.0)
         if flap > 0:
             gate = np.clip(np.cos(wheel + rng.uniform(0.0, 6.0)), 0.0, None) ** 4
-            total += flap * gate * take.band_noise(900.0, 5000.0)
+            total += flap * gate * band_noise(take, 900.0, 5000.0)
         spark = take.level("over_voltage", -26.0, -4.0)
         if spark > 0:
             brush = 1.0 + np.cos(6 * phase)
-            total += spark * brush * take.band_noise(3500.0, 7000.0)
+            total += spark * brush * band_noise(take, 3500.0, 7000.0)
         if under > 0:
-            stutter = 1.0 - 0.6 * under * np.clip(take.wander(5.0), 0.0, 1.0)
+            stutter = 1.0 - 0.6 * under * np.clip(wander(take, 5.0), 0.0, 1.0)
             total *= stutter
             at = passings(phase, 1.0, rng.uniform())
             force = take.level("under_voltage", 2.0, 24.0) * rng.uniform(0.0, 1.0, len(at))
-            total += take.blows(at, force, self.gearbox)
+            total += blows(take, at, force, self.gearbox)
         return np.asarray(total)

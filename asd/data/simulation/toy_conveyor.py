@@ -7,16 +7,16 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from asd.data.simulation.impacts import Mode, draw_modes
-from asd.data.simulation.machine import Take
-from asd.data.simulation.noise import (
-    Array,
-    draw_levels,
-)
+from asd.data.simulation.impacts import Mode, blows, draw_modes
+from asd.data.simulation.machine import Array, Take
+from asd.data.simulation.noise import band_noise, draw_levels, gain_wander, shaped_noise, wander
 from asd.data.simulation.rotation import (
+    audible,
     decaying_lines,
     harmonics,
     passings,
+    shaft_phase,
+    varied,
 )
 
 RUB_HZ = (125.0, 500.0, 1500.0, 4000.0, 8000.0)
@@ -82,21 +82,21 @@ class ToyConveyor:
         tight = take.strength("belt_tension")
         speed = rng.uniform(0.97, 1.03) * (1.0 + 0.28 * over - 0.28 * under)
         hz = self.motor_hz * speed
-        phase = take.shaft_phase(hz, 0.005 + 0.03 * under, 2.0)
+        phase = shaft_phase(take, hz, 0.005 + 0.03 * under, 2.0)
         roller = phase / self.roller_ratio
         belt = roller / self.belt_ratio
         swing = np.sin(roller + rng.uniform(0.0, 6.0))
 
-        mesh = take.varied(self.mesh, self.teeth)
+        mesh = varied(take, self.mesh, self.teeth)
         growl = 1.0 + 0.7 * tight * swing
-        total = take.harmonics(phase, mesh, hz) * growl * (1.0 + 0.3 * tight)
+        total = audible(take, phase, mesh, hz) * growl * (1.0 + 0.3 * tight)
         tilt = rng.standard_normal()
         density = [db + tilt * part for db, part in zip(self.rub_db, TILT, strict=True)]
-        rub = take.shaped_noise(RUB_HZ, density)
-        total += rub * (1.0 + self.rumble * swing) * take.gain_wander(3.0, 0.8)
+        rub = shaped_noise(take, RUB_HZ, density)
+        total += rub * (1.0 + self.rumble * swing) * gain_wander(take, 3.0, 0.8)
         joint = passings(belt, 2.0, rng.uniform())  # over the head and over the tail roller
         force = self.joint_gain * rng.uniform(0.7, 1.2, len(joint))
-        total += take.blows(joint, force, self.frame)
+        total += blows(take, joint, force, self.frame)
         total *= max(speed, 1.0) ** 2 * take.gain()
 
         clank = take.level("attached_object", 0.0, 24.0)
@@ -104,11 +104,11 @@ class ToyConveyor:
             at = passings(belt, 2.0, rng.uniform())
             at = np.concatenate([at, at + 0.03 * rate, at + 0.055 * rate])
             metal = (Mode(2300.0, 0.02, 1.0), Mode(3900.0, 0.015, 0.8), Mode(5700.0, 0.01, 0.5))
-            total += take.blows(at, clank * rng.uniform(0.3, 1.0, len(at)), metal)
+            total += blows(take, at, clank * rng.uniform(0.3, 1.0, len(at)), metal)
         dry = take.level("tail_pulley", -20.0, 8.0)
         if dry > 0:
             gate = np.clip(np.cos(roller + rng.uniform(0.0, 6.0)) - 0.2, 0.0, None)
-            pitch = self.squeak_hz * (1.0 + 0.12 * gate + 0.01 * take.wander(20.0))
+            pitch = self.squeak_hz * (1.0 + 0.12 * gate + 0.01 * wander(take, 20.0))
             tone = harmonics(6.2831853 * np.cumsum(pitch) / rate, {1: 1.0, 2: 0.5})
             total += dry * 1.5 * gate * tone
         rattle = take.level("belt_tension", -24.0, -2.0)
@@ -116,12 +116,12 @@ class ToyConveyor:
             at = passings(roller, 5.0, rng.uniform())
             at = at + 0.008 * rate * rng.standard_normal(len(at))
             force = rattle * rng.uniform(0.2, 1.2, len(at))
-            total += take.blows(at, force, self.frame)
+            total += blows(take, at, force, self.frame)
         hiss = take.level("over_voltage", -26.0, -6.0)
         if hiss > 0:
-            total += hiss * (1.0 + np.cos(2 * phase)) * take.band_noise(3000.0, 7000.0)
+            total += hiss * (1.0 + np.cos(2 * phase)) * band_noise(take, 3000.0, 7000.0)
         slip = take.level("under_voltage", -12.0, 12.0)
         if slip > 0:
-            grab = np.clip(take.wander(6.0), 0.0, None)
-            total += slip * grab * take.band_noise(500.0, 2500.0)
+            grab = np.clip(wander(take, 6.0), 0.0, None)
+            total += slip * grab * band_noise(take, 500.0, 2500.0)
         return np.asarray(total)

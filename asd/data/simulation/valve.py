@@ -7,9 +7,9 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from asd.data.simulation.impacts import Mode, draw_modes
-from asd.data.simulation.machine import Take
-from asd.data.simulation.noise import Array
+from asd.data.simulation.impacts import Mode, blows, draw_modes
+from asd.data.simulation.machine import Array, Take
+from asd.data.simulation.noise import band_noise, wander
 from asd.data.simulation.rotation import TWO_PI
 
 REST = 0.02  # leakage noise of the seals of a sound valve, rms (an opening click peaks at about 1)
@@ -82,13 +82,13 @@ class Valve:
         closed = released + stick * 0.09 * rate * rng.uniform(0.0, 1.0, cycles)
 
         force = rng.uniform(0.8, 1.2, cycles)
-        total = take.blows(opened, force, self.opening)
+        total = blows(take, opened, force, self.opening)
         force = self.closing_gain * rng.uniform(0.8, 1.2, cycles)
-        total += take.blows(closed, force, self.closing)
+        total += blows(take, closed, force, self.closing)
         time = np.arange(n)
         last = opened[np.clip(np.searchsorted(opened, time) - 1, 0, cycles - 1)]
         age = np.where(time >= last, (time - last) / rate, np.inf)
-        air = take.band_noise(self.puff_low_hz, self.puff_high_hz)
+        air = band_noise(take, self.puff_low_hz, self.puff_high_hz)
         total += air * (REST + self.puff_gain * np.exp(-age / self.puff_s))
         last = energised[np.clip(np.searchsorted(energised, time) - 1, 0, cycles - 1)]
         live = (time >= last) & (time < last + self.duty * period)
@@ -102,19 +102,19 @@ class Valve:
             gaps = np.cumsum(rng.uniform(0.004, 0.022, (cycles, bounces)), axis=1) * rate
             fall = 0.85 ** np.arange(bounces) * rng.uniform(0.5, 1.2, (cycles, bounces))
             for first, modes in ((opened, self.opening), (closed, self.closing)):
-                total += dirt * take.blows((first[:, None] + gaps).ravel(), fall.ravel(), modes)
+                total += dirt * blows(take, (first[:, None] + gaps).ravel(), fall.ravel(), modes)
         leak = take.level("leakage", -36.0, -18.0)
         if leak > 0:
             shut = (time < last) | (time >= last + self.duty * period)
-            jet = take.band_noise(2500.0, 6500.0)
-            total += leak * jet * shut * (0.7 + np.clip(0.4 * take.wander(12.0), -0.6, 1))
+            jet = band_noise(take, 2500.0, 6500.0)
+            total += leak * jet * shut * (0.7 + np.clip(0.4 * wander(take, 12.0), -0.6, 1))
         grate = take.level("sticking", -24.0, -2.0)
         if grate > 0:
-            scrape = np.exp(-age / 0.08) * np.clip(take.wander(60.0), 0.0, None)
-            total += grate * scrape * take.band_noise(400.0, 2200.0)
+            scrape = np.exp(-age / 0.08) * np.clip(wander(take, 60.0), 0.0, None)
+            total += grate * scrape * band_noise(take, 400.0, 2200.0)
         buzz = take.level("coil_fault", -16.0, -1.0)
         if buzz > 0:
             at = np.arange(0.0, n, rate / (2 * self.hum_hz)) + rng.uniform(0.0, 80.0)
             at = at[live[np.minimum(at.astype(np.int64), n - 1)]]
-            total += take.blows(at, buzz * rng.uniform(0.3, 1.0, len(at)), self.closing)
+            total += blows(take, at, buzz * rng.uniform(0.3, 1.0, len(at)), self.closing)
         return np.asarray(total)
