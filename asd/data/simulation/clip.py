@@ -50,26 +50,16 @@ class ClipName:
 
 @dataclass(frozen=True)
 class SoundSettings:
-    """What the sound of a clip depends on besides its name.
+    """What the sound of a clip depends on besides its name."""
 
-    Attributes:
-        seed: the corpus's seed.
-        rate: Hz.
-        snr_db: mean signal-to-noise ratio.
-        snr_spread_db: its standard deviation from clip to clip (cut at twice that).
-        level_db: mean level of a unit in normal work, dB re full scale.
-        level_spread_db: standard deviation of that from unit to unit (cut at twice that).
-        strength_low, strength_high: a fault's strength is uniform between them.
-    """
-
-    seed: int
-    rate: int
-    snr_db: float
-    snr_spread_db: float
-    level_db: float
-    level_spread_db: float
-    strength_low: float
-    strength_high: float
+    seed: int  # the corpus's seed
+    rate: int  # Hz
+    snr_db: float  # mean signal-to-noise ratio
+    snr_spread_db: float  # its standard deviation from clip to clip (cut at twice that)
+    level_db: float  # mean level of a unit in normal work, dB re full scale
+    level_spread_db: float  # standard deviation of that from unit to unit (cut at twice that)
+    strength_low: float  # a fault's strength is uniform between them
+    strength_high: float  # a fault's strength is uniform between them
 
 
 def generator(*key: str | int) -> np.random.Generator:

@@ -23,25 +23,15 @@ FLOW_DB = (0.0, -1.0, -3.0, -6.0, -9.0, -17.0, -24.0, -33.0)  # density, dB a Hz
 
 @dataclass(frozen=True)
 class Fan:
-    """A fan.
+    """A fan."""
 
-    Attributes:
-        shaft_hz: turns a second.
-        blades: number of blades; the blade-pass frequency is ``blades * shaft_hz``.
-        lines: blade-pass harmonics (rms of the flow noise is 1).
-        shaft_line: residual imbalance at the shaft's own frequency.
-        flow_db: flow noise density at ``FLOW_HZ``, dB.
-        ball_order: ball passes a turn of its bearing.
-        housing: modes of the housing.
-    """
-
-    shaft_hz: float
-    blades: int
-    lines: tuple[complex, ...]
-    shaft_line: complex
-    flow_db: tuple[float, ...]
-    ball_order: float
-    housing: tuple[Mode, ...]
+    shaft_hz: float  # turns a second
+    blades: int  # number of blades; the blade-pass frequency is ``blades * shaft_hz``
+    lines: tuple[complex, ...]  # blade-pass harmonics (rms of the flow noise is 1)
+    shaft_line: complex  # residual imbalance at the shaft's own frequency
+    flow_db: tuple[float, ...]  # flow noise density at ``FLOW_HZ``, dB
+    ball_order: float  # ball passes a turn of its bearing
+    housing: tuple[Mode, ...]  # modes of the housing
 
     causes: ClassVar[dict[str, str]] = {
         "imbalance": "shaft line and its harmonics rise, flow noise beats once a turn",

@@ -17,17 +17,11 @@ FEW = 100  # up to so many blows are added one by one, which is faster than conv
 
 @dataclass(frozen=True)
 class Mode:
-    """One mode of a structure.
+    """One mode of a structure."""
 
-    Attributes:
-        hz: frequency.
-        decay_s: time constant of the amplitude (falls to 1/e).
-        gain: amplitude, relative.
-    """
-
-    hz: float
-    decay_s: float
-    gain: float
+    hz: float  # frequency
+    decay_s: float  # time constant of the amplitude (falls to 1/e)
+    gain: float  # amplitude, relative
 
 
 def draw_modes(

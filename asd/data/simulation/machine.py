@@ -31,19 +31,12 @@ class Fault:
 
 @dataclass(frozen=True)
 class Take:
-    """One recording to be made.
+    """One recording to be made."""
 
-    Attributes:
-        samples: length.
-        rate: Hz.
-        rng: the take's own source of random numbers.
-        fault: None for a normal take.
-    """
-
-    samples: int
-    rate: int
-    rng: np.random.Generator
-    fault: Fault | None = None
+    samples: int  # length
+    rate: int  # Hz
+    rng: np.random.Generator  # the take's own source of random numbers
+    fault: Fault | None = None  # None for a normal take
 
     def strength(self, cause: str) -> float:
         """Strength of this cause in this take, 0 if the take does not have it."""

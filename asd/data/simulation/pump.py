@@ -21,31 +21,18 @@ from asd.data.simulation.rotation import (
 
 @dataclass(frozen=True)
 class Pump:
-    """A water pump.
+    """A water pump."""
 
-    Attributes:
-        shaft_hz: turns a second.
-        vanes: number of vanes; pulsation is at ``vanes * shaft_hz``.
-        lines: pulsation harmonics (rms of the flow noise is 1).
-        hum: motor hum at the shaft's frequency and its double.
-        pipe_hz: frequency at which the pipe favours the flow noise.
-        pipe_db: by how much.
-        bubbles_per_s: collapsing bubbles a second in normal work.
-        bubble: modes that a collapse excites.
-        ball_order: ball passes a turn of its bearing.
-        housing: modes of the housing.
-    """
-
-    shaft_hz: float
-    vanes: int
-    lines: tuple[complex, ...]
-    hum: tuple[complex, ...]
-    pipe_hz: float
-    pipe_db: float
-    bubbles_per_s: float
-    bubble: tuple[Mode, ...]
-    ball_order: float
-    housing: tuple[Mode, ...]
+    shaft_hz: float  # turns a second
+    vanes: int  # number of vanes; pulsation is at ``vanes * shaft_hz``
+    lines: tuple[complex, ...]  # pulsation harmonics (rms of the flow noise is 1)
+    hum: tuple[complex, ...]  # motor hum at the shaft's frequency and its double
+    pipe_hz: float  # frequency at which the pipe favours the flow noise
+    pipe_db: float  # by how much
+    bubbles_per_s: float  # collapsing bubbles a second in normal work
+    bubble: tuple[Mode, ...]  # modes that a collapse excites
+    ball_order: float  # ball passes a turn of its bearing
+    housing: tuple[Mode, ...]  # modes of the housing
 
     causes: ClassVar[dict[str, str]] = {
         "leakage": "a jet hisses between 2.5 and 7 kHz and spits",

@@ -18,31 +18,18 @@ TILT = (-1, 0, 1, 1)  # how much of a take's tilt in dB each gets
 
 @dataclass(frozen=True)
 class Slider:
-    """A slide rail driven by a stepper motor and a belt.
+    """A slide rail driven by a stepper motor and a belt."""
 
-    Attributes:
-        stroke_s: time from one end to the other, dwell included.
-        ramp: part of a stroke for each of speeding up and braking.
-        dwell: part of a stroke at rest.
-        motor_hz: step frequency at full speed.
-        lines: harmonics of the step frequency (rms of the friction noise at full speed is 1).
-        friction_db: friction noise density at ``FRICTION_HZ``, dB.
-        back_gain: level of the way back.
-        stop: modes of the frame, struck at the ends.
-        stop_gain: peak of that blow.
-        squeal_hz: stick-slip frequency of the dry rail.
-    """
-
-    stroke_s: float
-    ramp: float
-    dwell: float
-    motor_hz: float
-    lines: tuple[complex, ...]
-    friction_db: tuple[float, ...]
-    back_gain: float
-    stop: tuple[Mode, ...]
-    stop_gain: float
-    squeal_hz: float
+    stroke_s: float  # time from one end to the other, dwell included
+    ramp: float  # part of a stroke for each of speeding up and braking
+    dwell: float  # part of a stroke at rest
+    motor_hz: float  # step frequency at full speed
+    lines: tuple[complex, ...]  # harmonics of the step frequency (friction at full speed: rms 1)
+    friction_db: tuple[float, ...]  # friction noise density at ``FRICTION_HZ``, dB
+    back_gain: float  # level of the way back
+    stop: tuple[Mode, ...]  # modes of the frame, struck at the ends
+    stop_gain: float  # peak of that blow
+    squeal_hz: float  # stick-slip frequency of the dry rail
 
     causes: ClassVar[dict[str, str]] = {
         "rail_damage": "a knock and a scrape each time that the carriage passes the damaged place",

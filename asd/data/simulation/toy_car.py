@@ -24,29 +24,17 @@ TILT = (-1.0, -0.5, 0.0, 0.5, 1.0)  # how much of a take's tilt in dB each gets
 
 @dataclass(frozen=True)
 class ToyCar:
-    """A toy car with a brushed motor.
+    """A toy car with a brushed motor."""
 
-    Attributes:
-        motor_hz: motor turns a second at the nominal voltage.
-        teeth: teeth of the pinion; the mesh frequency is ``teeth * motor_hz``.
-        ratio: turns of the motor for one of the wheels.
-        mesh: mesh harmonics (rms of the rolling noise is 1).
-        whine: brush noise at 6, 12 and 18 times the motor's frequency.
-        wobble: depth of the mesh's modulation by the wheels' turning.
-        rolling_db: rolling noise density at ``ROLLING_HZ``, dB.
-        gearbox: modes of the gearbox.
-        body: modes of the body.
-    """
-
-    motor_hz: float
-    teeth: int
-    ratio: float
-    mesh: tuple[complex, ...]
-    whine: tuple[complex, ...]
-    wobble: float
-    rolling_db: tuple[float, ...]
-    gearbox: tuple[Mode, ...]
-    body: tuple[Mode, ...]
+    motor_hz: float  # motor turns a second at the nominal voltage
+    teeth: int  # teeth of the pinion; the mesh frequency is ``teeth * motor_hz``
+    ratio: float  # turns of the motor for one of the wheels
+    mesh: tuple[complex, ...]  # mesh harmonics (rms of the rolling noise is 1)
+    whine: tuple[complex, ...]  # brush noise at 6, 12 and 18 times the motor's frequency
+    wobble: float  # depth of the mesh's modulation by the wheels' turning
+    rolling_db: tuple[float, ...]  # rolling noise density at ``ROLLING_HZ``, dB
+    gearbox: tuple[Mode, ...]  # modes of the gearbox
+    body: tuple[Mode, ...]  # modes of the body
 
     causes: ClassVar[dict[str, str]] = {
         "bent_shaft": "the mesh swings in level and pitch with each turn of the wheels and rattles",

@@ -25,31 +25,18 @@ TILT = (-1.0, -0.5, 0.0, 0.5, 1.0)  # how much of a take's tilt in dB each gets
 
 @dataclass(frozen=True)
 class ToyConveyor:
-    """A toy conveyor belt.
+    """A toy conveyor belt."""
 
-    Attributes:
-        motor_hz: motor turns a second at the nominal voltage.
-        teeth: teeth of the pinion.
-        roller_ratio: turns of the motor for one of a roller.
-        belt_ratio: turns of a roller for one of the belt.
-        mesh: mesh harmonics (rms of the belt's noise is 1).
-        rub_db: belt noise density at ``RUB_HZ``, dB.
-        rumble: depth of the belt noise's modulation by the rollers.
-        frame: modes of the frame.
-        joint_gain: peak of the blow of the belt's joint on a roller.
-        squeak_hz: pitch of a dry pulley.
-    """
-
-    motor_hz: float
-    teeth: int
-    roller_ratio: float
-    belt_ratio: float
-    mesh: tuple[complex, ...]
-    rub_db: tuple[float, ...]
-    rumble: float
-    frame: tuple[Mode, ...]
-    joint_gain: float
-    squeak_hz: float
+    motor_hz: float  # motor turns a second at the nominal voltage
+    teeth: int  # teeth of the pinion
+    roller_ratio: float  # turns of the motor for one of a roller
+    belt_ratio: float  # turns of a roller for one of the belt
+    mesh: tuple[complex, ...]  # mesh harmonics (rms of the belt's noise is 1)
+    rub_db: tuple[float, ...]  # belt noise density at ``RUB_HZ``, dB
+    rumble: float  # depth of the belt noise's modulation by the rollers
+    frame: tuple[Mode, ...]  # modes of the frame
+    joint_gain: float  # peak of the blow of the belt's joint on a roller
+    squeak_hz: float  # pitch of a dry pulley
 
     causes: ClassVar[dict[str, str]] = {
         "attached_object": "something hard on the belt strikes each roller as it comes round",

@@ -17,32 +17,19 @@ REST = 0.02  # leakage noise of the seals of a sound valve, rms (an opening clic
 
 @dataclass(frozen=True)
 class Valve:
-    """A solenoid valve.
+    """A solenoid valve."""
 
-    Attributes:
-        period_s: from opening to opening.
-        duty: part of the period that it is open.
-        opening: modes that the armature's blow on its stop excites.
-        closing: modes that the plunger's blow on its seat excites.
-        closing_gain: peak of the closing click (the opening click has 1).
-        puff_low_hz, puff_high_hz: band of the air let through.
-        puff_gain: rms of the puff at its start.
-        puff_s: time constant of the puff.
-        hum_hz: mains frequency; the coil hums at its double while it is energised.
-        hum_gain: amplitude of that.
-    """
-
-    period_s: float
-    duty: float
-    opening: tuple[Mode, ...]
-    closing: tuple[Mode, ...]
-    closing_gain: float
-    puff_low_hz: float
-    puff_high_hz: float
-    puff_gain: float
-    puff_s: float
-    hum_hz: float
-    hum_gain: float
+    period_s: float  # from opening to opening
+    duty: float  # part of the period that it is open
+    opening: tuple[Mode, ...]  # modes that the armature's blow on its stop excites
+    closing: tuple[Mode, ...]  # modes that the plunger's blow on its seat excites
+    closing_gain: float  # peak of the closing click (the opening click has 1)
+    puff_low_hz: float  # band of the air let through
+    puff_high_hz: float  # band of the air let through
+    puff_gain: float  # rms of the puff at its start
+    puff_s: float  # time constant of the puff
+    hum_hz: float  # mains frequency; the coil hums at its double while it is energised
+    hum_gain: float  # amplitude of that
 
     causes: ClassVar[dict[str, str]] = {
         "contamination": "dirt under the plunger: it chatters before it settles",
