@@ -123,5 +123,6 @@ def main(argv: Sequence[str] | None = None, facts: Facts | None = None) -> int:
 
 def _verify(job: Download) -> int:
     problems = [problem for archive in job.archives for problem in problems_of(job, archive)]
-    print(*problems, f"{job.root}: {len(problems) or 'no'} discrepancies", sep="\n")
+    summary = f"{len(problems)} discrepancies" if problems else "complete"
+    print(*problems, f"{job.root}: {summary}", sep="\n")
     return 1 if problems else 0

@@ -16,7 +16,7 @@ import threading
 import time
 import wave
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -31,6 +31,7 @@ from asd.data.download.fetch import FetchOptions
 from asd.data.download.plan import Download
 from asd.data.download.published import MARKER
 from asd.data.download.unpack import unpack
+from asd.data.evaluation_labels import read_labels
 from asd.errors import AsdError
 
 SAMPLES = 800
@@ -215,20 +216,31 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     thread.join()
 
 
-Run = Callable[..., int]
+@dataclass
+class Program:
+    """The program, its server, its corpus folder, and what it has said since asked last."""
+
+    server: Server
+    corpus: Path
+    capsys: pytest.CaptureFixture[str]
+
+    def __call__(self, *more: str, facts: Facts = FACTS) -> int:
+        """Run it for development/fan (unless told otherwise) with no time to wait."""
+        quick = ["--backoff", "0", "--retry-after-max", "0", "--chunk-bytes", "256"]
+        machines = [] if "--machines" in more else ["--machines", "fan"]
+        fixed = ["--base-url", self.server.url, "--root", str(self.corpus)]
+        return main([*fixed, *quick, *machines, *more], facts)
+
+    def err(self) -> str:
+        return self.capsys.readouterr().err
+
+    def out(self) -> list[str]:
+        return self.capsys.readouterr().out.splitlines()
 
 
 @pytest.fixture
-def run(server: Server, tmp_path: Path) -> Run:
-    """Run the program for development/fan (unless told otherwise) with no time to wait."""
-
-    def call(*more: str, facts: Facts = FACTS) -> int:
-        quick = ["--backoff", "0", "--retry-after-max", "0", "--chunk-bytes", "256"]
-        fixed = ["--base-url", server.url, "--root", str(tmp_path / "corpus"), *quick]
-        machines = [] if "--machines" in more else ["--machines", "fan"]
-        return main([*fixed, *machines, *more], facts)
-
-    return call
+def run(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Program:
+    return Program(server, tmp_path / "corpus", capsys)
 
 
 def _files(folder: Path) -> dict[str, bytes]:
@@ -243,9 +255,7 @@ FAN = "development_fan.zip"
 SIZE = len(FILES[FAN])
 
 
-def test_all_releases_arrive_in_their_layout(
-    run: Run, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_all_releases_arrive_in_their_layout(run: Program) -> None:
     assert run("--release", "all", "--machines", "fan", "pump") == 0
     expected = {
         f"{release}/{name}": content
@@ -254,33 +264,31 @@ def test_all_releases_arrive_in_their_layout(
         if name.startswith(f"{machine}/t") and name.endswith(".wav")
     }
     expected["evaluation/eval_data_list.csv"] = LABELS
-    files = _files(tmp_path / "corpus")
+    files = _files(run.corpus)
     assert {n: c for n, c in files.items() if not n.endswith(MARKER)} == expected
-    assert sorted(r.file for r in server.requests) == sorted(FILES)
-    lines = capsys.readouterr().err.splitlines()
+    assert sorted(r.file for r in run.server.requests) == sorted(FILES)
+    lines = run.err().splitlines()
     assert len(lines) == 2 * len(FILES)
-    assert lines[0] == f"{FAN}: fetching {server.url}/{FAN} from byte 0 on"
-    assert lines[1] == f"{tmp_path / 'corpus/development/fan'}: complete, 13 clips"
+    assert lines[0] == f"{FAN}: fetching {run.server.url}/{FAN} from byte 0 on"
+    assert lines[1] == f"{run.corpus / 'development/fan'}: complete, 13 clips"
     assert run("--release", "all", "--machines", "fan", "pump", "--verify") == 0
-    capsys.readouterr()
+    run.err()
     assert run("--release", "all", "--machines", "fan", "pump") == 0  # no request more
-    assert len(server.requests) == len(FILES)
-    assert capsys.readouterr().err.count("complete, nothing to do") == len(FILES)
+    assert len(run.server.requests) == len(FILES)
+    assert run.err().count("complete, nothing to do") == len(FILES)
 
 
-def test_only_chosen_machines_are_fetched_and_archives_can_be_kept(
-    run: Run, server: Server, tmp_path: Path
-) -> None:
-    corpus = tmp_path / "corpus"
+def test_only_chosen_machines_are_fetched_and_archives_can_be_kept(run: Program) -> None:
+    corpus = run.corpus
     assert run("--release", "evaluation", "--machines", "pump", "--keep-archives") == 0
     kept = ["evaluation_pump.zip", "eval_data_list.csv"]
-    assert [request.file for request in server.requests] == kept
+    assert [request.file for request in run.server.requests] == kept
     assert not (corpus / "evaluation/fan").exists()
     assert {n: c for n, c in FILES.items() if n in kept} == _files(corpus / "archives")
     shutil.rmtree(corpus / "evaluation")
     (corpus / "archives" / kept[0]).write_bytes(FILES[kept[0]][:-1] + b"?")
     assert run("--release", "evaluation", "--machines", "pump") == 0
-    assert [request.file for request in server.requests] == [*kept, kept[0]]  # the damaged one
+    assert [request.file for request in run.server.requests] == [*kept, kept[0]]  # the damaged one
     assert not (corpus / "archives").exists()
 
 
@@ -293,30 +301,30 @@ def test_url_of_template_and_of_folder(tmp_path: Path) -> None:
     assert mirror.url(archive) == "http://mirror.example/data/dev_data_fan.zip"
 
 
-def test_cut_connection_is_resumed(run: Run, server: Server) -> None:
-    server.answers = [Answer(cut=SIZE // 2), Answer(cut=SIZE // 4)]
+def test_cut_connection_is_resumed(run: Program) -> None:
+    run.server.answers = [Answer(cut=SIZE // 2), Answer(cut=SIZE // 4)]
     assert run() == 0
-    assert [request.range is None for request in server.requests] == [True, False, False]
-    assert SIZE <= server.sent <= SIZE + 2 * 256  # at most a chunk is lost at each cut
+    assert [request.range is None for request in run.server.requests] == [True, False, False]
+    assert SIZE <= run.server.sent <= SIZE + 2 * 256  # at most a chunk is lost at each cut
 
 
 @pytest.mark.parametrize("size", ["known", "not known"])
-def test_silent_cut_without_a_length(run: Run, server: Server, size: str) -> None:
+def test_silent_cut_without_a_length(run: Program, size: str) -> None:
     """Where the size is not known either, the hash is what tells; the file is then fetched anew."""
     file = FAN if size == "known" else "evaluation_fan.zip"
     cut = len(FILES[file]) // 2
-    server.answers = [Answer(cut=cut, length=False)]
+    run.server.answers = [Answer(cut=cut, length=False)]
     assert run("--release", file.split("_")[0]) == 0
     resumed = f"bytes={cut}-" if size == "known" else None
-    assert server.requests[:2] == [Request(file, None), Request(file, resumed)]
+    assert run.server.requests[:2] == [Request(file, None), Request(file, resumed)]
 
 
-def test_server_without_ranges_sends_the_file_again(run: Run, server: Server) -> None:
-    server.ranges = False
-    server.answers = [Answer(cut=SIZE // 2)]
+def test_server_without_ranges_sends_the_file_again(run: Program) -> None:
+    run.server.ranges = False
+    run.server.answers = [Answer(cut=SIZE // 2)]
     assert run() == 0
-    assert server.requests[1].range is not None
-    assert server.sent == SIZE + SIZE // 2
+    assert run.server.requests[1].range is not None
+    assert run.server.sent == SIZE + SIZE // 2
 
 
 @pytest.mark.parametrize(
@@ -330,79 +338,71 @@ def test_server_without_ranges_sends_the_file_again(run: Run, server: Server) ->
     ids=["whole", "corrupt", "corrupt, whole", "too long"],
 )
 def test_part_that_lies_there(
-    run: Run, server: Server, tmp_path: Path, file: str, part: bytes, ranges: list[str | None]
+    run: Program, file: str, part: bytes, ranges: list[str | None]
 ) -> None:
-    archives = tmp_path / "corpus/archives"
+    archives = run.corpus / "archives"
     archives.mkdir(parents=True)
     (archives / f"{file}.part").write_bytes(part)
     assert run("--release", file.split("_")[0]) == 0
-    assert [request.range for request in server.requests if request.file == file] == ranges
+    assert [request.range for request in run.server.requests if request.file == file] == ranges
     assert run("--release", file.split("_")[0], "--verify") == 0
 
 
-def test_ctrl_c_leaves_a_partial_file_that_is_resumed(
-    run: Run, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    part = tmp_path / "corpus/archives" / f"{FAN}.part"
-    server.answers = [Answer(cut=SIZE // 2, interrupt=part)]
+def test_ctrl_c_leaves_a_partial_file_that_is_resumed(run: Program) -> None:
+    part = run.corpus / "archives" / f"{FAN}.part"
+    run.server.answers = [Answer(cut=SIZE // 2, interrupt=part)]
     assert run() == 130
-    message = capsys.readouterr().err
+    message = run.err()
     assert "interrupted" in message and str(part) in message
     have = part.stat().st_size
     assert 0 < have <= SIZE // 2
     assert run() == 0
-    assert server.requests[-1].range == f"bytes={have}-"
+    assert run.server.requests[-1].range == f"bytes={have}-"
 
 
 @pytest.mark.parametrize(
     ("status", "words"),
     [(404, "not found"), (403, "access refused"), (410, "not found"), (418, "HTTP 418")],
 )
-def test_final_errors_are_not_tried_again(
-    run: Run, server: Server, status: int, words: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    server.answers = [Answer(status)]
+def test_final_errors_are_not_tried_again(run: Program, status: int, words: str) -> None:
+    run.server.answers = [Answer(status)]
     assert run() == 2
-    message = capsys.readouterr().err
-    assert words in message and f"{server.url}/{FAN}" in message and "--base-url" in message
-    assert len(server.requests) == 1
+    message = run.err()
+    assert words in message and f"{run.server.url}/{FAN}" in message and "--base-url" in message
+    assert len(run.server.requests) == 1
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 429, 408])
-def test_passing_errors_are_tried_again(run: Run, server: Server, status: int) -> None:
-    server.answers = [Answer(status), Answer(status, retry_after="3600")]
-    assert run("--retries", "2") == 0
-    assert len(server.requests) == 3
-
-
-def test_retries_are_bounded(run: Run, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
-    server.answers = [Answer(503)] * 9
+def test_passing_errors_are_tried_again_so_often(run: Program, status: int) -> None:
+    run.server.answers = [Answer(status), Answer(status, retry_after="3600")] * 2
     assert run("--retries", "3") == 2
-    assert len(server.requests) == 4
-    message = capsys.readouterr().err
-    assert "HTTP 503" in message and "gave up after 4 tries" in message
+    assert len(run.server.requests) == 4
+    message = run.err()
+    assert f"HTTP {status}" in message and "gave up after 4 tries" in message
+    run.server.answers = [Answer(status)]
+    assert run("--retries", "1") == 0
 
 
-def test_progress_resets_the_count_but_repeated_cuts_do_not(run: Run, server: Server) -> None:
+def test_progress_resets_the_count_but_repeated_cuts_do_not(run: Program) -> None:
     step = SIZE // 6
-    server.answers = [Answer(cut=step)] * 5
+    run.server.answers = [Answer(cut=step)] * 5
     assert run("--retries", "1", "--progress-bytes", str(step - 256)) == 0
-    server.requests.clear()
-    server.ranges = False
-    server.answers = [Answer(cut=step)] * 9
+    run.server.requests.clear()
+    run.server.ranges = False
+    run.server.answers = [Answer(cut=step)] * 9
     again = ("--machines", "pump", "--retries", "2", "--progress-bytes", "10")
     assert run(*again) == 2
-    assert len(server.requests) == 3  # only the first brought something new
+    assert len(run.server.requests) == 3  # only the first brought something new
 
 
-def test_nobody_listens_or_answers(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nobody_listens_or_answers(run: Program) -> None:
     assert run("--base-url", "http://127.0.0.1:9", "--retries", "1") == 2
-    message = capsys.readouterr().err
+    message = run.err()
     assert "connection failed" in message and "refused" in message and "gave up" in message
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         assert run("--base-url", url, "--retries", "0", "--read-timeout", "0.1") == 2
-    assert "connection failed (timed out)" in capsys.readouterr().err
+    assert "connection failed (timed out)" in run.err()
 
 
 def test_waits_grow_to_a_bound_and_follow_the_server() -> None:
@@ -415,49 +415,51 @@ def test_waits_grow_to_a_bound_and_follow_the_server() -> None:
     assert options.wait(1, 3600.0) == 30.0
 
 
-def test_wrong_md5_is_fetched_again_once(
-    run: Run, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    server.files[FAN] = bytes(SIZE)
+def test_wrong_md5_is_fetched_again_once(run: Program) -> None:
+    run.server.files[FAN] = bytes(SIZE)
     assert run() == 2
-    assert len(server.requests) == 2
-    message = capsys.readouterr().err
+    assert len(run.server.requests) == 2
+    message = run.err()
     assert _md5(bytes(SIZE)) in message and _md5(FILES[FAN]) in message and "twice" in message
-    assert _files(tmp_path / "corpus") == {}
+    assert _files(run.corpus) == {}
 
 
-def test_other_size_is_refused_before_it_is_fetched(
-    run: Run, server: Server, capsys: pytest.CaptureFixture[str]
-) -> None:
-    server.files[FAN] = b"<html>please log in</html>"
+def test_other_size_is_refused_before_it_is_fetched(run: Program) -> None:
+    run.server.files[FAN] = b"<html>please log in</html>"
     assert run() == 2
-    assert f"{SIZE:,} were expected" in capsys.readouterr().err
-    assert len(server.requests) == 1
+    assert f"{SIZE:,} were expected" in run.err()
+    assert len(run.server.requests) == 1
 
 
-def test_clip_counts_are_checked(
-    run: Run, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_clip_counts_are_checked(run: Program) -> None:
     entries = _clips("development", "fan")
     del entries["fan/test/anomaly_id_02_00000001.wav"]
     entries["fan/train/normal_id_09_00000000.wav"] = _wav(1)
-    server.files[FAN] = _zip(entries)
-    assert run(facts=_facts(server.files)) == 2
-    message = capsys.readouterr().err
+    run.server.files[FAN] = _zip(entries)
+    assert run(facts=_facts(run.server.files)) == 2
+    message = run.err()
     assert "test/anomaly_id_02_*.wav: 2 clips, 3 expected" in message
     assert "train/normal_id_09_*.wav: 1 clips, 0 expected" in message
-    assert set(_files(tmp_path / "corpus")) == {f"archives/{FAN}"}
-    assert not any((tmp_path / "corpus/development").iterdir())
+    assert set(_files(run.corpus)) == {f"archives/{FAN}"}
+    assert not any((run.corpus / "development").iterdir())
 
 
-def test_wrong_labels_are_refused(
-    run: Run, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_labels_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_bytes(LABELS.replace(b"\n", b"\r\n"))
+    labels = read_labels(path)
+    assert labels["pump"] == {f"id_01_0000000{n}.wav": label for n, label in enumerate((1, 1, 0))}
+    path.write_text("fan\nid_01_00000000.wav,what?\n")
+    with pytest.raises(ValueError, match="line 2"):
+        read_labels(path)
+
+
+def test_wrong_labels_are_refused(run: Program) -> None:
     name = "eval_data_list.csv"
-    server.files[name] = LABELS.replace(b"normal_id_01_00000007.wav,0", b"x.wav,1")
-    assert run("--release", "evaluation", facts=_facts(server.files)) == 2
-    assert "fan ID 01: 1 normal and 2 anomalous" in capsys.readouterr().err
-    assert not (tmp_path / "corpus/evaluation" / name).exists()
+    run.server.files[name] = LABELS.replace(b"normal_id_01_00000007.wav,0", b"x.wav,1")
+    assert run("--release", "evaluation", facts=_facts(run.server.files)) == 2
+    assert "fan ID 01: 1 normal and 2 anomalous" in run.err()
+    assert not (run.corpus / "evaluation" / name).exists()
 
 
 def _special(name: str, mode: int) -> zipfile.ZipInfo:
@@ -479,21 +481,16 @@ def _special(name: str, mode: int) -> zipfile.ZipInfo:
     ],
 )
 def test_unsafe_entries_refuse_the_archive(
-    run: Run,
-    server: Server,
-    tmp_path: Path,
-    entry: str | zipfile.ZipInfo,
-    words: str,
-    capsys: pytest.CaptureFixture[str],
+    run: Program, entry: str | zipfile.ZipInfo, words: str
 ) -> None:
     buffer = io.BytesIO(FILES[FAN])
     with zipfile.ZipFile(buffer, "a") as file:
         file.writestr(entry, b"/etc/passwd")
-    server.files[FAN] = buffer.getvalue()
-    assert run(facts=_facts(server.files)) == 2
-    message = capsys.readouterr().err
+    run.server.files[FAN] = buffer.getvalue()
+    assert run(facts=_facts(run.server.files)) == 2
+    message = run.err()
     assert words in message and "nothing was unpacked" in message
-    assert set(_files(tmp_path)) == {f"corpus/archives/{FAN}"}
+    assert set(_files(run.corpus.parent)) == {f"corpus/archives/{FAN}"}
 
 
 def test_oversize_and_doubled_entries_are_refused(tmp_path: Path) -> None:
@@ -533,11 +530,7 @@ def test_broken_zip_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, OSError(28, "No space left on device")])
 def test_interrupted_unpacking_leaves_nothing(
-    run: Run,
-    server: Server,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    failure: BaseException | type[BaseException],
+    run: Program, monkeypatch: pytest.MonkeyPatch, failure: BaseException | type[BaseException]
 ) -> None:
     copy, copied = shutil.copyfileobj, []
 
@@ -550,29 +543,26 @@ def test_interrupted_unpacking_leaves_nothing(
     monkeypatch.setattr(shutil, "copyfileobj", failing)
     assert run() == (130 if failure is KeyboardInterrupt else 2)
     assert len(copied) == 4
-    assert set(_files(tmp_path / "corpus")) == {f"archives/{FAN}"}
+    assert set(_files(run.corpus)) == {f"archives/{FAN}"}
     assert run("--verify") == 1
     monkeypatch.undo()
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     assert run() == 0
-    assert len(server.requests) == 1  # the archive was there already
+    assert len(run.server.requests) == 1  # the archive was there already
     assert run("--verify") == 0
 
 
-def test_leftovers_of_a_killed_run_are_cleared(run: Run, tmp_path: Path) -> None:
-    leftover = tmp_path / "corpus/development/.unpacking-fan/train"
+def test_leftovers_of_a_killed_run_are_cleared(run: Program) -> None:
+    leftover = run.corpus / "development/.unpacking-fan/train"
     leftover.mkdir(parents=True)
     (leftover / "normal_id_00_00000000.wav").write_bytes(b"half")
     assert run() == 0
     assert run("--verify") == 0
-    assert [p.name for p in (tmp_path / "corpus/development").iterdir()] == ["fan"]
+    assert [p.name for p in (run.corpus / "development").iterdir()] == ["fan"]
 
 
 def test_full_disk_is_noticed_before_any_request(
-    run: Run,
-    server: Server,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    run: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def usage(path: object) -> Usage:
         return Usage(10**6, 10**6 - 5000, 5000)
@@ -580,9 +570,9 @@ def test_full_disk_is_noticed_before_any_request(
     monkeypatch.setattr(shutil, "disk_usage", usage)
     assert run() == 2
     needed = (SIZE + 13 * 4096) / 1e3  # clips of 1,644 bytes take a block each
-    message = capsys.readouterr().err
+    message = run.err()
     assert f"{needed:.1f} kB needed" in message and "5.0 kB free" in message
-    assert server.requests == []
+    assert run.server.requests == []
 
 
 def test_space_needed_in_sequence(tmp_path: Path) -> None:
@@ -620,31 +610,27 @@ def test_archives_that_lie_there_need_no_more_space(tmp_path: Path) -> None:
     assert kept.space_needed([fan, pump]) == sum(clips) + pump_size
 
 
-def test_two_downloads_of_a_folder(
-    run: Run, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "corpus").mkdir()
-    with FileLock(tmp_path / "corpus/.download.lock"):
+def test_two_downloads_of_a_folder(run: Program) -> None:
+    (run.corpus).mkdir()
+    with FileLock(run.corpus / ".download.lock"):
         assert run() == 2
-    assert "another download is at work" in capsys.readouterr().err
-    assert server.requests == []
+    assert "another download is at work" in run.err()
+    assert run.server.requests == []
     assert run() == 0
 
 
-def test_damaged_folder_is_found_and_mended(
-    run: Run, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_damaged_folder_is_found_and_mended(run: Program) -> None:
     assert run() == 0
-    fan = tmp_path / "corpus/development/fan"
+    fan = run.corpus / "development/fan"
     (fan / "test/normal_id_00_00000001.wav").unlink()
     cut = fan / "train/normal_id_02_00000001.wav"
     cut.write_bytes(cut.read_bytes()[:-100])
     unreadable = fan / "train/normal_id_00_00000000.wav"
     unreadable.write_bytes(b"")
     (fan / "train/notes.txt").write_text("stray")
-    capsys.readouterr()
+    run.err()
     assert run("--verify") == 1
-    *problems, summary = capsys.readouterr().out.splitlines()
+    *problems, summary = run.out()
     assert len(problems) == 4
     listed = "\n".join(problems)
     assert "test/normal_id_00_*.wav: 1 clips, 2 expected" in listed
@@ -652,37 +638,33 @@ def test_damaged_folder_is_found_and_mended(
     assert f"{unreadable}: cannot be read" in listed
     assert "notes.txt: not a clip" in listed
     assert "4 discrepancies" in summary
-    assert len(server.requests) == 1
+    assert len(run.server.requests) == 1
     assert run() == 0
-    assert len(server.requests) == 2
+    assert len(run.server.requests) == 2
     assert run("--verify") == 0
 
 
-def test_evaluation_clips_are_compared_with_the_labels(
-    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_evaluation_clips_are_compared_with_the_labels(run: Program) -> None:
     assert run("--release", "evaluation") == 0
-    folder = tmp_path / "corpus/evaluation/fan/test"
+    folder = run.corpus / "evaluation/fan/test"
     (folder / "id_01_00000001.wav").rename(folder / "id_01_00000005.wav")
     assert run("--release", "evaluation", "--verify") == 1
-    lines = capsys.readouterr().out.splitlines()
+    lines = run.out()
     assert lines[0] == f"{folder}/id_01_00000001.wav: missing"
     assert lines[1].startswith(f"{folder}/id_01_00000005.wav: not in")
     assert len(lines) == 3
 
 
-def test_folder_unpacked_by_hand_is_accepted_or_left_alone(
-    run: Run, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    by_hand = tmp_path / "corpus/development"
+def test_folder_unpacked_by_hand_is_accepted_or_left_alone(run: Program) -> None:
+    by_hand = run.corpus / "development"
     with zipfile.ZipFile(io.BytesIO(FILES[FAN])) as file:
         file.extractall(by_hand)
     before = _files(by_hand)
     assert run() == 0
     (by_hand / "fan/train/normal_id_00_00000000.wav").unlink()
     assert run() == 2
-    assert "was not made by this program" in capsys.readouterr().err
-    assert server.requests == []
+    assert "was not made by this program" in run.err()
+    assert run.server.requests == []
     del before["fan/train/normal_id_00_00000000.wav"]
     assert _files(by_hand) == before
 
@@ -697,14 +679,12 @@ def test_folder_unpacked_by_hand_is_accepted_or_left_alone(
         (("--root", __file__), __file__),
     ],
 )
-def test_wrong_options(
-    run: Run, options: tuple[str, str], words: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_wrong_options(run: Program, options: tuple[str, str], words: str) -> None:
     try:
         assert run(*options) == 2
     except SystemExit as end:  # argparse
         assert end.code == 2
-    assert words in capsys.readouterr().err
+    assert words in run.err()
 
 
 def test_help_imports_nothing_heavy() -> None:
