@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from requests import Response
 
 PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})  # may pass by themselves
-REFUSED = frozenset({401, 403, 407, 451})
 
 
 def say(text: str) -> None:
@@ -58,9 +57,8 @@ class FetchOptions:
         """Seconds to wait after so many failures in a row, as the server asks or exponential."""
         if retry_after is not None:
             return min(retry_after, self.retry_after_max)
-        return min(self.backoff * 2.0 ** min(failures - 1, 30), self.backoff_max) * random.uniform(
-            0.5, 1.0
-        )
+        longest = min(self.backoff * 2.0 ** min(failures - 1, 30), self.backoff_max)
+        return longest * random.uniform(0.5, 1.0)
 
 
 def fetch(url: str, target: Path, size: int | None, md5: str, options: FetchOptions) -> None:
@@ -183,10 +181,8 @@ class ResumingDownloader:
             asked = Retry().get_retry_after(response.raw)
             raise PassingError(f"HTTP {status} {reason}", asked)
         if status not in (200, 206):
-            known = {404: "not found", 410: "not found"} | dict.fromkeys(REFUSED, "access refused")
             raise AsdError(
-                f"{url}: {known.get(status, reason)} (HTTP {status}). Name a mirror with "
-                f"--base-url, or {by_hand}"
+                f"{url}: HTTP {status} {reason}. Name a mirror with --base-url, or {by_hand}"
             )
         length = response.headers.get("Content-Length")
         total = self.size if length is None else begin + int(length)

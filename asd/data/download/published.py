@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from asd.data.dcase2020_facts import Archive, Counts, Facts
+from asd.data.dcase2020_facts import Archive, Facts
 from asd.data.evaluation_labels import read_labels
 from asd.data.manifest import SPLITS
 
@@ -94,40 +94,38 @@ def label_problems(path: Path, facts: Facts, machines: Mapping[str, Path]) -> li
     except ValueError as error:
         return [f"{path}: {error}"]
     problems = []
-    listed: Counter[tuple[str, str, int]] = Counter(
-        (machine, name.split("_")[1], label)
-        for machine, names in labels.items()
-        for name, label in names.items()
-        if clip_prefix("test", name)
-    )
-    for machine in facts.machines:
-        for machine_id in facts.ids("evaluation", machine):
-            counts = facts.counts["evaluation", machine, machine_id]
-            normal, anomaly = (listed[machine, machine_id, label] for label in (0, 1))
-            if Counts(0, normal, anomaly) != counts:
-                problems.append(
-                    f"{path}: {machine} ID {machine_id}: {normal} normal and {anomaly} anomalous "
-                    f"clips listed, {counts.test_normal} and {counts.test_anomaly} expected"
-                )
+    for (release, machine, machine_id), counts in facts.counts.items():
+        names = labels.get(machine, {}).items()
+        of_id = [label for name, label in names if name.startswith(f"id_{machine_id}_")]
+        listed = of_id.count(0), of_id.count(1)
+        if release == "evaluation" and listed != (counts.test_normal, counts.test_anomaly):
+            problems.append(
+                f"{path}: {machine} ID {machine_id}: {listed[0]} normal and {listed[1]} anomalous "
+                f"clips listed, {counts.test_normal} and {counts.test_anomaly} expected"
+            )
     for machine, folder in machines.items():
         if folder.is_dir():
-            names = set(labels.get(machine, {}))
+            named = set(labels.get(machine, {}))
             clips = {file.name for file in (folder / "test").glob("*.wav")}
-            problems += [f"{folder}/test/{name}: missing" for name in sorted(names - clips)]
-            problems += [f"{folder}/test/{name}: not in {path}" for name in sorted(clips - names)]
+            problems += [f"{folder}/test/{name}: missing" for name in sorted(named - clips)]
+            problems += [f"{folder}/test/{name}: not in {path}" for name in sorted(clips - named)]
     return problems
 
 
 def write_marker(folder: Path, archive: Archive, expected: Mapping[str, int]) -> None:
     """Say inside ``folder`` which archive it was unpacked from, once its clips are counted."""
-    content = {"file": archive.file, "md5": archive.md5, "clips": dict(expected)}
-    (folder / MARKER).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    text = json.dumps(_marker(archive, expected), indent=1) + "\n"
+    (folder / MARKER).write_text(text, encoding="utf-8")
 
 
 def has_marker(folder: Path, archive: Archive, expected: Mapping[str, int]) -> bool:
     """True if ``folder`` was unpacked by this program from this very archive."""
     try:
-        content = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+        text = (folder / MARKER).read_text(encoding="utf-8")
+        return bool(json.loads(text) == _marker(archive, expected))
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return False
-    return bool(content == {"file": archive.file, "md5": archive.md5, "clips": dict(expected)})
+
+
+def _marker(archive: Archive, expected: Mapping[str, int]) -> dict[str, object]:
+    return {"file": archive.file, "md5": archive.md5, "clips": dict(expected)}

@@ -323,7 +323,7 @@ def test_ctrl_c_leaves_a_partial_file_that_is_resumed(run: Program) -> None:
 
 @pytest.mark.parametrize(
     ("status", "words"),
-    [(404, "not found"), (403, "access refused"), (410, "not found"), (418, "HTTP 418")],
+    [(404, "HTTP 404 Not Found"), (403, "HTTP 403 Forbidden"), (410, "HTTP 410 Gone")],
 )
 def test_final_errors_are_not_tried_again(run: Program, status: int, words: str) -> None:
     run.answers = [Answer(status)]
