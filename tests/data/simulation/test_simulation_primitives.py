@@ -106,6 +106,7 @@ def test_background_stands_at_the_ratio_set(snr_db: float) -> None:
     reference = rms(machine)
     added = add_background(machine, noise, reference, snr_db) - machine
     assert 20 * np.log10(reference / rms(added)) == pytest.approx(snr_db, abs=1e-9)
+    assert reference / rms(added) == pytest.approx(amplitude(snr_db))
     louder = add_background(5 * machine, noise, reference, snr_db) - 5 * machine
     np.testing.assert_allclose(louder, added, atol=1e-9)  # a loud fault: the same factory
 
@@ -116,8 +117,3 @@ def test_background_differs_from_clip_to_clip() -> None:
         for k in range(30)
     ]
     assert np.std(spectra, axis=0)[64:].mean() > 2.0  # above 4 kHz, dB
-
-
-def test_amplitude_of_a_level() -> None:
-    assert amplitude(20.0) == pytest.approx(10.0)
-    assert amplitude(-6.0) == pytest.approx(0.5, abs=0.002)
