@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})  # may pass by themselves
 
+# Bytes with rate and time left, where standard error is a terminal, and gone when complete.
+BAR: dict[str, Any] = {"unit": "B", "unit_scale": True, "leave": False, "disable": None}
+
 
 def say(text: str) -> None:
     """One line on standard error."""
@@ -156,9 +159,10 @@ class ResumingDownloader:
             with requests.get(url, headers=headers, stream=True, timeout=timeout) as response:
                 begin = have if response.status_code == 206 else 0
                 total = self._total(url, response, begin)
-                bar = tqdm(None, None, total, False, unit="B", unit_scale=True, disable=None)
-                with self.part.open("ab" if begin else "wb") as file, bar:
-                    bar.update(begin)
+                with (
+                    self.part.open("ab" if begin else "wb") as file,
+                    tqdm(total=total, initial=begin, desc=self.part.stem, **BAR) as bar,
+                ):
                     for chunk in response.iter_content(self.options.chunk_bytes):
                         bar.update(file.write(chunk))
         except requests.RequestException as error:

@@ -629,3 +629,15 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.returncode == 0, done.stderr
     for option in ("--release", "--machines", "--root", "--base-url", "--verify", "--retries"):
         assert option in done.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux's full device")
+def test_disk_that_fills_while_fetching(run: Program) -> None:
+    part = run.corpus / "archives" / f"{FAN}.part"
+    part.parent.mkdir(parents=True)
+    part.symlink_to("/dev/full")
+    assert run() == 2
+    message = run.err()
+    assert "No space left on device" in message and "run again" in message
+    part.unlink()
+    assert run() == 0
