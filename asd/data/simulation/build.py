@@ -96,8 +96,7 @@ def _make_release(plan: CorpusPlan, release: str) -> pd.DataFrame:
         folder.mkdir(parents=True, exist_ok=True)
         for left_over in folder.glob(f".*{TEMPORARY}"):  # of a process that was killed
             left_over.unlink(missing_ok=True)
-    text = README + json.dumps(plan.definition, indent=1) + "\n"
-    write_text(plan.folder / "README.txt", text)
+    write_text(plan.folder / "README.txt", README + json.dumps(plan.definition, indent=1) + "\n")
     (plan.folder / release / MANIFEST).unlink(missing_ok=True)
 
     work = [(clip, plan.samples[clip.machine]) for clip in clips]
@@ -106,10 +105,8 @@ def _make_release(plan: CorpusPlan, release: str) -> pd.DataFrame:
 
     faults = {clip.path: draw_fault(plan.settings, clip) for clip in clips}
     causes = [(p, fault.cause, f"{fault.strength:.4f}") for p, fault in faults.items() if fault]
-    _write_csv(
-        plan.folder / release / CAUSES,
-        pd.DataFrame(causes, columns=["path", "cause", "strength"]),
-    )
+    table = pd.DataFrame(causes, columns=["path", "cause", "strength"])
+    _write_csv(plan.folder / release / CAUSES, table)
     rate = plan.settings.rate
     rows = [
         asdict(clip) | {"path": clip.path, "samples": n, "rate": rate, "hash": hashes[clip.path]}
@@ -125,11 +122,8 @@ def _complete(plan: CorpusPlan, release: str) -> pd.DataFrame | None:
     import pandas as pd
 
     try:
-        table = pd.read_csv(
-            plan.folder / release / MANIFEST,
-            dtype={"id": str, "hash": str},
-            keep_default_na=False,
-        )
+        path = plan.folder / release / MANIFEST
+        table = pd.read_csv(path, dtype={"id": str, "hash": str}, keep_default_na=False)
     except (FileNotFoundError, NotADirectoryError, pd.errors.ParserError, pd.errors.EmptyDataError):
         return None
     wanted = {clip.path: plan.samples[clip.machine] for clip in plan.clips[release]}

@@ -58,8 +58,8 @@ class SoundSettings:
     snr_spread_db: float  # its standard deviation from clip to clip (cut at twice that)
     level_db: float  # mean level of a unit in normal work, dB re full scale
     level_spread_db: float  # standard deviation of that from unit to unit (cut at twice that)
-    strength_low: float  # a fault's strength is uniform between them
-    strength_high: float  # a fault's strength is uniform between them
+    strength_low: float  # least strength of a fault
+    strength_high: float  # greatest; uniform between the two
 
 
 def generator(*key: str | int) -> np.random.Generator:

@@ -99,10 +99,8 @@ def _in_processes(
     context = multiprocessing.get_context("spawn")
     executor = ProcessPoolExecutor(processes, mp_context=context, initializer=_start_worker)
     try:
-        clips, samples = zip(*work, strict=True)
-        yield from executor.map(
-            partial(make_clip, folder, settings), clips, samples, chunksize=PART
-        )
+        make = partial(make_clip, folder, settings)
+        yield from executor.map(make, *zip(*work, strict=True), chunksize=PART)
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
 

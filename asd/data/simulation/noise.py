@@ -21,7 +21,7 @@ def _octaves(samples: int, rate: int) -> Array:
     return np.asarray(np.log2(hz))
 
 
-def shaped_noise(take: Take, hz: Sequence[float], db: Sequence[float]) -> Array:
+def shaped_noise(take: Take, hz: Sequence[float], db: Sequence[float] | Array) -> Array:
     """Gaussian noise whose power spectral density runs through given points, [samples].
 
     The spectrum is drawn directly (independent complex Gaussian bins, ``2 * (samples // 2 + 1)``

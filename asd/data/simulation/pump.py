@@ -10,13 +10,7 @@ import numpy as np
 from asd.data.simulation.impacts import Mode, bearing_blows, blows, draw_modes, random_instants
 from asd.data.simulation.machine import Array, Take
 from asd.data.simulation.noise import band_noise, gain_wander, shaped_noise, wander
-from asd.data.simulation.rotation import (
-    TWO_PI,
-    audible,
-    decaying_lines,
-    shaft_phase,
-    varied,
-)
+from asd.data.simulation.rotation import TWO_PI, audible, decaying_lines, shaft_phase, varied
 
 
 @dataclass(frozen=True)

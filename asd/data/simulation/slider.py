@@ -13,7 +13,7 @@ from asd.data.simulation.noise import band_noise, draw_levels, gain_wander, shap
 from asd.data.simulation.rotation import TWO_PI, audible, decaying_lines, harmonics, varied
 
 FRICTION_HZ = (250.0, 1000.0, 4000.0, 8000.0)
-TILT = (-1, 0, 1, 1)  # how much of a take's tilt in dB each gets
+TILT = np.array((-1.0, 0.0, 1.0, 1.0))  # how much of a take's tilt in dB each gets
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,8 @@ class Slider:
             waver = waver + (0.01 + 0.07 * loose) * np.sin(TWO_PI * beat * np.arange(n) / rate)
         hz = self.motor_hz * rng.uniform(0.985, 1.015)
         phase = rng.uniform(0.0, TWO_PI) + TWO_PI * np.cumsum(hz * speed * waver) / rate
-        lines = varied(take, self.lines, 1)
-        total = np.sqrt(speed) * audible(take, phase, lines, hz)
-        tilt = rng.standard_normal()
-        density = [db + tilt * part for db, part in zip(self.friction_db, TILT, strict=True)]
+        total = np.sqrt(speed) * audible(take, phase, varied(take, self.lines), hz)
+        density = np.add(self.friction_db, rng.standard_normal() * TILT)
         friction = shaped_noise(take, FRICTION_HZ, density)
         total += speed * friction * gain_wander(take, 6.0, 1.0)
         total *= gain

@@ -10,16 +10,10 @@ import numpy as np
 from asd.data.simulation.impacts import Mode, blows, draw_modes
 from asd.data.simulation.machine import Array, Take
 from asd.data.simulation.noise import band_noise, draw_levels, gain_wander, shaped_noise, wander
-from asd.data.simulation.rotation import (
-    audible,
-    decaying_lines,
-    passings,
-    shaft_phase,
-    varied,
-)
+from asd.data.simulation.rotation import audible, decaying_lines, passings, shaft_phase, varied
 
 ROLLING_HZ = (125.0, 500.0, 2000.0, 4000.0, 8000.0)
-TILT = (-1.0, -0.5, 0.0, 0.5, 1.0)  # how much of a take's tilt in dB each gets
+TILT = np.array((-1.0, -0.5, 0.0, 0.5, 1.0))  # how much of a take's tilt in dB each gets
 
 
 @dataclass(frozen=True)
@@ -77,8 +71,7 @@ class ToyCar:
         depth = min(0.95, self.wobble + 0.7 * bent)
         total = audible(take, phase, mesh, hz) * (1.0 + depth * swing)
         total += audible(take, phase, whine, hz)
-        tilt = rng.standard_normal()
-        density = [db + tilt * part for db, part in zip(self.rolling_db, TILT, strict=True)]
+        density = np.add(self.rolling_db, rng.standard_normal() * TILT)
         rolling = shaped_noise(take, ROLLING_HZ, density)
         total += rolling * gain_wander(take, 4.0, 0.8) * (1.0 + 0.2 * swing)
         total *= max(speed, 1.0) ** 2 * take.gain()

@@ -20,7 +20,7 @@ from asd.data.simulation.rotation import (
 )
 
 RUB_HZ = (125.0, 500.0, 1500.0, 4000.0, 8000.0)
-TILT = (-1.0, -0.5, 0.0, 0.5, 1.0)  # how much of a take's tilt in dB each gets
+TILT = np.array((-1.0, -0.5, 0.0, 0.5, 1.0))  # how much of a take's tilt in dB each gets
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,7 @@ class ToyConveyor:
         mesh = varied(take, self.mesh, self.teeth)
         growl = 1.0 + 0.7 * tight * swing
         total = audible(take, phase, mesh, hz) * growl * (1.0 + 0.3 * tight)
-        tilt = rng.standard_normal()
-        density = [db + tilt * part for db, part in zip(self.rub_db, TILT, strict=True)]
+        density = np.add(self.rub_db, rng.standard_normal() * TILT)
         rub = shaped_noise(take, RUB_HZ, density)
         total += rub * (1.0 + self.rumble * swing) * gain_wander(take, 3.0, 0.8)
         joint = passings(belt, 2.0, rng.uniform())  # over the head and over the tail roller
