@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import made_clips
+from conftest import synthetic_clips
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
@@ -19,7 +19,7 @@ from asd.errors import AsdError
 from asd.frontends.frontend import FrontEnd
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "frontend"
-CLIPS = made_clips()
+CLIPS = synthetic_clips()
 FILES = sorted(CONF.glob("*.yaml"))
 
 

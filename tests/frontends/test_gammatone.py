@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import made_clips
+from conftest import synthetic_clips
 from gammatone.filters import make_erb_filters
 from gammatone.gtgram import gtgram
 
@@ -15,7 +15,7 @@ from asd.frontends.gammatone import Gammatone
 
 FAST = Gammatone()
 EXACT = Gammatone(precision="float64")
-CLIPS = made_clips()
+CLIPS = synthetic_clips()
 
 
 def reference(wave: np.ndarray, frontend: Gammatone) -> np.ndarray:

@@ -4,14 +4,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import made_clips
+from conftest import synthetic_clips
 from gammatone.fftweight import fft_gtgram
 
 from asd.errors import AsdError
 from asd.frontends.gammatone import Gammatone
 from asd.frontends.gammatone_fft import GammatoneFFT
 
-CLIPS = made_clips()
+CLIPS = synthetic_clips()
 
 
 def reference(wave: np.ndarray, frontend: GammatoneFFT) -> np.ndarray:

@@ -5,12 +5,12 @@ from typing import Any
 import librosa
 import numpy as np
 import pytest
-from conftest import made_clips
+from conftest import synthetic_clips
 
 from asd.errors import AsdError
 from asd.frontends.mel import Mel
 
-CLIPS = made_clips()
+CLIPS = synthetic_clips()
 SETTINGS: list[dict[str, Any]] = [
     {},
     {"pad_mode": "constant"},

@@ -174,16 +174,13 @@ class ResumingDownloader:
 
     def _total(self, url: str, response: Response, begin: int) -> int | None:
         """Bytes of the whole file, if the answer brings it at all; None if not known."""
-        from urllib3.util import Retry
-
         status, reason = response.status_code, response.reason
         by_hand = f"put {self.part.stem} into {self.part.parent} by hand and run again."
         if status == 416:  # the part is no shorter than the file, and is not the file
             self.part.unlink(missing_ok=True)
             raise PassingError("the partial file is not one of this file; beginning again")
         if status in PASSING_STATUS:
-            asked = Retry().get_retry_after(response.raw)
-            raise PassingError(f"HTTP {status} {reason}", asked)
+            raise PassingError(f"HTTP {status} {reason}", _retry_after(response))
         if status not in (200, 206):
             raise AsdError(
                 f"{url}: HTTP {status} {reason}. Name a mirror with --base-url, or {by_hand}"
@@ -196,6 +193,17 @@ class ResumingDownloader:
                 f"is not the published file. Check --base-url, or {by_hand}"
             )
         return total
+
+
+def _retry_after(response: Response) -> float | None:
+    """Seconds that the server asks to wait; None where it says nothing that can be understood."""
+    from urllib3.exceptions import InvalidHeader
+    from urllib3.util import Retry
+
+    try:
+        return Retry().get_retry_after(response.raw)
+    except InvalidHeader:
+        return None
 
 
 def _innermost(error: BaseException) -> BaseException:

@@ -66,8 +66,7 @@ def place_clips(job: Download, archive: Archive, machine: str) -> None:
     place, source, expected = job.place(archive), job.fetched(archive), job.expected(archive)
     fresh = place.with_name(f".unpacking-{place.name}")
     old = place.with_name(f".replaced-{place.name}")
-    for leftover in (fresh, old):  # of a killed run
-        shutil.rmtree(leftover, ignore_errors=True)
+    _clear(fresh, old)  # what a killed run left
     try:
         with progress_bar(f"unpacking {archive.file}", sum(expected.values())) as advance:
             unpack(source, fresh, machine, 2 * job.facts.samples[machine], advance)
@@ -77,8 +76,7 @@ def place_clips(job: Download, archive: Archive, machine: str) -> None:
             place.rename(old)
         fresh.rename(place)
     finally:
-        for leftover in (fresh, old):
-            shutil.rmtree(leftover, ignore_errors=True)
+        _clear(fresh, old)
 
 
 def place_labels(job: Download, archive: Archive) -> None:
@@ -90,6 +88,12 @@ def place_labels(job: Download, archive: Archive) -> None:
     _refuse(job.fetched(archive), "labels", label_problems(job.fetched(archive), job.facts, {}))
     with replacing(job.place(archive)) as temporary:
         shutil.copyfile(job.fetched(archive), temporary)
+
+
+def _clear(*folders: Path) -> None:
+    for folder in folders:
+        if folder.exists():
+            shutil.rmtree(folder)
 
 
 def _refuse(source: Path, what: str, problems: list[str]) -> None:

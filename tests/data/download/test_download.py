@@ -335,7 +335,7 @@ def test_final_errors_are_not_tried_again(run: Program, status: int, words: str)
 
 @pytest.mark.parametrize("status", [500, 502, 503, 429, 408])
 def test_passing_errors_are_tried_again_so_often(run: Program, status: int) -> None:
-    run.answers = [Answer(status), Answer(status, retry_after="3600")] * 2
+    run.answers = [Answer(status, retry_after=text) for text in (None, "3600", "soon", "0")]
     assert run("--retries", "3") == 2
     assert len(run.requests) == 4
     message = run.err()
