@@ -21,29 +21,26 @@ if TYPE_CHECKING:
     from asd.reporting.sections import Section
 
 VIEW_NAMES = ("auc", "pauc", "per_id", "harmonic", "pooled", "eq3")
-FILTERS = ("experiment", "data", "release")
 
 
 def normalise(arguments: list[str]) -> list[str]:
     """``key=value`` and ``key=[a,b]`` as flags; a key that is no flag filters by that tag.
 
     >>> normalise(["compare=[u,ss_0.5]", "data=simulated", "scale=small"])
-    ['--compare', 'u', 'ss_0.5', '--data', 'simulated', '--tag', 'scale=small']
+    ['--compare', 'u', 'ss_0.5', '--tag', 'data=simulated', '--tag', 'scale=small']
     """
-    flags = {a.option_strings[0].lstrip("-") for a in _parser()._actions if a.option_strings}
+    flags = {flag for action in _parser()._actions for flag in action.option_strings}
     words: list[str] = []
     for argument in arguments:
         key, sign, value = argument.partition("=")
+        flag = "--" + key.lstrip("+").replace("_", "-")
+        items = [item.strip() for item in value.strip("[]").split(",")]
         if words[-1:] == ["--tag"] or argument.startswith("-") or not sign:
             words.append(argument)
-            continue
-        name = key.lstrip("+").replace("_", "-")
-        in_list = value.startswith("[") or "," in value
-        items = [v.strip() for v in value.strip("[]").split(",")] if in_list else [value]
-        if name in flags:
-            words += [f"--{name}", *items]
+        elif flag in flags:
+            words += [flag, *items]
         else:
-            words += [x for item in items for x in ("--tag", f"{key}={item}")]
+            words += [word for item in items for word in ("--tag", f"{key}={item}")]
     return words
 
 
@@ -58,18 +55,24 @@ def report(options: argparse.Namespace) -> None:
     from asd.reporting.bootstrap import Resampling
     from asd.reporting.content import WIDTH, section_blocks
     from asd.reporting.declaration import declaration
-    from asd.reporting.sections import add_comparison, sections
+    from asd.reporting.sections import Section, add_comparison, corpora
 
     declared = declaration(options.sweep)
     if options.max_fpr is not None:
         check_number("max_fpr", options.max_fpr, 0, 1, above=True)
     resampling = Resampling(options.resamples, options.confidence, options.seed)
-    wanted = _wanted(options)
+    wanted: dict[str, list[str]] = {}
+    for tag in options.tag:
+        name, sign, value = tag.partition("=")
+        if not sign or not name:
+            raise AsdError(f"--tag {tag}: must be NAME=VALUE, such as scale=small")
+        wanted.setdefault(name, []).append(value)
     collection = _collect(options)
     runs = [run for run in collection.runs if run.matches(wanted)]
     data = wanted["data"][0] if "data" in wanted else None
-    parts = sections(runs, declared, resampling, options.max_fpr, data)
-    for pair in options.compare or ():
+    how = (declared, resampling, options.max_fpr, data)
+    parts = [Section(label, group, *how) for label, group in corpora(runs, data).items()]
+    for pair in options.compare:
         add_comparison(parts, *pair)
 
     simulated = ", SIMULATED data" if runs and all(run.simulated for run in runs) else ""
@@ -99,7 +102,7 @@ def _write(blocks: list[Block], parts: list[Section], out: Path) -> None:
     from asd.files import write_text
     from asd.reporting.results import spreadsheet
 
-    frame = pd.concat([part.results for part in parts])
+    frame = pd.concat([part.labelled(part.results) for part in parts])
     of_types = ["published", "published_std", "difference", "fill_command"]
     files = {
         "report.html": rendering.html(blocks),
@@ -108,7 +111,7 @@ def _write(blocks: list[Block], parts: list[Section], out: Path) -> None:
         "tables.csv": spreadsheet(frame[frame["id"] == ""].drop(columns="id")),
         "per_id.csv": spreadsheet(frame[frame["id"] != ""].drop(columns=of_types)),
     }
-    compared = [comparison for part in parts for comparison in part.comparisons]
+    compared = [part.labelled(frame) for part in parts for frame in part.comparisons]
     if compared:
         rows = pd.concat(compared).query("reason == ''")
         files["comparisons.csv"] = spreadsheet(rows.drop(columns="reason"))
@@ -118,9 +121,9 @@ def _write(blocks: list[Block], parts: list[Section], out: Path) -> None:
 
 
 def _collect(options: argparse.Namespace) -> Collection:
-    if options.tracking_uri is None:
-        from asd.reporting.runs import collect_folder
+    from asd.reporting.runs import collect_folder
 
+    if options.tracking_uri is None:
         return collect_folder(Path(options.runs))
     from tempfile import TemporaryDirectory
 
@@ -134,37 +137,20 @@ def _collect(options: argparse.Namespace) -> Collection:
         return collect_mlflow(options.tracking_uri, names, defaults, copies, pictures)
 
 
-def _wanted(options: argparse.Namespace) -> dict[str, list[str]]:
-    wanted: dict[str, list[str]] = {}
-    for name in FILTERS:
-        values = getattr(options, name)
-        if values:
-            wanted[name] = [v for value in values for v in value.split(",")]
-    for tag in options.tag or ():
-        name, sign, value = tag.partition("=")
-        if not sign or not name:
-            raise AsdError(f"--tag {tag}: must be NAME=VALUE, such as scale=small")
-        wanted.setdefault(name, []).append(value)
-    return wanted
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m asd.report",
         description="Tables, comparisons, claims and pictures of finished runs.",
-        epilog="Flags may also be written as in asd.train: compare=[u,ss_0.5] data=simulated; any "
-        "other name=value filters by that tag or option: scale=small loss.alpha=0.5",
+        epilog="Flags may also be written as in asd.train: compare=[u,ss_0.5] out=DIR; any other "
+        "name=value filters by that tag or option: data=dcase2020 experiment=[u,b] loss.alpha=0.5",
     )
     add = parser.add_argument
     add("--sweep", default="paper", help="whose rows and published numbers (sweeps/NAME.yaml)")
     add("--runs", default="runs", help="folder of run folders (default: runs)")
     add("--tracking-uri", help="read the runs from this MLflow tracker instead")
     add("--tracking-experiment", nargs="+", help="experiments there (default: the sweep's and asd)")
-    add("--experiment", nargs="+", help="only these experiments: u ss_0.5 ...")
-    add("--data", nargs="+", help="only this corpus: simulated, dcase2020, folder")
-    add("--release", nargs="+", help="only these training releases: first, full")
-    add("--tag", action="append", metavar="NAME=VALUE", help="only runs with this tag or option")
-    add("--compare", nargs=2, action="append", metavar=("A", "B"), help="two systems, in pairs")
+    add("--tag", action="append", default=[], metavar="NAME=VALUE", help="only runs with this tag")
+    add("--compare", nargs=2, action="append", default=[], metavar=("A", "B"), help="two systems")
     add("--view", nargs="+", choices=VIEW_NAMES, default=["auc", "pauc"],
         help="tables to print (default: auc pauc)")  # fmt: skip
     add("--max-fpr", type=float, help="upper false-positive rate of pAUC (default: the runs' own)")

@@ -21,6 +21,12 @@ class Line:
 CellLines = list[Line]
 
 
+def plain_row(*cells: str) -> list[CellLines]:
+    """A row of cells of one line."""
+    return [[Line(cell)] for cell in cells]
+
+
+@dataclass(kw_only=True)
 class Block:
     """A part of a document.
 
@@ -31,7 +37,7 @@ class Block:
 
     @property
     def kind(self) -> str:
-        """What templates know it by: "heading", "text", "table", "commands" or "figure"."""
+        """What templates know it by: "heading", "text", "table" or "figure"."""
         return type(self).__name__.lower()
 
 
@@ -52,7 +58,6 @@ class Table(Block):
     title: str = ""
     texts: int = 1
     notes: list[str] = field(default_factory=list)
-    folded: str = ""
 
 
 @dataclass
@@ -65,17 +70,10 @@ class Heading(Block):
 
 @dataclass
 class Text(Block):
-    """A paragraph; ``loud`` where a reader must not miss it."""
+    """A paragraph, one that a reader must not miss ("loud"), or lines to type ("commands")."""
 
     text: str
-    loud: bool = False
-
-
-@dataclass
-class Commands(Block):
-    """Lines to type."""
-
-    lines: list[str]
+    style: Literal["plain", "loud", "commands"] = "plain"
 
 
 @dataclass
@@ -84,4 +82,3 @@ class Figure(Block):
 
     path: Path
     caption: str
-    folded: str = ""

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import base64
 import functools
+import os
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from asd.documents.blocks import Block, Table
-from asd.errors import AsdError
 
 if TYPE_CHECKING:
     import pandas as pd
     from jinja2 import Environment
 
-_LATEX = {
+_LATEX = str.maketrans({
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "±": r"$\pm$", "<": "$<$", ">": "$>$", **{c: "\\" + c for c in "&%$#_{}"},
-}  # fmt: skip
+})  # fmt: skip
+_MARKDOWN = str.maketrans({c: "\\" + c for c in "\\|<>*`"})
 
 
 def html(blocks: Sequence[Block]) -> str:
-    """All blocks, the title first, as one page that needs nothing else: pictures are inside.
-
-    Raises:
-        AsdError: a picture cannot be read.
-    """
+    """All blocks, the title first, as one page that needs nothing else: pictures are inside."""
     groups = [(folded, list(group)) for folded, group in groupby(blocks, lambda b: b.folded)]
     return _environment("html").get_template("page.html.j2").render(groups=groups)
 
@@ -56,25 +54,20 @@ def escape_latex(text: str) -> str:
     """A text with what is special to LaTeX made harmless; a leading minus becomes a true one."""
     if text[:1] == "-" and text[1:2].isdigit():
         return "$-$" + text[1:]
-    return "".join(_LATEX.get(character, character) for character in text)
+    return text.translate(_LATEX)
 
 
 def escape_markdown(text: str) -> str:
     """One line, with what Markdown would take for markup made harmless."""
-    return "".join("\\" + c if c in "\\|<>*`" else c for c in " ".join(text.split()))
+    return " ".join(text.split()).translate(_MARKDOWN)
 
 
 def _link(path: Path, folder: Path) -> str:
-    if path.resolve().is_relative_to(folder.resolve()):
-        return path.resolve().relative_to(folder.resolve()).as_posix().replace(" ", "%20")
-    return path.resolve().as_uri()
+    return quote(Path(os.path.relpath(path, folder)).as_posix())
 
 
 def _content(path: Path) -> str:
-    try:
-        return base64.b64encode(path.read_bytes()).decode("ascii")
-    except OSError as error:
-        raise AsdError(f"{path}: cannot be read: {error.strerror}") from error
+    return base64.b64encode(path.read_bytes()).decode("ascii")
 
 
 @functools.cache
@@ -83,9 +76,8 @@ def _environment(format: str) -> Environment:
 
     # Braces mean too much to LaTeX.
     braces = ("{%", "%}", "{{", "}}", "{#", "#}")
-    marks = ("<%", "%>", "<<", ">>", "<#", "#>") if format == "tex" else braces
     environment = Environment(
-        *marks,
+        *(("<%", "%>", "<<", ">>", "<#", "#>") if format == "tex" else braces),
         loader=PackageLoader("asd.documents"),
         autoescape=format == "html",
         trim_blocks=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Sequence
+from textwrap import indent
 from typing import TYPE_CHECKING
 
 from asd.documents import blocks as parts
@@ -42,11 +43,10 @@ def show(blocks: Sequence[parts.Block], console: Console) -> None:
             title = Text(block.text, style="bold")
             fits = title.cell_len < console.width - 2  # a rule would cut it off
             console.print(Rule(title, align="left") if fits else title)
+        elif isinstance(block, parts.Text) and block.style == "commands":
+            console.print(Text(indent(block.text, "  "), style="bold"), soft_wrap=True)
         elif isinstance(block, parts.Text):
-            console.print(Text(block.text, style="bold yellow" if block.loud else ""))
-        elif isinstance(block, parts.Commands):
-            for line in block.lines:
-                console.print(Text("  " + line, style="bold"), soft_wrap=True)
+            console.print(Text(block.text, style="bold yellow" if block.style == "loud" else ""))
         elif isinstance(block, parts.Table) and not block.folded:
             console.print()
             console.print(_table(block))

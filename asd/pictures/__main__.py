@@ -6,10 +6,10 @@ A run of a sweep draws only some at its end (``pictures.in_sweeps``).
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from asd.errors import AsdError
+from asd.exit_status import exit_status
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,21 +22,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("run", nargs="+", type=Path, help="a run's folder")
     parser.add_argument("--projection", choices=("pca", "tsne"), default="pca")
     options = parser.parse_args(arguments)
+    return exit_status(lambda: _draw(options.run, options.projection))
+
+
+def _draw(folders: list[Path], projection: str) -> None:
     from asd.pictures.examples import PictureOptions
     from asd.pictures.run_pictures import run_pictures
 
-    try:
-        for folder in options.run:
-            if not (folder / "scores.csv").is_file():
-                raise AsdError(f"{folder}: no scores.csv in it; is it a finished run's folder?")
-            for path in run_pictures(
-                folder, PictureOptions.configured(projection=options.projection)
-            ):
-                print(path)
-    except AsdError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    for folder in folders:
+        if not (folder / "scores.csv").is_file():
+            raise AsdError(f"{folder}: no scores.csv in it; is it a finished run's folder?")
+        for path in run_pictures(folder, PictureOptions.configured(projection=projection)):
+            print(path)
 
 
 if __name__ == "__main__":

@@ -16,14 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from asd.options import check_number, check_whole
-from asd.scoring.metrics import ID_METRICS, MACHINE_METRICS
-from asd.scoring.roc import check_max_fpr, n_thresholds
+from asd.scoring.metrics import ID_METRICS, figure_name
+from asd.scoring.roc import n_thresholds
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Floats = npt.NDArray[np.float64]
-Key = tuple[str, str, str]  # metric; machine type or "mean"; machine ID or "" for all
 MEAN = "mean"
 
 
@@ -61,6 +60,14 @@ class Resampling:
         flat = np.bincount(drawn.ravel(), minlength=self.resamples * clips)
         return flat.reshape(self.resamples, clips).astype(np.int16)
 
+    def clips(self, name: str, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int16]:
+        """[resamples, clips] the same for all clips of a machine ID; the labels are strata."""
+        drawn = np.empty((self.resamples, len(labels)), dtype=np.int16)
+        for label in np.unique(labels):
+            rows = np.flatnonzero(labels == label)
+            drawn[:, rows] = self.counts(f"{name} {label}", len(rows))
+        return drawn
+
     def seeds(self, name: str, seeds: int) -> Floats:
         """[resamples, seeds] weights of the trainings of one system; each row adds up to 1.
 
@@ -73,60 +80,49 @@ class Resampling:
         return np.asarray(1 / seeds + np.sqrt(seeds / (seeds - 1)) * (share - 1 / seeds))
 
 
-def replicates(frame: pd.DataFrame, max_fpr: float, resampling: Resampling) -> dict[Key, Floats]:
+def replicates(frame: pd.DataFrame, max_fpr: float, resampling: Resampling) -> dict[str, Floats]:
     """Resample the clips of a scores frame and compute every figure on each resample.
 
     Args:
         frame: of ``asd.scoring.clip_scores``; clips of unknown label are left out.
-        max_fpr: p of the partial AUC.
+        max_fpr: p of the partial AUC, in (0, 1].
         resampling: how often, and the seed.
 
     Returns:
-        key -> [resamples]. What is undefined in the frame is NaN throughout, and left out of means.
-
-    Raises:
-        AsdError: max_fpr is out of range.
+        ``asd.scoring.metrics.figure_name`` -> [resamples]. What is undefined in the frame is NaN
+        throughout, and left out of means.
     """
-    check_max_fpr(max_fpr)
     known = frame[frame["label"] >= 0].sort_values(["machine", "id", "file"])
-    result: dict[Key, Floats] = {}
-    for machine, clips in known.groupby("machine", sort=True):
-        result |= _machine(str(machine), clips, max_fpr, resampling)
-    for metric in MACHINE_METRICS:
-        by_type = [v for (name, _, one), v in result.items() if name == metric and not one]
-        result[metric, MEAN, ""] = mean_defined(by_type, resampling.resamples)
-    return result
+    result: dict[str, Floats] = {}
+    by_type: dict[str, list[Floats]] = {}
+    for machine, clips in known.groupby("machine"):
+        by_id, weights = [], []
+        for machine_id, own in clips.groupby("id"):
+            weights.append(resampling.clips(f"{machine} {machine_id}", own["label"].to_numpy()))
+            by_id.append(resampled_figures(own, weights[-1], max_fpr))
+            for name, values in by_id[-1].items():
+                result[figure_name(name, str(machine), str(machine_id))] = values
+        pooled = resampled_figures(clips, np.hstack(weights), max_fpr)
+        for name, values in _of_machine(by_id, pooled).items():
+            result[figure_name(name, str(machine))] = values
+            by_type.setdefault(name, []).append(values)
+    means = {figure_name(name, MEAN): _mean_defined(v) for name, v in by_type.items()}
+    return result | means
 
 
-def _machine(
-    machine: str, clips: pd.DataFrame, max_fpr: float, resampling: Resampling
-) -> dict[Key, Floats]:
-    result: dict[Key, Floats] = {}
-    weights, by_id = [], []
-    for machine_id, own in clips.groupby("id", sort=True):
-        labels, scores = own["label"].to_numpy(), own["score"].to_numpy(dtype=np.float64)
-        drawn = np.empty((resampling.resamples, len(own)), dtype=np.int16)
-        for label in (0, 1):
-            rows = np.flatnonzero(labels == label)
-            if len(rows):
-                drawn[:, rows] = resampling.counts(f"{machine} {machine_id} {label}", len(rows))
-        weights.append(drawn)
-        by_id.append(resampled_figures(labels, scores, drawn, max_fpr))
-        result |= {(name, machine, str(machine_id)): v for name, v in by_id[-1].items()}
-    labels, scores = clips["label"].to_numpy(), clips["score"].to_numpy(dtype=np.float64)
-    pooled = resampled_figures(labels, scores, np.hstack(weights), max_fpr)
-    for name in ID_METRICS:
-        values = [figures[name] for figures in by_id]
-        result[name, machine, ""] = mean_defined(values, resampling.resamples)
-        if f"{name}_pooled" in MACHINE_METRICS:
-            result[f"{name}_pooled", machine, ""] = pooled[name]
-            harmonic = _harmonic(values, resampling.resamples)
-            result[f"{name}_harmonic", machine, ""] = harmonic
-    return result
+def _of_machine(by_id: list[dict[str, Floats]], pooled: dict[str, Floats]) -> dict[str, Floats]:
+    """``MACHINE_METRICS`` from those of the machine IDs and of all clips together."""
+    values = {name: [figures[name] for figures in by_id] for name in ID_METRICS}
+    of_type = {name: _mean_defined(values[name]) for name in ID_METRICS}
+    for name in ("auc", "pauc"):
+        of_type[f"{name}_pooled"] = pooled[name]
+        with np.errstate(divide="ignore"):  # one ID of 0 makes it 0
+            of_type[f"{name}_harmonic"] = 1 / _mean_defined([1 / v for v in values[name]])
+    return of_type
 
 
 def resampled_figures(
-    labels: npt.NDArray[np.int64], scores: Floats, weights: npt.NDArray[np.int16], max_fpr: float
+    clips: pd.DataFrame, weights: npt.NDArray[np.int16], max_fpr: float
 ) -> dict[str, Floats]:
     """``ID_METRICS`` where clip j counts ``weights[r, j]`` times.
 
@@ -134,8 +130,7 @@ def resampled_figures(
     same.
 
     Args:
-        labels: [n], 0 or 1.
-        scores: [n].
+        clips: [n] with label, 0 or 1, and score.
         weights: [resamples, n], whole numbers; every row holds as many normals and as many
             anomalies as any other.
         max_fpr: p in (0, 1].
@@ -143,6 +138,7 @@ def resampled_figures(
     Returns:
         name -> [resamples]; NaN where it is undefined.
     """
+    labels, scores = clips["label"].to_numpy(), clips["score"].to_numpy(dtype=np.float64)
     undefined = np.full(len(weights), np.nan)
     order = np.argsort(-scores, kind="stable")
     ordered, anomaly = scores[order], labels[order] == 1
@@ -173,12 +169,7 @@ def resampled_figures(
     }
 
 
-def mean_defined(values: list[Floats], resamples: int) -> Floats:
+def _mean_defined(values: list[Floats]) -> Floats:
     """Mean of those replicates that are defined; NaN if none is."""
     defined = [v for v in values if not np.isnan(v).any()]
-    return np.mean(defined, axis=0) if defined else np.full(resamples, np.nan)
-
-
-def _harmonic(values: list[Floats], resamples: int) -> Floats:
-    with np.errstate(divide="ignore"):  # one ID of 0 makes it 0
-        return 1 / mean_defined([1 / v for v in values], resamples)
+    return np.asarray(np.mean(defined or values[:1], axis=0))

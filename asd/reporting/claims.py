@@ -14,8 +14,6 @@ but none may clearly go the other way.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from asd.errors import AsdError
 from asd.reporting.bootstrap import MEAN
 from asd.reporting.compare import difference
@@ -23,27 +21,6 @@ from asd.reporting.declaration import Claim, Statement
 from asd.reporting.systems import System
 
 HELD, NOT_HELD, NOT_DECIDABLE = "held", "not held", "not decidable"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A statement on this data: the difference, better minus worse, or why there is none."""
-
-    statement: Statement
-    figures: dict[str, float] | None
-    missing: str = ""
-
-    @property
-    def decided(self) -> bool | None:
-        """True: it holds; False: the opposite does; None: neither is shown."""
-        d = self.figures or {"difference_low": 0.0, "difference_high": 0.0}
-        return True if d["difference_low"] > 0 else False if d["difference_high"] < 0 else None
-
-    def __str__(self) -> str:
-        s, d = self.statement, {k: 100 * v for k, v in (self.figures or {}).items()}
-        where = s.where or ", ".join(s.machines) or MEAN
-        interval = "[{difference_low:+.2f}, {difference_high:+.2f}]".format(**d)
-        return f"{s.better} - {s.worse} ({where}) {d['difference']:+.2f} {interval}"
 
 
 def check_claim(claim: Claim, systems: dict[str, System], metric: str) -> tuple[str, str]:
@@ -58,17 +35,22 @@ def check_claim(claim: Claim, systems: dict[str, System], metric: str) -> tuple[
         The verdict, and the reason in words.
     """
     statements = [s for s in claim.statements if not s.metrics or metric in s.metrics]
-    tests = [_finding(s, systems, metric) for s in statements]
-    guards = [_finding(g, systems, metric) for s in statements for g in s.guards]
-    missing = list(dict.fromkeys(f.missing for f in tests if f.missing))
-    if against := [f for f in [*tests, *guards] if f.decided is False]:
-        verdict, reason = NOT_HELD, f"the opposite is shown: {_join(against)}"
+    every = [*statements, *(guard for s in statements for guard in s.guards)]
+    tests: dict[Statement, dict[str, float]] = {}
+    missing: list[str] = []
+    for statement in every:
+        try:
+            tests[statement] = _difference(statement, systems, metric)
+        except AsdError as error:
+            missing += [str(error)] if statement in statements else []
+    if against := [s for s, figures in tests.items() if figures["difference_high"] < 0]:
+        verdict, reason = NOT_HELD, f"the opposite is shown: {_in_words(against, tests)}"
     elif missing:
-        verdict, reason = NOT_DECIDABLE, "; ".join(missing)
-    elif undecided := [f for f in tests if f.decided is None]:
-        verdict, reason = NOT_DECIDABLE, f"the interval contains 0: {_join(undecided)}"
+        return NOT_DECIDABLE, "; ".join(dict.fromkeys(missing))
+    elif undecided := [s for s in statements if tests[s]["difference_low"] <= 0]:
+        verdict, reason = NOT_DECIDABLE, f"the interval contains 0: {_in_words(undecided, tests)}"
     else:
-        verdict, reason = HELD, _join(tests)
+        verdict, reason = HELD, _in_words(statements, tests)
     labels = dict.fromkeys(label for s in claim.statements for label in (s.better, s.worse))
     single = [label for label in labels if label in systems and len(systems[label].runs) == 1]
     if single and not missing:
@@ -76,17 +58,19 @@ def check_claim(claim: Claim, systems: dict[str, System], metric: str) -> tuple[
     return verdict, reason
 
 
-def _finding(statement: Statement, systems: dict[str, System], metric: str) -> Finding:
-    absent = [s for s in (statement.better, statement.worse) if s not in systems]
-    if absent:
-        return Finding(statement, None, f"no run of {' and none of '.join(absent)}")
+def _difference(statement: Statement, systems: dict[str, System], metric: str) -> dict[str, float]:
+    """Better minus worse; AsdError: why there is none."""
+    if absent := [s for s in (statement.better, statement.worse) if s not in systems]:
+        raise AsdError(f"no run of {' and none of '.join(absent)}")
     a, b = systems[statement.better], systems[statement.worse]
     machines = list(statement.machines) or [m for m in a.machines if m in b.machines]
-    try:
-        return Finding(statement, difference(a, b, metric, machines))
-    except AsdError as error:
-        return Finding(statement, None, str(error))
+    return difference(a, b, metric, machines)
 
 
-def _join(findings: list[Finding]) -> str:
-    return "; ".join(map(str, findings))
+def _in_words(statements: list[Statement], tests: dict[Statement, dict[str, float]]) -> str:
+    texts = []
+    for s in statements:
+        where = s.where or ", ".join(s.machines) or MEAN
+        points, low, high = (100 * tests[s][f"difference{end}"] for end in ("", "_low", "_high"))
+        texts.append(f"{s.better} - {s.worse} ({where}) {points:+.2f} [{low:+.2f}, {high:+.2f}]")
+    return "; ".join(texts)

@@ -8,6 +8,7 @@ import pandas as pd
 from asd.errors import AsdError
 from asd.reporting.bootstrap import MEAN, Floats
 from asd.reporting.systems import System
+from asd.scoring.metrics import figure_name
 
 
 def compare(a: System, b: System, metric: str) -> pd.DataFrame:
@@ -24,20 +25,20 @@ def compare(a: System, b: System, metric: str) -> pd.DataFrame:
     Raises:
         AsdError: they have no machine type in common.
     """
-    machines = list(dict.fromkeys([*a.machines, *b.machines]))
+    machines = dict.fromkeys([*a.machines, *b.machines])
     reasons = {machine: _not_comparable(a, b, metric, machine) for machine in machines}
-    common = [machine for machine in machines if not reasons[machine]]
+    common = [machine for machine, reason in reasons.items() if not reason]
     if not common:
         each = "; ".join(f"{machine}: {reason}" for machine, reason in reasons.items())
         raise AsdError(f"{a.label} and {b.label} cannot be compared: {each}")
-    rows = []
-    for machine in [*common, MEAN]:
-        figures = difference(a, b, metric, common if machine == MEAN else [machine])
-        rows.append({"machine": machine, **figures, "reason": ""})
+    groups = {**{machine: [machine] for machine in common}, MEAN: common}
+    rows = [
+        {"machine": m, **difference(a, b, metric, of), "reason": ""} for m, of in groups.items()
+    ]
     rows += [{"machine": machine, "reason": why} for machine, why in reasons.items() if why]
-    pair: dict[str, object] = {"metric": metric, "a": a.label, "b": b.label}
-    pair |= {"trainings_a": len(a.runs), "trainings_b": len(b.runs)}
-    return pd.DataFrame([{**pair, **row} for row in rows])
+    pair = {"metric": metric, "a": a.label, "b": b.label}
+    trainings = {"trainings_a": len(a.runs), "trainings_b": len(b.runs)}
+    return pd.DataFrame([{**pair, **trainings, "reason": "", **row} for row in rows])
 
 
 def difference(a: System, b: System, metric: str, machines: list[str]) -> dict[str, float]:
@@ -54,11 +55,10 @@ def difference(a: System, b: System, metric: str, machines: list[str]) -> dict[s
     for machine in machines:
         if reason := _not_comparable(a, b, metric, machine):
             raise AsdError(f"{machine}: {reason}")
-    moved = _replicate(a, metric, machines) - _replicate(b, metric, machines)
+    names = [figure_name(metric, machine) for machine in machines]
+    moved = _replicate(a, names) - _replicate(b, names)
     low, high = a.resampling.interval(moved)
-    mean_a, mean_b = (
-        float(np.mean([s.values(metric, m) for m in machines], axis=0).mean()) for s in (a, b)
-    )
+    mean_a, mean_b = (float(np.mean([s.values(n) for n in names], axis=0).mean()) for s in (a, b))
     return {
         "mean_a": mean_a,
         "mean_b": mean_b,
@@ -69,17 +69,20 @@ def difference(a: System, b: System, metric: str, machines: list[str]) -> dict[s
     }
 
 
-def _replicate(system: System, metric: str, machines: list[str]) -> Floats:
-    """[resamples] of a system's mean over machines and trainings."""
-    figures = np.mean([system.resampled(metric, machine) for machine in machines], axis=0)
+def _replicate(system: System, names: list[str]) -> Floats:
+    """[resamples] of a system's mean over figures and trainings."""
+    figures = np.mean([system.resampled(name) for name in names], axis=0)
     weights = system.resampling.seeds(system.label, len(system.runs))
     return np.asarray(np.einsum("rs,sr->r", weights, figures))
 
 
 def _not_comparable(a: System, b: System, metric: str, machine: str) -> str:
+    clips = []
     for system in (a, b):
         if machine not in system.machines:
             return f"{system.label} has no scores of it"
-        if np.isnan(system.values(metric, machine)).any():
+        if np.isnan(system.values(figure_name(metric, machine))).any():
             return f"its {metric} is undefined"
-    return "" if a.clips(machine) == b.clips(machine) else "not the same test clips"
+        known = system.runs[0].scores.query("machine == @machine and label >= 0")
+        clips.append(known[["id", "file", "label"]].to_numpy().tolist())
+    return "" if clips[0] == clips[1] else "not the same test clips"

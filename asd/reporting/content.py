@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
-from asd.documents.blocks import Block, CellLines, Commands, Heading, Kind, Line, Table, Text
-from asd.reporting.claims import HELD, NOT_HELD
-from asd.reporting.results import COMPARED, records
+from asd.documents.blocks import Block, CellLines, Heading, Kind, Line, Table, Text, plain_row
+from asd.reporting.claims import HELD, NOT_HELD, check_claim
+from asd.reporting.results import COMPARED
 from asd.reporting.sections import Section
-from asd.scoring.tables import NAMES
+from asd.scoring.tables import NAMES, percent
 
 WIDTH = 136  # columns of a terminal that the tables need
 # What the paper's two tables hold; the other metrics are views of the same scores.
-PAPER_TABLES = {"auc": "Table 1", "pauc": "Table 2"}
+PAPER_TABLES = {"auc": "Table 1: ", "pauc": "Table 2: "}
 # View -> its metrics, and what it is called where it is folded.
 VIEWS = {
     "auc": (("auc",), "AUC"),
@@ -26,55 +27,36 @@ VIEWS = {
     "eq3": (("pauc_eq3",), "pAUC by eq. (3) as printed"),
 }
 _KINDS: dict[str, Kind] = {HELD: "good", NOT_HELD: "bad"}
+_SIMULATED = (
+    "SIMULATED DATA: the sounds were made by a program. These figures say nothing of real "
+    "machines and must not be read against the published ones."
+)
+_APART = "Not the paper's test clips or not its scale: published numbers stand apart."
+_MISSING = Line("missing", "missing")
 
 
-def percent(value: float) -> str:
-    """A fraction as percent with two digits."""
-    return f"{100 * value:.2f}"
-
-
-def signed(value: float) -> str:
-    """A difference of fractions in points, with its sign."""
-    return f"{100 * value:+.2f}"
-
-
-def loud_title(section: Section) -> str:
-    """What the data is, for every title."""
-    if not section.simulated:
-        return section.label
-    return section.label.replace("SIMULATED", "SIMULATED DATA", 1)
-
-
-def table_blocks(section: Section, views: list[str]) -> list[Block]:
+def table_blocks(section: Section, views: Sequence[str]) -> list[Block]:
     """A section's heading, what its data are, and the tables of these views."""
-    blocks: list[Block] = [Heading(loud_title(section), 2)]
-    if section.simulated:
-        warning = (
-            "SIMULATED DATA: the sounds were made by a program. These figures say nothing of "
-            "real machines and must not be read against the published ones."
-        )
-        blocks.append(Text(warning, loud=True))
-    elif not section.comparable:
-        warning = "Not the paper's test clips or not its scale: published numbers stand apart."
-        blocks.append(Text(warning, loud=True))
+    blocks: list[Block] = [Heading(section.label, 2)]
+    if section.simulated or not section.comparable:
+        blocks.append(Text(_SIMULATED if section.simulated else _APART, "loud"))
     return [*blocks, *(table for view in views for table in _view(section, view))]
 
 
-def section_blocks(section: Section, views: list[str]) -> list[Block]:
+def section_blocks(section: Section, views: Sequence[str]) -> list[Block]:
     """A section's headings, texts and tables: these of ``VIEWS``, and last the others, folded."""
     blocks = table_blocks(section, views)
-    commands = [command for _, _, command in section.rows if command]
-    if commands:
-        blocks += [Text("Missing runs; these commands fill them:"), Commands(commands)]
+    if commands := list(section.results["fill_command"].dropna().unique()):
+        blocks.append(Text("Missing runs; these commands fill them:"))
+        blocks.append(Text("\n".join(commands), "commands"))
     if section.comparisons:
         blocks.append(Heading("Comparisons", 3))
         blocks += [comparison_table(comparison, section) for comparison in section.comparisons]
-    if section.systems and section.verdicts:
+    if section.systems and section.declared.claims:
         blocks += [Heading("Claims", 3), claims_table(section)]
     if section.notes:
         blocks.append(Text("Notes. " + " ".join(f"{n[:1].upper()}{n[1:]}." for n in section.notes)))
-    further = [view for view in VIEWS if view not in views]
-    if further and section.systems:
+    if section.systems and (further := [view for view in VIEWS if view not in views]):
         blocks.append(Heading("Further views", 3))
         blocks += [table for view in further for table in _view(section, view, VIEWS[view][1])]
     return blocks
@@ -96,18 +78,19 @@ def _view(section: Section, view: str, folded: str = "") -> list[Table]:
 
 def grid(section: Section, metric: str) -> pd.DataFrame:
     """The results of a metric by machine type."""
-    frame = section.results
-    return frame[(frame["metric"] == metric) & (frame["id"] == "")]
+    return section.results.query("metric == @metric and id == ''")
 
 
 def grid_table(section: Section, metric: str) -> Table:
     """A table of the paper."""
     frame = grid(section, metric)
+
     rows = []
     for label, cells in frame.groupby("system", sort=False):
         seeds = len(cells["seeds"].iloc[0].split())
         head = [Line(str(label), "value"), Line(f"n={seeds}" if seeds else "no run", "interval")]
-        rows.append([head, *(figure_lines(c, section.comparable) for c in records(cells))])
+        figures = [figure_lines(cell, section.comparable) for cell in cells.to_dict("records")]
+        rows.append([head, *figures])
     notes = [
         f"Percent: mean ± standard deviation over n trainings (seeds); [{_interval(section)} "
         f"bootstrap interval over test clips within machine ID, {section.resampling.resamples} "
@@ -121,7 +104,7 @@ def grid_table(section: Section, metric: str) -> Table:
         notes.append(f"Eq. (3) as printed, p = {p:g}: chance is about {50 * p:g}.")
     elif metric.startswith("pauc"):
         notes.append(f"False-positive rates [0, {p:g}], after McClish: chance is 50.")
-    title = f"{_name(metric)} in percent. {loud_title(section)}"
+    title = f"{PAPER_TABLES.get(metric, '')}{NAMES[metric]} in percent. {section.label}"
     return Table(["system", *frame["machine"].unique()], rows, title, notes=notes)
 
 
@@ -131,60 +114,56 @@ def published_table(section: Section, metric: str) -> Table:
     rows = []
     for label, cells in frame.groupby("system", sort=False):
         if cells["published"].notna().any():
-            rows.append([[Line(str(label), "value")], *([_published(c)] for c in records(cells))])
-    where = "in percent: REAL recordings, DCASE 2020 task 2; not the data above"
+            numbers = [[_published(cell)] for cell in cells.to_dict("records")]
+            rows.append([[Line(str(label), "value")], *numbers])
+    title = f"Published {PAPER_TABLES.get(metric, '')}{NAMES[metric]} in percent: REAL recordings, "
+    title += "DCASE 2020 task 2; not the data above"
     notes = ["The means are computed here; the paper prints none."]
-    header = ["system", *frame["machine"].unique()]
-    return Table(header, rows, f"Published {_name(metric)} {where}", notes=notes)
+    return Table(["system", *frame["machine"].unique()], rows, title, notes=notes)
 
 
 def id_table(section: Section, metric: str) -> Table:
     """A row a machine ID, a column a system."""
-    frame = section.results[section.results["metric"] == metric]
-    frame = frame[frame["id"] != ""]
+    frame = section.results.query("metric == @metric and id != ''")
     rows = []
     for (machine, machine_id), cells in frame.groupby(["machine", "id"], sort=False):
-        lines = {cell.system: figure_lines(cell, False) for cell in records(cells)}
-        missing = [Line("missing", "missing")]
-        values = [lines.get(label, missing) for label in section.systems]
+        lines = {cell["system"]: figure_lines(cell, False) for cell in cells.to_dict("records")}
+        values = [lines.get(label, [_MISSING]) for label in section.systems]
         rows.append([[Line(f"{machine} {machine_id}")], *values])
-    title = f"{NAMES[metric]} by machine ID in percent. {loud_title(section)}"
+    title = f"{NAMES[metric]} by machine ID in percent. {section.label}"
     return Table(["machine ID", *section.systems], rows, title)
 
 
-def figure_lines(cell: Any, beside: bool) -> CellLines:
+def figure_lines(cell: dict[Any, Any], beside: bool) -> CellLines:
     """A row of the results as a cell: mean and spread, interval, and the paper's number ``beside``
     them, where it may stand there."""
-    lines = [Line("missing", "missing")]
-    if cell.n:
-        lines = [Line(_spread(cell.mean, cell.std), "value")]
-        if not math.isnan(cell.low):
-            lines.append(Line(f"[{100 * cell.low:.1f}, {100 * cell.high:.1f}]", "interval"))
-    if beside and not math.isnan(cell.published):
+    lines = [Line(_spread(cell["mean"], cell["std"]), "value") if cell["n"] else _MISSING]
+    if not math.isnan(cell["low"]):
+        lines.append(Line(f"[{100 * cell['low']:.1f}, {100 * cell['high']:.1f}]", "interval"))
+    if beside and not math.isnan(cell["published"]):
         lines.append(Line(f"paper {_published(cell).text}", "published"))
-        if cell.n:
-            lines.append(Line(signed(cell.difference), "difference"))
+        if cell["n"]:
+            lines.append(Line(f"{100 * cell['difference']:+.2f}", "difference"))
     return lines
 
 
 def comparison_table(comparison: pd.DataFrame, section: Section) -> Table:
     """A against B."""
-    compared, left_out = (comparison[(comparison["reason"] == "") == ok] for ok in (True, False))
-    rows = []
-    for row in records(compared):
-        low, high = row.difference_low, row.difference_high
+    resamples = section.resampling.resamples
+    rows, left_out = [], []
+    for row in comparison.to_dict("records"):
+        if row["reason"]:
+            left_out.append(f"Left out: {row['machine']}: {row['reason']}.")
+            continue
+        points, low, high = (100 * row[f"difference{end}"] for end in ("", "_low", "_high"))
         decided: Kind = "good" if low > 0 else "bad" if high < 0 else "text"
-        cells = [
-            Line(row.machine),
-            Line(percent(row.mean_a)),
-            Line(percent(row.mean_b)),
-            Line(signed(row.difference), decided),
-            Line(f"[{signed(low)}, {signed(high)}]", "interval"),
-            Line(_probability(row.probability_a_better, section.resampling.resamples), decided),
-        ]
-        rows.append([[cell] for cell in cells])
-    first = records(comparison)[0]
-    a, b, n_a, n_b = first.a, first.b, first.trainings_a, first.trainings_b
+        plain = plain_row(row["machine"], percent(row["mean_a"]), percent(row["mean_b"]))
+        interval = Line(f"[{low:+.2f}, {high:+.2f}]", "interval")
+        better = _probability(row["probability_a_better"], resamples)
+        rows.append(
+            [*plain, [Line(f"{points:+.2f}", decided)], [interval], [Line(better, decided)]]
+        )
+    metric, a, b, n_a, n_b = comparison.iloc[0][["metric", "a", "b", "trainings_a", "trainings_b"]]
     counts = [f"{n} training{'s' if n > 1 else ''} of {s}" for s, n in ((a, n_a), (b, n_b))]
     notes = [
         "Clips resampled jointly within machine ID and label; several trainings of a system are "
@@ -192,45 +171,33 @@ def comparison_table(comparison: pd.DataFrame, section: Section) -> Table:
     ]
     if 1 in (n_a, n_b):
         notes.append("One training says nothing of how another seed would do.")
-    notes += [f"Left out: {row.machine}: {row.reason}." for row in records(left_out)]
-    title = f"{a} against {b}: {NAMES[first.metric]} in percent. {loud_title(section)}"
-    return Table(
-        ["", a, b, f"{a} - {b}", f"{_interval(section)} interval", f"P({a} better)"],
-        rows,
-        title,
-        notes=notes,
-    )
+    header = ["", a, b, f"{a} - {b}", f"{_interval(section)} interval", f"P({a} better)"]
+    title = f"{a} against {b}: {NAMES[metric]} in percent. {section.label}"
+    return Table(header, rows, title, notes=[*notes, *left_out])
 
 
 def claims_table(section: Section) -> Table:
     """The paper's claims and what this data says of them."""
     rows = []
-    for number, (claim, verdicts) in enumerate(section.verdicts, start=1):
+    for number, claim in enumerate(section.declared.claims, start=1):
         row = [[Line(f"{number}. {claim.text}"), Line(claim.source, "interval")]]
-        for verdict, reason in verdicts.values():
+        for metric in COMPARED:
+            verdict, reason = check_claim(claim, section.systems, metric)
             kind: Kind = _KINDS.get(verdict, "missing")
             row.append([Line(verdict.upper(), kind), Line(reason, "interval")])
         rows.append(row)
-    title = f"The paper's claims, checked. {loud_title(section)}"
-    header = ["claim", *(f"by {NAMES[m]}" for m in COMPARED)]
-    return Table(
-        header, rows, title, 3, ["Differences in points; see docs/report.md for the rule."]
-    )
+    header = ["claim", *(f"by {NAMES[metric]}" for metric in COMPARED)]
+    notes = ["Differences in points; see docs/report.md for the rule."]
+    return Table(header, rows, f"The paper's claims, checked. {section.label}", 3, notes)
 
 
-def _published(cell: Any) -> Line:
-    known = not math.isnan(cell.published)
-    return Line(_spread(cell.published, cell.published_std) if known else "-", "published")
+def _published(cell: dict[Any, Any]) -> Line:
+    known = not math.isnan(cell["published"])
+    return Line(_spread(cell["published"], cell["published_std"]) if known else "-", "published")
 
 
 def _spread(mean: float, std: float) -> str:
     return percent(mean) + ("" if math.isnan(std) else f" ± {percent(std)}")
-
-
-def _name(metric: str) -> str:
-    """Such as "Table 1: AUC"."""
-    table = f"{PAPER_TABLES[metric]}: " if metric in PAPER_TABLES else ""
-    return table + NAMES[metric]
 
 
 def _interval(section: Section) -> str:

@@ -3,39 +3,15 @@
 from __future__ import annotations
 
 import re
-import shlex
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from asd.errors import AsdError
 from asd.experiment.sweep_files import load_sweep
-from asd.reporting.runs import Run
 
 _SS = re.compile(r"SS-([0-9.]+)-[0-9.]+")
 Numbers = dict[tuple[str, str, str], float]  # (metric, label, machine type) -> fraction
-
-
-@dataclass(frozen=True)
-class TableRow:
-    """A row: its label, and the tags or options that its runs have."""
-
-    label: str
-    where: dict[str, list[str]]
-
-    def command(self, seed: str, others: list[str]) -> str:
-        """What fills the row: ``python -m asd.train ...``.
-
-        Args:
-            seed: one seed, or several joined by commas.
-            others: overrides that all runs of the table share.
-        """
-        named = {"+experiment" if n == "experiment" else n: v[0] for n, v in self.where.items()}
-        options = [f"{name}={value}" for name, value in named.items()]
-        rest = [o for o in others if o.split("=", 1)[0] not in named]
-        sweep = ["-m"] if "," in seed else []
-        return shlex.join(["python", "-m", "asd.train", *sweep, *options, f"seed={seed}", *rest])
+Rows = dict[str, dict[str, list[str]]]  # label -> the tags or options that its runs have
 
 
 @dataclass(frozen=True)
@@ -75,13 +51,12 @@ class Declaration:
         title: of the sweep.
         rows: in the table's order.
         columns: machine types; empty: those of the runs.
-        published: as fractions (the file holds percent).
-        published_std: the same for standard deviations.
+        published, published_std: as fractions (the file holds percent).
         claims: of the paper.
     """
 
     title: str
-    rows: tuple[TableRow, ...]
+    rows: Rows
     columns: tuple[str, ...]
     published: Numbers
     published_std: Numbers
@@ -103,35 +78,22 @@ def parse(content: dict[str, Any], source: str) -> Declaration:
     Raises:
         AsdError: its rows and numbers do not fit together.
     """
-    columns = tuple(map(str, content.get("columns", ())))
-    rows: dict[str, TableRow] = {}
+    rows: Rows = {}
     for row in content.get("rows", ()):
         if not isinstance(row, dict) or "label" not in row or len(row) < 2:
             raise AsdError(f"{source}: rows: {row!r} needs a label and at least one tag")
-        options = {
-            str(n): v if isinstance(v, list) else [v] for n, v in row.items() if n != "label"
-        }
-        row = TableRow(str(row["label"]), {n: [str(x) for x in v] for n, v in options.items()})
-        if row.label in rows:
-            raise AsdError(f"{source}: rows: the label {row.label!r} stands twice")
-        rows[row.label] = row
+        label, *tags = sorted(row, key=lambda name: name != "label")
+        if str(row[label]) in rows:
+            raise AsdError(f"{source}: rows: the label {row[label]!r} stands twice")
+        values = {tag: row[tag] if isinstance(row[tag], list) else [row[tag]] for tag in tags}
+        rows[str(row[label])] = {str(tag): list(map(str, of)) for tag, of in values.items()}
     return Declaration(
         str(content.get("title", source)),
-        tuple(rows.values()),
-        columns,
-        _numbers(content, "published", columns, set(rows), source),
-        _numbers(content, "published_std", columns, set(rows), source),
+        rows,
+        tuple(map(str, content.get("columns", ()))),
+        _numbers(content, "published", rows, source),
+        _numbers(content, "published_std", rows, source),
         tuple(_claim(claim, source) for claim in content.get("claims", ())),
-    )
-
-
-def rows_of(runs: list[Run]) -> tuple[TableRow, ...]:
-    """A row for every experiment found, for a sweep that declares none."""
-    systems = {run.tags["experiment"]: run.tags["system"] for run in runs}
-    labels = Counter(systems.values())
-    return tuple(
-        TableRow(system if labels[system] == 1 else f"{system} ({name})", {"experiment": [name]})
-        for name, system in systems.items()
     )
 
 
@@ -143,7 +105,10 @@ def alpha_of(label: str) -> float | None:
 
 def _claim(content: dict[str, Any], source: str) -> Claim:
     try:
-        statements = [_statement(**statement) for statement in content["statements"]]
+        statements = []
+        for one in content["statements"]:
+            parts = {name: tuple(one.get(name, ())) for name in ("machines", "metrics")}
+            statements.append(Statement(**{**one, **parts}))
         return Claim(str(content["text"]), str(content["source"]), tuple(statements))
     except (KeyError, TypeError, AttributeError) as error:
         raise AsdError(
@@ -152,22 +117,15 @@ def _claim(content: dict[str, Any], source: str) -> Claim:
         ) from error
 
 
-def _statement(machines: Iterable[str] = (), metrics: Iterable[str] = (), **who: str) -> Statement:
-    return Statement(**who, machines=tuple(machines), metrics=tuple(metrics))
-
-
-def _numbers(
-    content: dict[str, Any], key: str, columns: tuple[str, ...], labels: set[str], source: str
-) -> Numbers:
+def _numbers(content: dict[str, Any], key: str, rows: Rows, source: str) -> Numbers:
+    columns = list(map(str, content.get("columns", ())))
     numbers: Numbers = {}
     for metric, table in (content.get(key) or {}).items():
         for label, values in table.items():
-            if label not in labels:
-                raise AsdError(f"{source}: {key}.{metric}: there is no row {label!r}")
-            if len(values) != len(columns):
+            if label not in rows or len(values) != len(columns):
                 raise AsdError(
-                    f"{source}: {key}.{metric}.{label}: {len(values)} numbers for "
-                    f"{len(columns)} columns"
+                    f"{source}: {key}.{metric}.{label}: needs a row of this label, and a number "
+                    f"for each of the {len(columns)} columns"
                 )
             for machine, value in zip(columns, values, strict=True):
                 numbers[metric, label, machine] = float(value) / 100

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from asd.errors import AsdError
-from asd.experiment.run_folder import FINISHED
-from asd.reporting.runs import Collection
+from asd.experiment.run_folder import FINISHED, RunFolder
+from asd.reporting.runs import Collection, collect
 
-_PAGE = 500  # runs asked for at a time
 _NEEDED = ("scores.csv", "config.yaml", "run.json")
 
 
@@ -35,40 +34,45 @@ def collect_mlflow(
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    collection = Collection()
+    wanted = {*_NEEDED, *(["pictures"] if pictures else [])}
+    folders, notes = [], []
+    token: str | None = ""
     try:
         client = MlflowClient(uri)
         known = [client.get_experiment_by_name(name) for name in experiments or defaults]
         ids = [one.experiment_id for one in known if one is not None]
         if not ids or (experiments and len(ids) < len(experiments)):
             names = ", ".join(e.name for e in client.search_experiments())
-            wanted = ", ".join(experiments or defaults)
-            raise AsdError(f"{uri}: no experiment {wanted}; there are {names}")
-        token: str | None = ""
+            asked = ", ".join(experiments or defaults)
+            raise AsdError(f"{uri}: no experiment {asked}; there are {names}")
         while token is not None:
             page = client.search_runs(
-                ids, "attributes.status = 'FINISHED'",
-                max_results=_PAGE, order_by=["attributes.end_time ASC"], page_token=token or None,
-            )  # fmt: skip
+                ids, "attributes.status = 'FINISHED'", page_token=token or None
+            )
             for run in page:
-                _add(client, run, copies, pictures, collection)
+                try:
+                    folders.append(_copy(client, run, copies / run.info.run_id, wanted))
+                except AsdError as error:
+                    name = f"MLflow run {run.info.run_name}, {run.info.run_id}"
+                    notes.append(f"{name} ({error})")
             token = page.token or None
     except MlflowException as error:
         raise AsdError(f"{uri}: cannot be read: {str(error).splitlines()[0]}") from error
-    return collection
+    collection = collect(folders)
+    return Collection(collection.runs, [*notes, *collection.notes])
 
 
-def _add(client: Any, run: Any, copies: Path, pictures: bool, collection: Collection) -> None:
-    run_id, name = run.info.run_id, f"MLflow run {run.info.run_name}, {run.info.run_id}"
-    stored = {file.path for file in client.list_artifacts(run_id)}
-    missing = [file for file in _NEEDED if file not in stored]
-    if missing:
-        collection.notes.append(f"{name} (no {' and no '.join(missing)})")
-        return
-    folder = copies / run_id
+def _copy(client: Any, run: Any, folder: Path, wanted: set[str]) -> Path:
+    """Copy a run's files, with the tags that it has in MLflow."""
+    stored = {file.path for file in client.list_artifacts(run.info.run_id)}
+    if missing := [file for file in _NEEDED if file not in stored]:
+        raise AsdError(f"no {' and no '.join(missing)}")
     folder.mkdir(parents=True, exist_ok=True)
-    for file in stored & {*_NEEDED, *(["pictures"] if pictures else [])}:
+    for file in stored & wanted:
         if file == "run.json" or not (folder / file).exists():
-            client.download_artifacts(run_id, file, str(folder))
+            client.download_artifacts(run.info.run_id, file, str(folder))
+    copy = RunFolder(folder)
     tags = {k: v for k, v in run.data.tags.items() if not k.startswith("mlflow.")}
-    collection.add(folder, name, tags, status=FINISHED, ended=run.info.end_time)
+    tags = {**copy.record().get("tags", {}), **tags}
+    copy.update(status=FINISHED, ended=run.info.end_time, tags=tags)
+    return folder

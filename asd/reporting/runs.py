@@ -2,53 +2,51 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
+from zlib import crc32
+
+import pandas as pd
+import yaml
 
 from asd.errors import AsdError
 from asd.experiment.identity import flat, identity
 from asd.experiment.run_folder import FINISHED, RunFolder
 from asd.scoring.clip_scores import read_scores
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 # Of the paper's Tables 1 and 2: its corpus, and the release that it scores.
-PAPER_DATA, PAPER_TEST = "dcase2020", "development"
+PAPER = ("dcase2020", "development")
 _TAGS = ("experiment", "system", "seed", "data", "simulated", "scale", "test")
+_NOT_OF_CLIPS = ("root", "workers", "cache")  # options of the data that choose none
 _SET_ASIDE = "~"  # in a folder's name: see asd.experiment.run_folder.set_aside
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
     """A finished run.
 
     Args:
-        folder: holds scores.csv and config.yaml; of a run from MLflow, where they were copied to.
+        folder: its files; of a run from MLflow, where they were copied to.
         config: as composed, plain values.
         record: content of run.json.
-        tags: experiment, system, seed, data, release, scale, scope, frontend, test and others.
+        tags: of the record: experiment, system, seed, data, release, scale, test and others.
+        scores: of the clips, sorted by machine, ID and file.
     """
 
     folder: Path
     config: dict[str, Any]
     record: dict[str, Any]
     tags: dict[str, str]
+    scores: pd.DataFrame
 
     @property
     def seed(self) -> int:
-        """Seed of the training."""
+        """Of the training."""
         return int(self.tags["seed"])
-
-    @property
-    def max_fpr(self) -> float:
-        """p of the partial AUC that the run was scored with."""
-        return float(self.config["scoring"]["max_fpr"])
 
     @property
     def data_label(self) -> str:
@@ -63,39 +61,24 @@ class Run:
     @property
     def of_the_paper(self) -> bool:
         """Whether its figures may stand beside the published ones: same clips, full training."""
-        whole = self.config["data"].get("ids") is None
-        demo = self.config["scale"]["demo"]
-        tags = self.tags
-        return whole and not demo and (tags["data"], tags["test"]) == (PAPER_DATA, PAPER_TEST)
-
-    @cached_property
-    def scores(self) -> pd.DataFrame:
-        """The clips' scores, sorted by machine, ID and file."""
-        frame = read_scores(self.folder / "scores.csv")
-        return frame.sort_values(["machine", "id", "file"], ignore_index=True)
+        whole = self.config["data"].get("ids") is None and not self.config["scale"]["demo"]
+        return whole and (self.tags["data"], self.tags["test"]) == PAPER
 
     @cached_property
     def settings(self) -> str:
         """Hash of what was run but for the seed: runs that share it are repetitions."""
-        config = copy.deepcopy(self.config)
-        config.pop("seed", None)
+        config = {name: value for name, value in self.config.items() if name != "seed"}
         return identity(config, str(self.record.get("data_hash", self.tags.get("data_hash", ""))))
 
-    @cached_property
-    def data_settings(self) -> dict[str, Any]:
-        """The options that say which clips are scored."""
-        kept = dict(self.config["data"])
-        for name in ("root", "workers", "cache", "test"):
-            kept.pop(name, None)
-        return flat({**kept, "test": self.tags["test"]})
-
-    @cached_property
+    @property
     def test_key(self) -> str:
         """Runs that share it were scored on the same clips."""
         for dataset in self.record.get("datasets", ()):
             if dataset["context"] == "testing":
                 return str(dataset["digest"])
-        return json.dumps(self.data_settings, sort_keys=True, default=str)
+        data = {k: v for k, v in self.config["data"].items() if k not in _NOT_OF_CLIPS}
+        text = json.dumps({**data, "test": self.tags["test"]}, sort_keys=True, default=str)
+        return f"{crc32(text.encode()):08x}"
 
     @property
     def finished(self) -> float:
@@ -109,35 +92,11 @@ class Run:
         return all(str(known.get(name)) in values for name, values in wanted.items())
 
 
-@dataclass
-class Collection:
+class Collection(NamedTuple):
     """Finished runs, and what was not used with the reason."""
 
-    runs: list[Run] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    def add(self, path: Path, name: str, tags: dict[str, str] | None = None, **known: Any) -> None:
-        """Take a run in, if it is finished and its files are whole; a folder of no run is none.
-
-        Args:
-            path: the run's folder.
-            name: what notes call it.
-            tags: beside those of its record.
-            known: entries of its record that stand above those of ``run.json``.
-        """
-        import yaml
-
-        folder = RunFolder(path)
-        try:
-            record = {**folder.record(), **known}
-            if record and record.get("status") != FINISHED:
-                self.notes.append(f"{name} ({record.get('status')})")
-            elif record:
-                config = yaml.safe_load(folder.config.read_text())
-                all_tags = {**record.get("tags", {}), **(tags or {})}
-                self.runs.append(_run(path, config, record, all_tags))
-        except (AsdError, OSError, yaml.YAMLError) as error:
-            self.notes.append(f"{name} ({error})")
+    runs: list[Run]
+    notes: list[str]
 
 
 def collect_folder(runs: Path) -> Collection:
@@ -153,19 +112,25 @@ def collect_folder(runs: Path) -> Collection:
 
 def collect(folders: Iterable[Path]) -> Collection:
     """The finished ones of these run folders, oldest first; what is not used has a note."""
-    collection = Collection()
+    collection = Collection([], [])
     for path in sorted(folders):
-        collection.add(path, path.name)
+        try:
+            if record := RunFolder(path).record():  # a folder of no run is none
+                collection.runs.append(_run(path, record))
+        except (AsdError, OSError, yaml.YAMLError) as error:
+            collection.notes.append(f"{path.name} ({error})")
     collection.runs.sort(key=lambda run: (run.finished, run.folder.name))
     return collection
 
 
-def _run(path: Path, config: Any, record: dict[str, Any], tags: dict[str, str]) -> Run:
+def _run(path: Path, record: dict[str, Any]) -> Run:
+    if record.get("status") != FINISHED:
+        raise AsdError(str(record.get("status")))
+    config = yaml.safe_load((path / "config.yaml").read_text())
     if not isinstance(config, dict) or not {"data", "scale", "scoring"} <= set(config):
         raise AsdError(f"{path / 'config.yaml'}: not a run's config")
-    missing = {*_TAGS, "data_label"} - {*tags, *record}
-    if missing:
+    tags = record.get("tags", {})
+    if missing := {*_TAGS, "data_label"} - {*tags, *record}:
         raise AsdError(f"{path / 'run.json'}: {', '.join(sorted(missing))} missing")
-    run = Run(path, config, record, tags)
-    assert len(run.scores)  # read now, so that a damaged file is known
-    return run
+    scores = read_scores(path / "scores.csv").sort_values(["machine", "id", "file"])
+    return Run(path, config, record, tags, scores.reset_index(drop=True))

@@ -1,56 +1,71 @@
-"""Runs sorted into sections, one a corpus, each with its results, comparisons and claims."""
+"""Runs sorted into sections, one a corpus, each with its results and comparisons."""
 
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, field
 
 import pandas as pd
 
+from asd.composition import command_of
 from asd.errors import AsdError
 from asd.reporting.bootstrap import Resampling
-from asd.reporting.claims import check_claim
 from asd.reporting.compare import compare
-from asd.reporting.declaration import Claim, Declaration, TableRow, rows_of
-from asd.reporting.results import COMPARED, Row, results
+from asd.reporting.declaration import Declaration, Rows
+from asd.reporting.results import COMPARED, results
 from asd.reporting.runs import Run
 from asd.reporting.systems import System
 
-_NOT_SHARED = ("+experiment=", "experiment=", "seed=", "force=", "if_running=", "+sweep=")
+_NOT_SHARED = ("-", "+experiment=", "experiment=", "seed=", "force=", "if_running=", "+sweep=")
 
 
-@dataclass
 class Section:
     """All that is said of the runs on one corpus.
 
     Args:
         label: of the data.
+        runs: finished ones, scored on the same clips.
+        declared: the table; experiments that are no row of it get rows below.
+        resampling: of the clips.
+        max_fpr: p of the partial AUC; None: the runs' own.
+        data: the corpus that was asked for, for the commands of an empty table.
+
+    Attributes:
         simulated, comparable: whether the sounds were made by a program; whether the published
             numbers may stand beside the figures.
-        rows: of the tables, each with its system and the command for what is missing.
-        others: systems that are no row of the table.
+        systems: those of the rows that have runs, by label.
         results: see ``asd.reporting.results``.
         notes: what a reader must know.
         comparisons: see ``asd.reporting.compare``; one table a pair and metric.
-        verdicts: of each claim: metric -> (verdict, reason).
     """
 
-    label: str
-    simulated: bool
-    comparable: bool
-    max_fpr: float
-    resampling: Resampling
-    rows: list[Row]
-    others: list[System]
-    results: pd.DataFrame
-    notes: list[str]
-    comparisons: list[pd.DataFrame] = field(default_factory=list)
-    verdicts: list[tuple[Claim, dict[str, tuple[str, str]]]] = field(default_factory=list)
-
-    @property
-    def systems(self) -> dict[str, System]:
-        """The rows' systems by label."""
-        return {row.label: system for row, system, _ in self.rows if system}
+    def __init__(
+        self,
+        label: str,
+        runs: list[Run],
+        declared: Declaration,
+        resampling: Resampling,
+        max_fpr: float | None = None,
+        data: str | None = None,
+    ) -> None:
+        self.label, self.declared, self.resampling = label, declared, resampling
+        self.notes: list[str] = []
+        self.comparisons: list[pd.DataFrame] = []
+        self.simulated = any(run.simulated for run in runs)
+        self.comparable = bool(runs) and all(run.of_the_paper for run in runs)
+        used = sorted({float(run.config["scoring"]["max_fpr"]) for run in runs}) or [0.1]
+        self.max_fpr = used[0] if max_fpr is None else max_fpr
+        if max_fpr is None and len(used) > 1:
+            self.notes.append(
+                f"runs differ in scoring.max_fpr ({used}); {used[0]:g} is used for all"
+            )
+        rows = _rows(declared, runs)
+        self.systems: dict[str, System] = {}
+        for label, where in rows.items():
+            if matching := [run for run in runs if run.matches(where)]:
+                chosen = _repetitions(label, matching, self.notes)
+                self.systems[label] = System(label, chosen, self.max_fpr, resampling)
+        commands = _commands(rows, self.systems, _shared_overrides(runs, data))
+        self.results = results(declared, commands, self.systems, self.comparable)
 
     def find(self, name: str) -> System:
         """A system by its label, experiment or system name.
@@ -58,41 +73,38 @@ class Section:
         Raises:
             AsdError: there is no run of it.
         """
-        known = [*self.systems.values(), *self.others]
-        for system in known:
-            if name in (system.label, system.experiment, system.runs[0].tags["system"]):
+        for system in self.systems.values():
+            if name in system.names:
                 return system
-        names = ", ".join(f"{s.experiment} ({s.label})" for s in known) or "none"
-        raise AsdError(f"compare: no finished run of {name!r} on {self.label}; there are: {names}")
+        known = ", ".join(f"{s.names[1]} ({s.label})" for s in self.systems.values()) or "none"
+        raise AsdError(f"compare: no finished run of {name!r} on {self.label}; there are: {known}")
+
+    def labelled(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Results or comparisons with what their data is in the first columns."""
+        frame = frame.assign(data=self.label, simulated=self.simulated)
+        return frame.set_index(["data", "simulated"]).reset_index()
 
 
-def sections(
-    runs: list[Run],
-    declared: Declaration,
-    resampling: Resampling | None = None,
-    max_fpr: float | None = None,
-    data: str | None = None,
-) -> list[Section]:
-    """Report on runs; several corpora give several sections, never one table.
+def corpora(runs: list[Run], data: str | None = None) -> dict[str, list[Run]]:
+    """The runs by the clips that they were scored on, which share no table.
 
     Args:
         runs: finished ones.
-        declared: the table.
-        resampling: of the clips; None: 1000 times.
-        max_fpr: p of the partial AUC; None: the runs' own.
-        data: the corpus that was asked for, for the commands of an empty table.
+        data: the corpus that was asked for.
+
+    Returns:
+        A label of the data -> its runs: recorded ones first, then the largest group.
     """
-    by_data: dict[tuple[str, str], list[Run]] = {}
+    groups: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
-        by_data.setdefault((run.data_label, run.test_key), []).append(run)
-    groups = sorted(by_data.values(), key=lambda group: (group[0].simulated, -len(group)))
-    how = resampling or Resampling()
-    report = [_section(group, declared, how, max_fpr, data) for group in groups or [[]]]
-    for section, group in zip(report, groups, strict=False):
-        same = [g for g in groups if g[0].data_label == section.label]
-        if len(same) > 1:
-            section.notes.insert(0, _distinct(group, same))
-    return report
+        groups.setdefault((run.data_label, run.test_key), []).append(run)
+    labels = [label for label, _ in groups]
+    order = sorted(groups.items(), key=lambda one: (one[1][0].simulated, -len(one[1])))
+    named = {
+        label if labels.count(label) == 1 else f"{label}, test clips {key}": group
+        for (label, key), group in order
+    }
+    return named or {f"no finished run ({data or 'any data'})": []}
 
 
 def add_comparison(report: list[Section], a: str, b: str) -> None:
@@ -109,63 +121,20 @@ def add_comparison(report: list[Section], a: str, b: str) -> None:
     for section in report:
         try:
             pair = section.find(a), section.find(b)
-            frames = [compare(*pair, metric) for metric in COMPARED]
+            section.comparisons += [compare(*pair, metric) for metric in COMPARED]
         except AsdError as error:
             refusals.append(error)
-            continue
-        for frame in frames:
-            section.comparisons.append(_labelled(frame, section.label, section.simulated))
     if len(refusals) == len(report):
         raise refusals[0]
 
 
-def _section(
-    runs: list[Run],
-    declared: Declaration,
-    resampling: Resampling,
-    max_fpr: float | None,
-    data: str | None,
-) -> Section:
-    notes: list[str] = []
-    used = sorted({run.max_fpr for run in runs}) or [0.1]
-    p = used[0] if max_fpr is None else max_fpr
-    if max_fpr is None and len(used) > 1:
-        notes.append(f"runs differ in scoring.max_fpr ({used}); {p:g} is used for all")
-
-    def system(label: str, candidates: list[Run]) -> System:
-        return System(label, _repetitions(label, candidates, notes), p, resampling)
-
-    table = declared.rows or rows_of(runs)
-    candidates = [[run for run in runs if run.matches(row.where)] for row in table]
-    systems = [system(r.label, c) if c else None for r, c in zip(table, candidates, strict=True)]
-    rest: dict[str, list[Run]] = {}
+def _rows(declared: Declaration, runs: list[Run]) -> Rows:
+    """The rows declared, and one for every other experiment."""
+    rows = dict(declared.rows)
     for run in runs:
-        if not any(run in group for group in candidates):
-            rest.setdefault(run.tags["experiment"], []).append(run)
-    others = [system(group[0].tags["system"], group) for group in rest.values()]
-    if others:
-        names = ", ".join(f"{s.label} ({s.experiment}, {len(s.runs)})" for s in others)
-        notes.append(f"found, but no row of this table: {names}; --compare can name them")
-    rows = _with_commands(table, systems, _shared_overrides(runs, data))
-    label = runs[0].data_label if runs else f"no finished run ({data or 'any data'})"
-    simulated = bool(runs) and runs[0].simulated
-    comparable = bool(runs) and all(run.of_the_paper for run in runs)
-    frame = _labelled(results(declared, rows, comparable), label, simulated)
-    section = Section(label, simulated, comparable, p, resampling, rows, others, frame, notes)
-    for claim in declared.claims:
-        verdicts = {metric: check_claim(claim, section.systems, metric) for metric in COMPARED}
-        section.verdicts.append((claim, verdicts))
-    return section
-
-
-def _with_commands(
-    table: tuple[TableRow, ...], systems: list[System | None], shared: list[str]
-) -> list[Row]:
-    seeds = sorted({seed for s in systems if s for seed in s.seeds}) or [0]
-    rows: list[Row] = []
-    for row, system in zip(table, systems, strict=True):
-        lacking = [str(seed) for seed in seeds if system is None or seed not in system.seeds]
-        rows.append((row, system, row.command(",".join(lacking), shared) if lacking else None))
+        if not any(run.matches(where) for where in rows.values()):
+            name, system = run.tags["experiment"], run.tags["system"]
+            rows[f"{system} ({name})" if system in rows else system] = {"experiment": [name]}
     return rows
 
 
@@ -178,37 +147,37 @@ def _repetitions(label: str, candidates: list[Run], notes: list[str]) -> list[Ru
         by_settings.values(),
         key=lambda group: (len(group), max(r.finished for r in group.values())),
     )
-    kept = [chosen[seed] for seed in sorted(chosen)]
-    left = [run.folder.name for run in candidates if run not in kept]
+    left = [run.folder.name for run in candidates if run is not chosen.get(run.seed)]
     if left:
         notes.append(
             f"{label}: {len(left)} more run{'s' if len(left) > 1 else ''} of other settings or "
             f"code, not pooled with these: {', '.join(left)}"
         )
-    return kept
+    return [chosen[seed] for seed in sorted(chosen)]
+
+
+def _commands(rows: Rows, systems: dict[str, System], shared: list[str]) -> dict[str, str]:
+    """Label of each row -> what trains the seeds that it lacks, those of any row; or nothing."""
+    seeds = sorted({seed for system in systems.values() for seed in system.seeds}) or [0]
+    commands = {}
+    for label, where in rows.items():
+        lacking = [str(s) for s in seeds if label not in systems or s not in systems[label].seeds]
+        named = {"+experiment" if n == "experiment" else n: v[0] for n, v in where.items()}
+        options = [f"{name}={value}" for name, value in named.items()]
+        rest = [option for option in shared if option.split("=", 1)[0] not in named]
+        sweep = ["-m"] if len(lacking) > 1 else []
+        command = command_of([*sweep, *options, f"seed={','.join(lacking)}", *rest])
+        commands[label] = command if lacking else ""
+    return commands
 
 
 def _shared_overrides(runs: list[Run], data: str | None) -> list[str]:
     """The overrides that every run's command has, but experiment and seed; the corpus always."""
     commands = [shlex.split(str(run.record.get("command", ""))) for run in runs]
     commands = [c for c in commands if c] or [[]]
-    first = [o for o in commands[0] if "=" in o and not o.startswith(("-", *_NOT_SHARED))]
+    first = [o for o in commands[0] if "=" in o and not o.startswith(_NOT_SHARED)]
     shared = [o for o in first if all(o in c for c in commands)]
     data = runs[0].tags["data"] if runs else data
     if data in (None, "simulated") or any(o.startswith("data=") for o in shared):
         return shared
     return [f"data={data}", *shared]
-
-
-def _distinct(group: list[Run], groups: list[list[Run]]) -> str:
-    mine = group[0].data_settings
-    others = [g[0].data_settings for g in groups]
-    differing = [n for n in mine if any(o.get(n) != mine[n] for o in others)]
-    settings = ", ".join(f"data.{n}={mine[n]}" for n in differing)
-    return f"another corpus has the same label; this one: {settings or 'other test clips'}"
-
-
-def _labelled(frame: pd.DataFrame, label: str, simulated: bool) -> pd.DataFrame:
-    frame.insert(0, "data", label)
-    frame.insert(1, "simulated", simulated)
-    return frame

@@ -7,9 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
-from asd.reporting.bootstrap import MEAN, Floats, Key, Resampling, replicates
+from asd.reporting.bootstrap import Floats, Resampling, replicates
 from asd.reporting.runs import Run
-from asd.scoring.metrics import ID_METRICS, MACHINE_METRICS, Metrics, evaluate_scores
+from asd.scoring.metrics import evaluate_scores, flat_metrics, machine_order
 
 
 @dataclass
@@ -34,55 +34,35 @@ class System:
         return [run.seed for run in self.runs]
 
     @property
-    def experiment(self) -> str:
-        """Name of the preset that was trained, such as ``ss_0.5``."""
-        return self.runs[0].tags["experiment"]
+    def names(self) -> tuple[str, str, str]:
+        """Its label, the preset that was trained, such as ``ss_0.5``, and that preset's system."""
+        tags = self.runs[0].tags
+        return self.label, tags["experiment"], tags["system"]
 
-    @cached_property
-    def metrics(self) -> list[Metrics]:
-        """Of each training."""
-        return [evaluate_scores(run.scores, self.max_fpr) for run in self.runs]
+    def values(self, figure: str) -> Floats:
+        """[seeds] a figure (``asd.scoring.metrics.figure_name``); NaN: undefined."""
+        return np.array([flat.get(figure, np.nan) for flat in self._metrics])
 
-    def values(self, metric: str, machine: str, machine_id: str = "") -> Floats:
-        """[seeds] a metric of a machine type, of "mean", or of a machine ID; NaN: undefined."""
-        key = (metric, machine, machine_id)
-        return np.array([figures.get(key, np.nan) for figures in self._figures])
-
-    def resampled(self, metric: str, machine: str, machine_id: str = "") -> Floats:
+    def resampled(self, figure: str) -> Floats:
         """[seeds, resamples] the same on resampled clips."""
         undefined = np.full(self.resampling.resamples, np.nan)
-        key = (metric, machine, machine_id)
-        return np.array([figures.get(key, undefined) for figures in self._replicates])
-
-    def clips(self, machine: str) -> tuple[tuple[str, str, int], ...]:
-        """ID, file and label of a machine type's clips; empty if it has none."""
-        frame = self.runs[0].scores
-        own = frame[(frame["machine"] == machine) & (frame["label"] >= 0)]
-        return tuple(own[["id", "file", "label"]].itertuples(index=False, name=None))
+        return np.array([moved.get(figure, undefined) for moved in self._replicates])
 
     @property
     def machines(self) -> list[str]:
         """Its machine types, as its first training has them, in the tables' order."""
-        return [str(m) for m in self.metrics[0].per_machine["machine"]]
+        return machine_order(self.runs[0].scores["machine"])
 
     @property
     def ids(self) -> list[tuple[str, str]]:
         """(machine, ID) in the tables' order."""
-        table = self.metrics[0].per_id
-        return [(str(m), str(i)) for m, i in zip(table["machine"], table["id"], strict=True)]
+        groups = self.runs[0].scores.groupby("machine")["id"]
+        return [(m, i) for m in self.machines for i in sorted(groups.get_group(m).unique())]
 
     @cached_property
-    def _figures(self) -> list[dict[Key, float]]:
-        return [_keyed(metrics) for metrics in self.metrics]
+    def _metrics(self) -> list[dict[str, float]]:
+        return [flat_metrics(evaluate_scores(run.scores, self.max_fpr)) for run in self.runs]
 
     @cached_property
-    def _replicates(self) -> list[dict[Key, Floats]]:
+    def _replicates(self) -> list[dict[str, Floats]]:
         return [replicates(run.scores, self.max_fpr, self.resampling) for run in self.runs]
-
-
-def _keyed(metrics: Metrics) -> dict[Key, float]:
-    keyed = {(name, MEAN, ""): value for name, value in metrics.mean.items()}
-    for table, names in ((metrics.per_machine, MACHINE_METRICS), (metrics.per_id, ID_METRICS)):
-        for row in table.to_dict("records"):
-            keyed |= {(name, row["machine"], row.get("id", "")): row[name] for name in names}
-    return keyed

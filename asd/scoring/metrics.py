@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from asd.errors import AsdError
 from asd.scoring.clip_scores import check_scores
 from asd.scoring.roc import (
-    Counts,
     area,
     check_max_fpr,
     n_thresholds,
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
 
 PAPER_ORDER = ("ToyCar", "ToyConveyor", "fan", "pump", "slider", "valve")  # of its Tables 1 and 2
 ID_METRICS = ("auc", "pauc", "pauc_eq3")
+COUNTS = ("n_normal", "n_anomaly", "n_unknown")
 MACHINE_METRICS = (
     *ID_METRICS,  # arithmetic mean over the machine IDs of a type
     "auc_pooled",  # all clips of a type together
@@ -38,16 +37,17 @@ MACHINE_METRICS = (
 
 @dataclass(frozen=True)
 class Undefined:
-    """A figure that does not exist. ``where`` is "fan id_02", "fan", "fan pooled" or "mean"."""
+    """A figure that does not exist, of a machine type or of "mean", over all types.
 
-    where: str
-    machine: str | None
-    id: str | None
-    metrics: tuple[str, ...]
+    ``part`` of the type is a machine ID such as "id_02", "pooled", or empty for its mean.
+    """
+
+    machine: str
+    part: str
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.reason}"
+        return f"{self.machine} {self.part}".strip() + f": {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -84,52 +84,32 @@ def evaluate_scores(frame: pd.DataFrame, max_fpr: float) -> Metrics:
 
     check_max_fpr(max_fpr)
     check_scores(frame, "scores")
-    labels = frame["label"].to_numpy(dtype=np.int64)
-    scores = frame["score"].to_numpy(dtype=np.float64)
-    groups = frame.groupby(["machine", "id"], sort=True).indices
-    rows_of = cast("dict[tuple[str, str], Counts]", groups)
-    ids_of: dict[str, list[str]] = {}
-    for machine, machine_id in sorted(rows_of):
-        ids_of.setdefault(machine, []).append(machine_id)
-
     undefined: list[Undefined] = []
     per_id: list[dict[str, Any]] = []
     per_machine: list[dict[str, Any]] = []
-    for machine in machine_order(ids_of):
+    groups = {str(machine): clips for machine, clips in frame.groupby("machine")}
+    for machine in machine_order(groups):
         ids = []
-        for machine_id in ids_of[machine]:
-            rows = rows_of[machine, machine_id]
-            values, reasons = _figures(labels[rows], scores[rows], max_fpr)
+        for machine_id, clips in groups[machine].groupby("id"):
+            values, reason = _figures(clips, max_fpr)
             ids.append({"machine": machine, "id": machine_id, **values})
-            undefined += [
-                Undefined(f"{machine} id_{machine_id}", machine, machine_id, names, reason)
-                for names, reason in reasons
-            ]
-        rows = np.concatenate([rows_of[machine, i] for i in ids_of[machine]])
-        pooled, reasons = _figures(labels[rows], scores[rows], max_fpr)
+            if reason:
+                undefined.append(Undefined(machine, f"id_{machine_id}", reason))
+        pooled, reason = _figures(groups[machine], max_fpr)
+        if np.isnan(pooled["auc"]):
+            undefined.append(Undefined(machine, "pooled", reason))
         row: dict[str, Any] = {"machine": machine}
         row |= {name: _mean([i[name] for i in ids]) for name in ID_METRICS}
         row |= {f"{name}_pooled": pooled[name] for name in ("auc", "pauc")}
         row |= {f"{name}_harmonic": _harmonic([i[name] for i in ids]) for name in ("auc", "pauc")}
-        row |= {"n_ids": len(ids)}
-        row |= {name: pooled[name] for name in ("n_normal", "n_anomaly", "n_unknown")}
-        undefined += [
-            Undefined(
-                f"{machine} pooled",
-                machine,
-                None,
-                tuple(f"{name}_pooled" for name in names if name != "pauc_eq3"),
-                reason,
-            )
-            for names, reason in reasons
-            if "auc" in names
-        ]
-        undefined += _nothing_defined(row, machine, "machine ID")
+        row |= {"n_ids": len(ids), **{name: pooled[name] for name in COUNTS}}
+        # That nothing is defined in the pooled clips has been said.
+        means = {name: row[name] for name in MACHINE_METRICS if not name.endswith("_pooled")}
+        undefined += _nothing_defined(means, machine, "machine ID")
         per_id += ids
         per_machine.append(row)
-
     mean = {name: _mean([row[name] for row in per_machine]) for name in MACHINE_METRICS}
-    undefined += _nothing_defined(mean, None, "machine type")
+    undefined += _nothing_defined(mean, "mean", "machine type")
     return Metrics(max_fpr, pd.DataFrame(per_id), pd.DataFrame(per_machine), mean, tuple(undefined))
 
 
@@ -143,13 +123,18 @@ def flat_metrics(metrics: Metrics) -> dict[str, float]:
         raise AsdError("a machine type is named 'mean', as the mean over types is; rename it")
     flat: dict[str, float] = {}
     for name in MACHINE_METRICS:
-        flat[f"{name}/mean"] = metrics.mean[name]
+        flat[figure_name(name, "mean")] = metrics.mean[name]
         for row in metrics.per_machine.to_dict("records"):
-            flat[f"{name}/{row['machine']}"] = row[name]
+            flat[figure_name(name, row["machine"])] = row[name]
     for name in ID_METRICS:
         for row in metrics.per_id.to_dict("records"):
-            flat[f"id_{name}/{row['machine']}/id_{row['id']}"] = row[name]
+            flat[figure_name(name, row["machine"], row["id"])] = row[name]
     return {name: float(value) for name, value in flat.items() if not np.isnan(value)}
+
+
+def figure_name(metric: str, machine: str, machine_id: str = "") -> str:
+    """The name of a figure of a machine type, of "mean" or of a machine ID."""
+    return f"id_{metric}/{machine}/id_{machine_id}" if machine_id else f"{metric}/{machine}"
 
 
 def machine_order(machines: Iterable[str]) -> list[str]:
@@ -158,44 +143,28 @@ def machine_order(machines: Iterable[str]) -> list[str]:
     return [m for m in PAPER_ORDER if m in names] + sorted(names - set(PAPER_ORDER))
 
 
-def _figures(
-    labels: npt.NDArray[np.int64], scores: npt.NDArray[np.float64], max_fpr: float
-) -> tuple[dict[str, Any], list[tuple[tuple[str, ...], str]]]:
-    """Figures and counts of a group of clips, and (names, reason) of the figures it has not."""
-    known = labels >= 0
-    fps, tps = roc_counts(labels[known], scores[known])
-    normal, anomaly, unknown = int(fps[-1]), int(tps[-1]), int((~known).sum())
-    values = {
-        "auc": area(fps, tps),
-        "pauc": partial_area(fps, tps, max_fpr),
-        "pauc_eq3": partial_area_eq3(fps, tps, max_fpr),
-        "n_normal": normal,
-        "n_anomaly": anomaly,
-        "n_unknown": unknown,
-    }
+def _figures(clips: pd.DataFrame, max_fpr: float) -> tuple[dict[str, Any], str]:
+    """Figures and counts of a group of clips, and why some of its figures are not there."""
+    known = clips[clips["label"] >= 0]
+    fps, tps = roc_counts(known["label"], known["score"])
+    normal, anomaly, unknown = int(fps[-1]), int(tps[-1]), len(clips) - len(known)
+    figures = (area(fps, tps), partial_area(fps, tps, max_fpr), partial_area_eq3(fps, tps, max_fpr))
+    values = dict(zip(ID_METRICS, figures, strict=True))
+    values |= dict(zip(COUNTS, (normal, anomaly, unknown), strict=True))
+    reason = ""
     if not normal and not anomaly:
-        return values, [(ID_METRICS, f"no labelled clip ({unknown} of unknown label)")]
-    if not anomaly:
-        return values, [(ID_METRICS, "no anomaly clip")]
-    if not normal:
-        return values, [(ID_METRICS, "no normal clip")]
-    if not n_thresholds(max_fpr, normal):
+        reason = f"no labelled clip ({unknown} of unknown label)"
+    elif not normal or not anomaly:
+        reason = f"no {'anomaly' if normal else 'normal'} clip"
+    elif not n_thresholds(max_fpr, normal):
         reason = f"pAUC eq. (3): no threshold, floor({max_fpr:g} x {normal} normal clips) is 0"
-        return values, [(("pauc_eq3",), reason)]
-    return values, []
+    return values, reason
 
 
-def _nothing_defined(row: dict[str, Any], machine: str | None, part: str) -> list[Undefined]:
-    """The means without any defined part; a type's pooled figures are reported elsewhere."""
-    names = tuple(
-        name
-        for name in MACHINE_METRICS
-        if np.isnan(row[name]) and not (machine and name.endswith("_pooled"))
-    )
-    if not names:
-        return []
-    reason = f"no {part} with a defined {', '.join(names)}"
-    return [Undefined(machine or "mean", machine, None, names, reason)]
+def _nothing_defined(means: dict[str, float], machine: str, part: str) -> list[Undefined]:
+    """The means without any defined part."""
+    names = ", ".join(name for name, value in means.items() if np.isnan(value))
+    return [Undefined(machine, "", f"no {part} with a defined {names}")] if names else []
 
 
 def _mean(values: list[float]) -> float:

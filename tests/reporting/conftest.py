@@ -15,7 +15,7 @@ import yaml
 from asd.reporting.bootstrap import Resampling
 from asd.reporting.declaration import declaration
 from asd.reporting.runs import collect_folder
-from asd.reporting.sections import Section, sections
+from asd.reporting.sections import Section, corpora
 from asd.scoring.clip_scores import write_scores
 
 MACHINES = ("ToyCar", "ToyConveyor", "fan", "pump", "slider", "valve")
@@ -112,10 +112,11 @@ class Runs:
         write_scores(folder / "scores.csv", frame)
         return folder
 
-    def report(self) -> list[Section]:
-        """The paper's table of them."""
-        runs = collect_folder(self.path).runs
-        return sections(runs, declaration("paper"), Resampling(20))
+    def report(self, sweep: str = "paper") -> list[Section]:
+        """A sweep's table of them."""
+        groups = corpora(collect_folder(self.path).runs)
+        how = declaration(sweep), Resampling(20)
+        return [Section(label, runs, *how) for label, runs in groups.items()]
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from asd.errors import AsdError
-from asd.reporting.bootstrap import MEAN, Resampling, replicates, resampled_figures
-from asd.scoring.metrics import MACHINE_METRICS, evaluate_scores
+from asd.reporting.bootstrap import Resampling, replicates, resampled_figures
+from asd.scoring.metrics import evaluate_scores, flat_metrics
 from asd.scoring.roc import pauc_eq3
 
 Scores = Callable[..., pd.DataFrame]
@@ -36,7 +36,7 @@ def test_every_resample_is_what_scikit_learn_gives_for_it(max_fpr: float, decima
     labels = np.array([0] * 23 + [1] * 17)
     scores = np.round(rng.standard_normal(40) + 0.7 * labels, decimals)  # 0: many ties
     weights = _drawn(1, 30, labels)
-    got = resampled_figures(labels, scores, weights, max_fpr)
+    got = resampled_figures(pd.DataFrame({"label": labels, "score": scores}), weights, max_fpr)
     for r, counts in enumerate(weights):
         again, values = np.repeat(labels, counts), np.repeat(scores, counts)
         assert got["auc"][r] == pytest.approx(roc_auc_score(again, values), abs=1e-12)
@@ -59,7 +59,7 @@ def test_interval_agrees_with_scipys_stratified_bootstrap(scores: Scores) -> Non
         rng=np.random.default_rng(0), batch=500,
     )  # fmt: skip
     how = Resampling(resamples=4000)
-    moved = replicates(frame, 0.1, how)["auc", "fan", ""]
+    moved = replicates(frame, 0.1, how)["auc/fan"]
     low, high = how.interval(moved)
     # Of 4000 resamples the ends of a 95 % interval have standard errors near 0.002.
     assert low == pytest.approx(theirs.confidence_interval.low, abs=0.008)
@@ -72,21 +72,17 @@ def test_all_metrics_are_resampled_as_the_table_defines_them(scores: Scores) -> 
     frame = scores(0, 0.4, normal=1, anomaly=1, ids=("00", "02", "04"))
     how = Resampling(resamples=3)
     got = replicates(frame, 0.3, how)
-    table = evaluate_scores(frame, 0.3)
-    for name in MACHINE_METRICS:
-        for row in table.per_machine.to_dict("records"):
-            expected = np.full(3, row[name])
-            np.testing.assert_allclose(got[name, row["machine"], ""], expected, atol=1e-12)
-        np.testing.assert_allclose(got[name, MEAN, ""], np.full(3, table.mean[name]))
+    for name, value in flat_metrics(evaluate_scores(frame, 0.3)).items():
+        np.testing.assert_allclose(got[name], np.full(3, value), atol=1e-12)
 
 
 def test_draws_do_not_depend_on_other_ids_or_the_order_of_rows(scores: Scores) -> None:
     how = Resampling(resamples=50)
     frame = scores(0)
-    whole = replicates(frame, 0.1, how)["auc", "pump", ""]
+    whole = replicates(frame, 0.1, how)["auc/pump"]
     alone = frame[frame["machine"] == "pump"].sample(frac=1, random_state=1)
-    np.testing.assert_array_equal(whole, replicates(alone, 0.1, how)["auc", "pump", ""])
-    other = replicates(frame, 0.1, Resampling(50, seed=1))["auc", "pump", ""]
+    np.testing.assert_array_equal(whole, replicates(alone, 0.1, how)["auc/pump"])
+    other = replicates(frame, 0.1, Resampling(50, seed=1))["auc/pump"]
     assert not np.array_equal(whole, other)
 
 
@@ -98,9 +94,9 @@ def test_an_undefined_id_is_left_out_of_the_mean_and_an_unknown_label_of_all(
     unknown = frame[frame["id"] == "02"].assign(label=-1, id="06")
     unknown["file"] += "x"
     got = replicates(pd.concat([without, unknown]), 0.1, Resampling(20))
-    assert np.isnan(got["auc", "fan", "02"]).all()
-    assert ("auc", "fan", "06") not in got
-    np.testing.assert_array_equal(got["auc", "fan", ""], got["auc", "fan", "00"])
+    assert np.isnan(got["id_auc/fan/id_02"]).all()
+    assert "id_auc/fan/id_06" not in got
+    np.testing.assert_array_equal(got["auc/fan"], got["id_auc/fan/id_00"])
 
 
 def test_weights_of_few_trainings_have_the_variance_of_their_mean() -> None:

@@ -18,8 +18,8 @@ Capture = pytest.CaptureFixture[str]
 def test_names_with_equal_signs_are_flags_or_tags() -> None:
     got = normalise(["compare=[u, ss_0.5]", "data=simulated", "scale=small", "view=[auc,per_id]"])
     assert got == [
-        "--compare", "u", "ss_0.5", "--data", "simulated", "--tag", "scale=small", "--view", "auc",
-        "per_id",
+        "--compare", "u", "ss_0.5", "--tag", "data=simulated", "--tag", "scale=small", "--view",
+        "auc", "per_id",
     ]  # fmt: skip
     assert normalise(["--tag", "a=b", "max_fpr=0.2"]) == ["--tag", "a=b", "--max-fpr", "0.2"]
 
@@ -39,7 +39,7 @@ def test_all_files_are_written_and_agree(folder: Path, tmp_path: Path, capsys: C
     )
     shown = capsys.readouterr().out
     assert status == 0
-    assert "Table 1: AUC in percent. SIMULATED DATA, demo scale (small)" in shown
+    assert "Table 1: AUC in percent. SIMULATED, demo scale (small)" in shown
     assert "…" not in shown  # nothing is cut off
     rows = csv.DictReader((out / "tables.csv").read_text().splitlines())
     cell = next(r for r in rows if (r["system"], r["machine"], r["metric"]) == ("U", "fan", "auc"))
@@ -48,7 +48,7 @@ def test_all_files_are_written_and_agree(folder: Path, tmp_path: Path, capsys: C
     mean = f"{float(cell['mean_percent']):.2f}"
     for name in ("report.html", "report.md", "tables.tex"):
         text = (out / name).read_text()
-        assert mean in text and "SIMULATED DATA" in text, name
+        assert mean in text and "SIMULATED" in text, name
     assert mean in shown
     compared = pd.read_csv(out / "comparisons.csv")
     assert set(compared["machine"]) >= {"fan", "mean"} and (compared["a"] == "U").all()
@@ -59,7 +59,7 @@ def test_all_files_are_written_and_agree(folder: Path, tmp_path: Path, capsys: C
 
 def test_the_page_needs_nothing_else_and_holds_the_pictures(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    keep = [f"--runs={folder}", f"--out={out}", "--resamples=20", "--experiment", "u"]
+    keep = [f"--runs={folder}", f"--out={out}", "--resamples=20", "experiment=u"]
     assert main([*keep, "--compare", "u", "U"]) == 0
     addresses = re.findall(r'(?:src|href)="(.*?)"', (out / "report.html").read_text())
     pictures = [a for a in addresses if a.startswith("data:image/png;base64,")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,21 +10,21 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from asd.documents.blocks import Commands, Table
+from asd.documents.blocks import Table, Text
 from asd.errors import AsdError
 from asd.reporting.bootstrap import Resampling
 from asd.reporting.content import figure_lines, grid_table, section_blocks
 from asd.reporting.declaration import alpha_of, declaration, parse
 from asd.reporting.runs import collect_folder
-from asd.reporting.sections import Section, add_comparison, sections
+from asd.reporting.sections import Section, add_comparison, corpora
 
 
 def result(section: Section, system: str, machine: str, metric: str = "auc") -> Any:
     """A row of the tidy table."""
     frame = section.results
     own = (frame["metric"] == metric) & (frame["system"] == system) & (frame["id"] == "")
-    (row,) = frame[own & (frame["machine"] == machine)].itertuples()
-    return row
+    (row,) = frame[own & (frame["machine"] == machine)].to_dict("records")
+    return SimpleNamespace(**row)
 
 
 def tables(section: Section) -> list[Table]:
@@ -52,7 +53,7 @@ def test_simulated_figures_never_stand_beside_published_ones(runs: Any) -> None:
     for table in tables(section):
         text = " ".join(line.text for row in table.rows for cell in row for line in cell)
         if not table.title.startswith("Published"):
-            assert "SIMULATED DATA" in table.title
+            assert "SIMULATED" in table.title
             assert "paper " not in text and "95.67" not in text
     published = next(t for t in tables(section) if t.title.startswith("Published Table 1"))
     assert "95.67" in [line.text for line in published.rows[1][1]]
@@ -66,7 +67,7 @@ def test_the_papers_clips_stand_beside_its_numbers_with_the_difference(runs: Any
     cell = result(section, "U", "ToyCar")
     assert cell.published == pytest.approx(0.9567)
     assert cell.difference == pytest.approx(cell.mean - 0.9567)
-    lines = [line.text for line in figure_lines(cell, section.comparable)]
+    lines = [line.text for line in figure_lines(vars(cell), section.comparable)]
     assert lines[2] == "paper 95.67" and lines[3] == f"{100 * (cell.mean - 0.9567):+.2f}"
     mean = np.mean([95.67, 96.63, 79.87, 81.51, 80.86, 82.85]) / 100
     assert result(section, "U", "mean").published == pytest.approx(mean)
@@ -106,21 +107,22 @@ def test_missing_cells_say_so_and_name_the_command(runs: Any) -> None:
         command = f"python -m asd.train +experiment={experiment} seed={seed} {tail}"
         runs.write(experiment, seed, data="dcase2020", command=command)
     (section,) = runs.report()
-    commands = {row.label: command for row, _, command in section.rows}
-    assert commands["U"] is None
+    commands = dict(section.results[["system", "fill_command"]].to_numpy())
+    assert pd.isna(commands["U"])
     assert commands["SS-0.5-0.5"] == f"python -m asd.train +experiment=ss_0.5 seed=0 {tail}"
     assert commands["B"] == f"python -m asd.train -m +experiment=b seed=0,1 {tail}"
     assert grid_table(section, "auc").rows[0][1][0].text == "missing"
-    shown = next(b for b in section_blocks(section, ["auc"]) if isinstance(b, Commands))
-    assert commands["B"] in shown.lines
+    texts = [b for b in section_blocks(section, ["auc"]) if isinstance(b, Text)]
+    assert any(t.style == "commands" and commands["B"] in t.text for t in texts)
 
 
 def test_no_runs_at_all_gives_the_empty_table_with_every_command() -> None:
-    (section,) = sections([], declaration("paper"), Resampling(5), data="dcase2020")
-    assert len(section.rows) == 6 and not section.results["n"].any()
+    ((label, runs),) = corpora([], "dcase2020").items()
+    section = Section(label, runs, declaration("paper"), Resampling(5), data="dcase2020")
+    assert section.results["system"].nunique() == 6 and not section.results["n"].any()
     command = "python -m asd.train +experiment=ss_0.3 seed=0 data=dcase2020"
-    assert section.rows[5][2] == command
-    (bare,) = sections([], declaration("search"))
+    assert section.results["fill_command"].iloc[-1] == command
+    bare = Section(label, runs, declaration("search"), Resampling(5))
     assert bare.results.empty and not tables(bare)[0].rows
 
 
@@ -130,7 +132,8 @@ def test_corpora_are_never_mixed(runs: Any) -> None:
     runs.write("ss_0.3", datasets=[{"context": "testing", "digest": "other"}])
     report = runs.report()
     assert [list(s.systems) for s in report] == [["SS-0.5-0.5"], ["U"], ["SS-0.3-0.7"]]
-    assert "another corpus has the same label" in " ".join(report[1].notes)
+    label = "SIMULATED, demo scale (small)"
+    assert [s.label for s in report[1:]] == [f"{label}, test clips {d}" for d in ("t0", "other")]
 
 
 def test_repetitions_share_all_settings_and_the_others_are_named(runs: Any) -> None:
@@ -162,8 +165,8 @@ def test_unfinished_damaged_and_set_aside_runs_are_not_used(runs: Any) -> None:
 def test_a_sweep_without_rows_has_one_for_each_experiment(runs: Any) -> None:
     for experiment, system in (("u", "U"), ("b", "B"), ("mine", "U")):
         runs.write(experiment, tags={"system": system})
-    (section,) = sections(collect_folder(runs.path).runs, declaration("search"), Resampling(5))
-    assert sorted(section.systems) == ["B", "U (mine)", "U (u)"]
+    (section,) = runs.report("search")
+    assert sorted(section.systems) == ["B", "U", "U (mine)"]
     assert len(grid_table(section, "auc").rows) == 3
 
 
@@ -183,7 +186,7 @@ def test_systems_are_compared_by_any_of_their_names(runs: Any) -> None:
     add_comparison(report, "mine", "u")
     pairs = [tuple(c.loc[0, ["a", "b", "metric"]]) for c in section.comparisons]
     assert pairs == [(s, "U", metric) for s in ("U FD", "Mine") for metric in ("auc", "pauc")]
-    assert any("Mine (mine, 1)" in note for note in section.notes)
+    assert list(section.systems) == ["U", "U FD", "Mine"]
     with pytest.raises(AsdError, match=r"no finished run of 'b'.*u \(U\)"):
         add_comparison(report, "u", "b")
 
@@ -198,8 +201,8 @@ def test_alpha_of_the_papers_names() -> None:
     [
         ({"rows": [{"label": "U"}]}, "at least one tag"),
         ({"rows": [{"label": "U", "a": 1}, {"label": "U", "a": 2}]}, "twice"),
-        ({"published": {"auc": {"X": [1, 2]}}}, "no row 'X'"),
-        ({"published": {"auc": {"U": [1]}}}, "1 numbers for 2 columns"),
+        ({"published": {"auc": {"X": [1, 2]}}}, "X: needs a row"),
+        ({"published": {"auc": {"U": [1]}}}, "each of the 2 columns"),
         ({"claims": [{"text": "x", "source": "y", "statements": [{"better": "U"}]}]}, "claims"),
     ],
 )
