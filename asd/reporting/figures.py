@@ -117,7 +117,7 @@ def _run_figures(label: str, run: Run, options: PictureOptions, folder: Path) ->
         for file in sorted(file for file in files if file.stem.partition("_")[0] == kind):
             caption = _CAPTIONS.get(kind, file.stem)
             caption += f": {machine}" if (machine := file.stem.partition("_")[2]) else ""
-            caption = f"{ours}, {run.data_label}: {caption}"
+            caption = f"{ours}, {run.record['data_label']}: {caption}"
             figures.append(Figure(file, caption, folded=f"{ours}: {len(files)} pictures"))
     return figures
 

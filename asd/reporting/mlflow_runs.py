@@ -13,15 +13,12 @@ from asd.reporting.runs import Collection, collect
 _NEEDED = ("scores.csv", "config.yaml", "run.json")
 
 
-def collect_mlflow(
-    uri: str, experiments: list[str] | None, defaults: list[str], copies: Path, pictures: bool
-) -> Collection:
+def collect_mlflow(uri: str, experiments: list[str], copies: Path, pictures: bool) -> Collection:
     """The finished runs of some experiments, oldest first.
 
     Args:
         uri: of the tracker.
-        experiments: their names there; each must be there. None: those of ``defaults`` that are.
-        defaults: see ``experiments``.
+        experiments: their names there; those that are not there are among what is not used.
         copies: folder for the runs' files, one folder a run; what is there already is kept.
         pictures: whether to copy the runs' pictures too.
 
@@ -35,16 +32,16 @@ def collect_mlflow(
     from mlflow.exceptions import MlflowException
 
     wanted = {*_NEEDED, *(["pictures"] if pictures else [])}
-    folders, notes = [], []
+    folders: list[Path] = []
     token: str | None = ""
     try:
         client = MlflowClient(uri)
-        known = [client.get_experiment_by_name(name) for name in experiments or defaults]
-        ids = [one.experiment_id for one in known if one is not None]
-        if not ids or (experiments and len(ids) < len(experiments)):
-            names = ", ".join(e.name for e in client.search_experiments())
-            asked = ", ".join(experiments or defaults)
-            raise AsdError(f"{uri}: no experiment {asked}; there are {names}")
+        asked = {name: client.get_experiment_by_name(name) for name in experiments}
+        notes = [f"no experiment {name}" for name, one in asked.items() if one is None]
+        if len(notes) == len(asked):
+            known = ", ".join(one.name for one in client.search_experiments())
+            raise AsdError(f"{uri}: {' and '.join(notes)}; there are {known}")
+        ids = [one.experiment_id for one in asked.values() if one is not None]
         while token is not None:
             page = client.search_runs(
                 ids, "attributes.status = 'FINISHED'", page_token=token or None

@@ -32,7 +32,7 @@ class Run:
     Args:
         folder: its files; of a run from MLflow, where they were copied to.
         config: as composed, plain values.
-        record: content of run.json.
+        record: content of run.json; ``data_label`` is what every table calls the data.
         tags: of the record: experiment, system, seed, data, release, scale, test and others.
         scores: of the clips, sorted by machine, ID and file.
     """
@@ -47,11 +47,6 @@ class Run:
     def seed(self) -> int:
         """Of the training."""
         return int(self.tags["seed"])
-
-    @property
-    def data_label(self) -> str:
-        """What the data is, as every table says it."""
-        return str(self.record["data_label"])
 
     @property
     def simulated(self) -> bool:

@@ -97,7 +97,7 @@ def corpora(runs: list[Run], data: str | None = None) -> dict[str, list[Run]]:
     """
     groups: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
-        groups.setdefault((run.data_label, run.test_key), []).append(run)
+        groups.setdefault((run.record["data_label"], run.test_key), []).append(run)
     labels = [label for label, _ in groups]
     order = sorted(groups.items(), key=lambda one: (one[1][0].simulated, -len(one[1])))
     named = {
@@ -141,12 +141,10 @@ def _rows(declared: Declaration, runs: list[Run]) -> Rows:
 def _repetitions(label: str, candidates: list[Run], notes: list[str]) -> list[Run]:
     """The runs of one setting, one a seed: the setting with most seeds, then the latest."""
     by_settings: dict[str, dict[int, Run]] = {}
-    for run in sorted(candidates, key=lambda run: (run.finished, run.folder.name)):
+    for run in candidates:  # oldest first
         by_settings.setdefault(run.settings, {})[run.seed] = run
-    chosen = max(
-        by_settings.values(),
-        key=lambda group: (len(group), max(r.finished for r in group.values())),
-    )
+    latest = {name: max(run.finished for run in of.values()) for name, of in by_settings.items()}
+    chosen = by_settings[max(by_settings, key=lambda name: (len(by_settings[name]), latest[name]))]
     left = [run.folder.name for run in candidates if run is not chosen.get(run.seed)]
     if left:
         notes.append(

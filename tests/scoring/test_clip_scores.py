@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -42,29 +43,14 @@ def test_round_trip_is_exact_and_keeps_id_as_text(tmp_path: Path) -> None:
     assert [p.name for p in (tmp_path / "new folder").iterdir()] == ["scores.csv"]
 
 
-def test_names_with_commas_quotes_and_umlauts_come_back(tmp_path: Path) -> None:
-    frame = frame_of([1.0, 2.0])
+def test_names_come_back_and_float32_as_its_float64_value(tmp_path: Path) -> None:
+    frame = frame_of([0.0, 1.0])
     frame["file"] = ['a,"b".wav', "Lüfter ☃.wav"]
+    frame["score"] = np.array([0.1, 1], dtype=np.float32)
     write_scores(tmp_path / "s.csv", frame)
-    assert read_scores(tmp_path / "s.csv")["file"].tolist() == ['a,"b".wav', "Lüfter ☃.wav"]
-
-
-def test_float32_scores_are_written_as_their_float64_value(tmp_path: Path) -> None:
-    frame = frame_of([0.0])
-    frame["score"] = np.array([0.1], dtype=np.float32)
-    write_scores(tmp_path / "s.csv", frame)
-    assert read_scores(tmp_path / "s.csv")["score"].iloc[0] == float(np.float32(0.1))
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_write_refuses_a_score_that_is_not_finite_and_names_the_clip(
-    tmp_path: Path, bad: float
-) -> None:
-    write_scores(tmp_path / "s.csv", frame_of([1.0, 2.0]))
-    before = (tmp_path / "s.csv").read_bytes()
-    with pytest.raises(AsdError, match=r"fan fan/test/clip_01\.wav"):
-        write_scores(tmp_path / "s.csv", frame_of([0.0, bad, 1.0]))
-    assert (tmp_path / "s.csv").read_bytes() == before
+    back = read_scores(tmp_path / "s.csv")
+    assert back["file"].tolist() == ['a,"b".wav', "Lüfter ☃.wav"]
+    assert back["score"].iloc[0] == float(np.float32(0.1))
 
 
 @pytest.mark.parametrize(
@@ -75,17 +61,20 @@ def test_write_refuses_a_score_that_is_not_finite_and_names_the_clip(
         ("label", [0, 2], "'label' is 2"),
         ("label", ["0", "1"], "'label' is '0'"),
         ("score", ["low", "high"], "not a number"),
+        ("score", [0.0, np.nan], r"fan fan/test/clip_01\.wav"),
+        ("score", [0.0, -np.inf], r"fan fan/test/clip_01\.wav"),
         ("file", ["a.wav", "a.wav"], "stands twice"),
     ],
 )
 def test_write_refuses_a_bad_column(
-    tmp_path: Path, column: str, values: list[str] | list[int], message: str
+    tmp_path: Path, column: str, values: list[Any], message: str
 ) -> None:
     frame = frame_of([1.0, 2.0])
-    frame[column] = values
+    write_scores(tmp_path / "s.csv", frame)
+    before = (tmp_path / "s.csv").read_bytes()
     with pytest.raises(AsdError, match=message):
-        write_scores(tmp_path / "s.csv", frame)
-    assert not list(tmp_path.iterdir())
+        write_scores(tmp_path / "s.csv", frame.assign(**{column: values}))
+    assert (tmp_path / "s.csv").read_bytes() == before
 
 
 def test_write_refuses_missing_columns_and_no_rows(tmp_path: Path) -> None:
@@ -109,12 +98,6 @@ def test_a_write_that_fails_midway_leaves_the_old_file_and_no_temporary_one(tmp_
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["s.csv"]
-
-
-def test_write_where_a_file_stands_in_the_folder_s_place(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(AsdError, match="cannot be written"):
-        write_scores(tmp_path / "file" / "s.csv", frame_of([1.0]))
 
 
 @pytest.mark.parametrize(

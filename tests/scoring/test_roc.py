@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,17 +32,11 @@ def arrays(clips: list[tuple[int, float]]) -> tuple[np.ndarray, np.ndarray]:
     return np.array([c[0] for c in clips]), np.array([c[1] for c in clips])
 
 
-@settings(max_examples=200, deadline=None)
-@given(CLIPS)
-def test_auc_is_scikit_learn_s(clips: list[tuple[int, float]]) -> None:
-    labels, scores = arrays(clips)
-    assert auc(labels, scores) == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
-
-
 @settings(max_examples=300, deadline=None)
 @given(CLIPS, MAX_FPR)
-def test_pauc_is_scikit_learn_s(clips: list[tuple[int, float]], max_fpr: float) -> None:
+def test_areas_are_scikit_learn_s(clips: list[tuple[int, float]], max_fpr: float) -> None:
     labels, scores = arrays(clips)
+    assert auc(labels, scores) == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
     expected = roc_auc_score(labels, scores, max_fpr=max_fpr)
     assert pauc(labels, scores, max_fpr) == pytest.approx(expected, abs=1e-12)
 
@@ -58,29 +53,30 @@ def test_pauc_eq3_is_the_printed_equation(clips: list[tuple[int, float]], p: Fra
         assert got == eq3_by_the_letter(labels, scores, thresholds)
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_real_sizes_with_and_without_ties(seed: int) -> None:
-    rng = np.random.default_rng(seed)
+@pytest.mark.parametrize("decimals", [1, 9])
+def test_real_sizes_with_and_without_ties(decimals: int) -> None:
+    rng = np.random.default_rng(decimals)
     labels = np.r_[np.zeros(350, int), np.ones(265, int)]
-    normal = labels + rng.standard_normal(len(labels))
-    for scores in (normal, np.round(normal, 1)):
-        assert auc(labels, scores) == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
-        assert pauc(labels, scores, 0.1) == pytest.approx(
-            roc_auc_score(labels, scores, max_fpr=0.1), abs=1e-12
-        )
-        assert pauc_eq3(labels, scores, 0.1) == pytest.approx(
-            eq3_by_the_letter(labels, scores, 35), abs=1e-12
-        )
+    scores = np.round(labels + rng.standard_normal(len(labels)), decimals)
+    assert auc(labels, scores) == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
+    expected = roc_auc_score(labels, scores, max_fpr=0.1)
+    assert pauc(labels, scores, 0.1) == pytest.approx(expected, abs=1e-12)
+    assert pauc_eq3(labels, scores, 0.1) == eq3_by_the_letter(labels, scores, 35)
 
 
-def test_eq3_by_hand() -> None:
+def test_by_hand() -> None:
     # 4 normals, p = 0.5: thresholds 8 and 5. Anomalies above 8: 9. Above 5: 9, 7, 6. 3 anomalies
     # and 2 thresholds: (1 + 3) / 6. The anomaly at 8 would tie with the first and count 0 there.
-    assert pauc_eq3([0, 0, 0, 0, 1, 1, 1], [1, 8, 5, 2, 9, 7, 6], 0.5) == 4 / 6
-    assert pauc_eq3([0, 0, 0, 0, 1, 1, 1], [1, 8, 5, 2, 8, 7, 6], 0.5) == 3 / 6
+    labels = [0, 0, 0, 0, 1, 1, 1]
+    assert pauc_eq3(labels, [1, 8, 5, 2, 9, 7, 6], 0.5) == 4 / 6
+    assert pauc_eq3(labels, [1, 8, 5, 2, 8, 7, 6], 0.5) == 3 / 6
     # AUC of the first by hand: 9 beats 4, 7 and 6 beat 3 each: 10 of 12; the tie is worth half.
-    assert auc([0, 0, 0, 0, 1, 1, 1], [1, 8, 5, 2, 9, 7, 6]) == 10 / 12
-    assert auc([0, 0, 0, 0, 1, 1, 1], [1, 8, 5, 2, 8, 7, 6]) == 9.5 / 12
+    assert auc(labels, [1, 8, 5, 2, 9, 7, 6]) == 10 / 12
+    assert auc(labels, [1, 8, 5, 2, 8, 7, 6]) == 9.5 / 12
+    # 10 normals, p = 0.1: one threshold, the highest normal; 1 of 2 anomalies is above it.
+    labels, scores = [0] * 10 + [1, 1], [*range(10), 20, 5.5]
+    assert pauc_eq3(labels, scores, 0.1) == 0.5
+    assert pauc(labels, scores, 0.1) == pytest.approx(0.5 * (1 + (0.05 - 0.005) / 0.095))
 
 
 @pytest.mark.parametrize("normals", [10, 100, 350, 800])
@@ -92,24 +88,6 @@ def test_eq3_and_mcclish_are_one_line_apart(normals: int) -> None:
     assert len(set(scores)) == len(scores)
     expected = (1 + (pauc_eq3(labels, scores, 0.1) - 0.05) / 0.95) / 2
     assert pauc(labels, scores, 0.1) == pytest.approx(expected, abs=1e-12)
-
-
-def test_pauc_by_hand() -> None:
-    # 10 normals, p = 0.1: one threshold, the highest normal; 1 of 2 anomalies is above it.
-    labels, scores = [0] * 10 + [1, 1], [*range(10), 20, 5.5]
-    assert pauc_eq3(labels, scores, 0.1) == 0.5
-    assert pauc(labels, scores, 0.1) == pytest.approx(0.5 * (1 + (0.05 - 0.005) / 0.095))
-
-
-def test_scale_and_offset_change_nothing() -> None:
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, 2, 500)
-    scores = rng.gamma(2, 3, 500) + labels
-    moved = 1000 * scores + 50
-    assert auc(labels, scores) == auc(labels, moved)
-    assert pauc(labels, scores, 0.1) == pauc(labels, moved, 0.1)
-    assert pauc_eq3(labels, scores, 0.1) == pauc_eq3(labels, moved, 0.1)
-    assert auc(labels, -scores) == pytest.approx(1 - auc(labels, scores), abs=1e-12)
 
 
 def test_floating_point_does_not_cost_a_threshold() -> None:
@@ -126,25 +104,23 @@ def test_one_class_is_undefined(labels: list[int]) -> None:
         assert math.isnan(value)
 
 
-@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_a_score_that_is_not_finite_is_refused(bad: float) -> None:
+@pytest.mark.parametrize(
+    ("labels", "scores", "message"),
+    [
+        ([0, 1, 1], [0.0, math.nan, 1.0], r"scores\[1\] is not a finite number"),
+        ([0, 1, 1], [0.0, -math.inf, 1.0], r"scores\[1\] is not a finite number"),
+        ([0, 1, -1], [1, 2, 3], "must be 0"),
+        ([0, 1], [1, 2, 3], "one length"),
+    ],
+)
+def test_what_has_no_area_is_refused(labels: list[int], scores: list[float], message: str) -> None:
     for metric in (auc, lambda y, s: pauc(y, s, 0.1), lambda y, s: pauc_eq3(y, s, 0.1)):
-        with pytest.raises(AsdError, match=r"scores\[1\] is not a finite number"):
-            metric([0, 1, 1], [0.0, bad, 1.0])
+        with pytest.raises(AsdError, match=message):
+            metric(labels, scores)
 
 
-def test_labels_and_lengths_are_checked() -> None:
-    with pytest.raises(AsdError, match="must be 0"):
-        auc([0, 1, -1], [1, 2, 3])
-    with pytest.raises(AsdError, match="one length"):
-        auc([0, 1], [1, 2, 3])
-
-
+@pytest.mark.parametrize("metric", [pauc, pauc_eq3])
 @pytest.mark.parametrize("bad", [0, -0.1, 1.01, math.nan])
-def test_max_fpr_out_of_range_names_the_option(bad: float) -> None:
-    for call in (
-        lambda: pauc([0, 1], [1, 2], bad),
-        lambda: pauc_eq3([0, 1], [1, 2], bad),
-    ):
-        with pytest.raises(AsdError, match=r"^scoring\.max_fpr="):
-            call()
+def test_max_fpr_out_of_range_names_the_option(metric: Any, bad: float) -> None:
+    with pytest.raises(AsdError, match=r"^scoring\.max_fpr="):
+        metric([0, 1], [1, 2], bad)
