@@ -23,7 +23,6 @@ NAMES = {
     "b": "B", "u": "U", "u_fd": "U-FD", "ss_0.7": "SS-0.7-0.3", "ss_0.5": "SS-0.5-0.5",
     "ss_0.3": "SS-0.3-0.7", "mine": "Mine",
 }  # fmt: skip
-CLASSES = {"simulated": "Simulated", "dcase2020": "DCASE2020", "folder": "Folder"}
 
 
 def made_scores(
@@ -44,8 +43,7 @@ def made_scores(
         for machine_id in ids:
             for label, name, count in ((0, "normal", normal), (1, "anomaly", anomaly)):
                 values = common.standard_normal(count) + 0.3 * own.standard_normal(count)
-                values += shift * label
-                for i, value in enumerate(values):
+                for i, value in enumerate(values + shift * label):
                     file = f"development/{machine}/test/{name}_id_{machine_id}_{i:08d}.wav"
                     rows.append((machine, machine_id, file, label, value))
     return pd.DataFrame(rows, columns=["machine", "id", "file", "label", "score"])
@@ -72,39 +70,34 @@ class Runs:
     ) -> Path:
         """Write one; ``options`` change its config, ``record`` its run.json."""
         demo = data == "simulated" if demo is None else demo
-        release = "full" if experiment == "u_fd" else "first"
-        data_class = f"asd.data.{data}.{CLASSES[data]}"
         config = {
-            "experiment_name": experiment,
-            "system": NAMES[experiment],
             "seed": seed,
-            "identity": {"exclude": ["identity", "experiment_name", "system", "data.root"]},
+            "identity": {"exclude": ["identity", "data.root"]},
             "scale": {"name": "small" if demo else "paper", "demo": demo},
-            "data": {"_target_": data_class, "root": "data", "ids": None, "test": "development"},
-            "release": {"name": release},
+            "data": {"root": "data", "ids": None, "test": "development"},
             "frontend": {"_target_": "asd.frontends.gammatone.Gammatone", "bands": 64},
-            "scope": {"name": "shared"},
             "scoring": {"max_fpr": 0.1},
+            "loss": {"experiment": experiment},
         }
         for group, changes in (options or {}).items():
             config[group].update(changes)
-        label = "SIMULATED" if data == "simulated" else data
         tags = {
             "experiment": experiment, "system": NAMES[experiment], "seed": str(seed),
-            "data": data, "simulated": str(data == "simulated").lower(), "release": release,
+            "data": data, "simulated": str(data == "simulated").lower(),
             "scale": config["scale"]["name"], "test": config["data"]["test"],
         }  # fmt: skip
+        label = "SIMULATED" if data == "simulated" else data
         content = {
             "status": "FINISHED",
-            "tags": tags,
             "data_label": label + (", demo scale (small)" if demo else ""),
-            "data_hash": f"{data}-{release}",
+            "data_hash": data,
             "datasets": [{"context": "testing", "digest": "t0"}],
             "command": f"python -m asd.train +experiment={experiment} seed={seed}",
+            **record,
+            "tags": {**tags, **record.get("tags", {})},
         }
         folder = self.path / (name or f"{experiment}-{data}-seed{seed}")
         folder.mkdir(parents=True)
-        content |= {**record, "tags": {**tags, **record.get("tags", {})}}
         (folder / "run.json").write_text(json.dumps(content))
         (folder / "config.yaml").write_text(yaml.safe_dump(config))
         if frame is None:

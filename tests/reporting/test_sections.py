@@ -50,14 +50,14 @@ def test_simulated_figures_never_stand_beside_published_ones(runs: Any) -> None:
     runs.write("u")
     (section,) = runs.report()
     assert section.simulated and not section.comparable
-    for table in tables(section):
-        text = " ".join(line.text for row in table.rows for cell in row for line in cell)
-        if not table.title.startswith("Published"):
-            assert "SIMULATED" in table.title
-            assert "paper " not in text and "95.67" not in text
-    published = next(t for t in tables(section) if t.title.startswith("Published Table 1"))
+    *ours, published = sorted(
+        tables(section), key=lambda t: t.title.startswith("Published Table 1")
+    )
     assert "95.67" in [line.text for line in published.rows[1][1]]
     assert "REAL recordings" in published.title
+    for table in (table for table in ours if not table.title.startswith("Published")):
+        text = " ".join(line.text for row in table.rows for cell in row for line in cell)
+        assert "SIMULATED" in table.title and "paper " not in text and "95.67" not in text
 
 
 def test_the_papers_clips_stand_beside_its_numbers_with_the_difference(runs: Any) -> None:
@@ -81,7 +81,6 @@ def test_the_published_mean_is_over_the_types_at_hand(runs: Any, scores: Any) ->
     (section,) = runs.report()
     assert result(section, "U", "mean").published == pytest.approx((0.7987 + 0.8151) / 2)
     assert result(section, "U", "valve").n == 0
-    assert result(section, "B", "mean").published == pytest.approx(0.73510, abs=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -162,20 +161,20 @@ def test_unfinished_damaged_and_set_aside_runs_are_not_used(runs: Any) -> None:
         collect_folder(runs.path / "nowhere")
 
 
-def test_a_sweep_without_rows_has_one_for_each_experiment(runs: Any) -> None:
+@pytest.mark.parametrize(("sweep", "rows"), [("search", 3), ("paper", 7)])
+def test_experiments_that_are_no_row_get_one(runs: Any, sweep: str, rows: int) -> None:
     for experiment, system in (("u", "U"), ("b", "B"), ("mine", "U")):
         runs.write(experiment, tags={"system": system})
-    (section,) = runs.report("search")
+    (section,) = runs.report(sweep)
     assert sorted(section.systems) == ["B", "U", "U (mine)"]
-    assert len(grid_table(section, "auc").rows) == 3
+    assert len(grid_table(section, "auc").rows) == rows
 
 
 def test_tags_and_options_filter(runs: Any) -> None:
     runs.write("u", tags={"device": "cpu"})
     (run,) = collect_folder(runs.path).runs
-    assert run.matches({"experiment": ["b", "u"], "scale": ["small"], "device": ["cpu"]})
-    assert run.matches({"frontend.bands": ["64"]})
-    assert not run.matches({"release": ["full"]}) and not run.matches({"nothing": ["x"]})
+    assert run.matches({"experiment": ["b", "u"], "device": ["cpu"], "frontend.bands": ["64"]})
+    assert not run.matches({"scale": ["paper"]}) and not run.matches({"nothing": ["x"]})
 
 
 def test_systems_are_compared_by_any_of_their_names(runs: Any) -> None:
@@ -186,7 +185,6 @@ def test_systems_are_compared_by_any_of_their_names(runs: Any) -> None:
     add_comparison(report, "mine", "u")
     pairs = [tuple(c.loc[0, ["a", "b", "metric"]]) for c in section.comparisons]
     assert pairs == [(s, "U", metric) for s in ("U FD", "Mine") for metric in ("auc", "pauc")]
-    assert list(section.systems) == ["U", "U FD", "Mine"]
     with pytest.raises(AsdError, match=r"no finished run of 'b'.*u \(U\)"):
         add_comparison(report, "u", "b")
 
