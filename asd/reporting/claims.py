@@ -1,15 +1,8 @@
 """Claims, such as the paper's four, each checked on the runs at hand.
 
-A claim (``claims`` in ``sweeps/<name>.yaml``) is a set of statements "A is better than B". One is
-decided when the interval of the paired difference (``asd.reporting.compare``) leaves zero on one
-side. The claim is
-
-- held: every statement is decided its way, and no guard is decided the other way;
-- not held: a statement or a guard is decided the other way;
-- not decidable: otherwise, or when runs or machine types are missing.
-
-Guards are the parts of a statement on several machine types: they need not be decided one by one,
-but none may clearly go the other way.
+A claim (``claims`` in ``sweeps/<name>.yaml``) is a set of statements "A is better than B", each
+decided when the interval of the paired difference leaves zero; docs/report.md has the rule. Guards
+are the parts of a statement on several machine types: none may clearly go the other way.
 """
 
 from __future__ import annotations

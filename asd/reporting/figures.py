@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -44,17 +45,15 @@ def section_figures(section: Section, folder: Path, projection: str) -> list[Blo
     if not section.systems:
         return []
     options = PictureOptions.configured(projection=projection)
+    blocks: list[Block] = [Heading("Pictures", 3)]
     try:
-        figures = [*_overviews(section, folder), *_differences(section, folder)]
-        figures += _alpha(section, folder)
-        of_runs = [
-            block
-            for system in section.systems.values()
-            for block in _run_figures(system.label, system.runs[0], options, folder)
-        ]
+        for draw in (_overviews, _differences, _alpha):
+            blocks += draw(section, folder)
+        for system in section.systems.values():
+            blocks += _run_figures(system.label, system.runs[0], options, folder)
     except OSError as error:
         raise AsdError(f"{folder}: {error.strerror}; choose another --out") from error
-    return [Heading("Pictures", 3), *figures, *of_runs]
+    return blocks
 
 
 def _overviews(section: Section, folder: Path) -> list[Figure]:
@@ -92,7 +91,7 @@ def _alpha(section: Section, folder: Path) -> list[Figure]:
     panels = {}
     for metric in COMPARED:
         panels[NAMES[metric]] = [
-            AlphaPoint(alpha, _point(c, False) if c["n"] else None, _known(c["published"]))
+            AlphaPoint(alpha, _point(c, False) if c["n"] else None, _published(c))
             for c in grid(section, metric).to_dict("records")
             if c["machine"] == MEAN and (alpha := alpha_of(c["system"])) is not None
         ]
@@ -123,13 +122,13 @@ def _run_figures(label: str, run: Run, options: PictureOptions, folder: Path) ->
 
 
 def _point(cell: dict[Any, Any], comparable: bool) -> Point:
-    values = tuple(float(v) for v in cell["values"] if v == v)
-    published = _known(cell["published"]) if comparable else None
-    return Point(cell["system"], cell["mean"], cell["low"], cell["high"], values, published)
+    values = tuple(float(v) for v in cell["values"] if not math.isnan(v))
+    figures = (cell["system"], cell["mean"], cell["low"], cell["high"])
+    return Point(*figures, values, _published(cell) if comparable else None)
 
 
-def _known(value: float) -> float | None:
-    return value if value == value else None
+def _published(cell: dict[Any, Any]) -> float | None:
+    return None if math.isnan(cell["published"]) else cell["published"]
 
 
 def _plain(name: str) -> str:

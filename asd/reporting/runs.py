@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
-from zlib import crc32
 
 import pandas as pd
 import yaml
@@ -21,7 +19,6 @@ from asd.scoring.clip_scores import read_scores
 # Of the paper's Tables 1 and 2: its corpus, and the release that it scores.
 PAPER = ("dcase2020", "development")
 _TAGS = ("experiment", "system", "seed", "data", "simulated", "scale", "test")
-_NOT_OF_CLIPS = ("root", "workers", "cache")  # options of the data that choose none
 _SET_ASIDE = "~"  # in a folder's name: see asd.experiment.run_folder.set_aside
 
 
@@ -63,17 +60,13 @@ class Run:
     def settings(self) -> str:
         """Hash of what was run but for the seed: runs that share it are repetitions."""
         config = {name: value for name, value in self.config.items() if name != "seed"}
-        return identity(config, str(self.record.get("data_hash", self.tags.get("data_hash", ""))))
+        return identity(config, str(self.record.get("data_hash", "")))
 
     @property
     def test_key(self) -> str:
         """Runs that share it were scored on the same clips."""
-        for dataset in self.record.get("datasets", ()):
-            if dataset["context"] == "testing":
-                return str(dataset["digest"])
-        data = {k: v for k, v in self.config["data"].items() if k not in _NOT_OF_CLIPS}
-        text = json.dumps({**data, "test": self.tags["test"]}, sort_keys=True, default=str)
-        return f"{crc32(text.encode()):08x}"
+        digests = {one["context"]: one["digest"] for one in self.record.get("datasets", ())}
+        return str(digests.get("testing", self.record.get("data_hash")))
 
     @property
     def finished(self) -> float:
