@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -18,15 +19,11 @@ Capture = pytest.CaptureFixture[str]
 
 
 def make_run(folder: Path, **run: object) -> pd.DataFrame:
-    frame = pd.DataFrame(
-        {
-            "machine": "fan",
-            "id": ["00"] * 20 + ["02"] * 4,
-            "file": [f"fan/{i}.wav" for i in range(24)],
-            "label": [0] * 10 + [1] * 10 + [0] * 4,
-            "score": [float(i * 7 % 23) for i in range(24)],
-        }
-    )
+    numbers = range(24)
+    frame = pd.DataFrame({"machine": "fan", "id": ["00"] * 20 + ["02"] * 4})
+    frame["file"] = [f"fan/{i}.wav" for i in numbers]
+    frame["label"] = [0] * 10 + [1] * 10 + [0] * 4
+    frame["score"] = [float(i * 7 % 23) for i in numbers]
     write_scores(folder / "scores.csv", frame)
     (folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
     return frame
@@ -74,16 +71,6 @@ def test_several_runs_into_one_folder_unless_they_would_share_it(
     assert main([*targets, "--no-write"]) == 0
 
 
-def test_nothing_is_written_if_one_target_is_bad(tmp_path: Path, capsys: Capture) -> None:
-    make_run(tmp_path / "a")
-    (tmp_path / "b.csv").write_text("machine,id\n")
-    assert main([str(tmp_path / "a"), str(tmp_path / "b.csv")]) == 2
-    streams = capsys.readouterr()
-    assert streams.out == ""
-    assert streams.err.startswith(f"error: {tmp_path / 'b.csv'}: line 1: columns missing")
-    assert not (tmp_path / "a" / "tables").exists()
-
-
 @pytest.mark.parametrize(
     ("run", "arguments", "message"),
     [
@@ -91,15 +78,20 @@ def test_nothing_is_written_if_one_target_is_bad(tmp_path: Path, capsys: Capture
         ('{"max_fpr": "0.1"}', [], "run.json: max_fpr=0.1: must be a number above 0"),
         ('{"max_fpr": 2}', [], "run.json: max_fpr=2"),
         ("{}", ["--max-fpr", "2"], "--max-fpr=2"),
+        ("{}", ["bad.csv"], "error: bad.csv: line 1: columns missing"),
     ],
 )
-def test_bad_input_is_named(
-    tmp_path: Path, capsys: Capture, run: str, arguments: list[str], message: str
+def test_bad_input_is_named_and_nothing_written(
+    tmp_path: Path, monkeypatch: Any, capsys: Capture, run: str, arguments: list[str], message: str
 ) -> None:
-    make_run(tmp_path)
-    (tmp_path / "run.json").write_text(run)
-    assert main([str(tmp_path), *arguments]) == 2
-    assert message in capsys.readouterr().err
+    monkeypatch.chdir(tmp_path)
+    make_run(tmp_path / "a")
+    Path("bad.csv").write_text("machine,id\n")
+    Path("a/run.json").write_text(run)
+    assert main(["a", *arguments]) == 2
+    streams = capsys.readouterr()
+    assert message in streams.err and streams.out == ""
+    assert not Path("a/tables").exists()
 
 
 def test_as_a_program_without_torch_in_an_ascii_terminal(tmp_path: Path) -> None:
@@ -109,13 +101,9 @@ def test_as_a_program_without_torch_in_an_ascii_terminal(tmp_path: Path) -> None
         "heavy = {'torch', 'mlflow', 'sklearn', 'hydra', 'numba', 'librosa'} & set(sys.modules);"
         "sys.exit(f'imported {heavy}' if heavy else status)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)],
-        capture_output=True,
-        cwd=ROOT,
-        env={"PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)},
-        check=False,
-    )
+    environment = {"PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, cwd=ROOT, env=environment, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
     assert b"U ? ?ber" in done.stdout
     assert "U — über" in (tmp_path / "tables" / "tables.md").read_text(encoding="utf-8")

@@ -10,7 +10,6 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from asd.errors import AsdError
 from asd.reporting.bootstrap import Resampling, replicates, resampled_figures
 from asd.scoring.metrics import evaluate_scores, flat_metrics
 from asd.scoring.roc import pauc_eq3
@@ -107,9 +106,3 @@ def test_weights_of_few_trainings_have_the_variance_of_their_mean() -> None:
     moved = weights @ values
     assert moved.var() == pytest.approx(values.var(ddof=1) / 3, rel=0.03)
     np.testing.assert_array_equal(how.seeds("U", 1), np.ones((40000, 1)))
-
-
-@pytest.mark.parametrize("bad", [{"resamples": 0}, {"confidence": 1.0}, {"confidence": 0}])
-def test_settings_that_cannot_work_are_refused(bad: dict[str, float]) -> None:
-    with pytest.raises(AsdError, match=next(iter(bad))):
-        Resampling(**bad)  # type: ignore[arg-type]

@@ -78,6 +78,7 @@ def test_the_page_needs_nothing_else_and_holds_the_pictures(folder: Path, tmp_pa
     [
         (["sweep=nothing"], "no such sweep"),
         (["resamples=0"], "resamples=0"),
+        (["confidence=1"], "confidence=1"),
         (["max_fpr=2"], "max_fpr=2"),
         (["--tag", "x"], "NAME=VALUE"),
         (["compare=[u,b]"], "no finished run of 'b'"),

@@ -14,16 +14,10 @@ HEADER = "machine,id,file,label,score\n"
 
 
 def frame_of(scores: list[float], labels: list[int] | None = None) -> pd.DataFrame:
-    n = len(scores)
-    return pd.DataFrame(
-        {
-            "machine": ["fan"] * n,
-            "id": ["00"] * n,
-            "file": [f"fan/test/clip_{i:02d}.wav" for i in range(n)],
-            "label": labels or [0] * n,
-            "score": scores,
-        }
-    )
+    frame = pd.DataFrame({"machine": "fan", "id": "00", "score": scores})
+    frame["label"] = labels or 0
+    frame["file"] = [f"fan/test/clip_{i:02d}.wav" for i in range(len(scores))]
+    return frame[["machine", "id", "file", "label", "score"]]
 
 
 def test_round_trip_is_exact_and_keeps_id_as_text(tmp_path: Path) -> None:

@@ -79,17 +79,6 @@ def test_by_hand() -> None:
     assert pauc(labels, scores, 0.1) == pytest.approx(0.5 * (1 + (0.05 - 0.005) / 0.095))
 
 
-@pytest.mark.parametrize("normals", [10, 100, 350, 800])
-def test_eq3_and_mcclish_are_one_line_apart(normals: int) -> None:
-    # p N- an integer, no ties: pauc = (1 + (eq3 - p / 2) / (1 - p / 2)) / 2, with p = 0.1
-    rng = np.random.default_rng(normals)
-    labels = np.r_[np.zeros(normals, int), np.ones(77, int)]
-    scores = rng.permutation(normals + 77) + 0.3 * normals * labels + 0.01 * labels
-    assert len(set(scores)) == len(scores)
-    expected = (1 + (pauc_eq3(labels, scores, 0.1) - 0.05) / 0.95) / 2
-    assert pauc(labels, scores, 0.1) == pytest.approx(expected, abs=1e-12)
-
-
 def test_floating_point_does_not_cost_a_threshold() -> None:
     assert 0.29 * 100 < 29
     labels = [0] * 100 + [1]
