@@ -56,14 +56,14 @@ class Section:
         self.max_fpr = used[0] if max_fpr is None else max_fpr
         if max_fpr is None and len(used) > 1:
             self.notes.append(
-                f"runs differ in scoring.max_fpr ({used}); {used[0]:g} is used for all"
+                f"runs differ in scoring.max_fpr: of {used} the first is used for all"
             )
         rows = _rows(declared, runs)
         self.systems: dict[str, System] = {}
-        for label, where in rows.items():
+        for row, where in rows.items():
             if matching := [run for run in runs if run.matches(where)]:
-                chosen = _repetitions(label, matching, self.notes)
-                self.systems[label] = System(label, chosen, self.max_fpr, resampling)
+                chosen = _repetitions(row, matching, self.notes)
+                self.systems[row] = System(row, chosen, self.max_fpr, resampling)
         commands = _commands(rows, self.systems, _shared_overrides(runs, data))
         self.results = results(declared, commands, self.systems, self.comparable)
 
