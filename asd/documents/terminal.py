@@ -34,15 +34,12 @@ def open_console(least: int = 0) -> Console:
 
 def show(blocks: Sequence[parts.Block], console: Console) -> None:
     """Print all blocks but figures and what is folded, which are for the other formats."""
-    from rich.rule import Rule
     from rich.text import Text
 
     for block in blocks:
         if isinstance(block, parts.Heading) and block.level < 3:
             console.print()
-            title = Text(block.text, style="bold")
-            fits = title.cell_len < console.width - 2  # a rule would cut it off
-            console.print(Rule(title, align="left") if fits else title)
+            console.print(Text(block.text, style="bold underline"))
         elif isinstance(block, parts.Text) and block.style == "commands":
             console.print(Text(indent(block.text, "  "), style="bold"), soft_wrap=True)
         elif isinstance(block, parts.Text):

@@ -84,7 +84,6 @@ def grid(section: Section, metric: str) -> pd.DataFrame:
 def grid_table(section: Section, metric: str) -> Table:
     """A table of the paper."""
     frame = grid(section, metric)
-
     rows = []
     for label, cells in frame.groupby("system", sort=False):
         seeds = len(cells["seeds"].iloc[0].split())
