@@ -59,9 +59,9 @@ def _status(arguments: list[str]) -> None:
         except HydraException as error:
             raise AsdError(str(error).splitlines()[0]) from error
         if "Optuna" in master.hydra.sweeper._target_:
-            from asd.search.status import show_search
+            from asd.search.search import show_search
 
-            show_search(loader, master, list(master.hydra.overrides.task))
+            show_search(loader, master)
             return
         from asd.sweeps.status import show_status
 
