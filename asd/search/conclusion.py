@@ -1,74 +1,52 @@
-"""What a study found, in words and as a table."""
+"""What a study has shown: in words, as a table, and as an MLflow run beside those of its trials."""
 
 from __future__ import annotations
 
-import csv
-import os
+import logging
+import re
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
 
 from asd.composition import command_of
+from asd.errors import AsdError
+from asd.files import write_text
 from asd.search.objectives import TEST
-from asd.search.space import Space
+from asd.search.study import Search
+from asd.sweeps.outcomes import short, sweep_command
+from asd.tracking.mlflow_store import Tracking, connect, reason
 
-if TYPE_CHECKING:
-    from optuna.study import Study
-    from optuna.trial import FrozenTrial
+log = logging.getLogger(__name__)
 
 # Of several objectives' best trials, how many are printed; trials.csv has all.
 _PRINTED = 5
+_STATES = {
+    TrialState.COMPLETE: "completed",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "running",
+}
 
 
 def counts(study: Study) -> dict[str, int]:
     """Trials by state: completed, pruned, failed, running."""
-    from optuna.trial import TrialState
-
-    names = {
-        TrialState.COMPLETE: "completed",
-        TrialState.PRUNED: "pruned",
-        TrialState.FAIL: "failed",
-        TrialState.RUNNING: "running",
-    }
     states = [trial.state for trial in study.get_trials(deepcopy=False)]
-    return {name: states.count(state) for state, name in names.items()}
+    return {name: states.count(state) for state, name in _STATES.items()}
 
 
 def best_trials(study: Study) -> list[FrozenTrial]:
     """The best one; of several objectives those that no other beats in all; none at first."""
-    if len(study.directions) == 1 and not counts(study)["completed"]:
-        return []
-    if len(study.directions) == 1:
-        return [study.best_trial]
-    return sorted(study.best_trials, key=lambda trial: trial.values)
+    if len(study.directions) > 1:
+        return sorted(study.best_trials, key=lambda trial: trial.values)
+    return [study.best_trial] if counts(study)["completed"] else []
 
 
 def values_of(trial: FrozenTrial, objectives: list[str]) -> str:
     """A trial's objectives: ``validation_loss 0.8312``."""
     pairs = zip(objectives, trial.values or [], strict=False)
     return ", ".join(f"{name} {value:.5g}" for name, value in pairs)
-
-
-def lines(study: Study, space: Space) -> list[str]:
-    """What to print at the end: counts, the best trials, and how to run them again."""
-    objectives = list(study.user_attrs["objectives"])
-    said = ", ".join(f"{n} {name}" for name, n in counts(study).items() if n)
-    result = [f"study {study.study_name}: {said or 'no trials yet'}"]
-    if study.user_attrs["selected_on"] == TEST:
-        result.append(test_warning(objectives))
-    best = best_trials(study)
-    for trial in best[:_PRINTED]:
-        params = " ".join(f"{name}={value}" for name, value in trial.params.items())
-        result.append(f"best: trial {trial.number}, {values_of(trial, objectives)}: {params}")
-        result.append(f"  run again: {_command(space, trial)}")
-    if len(best) > _PRINTED:
-        result.append(f"  and {len(best) - _PRINTED} more that none beats in all: trials.csv")
-    return result
-
-
-def _command(space: Space, trial: FrozenTrial) -> str:
-    overrides = space.overrides(trial.params)
-    return command_of([o for o in overrides if not o.startswith(("search.", "sweep."))])
 
 
 def test_warning(objectives: list[str]) -> str:
@@ -79,34 +57,71 @@ def test_warning(objectives: list[str]) -> str:
     )
 
 
+def lines(search: Search, study: Study) -> list[str]:
+    """What to print: counts, the best trials and how to run them again, and where to look."""
+    told = ", ".join(f"{n} {name}" for name, n in counts(study).items() if n)
+    result = [f"study {study.study_name}: {told or 'no trials yet'}"]
+    if study.user_attrs["selected_on"] == TEST:
+        result.append(test_warning(search.objectives))
+    best = best_trials(study)
+    for trial in best[:_PRINTED]:
+        params = " ".join(f"{name}={value}" for name, value in trial.params.items())
+        result.append(f"best: trial {trial.number}, {values_of(trial, search.objectives)}: {params}")
+        overrides = search.space.overrides(trial.params)
+        again = [o for o in overrides if not o.startswith(("search.", "sweep."))]
+        result.append(f"  run again: {command_of(again)}")
+    if len(best) > _PRINTED:
+        result.append(f"  and {len(best) - _PRINTED} more that none beats in all: trials.csv")
+    result.append(f"table and plots: {short(search.folder)}")
+    result.append(f"look at it: {shlex.join(['optuna-dashboard', search.url])}")
+    return result
+
+
 def write_table(study: Study, path: Path) -> None:
-    """All trials as CSV: number, state, objectives, options, epochs reported, run, error."""
-    objectives = list(study.user_attrs["objectives"])
-    trials = study.get_trials(deepcopy=False)
-    params = list(dict.fromkeys(name for trial in trials for name in trial.params))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    with temporary.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(
-            ["trial", "state", *objectives, *params, "epochs", "seconds", "run", "error"]
+    """The trials that have begun as CSV: number, state, objectives, options, run, error, seconds.
+
+    Raises:
+        AsdError: it cannot be written.
+    """
+    attributes = ("number", "state", "values", "params", "user_attrs", "duration")
+    table = study.trials_dataframe(attributes)
+    table = table[table["state"] != TrialState.WAITING.name] if len(table) else table
+    columns = {c: re.sub("^(values|params|user_attrs)_", "", c) for c in table.columns}
+    write_text(path, table.rename(columns={**columns, "number": "trial"}).to_csv(index=False))
+
+
+def publish(search: Search, study: Study) -> None:
+    """Bring the study's MLflow run up to date; one that does not answer is said, and no error."""
+    tracking = Tracking.of(search.config["tracking"])
+    if not tracking.enabled:
+        return
+    from mlflow.entities import Metric, RunTag
+    from mlflow.exceptions import MlflowException
+
+    name = study.study_name
+    tags = {
+        "kind": "search",
+        "study": name,
+        "selected_on": study.user_attrs["selected_on"],
+        "data_label": study.user_attrs["data"],
+        "mlflow.source.name": sweep_command(),
+    }
+    values: dict[str, float] = {f"trials/{state}": n for state, n in counts(study).items()}
+    for trial in best_trials(study)[:1]:
+        tags |= {f"best {option}": str(value) for option, value in trial.params.items()}
+        if len(trial.values) == 1:
+            values |= {f"best/{search.objectives[0]}": trial.values[0], "best/trial": trial.number}
+    try:
+        client, experiment = connect(tracking)
+        query = f"tags.kind = 'search' and tags.study = '{name}'"
+        known = client.search_runs([experiment], query, max_results=1)
+        run = known[0] if known else client.create_run(experiment, run_name=f"search {name}")
+        client.log_batch(
+            run.info.run_id,
+            metrics=[Metric(key, float(value), 0, 0) for key, value in values.items()],
+            tags=[RunTag(key, value) for key, value in tags.items()],
         )
-        for trial in trials:
-            spent = trial.duration.total_seconds() if trial.duration else ""
-            values = trial.values or []
-            writer.writerow([
-                trial.number,
-                trial.state.name,
-                *values, *[""] * (len(objectives) - len(values)),
-                *(trial.params.get(name, "") for name in params),
-                len(trial.intermediate_values),
-                spent,
-                trial.user_attrs.get("run", ""),
-                trial.user_attrs.get("error", ""),
-            ])  # fmt: skip
-    temporary.replace(path)
-
-
-def dashboard_command(url: str) -> str:
-    """The line that opens Optuna Dashboard on the storage."""
-    return shlex.join(["optuna-dashboard", url])
+        client.log_artifacts(run.info.run_id, str(search.folder))
+        client.set_terminated(run.info.run_id)
+    except (AsdError, MlflowException, OSError) as error:
+        log.warning("MLflow has no run of this study: %s; %s has all", reason(error), search.folder)

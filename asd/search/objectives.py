@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asd.errors import AsdError
+from asd.experiment.history import read_history
+from asd.options import check_choice
 
 if TYPE_CHECKING:
     from asd.experiment.run_folder import RunFolder
+    from asd.scoring.metrics import Metrics
 
 MINIMIZE, MAXIMIZE = "minimize", "maximize"
 VALIDATION, TEST = "validation clips", "test clips"
@@ -43,31 +46,21 @@ OBJECTIVES = {
 }
 
 
+def check_objectives(names: object) -> None:
+    """Refuse a ``search.objectives`` that is no list of known names.
+
+    Raises:
+        AsdError: names the option and the objectives there are.
+    """
+    if not isinstance(names, list) or not names:
+        raise AsdError("search.objectives: must be a list, such as [validation_loss]")
+    for name in names:
+        check_choice("search.objectives", name, tuple(OBJECTIVES))
+
+
 def selected_on(names: Sequence[str]) -> str:
     """Which clips choose by these objectives: ``validation clips`` or ``test clips``."""
     return TEST if any(OBJECTIVES[name].on_test for name in names) else VALIDATION
-
-
-def directions(names: Sequence[str], given: object) -> list[str]:
-    """The direction of each objective.
-
-    Args:
-        names: of the objectives.
-        given: ``hydra.sweeper.direction``: one, a list, or None for those that make sense.
-
-    Raises:
-        AsdError: there are more or fewer than objectives, or one would search for the worst.
-    """
-    natural = [OBJECTIVES[name].direction for name in names]
-    if given is None:
-        return natural
-    listed = [str(d).lower() for d in (given if isinstance(given, list) else [given])]
-    if listed != natural:
-        raise AsdError(
-            f"hydra.sweeper.direction={given}: {', '.join(names)} can only be "
-            f"{', '.join(natural)}; leave the option out"
-        )
-    return listed
 
 
 def check_comparable(names: Sequence[str], searched: Sequence[str]) -> list[str]:
@@ -91,63 +84,67 @@ def check_comparable(names: Sequence[str], searched: Sequence[str]) -> list[str]
             f"{loss[0]}; choose search.objectives=[validation_mse], or both of its parts: "
             "[validation_mse,validation_cce]"
         )
-    said = []
+    warnings = []
     care = [o for o in searched if o.split(".")[0] in ("frontend", "window", "data", "standardise")]
     if care and any(name.startswith("validation_") for name in names):
-        said.append(
+        warnings.append(
             f"WARNING: {', '.join(care)} changes what is reconstructed, so that validation errors "
             "compare only roughly (docs/search.md)"
         )
     if "experiment" in searched and "validation_loss" in names:
-        said.append(
+        warnings.append(
             "WARNING: experiments differ in their loss; validation losses of U and SS are not "
             "comparable (docs/search.md)"
         )
     if "seed" in searched:
-        said.append("WARNING: seed is searched: the best of several seeds is the luckiest")
-    return said
+        warnings.append("WARNING: seed is searched: the best of several seeds is the luckiest")
+    return warnings
 
 
-def objective_values(folder: RunFolder, names: Sequence[str]) -> list[float]:
+def objective_values(
+    folder: RunFolder, names: Sequence[str], metrics: Metrics | None = None
+) -> list[float]:
     """The objectives of a finished run, from its files.
+
+    Args:
+        folder: the run's.
+        names: of the objectives.
+        metrics: of the run where they are known; None: computed from its scores if need be.
 
     Raises:
         AsdError: the run has no such quantity.
     """
-    return [_value(folder, name) for name in names]
-
-
-def _value(folder: RunFolder, name: str) -> float:
-    if OBJECTIVES[name].on_test:
+    if metrics is None and selected_on(names) == TEST:
         from asd.scoring.clip_scores import read_scores
         from asd.scoring.metrics import evaluate_scores
 
-        max_fpr = float(folder.record()["max_fpr"])
-        return float(
-            evaluate_scores(read_scores(folder.scores), max_fpr).mean[name.removeprefix("test_")]
-        )
+        metrics = evaluate_scores(read_scores(folder.scores), float(folder.record()["max_fpr"]))
+    return [
+        float(metrics.mean[name.removeprefix("test_")])
+        if OBJECTIVES[name].on_test and metrics is not None
+        else _of_training(folder, name)
+        for name in names
+    ]
+
+
+def _of_training(folder: RunFolder, name: str) -> float:
     models = folder.models()
     if name == "parameters":
         return float(sum(_parameters(model) for model in models))
+    histories = [read_history(model / "history.csv") for model in models]
     if name == "train_seconds":
-        return float(sum(_history(model)["epoch_seconds"].sum() for model in models))
+        return math.fsum(row["epoch_seconds"] for rows in histories for row in rows)
     best = _config(folder)["trainer"]["weights"] == "best"
-    return math.fsum(_at_weights(model, name, best) for model in models) / len(models)
+    return math.fsum(_at_weights(rows, name, best) for rows in histories) / len(models)
 
 
-def _at_weights(model: Path, name: str, best: bool) -> float:
+def _at_weights(rows: list[dict[str, float]], name: str, best: bool) -> float:
     """The objective at the epoch whose weights score."""
-    rows = _history(model)
     column = OBJECTIVES[name].column
-    if column not in rows:
+    if column not in rows[-1]:
         raise AsdError(f"search.objectives: {name} needs a classifier: loss=semi_supervised")
-    return float(rows[column][rows["val/loss"].argmin() if best else len(rows) - 1])
-
-
-def _history(model: Path) -> Any:
-    import pandas as pd
-
-    return pd.read_csv(model / "history.csv")
+    losses = [math.inf if math.isnan(row["val/loss"]) else row["val/loss"] for row in rows]
+    return rows[losses.index(min(losses)) if best else -1][column]
 
 
 def _parameters(model: Path) -> int:

@@ -9,137 +9,152 @@ another; the mean is over all of them, and one that is not begun counts as
 from __future__ import annotations
 
 import logging
+import math
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from asd.composition import build
 from asd.errors import Pruned
-from asd.search.objectives import OBJECTIVES
+from asd.experiment.listener import RunListener
+from asd.search.objectives import OBJECTIVES, TEST, selected_on
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
 
+    from asd.experiment.run_folder import RunFolder
+
 log = logging.getLogger(__name__)
 
+SELECTED_ON, PRUNED = "selected_on", "pruned"
 # Seconds for which a storage that did not answer is left alone: each attempt may cost a timeout.
 _REST = 30.0
 
 
-class Reports:
-    """Of one run; does nothing where it is no trial, or its objective is not known by epoch.
+class PruningListener(RunListener):
+    """Tags a run that is a trial, reports its epochs and prunes it; of another it does nothing.
 
     Args:
         search: the config node ``search``.
-        groups: names of the run's models, in the order of their training.
-        epochs: that each may train.
+        epochs: that each model may train.
         best: whether the best epoch's weights score, or the last one's.
     """
 
-    def __init__(
-        self, search: dict[str, Any], groups: Sequence[str], epochs: int, best: bool
-    ) -> None:
+    def __init__(self, search: Mapping[str, Any], epochs: int, best: bool) -> None:
         self.search = search
-        self.groups = list(groups)
         self.epochs = epochs
         self.best = best
         names = search["objectives"]
         column = OBJECTIVES[names[0]].column if len(names) == 1 else None
         self.column = column if search["trial"] is not None else None
-        untrained = float(search["untrained_loss"])
-        self._values = dict.fromkeys(self.groups, untrained)
-        self._lowest = dict.fromkeys(self.groups, float("inf"))
+        self._values: dict[str, float] = {}
+        self._lowest: dict[str, float] = {}
         self._waiting: dict[int, float] = {}
         self._trial: Trial | None = None
-        self._known: set[int] = set()
+        self._pruned: Pruned | None = None
         self._not_before = 0.0
 
-    def replay(self, group: str, rows: Sequence[dict[str, float]]) -> None:
-        """Report the epochs of an earlier start; ``rows`` as in ``history.csv``.
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> PruningListener:
+        """From the composed config of a run, trial or not."""
+        trainer = config["trainer"]
+        return cls(config["search"], trainer["max_epochs"], trainer["weights"] == "best")
+
+    def finished_before(self, folder: RunFolder) -> None:
+        """Tag a run that was finished before it became a trial."""
+        tags = folder.record().get("tags", {})
+        if (tagged := self._tagged(tags)) != tags:
+            folder.update(tags=tagged, published=False)  # its tracker's copy lacks them
+
+    def started(self, folder: RunFolder, models: Sequence[str]) -> None:
+        """Tag the run; of an earlier pruning nothing is left to say."""
+        self._values = dict.fromkeys(models, float(self.search["untrained_loss"]))
+        folder.update(tags=self._tagged(folder.record().get("tags", {})), pruned=None)
+
+    def _tagged(self, tags: dict[str, str]) -> dict[str, str]:
+        """A run's tags with those of its trial. Once test clips have had a say, they have had it."""
+        kept = {name: value for name, value in tags.items() if name != PRUNED}
+        if self.search["trial"] is None:
+            return kept
+        clips = TEST if kept.get(SELECTED_ON) == TEST else selected_on(self.search["objectives"])
+        trial = {"study": self.search["study"], "trial": str(self.search["trial"])}
+        return {**kept, **trial, SELECTED_ON: clips}
+
+    def model_started(self, model: str, history: Sequence[Mapping[str, float]]) -> None:
+        """Report the epochs of an earlier start.
 
         Raises:
             Pruned: the study has seen enough.
         """
-        if self.column is None or not rows:
+        for row in history:
+            self._take(model, int(row["epoch"]), row)
+        self._ask()
+
+    def epoch_ended(self, model: str, epoch: int, values: Mapping[str, float]) -> None:
+        """Report an epoch.
+
+        Raises:
+            Pruned: the study has seen enough.
+        """
+        self._take(model, epoch, values)
+        self._ask()
+
+    def ended(self, folder: RunFolder, status: str) -> None:
+        """Say of a pruned run that it is one."""
+        if self._pruned is not None:
+            tags = {**folder.record().get("tags", {}), PRUNED: str(self._pruned)}
+            folder.update(pruned=self._pruned.epoch, tags=tags)
+
+    def _take(self, model: str, epoch: int, values: Mapping[str, float]) -> None:
+        if self.column is None:
             return
-        for row in rows:
-            step = self._take(group, int(row["epoch"]), row)
-        self._ask(step)
-
-    def epoch(self, group: str, epoch: int, values: dict[str, float]) -> None:
-        """Report an epoch, numbered from 0.
-
-        Raises:
-            Pruned: the study has seen enough.
-        """
-        if self.column is not None:
-            self._ask(self._take(group, epoch, values))
-
-    def _take(self, group: str, epoch: int, values: dict[str, float]) -> int:
-        assert self.column is not None
-        if not self.best or values["val/loss"] < self._lowest[group]:
-            self._lowest[group] = values["val/loss"]
-            self._values[group] = values.get(self.column, float("nan"))
-        step = self.groups.index(group) * self.epochs + epoch
+        if not self.best or values["val/loss"] < self._lowest.get(model, math.inf):
+            self._lowest[model] = values["val/loss"]
+            self._values[model] = values.get(self.column, math.nan)
+        step = list(self._values).index(model) * self.epochs + epoch
         self._waiting[step] = sum(self._values.values()) / len(self._values)
-        return step
 
-    def _ask(self, step: int) -> None:
+    def _ask(self) -> None:
         """Report what waits, then ask about the last of it."""
-        from asd.search.store import storage_errors
-
-        if time.monotonic() < self._not_before:
+        if not self._waiting or time.monotonic() < self._not_before:
             return
-        away: tuple[type[Exception], ...] = (KeyError, *storage_errors())
+        from optuna.exceptions import UpdateFinishedTrialError
+
+        from asd.search.storage import StorageError, reaching
+
+        last = max(self._waiting)
         try:
-            if self._quietly(self._send):
-                raise Pruned(step + 1)
-        except away as error:
+            with reaching(self.search["storage"]), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of a step that is known; a pruner's
+                if self._report():
+                    self._pruned = Pruned(last + 1)
+                    raise self._pruned
+        except (StorageError, KeyError) as error:
             # Training is worth more than its report; what waits is sent with a later epoch.
             self._not_before = time.monotonic() + _REST
-            said = str(error).strip().splitlines() or [type(error).__name__]
-            log.warning("the study's storage does not answer (%s); training goes on", said[0])
+            log.warning("the study does not answer; training goes on. %s", error)
+        except UpdateFinishedTrialError:
+            log.info("trial %s is closed; nothing is reported to it", self.search["trial"])
+            self.column = None
 
-    def _send(self) -> bool:
+    def _report(self) -> bool:
         trial = self._trial = self._trial or self._open()
-        if trial is None:
-            return False
         for step in sorted(self._waiting):
-            if step not in self._known:
-                trial.report(self._waiting[step], step)
-                self._known.add(step)
+            trial.report(self._waiting[step], step)
             del self._waiting[step]
         return trial.should_prune()
 
-    def _open(self) -> Trial | None:
-        """The trial in the study, None if that has closed it."""
+    def _open(self) -> Trial:
         import optuna
-        from optuna.trial import Trial, TrialState
 
-        from asd.composition import build
-        from asd.errors import AsdError
-        from asd.search.store import open_storage
+        from asd.search.storage import connect
 
-        number = self.search["trial"]
-        try:
-            storage = open_storage(self.search["storage"])
-        except AsdError as error:
-            raise OSError(str(error)) from error
-        pruner = build(self.search["pruner"], "hydra.sweeper.pruner")
+        storage, name = connect(self.search["storage"]), self.search["study"]
         # The sampler is asked nothing here.
-        study = optuna.load_study(
-            study_name=self.search["study"], storage=storage, pruner=pruner,
-            sampler=optuna.samplers.RandomSampler(),
-        )  # fmt: skip
-        for frozen in study.get_trials(deepcopy=False):
-            if frozen.number == number and frozen.state == TrialState.RUNNING:
-                self._known = set(frozen.intermediate_values)
-                return Trial(study, frozen._trial_id)
-        log.info("trial %s is closed; nothing is reported to it", number)
-        self.column = None
-        return None
-
-    def _quietly(self, do: Callable[[], bool]) -> bool:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that a pruner is experimental
-            return do()
+        sampler = optuna.samplers.RandomSampler()
+        study = optuna.load_study(study_name=name, storage=storage, sampler=sampler)
+        study.pruner = build(study.user_attrs["pruner"], "hydra.sweeper.pruner")
+        number = self.search["trial"]
+        trial_id = storage.get_trial_id_from_study_id_trial_number(study._study_id, number)
+        return optuna.Trial(study, trial_id)

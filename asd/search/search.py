@@ -1,216 +1,152 @@
-"""A search from its options to its plots: what ``OptunaSweeper.sweep`` does."""
+"""A search from its command to its plots: what ``hydra/sweeper=optuna`` does."""
 
 from __future__ import annotations
 
-import itertools
+import dataclasses
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
 
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext
+from hydra.types import TaskFunction
 from omegaconf import DictConfig
+from optuna.study import Study
 
-from asd.composition import build, one_of
-from asd.search import plots, summary
-from asd.search.objectives import OBJECTIVES, TEST, check_comparable, directions, selected_on
-from asd.search.options import SearchOptions
-from asd.search.space import Space
-from asd.search.store import exclusively, open_storage, storage_url
-from asd.search.study import Question, build_sampler, open_study
-from asd.search.study_run import publish_study
-from asd.search.trials import Trials
-from asd.search.workers import Worker
+from asd.search import plots
+from asd.search.conclusion import counts, lines, publish, test_warning, write_table
+from asd.search.objectives import TEST, selected_on
+from asd.search.storage import is_there
+from asd.search.study import Search
+from asd.search.trial_display import TrialDisplay
+from asd.search.trials import TrialLoop
 from asd.signals import stopped_by
-from asd.sweeps.cells import Cell, Cells
-from asd.sweeps.conduct import (
-    Ended,
-    conduct,
+from asd.sweeps.cells import Cell
+from asd.sweeps.display import Display, duration
+from asd.sweeps.outcomes import (
+    Outcome,
     exit_code,
     failures,
-    short,
+    run_cell,
     sweep_command,
     without_traceback,
 )
-from asd.sweeps.display import Display, duration
-from asd.sweeps.launching import StreamingLauncher
-
-if TYPE_CHECKING:
-    from optuna.study import Study
+from asd.sweeps.workers import WorkerLauncher, is_worker
 
 
 def sweep_search(
-    context: HydraContext,
+    loader: ConfigLoader,
     master: DictConfig,
     launcher: Launcher,
+    task: TaskFunction,
     arguments: Sequence[str],
-    options: dict[str, Any],
 ) -> None:
-    """Run trials until the study has as many as it is to have.
+    """Run trials until the study has as many as it is to have; a worker only its part of them.
 
     Raises:
         SystemExit: no trial completed, or too many failed (1; 2 if all that failed is for the user
-            to mend).
-        KeyboardInterrupt: stopped; the same command goes on.
+            to mend); or stopped: the same command goes on.
     """
     with without_traceback(), stopped_by(signal.SIGTERM):
-        checked = SearchOptions.of(options)
-        code = Search(context.config_loader, master, arguments, checked).run(launcher)
-    if code:
-        sys.exit(code)
+        search = Search(loader, master, arguments)
+
+        def run(cell: Cell) -> Outcome:
+            return run_cell(_reporting(search, cell), loader, master, task)
+
+        if is_worker():
+            TrialLoop(search, run, lambda: None).run()
+        elif code := _conduct(search, launcher, run):
+            sys.exit(code)
 
 
-class Search:
-    """One worker's part in a study.
+def _reporting(search: Search, cell: Cell) -> Cell:
+    """A trial's cell whose run knows where to report to."""
+    url = QuotedString(search.url, Quote.single).with_quotes()
+    # Two trials with the same values are one run: the second waits for the first.
+    more = (f"search.study={search.name}", f"search.trial={cell.number}", "if_running=wait")
+    return dataclasses.replace(cell, overrides=(*cell.overrides, f"search.storage={url}", *more))
+
+
+def _conduct(search: Search, launcher: Launcher, run: Callable[[Cell], Outcome]) -> int:
+    """Begin the study, have its trials run, say what was found; the exit status."""
+    began, study = time.monotonic(), search.begin()
+    done = sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
+    with Display(search.title, max(search.options.n_trials, done), done) as display:
+        for line in _announcement(search, done):
+            display.say(line)
+        trials = TrialDisplay(search, study, display)
+        try:
+            if not isinstance(launcher, WorkerLauncher):
+                TrialLoop(search, run, trials.look).run()
+            elif trials.look():
+                launcher.work(trials.look, search.options.n_trials - done)
+        finally:
+            trials.look()
+            display.say(f"{search.title}: ended after {duration(time.monotonic() - began)}")
+            for line in _conclusion(search, study, trials.failed):
+                display.say(line)
+    if isinstance(launcher, WorkerLauncher):
+        launcher.finish()
+    given_up = search.too_many_failed(study)
+    return exit_code(trials.failed) if given_up or not counts(study)["completed"] else 0
+
+
+def _announcement(search: Search, done: int) -> list[str]:
+    objectives = search.objectives
+    result = [
+        f"{search.title}: study {search.name}, {search.options.n_trials} trials, {done} finished "
+        f"before; {', '.join(objectives)} on {selected_on(objectives)}",
+        *search.warnings,
+    ]
+    if selected_on(objectives) == TEST:
+        result.append(test_warning(objectives))
+    if not search.prunes and "Nop" not in search.options.pruner["_target_"]:
+        which = "several objectives" if len(objectives) > 1 else objectives[0]
+        result.append(f"no trial is pruned: {which} cannot be judged epoch by epoch")
+    return result
+
+
+def _conclusion(search: Search, study: Study, failed: list[Outcome]) -> list[str]:
+    """Table, plots and MLflow run; the last lines."""
+    write_table(study, search.folder / "trials.csv")
+    result = plots.draw(study, search.folder)
+    publish(search, study)
+    result += [*lines(search, study), *failures(failed)]
+    if search.too_many_failed(study):
+        result.append(
+            "too many trials failed, by hydra.sweeper.max_failure_rate="
+            f"{search.options.max_failure_rate}; no more are begun"
+        )
+    if sum(counts(study).values()) - counts(study)["running"] < search.options.n_trials:
+        result.append(f"what is missing, unless other workers run it: {sweep_command()}")
+    return result
+
+
+def show_search(loader: ConfigLoader, master: DictConfig) -> bool:
+    """Print a study's trials by state, its best ones, why trials failed, and where to look.
 
     Args:
         loader: Hydra's.
-        master: the config that no trial has touched.
-        arguments: overrides, fixed ones and ranges.
-        options: of the sweeper.
+        master: the search's config.
+
+    Returns:
+        Whether trials are left to be run.
 
     Raises:
-        AsdError: something of it cannot be used; nothing is begun.
+        AsdError: the search's options or its storage cannot be used.
     """
-
-    study: Study
-
-    def __init__(
-        self,
-        loader: ConfigLoader,
-        master: DictConfig,
-        arguments: Sequence[str],
-        options: SearchOptions,
-    ) -> None:
-        given = [*options.space_arguments, *arguments]
-        self.options = options
-        self.space = Space.of(loader, given, options.custom_search_space)
-        self.cells = Cells(loader, master)
-        config = self.config = self.cells.compose(self.space.fixed)
-        self.objectives: list[str] = config["search"]["objectives"]
-        for name in self.objectives:
-            one_of("search.objectives", name, tuple(OBJECTIVES))
-        self.warnings = check_comparable(self.objectives, list(self.space.axes))
-        ways = directions(self.objectives, options.direction)
-        self.url = storage_url(options.storage, config["paths"]["runs"])
-        self.pruner = self._pruner()
-        build_sampler(options.sampler, 0)  # refused now rather than at the first trial
-        self.question = Question.of(
-            config, self.space.described(), self.objectives, ways, options.custom_search_space
-        )
-        from asd.experiment.experiment import Experiment
-
-        experiment = Experiment.of(config, {}, "")
-        corpus = config["data"].get("name", experiment.corpus.name)
-        base = f"{config['sweep']['name'] or 'search'}-{corpus}-{config['scale']['name']}"
-        self.data_label = experiment.data_label
-        self.study_name = options.study_name or self.question.name(base)
-        self.title = str(config["sweep"]["name"] or "search")
-        self.folder = Path(config["paths"]["runs"]).absolute() / "search" / self.study_name
-
-    def run(self, launcher: Launcher) -> int:
-        """Ask, run, tell; then say what was found.
-
-        Returns:
-            The exit status.
-        """
-        began = time.monotonic()
-        with exclusively(self.url):
-            storage = open_storage(self.url, make=True)
-            self.study = open_study(storage, self.study_name, self.question, self.data_label)
-        self.study.pruner = self.pruner
-        done = sum(trial.state.is_finished() for trial in self.study.get_trials(deepcopy=False))
-        total = max(self.options.n_trials, done)
-        with (
-            Worker(
-                self.study, self.options.heartbeat_seconds, self.options.dead_after_seconds
-            ) as worker,
-            Display(self.title, total, done) as display,
-        ):
-            for line in self._announcement(done):
-                display.say(line)
-            trials = Trials(
-                self.study, self.url, self.space, self.options, self.cells, worker, display.say
-            )
-            try:
-                for part in self._parts(launcher, trials.cells_to_run()):
-                    for ended in conduct(launcher, part, display, self._found):
-                        trials.told(ended)
-                        summary.write_table(self.study, self.folder / "trials.csv")
-            finally:
-                trials.release()
-                took = duration(time.monotonic() - began)
-                display.say(f"{self.title}: {len(trials.ended)} trials ended here in {took}")
-                self._close(trials, display.say)
-        if not trials.failed or (summary.counts(self.study)["completed"] and not trials.given_up):
-            return 0
-        return exit_code(trials.failed)
-
-    def _pruner(self) -> Any:
-        """The study's pruner; none where no objective is known by epoch."""
-        from optuna.pruners import NopPruner
-
-        by_epoch = len(self.objectives) == 1 and OBJECTIVES[self.objectives[0]].column is not None
-        if not by_epoch:
-            return NopPruner()
-        return build(self.options.pruner, "hydra.sweeper.pruner")
-
-    def _announcement(self, done: int) -> list[str]:
-        from optuna.pruners import NopPruner
-
-        said = [
-            f"{self.title}: study {self.study.study_name}, {self.options.n_trials} trials, {done} "
-            f"finished before; {', '.join(self.objectives)} on {selected_on(self.objectives)}",
-            *self.warnings,
-        ]
-        if selected_on(self.objectives) == TEST:
-            said.append(summary.test_warning(self.objectives))
-        if isinstance(self.pruner, NopPruner) and "Nop" not in self.options.pruner["_target_"]:
-            what = "several objectives" if len(self.objectives) > 1 else self.objectives[0]
-            said.append(f"no trial is pruned: {what} cannot be judged epoch by epoch")
-        return said
-
-    def _parts(self, launcher: Launcher, cells: Iterator[Cell]) -> Iterator[Iterator[Cell]]:
-        """All of them at once, or batches for a launcher that takes nothing else."""
-        size = self.options.n_jobs
-        if size is None and isinstance(launcher, StreamingLauncher):
-            yield cells
-            return
-        while (first := next(cells, None)) is not None:
-            yield itertools.chain([first], itertools.islice(cells, (size or 1) - 1))
-
-    def _found(self, ended: Ended) -> str:
-        """The objectives of a finished trial. Not its AUC, which a search is not to look at."""
-        values = ended.value if isinstance(ended.value, list) else [ended.value]
-        return ", ".join(
-            f"{name} {value:.5g}" if isinstance(value, float) else f"{name} {value}"
-            for name, value in zip(self.objectives, values, strict=False)
-        )
-
-    def _close(self, trials: Trials, say: Callable[[str], None]) -> None:
-        """Table, plots and the last lines."""
-        summary.write_table(self.study, self.folder / "trials.csv")
-        _, skipped = plots.draw(self.study, self.folder)
-        from asd.tracking.mlflow_store import Tracking
-
-        about = self.study.user_attrs
-        tags = {
-            "kind": "search",
-            "study": self.study.study_name,
-            "selected_on": about["selected_on"],
-            "data_label": about["data"],
-        }
-        tracking = Tracking.of(self.config["tracking"])
-        publish_study(self.study, self.folder, tracking, tags, sweep_command())
-        for line in [*skipped, *summary.lines(self.study, self.space), *failures(trials.failed)]:
-            say(line)
-        say(f"table and plots: {short(self.folder)}")
-        say(f"look at it: {summary.dashboard_command(self.url)}")
-        if sum(summary.counts(self.study).values()) < self.options.n_trials or trials.given_up:
-            say(f"what is missing: {sweep_command()}")
-        elif summary.counts(self.study)["running"]:
-            say(f"what was left unfinished, or other workers still run: {sweep_command()}")
+    search = Search(loader, master, list(master.hydra.overrides.task))
+    try:
+        if not is_there(search.url):
+            raise KeyError(search.name)
+        study = search.load()
+    except KeyError:
+        print(f"study {search.name}: not begun")
+        return True
+    for trial in study.get_trials(deepcopy=False):
+        if error := trial.user_attrs.get("error"):
+            print(f"failed: trial {trial.number}: {error}")
+    print("\n".join(lines(search, study)))
+    return sum(trial.state.is_finished() for trial in study.trials) < search.options.n_trials

@@ -2,72 +2,55 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields
 from typing import Any
 
-from asd.composition import one_of
 from asd.errors import AsdError
+from asd.options import check_choice, check_number, check_whole
 
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """See ``conf/hydra/sweeper/optuna.yaml``, whose names these are."""
+    """See ``conf/hydra/sweeper/optuna.yaml``, whose names and defaults these are.
+
+    Raises:
+        AsdError: a value cannot be used.
+    """
 
     sampler: dict[str, Any]
     pruner: dict[str, Any]
-    direction: str | list[str] | None
     storage: str | None
     study_name: str | None
     n_trials: int
-    n_jobs: int | None
     max_failure_rate: float
     failure_grace: int
-    params: dict[str, Any]
+    params: dict[str, Any] | None
     custom_search_space: str | None
-    heartbeat_seconds: float
-    dead_after_seconds: float
+    heartbeat_seconds: int
+    dead_after_seconds: int
 
     @classmethod
-    def of(cls, given: dict[str, Any]) -> SearchOptions:
-        """From the config node.
+    def of(cls, node: dict[str, Any]) -> SearchOptions:
+        """From the config node ``hydra.sweeper``.
 
         Raises:
             AsdError: there is no such option, or a value cannot be used.
         """
-        names = [field.name for field in fields(cls)]
-        for name in given:
-            one_of("hydra.sweeper", name, tuple(names))
-        return cls(**{**given, "params": given["params"] or {}})
+        options = {name: value for name, value in node.items() if not name.startswith("_")}
+        for name in options:
+            check_choice("hydra.sweeper", name, [field.name for field in fields(cls)])
+        return cls(**options)
 
     def __post_init__(self) -> None:
-        for name, optional in (("n_trials", False), ("n_jobs", True), ("failure_grace", False)):
-            value = getattr(self, name)
-            whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-            if not whole and not (optional and value is None):
-                raise AsdError(f"hydra.sweeper.{name}={value}: must be a whole number from 1")
-        if not _is_number(self.max_failure_rate) or not 0 <= self.max_failure_rate <= 1:
+        for name in ("n_trials", "failure_grace", "heartbeat_seconds"):
+            check_whole(f"hydra.sweeper.{name}", getattr(self, name), 1)
+        check_number("hydra.sweeper.max_failure_rate", self.max_failure_rate, 0, 1)
+        # Between two heartbeats nobody is dead.
+        least = 2 * self.heartbeat_seconds
+        check_whole("hydra.sweeper.dead_after_seconds", self.dead_after_seconds, least)
+        if self.study_name is not None and not re.fullmatch(r"[\w.-]+", str(self.study_name)):
             raise AsdError(
-                f"hydra.sweeper.max_failure_rate={self.max_failure_rate}: must be a number from 0 "
-                "to 1"
+                f"hydra.sweeper.study_name={self.study_name}: names a folder too; use letters, "
+                "digits, '.', '_' and '-'"
             )
-        beat, dead = self.heartbeat_seconds, self.dead_after_seconds
-        if not _is_number(beat) or not _is_number(dead) or not 0 < 2 * beat <= dead:
-            raise AsdError(
-                f"hydra.sweeper.heartbeat_seconds={beat} and dead_after_seconds={dead}: must be "
-                "numbers above 0, the second at least twice the first"
-            )
-        for part in ("sampler", "pruner"):
-            if "_target_" not in (getattr(self, part) or {}):
-                raise AsdError(
-                    f"hydra.sweeper.{part}: needs the _target_ of an Optuna {part}; choose "
-                    f"hydra/sweeper/{part}=NAME"
-                )
-
-    @property
-    def space_arguments(self) -> list[str]:
-        """``params`` as overrides."""
-        return [f"{name}={value}" for name, value in self.params.items()]
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -2,146 +2,145 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import sqlite3
-from collections.abc import Iterator
+import time
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
+
+import optuna
+from optuna.exceptions import StorageInternalError
+from optuna.storages import RDBStorage
+from sqlalchemy.exc import SQLAlchemyError
 
 from asd.errors import AsdError
 
-if TYPE_CHECKING:
-    from optuna.storages import RDBStorage
+log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 _SQLITE = "sqlite:///"
 # Seconds that sqlite waits for another process's write, and that PostgreSQL has to answer.
 _PATIENCE = {"sqlite": {"timeout": 60}, "postgresql": {"connect_timeout": 10}}
+# Seconds between two attempts on a storage that is away, and how many there are.
+_PAUSE, _ATTEMPTS = 10.0, 30
 
 
-def storage_url(given: str | None, runs: str) -> str:
+class StorageError(AsdError):
+    """The storage does not answer, or is full or damaged."""
+
+
+class HeartbeatStorage(RDBStorage):
+    """Optuna's storage, in which a heartbeat that fails is not the last one."""
+
+    def record_heartbeat(self, trial_id: int) -> None:
+        """See Optuna."""
+        try:
+            super().record_heartbeat(trial_id)
+        except (StorageInternalError, SQLAlchemyError):
+            log.debug("no heartbeat: the storage does not answer", exc_info=True)
+
+
+def storage_url(url: str | None, runs: str) -> str:
     """The address of the storage, absolute.
 
     Args:
-        given: ``hydra.sweeper.storage``; None: sqlite in the folder ``runs``.
+        url: ``hydra.sweeper.storage``; None: sqlite in the folder ``runs``.
         runs: ``paths.runs``.
 
     Raises:
         AsdError: it is of another kind, or holds a password, which every run would store.
     """
-    if given is None:
-        return f"{_SQLITE}{(Path(runs) / 'optuna.db').absolute()}"
-    kind = _kind(given)
-    if kind not in _PATIENCE or (kind == "sqlite" and not given.startswith(_SQLITE)):
+    url = url or f"{_SQLITE}{Path(runs) / 'optuna.db'}"
+    if url.startswith(_SQLITE):
+        return _SQLITE + str(_file(url).absolute())
+    parts = urlsplit(url)
+    if parts.scheme.split("+")[0] != "postgresql":
         raise AsdError(
-            f"hydra.sweeper.storage: {kind or 'this'} cannot be used; give sqlite:///FILE or "
-            "postgresql://USER@HOST/DATABASE"
+            f"hydra.sweeper.storage: {parts.scheme or 'this'} cannot be used; give "
+            "sqlite:///FILE or postgresql://USER@HOST/DATABASE"
         )
-    if kind == "sqlite":
-        return _SQLITE + str(Path(given[len(_SQLITE) :]).absolute())
-    parts = urlsplit(given)
     if parts.password is not None or "password" in parse_qs(parts.query):
         raise AsdError(
             "hydra.sweeper.storage: holds a password, which every run would store; give it in "
             "PGPASSWORD or ~/.pgpass"
         )
-    return given
+    return url
 
 
-def open_storage(url: str, make: bool = False) -> RDBStorage:
-    """Connect to the storage.
+def connect(url: str, make: bool = False, **heartbeat: int) -> HeartbeatStorage:
+    """Open the storage.
 
     Args:
         url: see ``storage_url``.
-        make: its tables, where they are not there yet; the caller holds ``exclusively``.
+        make: its tables, where they are not there yet.
+        heartbeat: ``heartbeat_interval`` and ``grace_period`` in seconds, of a worker.
 
     Raises:
-        AsdError: it cannot be reached.
+        StorageError: it cannot be reached.
     """
-    import optuna
-    from optuna.storages import RDBStorage
-
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    away: tuple[type[Exception], ...] = (sqlite3.Error, *storage_errors())
-    options: dict[str, Any] = {"connect_args": _PATIENCE[_kind(url)]}
-    try:
-        if make and url.startswith(_SQLITE):
+    kind = urlsplit(url).scheme.split("+")[0]
+    options: dict[str, Any] = {"connect_args": _PATIENCE[kind], "pool_pre_ping": True}
+    with reaching(url), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that a heartbeat is experimental
+        if make and kind == "sqlite":
+            _file(url).parent.mkdir(parents=True, exist_ok=True)
+        storage = HeartbeatStorage(url, options, skip_table_creation=not make, **heartbeat)
+        if make and kind == "sqlite":
             # Lets one process write while others read; a property of the file from now on.
-            with sqlite3.connect(url[len(_SQLITE) :]) as connection:
-                connection.execute("pragma journal_mode=wal")
-        return RDBStorage(url, options, skip_table_creation=not make)
-    except ImportError as error:
-        raise AsdError(f"hydra.sweeper.storage: {error}; pip install 'asd[server]'") from error
-    except away as error:
-        raise unusable(url, error) from error
-
-
-def storage_errors() -> tuple[type[Exception], ...]:
-    """What a storage raises that is away, full or damaged."""
-    from optuna.exceptions import StorageInternalError
-    from sqlalchemy.exc import SQLAlchemyError
-
-    return StorageInternalError, SQLAlchemyError, OSError
-
-
-def unusable(url: str, error: BaseException) -> AsdError:
-    """The message of a storage that cannot be used; its address has no password."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    said = str(error).strip().splitlines() or [type(error).__name__]
-    return AsdError(f"hydra.sweeper.storage={url}: cannot be used: {said[0]}")
+            with storage.engine.connect() as connection:
+                connection.exec_driver_sql("pragma journal_mode=wal")
+        return storage
 
 
 @contextmanager
-def exclusively(url: str) -> Iterator[None]:
-    """Keep all other workers from choosing a trial, or making the storage, meanwhile.
+def reaching(url: str) -> Iterator[None]:
+    """Say of errors in the block which storage cannot be used; its address has no password.
 
     Raises:
-        AsdError: the storage cannot be reached.
+        StorageError: it is away, full or damaged, or its driver is not installed.
     """
-    if url.startswith(_SQLITE):
-        from filelock import FileLock
-
-        path = Path(url[len(_SQLITE) :])
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(f"{path}.lock")
-            lock.acquire()
-        except OSError as error:
-            raise AsdError(f"{path}: {error.strerror}; set hydra.sweeper.storage") from error
-        try:
-            yield
-        finally:
-            lock.release()
-        return
-    with _advisory_lock(url):
-        yield
-
-
-@contextmanager
-def _advisory_lock(url: str) -> Iterator[None]:
-    """PostgreSQL's own lock, which ends with the connection, however that ends."""
-    import sqlalchemy
-    from sqlalchemy.exc import SQLAlchemyError
-
-    key = int.from_bytes(hashlib.blake2b(b"asd.search", digest_size=7).digest())
     try:
-        engine = sqlalchemy.create_engine(
-            url, poolclass=sqlalchemy.NullPool, isolation_level="AUTOCOMMIT",
-            connect_args=_PATIENCE["postgresql"],
-        )  # fmt: skip
-        connection = engine.connect()
-    except ImportError as error:
-        raise AsdError(f"hydra.sweeper.storage: {error}; pip install 'asd[server]'") from error
-    except SQLAlchemyError as error:
-        raise unusable(url, error) from error
-    with connection:
-        connection.execute(sqlalchemy.text("select pg_advisory_lock(:key)"), {"key": key})
         yield
+    except (StorageInternalError, SQLAlchemyError, OSError, ImportError) as error:
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+        if isinstance(error, ImportError):
+            reason += "; pip install 'asd[server]'"
+        raise StorageError(f"hydra.sweeper.storage={url}: cannot be used: {reason}") from error
 
 
-def _kind(url: str) -> str:
-    return urlsplit(url).scheme.split("+")[0]
+def patiently(
+    url: str, action: Callable[[], T], attempts: int = _ATTEMPTS, pause: float = _PAUSE
+) -> T:
+    """The result of an action on the storage, tried again while that is away.
+
+    Raises:
+        StorageError: it was away for all attempts; by default five minutes.
+    """
+    for attempt in range(1, attempts + 1):
+        try:
+            with reaching(url):
+                return action()
+        except StorageError as error:
+            if attempt == attempts:
+                raise
+            if attempt == 1 and pause == _PAUSE:
+                log.warning("%s; trying again", error)
+            time.sleep(pause)
+    raise AssertionError
+
+
+def is_there(url: str) -> bool:
+    """Whether the storage may have studies: a file of sqlite is there, or it is a server."""
+    return not url.startswith(_SQLITE) or _file(url).exists()
+
+
+def _file(url: str) -> Path:
+    return Path(url.removeprefix(_SQLITE))

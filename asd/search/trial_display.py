@@ -1,0 +1,74 @@
+"""The trials of a study as they begin and end, whichever worker runs them."""
+
+from __future__ import annotations
+
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from asd.errors import AsdError
+from asd.experiment.run_folder import RunFolder
+from asd.search.conclusion import values_of, write_table
+from asd.search.storage import patiently
+from asd.search.study import Search
+from asd.sweeps.cells import Cell
+from asd.sweeps.display import Display
+from asd.sweeps.outcomes import Outcome, RunFailedError
+
+
+class TrialDisplay:
+    """Tells a sweep's display what the study says.
+
+    Args:
+        search: what is searched.
+        study: its study.
+        display: of the sweep.
+    """
+
+    def __init__(self, search: Search, study: Study, display: Display) -> None:
+        self.search = search
+        self.study = study
+        self.display = display
+        #: Trials that failed since this start.
+        self.failed: list[Outcome] = []
+        self._started: set[int] = set()
+        trials = study.get_trials(deepcopy=False)
+        self._ended = {trial.number for trial in trials if trial.state.is_finished()}
+
+    def look(self) -> bool:
+        """Show what has changed; return whether trials are left to be run."""
+        trials = patiently(self.search.url, lambda: self.study.get_trials(deepcopy=False))
+        for trial in trials:
+            if trial.number in self._ended or trial.state == TrialState.WAITING:
+                continue
+            cell = self._cell(trial)
+            if trial.number not in self._started:
+                self._started.add(trial.number)
+                self.display.started(cell)
+            if trial.state.is_finished():
+                self._ended.add(trial.number)
+                self._end(trial, cell)
+        left = self.search.options.n_trials > len(self._ended)
+        return left and not self.search.too_many_failed(self.study)
+
+    def _cell(self, trial: FrozenTrial) -> Cell:
+        overrides = self.search.space.overrides(trial.params)
+        label = " ".join(overrides[len(self.search.space.fixed) :])
+        folder, about = None, trial.user_attrs
+        if "run" in about:
+            folder = RunFolder(self.search.runs / about["run"])
+        epochs = self.search.config["trainer"]["max_epochs"]
+        return Cell(trial.number, overrides, label, folder, about.get("models", 1), epochs)
+
+    def _end(self, trial: FrozenTrial, cell: Cell) -> None:
+        error: Exception | None = None
+        if trial.state == TrialState.FAIL:
+            kind = AsdError if trial.user_attrs.get("refused") else RunFailedError
+            error = kind(trial.user_attrs.get("error", "the study does not say why"))
+            self.failed.append(Outcome(cell, None, error))
+            text = f"FAILED: {error}"
+        elif trial.state == TrialState.PRUNED:
+            text = f"pruned after epoch {(trial.last_step or 0) + 1}"
+        else:  # not its AUC, which a search is not to look at
+            text = f"finished, {values_of(trial, self.search.objectives)}"
+        self.display.ended(cell, error, text)
+        write_table(self.study, self.search.folder / "trials.csv")
