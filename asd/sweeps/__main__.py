@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from asd.composition import folder_of, register_resolvers
 from asd.errors import AsdError
@@ -60,7 +61,7 @@ def _status(arguments: list[str]) -> None:
             master = loader.load_configuration("config", overrides, RunMode.MULTIRUN)
         except HydraException as error:
             raise AsdError(str(error).splitlines()[0]) from error
-        sweeper = get_class(master.hydra.sweeper._target_)
+        sweeper: Any = get_class(master.hydra.sweeper._target_)
         sweeper.status(loader, master, watch)
 
 

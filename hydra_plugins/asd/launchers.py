@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from asd.sweeps.local_workers import LocalWorkers
+from asd.sweeps import local_workers, ray_workers, slurm_workers
 
 
-class JoblibLauncher(LocalWorkers):
+class JoblibLauncher(local_workers.LocalWorkers):
     """Several workers on this machine."""
+
+
+class SlurmLauncher(slurm_workers.SlurmWorkers):
+    """Workers as jobs of Slurm."""
+
+
+class RayLauncher(ray_workers.RayWorkers):
+    """Workers as tasks of a Ray cluster."""
