@@ -82,6 +82,10 @@ class Display:
         """A run begins."""
         self._running[cell.number] = cell, time.monotonic()
 
+    def stopped(self, cell: Cell) -> None:
+        """A run has stopped before its end; it may be started again."""
+        self._running.pop(cell.number, None)
+
     def ended(self, cell: Cell, error: BaseException | None, said: str) -> None:
         """A run has ended.
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from asd.sweeps.arguments import NAMED
 from asd.sweeps.cells import (
     BROKEN,
     CUT,
@@ -18,8 +19,11 @@ from asd.sweeps.cells import (
     Cell,
     Cells,
 )
-from asd.sweeps.conduct import figure, short
-from asd.sweeps.grid import combinations
+from asd.sweeps.display import Display
+from asd.sweeps.grid_sweep import combinations
+from asd.sweeps.observation import Observation
+from asd.sweeps.outcomes import figure, short
+from asd.sweeps.workers import GLANCE
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
@@ -30,12 +34,13 @@ _STYLES = {DONE: "green", IN_PROGRESS: "cyan", CUT: "yellow", BROKEN: "red", REF
 _LINES = 3
 
 
-def show_status(loader: ConfigLoader, master: DictConfig) -> None:
+def show_status(loader: ConfigLoader, master: DictConfig, watch: bool) -> None:
     """Print a line a cell, then the log of each failure.
 
     Args:
         loader: Hydra's.
         master: the sweep's config.
+        watch: show live what runs, until nothing does.
 
     Raises:
         AsdError: the sweep's options cannot be combined.
@@ -44,9 +49,10 @@ def show_status(loader: ConfigLoader, master: DictConfig) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    given = [str(o) for o in master.hydra.overrides.task]
-    overrides = combinations(loader, [o for o in given if not o.startswith(NAMED)])
+    overrides = combinations(loader, [str(o) for o in master.hydra.overrides.task])
     cells = Cells(loader, master, make=False).of(overrides)
+    if watch:
+        _watch(cells, str(master.sweep.name or "sweep"))
     states = {cell.number: cell.state() for cell in cells}
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -66,6 +72,19 @@ def show_status(loader: ConfigLoader, master: DictConfig) -> None:
     counts = Counter(states.values())
     told = ", ".join(f"{counts[state]} {state}" for state in _ORDER if counts[state])
     console.print(f"{master.sweep.name or 'sweep'}: {len(cells)} runs: {told}")
+
+
+def _watch(cells: list[Cell], title: str) -> None:
+    """Show what runs, until nothing does any more, or Ctrl-C."""
+    counted = [cell for cell in cells if cell.error is None]
+    done = sum(cell.state() == DONE for cell in counted)
+    todo = [cell for cell in counted if cell.state() != DONE]
+    with suppress(KeyboardInterrupt), Display(title, len(counted), done) as display:
+        observed = Observation(todo, display, lambda _, state: state == DONE, [])
+        observed.look()
+        while observed.running:
+            time.sleep(GLANCE)
+            observed.look()
 
 
 def _more(cell: Cell, state: str) -> str:

@@ -1,0 +1,259 @@
+"""A grid: every combination of options, what is finished skipped, the rest run or resumed."""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from hydra.plugins.launcher import Launcher
+
+from asd.errors import AsdError
+from asd.signals import stopped_by
+from asd.sweeps.arguments import NAMED
+from asd.sweeps.cells import DONE, IN_PROGRESS, Cell, Cells
+from asd.sweeps.claims import Claims
+from asd.sweeps.display import Display, duration
+from asd.sweeps.observation import Observation
+from asd.sweeps.outcomes import (
+    Outcome,
+    RunFailedError,
+    exit_code,
+    failures,
+    note_failure,
+    run_cell,
+    summary,
+    sweep_command,
+    without_traceback,
+)
+from asd.sweeps.workers import (
+    GLANCE,
+    WorkerLauncher,
+    is_worker,
+    worker_attempts,
+    worker_folder,
+)
+
+if TYPE_CHECKING:
+    from hydra.core.config_loader import ConfigLoader
+    from hydra.types import HydraContext, TaskFunction
+    from omegaconf import DictConfig
+
+
+def combinations(loader: ConfigLoader, arguments: Sequence[str]) -> list[list[str]]:
+    """All combinations of the values that overrides list, as Hydra's own sweeper makes them.
+
+    Raises:
+        AsdError: an option has an interval, which only a search can choose from.
+    """
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    parser = OverridesParser.create(config_loader=loader)
+    options = [a for a in arguments if not a.startswith(NAMED)]
+    try:
+        return BasicSweeper.split_arguments(parser.parse_overrides(options), None)[0]
+    except HydraException as error:
+        raise AsdError(
+            f"{str(error).splitlines()[0]}; lists and ranges make a grid, intervals need "
+            "hydra/sweeper=optuna"
+        ) from error
+
+
+class GridSweep:
+    """All cells of a grid, in whichever process they are trained.
+
+    Args:
+        loader: Hydra's.
+        master: the sweep's own config.
+        task: what Hydra calls for a run.
+        overrides: of each cell.
+    """
+
+    def __init__(
+        self,
+        loader: ConfigLoader,
+        master: DictConfig,
+        task: TaskFunction,
+        overrides: list[list[str]],
+    ) -> None:
+        self.loader = loader
+        self.master = master
+        self.task = task
+        self.overrides = overrides
+        self.cells = Cells(loader, master)
+        self.title = str(master.sweep.name or "sweep")
+        self.outcomes: list[Outcome] = []
+
+    def run(self, launcher: Launcher) -> list[Cell]:
+        """Run what is not finished, whatever fails of it.
+
+        Returns:
+            all cells; ``outcomes`` says what became of those that were run or refused.
+
+        Raises:
+            KeyboardInterrupt: stopped by the user or the system.
+        """
+        cells = self.cells.of(self.overrides)
+        finished = [c for c in cells if c.state() == DONE and not _anew(c)]
+        refused = [Outcome(c, None, AsdError(c.error)) for c in cells if c.error is not None]
+        todo = [c for c in cells if c not in finished and c.error is None]
+        began = time.monotonic()
+        self.outcomes = refused
+        with Display(self.title, len(cells) - len(refused), len(finished)) as display:
+            parts = [f"{self.title}: {len(cells)} runs"]
+            parts += [f"{len(finished)} finished before"] if finished else []
+            parts += [f"{len(refused)} refused"] if refused else []
+            display.say(", ".join(parts))
+            for outcome in refused:
+                display.say(f"refused: {outcome.cell.label}: {outcome.error}")
+            try:
+                self._train(launcher, todo, display)
+            finally:
+                failed = sum(outcome.error is not None for outcome in self.outcomes)
+                fine = len(finished) + len(self.outcomes) - failed
+                text = f"{self.title}: {fine} of {len(cells)} runs finished"
+                text += f", {failed} failed" if failed else ""
+                display.say(f"{text} in {duration(time.monotonic() - began)}")
+                for line in failures(self.outcomes):
+                    display.say(line)
+                if fine < len(cells):
+                    display.say(f"what is missing: {sweep_command()}")
+        return cells
+
+    def _train(self, launcher: Launcher, todo: list[Cell], display: Display) -> None:
+        from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+
+        if isinstance(launcher, WorkerLauncher):
+            self._by_workers(launcher, todo, display)
+        elif isinstance(launcher, BasicLauncher):
+            self._one_by_one(todo, display)
+        else:
+            raise AsdError(
+                f"hydra/launcher: {type(launcher).__name__} runs no grid; choose sequential, "
+                "joblib, submitit_slurm or ray"
+            )
+
+    def _one_by_one(self, todo: list[Cell], display: Display) -> None:
+        """In this process. What others train is waited for when nothing else is left to do."""
+        busy: list[Cell] = []
+        for cell in todo:
+            outcome = self._shown(cell, display)
+            if outcome.busy:
+                busy.append(cell)
+                display.total += 1
+            else:
+                self.outcomes.append(outcome)
+        for cell in busy:
+            overrides = (*cell.overrides, "if_running=wait")
+            outcome = self._shown(dataclasses.replace(cell, overrides=overrides), display)
+            self.outcomes.append(outcome)
+
+    def _shown(self, cell: Cell, display: Display) -> Outcome:
+        display.started(cell)
+        outcome = run_cell(cell, self.loader, self.master, self.task)
+        error = None if outcome.busy or outcome.pruned else outcome.error
+        display.ended(cell, error, summary(outcome))
+        return outcome
+
+    def _by_workers(self, launcher: WorkerLauncher, todo: list[Cell], display: Display) -> None:
+        """By workers, until all is done or they can do no more. Another sweep's are waited for."""
+        claims = Claims(launcher.folder)
+
+        def is_through(cell: Cell, state: str) -> bool:
+            return (state == DONE and not _anew(cell)) or claims.is_through(cell)
+
+        observed = Observation(todo, display, is_through, self.outcomes)
+
+        def watch() -> bool:
+            observed.look()
+            return bool(observed.open.keys() - observed.running)
+
+        while before := len(observed.open):
+            launcher.work(watch, before)
+            watch()
+            if len(observed.open) == before and not observed.running:
+                break
+            while observed.open and not watch():
+                time.sleep(GLANCE)
+        error = RunFailedError(f"not finished; the workers' logs: {launcher.folder}")
+        self.outcomes += [Outcome(cell, None, error) for cell in observed.open.values()]
+        if not observed.open:
+            launcher.finish()
+
+    def work(self) -> None:
+        """Be a worker: go through the cells until none is left that this process could train."""
+        claims, attempts = Claims(worker_folder()), worker_attempts()
+        known: list[Cell] = []
+        cells: Iterator[Cell] = self.cells.one_by_one(self.overrides)
+        begun = True
+        while begun:
+            begun = False
+            for cell in cells:
+                known.append(cell)
+                if cell.folder is None or (cell.state() == DONE and not _anew(cell)):
+                    continue
+                with claims.claim(cell) as claim:
+                    if claim is None or cell.state() == IN_PROGRESS:
+                        continue
+                    if claim.deaths >= attempts:
+                        times = "" if attempts == 1 else f" {attempts} times"
+                        note_failure(
+                            cell, RunFailedError(f"its process died{times} (out of memory?)")
+                        )
+                        claim.through = True
+                        continue
+                    print(f"{cell.label}: begun", flush=True)
+                    outcome = run_cell(
+                        _resumed(cell) if claim.again else cell, self.loader, self.master, self.task
+                    )
+                    print(f"{cell.label}: {summary(outcome)}", flush=True)
+                    claim.through, begun = not outcome.busy, True
+            cells, known = iter(known), []
+
+
+def _anew(cell: Cell) -> bool:
+    """Whether a finished run has something left to do: ``force``, or a copy for its tracker."""
+    record = {} if cell.folder is None else cell.folder.record()
+    return _forced(cell) or ("mlflow" in record and not record.get("published", True))
+
+
+def _forced(cell: Cell) -> bool:
+    return any(o.lstrip("+") == "force=true" for o in cell.overrides)
+
+
+def _resumed(cell: Cell) -> Cell:
+    """A cell that this sweep has begun before goes on, even if it was to begin anew."""
+    return dataclasses.replace(cell, overrides=(*cell.overrides, "force=false"))
+
+
+def sweep_grid(
+    context: HydraContext,
+    master: DictConfig,
+    launcher: Launcher,
+    task: TaskFunction,
+    arguments: list[str],
+    report: bool,
+) -> None:
+    """What ``GridSweeper.sweep`` does.
+
+    Raises:
+        SystemExit: a run failed (1), or was refused (2).
+    """
+    loader = context.config_loader
+    with without_traceback(), stopped_by(signal.SIGTERM):
+        grid = GridSweep(loader, master, task, combinations(loader, arguments))
+        if is_worker():
+            grid.work()
+            return
+        cells = grid.run(launcher)
+        if report and master.sweep.name:
+            from asd.sweeps.sweep_tables import show_tables
+
+            show_tables(grid.title, cells)
+    if code := exit_code(grid.outcomes):
+        sys.exit(code)
