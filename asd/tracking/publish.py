@@ -84,8 +84,6 @@ def _results(client: MlflowClient, run_id: str, folder: RunFolder) -> None:
     from asd.scoring.tables import markdown
 
     record = folder.record()
-    tags = [RunTag(name, str(value)) for name, value in record.get("tags", {}).items()]
-    client.log_batch(run_id, tags=tags)
     values = dict(record.get("resources", {}))
     if folder.scores.exists():
         metrics = evaluate_scores(read_scores(folder.scores), record["max_fpr"])

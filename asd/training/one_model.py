@@ -22,7 +22,7 @@ from asd.models.standardiser import Standardiser
 from asd.pictures.examples import Gallery
 from asd.scoring.clip_scores import write_scores
 from asd.scoring.score import score_clips
-from asd.search.pruning import PruningListener
+from asd.search.reports import Reports
 from asd.tracking.mlflow_run import MlflowRun
 from asd.training.fit import TrainingSet, fit
 
@@ -59,7 +59,7 @@ class OneModel:
         kind = self.experiment.config["loss"].get("classes")
         return kind, class_names(self.clips.train, kind)
 
-    def train(self, tracker: MlflowRun, reports: PruningListener) -> Detector:
+    def train(self, tracker: MlflowRun, reports: Reports) -> Detector:
         """Train it, or go on where the folder says that training stood.
 
         Args:
@@ -92,7 +92,7 @@ class OneModel:
 
         def on_epoch(epoch: int, values: dict[str, float]) -> None:
             tracker.log_epoch(self.group, epoch, values)
-            reports.epoch_ended(self.group, epoch, values)
+            reports.epoch(self.group, epoch, values)
 
         torch.manual_seed(seed)
         system = config["system"]

@@ -29,7 +29,8 @@ from asd.experiment.run_folder import (
 )
 from asd.experiment.run_labels import run_name, run_params, user_name
 from asd.features import FeatureStore
-from asd.search.pruning import PRUNED, PruningListener
+from asd.search.reports import Reports
+from asd.search.tags import PRUNED, search_tags, tag_finished
 from asd.tracking.datasets import describe
 from asd.tracking.mlflow_run import MlflowRun
 from asd.tracking.mlflow_store import Tracking, connect
@@ -64,8 +65,8 @@ def run(experiment: Experiment) -> RunFolder:
     with folder.lock(wait), folder.logging_to_file():
         record = folder.record()
         if record.get("status") == FINISHED:
-            PruningListener.of(config).finished_before(folder)
-            _already(folder, folder.record())
+            _already(folder, record)
+            tag_finished(folder, config["search"])
         else:
             _run(experiment, clips, folder, data_hash, key)
     return folder
@@ -87,9 +88,10 @@ def _run(experiment: Experiment, clips: Clips, folder: RunFolder, data_hash: str
     spent = folder.record().get("wall_seconds", 0.0)
     params = run_params(config, experiment.delta, experiment.command)
     about = environment(device.type)
+    of_search = search_tags(config["search"], folder.record().get("tags", {}))
     tags = {
-        **folder.record().get("tags", {}),
         **experiment.tags(data_hash, key),
+        **of_search,
         "device": about["device"],
         "mlflow.source.name": experiment.command,
         "mlflow.user": user_name(),
@@ -118,15 +120,12 @@ def _run(experiment: Experiment, clips: Clips, folder: RunFolder, data_hash: str
     )
     began = time.perf_counter()
     tracker = MlflowRun(Tracking.of(config["tracking"]), folder)
-    pruning = PruningListener.of(config)
-    pruning.started(folder, list(clips.groups(config["scope"]["name"])))
-    tags = folder.record()["tags"]
     status = FAILED
     try:
         (folder.path / "environment.json").write_text(json.dumps(about, indent=2) + "\n")
         tracker.start(folder.record()["run_name"], tags, params)
-        tracker.tag({**tags, PRUNED: None})
-        losses = _models(experiment, clips, folder, tracker, pruning)
+        tracker.tag({**of_search, PRUNED: None})
+        losses = _models(experiment, clips, folder, tracker)
         _tables(folder, config["scoring"]["max_fpr"])
         _pictures(folder, experiment)
         folder.update(validation_loss=losses)
@@ -136,6 +135,7 @@ def _run(experiment: Experiment, clips: Clips, folder: RunFolder, data_hash: str
         raise
     except Pruned as pruned:
         status = KILLED
+        folder.update(pruned=pruned.epoch, tags={**tags, PRUNED: str(pruned)})
         tracker.tag({PRUNED: str(pruned)})
         log.info("%s", pruned)
         raise
@@ -147,16 +147,11 @@ def _run(experiment: Experiment, clips: Clips, folder: RunFolder, data_hash: str
         resources = {"wall_seconds": wall, **peak_memory_mb(device.type)}
         ended = int(time.time() * 1000)
         folder.update(status=status, wall_seconds=wall, resources=resources, ended=ended)
-        pruning.ended(folder, status)
         tracker.finish(status)
 
 
 def _models(
-    experiment: Experiment,
-    clips: Clips,
-    folder: RunFolder,
-    tracker: MlflowRun,
-    pruning: PruningListener,
+    experiment: Experiment, clips: Clips, folder: RunFolder, tracker: MlflowRun
 ) -> dict[str, float]:
     """Train and score every model of the run; ``scores.csv`` is written when all have."""
     from asd.experiment.history import read_history
@@ -179,14 +174,16 @@ def _models(
     # All of them first: a clip that cannot be read stops the run before hours of training.
     store.build(clips.train, clips.test)
     losses, tables = {}, []
-    groups = clips.groups(config["scope"]["name"])
+    groups, options = clips.groups(config["scope"]["name"]), config["trainer"]
+    best = options["weights"] == "best"
+    reports = Reports(config["search"], list(groups), options["max_epochs"], best)
     for group, own in groups.items():
         done = folder.model(group) / "scores.csv"
-        pruning.model_started(group, read_history(folder.model(group) / "history.csv"))
+        reports.replay(group, read_history(folder.model(group) / "history.csv"))
         if not done.exists():
             model = OneModel(experiment, group, own, store, folder.model(group))
             with _timed(f"{group}: trained"):
-                detector = model.train(tracker, pruning)
+                detector = model.train(tracker, reports)
             with _timed(f"{group}: scored"):
                 model.score(detector)
             del detector
