@@ -11,12 +11,11 @@ import pytorch_lightning as pl
 import torch
 
 from asd.cores import cores
-from asd.data.manifest import COLUMNS, Manifest
 from asd.experiment.run_folder import RunFolder
 from asd.features import Features
 from asd.models.detector import Detector
-from asd.models.scoring_form import scoring_form
-from asd.scoring.score import score_clips
+from asd.scoring.score import Scorer
+from asd.scoring.scoring_options import ScoringOptions
 from asd.tracking.mlflow_run import MlflowRun
 from asd.tracking.mlflow_store import Tracking
 from benchmarks.cases import Case
@@ -74,17 +73,12 @@ def scoring_seconds(case: Case, detector: Detector, device: torch.device, clips:
     )
     names = [str(n) for n in range(clips)]
     table = pd.DataFrame({"machine": "fan", "id": "00", "path": names, "label": 0})
-    manifest = Manifest(Path(), table.reindex(columns=COLUMNS))
     index = case.windows.starts(case.frames, frames, names)
-    fast = scoring_form(detector.to(device))
-    scoring = case.config["scoring"]
-    workers = case.config["trainer"]["threads"] or cores()
+    options = ScoringOptions.of(case.config["scoring"])
+    scorer = Scorer(detector.to(device), options, case.options.threads or cores())
     best = float("inf")
     for _ in range(3):  # the first also compiles
         start, _ = now(device)
-        score_clips(
-            fast, manifest, Features(noise, frames), index, np.zeros(clips, dtype=np.int64),
-            scoring["score"], scoring["batch_frames"], workers,
-        )  # fmt: skip
+        scorer.score(table, Features(noise, frames), index, np.zeros(clips, dtype=np.int64))
         best = min(best, now(device)[0] - start)
     return best / clips

@@ -139,7 +139,7 @@ class Crash(RuntimeError):
 def test_resumed_run_ends_with_the_numbers_of_an_uninterrupted_one(
     experiment: str, run_train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from asd.models.detector import Detector
+    from asd.training.lightning_module import DetectorTraining as Training
 
     # A plateau rule that fires at once, so that its state matters.
     options = [
@@ -150,21 +150,21 @@ def test_resumed_run_ends_with_the_numbers_of_an_uninterrupted_one(
     assert run_train(*options, "paths.runs=whole", "tracking=off") == 0
     whole = RunFolder(next(p for p in (tmp_path / "whole").iterdir() if p.is_dir()))
 
-    end = Detector.on_validation_epoch_end
+    end = Training.on_validation_epoch_end
     for stop in (2, 5):
 
-        def fail(self: Detector, stop: int = stop) -> None:
+        def fail(self: Training, stop: int = stop) -> None:
             end(self)
             if self.current_epoch == stop:
                 raise Crash("power cut")
 
-        monkeypatch.setattr(Detector, "on_validation_epoch_end", fail)
+        monkeypatch.setattr(Training, "on_validation_epoch_end", fail)
         assert run_train(*options) != 0
         folder = only_run(tmp_path)
         assert folder.record()["status"] == "FAILED"
         client, run = mlflow_run(tmp_path, folder)
         assert run.info.status == "FAILED"
-    monkeypatch.setattr(Detector, "on_validation_epoch_end", end)
+    monkeypatch.setattr(Training, "on_validation_epoch_end", end)
     assert run_train(*options) == 0
 
     assert folder.scores.read_bytes() == whole.scores.read_bytes()
@@ -402,18 +402,29 @@ def test_checkpoint_alone_turns_a_wav_into_its_score(
     from asd.score import main as score
 
     data = Path(shared_data[0].split("=")[1])
-    cases = (["+experiment=u"], ["+experiment=b"], ["+experiment=u", "window=tiles"])
-    for number, options in enumerate(cases):
+    both = ["+experiment=ss_0.5", "data.machines=[fan,pump]"]
+    cases = (
+        (["+experiment=u", "data.machines=[fan]"], []),
+        (["+experiment=b", "data.machines=[fan]"], []),
+        (["+experiment=u", "data.machines=[fan]", "window=tiles"], []),
+        (["+experiment=u", "data.machines=[fan]", "scoring=mse_db"], []),
+        ([*both, "scoring=combined"], ["--class", "fan"]),
+    )
+    for number, (options, flags) in enumerate(cases):
         runs = tmp_path / str(number)
-        options = [*options, "tracking=off", "data.machines=[fan]", f"paths.runs={runs}"]
+        options = [*options, "tracking=off", f"paths.runs={runs}"]
         assert run_train(*options) == 0
         folder = RunFolder(next(p for p in runs.iterdir() if (p / "run.json").exists()))
-        row = pd.read_csv(folder.scores).iloc[3]
+        scores = pd.read_csv(folder.scores)
+        row = scores[scores["machine"] == "fan"].iloc[3]
         moved = tmp_path / "elsewhere.ckpt"
         shutil.copy(folder.models()[0] / "model.ckpt", moved)
         wav = next(p for p in data.glob(f"simulated/*/{row['file']}"))
         capsys.readouterr()
-        assert score([str(moved), str(wav)]) == 0
+        if flags:
+            assert score([str(moved), str(wav)]) == 2
+            assert "--class NAME, one of fan, pump" in capsys.readouterr().err
+        assert score([str(moved), str(wav), *flags]) == 0
         (line,) = capsys.readouterr().out.splitlines()[1:]
         assert float(line.rsplit(",", 1)[1]) == pytest.approx(row["score"], rel=1e-5)
 

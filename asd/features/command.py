@@ -112,7 +112,7 @@ def _compose(overrides: list[str]) -> dict[str, Any]:
     from hydra import compose, initialize_config_dir
     from hydra.errors import HydraException
 
-    from asd.composition import check, folder_of, plain, register_resolvers
+    from asd.composition import folder_of, plain, register_resolvers
 
     register_resolvers()
     try:
@@ -120,7 +120,6 @@ def _compose(overrides: list[str]) -> dict[str, Any]:
             cfg = compose("config", overrides)
     except HydraException as error:
         raise AsdError(str(error)) from error
-    check(cfg)
     config: dict[str, Any] = plain(cfg)
     return config
 

@@ -203,3 +203,9 @@ def _markdown_table(cells: Cells, texts: int) -> str:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
+
+
+def show(metrics, title, label):
+    from rich.console import Console
+
+    Console().print(terminal(metrics, title, label))
