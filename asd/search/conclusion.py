@@ -6,6 +6,7 @@ import logging
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
@@ -49,6 +50,14 @@ def values_of(trial: FrozenTrial, objectives: list[str]) -> str:
     return ", ".join(f"{name} {value:.5g}" for name, value in pairs)
 
 
+def described(params: dict[str, Any]) -> str:
+    """Options and their values, in few digits: ``trainer.learning_rate=0.00123``."""
+    return " ".join(
+        f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
+        for name, value in params.items()
+    )
+
+
 def test_warning(objectives: list[str]) -> str:
     """Said of a search that looks at test clips."""
     return (
@@ -65,8 +74,8 @@ def lines(search: Search, study: Study) -> list[str]:
         result.append(test_warning(search.objectives))
     best = best_trials(study)
     for trial in best[:_PRINTED]:
-        params = " ".join(f"{name}={value}" for name, value in trial.params.items())
-        result.append(f"best: trial {trial.number}, {values_of(trial, search.objectives)}: {params}")
+        values = values_of(trial, search.objectives)
+        result.append(f"best: trial {trial.number}, {values}: {described(trial.params)}")
         overrides = search.space.overrides(trial.params)
         again = [o for o in overrides if not o.startswith(("search.", "sweep."))]
         result.append(f"  run again: {command_of(again)}")

@@ -6,7 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import yaml
 
 from asd.errors import AsdError
 from asd.experiment.history import read_history
@@ -14,7 +16,6 @@ from asd.options import check_choice
 
 if TYPE_CHECKING:
     from asd.experiment.run_folder import RunFolder
-    from asd.scoring.metrics import Metrics
 
 MINIMIZE, MAXIMIZE = "minimize", "maximize"
 VALIDATION, TEST = "validation clips", "test clips"
@@ -101,27 +102,22 @@ def check_comparable(names: Sequence[str], searched: Sequence[str]) -> list[str]
     return warnings
 
 
-def objective_values(
-    folder: RunFolder, names: Sequence[str], metrics: Metrics | None = None
-) -> list[float]:
+def objective_values(folder: RunFolder, names: Sequence[str]) -> list[float]:
     """The objectives of a finished run, from its files.
-
-    Args:
-        folder: the run's.
-        names: of the objectives.
-        metrics: of the run where they are known; None: computed from its scores if need be.
 
     Raises:
         AsdError: the run has no such quantity.
     """
-    if metrics is None and selected_on(names) == TEST:
-        from asd.scoring.clip_scores import read_scores
-        from asd.scoring.metrics import evaluate_scores
+    if selected_on(names) == VALIDATION:
+        return [_of_training(folder, name) for name in names]
+    from asd.scoring.clip_scores import read_scores
+    from asd.scoring.metrics import evaluate_scores
 
-        metrics = evaluate_scores(read_scores(folder.scores), float(folder.record()["max_fpr"]))
+    scores = read_scores(folder.scores)
+    tested = evaluate_scores(scores, float(folder.record()["max_fpr"])).mean
     return [
-        float(metrics.mean[name.removeprefix("test_")])
-        if OBJECTIVES[name].on_test and metrics is not None
+        float(tested[name.removeprefix("test_")])
+        if OBJECTIVES[name].on_test
         else _of_training(folder, name)
         for name in names
     ]
@@ -134,7 +130,7 @@ def _of_training(folder: RunFolder, name: str) -> float:
     histories = [read_history(model / "history.csv") for model in models]
     if name == "train_seconds":
         return math.fsum(row["epoch_seconds"] for rows in histories for row in rows)
-    best = _config(folder)["trainer"]["weights"] == "best"
+    best = yaml.safe_load(folder.config.read_text())["trainer"]["weights"] == "best"
     return math.fsum(_at_weights(rows, name, best) for rows in histories) / len(models)
 
 
@@ -151,10 +147,3 @@ def _parameters(model: Path) -> int:
     from asd.models.detector import load_detector
 
     return sum(p.numel() for p in load_detector(model / "model.ckpt").parameters())
-
-
-def _config(folder: RunFolder) -> dict[str, Any]:
-    import yaml
-
-    config: dict[str, Any] = yaml.safe_load(folder.config.read_text())
-    return config

@@ -63,17 +63,15 @@ class PruningListener(RunListener):
 
     def finished_before(self, folder: RunFolder) -> None:
         """Tag a run that was finished before it became a trial."""
-        tags = folder.record().get("tags", {})
-        if (tagged := self._tagged(tags)) != tags:
-            folder.update(tags=tagged, published=False)  # its tracker's copy lacks them
+        folder.update(tags=self._tagged(folder.record().get("tags", {})))
 
     def started(self, folder: RunFolder, models: Sequence[str]) -> None:
         """Tag the run; of an earlier pruning nothing is left to say."""
         self._values = dict.fromkeys(models, float(self.search["untrained_loss"]))
-        folder.update(tags=self._tagged(folder.record().get("tags", {})), pruned=None)
+        folder.update(tags=self._tagged(folder.record().get("tags", {})))
 
     def _tagged(self, tags: dict[str, str]) -> dict[str, str]:
-        """A run's tags with those of its trial. Once test clips have had a say, they have had it."""
+        """Tags with those of the trial. Once test clips have had a say, they have had it."""
         kept = {name: value for name, value in tags.items() if name != PRUNED}
         if self.search["trial"] is None:
             return kept
@@ -103,8 +101,7 @@ class PruningListener(RunListener):
     def ended(self, folder: RunFolder, status: str) -> None:
         """Say of a pruned run that it is one."""
         if self._pruned is not None:
-            tags = {**folder.record().get("tags", {}), PRUNED: str(self._pruned)}
-            folder.update(pruned=self._pruned.epoch, tags=tags)
+            folder.update(tags={**folder.record()["tags"], PRUNED: str(self._pruned)})
 
     def _take(self, model: str, epoch: int, values: Mapping[str, float]) -> None:
         if self.column is None:

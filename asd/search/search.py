@@ -33,7 +33,7 @@ from asd.sweeps.outcomes import (
     sweep_command,
     without_traceback,
 )
-from asd.sweeps.workers import WorkerLauncher, is_worker
+from asd.sweeps.workers import GLANCE, WorkerLauncher, is_worker
 
 
 def sweep_search(
@@ -56,7 +56,7 @@ def sweep_search(
             return run_cell(_reporting(search, cell), loader, master, task)
 
         if is_worker():
-            TrialLoop(search, run, lambda: None).run()
+            TrialLoop(search, search.load() or search.begin(), run, lambda: None).run()
         elif code := _conduct(search, launcher, run):
             sys.exit(code)
 
@@ -71,20 +71,20 @@ def _reporting(search: Search, cell: Cell) -> Cell:
 
 def _conduct(search: Search, launcher: Launcher, run: Callable[[Cell], Outcome]) -> int:
     """Begin the study, have its trials run, say what was found; the exit status."""
-    began, study = time.monotonic(), search.begin()
-    done = sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
+    start, study = time.monotonic(), search.begin()
+    done = _ended(study)
     with Display(search.title, max(search.options.n_trials, done), done) as display:
         for line in _announcement(search, done):
             display.say(line)
         trials = TrialDisplay(search, study, display)
         try:
             if not isinstance(launcher, WorkerLauncher):
-                TrialLoop(search, run, trials.look).run()
+                TrialLoop(search, study, run, trials.look).run()
             elif trials.look():
                 launcher.work(trials.look, search.options.n_trials - done)
         finally:
             trials.look()
-            display.say(f"{search.title}: ended after {duration(time.monotonic() - began)}")
+            display.say(f"{search.title}: ended after {duration(time.monotonic() - start)}")
             for line in _conclusion(search, study, trials.failed):
                 display.say(line)
     if isinstance(launcher, WorkerLauncher):
@@ -119,34 +119,36 @@ def _conclusion(search: Search, study: Study, failed: list[Outcome]) -> list[str
             "too many trials failed, by hydra.sweeper.max_failure_rate="
             f"{search.options.max_failure_rate}; no more are begun"
         )
-    if sum(counts(study).values()) - counts(study)["running"] < search.options.n_trials:
+    if _ended(study) < search.options.n_trials:
         result.append(f"what is missing, unless other workers run it: {sweep_command()}")
     return result
 
 
-def show_search(loader: ConfigLoader, master: DictConfig) -> bool:
+def show_search(loader: ConfigLoader, master: DictConfig, watch: bool) -> None:
     """Print a study's trials by state, its best ones, why trials failed, and where to look.
 
     Args:
         loader: Hydra's.
         master: the search's config.
-
-    Returns:
-        Whether trials are left to be run.
+        watch: show live what runs, until nothing does.
 
     Raises:
         AsdError: the search's options or its storage cannot be used.
     """
     search = Search(loader, master, list(master.hydra.overrides.task))
-    try:
-        if not is_there(search.url):
-            raise KeyError(search.name)
-        study = search.load()
-    except KeyError:
+    study = search.load() if is_there(search.url) else None
+    if study is None:
         print(f"study {search.name}: not begun")
-        return True
+        return
+    with Display(search.title, search.options.n_trials, _ended(study)) as display:
+        trials = TrialDisplay(search, study, display)
+        while watch and trials.look() and trials.running:
+            time.sleep(GLANCE)
     for trial in study.get_trials(deepcopy=False):
         if error := trial.user_attrs.get("error"):
             print(f"failed: trial {trial.number}: {error}")
     print("\n".join(lines(search, study)))
-    return sum(trial.state.is_finished() for trial in study.trials) < search.options.n_trials
+
+
+def _ended(study: Study) -> int:
+    return sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))

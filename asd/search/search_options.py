@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from asd.errors import AsdError
-from asd.options import check_choice, check_number, check_whole
+from asd.options import check_number, check_whole
 
 
 @dataclass(frozen=True)
@@ -29,18 +29,6 @@ class SearchOptions:
     custom_search_space: str | None
     heartbeat_seconds: int
     dead_after_seconds: int
-
-    @classmethod
-    def of(cls, node: dict[str, Any]) -> SearchOptions:
-        """From the config node ``hydra.sweeper``.
-
-        Raises:
-            AsdError: there is no such option, or a value cannot be used.
-        """
-        options = {name: value for name, value in node.items() if not name.startswith("_")}
-        for name in options:
-            check_choice("hydra.sweeper", name, [field.name for field in fields(cls)])
-        return cls(**options)
 
     def __post_init__(self) -> None:
         for name in ("n_trials", "failure_grace", "heartbeat_seconds"):

@@ -24,8 +24,8 @@ T = TypeVar("T")
 _SQLITE = "sqlite:///"
 # Seconds that sqlite waits for another process's write, and that PostgreSQL has to answer.
 _PATIENCE = {"sqlite": {"timeout": 60}, "postgresql": {"connect_timeout": 10}}
-# Seconds between two attempts on a storage that is away, and how many there are.
-_PAUSE, _ATTEMPTS = 10.0, 30
+# Seconds between two attempts on a storage that is away.
+_PAUSE = 10.0
 
 
 class StorageError(AsdError):
@@ -70,13 +70,14 @@ def storage_url(url: str | None, runs: str) -> str:
     return url
 
 
-def connect(url: str, make: bool = False, **heartbeat: int) -> HeartbeatStorage:
+def connect(
+    url: str, heartbeat_seconds: int | None = None, dead_after_seconds: int | None = None
+) -> HeartbeatStorage:
     """Open the storage.
 
     Args:
         url: see ``storage_url``.
-        make: its tables, where they are not there yet.
-        heartbeat: ``heartbeat_interval`` and ``grace_period`` in seconds, of a worker.
+        heartbeat_seconds, dead_after_seconds: of a worker.
 
     Raises:
         StorageError: it cannot be reached.
@@ -87,14 +88,24 @@ def connect(url: str, make: bool = False, **heartbeat: int) -> HeartbeatStorage:
     options: dict[str, Any] = {"connect_args": _PATIENCE[kind], "pool_pre_ping": True}
     with reaching(url), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that a heartbeat is experimental
-        if make and kind == "sqlite":
+        return HeartbeatStorage(
+            url, options, heartbeat_interval=heartbeat_seconds, grace_period=dead_after_seconds
+        )
+
+
+def make_storage(url: str) -> None:
+    """Make the storage, where it is not there yet.
+
+    Raises:
+        StorageError: it cannot be made, or another process does so at this moment.
+    """
+    with reaching(url):
+        if url.startswith(_SQLITE):
             _file(url).parent.mkdir(parents=True, exist_ok=True)
-        storage = HeartbeatStorage(url, options, skip_table_creation=not make, **heartbeat)
-        if make and kind == "sqlite":
-            # Lets one process write while others read; a property of the file from now on.
-            with storage.engine.connect() as connection:
+        with connect(url).engine.connect() as connection:
+            if url.startswith(_SQLITE):
+                # Lets one process write while others read; a property of the file from now on.
                 connection.exec_driver_sql("pragma journal_mode=wal")
-        return storage
 
 
 @contextmanager
@@ -117,24 +128,29 @@ def reaching(url: str) -> Iterator[None]:
 
 
 def patiently(
-    url: str, action: Callable[[], T], attempts: int = _ATTEMPTS, pause: float = _PAUSE
+    url: str, action: Callable[[], T], attempts: int = 30, pause: float | None = None
 ) -> T:
     """The result of an action on the storage, tried again while that is away.
 
+    Args:
+        url: of the storage.
+        action: to do.
+        attempts: how often to try.
+        pause: seconds between two attempts; None: ten.
+
     Raises:
-        StorageError: it was away for all attempts; by default five minutes.
+        StorageError: it was away each time.
     """
-    for attempt in range(1, attempts + 1):
+    for attempt in range(1, attempts):
         try:
             with reaching(url):
                 return action()
         except StorageError as error:
-            if attempt == attempts:
-                raise
-            if attempt == 1 and pause == _PAUSE:
+            if attempt == 1:
                 log.warning("%s; trying again", error)
-            time.sleep(pause)
-    raise AssertionError
+            time.sleep(_PAUSE if pause is None else pause)
+    with reaching(url):
+        return action()
 
 
 def is_there(url: str) -> bool:

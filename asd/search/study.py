@@ -7,6 +7,7 @@ import json
 import re
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,17 @@ from asd.experiment.identity import flat
 from asd.search.objectives import OBJECTIVES, check_comparable, check_objectives, selected_on
 from asd.search.search_options import SearchOptions
 from asd.search.space import Space
-from asd.search.storage import HeartbeatStorage, connect, patiently, reaching, storage_url
+from asd.search.storage import (
+    HeartbeatStorage,
+    connect,
+    make_storage,
+    patiently,
+    reaching,
+    storage_url,
+)
 from asd.sweeps.cells import Cells
 
+_NO_PRUNER = {"_target_": "optuna.pruners.NopPruner"}
 # The study's user attribute that says what it is for.
 _QUESTION = "search"
 
@@ -46,8 +55,10 @@ class Search:
     """
 
     def __init__(self, loader: ConfigLoader, master: DictConfig, arguments: Sequence[str]) -> None:
-        values: Any = OmegaConf.to_container(master.hydra.sweeper, resolve=True)
-        self.options = options = SearchOptions.of(values)
+        node: Any = OmegaConf.to_container(master.hydra.sweeper, resolve=True)
+        target = "asd.search.search_options.SearchOptions"
+        options: SearchOptions = build({**node, "_target_": target}, "hydra.sweeper")
+        self.options = options
         params = [f"{name}={value}" for name, value in (options.params or {}).items()]
         self.space = Space.of(loader, [*params, *arguments], options.custom_search_space)
         self.cells = Cells(loader, master)
@@ -78,18 +89,17 @@ class Search:
     @cached_property
     def storage(self) -> HeartbeatStorage:
         """Where the study is, connected as a worker."""
-        seconds = self.options.heartbeat_seconds, self.options.dead_after_seconds
-        return connect(self.url, heartbeat_interval=seconds[0], grace_period=seconds[1])
+        return connect(self.url, self.options.heartbeat_seconds, self.options.dead_after_seconds)
 
-    def load(self) -> Study:
-        """The study, as it is.
+    def load(self) -> Study | None:
+        """The study, as it is; None if there is none.
 
         Raises:
-            KeyError: there is none.
             AsdError: the storage cannot be used.
         """
-        with reaching(self.url):
+        with reaching(self.url), suppress(KeyError):
             return optuna.load_study(study_name=self.name, storage=self.storage)
+        return None
 
     def begin(self) -> Study:
         """The study, made where it is not there yet, with a waiting trial for each to come.
@@ -98,31 +108,29 @@ class Search:
             AsdError: a study of this name is there and for something else.
         """
         # Another process may be making the tables at this moment.
-        patiently(self.url, lambda: connect(self.url, make=True), attempts=3, pause=1.0)
-        ways = [OBJECTIVES[name].direction for name in self.objectives]
+        patiently(self.url, lambda: make_storage(self.url), attempts=3, pause=1.0)
+        ways: Any = [OBJECTIVES[name].direction for name in self.objectives]
         with reaching(self.url):
             study = optuna.create_study(
                 storage=self.storage, study_name=self.name, load_if_exists=True, directions=ways
             )
             self._check_question(study, ways)
-            pruner = self.options.pruner if self.prunes else {"_target_": "optuna.pruners.NopPruner"}
-            study.set_user_attr("pruner", pruner)
-            states = [trial.state for trial in study.get_trials(deepcopy=False)]
+            study.set_user_attr("pruner", self.options.pruner if self.prunes else _NO_PRUNER)
             # Failures of earlier starts are not held against this one.
-            ended = sum(state.is_finished() for state in states)
-            study.set_user_attr("before", [ended, states.count(TrialState.FAIL)])
+            study.set_user_attr("before", _ended(study))
             # Two that begin at once may add too many; those numbered beyond n_trials just wait.
-            for _ in range(len(states), self.options.n_trials):
+            for _ in range(len(study.trials), self.options.n_trials):
                 study.add_trial(create_trial(state=TrialState.WAITING))
         return study
 
     def too_many_failed(self, study: Study) -> bool:
         """Whether ``max_failure_rate`` ends the search."""
-        before = study.user_attrs["before"]
-        states = [trial.state for trial in study.get_trials(deepcopy=False)]
-        ended = sum(state.is_finished() for state in states) - before[0]
-        failed = states.count(TrialState.FAIL) - before[1]
-        return ended >= self.options.failure_grace and failed > self.options.max_failure_rate * ended
+        ended, failed = (
+            now - before
+            for now, before in zip(_ended(study), study.user_attrs["before"], strict=True)
+        )
+        enough: bool = ended >= self.options.failure_grace
+        return enough and failed > self.options.max_failure_rate * ended
 
     def _question(self) -> dict[str, Any]:
         """What the study is for, flat and plain: all that can change a result or the choice."""
@@ -152,9 +160,8 @@ class Search:
             differ = sorted(k for k in {*known, *ours} if known.get(k) != ours.get(k))
             raise AsdError(
                 f"hydra.sweeper.study_name={self.name}: made for another search: {differ[0]} was "
-                f"{known.get(differ[0], 'not there')}, now {ours.get(differ[0], 'not there')}"
-                + (f" ({len(differ) - 1} more differ)" if len(differ) > 1 else "")
-                + "; choose another name, or leave the option out"
+                f"{known.get(differ[0], 'not there')}, now {ours.get(differ[0], 'not there')}; "
+                "choose another name, or leave the option out"
             )
         study.set_user_attr(_QUESTION, ours)
         study.set_user_attr("objectives", self.objectives)
@@ -163,6 +170,12 @@ class Search:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that the function is experimental
             study.set_metric_names(self.objectives)
+
+
+def _ended(study: Study) -> tuple[int, int]:
+    """How many trials have ended, and how many of them failed."""
+    states = [trial.state for trial in study.get_trials(deepcopy=False)]
+    return sum(state.is_finished() for state in states), states.count(TrialState.FAIL)
 
 
 def seeded_sampler(config: dict[str, Any], number: int) -> BaseSampler:

@@ -7,7 +7,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from asd.errors import AsdError
 from asd.experiment.run_folder import RunFolder
-from asd.search.conclusion import values_of, write_table
+from asd.search.conclusion import described, values_of
 from asd.search.storage import patiently
 from asd.search.study import Search
 from asd.sweeps.cells import Cell
@@ -30,6 +30,8 @@ class TrialDisplay:
         self.display = display
         #: Trials that failed since this start.
         self.failed: list[Outcome] = []
+        #: Whether any is running.
+        self.running = False
         self._started: set[int] = set()
         trials = study.get_trials(deepcopy=False)
         self._ended = {trial.number for trial in trials if trial.state.is_finished()}
@@ -37,6 +39,7 @@ class TrialDisplay:
     def look(self) -> bool:
         """Show what has changed; return whether trials are left to be run."""
         trials = patiently(self.search.url, lambda: self.study.get_trials(deepcopy=False))
+        self.running = any(trial.state == TrialState.RUNNING for trial in trials)
         for trial in trials:
             if trial.number in self._ended or trial.state == TrialState.WAITING:
                 continue
@@ -52,7 +55,7 @@ class TrialDisplay:
 
     def _cell(self, trial: FrozenTrial) -> Cell:
         overrides = self.search.space.overrides(trial.params)
-        label = " ".join(overrides[len(self.search.space.fixed) :])
+        label = f"trial {trial.number}: " + described(trial.params)
         folder, about = None, trial.user_attrs
         if "run" in about:
             folder = RunFolder(self.search.runs / about["run"])
@@ -71,4 +74,3 @@ class TrialDisplay:
         else:  # not its AUC, which a search is not to look at
             text = f"finished, {values_of(trial, self.search.objectives)}"
         self.display.ended(cell, error, text)
-        write_table(self.study, self.search.folder / "trials.csv")

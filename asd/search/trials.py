@@ -7,9 +7,11 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages._heartbeat import get_heartbeat_thread
+from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
 from asd.errors import AsdError, Pruned
@@ -26,16 +28,21 @@ class TrialLoop:
     """Runs trials that wait, one after another, until none is left.
 
     Args:
-        search: what is searched; its study has begun.
+        search: what is searched.
+        study: its study.
         run: runs a trial's cell in this process.
         look: called when a trial begins and when it has ended.
     """
 
     def __init__(
-        self, search: Search, run: Callable[[Cell], Outcome], look: Callable[[], None]
+        self,
+        search: Search,
+        study: Study,
+        run: Callable[[Cell], Outcome],
+        look: Callable[[], object],
     ) -> None:
         self.search = search
-        self.study = search.load()
+        self.study = study
         self.storage = search.storage
         self.run_cell = run
         self.look = look
@@ -116,7 +123,7 @@ class TrialLoop:
         return cell
 
     def _tell(self, trial: Trial, outcome: Outcome) -> None:
-        values = outcome.value if isinstance(outcome.value, list) else [outcome.value]
+        values: Any = outcome.value if isinstance(outcome.value, list) else [outcome.value]
         error, state = outcome.error, TrialState.COMPLETE
         if error is None and not all(isinstance(v, float) and math.isfinite(v) for v in values):
             error = AsdError(f"the objective is {outcome.value}, which is no number to compare")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
@@ -35,3 +36,10 @@ class OptunaSweeper(Sweeper):
         assert self.hydra_context is not None
         loader = self.hydra_context.config_loader
         sweep_search(loader, self.config, self.launcher, self.task, arguments)
+
+    @staticmethod
+    def status(loader: ConfigLoader, master: DictConfig, watch: bool) -> None:
+        """What ``python -m asd.sweeps status`` says of a search; with ``watch``, until its end."""
+        from asd.search.search import show_search
+
+        show_search(loader, master, watch)
