@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import socket
 import time
 import warnings
 from collections.abc import Callable
@@ -117,6 +119,7 @@ class TrialLoop:
             except AsdError as error:
                 return Cell(trial.number, (), "", None, error=str(error))
         cell = self.search.cells.cell(trial.number, overrides)
+        trial.set_user_attr("worker", f"{socket.gethostname()} {os.getpid()}")
         if cell.folder is not None:
             trial.set_user_attr("models", cell.models)
             trial.set_user_attr("run", cell.folder.path.name)

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable
@@ -68,8 +69,8 @@ def test_a_search_prunes_by_epoch_and_a_pruned_run_can_go_on(
     assert {"history.png", "slice.png", "epochs.png"} <= drawn
     for name in drawn:
         assert matplotlib.image.imread(folder / name)[..., :3].std() > 0.05, name
-    about = client.get_run(study.user_attrs["mlflow"]["run_id"])
-    assert about.data.tags["kind"] == "search"
+    (about,) = client.search_runs([run.info.experiment_id], "tags.kind = 'search'")
+    assert about.data.metrics["trials/pruned"] == states.count(TrialState.PRUNED)
     assert drawn | {"trials.csv"} == {a.path for a in client.list_artifacts(about.info.run_id)}
     said = capfd.readouterr().err
     assert "pruned after epoch 2" in said
@@ -93,15 +94,8 @@ def test_a_search_prunes_by_epoch_and_a_pruned_run_can_go_on(
     assert "pruned" not in client.get_run(run.info.run_id).data.tags
 
     # Chosen by test clips, by name only: each of its runs says so, finished before or not.
-    assert (
-        run_train(
-            *options,
-            "search.objectives=[test_auc]",
-            "hydra.sweeper.n_trials=3",
-            "hydra.sweeper.sampler.seed=3",
-        )
-        == 0
-    )
+    on_test = ["search.objectives=[test_auc]", "hydra.sweeper.n_trials=3"]
+    assert run_train(*options, *on_test, "hydra.sweeper.sampler.seed=3") == 0
     said = capfd.readouterr().err
     assert "SELECTED ON TEST CLIPS" in said
     tags = client.get_run(run.info.run_id).data.tags
@@ -114,7 +108,8 @@ def test_a_killed_search_goes_on_with_its_trial(
     options = real(
         "tracking=off", "trainer.learning_rate=tag(log, interval(1e-4, 1e-2))",
         "trainer.max_epochs=100", "trainer.stop_patience=null", "hydra/sweeper/pruner=none",
-        "hydra.sweeper.n_trials=2",
+        "hydra.sweeper.n_trials=2", "hydra.sweeper.heartbeat_seconds=1",
+        "hydra.sweeper.dead_after_seconds=3",
     )  # fmt: skip
     command = [sys.executable, "-m", "asd.train", "-m", *shared_data, *options[1:]]
     with (tmp_path / "said.txt").open("w") as said:
@@ -128,8 +123,8 @@ def test_a_killed_search_goes_on_with_its_trial(
     process.kill()
     process.wait()
     assert 5 <= len(rows) < 100, (tmp_path / "said.txt").read_text()
-    (before,) = study_in(tmp_path).trials
-    assert before.state == TrialState.RUNNING
+    before, later = study_in(tmp_path).trials
+    assert (before.state, later.state) == (TrialState.RUNNING, TrialState.WAITING)
     (folder,) = runs_in(tmp_path)
 
     assert run_train(*options) == 0
@@ -145,6 +140,7 @@ def test_a_killed_search_goes_on_with_its_trial(
 def test_two_workers_share_a_study_on_postgresql(
     postgres: Postgres, shared_data: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Two starts of the same command at the same moment, on a database without tables."""
     postgres.psql("postgres", "-c", "CREATE DATABASE optuna")
     url = f"postgresql://mlflow@127.0.0.1:{postgres.port}/optuna"
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
@@ -159,14 +155,43 @@ def test_two_workers_share_a_study_on_postgresql(
         )
         for _ in range(2)
     ]
-    said = [worker.communicate(timeout=180)[0] for worker in workers]
-    assert [worker.returncode for worker in workers] == [0, 0], said
-    trials = study_in(tmp_path, url).trials
+    output = [worker.communicate(timeout=180)[0] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0], output
+    trials = [t for t in study_in(tmp_path, url).trials if t.state != TrialState.WAITING]
     assert [t.number for t in trials] == list(range(5))
     assert {t.state for t in trials} == {TrialState.COMPLETE}
     assert len({t.params["trainer.learning_rate"] for t in trials}) == 5
-    assert {t.user_attrs["worker"]["pid"] for t in trials} == {w.pid for w in workers}
-    assert PASSWORD not in "".join(said)
+    assert len({t.user_attrs["worker"] for t in trials}) == 2
+    assert PASSWORD not in "".join(output)
+
+
+def test_workers_of_a_launcher(run_train: Train, tmp_path: Path) -> None:
+    """Several processes by one command; one that is killed is replaced, and its trial goes on."""
+    options = real(
+        "tracking=off", "trainer.learning_rate=tag(log, interval(1e-4, 1e-2))",
+        "trainer.max_epochs=40", "trainer.stop_patience=null", "hydra/sweeper/pruner=none",
+        "hydra.sweeper.n_trials=4", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2",
+        "hydra.sweeper.heartbeat_seconds=1", "hydra.sweeper.dead_after_seconds=3",
+    )  # fmt: skip
+
+    def kill_one() -> None:
+        while not (held := [r.record() for r in runs_in(tmp_path) if r.is_held()]):
+            time.sleep(0.05)
+        victims.append(held[0]["pid"])
+        os.kill(held[0]["pid"], signal.SIGKILL)
+
+    victims: list[int] = []
+    killer = threading.Thread(target=kill_one)
+    killer.start()
+    assert run_train(*options) == 0
+    killer.join()
+    trials = study_in(tmp_path).trials
+    assert [t.state for t in trials] == [TrialState.COMPLETE] * 4
+    workers = [int(t.user_attrs["worker"].split()[1]) for t in trials]
+    assert len(set(workers)) >= 2
+    assert victims[0] not in workers
+    assert os.getpid() not in workers
+    assert sum(r.record()["starts"] for r in runs_in(tmp_path)) == 5
 
 
 def test_optuna_dashboard_shows_the_study(run_train: Train, cheap: Cheap, tmp_path: Path) -> None:
