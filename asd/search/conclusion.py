@@ -15,7 +15,7 @@ from asd.composition import command_of
 from asd.errors import AsdError
 from asd.files import write_text
 from asd.search.objectives import TEST
-from asd.search.study import Search
+from asd.search.study import Search, counts
 from asd.sweeps.outcomes import short, sweep_command
 from asd.tracking.mlflow_store import Tracking, connect, reason
 
@@ -23,25 +23,13 @@ log = logging.getLogger(__name__)
 
 # Of several objectives' best trials, how many are printed; trials.csv has all.
 _PRINTED = 5
-_STATES = {
-    TrialState.COMPLETE: "completed",
-    TrialState.PRUNED: "pruned",
-    TrialState.FAIL: "failed",
-    TrialState.RUNNING: "running",
-}
-
-
-def counts(study: Study) -> dict[str, int]:
-    """Trials by state: completed, pruned, failed, running."""
-    states = [trial.state for trial in study.get_trials(deepcopy=False)]
-    return {name: states.count(state) for state, name in _STATES.items()}
 
 
 def best_trials(study: Study) -> list[FrozenTrial]:
     """The best one; of several objectives those that no other beats in all; none at first."""
     if len(study.directions) > 1:
         return sorted(study.best_trials, key=lambda trial: trial.values)
-    return [study.best_trial] if counts(study)["completed"] else []
+    return [study.best_trial] if counts(study)["complete"] else []
 
 
 def values_of(trial: FrozenTrial, objectives: list[str]) -> str:
@@ -68,8 +56,8 @@ def test_warning(objectives: list[str]) -> str:
 
 def lines(search: Search, study: Study) -> list[str]:
     """What to print: counts, the best trials and how to run them again, and where to look."""
-    told = ", ".join(f"{n} {name}" for name, n in counts(study).items() if n)
-    result = [f"study {study.study_name}: {told or 'no trials yet'}"]
+    states = ", ".join(f"{n} {name}" for name, n in counts(study).items() if n and name != "ended")
+    result = [f"study {study.study_name}: {states}"]
     if study.user_attrs["selected_on"] == TEST:
         result.append(test_warning(search.objectives))
     best = best_trials(study)

@@ -18,15 +18,12 @@ from optuna.trial import FrozenTrial
 from asd.files import replacing
 from asd.search.objectives import TEST
 
-# Inches: of a plot, and more for each option that a plot has a panel for.
-_SIZE, _PANEL, _DPI = (8.0, 5.0), 3.2, 110
-
 
 def draw(study: Study, folder: Path) -> list[str]:
     """Draw what can be drawn.
 
     Args:
-        study: with the user attributes ``objectives``, ``selected_on`` and ``data``.
+        study: with metric names and the user attributes ``selected_on`` and ``data``.
         folder: where to.
 
     Returns:
@@ -34,13 +31,21 @@ def draw(study: Study, folder: Path) -> list[str]:
     """
     # Its category axes remark on every choice that is a number.
     logging.getLogger("matplotlib").setLevel(logging.WARNING)
-    skipped = []
     plt.switch_backend("Agg")
+    title = f"{study.study_name} ({study.user_attrs['data']})"
+    if study.user_attrs["selected_on"] == TEST:
+        title += "\nSELECTED ON TEST CLIPS"
+    skipped = []
     for name, plot in _plots(study).items():
         with plt.rc_context(), warnings.catch_warnings():  # Optuna sets a style of its own
             warnings.simplefilter("ignore")  # that its plots are experimental
             try:
-                _save(plot(), folder / f"{name}.png", f"{name}: {_title(study)}")
+                axes = list(np.ravel(plot()))
+                if not any(one.has_data() for one in axes):
+                    raise ValueError("too few trials")
+                axes[0].figure.suptitle(f"{name}: {title}", y=1.0, va="bottom")
+                with replacing(folder / f"{name}.png") as path:
+                    axes[0].figure.savefig(path, dpi=110, format="png", bbox_inches="tight")
             except (ValueError, RuntimeError, ImportError) as error:
                 skipped.append(f"plot {name} not drawn: {str(error).splitlines()[0]}")
             plt.close("all")
@@ -48,7 +53,7 @@ def draw(study: Study, folder: Path) -> list[str]:
 
 
 def _plots(study: Study) -> dict[str, Callable[[], Any]]:
-    objectives = study.user_attrs["objectives"]
+    objectives = study.metric_names or []
     result: dict[str, Callable[[], Any]] = {}
     for i, objective in enumerate(objectives):
         about: dict[str, Any] = {"target_name": objective}
@@ -67,25 +72,3 @@ def _plots(study: Study) -> dict[str, Callable[[], Any]]:
 
 def _value(trial: FrozenTrial, index: int) -> float:
     return float(trial.values[index])
-
-
-def _title(study: Study) -> str:
-    """Whose trials, of which data, and chosen on what."""
-    title = f"{study.study_name} ({study.user_attrs['data']})"
-    chosen = "\nSELECTED ON TEST CLIPS" if study.user_attrs["selected_on"] == TEST else ""
-    return title + chosen
-
-
-def _save(drawn: Any, path: Path, title: str) -> None:
-    axes = list(np.ravel(drawn))
-    if not any(one.has_data() for one in axes):
-        raise ValueError("too few trials")
-    figure = axes[0].figure
-    figure.set_size_inches(max(_SIZE[0], _PANEL * len(axes)), _SIZE[1])
-    for one in axes:
-        one.set_title("")
-        if len(axes) > 1:  # long names of options do not fit under a panel
-            one.set_xlabel(one.get_xlabel().rsplit(".", 1)[-1])
-    figure.suptitle(title, fontsize=11, y=0.91, va="bottom")
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=_DPI, format="png", bbox_inches="tight")

@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import math
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -122,8 +121,7 @@ class PruningListener(RunListener):
 
         last = max(self._waiting)
         try:
-            with reaching(self.search["storage"]), warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of a step that is known; a pruner's
+            with reaching(self.search["storage"]):
                 if self._report():
                     self._pruned = Pruned(last + 1)
                     raise self._pruned

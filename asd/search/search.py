@@ -16,10 +16,10 @@ from omegaconf import DictConfig
 from optuna.study import Study
 
 from asd.search import plots
-from asd.search.conclusion import counts, lines, publish, test_warning, write_table
+from asd.search.conclusion import lines, publish, test_warning, write_table
 from asd.search.objectives import TEST, selected_on
 from asd.search.storage import is_there
-from asd.search.study import Search
+from asd.search.study import Search, counts
 from asd.search.trial_display import TrialDisplay
 from asd.search.trials import TrialLoop
 from asd.signals import stopped_by
@@ -72,7 +72,7 @@ def _reporting(search: Search, cell: Cell) -> Cell:
 def _conduct(search: Search, launcher: Launcher, run: Callable[[Cell], Outcome]) -> int:
     """Begin the study, have its trials run, say what was found; the exit status."""
     start, study = time.monotonic(), search.begin()
-    done = _ended(study)
+    done = counts(study)["ended"]
     with Display(search.title, max(search.options.n_trials, done), done) as display:
         for line in _announcement(search, done):
             display.say(line)
@@ -90,7 +90,7 @@ def _conduct(search: Search, launcher: Launcher, run: Callable[[Cell], Outcome])
     if isinstance(launcher, WorkerLauncher):
         launcher.finish()
     given_up = search.too_many_failed(study)
-    return exit_code(trials.failed) if given_up or not counts(study)["completed"] else 0
+    return exit_code(trials.failed) if given_up or not counts(study)["complete"] else 0
 
 
 def _announcement(search: Search, done: int) -> list[str]:
@@ -119,7 +119,7 @@ def _conclusion(search: Search, study: Study, failed: list[Outcome]) -> list[str
             "too many trials failed, by hydra.sweeper.max_failure_rate="
             f"{search.options.max_failure_rate}; no more are begun"
         )
-    if _ended(study) < search.options.n_trials:
+    if counts(study)["ended"] < search.options.n_trials:
         result.append(f"what is missing, unless other workers run it: {sweep_command()}")
     return result
 
@@ -140,7 +140,7 @@ def show_search(loader: ConfigLoader, master: DictConfig, watch: bool) -> None:
     if study is None:
         print(f"study {search.name}: not begun")
         return
-    with Display(search.title, search.options.n_trials, _ended(study)) as display:
+    with Display(search.title, search.options.n_trials, counts(study)["ended"]) as display:
         trials = TrialDisplay(search, study, display)
         while watch and trials.look() and trials.running:
             time.sleep(GLANCE)
@@ -148,7 +148,3 @@ def show_search(loader: ConfigLoader, master: DictConfig, watch: bool) -> None:
         if error := trial.user_attrs.get("error"):
             print(f"failed: trial {trial.number}: {error}")
     print("\n".join(lines(search, study)))
-
-
-def _ended(study: Study) -> int:
-    return sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))

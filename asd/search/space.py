@@ -88,10 +88,6 @@ class Space:
         """What a user types to run a trial with these values."""
         return (*self.fixed, *(f"{name}={as_text(value)}" for name, value in params.items()))
 
-    def described(self) -> dict[str, str]:
-        """Options and their ranges as text, equal for equal spaces."""
-        return {name: str(distribution) for name, distribution in sorted(self.axes.items())}
-
 
 def as_text(value: Any) -> str:
     """A sampled value in the syntax of overrides; texts are in it already.

@@ -24,8 +24,8 @@ T = TypeVar("T")
 _SQLITE = "sqlite:///"
 # Seconds that sqlite waits for another process's write, and that PostgreSQL has to answer.
 _PATIENCE = {"sqlite": {"timeout": 60}, "postgresql": {"connect_timeout": 10}}
-# Seconds between two attempts on a storage that is away.
-_PAUSE = 10.0
+# Seconds between two attempts on a storage that is away, and how many there are.
+_PAUSE, _ATTEMPTS = 10.0, 30
 
 
 class StorageError(AsdError):
@@ -86,8 +86,7 @@ def connect(
     logging.getLogger("alembic").setLevel(logging.WARNING)
     kind = urlsplit(url).scheme.split("+")[0]
     options: dict[str, Any] = {"connect_args": _PATIENCE[kind], "pool_pre_ping": True}
-    with reaching(url), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that a heartbeat is experimental
+    with reaching(url):
         return HeartbeatStorage(
             url, options, heartbeat_interval=heartbeat_seconds, grace_period=dead_after_seconds
         )
@@ -116,7 +115,10 @@ def reaching(url: str) -> Iterator[None]:
         StorageError: it is away, full or damaged, or its driver is not installed.
     """
     try:
-        yield
+        with warnings.catch_warnings():
+            # Of what Optuna calls experimental, and of epochs that are told again.
+            warnings.simplefilter("ignore")
+            yield
     except (StorageInternalError, SQLAlchemyError, OSError, ImportError) as error:
         cause: BaseException = error
         while cause.__cause__ is not None:
@@ -127,28 +129,20 @@ def reaching(url: str) -> Iterator[None]:
         raise StorageError(f"hydra.sweeper.storage={url}: cannot be used: {reason}") from error
 
 
-def patiently(
-    url: str, action: Callable[[], T], attempts: int = 30, pause: float | None = None
-) -> T:
+def patiently(url: str, action: Callable[[], T]) -> T:
     """The result of an action on the storage, tried again while that is away.
 
-    Args:
-        url: of the storage.
-        action: to do.
-        attempts: how often to try.
-        pause: seconds between two attempts; None: ten.
-
     Raises:
-        StorageError: it was away each time.
+        StorageError: it was away for five minutes.
     """
-    for attempt in range(1, attempts):
+    for attempt in range(_ATTEMPTS):
         try:
             with reaching(url):
                 return action()
         except StorageError as error:
-            if attempt == 1:
+            if attempt == 0:
                 log.warning("%s; trying again", error)
-            time.sleep(_PAUSE if pause is None else pause)
+            time.sleep(_PAUSE)
     with reaching(url):
         return action()
 

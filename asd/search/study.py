@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import time
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
@@ -29,9 +30,9 @@ from asd.search.search_options import SearchOptions
 from asd.search.space import Space
 from asd.search.storage import (
     HeartbeatStorage,
+    StorageError,
     connect,
     make_storage,
-    patiently,
     reaching,
     storage_url,
 )
@@ -107,8 +108,11 @@ class Search:
         Raises:
             AsdError: a study of this name is there and for something else.
         """
-        # Another process may be making the tables at this moment.
-        patiently(self.url, lambda: make_storage(self.url), attempts=3, pause=1.0)
+        try:
+            make_storage(self.url)
+        except StorageError:  # another process may be making it at this moment
+            time.sleep(1.0)
+            make_storage(self.url)
         ways: Any = [OBJECTIVES[name].direction for name in self.objectives]
         with reaching(self.url):
             study = optuna.create_study(
@@ -117,7 +121,7 @@ class Search:
             self._check_question(study, ways)
             study.set_user_attr("pruner", self.options.pruner if self.prunes else _NO_PRUNER)
             # Failures of earlier starts are not held against this one.
-            study.set_user_attr("before", _ended(study))
+            study.set_user_attr("before", counts(study))
             # Two that begin at once may add too many; those numbered beyond n_trials just wait.
             for _ in range(len(study.trials), self.options.n_trials):
                 study.add_trial(create_trial(state=TrialState.WAITING))
@@ -125,12 +129,10 @@ class Search:
 
     def too_many_failed(self, study: Study) -> bool:
         """Whether ``max_failure_rate`` ends the search."""
-        ended, failed = (
-            now - before
-            for now, before in zip(_ended(study), study.user_attrs["before"], strict=True)
-        )
-        enough: bool = ended >= self.options.failure_grace
-        return enough and failed > self.options.max_failure_rate * ended
+        now, before = counts(study), study.user_attrs["before"]
+        ended, failed = (int(now[state] - before[state]) for state in ("ended", "fail"))
+        most = self.options.max_failure_rate * ended
+        return ended >= self.options.failure_grace and failed > most
 
     def _question(self) -> dict[str, Any]:
         """What the study is for, flat and plain: all that can change a result or the choice."""
@@ -140,42 +142,36 @@ class Search:
             for option, value in flat(self.config).items()
             if not any(option == name or option.startswith(f"{name}.") for name in excluded)
         }
+        ranges = {f"space of {name}": str(range) for name, range in self.space.axes.items()}
         return {
             **json.loads(json.dumps(fixed, default=str)),
-            **{f"space of {name}": text for name, text in self.space.described().items()},
+            **ranges,
             "search.objectives": self.objectives,
             "hydra.sweeper.custom_search_space": self.options.custom_search_space,
         }
 
     def _check_question(self, study: Study, ways: list[str]) -> None:
         """Note in a new study what it is for; refuse one that is for something else."""
-        ours, known = self._question(), study.user_attrs.get(_QUESTION)
+        ours, known = self._question(), study.user_attrs.get(_QUESTION, {})
+        differ = sorted(k for k in {*known, *ours} if known.get(k) != ours.get(k))
         foreign = study.trials or [d.name.lower() for d in study.directions] != ways
-        if known is None and foreign:
-            raise AsdError(
-                f"hydra.sweeper.study_name={self.name}: there is such a study, and this program "
-                "did not make it; choose another name"
-            )
-        if known is not None and known != ours:
-            differ = sorted(k for k in {*known, *ours} if known.get(k) != ours.get(k))
+        if differ and (known or foreign):
+            before, now = (values.get(differ[0], "not there") for values in (known, ours))
             raise AsdError(
                 f"hydra.sweeper.study_name={self.name}: made for another search: {differ[0]} was "
-                f"{known.get(differ[0], 'not there')}, now {ours.get(differ[0], 'not there')}; "
-                "choose another name, or leave the option out"
+                f"{before}, now {now}; choose another name, or leave the option out"
             )
         study.set_user_attr(_QUESTION, ours)
-        study.set_user_attr("objectives", self.objectives)
         study.set_user_attr("selected_on", selected_on(self.objectives))
         study.set_user_attr("data", self.data_label)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that the function is experimental
-            study.set_metric_names(self.objectives)
+        study.set_metric_names(self.objectives)
 
 
-def _ended(study: Study) -> tuple[int, int]:
-    """How many trials have ended, and how many of them failed."""
+def counts(study: Study) -> dict[str, int]:
+    """Trials by state, and as ``ended`` those in a state that no trial leaves."""
     states = [trial.state for trial in study.get_trials(deepcopy=False)]
-    return sum(state.is_finished() for state in states), states.count(TrialState.FAIL)
+    by_state = {state.name.lower(): states.count(state) for state in TrialState}
+    return {**by_state, "ended": sum(state.is_finished() for state in states)}
 
 
 def seeded_sampler(config: dict[str, Any], number: int) -> BaseSampler:

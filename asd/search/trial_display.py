@@ -38,7 +38,7 @@ class TrialDisplay:
 
     def look(self) -> bool:
         """Show what has changed; return whether trials are left to be run."""
-        trials = patiently(self.search.url, lambda: self.study.get_trials(deepcopy=False))
+        trials, given_up = patiently(self.search.url, self._read)
         self.running = any(trial.state == TrialState.RUNNING for trial in trials)
         for trial in trials:
             if trial.number in self._ended or trial.state == TrialState.WAITING:
@@ -50,8 +50,11 @@ class TrialDisplay:
             if trial.state.is_finished():
                 self._ended.add(trial.number)
                 self._end(trial, cell)
-        left = self.search.options.n_trials > len(self._ended)
-        return left and not self.search.too_many_failed(self.study)
+        return self.search.options.n_trials > len(self._ended) and not given_up
+
+    def _read(self) -> tuple[list[FrozenTrial], bool]:
+        too_many_failed = self.search.too_many_failed(self.study)
+        return self.study.get_trials(deepcopy=False), too_many_failed
 
     def _cell(self, trial: FrozenTrial) -> Cell:
         overrides = self.search.space.overrides(trial.params)

@@ -6,7 +6,6 @@ import math
 import os
 import socket
 import time
-import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -98,7 +97,8 @@ class TrialLoop:
         url = self.search.url
         try:
             with get_heartbeat_thread(trial._trial_id, self.storage):
-                cell = patiently(url, lambda: self._cell(trial))
+                cell = self._cell(trial)
+                patiently(url, lambda: self._describe(trial, cell))
                 self.look()
                 outcome = Outcome(cell, None, AsdError(cell.error))
                 if cell.error is None:
@@ -112,18 +112,21 @@ class TrialLoop:
 
     def _cell(self, trial: Trial) -> Cell:
         """The trial's run; one with an error if it is refused."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that a sampler is experimental
-            try:
-                overrides = self.search.space.suggest(self.search.cells.master, trial)
-            except AsdError as error:
-                return Cell(trial.number, (), "", None, error=str(error))
-        cell = self.search.cells.cell(trial.number, overrides)
+        space, cells = self.search.space, self.search.cells
+        try:
+            overrides = patiently(self.search.url, lambda: space.suggest(cells.master, trial))
+        except StorageError:
+            raise
+        except AsdError as error:
+            return Cell(trial.number, (), "", None, error=str(error))
+        return cells.cell(trial.number, overrides)
+
+    def _describe(self, trial: Trial, cell: Cell) -> None:
+        """Note in the study who runs the trial, and in which folder."""
         trial.set_user_attr("worker", f"{socket.gethostname()} {os.getpid()}")
         if cell.folder is not None:
             trial.set_user_attr("models", cell.models)
             trial.set_user_attr("run", cell.folder.path.name)
-        return cell
 
     def _tell(self, trial: Trial, outcome: Outcome) -> None:
         values: Any = outcome.value if isinstance(outcome.value, list) else [outcome.value]
@@ -132,8 +135,7 @@ class TrialLoop:
             error = AsdError(f"the objective is {outcome.value}, which is no number to compare")
         if error is not None:
             state = TrialState.PRUNED if isinstance(error, Pruned) else TrialState.FAIL
-        with warnings.catch_warnings(), suppress(UpdateFinishedTrialError):
-            warnings.simplefilter("ignore")  # that a sampler is experimental
+        with suppress(UpdateFinishedTrialError):
             if error is not None and state == TrialState.FAIL:
                 trial.set_user_attr("error", reason(error))
                 trial.set_user_attr("refused", isinstance(error, AsdError))

@@ -181,7 +181,7 @@ def test_workers_of_a_launcher(run_train: Train, tmp_path: Path) -> None:
         os.kill(held[0]["pid"], signal.SIGKILL)
 
     victims: list[int] = []
-    killer = threading.Thread(target=kill_one)
+    killer = threading.Thread(target=kill_one, daemon=True)
     killer.start()
     assert run_train(*options) == 0
     killer.join()

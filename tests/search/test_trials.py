@@ -84,7 +84,7 @@ def test_failed_trials_are_recorded_and_not_fatal(
     assert "no memory" in study.trials[1].user_attrs["error"]
     assert study.best_trial.number == 4
     said = capfd.readouterr().err
-    assert "2 completed, 3 failed" in said
+    assert "2 complete, 3 fail" in said
     assert "run again: python -m asd.train" in said
     assert "search.trial" not in said.split("run again", 1)[1]
 
