@@ -66,14 +66,13 @@ class TrialDisplay:
         return Cell(trial.number, overrides, label, folder, about.get("models", 1), epochs)
 
     def _end(self, trial: FrozenTrial, cell: Cell) -> None:
-        error: Exception | None = None
         if trial.state == TrialState.FAIL:
             kind = AsdError if trial.user_attrs.get("refused") else RunFailedError
             error = kind(trial.user_attrs.get("error", "the study does not say why"))
             self.failed.append(Outcome(cell, None, error))
-            text = f"FAILED: {error}"
+            self.display.ended(cell, error, f"FAILED: {error}")
         elif trial.state == TrialState.PRUNED:
-            text = f"pruned after epoch {(trial.last_step or 0) + 1}"
+            self.display.ended(cell, None, f"pruned after epoch {(trial.last_step or 0) + 1}")
         else:  # not its AUC, which a search is not to look at
-            text = f"finished, {values_of(trial, self.search.objectives)}"
-        self.display.ended(cell, error, text)
+            values = values_of(trial, self.search.objectives)
+            self.display.ended(cell, None, f"finished, {values}")

@@ -20,6 +20,7 @@ from asd.search.storage import StorageError, patiently, reaching
 from asd.search.study import Search, seeded_sampler
 from asd.sweeps.cells import Cell
 from asd.sweeps.outcomes import Outcome, reason
+from asd.sweeps.workers import is_worker, worker_attempts, worker_folder
 
 # Seconds between two looks for a trial, where all are taken.
 _LOOK = 1.0
@@ -72,7 +73,8 @@ class TrialLoop:
     def _take(self) -> tuple[Trial | None, bool]:
         """A trial that waits, now ours, and whether others are running."""
         for trial_id in self.storage._get_stale_trial_ids(self.study._study_id):
-            self._put_back(trial_id)
+            with suppress(UpdateFinishedTrialError):
+                self._count_death(trial_id)
         if self.search.too_many_failed(self.study):
             return None, False
         trials = self.study.get_trials(deepcopy=False)
@@ -88,10 +90,24 @@ class TrialLoop:
                     return Trial(self.study, frozen._trial_id), True
         return None, any(trial.state == TrialState.RUNNING for trial in trials)
 
-    def _put_back(self, trial_id: int) -> None:
-        """Let a trial wait, with its number and its values, for the next worker."""
-        with suppress(UpdateFinishedTrialError):
-            self.storage.set_trial_state_values(trial_id, TrialState.WAITING)
+    def _count_death(self, trial_id: int) -> None:
+        """Let a dead worker's trial wait, with its number and its values, for the next worker.
+
+        One that takes down its workers, which a launcher would replace for ever, has failed.
+        """
+        state = TrialState.WAITING
+        if is_worker():
+            start, attempts = worker_folder().name, worker_attempts()
+            known = self.storage.get_trial(trial_id).user_attrs.get("deaths", ["", 0])
+            deaths = 1 + (known[1] if known[0] == start else 0)
+            self.storage.set_trial_user_attr(trial_id, "deaths", [start, deaths])
+            if deaths >= attempts:
+                error = (
+                    f"its process died{f' {deaths} times' if deaths > 1 else ''} (out of memory?)"
+                )
+                self.storage.set_trial_user_attr(trial_id, "error", error)
+                state = TrialState.FAIL
+        self.storage.set_trial_state_values(trial_id, state)
 
     def _run(self, trial: Trial) -> None:
         url = self.search.url
@@ -105,8 +121,9 @@ class TrialLoop:
                     outcome = self.run_cell(cell)
             patiently(url, lambda: self._tell(trial, outcome))
         except KeyboardInterrupt:
-            with suppress(StorageError), reaching(url):  # else its heartbeat has ended
-                self._put_back(trial._trial_id)
+            # What cannot be told now, the end of its heartbeat will.
+            with suppress(StorageError, UpdateFinishedTrialError), reaching(url):
+                self.storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
             raise
         self.look()
 

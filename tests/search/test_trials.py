@@ -123,17 +123,23 @@ def reporting(config: dict[str, Any]) -> float:
     return loss
 
 
+@pytest.mark.parametrize("pruner", ["median", "percentile", "hyperband", "none"])
 def test_hopeless_trials_are_pruned_by_epoch(
-    run_train: Train, cheap: Cheap, tmp_path: Path
+    pruner: str, run_train: Train, cheap: Cheap, tmp_path: Path
 ) -> None:
     cheap(reporting)
-    options = ["hydra.sweeper.pruner.n_startup_trials=2", "hydra.sweeper.pruner.n_warmup_steps=1"]
-    assert run_train(*SEARCH, "hydra.sweeper.n_trials=8", *options) == 0
+    options = ["hydra.sweeper.n_trials=8", f"hydra/sweeper/pruner={pruner}"]
+    if pruner in ("median", "percentile"):
+        options += [
+            f"hydra.sweeper.pruner.n_{kind}=1" for kind in ("startup_trials", "warmup_steps")
+        ]
+    assert run_train(*SEARCH, *options) == 0
     trials = study_in(tmp_path).trials
     pruned = [t for t in trials if t.state == TrialState.PRUNED]
-    assert pruned
-    assert all(1 <= t.last_step < 3 for t in pruned)
+    assert bool(pruned) == (pruner != "none")
+    assert pruner == "hyperband" or all(t.last_step < 3 for t in pruned)
     assert all(t.last_step == 3 for t in trials if t.state == TrialState.COMPLETE)
+    assert not [t for t in trials if t.state == TrialState.FAIL]
 
 
 def test_ctrl_c_and_death_lose_no_trial(run_train: Train, cheap: Cheap, tmp_path: Path) -> None:
@@ -165,6 +171,32 @@ def test_ctrl_c_and_death_lose_no_trial(run_train: Train, cheap: Cheap, tmp_path
     assert states == ["COMPLETE", "COMPLETE", "COMPLETE", "COMPLETE", "RUNNING"]
 
 
+def test_a_trial_that_takes_its_workers_down_has_failed(
+    run_train: Train, cheap: Cheap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(config: dict[str, Any]) -> float:
+        raise KeyboardInterrupt
+
+    cheap(stopped)
+    quick = ["hydra.sweeper.heartbeat_seconds=1", "hydra.sweeper.dead_after_seconds=2"]
+    options = [*SEARCH, *quick, "hydra.sweeper.n_trials=2"]
+    assert run_train(*options) == 130
+    seen = cheap(parabola)
+    monkeypatch.setenv("ASD_WORKER", str(tmp_path / "start"))
+    monkeypatch.setenv("ASD_WORKER_ATTEMPTS", "2")
+    workers = connect(f"sqlite:///{tmp_path}/runs/optuna.db", 1, 2)
+    for trial in study_in(tmp_path).trials:
+        # The first has died with an earlier worker of this start.
+        workers.set_trial_user_attr(trial._trial_id, "deaths", ["start", 1 - trial.number])
+        workers.record_heartbeat(trial._trial_id)
+        workers.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
+    assert run_train(*options) == 0
+    first, second = study_in(tmp_path).trials
+    assert (first.state, second.state) == (TrialState.FAIL, TrialState.COMPLETE)
+    assert "its process died 2 times" in first.user_attrs["error"]
+    assert len(seen) == 1
+
+
 def test_several_objectives(
     run_train: Train, cheap: Cheap, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -188,14 +220,6 @@ def test_every_sampler_works(sampler: str, run_train: Train, cheap: Cheap, tmp_p
     chosen = [f"hydra/sweeper/sampler={sampler}", "hydra/sweeper/pruner=none", *few]
     assert run_train(*given, *chosen, "hydra.sweeper.n_trials=4", "trainer.batch_size=4,8") == 0
     assert len(set(rates(seen))) == 4
-
-
-@pytest.mark.parametrize("pruner", ["median", "percentile", "hyperband"])
-def test_every_pruner_works(pruner: str, run_train: Train, cheap: Cheap, tmp_path: Path) -> None:
-    cheap(reporting)
-    options = [f"hydra/sweeper/pruner={pruner}", "hydra.sweeper.n_trials=2"]
-    assert run_train(*SEARCH, *options) == 0
-    assert not [t for t in study_in(tmp_path).trials if t.state == TrialState.FAIL]
 
 
 def test_options_that_cannot_be_used(
