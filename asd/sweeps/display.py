@@ -79,8 +79,8 @@ class Display:
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def started(self, cell: Cell) -> None:
-        """A run begins."""
-        self._running[cell.number] = cell, time.monotonic()
+        """A run begins, or has begun before."""
+        self._running.setdefault(cell.number, (cell, time.monotonic()))
 
     def stopped(self, cell: Cell) -> None:
         """A run has stopped before its end; it may be started again."""
