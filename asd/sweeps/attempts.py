@@ -19,18 +19,19 @@ class WorkerRole:
     Args:
         sweep: names the start of the sweep.
         attempts: how often a cell may take its worker down before it is a failed one.
-        number: of the worker; it begins with this cell, so that not all begin with the same.
+        first: cell that it begins with: another for each worker, and whenever one is replaced.
     """
 
     sweep: str
     attempts: int
-    number: int
+    first: int
 
     @classmethod
     def of_this_process(cls) -> WorkerRole:
         """As its launcher has said (``WorkerLauncher.environment``)."""
         sweep, attempts, number = os.environ["ASD_WORKER"].split()
-        return cls(sweep, int(attempts), int(number))
+        starts = int(os.environ["ASD_WORKER_STARTS"])
+        return cls(sweep, int(attempts), int(number) + starts)
 
 
 def is_through(cell: Cell, state: str, sweep: str) -> bool:

@@ -186,7 +186,7 @@ class GridSweep:
 
     def work(self, role: WorkerRole) -> None:
         """Be a worker: go through the cells until none is left that this process could train."""
-        cells: Iterable[Cell] = self.cells.beginning_with(role.number, self.overrides)
+        cells: Iterable[Cell] = self.cells.beginning_with(role.first, self.overrides)
         trained = True
         while trained:
             known, trained = [], False

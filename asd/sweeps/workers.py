@@ -36,8 +36,8 @@ GRACE = 60.0
 _SCRIPT = """\
 trap 'stop=1; kill -TERM $worker' TERM
 trap 'stop=1; time_up=1; kill -TERM $worker' USR2
-for ((start = 0; start <= {restarts}; start++)); do
-    {command} &
+for ((start = 0; start < {starts}; start++)); do
+    ASD_WORKER_STARTS=$start {command} &
     worker=$!
     while kill -0 $worker 2> /dev/null; do wait $worker; status=$?; done
     if [ -n "$stop" ] || [ $status -lt 128 ]; then break; fi
@@ -123,7 +123,7 @@ class WorkerLauncher(Launcher):
 
     def script(self, most: int) -> str:
         """Shell lines that run a worker, and another in its place as long as that may help."""
-        return _SCRIPT.format(restarts=self.attempts * most, command=self.command())
+        return _SCRIPT.format(starts=1 + self.attempts * most, command=self.command())
 
     def environment(self, number: int | str) -> dict[str, str]:
         """What makes a process the worker of this number (``asd.sweeps.attempts.WorkerRole``)."""
