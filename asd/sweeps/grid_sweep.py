@@ -171,14 +171,18 @@ class GridSweep:
             todo, display, lambda cell, state: is_through(cell, state, launcher.sweep)
         )
         observed.outcomes = self.outcomes
-        while before := len(observed.open):
-            launcher.work(observed.look, before)
+
+        def watch() -> bool:
             left = observed.look()
-            if left and len(observed.open) == before:
+            launcher.is_over = not observed.open
+            return left
+
+        while before := len(observed.open):
+            launcher.work(watch, before)
+            if watch() and len(observed.open) == before:
                 break
-            while observed.open and not left:
+            while observed.open and not watch():
                 time.sleep(1.0)
-                left = observed.look()
         error = RunFailedError(f"not finished; the workers' logs: {short(launcher.folder)}")
         self.outcomes += [Outcome(cell, None, error) for cell in observed.open.values()]
         if not observed.open:

@@ -60,6 +60,8 @@ class WorkerLauncher(Launcher):
 
     def __init__(self, attempts: int) -> None:
         self.attempts = attempts
+        #: Set by who watches when nothing is left to do or to wait for.
+        self.is_over = False
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -86,7 +88,7 @@ class WorkerLauncher(Launcher):
         self.folder.mkdir(parents=True, exist_ok=True)
         workers = self.start(most or sys.maxsize)
         try:
-            while workers:
+            while workers and not self.is_over:
                 time.sleep(1.0)
                 watch()
                 for log_file, worker in list(workers.items()):
@@ -106,7 +108,7 @@ class WorkerLauncher(Launcher):
 
     @abstractmethod
     def stop(self, workers: list[Any]) -> None:
-        """The sweep's own process goes; these workers have not ended."""
+        """The sweep is over, or its own process goes; these workers have not ended."""
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int

@@ -100,8 +100,10 @@ class SlurmLauncher(WorkerLauncher):
         return "" if state == "COMPLETED" else f"{state} ({reason})"
 
     def stop(self, workers: list[str]) -> None:
-        """They stay in the queue."""
-        if workers:
+        """They stay in the queue, unless nothing is left for them to do."""
+        if workers and self.is_over:
+            subprocess.run(["scancel", *workers], capture_output=True)
+        elif workers:
             log.warning(
                 "%d workers stay in Slurm's queue and go on; the same command waits for them.\n"
                 "  follow: squeue --jobs=%s\n  cancel: scancel %s",
