@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,9 @@ def run_worker(script: str, log_file: Path, variables: Mapping[str, str], folder
     with stopped_by(signal.SIGTERM) as signals:
         worker = start_script(script, log_file, {**variables, "ASD_PLACE": place})
         try:
-            return worker.wait()
+            while (status := worker.poll()) is None:
+                time.sleep(0.5)  # not wait(): Ray's cancelling is noticed between two lines
+            return status
         except KeyboardInterrupt:
             worker.terminate()
             worker.wait(GRACE)

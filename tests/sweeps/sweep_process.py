@@ -14,7 +14,7 @@ import pytest
 
 from asd.experiment.run_folder import RunFolder
 
-EPOCHS = 120
+EPOCHS = 150
 SMALL = ["tracking=off", "data.machines=[fan]", "pictures=off"]
 LONG = [*SMALL, f"trainer.max_epochs={EPOCHS}", "trainer.stop_patience=null"]
 

@@ -19,6 +19,7 @@ from asd.experiment.run_folder import FINISHED, KILLED, RUNNING
 from hydra_plugins.asd.ray_launcher import RayLauncher, room
 
 Start = Callable[..., SweepProcess]
+RAY = {"RAY_AUTH_MODE": "disabled"}
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def test_a_sweep_uses_both_nodes_and_a_lost_worker_costs_nothing(
     run_train: Callable[..., int],
     start_sweep: Start,
 ) -> None:
-    sweep = start_sweep(tmp_path, [*ray_sweep, *shared_data, *LONG, "seed=1,2"])
+    sweep = start_sweep(tmp_path, [*ray_sweep, *shared_data, *LONG, "seed=1,2"], **RAY)
     runs, nodes = {}, set()
     for seed in (1, 2):
         runs[seed] = sweep.training(seed)
@@ -69,7 +70,7 @@ def test_a_sweep_uses_both_nodes_and_a_lost_worker_costs_nothing(
 def test_stopping_the_sweep_closes_its_run(
     ray_sweep: list[str], shared_data: list[str], tmp_path: Path, start_sweep: Start
 ) -> None:
-    sweep = start_sweep(tmp_path, [*ray_sweep, *shared_data, *LONG, "seed=3"])
+    sweep = start_sweep(tmp_path, [*ray_sweep, *shared_data, *LONG, "seed=3"], **RAY)
     run = sweep.training(3, least=1)
     assert run.record()["status"] == RUNNING
     sweep.process.send_signal(signal.SIGINT)

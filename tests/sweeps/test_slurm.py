@@ -125,10 +125,8 @@ def test_what_is_stuck_cancelled_or_broken_is_said(
     monkeypatch.setenv("SLURM_CONF", str(slurm.conf))
 
     def watch() -> bool:
-        (held,) = [job for job, state in slurm.jobs().items() if state == "PENDING"] or [""]
-        looks.append(1)
-        if held and "is stuck: JobHeldUser" in caplog.text:
-            slurm.run("scancel", held)
+        if "is stuck: JobHeldUser" in caplog.text:
+            slurm.run("scancel", *slurm.jobs())
         return False
 
     one = launcher(tmp_path, additional_parameters={"hold": True}, comment="mine")
