@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from hydra.plugins.launcher import Launcher
@@ -14,8 +15,15 @@ from hydra.plugins.launcher import Launcher
 from asd.errors import AsdError
 from asd.signals import stopped_by
 from asd.sweeps.arguments import NAMED
+from asd.sweeps.attempts import (
+    WorkerRole,
+    count_deaths,
+    has_more_to_do,
+    is_through,
+    sign,
+    was_begun,
+)
 from asd.sweeps.cells import DONE, IN_PROGRESS, Cell, Cells
-from asd.sweeps.claims import Claims
 from asd.sweeps.display import Display, duration
 from asd.sweeps.observation import Observation
 from asd.sweeps.outcomes import (
@@ -25,17 +33,12 @@ from asd.sweeps.outcomes import (
     failures,
     note_failure,
     run_cell,
+    short,
     summary,
     sweep_command,
     without_traceback,
 )
-from asd.sweeps.workers import (
-    GLANCE,
-    WorkerLauncher,
-    is_worker,
-    worker_attempts,
-    worker_folder,
-)
+from asd.sweeps.workers import WorkerLauncher, is_worker
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
@@ -99,7 +102,7 @@ class GridSweep:
             KeyboardInterrupt: stopped by the user or the system.
         """
         cells = self.cells.of(self.overrides)
-        finished = [c for c in cells if c.state() == DONE and not _anew(c)]
+        finished = [c for c in cells if c.state() == DONE and not has_more_to_do(c)]
         refused = [Outcome(c, None, AsdError(c.error)) for c in cells if c.error is not None]
         todo = [c for c in cells if c not in finished and c.error is None]
         began = time.monotonic()
@@ -162,73 +165,58 @@ class GridSweep:
 
     def _by_workers(self, launcher: WorkerLauncher, todo: list[Cell], display: Display) -> None:
         """By workers, until all is done or they can do no more. Another sweep's are waited for."""
-        claims = Claims(launcher.folder)
-
-        def is_through(cell: Cell, state: str) -> bool:
-            return (state == DONE and not _anew(cell)) or claims.is_through(cell)
-
-        observed = Observation(todo, display, is_through, self.outcomes)
+        for cell in todo:
+            count_deaths(cell, None)
+        observed = Observation(
+            todo, display, lambda cell, state: is_through(cell, state, launcher.sweep)
+        )
+        observed.outcomes = self.outcomes
 
         def watch() -> bool:
-            observed.look()
-            return bool(observed.open.keys() - observed.running)
+            left = observed.look()
+            launcher.is_over = not observed.open
+            return left
 
         while before := len(observed.open):
             launcher.work(watch, before)
-            watch()
-            if len(observed.open) == before and not observed.running:
+            if watch() and len(observed.open) == before:
                 break
             while observed.open and not watch():
-                time.sleep(GLANCE)
-        error = RunFailedError(f"not finished; the workers' logs: {launcher.folder}")
+                time.sleep(1.0)
+        error = RunFailedError(f"not finished; the workers' logs: {short(launcher.folder)}")
         self.outcomes += [Outcome(cell, None, error) for cell in observed.open.values()]
         if not observed.open:
-            launcher.finish()
+            shutil.rmtree(launcher.folder, ignore_errors=True)
 
-    def work(self) -> None:
+    def work(self, role: WorkerRole) -> None:
         """Be a worker: go through the cells until none is left that this process could train."""
-        claims, attempts = Claims(worker_folder()), worker_attempts()
-        known: list[Cell] = []
-        cells: Iterator[Cell] = self.cells.one_by_one(self.overrides)
-        begun = True
-        while begun:
-            begun = False
+        cells: Iterable[Cell] = self.cells.beginning_with(role.first, self.overrides)
+        trained = True
+        while trained:
+            known, trained = [], False
             for cell in cells:
                 known.append(cell)
-                if cell.folder is None or (cell.state() == DONE and not _anew(cell)):
-                    continue
-                with claims.claim(cell) as claim:
-                    if claim is None or cell.state() == IN_PROGRESS:
-                        continue
-                    if claim.deaths >= attempts:
-                        times = "" if attempts == 1 else f" {attempts} times"
-                        note_failure(
-                            cell, RunFailedError(f"its process died{times} (out of memory?)")
-                        )
-                        claim.through = True
-                        continue
-                    print(f"{cell.label}: begun", flush=True)
-                    outcome = run_cell(
-                        _resumed(cell) if claim.again else cell, self.loader, self.master, self.task
-                    )
-                    print(f"{cell.label}: {summary(outcome)}", flush=True)
-                    claim.through, begun = not outcome.busy, True
-            cells, known = iter(known), []
+                trained |= self._tried(cell, role)
+            cells = known
 
-
-def _anew(cell: Cell) -> bool:
-    """Whether a finished run has something left to do: ``force``, or a copy for its tracker."""
-    record = {} if cell.folder is None else cell.folder.record()
-    return _forced(cell) or ("mlflow" in record and not record.get("published", True))
-
-
-def _forced(cell: Cell) -> bool:
-    return any(o.lstrip("+") == "force=true" for o in cell.overrides)
-
-
-def _resumed(cell: Cell) -> Cell:
-    """A cell that this sweep has begun before goes on, even if it was to begin anew."""
-    return dataclasses.replace(cell, overrides=(*cell.overrides, "force=false"))
+    def _tried(self, cell: Cell, role: WorkerRole) -> bool:
+        """Run a cell, if nobody else has it and the sweep is not through with it."""
+        state = cell.state()
+        if cell.folder is None or state == IN_PROGRESS or is_through(cell, state, role.sweep):
+            return False
+        if count_deaths(cell, role.sweep) >= role.attempts:
+            times = "" if role.attempts == 1 else f" {role.attempts} times"
+            note_failure(cell, RunFailedError(f"its process died{times} (out of memory?)"))
+            sign(cell, role.sweep)
+            return False
+        if was_begun(cell, role.sweep):
+            cell = dataclasses.replace(cell, overrides=(*cell.overrides, "force=false"))
+        try:
+            outcome = run_cell(cell, self.loader, self.master, self.task)
+        finally:
+            sign(cell, role.sweep)
+        print(f"{cell.label}: {summary(outcome)}", flush=True)
+        return not outcome.busy
 
 
 def sweep_grid(
@@ -248,7 +236,7 @@ def sweep_grid(
     with without_traceback(), stopped_by(signal.SIGTERM):
         grid = GridSweep(loader, master, task, combinations(loader, arguments))
         if is_worker():
-            grid.work()
+            grid.work(WorkerRole.of_this_process())
             return
         cells = grid.run(launcher)
         if report and master.sweep.name:

@@ -16,37 +16,31 @@ class Observation:
         cells: to look at.
         display: is told.
         is_through: whether nothing more will happen to a cell in this state.
-        outcomes: gets what has become of those.
     """
 
     def __init__(
-        self,
-        cells: Sequence[Cell],
-        display: Display,
-        is_through: Callable[[Cell, str], bool],
-        outcomes: list[Outcome],
+        self, cells: Sequence[Cell], display: Display, is_through: Callable[[Cell, str], bool]
     ) -> None:
         self.display = display
         self.is_through = is_through
         #: Those that something may still happen to.
         self.open = {cell.number: cell for cell in cells}
-        #: Of these, those that a process trains at the moment.
-        self.running: set[int] = set()
-        self.outcomes = outcomes
+        #: What has become of the others.
+        self.outcomes: list[Outcome] = []
 
-    def look(self) -> None:
-        """Read the folders once."""
-        for number, cell in list(self.open.items()):
+    def look(self) -> bool:
+        """Read the folders once; whether there are cells that nobody trains and somebody should."""
+        left = False
+        for cell in list(self.open.values()):
             state = cell.state()
-            if state == IN_PROGRESS and number not in self.running:
-                self.running.add(number)
+            if state == IN_PROGRESS:
                 self.display.started(cell)
-            elif state != IN_PROGRESS and number in self.running:
-                self.running.remove(number)
-                if not self.is_through(cell, state):
-                    self.display.stopped(cell)
-            if state != IN_PROGRESS and self.is_through(cell, state):
-                del self.open[number]
+            elif self.is_through(cell, state):
+                del self.open[cell.number]
                 outcome = Outcome(cell, None, None if state == DONE else failure_of(cell))
                 self.outcomes.append(outcome)
                 self.display.ended(cell, outcome.error, summary(outcome))
+            else:
+                left = True
+                self.display.stopped(cell)
+        return left

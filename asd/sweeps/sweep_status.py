@@ -23,7 +23,6 @@ from asd.sweeps.display import Display
 from asd.sweeps.grid_sweep import combinations
 from asd.sweeps.observation import Observation
 from asd.sweeps.outcomes import figure, short
-from asd.sweeps.workers import GLANCE
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
@@ -40,7 +39,7 @@ def show_status(loader: ConfigLoader, master: DictConfig, watch: bool) -> None:
     Args:
         loader: Hydra's.
         master: the sweep's config.
-        watch: show live what runs, until nothing does.
+        watch: first show live what runs, until all have ended or Ctrl-C.
 
     Raises:
         AsdError: the sweep's options cannot be combined.
@@ -75,15 +74,15 @@ def show_status(loader: ConfigLoader, master: DictConfig, watch: bool) -> None:
 
 
 def _watch(cells: list[Cell], title: str) -> None:
-    """Show what runs, until nothing does any more, or Ctrl-C."""
+    """Show what runs, until all have ended, or Ctrl-C."""
     counted = [cell for cell in cells if cell.error is None]
     done = sum(cell.state() == DONE for cell in counted)
     todo = [cell for cell in counted if cell.state() != DONE]
     with suppress(KeyboardInterrupt), Display(title, len(counted), done) as display:
-        observed = Observation(todo, display, lambda _, state: state == DONE, [])
+        observed = Observation(todo, display, lambda _, state: state in (DONE, BROKEN))
         observed.look()
-        while observed.running:
-            time.sleep(GLANCE)
+        while observed.open:
+            time.sleep(1.0)
             observed.look()
 
 
