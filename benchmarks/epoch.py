@@ -16,7 +16,7 @@ from asd.features import Features
 from asd.models.detector import Detector
 from asd.scoring.score import Scorer
 from asd.scoring.scoring_options import ScoringOptions
-from asd.tracking.mlflow_run import MlflowRun
+from asd.tracking.mlflow_listener import MlflowListener
 from asd.tracking.mlflow_store import Tracking
 from benchmarks.cases import Case
 from benchmarks.ceilings import now
@@ -48,7 +48,7 @@ class EpochEnd(pl.Callback):
             self.end.append(now(self.device)[0] - self._since)
 
 
-def tracker(case: Case, folder: Path) -> MlflowRun:
+def tracker(case: Case, folder: Path) -> MlflowListener:
     """A real MLflow run in a database of its own; none where there is no MLflow."""
     options = {**case.config["tracking"], "uri": f"sqlite:///{folder}/mlflow.db"}
     options["artifacts"] = str(folder / "artifacts")
@@ -57,10 +57,9 @@ def tracker(case: Case, folder: Path) -> MlflowRun:
         options["enabled"] = False
     run = folder / "run"
     run.mkdir()
-    (run / "run.json").write_text("{}")
-    made = MlflowRun(Tracking.of(options), RunFolder(run))
-    made.start("benchmark", {}, {})
-    return made
+    listener = MlflowListener(Tracking.of(options))
+    listener.started(RunFolder(run), ["shared"])
+    return listener
 
 
 def scoring_seconds(case: Case, detector: Detector, device: torch.device, clips: int) -> float:

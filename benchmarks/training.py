@@ -25,6 +25,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as asd.train does
 import pytorch_lightning as pl
 import torch
 
+from asd.experiment.run_folder import RunFolder
 from asd.training.devices import choose_device
 from asd.training.fit import fit
 from asd.training.speed import prepare, set_threads, step_flop
@@ -185,10 +186,10 @@ def measure(case: Case, device: torch.device, steps: int, usual: bool) -> Figure
             options,
             0,
             Path(folder) / "model",
-            lambda epoch, values: run.log_epoch("shared", epoch, values),
+            lambda epoch, values: run.epoch_ended("shared", epoch, values),
             [turns, ends],
         )
-        run.finish("FINISHED")
+        run.ended(RunFolder(Path(folder) / "run"), "FINISHED")
     step = turns.of("asd", 0)
     of_copy = None
     if device.type == "cuda":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
@@ -212,57 +211,6 @@ def test_a_stopped_run_is_killed_in_name_and_says_how_to_go_on(
     _, run = mlflow_run(tmp_path, folder)
     assert run.info.status == "KILLED"
     assert (folder.model("shared") / "last.ckpt").exists()
-
-
-def test_eight_processes_on_a_fresh_database(tmp_path: Path) -> None:
-    code = (
-        "from pathlib import Path\n"
-        "from asd.tracking.mlflow_run import MlflowRun, Tracking\n"
-        "from asd.experiment.run_folder import RunFolder\n"
-        "import sys\n"
-        "folder = RunFolder(Path('runs') / sys.argv[1])\n"
-        "folder.path.mkdir(parents=True)\n"
-        "options = {'enabled': True, 'uri': 'sqlite:///mlruns/mlflow.db',\n"
-        "           'artifacts': 'mlruns/artifacts', 'experiment': 'asd'}\n"
-        "run = MlflowRun(Tracking.of(options), folder)\n"
-        "run.start('r' + sys.argv[1], {'seed': sys.argv[1]}, {'seed': int(sys.argv[1])})\n"
-        "for epoch in range(3):\n"
-        "    run.log_epoch('shared', epoch, {'val/loss': 1.0})\n"
-        "folder.update(title='t', data_label='d', max_fpr=0.1)\n"
-        "run.finish('FINISHED')\n"
-    )
-    started = [
-        subprocess.Popen([sys.executable, "-c", code, str(i)], cwd=tmp_path, stderr=subprocess.PIPE)
-        for i in range(8)
-    ]
-    for process in started:
-        _, said = process.communicate(timeout=180)
-        assert process.returncode == 0, said.decode()
-    from mlflow import MlflowClient
-
-    client = MlflowClient(f"sqlite:///{tmp_path / 'mlruns' / 'mlflow.db'}")
-    experiments = client.search_experiments(filter_string="name = 'asd'")
-    assert len(experiments) == 1
-    runs = client.search_runs([experiments[0].experiment_id])
-    assert sorted(r.data.tags["seed"] for r in runs) == [str(i) for i in range(8)]
-    assert {r.info.status for r in runs} == {"FINISHED"}
-
-
-def test_long_parameters_are_not_cut(run_train: Train, tmp_path: Path) -> None:
-    machines = "[" + ",".join(["fan"] + [f"machine{i}" for i in range(60)]) + "]"
-    # Logged as the delta; the corpus would refuse such names, so only the tracker is asked.
-    from asd.tracking.mlflow_run import MlflowRun, Tracking
-
-    folder = RunFolder(tmp_path / "runs" / "r")
-    folder.path.mkdir(parents=True)
-    options = {"enabled": True, "uri": "sqlite:///mlruns/mlflow.db",
-               "artifacts": "mlruns/artifacts", "experiment": "asd"}  # fmt: skip
-    os.chdir(tmp_path)
-    run = MlflowRun(Tracking.of(options), folder)
-    run.start("r", {}, {"data.machines": machines, "huge": "x" * 10_000})
-    _, logged = mlflow_run(tmp_path, folder)
-    assert logged.data.params["data.machines"] == machines
-    assert logged.data.params["huge"] == "(10000 characters: see config.yaml)"
 
 
 REFUSED = {

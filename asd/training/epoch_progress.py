@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -50,7 +49,7 @@ class EpochProgress(pl.Callback):
         self.label = label
         self.max_epochs = max_epochs
         if style == "auto":
-            style = "bar" if sys.stderr.isatty() and not progress.quiet else "lines"
+            style = "bar" if progress.shows_bars() else "lines"
         self.style = style
         self.best = float("inf")
         self._bar: Any = None
@@ -65,24 +64,7 @@ class EpochProgress(pl.Callback):
             log.info("%s: going on at epoch %d", self.label, trainer.current_epoch + 1)
         if self.style != "bar":
             return
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
-
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            TextColumn("{task.fields[losses]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(elapsed_when_finished=False),
-            console=Console(stderr=True),
-        )
+        self._bar = progress.rich_bar("{task.fields[losses]}")
         self._bar.start()
         epoch = trainer.current_epoch
         text = self._text(epoch)
