@@ -83,7 +83,7 @@ def write_table(study: Study, path: Path) -> None:
     attributes = ("number", "state", "values", "params", "user_attrs", "duration")
     table = study.trials_dataframe(attributes)
     table = table[table["state"] != TrialState.WAITING.name] if len(table) else table
-    ours = [f"user_attrs_{name}" for name in ("models", "refused", "deaths")]
+    ours = [f"user_attrs_{name}" for name in ("models", "refused")]
     table = table.drop(columns=ours, errors="ignore")
     columns = {c: re.sub("^(values|params|user_attrs)_", "", c) for c in table.columns}
     write_text(path, table.rename(columns={**columns, "number": "trial"}).to_csv(index=False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import signal
 import sys
 import time
@@ -23,6 +24,7 @@ from asd.search.study import Search, counts
 from asd.search.trial_display import TrialDisplay
 from asd.search.trials import TrialLoop
 from asd.signals import stopped_by
+from asd.sweeps.attempts import count_deaths
 from asd.sweeps.cells import Cell
 from asd.sweeps.display import Display, duration
 from asd.sweeps.outcomes import (
@@ -30,10 +32,11 @@ from asd.sweeps.outcomes import (
     exit_code,
     failures,
     run_cell,
+    short,
     sweep_command,
     without_traceback,
 )
-from asd.sweeps.workers import GLANCE, WorkerLauncher, is_worker
+from asd.sweeps.workers import WorkerLauncher, is_worker
 
 
 def sweep_search(
@@ -78,19 +81,36 @@ def _conduct(search: Search, launcher: Launcher, run: Callable[[Cell], Outcome])
             display.say(line)
         trials = TrialDisplay(search, study, display)
         try:
-            if not isinstance(launcher, WorkerLauncher):
+            if isinstance(launcher, WorkerLauncher):
+                _work(launcher, trials, search.options.n_trials - done)
+            else:
                 TrialLoop(search, study, run, trials.look).run()
-            elif trials.look():
-                launcher.work(trials.look, search.options.n_trials - done)
         finally:
             trials.look()
             display.say(f"{search.title}: ended after {duration(time.monotonic() - start)}")
             for line in _conclusion(search, study, trials.failed):
                 display.say(line)
-    if isinstance(launcher, WorkerLauncher):
-        launcher.finish()
     given_up = search.too_many_failed(study)
     return exit_code(trials.failed) if given_up or not counts(study)["complete"] else 0
+
+
+def _work(launcher: WorkerLauncher, trials: TrialDisplay, most: int) -> None:
+    """Have workers run what is left; their logs stay if something still is."""
+    for trial in trials.study.get_trials(deepcopy=False):
+        if not trial.state.is_finished():  # whatever died with it did so before this start
+            count_deaths(trials.cell(trial), None)
+
+    def watch() -> bool:
+        left = trials.look()
+        launcher.is_over = not left
+        return left
+
+    if watch():
+        launcher.work(watch, most)
+    if watch():
+        trials.display.say(f"not all trials ended; the workers' logs: {short(launcher.folder)}")
+    else:
+        shutil.rmtree(launcher.folder, ignore_errors=True)
 
 
 def _announcement(search: Search, done: int) -> list[str]:
@@ -143,7 +163,7 @@ def show_search(loader: ConfigLoader, master: DictConfig, watch: bool) -> None:
     with Display(search.title, search.options.n_trials, counts(study)["ended"]) as display:
         trials = TrialDisplay(search, study, display)
         while watch and trials.look() and trials.running:
-            time.sleep(GLANCE)
+            time.sleep(1.0)
     for trial in study.get_trials(deepcopy=False):
         if error := trial.user_attrs.get("error"):
             print(f"failed: trial {trial.number}: {error}")

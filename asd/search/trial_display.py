@@ -43,7 +43,7 @@ class TrialDisplay:
         for trial in trials:
             if trial.number in self._ended or trial.state == TrialState.WAITING:
                 continue
-            cell = self._cell(trial)
+            cell = self.cell(trial)
             if trial.number not in self._started:
                 self._started.add(trial.number)
                 self.display.started(cell)
@@ -56,7 +56,8 @@ class TrialDisplay:
         too_many_failed = self.search.too_many_failed(self.study)
         return self.study.get_trials(deepcopy=False), too_many_failed
 
-    def _cell(self, trial: FrozenTrial) -> Cell:
+    def cell(self, trial: FrozenTrial) -> Cell:
+        """A trial as a cell of the sweep."""
         overrides = self.search.space.overrides(trial.params)
         label = f"trial {trial.number}: " + described(trial.params)
         folder, about = None, trial.user_attrs

@@ -18,9 +18,10 @@ from optuna.trial import Trial, TrialState
 from asd.errors import AsdError, Pruned
 from asd.search.storage import StorageError, patiently, reaching
 from asd.search.study import Search, seeded_sampler
+from asd.sweeps.attempts import WorkerRole, count_deaths
 from asd.sweeps.cells import Cell
-from asd.sweeps.outcomes import Outcome, reason
-from asd.sweeps.workers import is_worker, worker_attempts, worker_folder
+from asd.sweeps.outcomes import Outcome, RunFailedError, reason
+from asd.sweeps.workers import is_worker
 
 # Seconds between two looks for a trial, where all are taken.
 _LOOK = 1.0
@@ -73,8 +74,7 @@ class TrialLoop:
     def _take(self) -> tuple[Trial | None, bool]:
         """A trial that waits, now ours, and whether others are running."""
         for trial_id in self.storage._get_stale_trial_ids(self.study._study_id):
-            with suppress(UpdateFinishedTrialError):
-                self._count_death(trial_id)
+            self._put_back(trial_id)
         if self.search.too_many_failed(self.study):
             return None, False
         trials = self.study.get_trials(deepcopy=False)
@@ -90,24 +90,10 @@ class TrialLoop:
                     return Trial(self.study, frozen._trial_id), True
         return None, any(trial.state == TrialState.RUNNING for trial in trials)
 
-    def _count_death(self, trial_id: int) -> None:
-        """Let a dead worker's trial wait, with its number and its values, for the next worker.
-
-        One that takes down its workers, which a launcher would replace for ever, has failed.
-        """
-        state = TrialState.WAITING
-        if is_worker():
-            start, attempts = worker_folder().name, worker_attempts()
-            known = self.storage.get_trial(trial_id).user_attrs.get("deaths", ["", 0])
-            deaths = 1 + (known[1] if known[0] == start else 0)
-            self.storage.set_trial_user_attr(trial_id, "deaths", [start, deaths])
-            if deaths >= attempts:
-                error = (
-                    f"its process died{f' {deaths} times' if deaths > 1 else ''} (out of memory?)"
-                )
-                self.storage.set_trial_user_attr(trial_id, "error", error)
-                state = TrialState.FAIL
-        self.storage.set_trial_state_values(trial_id, state)
+    def _put_back(self, trial_id: int) -> None:
+        """Let a trial wait, with its number and its values, for the next worker."""
+        with suppress(UpdateFinishedTrialError):
+            self.storage.set_trial_state_values(trial_id, TrialState.WAITING)
 
     def _run(self, trial: Trial) -> None:
         url = self.search.url
@@ -116,14 +102,13 @@ class TrialLoop:
                 cell = self._cell(trial)
                 patiently(url, lambda: self._describe(trial, cell))
                 self.look()
-                outcome = Outcome(cell, None, AsdError(cell.error))
-                if cell.error is None:
-                    outcome = self.run_cell(cell)
+                error = _refusal(cell)
+                outcome = Outcome(cell, None, error) if error else self.run_cell(cell)
             patiently(url, lambda: self._tell(trial, outcome))
         except KeyboardInterrupt:
             # What cannot be told now, the end of its heartbeat will.
-            with suppress(StorageError, UpdateFinishedTrialError), reaching(url):
-                self.storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+            with suppress(StorageError), reaching(url):
+                self._put_back(trial._trial_id)
             raise
         self.look()
 
@@ -159,3 +144,15 @@ class TrialLoop:
             # Others may have taken this worker for dead, so that its trial waits; yet it has ended.
             self.storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
             self.study.tell(trial, None if error else values, state, skip_if_finished=True)
+
+
+def _refusal(cell: Cell) -> Exception | None:
+    """Why a trial is not run: its options are refused, or its run takes its workers down."""
+    if cell.error is not None:
+        return AsdError(cell.error)
+    if is_worker():  # which a launcher would replace again and again
+        role = WorkerRole.of_this_process()
+        deaths = count_deaths(cell, role.sweep)
+        if deaths >= role.attempts:
+            return RunFailedError(f"its process died {deaths} times (out of memory?)")
+    return None

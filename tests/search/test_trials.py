@@ -174,23 +174,18 @@ def test_ctrl_c_and_death_lose_no_trial(run_train: Train, cheap: Cheap, tmp_path
 def test_a_trial_that_takes_its_workers_down_has_failed(
     run_train: Train, cheap: Cheap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stopped(config: dict[str, Any]) -> float:
+    def died(config: dict[str, Any]) -> float:
+        folder = RunFolder(tmp_path / "runs" / study_in(tmp_path).trials[0].user_attrs["run"])
+        folder.path.mkdir()
+        folder.update(status="RUNNING", deaths={"now": 1})
         raise KeyboardInterrupt
 
-    cheap(stopped)
-    quick = ["hydra.sweeper.heartbeat_seconds=1", "hydra.sweeper.dead_after_seconds=2"]
-    options = [*SEARCH, *quick, "hydra.sweeper.n_trials=2"]
-    assert run_train(*options) == 130
+    cheap(died)
+    assert run_train(*SEARCH, "hydra.sweeper.n_trials=2") == 130
     seen = cheap(parabola)
-    monkeypatch.setenv("ASD_WORKER", str(tmp_path / "start"))
-    monkeypatch.setenv("ASD_WORKER_ATTEMPTS", "2")
-    workers = connect(f"sqlite:///{tmp_path}/runs/optuna.db", 1, 2)
-    for trial in study_in(tmp_path).trials:
-        # The first has died with an earlier worker of this start.
-        workers.set_trial_user_attr(trial._trial_id, "deaths", ["start", 1 - trial.number])
-        workers.record_heartbeat(trial._trial_id)
-        workers.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
-    assert run_train(*options) == 0
+    monkeypatch.setenv("ASD_WORKER", "now 2 0")
+    monkeypatch.setenv("ASD_WORKER_STARTS", "1")
+    assert run_train(*SEARCH, "hydra.sweeper.n_trials=2") == 0
     first, second = study_in(tmp_path).trials
     assert (first.state, second.state) == (TrialState.FAIL, TrialState.COMPLETE)
     assert "its process died 2 times" in first.user_attrs["error"]
