@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.plugins.launcher import Launcher
@@ -16,6 +17,7 @@ from hydra.types import TaskFunction
 from omegaconf import DictConfig
 from optuna.study import Study
 
+from asd.errors import AsdError
 from asd.search import plots
 from asd.search.conclusion import lines, publish, test_warning, write_table
 from asd.search.objectives import TEST, selected_on
@@ -54,6 +56,11 @@ def sweep_search(
     """
     with without_traceback(), stopped_by(signal.SIGTERM):
         search = Search(loader, master, arguments)
+        if not isinstance(launcher, WorkerLauncher | BasicLauncher):
+            raise AsdError(
+                f"hydra/launcher: {type(launcher).__name__} runs no search; choose sequential, "
+                "joblib, submitit_slurm or ray"
+            )
 
         def run(cell: Cell) -> Outcome:
             return run_cell(_reporting(search, cell), loader, master, task)
