@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import optuna.visualization.matplotlib as plots
 from optuna.study import Study
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from asd.files import replacing
 from asd.search.objectives import TEST
@@ -29,6 +29,8 @@ def draw(study: Study, folder: Path) -> list[str]:
     Returns:
         A line for each plot that cannot be drawn yet.
     """
+    if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+        return ["plots not drawn: no trial has completed"]
     # Its category axes remark on every choice that is a number.
     logging.getLogger("matplotlib").setLevel(logging.WARNING)
     plt.switch_backend("Agg")

@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.plugins.launcher import Launcher
@@ -54,6 +53,9 @@ def sweep_search(
         SystemExit: no trial completed, or too many failed (1; 2 if all that failed is for the user
             to mend); or stopped: the same command goes on.
     """
+    # Hydra loads its plugins' files anew when it looks for them.
+    from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+
     with without_traceback(), stopped_by(signal.SIGTERM):
         search = Search(loader, master, arguments)
         if not isinstance(launcher, WorkerLauncher | BasicLauncher):
