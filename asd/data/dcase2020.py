@@ -21,9 +21,7 @@ class DCASE2020(Folder):
     types are expected unless ``machines`` chooses.
     """
 
-    verify_counts: bool = (
-        True  # compare clips per machine type, ID and split with what is published
-    )
+    verify_counts: bool  # compare clips per machine type, ID and split with what is published
 
     name = "dcase2020"
 
@@ -48,23 +46,22 @@ class DCASE2020(Folder):
         return RELEASES
 
     def _flat_release(self, clip: Clip) -> str:
-        facts = load_facts().counts
         for release in RELEASES:
-            counts = facts.get((release, clip.machine, clip.id))
-            if counts and (counts.train if clip.split == "train" else counts.test):
+            counts = load_facts().counts.get((release, clip.part.machine, clip.id))
+            if counts and (counts.train if clip.part.split == "train" else counts.test):
                 return release
         return "development"  # not published: refused by the comparison of the counts
 
     def _verify(self, releases: list[str], clips: list[Clip], problems: list[Problem]) -> None:
         if not self.verify_counts:
             return
-        found = Counter((c.release, c.machine, c.id, _kind(c)) for c in clips)
+        present = Counter((c.part.release, c.part.machine, c.id, _kind(c)) for c in clips)
         expected = self._expected_counts(releases)
         wrong = [
             f"  {machine} ID {machine_id}, {release} {kind}: "
-            f"{found[key]} found, {expected[key]} expected"
-            for key in sorted({*found, *expected})
-            if found[key] != expected[key]
+            f"{present[key]} found, {expected[key]} expected"
+            for key in sorted({*present, *expected})
+            if present[key] != expected[key]
             for release, machine, machine_id, kind in [key]
         ]
         if not wrong:
@@ -100,6 +97,6 @@ class DCASE2020(Folder):
 
 def _kind(clip: Clip) -> str:
     """What the published counts tell apart."""
-    if clip.split == "train" or clip.release == "evaluation":
-        return clip.split
+    if clip.part.split == "train" or clip.part.release == "evaluation":
+        return clip.part.split
     return f"test {'without label' if clip.label == -1 else ('normal', 'anomaly')[clip.label]}"

@@ -6,17 +6,19 @@ import logging
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from asd.cores import cores
-from asd.data.audio import EIGHT_BIT, Channel, ClipError, ClipFacts, inspect_clip, os_reason
-from asd.data.manifest import content_hash
-from asd.data.scan_cache import ScanCache, Scanned
+from asd.data.audio import EIGHT_BIT, Channel, ClipError, ClipFacts, Recording
+from asd.data.part_reader import Part, PartReader
+from asd.data.scan_cache import ScanCache
+from asd.data.threads import in_threads
 from asd.errors import AsdError
-from asd.progress import progress_bar
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +33,7 @@ SHOWN = 20  # names in a message before the rest is only counted
 class Clip:
     """A file whose name is understood."""
 
-    release: str
-    machine: str
-    split: str
+    part: Part
     id: str
     label: int  # 0 normal, 1 anomaly, -1 not known
     path: Path
@@ -69,10 +69,8 @@ def parse_name(name: str) -> tuple[str, int] | None:
     return (match[2], _LABELS[match[1]]) if match else None
 
 
-def list_clips(
-    folder: Path, release: str, machine: str, split: str
-) -> tuple[list[Clip], list[Problem]]:
-    """The clips that lie in this folder, by name; no file is opened.
+def list_clips(folder: Path, part: Part) -> tuple[list[Clip], list[Problem]]:
+    """The clips of a part that lie in this folder, by name; no file is opened.
 
     Files that are not ``.wav`` are left alone. A ``.wav`` with another name than ``NAMES``, or one
     named an anomaly among the training clips, is a problem.
@@ -88,152 +86,162 @@ def list_clips(
         path, parsed = folder / entry.name, parse_name(entry.name)
         if parsed is None:
             problems.append(Problem(path, f"the name does not fit {NAMES}: rename it"))
-        elif split == "train" and parsed[1] == 1:
+        elif part.split == "train" and parsed[1] == 1:
             reason = "named an anomaly, but training clips must be normal: move it to test"
             problems.append(Problem(path, reason))
         else:
-            clips.append(Clip(release, machine, split, *parsed, path))
+            clips.append(Clip(part, *parsed, path))
     return clips, problems
 
 
-def inspect_clips(
-    root: Path,
-    clips: list[Clip],
-    problems: list[Problem],
-    *,
-    rate: int,
-    channel: Channel = None,
-    on_bad_clip: str = "error",
-    cache: Path | None = None,
-    workers: int | None = None,
-) -> list[dict[str, object]]:
-    """Read every clip once and give its row of the manifest (``asd.data.manifest.COLUMNS``).
+@dataclass(frozen=True)
+class Scan:
+    """Reads every clip of a corpus once.
 
     What was learnt of a file is kept under ``cache`` and used again while the file's size and time
     stamp stay the same.
 
     Args:
         root: the folder that the rows' paths are relative to.
-        clips: the clips to read.
-        problems: files that are already known not to be usable; reported with those found here.
         rate: the rate in Hz that clips will be resampled to; only for the warning about it.
         channel: as ``asd.data.audio.read_clip``.
         on_bad_clip: "error", or "skip" to go on without the bad files.
         cache: a folder, or None to read everything anew.
         workers: threads; None for one a core, 8 at most.
-
-    Raises:
-        AsdError: some files are bad (all of them are counted, the first named), or all are.
+        reader: takes the clips of those parts of which no file is known yet.
     """
-    known = ScanCache(root, channel, cache)
-    found: dict[Path, Scanned] = {}
-    problems = list(problems)
-    new: list[Path] = []
-    for clip in clips:
-        scanned = known.look_up(clip.path)
-        if scanned is None:
-            new.append(clip.path)
+
+    root: Path
+    rate: int
+    channel: Channel
+    on_bad_clip: str
+    cache: Path | None
+    workers: int | None
+    reader: PartReader | None = None
+
+    def rows(self, clips: list[Clip], problems: list[Problem]) -> list[dict[str, object]]:
+        """The clips' rows of the manifest (``asd.data.manifest.COLUMNS``).
+
+        Args:
+            clips: the clips to read.
+            problems: files that are already known not to be usable.
+
+        Raises:
+            AsdError: some files are bad (all of them are counted, the first named), or all are,
+                or the reader refuses a clip.
+        """
+        known = self._cache().look_up(clip.path for clip in clips)
+        if len(known) == len(clips):
+            self._report(problems)
         else:
-            found[clip.path] = scanned
-    if new:
+            with nullcontext() if self.reader is None else self.reader.begin():
+                known = self._read(clips, problems)
+        if clips and not known:
+            raise AsdError(f"{self.root}: no usable clip is left; all {len(clips)} are bad")
+        self._warn(known)
+        return [self._row(clip, known[clip.path]) for clip in clips if clip.path in known]
+
+    def _cache(self) -> ScanCache:
+        return ScanCache(self.root, self.channel, self.cache)
+
+    def _read(self, clips: list[Clip], problems: list[Problem]) -> dict[Path, ClipFacts]:
+        """What is learnt of all usable clips; the reader gets those of whole new parts.
+
+        Raises:
+            AsdError: as ``rows``.
+        """
+        cache = self._cache()  # another process may have read them while this one waited
+        known = cache.look_up(clip.path for clip in clips)
+        new = sorted((c for c in clips if c.path not in known), key=lambda clip: clip.part)
+        problems, refusal = list(problems), None
+        chosen, threads = self._choose(new, {c.part for c in clips if c.path in known}, problems)
+        call, label = partial(self._read_clip, chosen), "reading and checking clips"
         try:
-            for path, result in _read_all(root, new, channel, workers):
-                if isinstance(result, ClipError):
-                    problems.append(Problem(path, result.reason))
-                else:
-                    found[path] = result
+            with closing(in_threads(call, new, threads, label)) as results:
+                for clip, (facts, values) in zip(new, results, strict=True):
+                    if isinstance(facts, ClipError):
+                        problems.append(Problem(clip.path, facts.reason))
+                    else:
+                        known[clip.path] = facts
+                    if isinstance(values, AsdError):
+                        refusal = refusal or values
+                    elif values is not None and self.reader is not None and clip.part in chosen:
+                        self.reader.take(clip.part, known[clip.path].hash, values)
+                    if refusal or (problems and self.on_bad_clip == "error"):
+                        chosen.clear()  # the run stops: only what else is wrong is of interest
         finally:  # an interrupted scan goes on where it stopped
-            known.save(found)
-    _report(root, problems, on_bad_clip)
-    if clips and not found:
-        raise AsdError(f"{root}: no usable clip is left; all {len(clips)} are bad")
-    _warn(root, found, rate)
-    return [_row(root, clip, found[clip.path]) for clip in clips if clip.path in found]
+            cache.save(known)
+        self._report(problems)
+        if refusal is not None:
+            raise refusal
+        return known
 
-
-def _row(root: Path, clip: Clip, scanned: Scanned) -> dict[str, object]:
-    return {
-        "release": clip.release,
-        "machine": clip.machine,
-        "id": clip.id,
-        "split": clip.split,
-        "label": clip.label,
-        "path": clip.path.relative_to(root).as_posix(),
-        "samples": scanned.facts.samples,
-        "rate": scanned.facts.rate,
-        "hash": scanned.hash,
-    }
-
-
-def _read_all(
-    root: Path, paths: list[Path], channel: Channel, workers: int | None
-) -> Iterator[tuple[Path, Scanned | ClipError]]:
-    def read(path: Path) -> Scanned | ClipError:
+    def _read_clip(self, chosen: set[Part], clip: Clip) -> tuple[ClipFacts | ClipError, Any]:
+        """What the file tells, and what the reader makes of it (or why it refuses it)."""
         try:
-            return _scan_file(path, channel)
+            recording = Recording.read(clip.path)
+            facts = recording.facts(self.channel)
         except ClipError as error:
-            return error
-
-    with progress_bar("reading and checking clips", len(paths)) as advance:
-        pool = ThreadPoolExecutor(workers or min(8, cores()))
+            return error, None
+        if self.reader is None or clip.part not in chosen:
+            return facts, None
         try:
-            for path, result in zip(paths, pool.map(read, paths), strict=True):
-                advance(1)
-                yield path, result
-        finally:
-            pool.shutdown(cancel_futures=True)
+            return facts, self.reader.compute(recording)
+        except AsdError as error:
+            return facts, error
 
+    def _choose(
+        self, new: list[Clip], partly: set[Part], problems: list[Problem]
+    ) -> tuple[set[Part], int]:
+        """The parts whose features are computed at once, and threads for that."""
+        threads = self.workers or min(8, cores())
+        if self.reader is None or (problems and self.on_bad_clip == "error"):
+            return set(), threads
+        counts = Counter(clip.part for clip in new)
+        whole = {part: count for part, count in counts.items() if part not in partly}
+        chosen = set(self.reader.choose(whole))
+        return chosen, self.reader.workers if chosen else threads
 
-def _scan_file(path: Path, channel: Channel) -> Scanned:
-    try:
-        stat = path.stat()  # before reading: a file that changes meanwhile is read again next time
-        digest = content_hash(path.read_bytes())
-    except OSError as error:
-        raise ClipError(path, os_reason(error)) from error
-    facts = inspect_clip(path, channel)
-    return Scanned(stat.st_size, stat.st_mtime_ns, digest, facts)
+    def _row(self, clip: Clip, facts: ClipFacts) -> dict[str, object]:
+        path = clip.path.relative_to(self.root).as_posix()
+        name = {**clip.part._asdict(), "id": clip.id, "label": clip.label, "path": path}
+        return {**name, "samples": facts.samples, "rate": facts.rate, "hash": facts.hash}
 
+    def _names(self, paths: Iterable[Path]) -> str:
+        names = sorted(path.relative_to(self.root).as_posix() for path in paths)
+        rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        return ", ".join(names[:SHOWN]) + rest
 
-def _names(root: Path, lines: Iterable[Path]) -> str:
-    names = sorted(path.relative_to(root).as_posix() for path in lines)
-    rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + rest
-
-
-def _report(root: Path, problems: list[Problem], on_bad_clip: str) -> None:
-    if not problems:
-        return
-    problems = sorted(problems, key=lambda problem: problem.path)
-    lines = [f"  {p.path.relative_to(root).as_posix()}: {p.reason}" for p in problems]
-    if on_bad_clip == "skip":  # every name: a result without these clips is another result
-        log.warning(
-            "data.on_bad_clip=skip leaves out %d bad clips of %s:\n%s",
-            len(problems),
-            root,
-            "\n".join(lines),
+    def _report(self, problems: list[Problem]) -> None:
+        if not problems:
+            return
+        problems = sorted(problems, key=lambda problem: problem.path)
+        lines = [f"  {p.path.relative_to(self.root).as_posix()}: {p.reason}" for p in problems]
+        if self.on_bad_clip == "skip":  # every name: a result without these is another result
+            text = "data.on_bad_clip=skip leaves out %d bad clips of %s:\n%s"
+            log.warning(text, len(problems), self.root, "\n".join(lines))
+            return
+        if len(lines) > SHOWN:
+            lines = [*lines[:SHOWN], f"  and {len(lines) - SHOWN} more"]
+        raise AsdError(
+            f"{self.root}: {len(problems)} bad clips\n"
+            + "\n".join(lines)
+            + "\nmend or remove them, or leave them out with data.on_bad_clip=skip"
         )
-        return
-    if len(lines) > SHOWN:
-        lines = [*lines[:SHOWN], f"  and {len(lines) - SHOWN} more"]
-    raise AsdError(
-        f"{root}: {len(problems)} bad clips\n"
-        + "\n".join(lines)
-        + "\nmend or remove them, or leave them out with data.on_bad_clip=skip"
-    )
 
-
-def _warn(root: Path, found: dict[Path, Scanned], rate: int) -> None:
-    rates = Counter(s.facts.rate for s in found.values() if s.facts.rate != rate)
-    if rates:
-        counts = ", ".join(f"{count} at {own} Hz" for own, count in sorted(rates.items()))
-        text = "%s: %d of %d clips are resampled to data.rate=%d Hz: %s"
-        log.warning(text, root, sum(rates.values()), len(found), rate, counts)
-    kinds: dict[str, Callable[[ClipFacts], bool]] = {
-        "are silent, every sample is zero": lambda facts: facts.silent,
-        "have only 8 bits a sample": lambda facts: facts.subtype in EIGHT_BIT,
-        "go beyond [-1, 1]; they are used as they are": lambda facts: facts.beyond,
-    }
-    for what, applies in kinds.items():
-        paths = [path for path, scanned in found.items() if applies(scanned.facts)]
-        if paths:
-            log.warning("%s: %d clips %s: %s", root, len(paths), what, _names(root, paths))
+    def _warn(self, known: dict[Path, ClipFacts]) -> None:
+        rates = Counter(facts.rate for facts in known.values() if facts.rate != self.rate)
+        if rates:
+            counts = ", ".join(f"{count} at {own} Hz" for own, count in sorted(rates.items()))
+            text = "%s: %d of %d clips are resampled to data.rate=%d Hz: %s"
+            log.warning(text, self.root, sum(rates.values()), len(known), self.rate, counts)
+        kinds: dict[str, Callable[[ClipFacts], bool]] = {
+            "are silent, every sample is zero": lambda facts: facts.silent,
+            "have only 8 bits a sample": lambda facts: facts.subtype in EIGHT_BIT,
+            "go beyond [-1, 1]; they are used as they are": lambda facts: facts.beyond,
+        }
+        for what, applies in kinds.items():
+            paths = [path for path, facts in known.items() if applies(facts)]
+            if paths:
+                names = self._names(paths)
+                log.warning("%s: %d clips %s: %s", self.root, len(paths), what, names)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from asd.data.audio import EIGHT_BIT, ClipError, inspect_clip, read_clip, resample
+from asd.data.audio import EIGHT_BIT, Channel, ClipError, ClipFacts, Recording, read_clip, resample
 from asd.errors import AsdError
 
 
@@ -26,6 +26,10 @@ def pcm16(path: Path, values: np.ndarray, rate: int = 16000) -> Path:
 def noise(n: int = 1600, channels: int = 1) -> np.ndarray:
     shape = n if channels == 1 else (n, channels)
     return np.random.default_rng(3).integers(-32768, 32768, shape).astype(np.int16)
+
+
+def facts_of(path: Path, channel: Channel = None) -> ClipFacts:
+    return Recording.read(path).facts(channel)
 
 
 def test_16_bit_is_divided_by_32768_exactly(tmp_path: Path) -> None:
@@ -54,16 +58,16 @@ def test_other_sample_formats(tmp_path: Path, subtype: str, step: float) -> None
     clip = read_clip(tmp_path / "a.wav", 16000)
     assert clip.dtype == np.float32
     np.testing.assert_allclose(clip, values, atol=step, rtol=0)
-    assert inspect_clip(tmp_path / "a.wav").subtype == subtype
+    assert facts_of(tmp_path / "a.wav").subtype == subtype
 
 
 def test_float_beyond_full_scale_is_kept_and_flagged(tmp_path: Path) -> None:
     values = np.array([0.5, -1.5, 1.25])
     soundfile.write(tmp_path / "a.wav", values, 16000, subtype="FLOAT")
     np.testing.assert_array_equal(read_clip(tmp_path / "a.wav", 16000), values)
-    assert inspect_clip(tmp_path / "a.wav").beyond
+    assert facts_of(tmp_path / "a.wav").beyond
     soundfile.write(tmp_path / "b.wav", values / 2, 16000, subtype="FLOAT")
-    assert not inspect_clip(tmp_path / "b.wav").beyond
+    assert not facts_of(tmp_path / "b.wav").beyond
 
 
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24"])
@@ -120,14 +124,14 @@ def test_silence_is_read_and_flagged(tmp_path: Path, channel: int | None) -> Non
         values[:, 0] = 7
     path = pcm16(tmp_path / "a.wav", values)
     assert not read_clip(path, 16000, channel).any()
-    assert inspect_clip(path, channel).silent
+    assert facts_of(path, channel).silent
     values[-1] = 1
-    assert not inspect_clip(pcm16(path, values), channel).silent
+    assert not facts_of(pcm16(path, values), channel).silent
 
 
 def test_facts(tmp_path: Path) -> None:
-    facts = inspect_clip(pcm16(tmp_path / "a.wav", noise(500, 2), 8000), 0)
-    assert (facts.samples, facts.rate, facts.channels, facts.subtype) == (500, 8000, 2, "PCM_16")
+    facts = facts_of(pcm16(tmp_path / "a.wav", noise(500, 2), 8000), 0)
+    assert (facts.samples, facts.rate, facts.subtype) == (500, 8000, "PCM_16")
     assert not facts.beyond
 
 
@@ -329,7 +333,7 @@ def test_companded_files_count_as_8_bit(tmp_path: Path, subtype: str) -> None:
     values = noise() / 32768
     soundfile.write(tmp_path / "a.wav", values, 16000, subtype=subtype)
     np.testing.assert_allclose(read_clip(tmp_path / "a.wav", 16000), values, atol=0.05)
-    assert inspect_clip(tmp_path / "a.wav").subtype in EIGHT_BIT
+    assert facts_of(tmp_path / "a.wav").subtype in EIGHT_BIT
 
 
 def test_flac_without_a_length(tmp_path: Path) -> None:
@@ -357,7 +361,7 @@ def test_inspecting_refuses_the_same(tmp_path: Path) -> None:
     path = pcm16(tmp_path / "a.wav", noise())
     path.write_bytes(path.read_bytes()[:-8])
     with pytest.raises(ClipError, match="cut short, 8 bytes") as caught:
-        inspect_clip(path)
+        facts_of(path)
     assert caught.value.path == path
     assert "a.wav" not in caught.value.reason
 

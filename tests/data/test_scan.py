@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from asd.data import scan
-from asd.data.audio import inspect_clip
+from asd.data.audio import Recording
 from asd.data.manifest import COLUMNS
-from asd.data.scan import Clip, inspect_clips, list_clips, parse_name
+from asd.data.part_reader import Part
+from asd.data.scan import Clip, Scan, list_clips, parse_name
 from asd.errors import AsdError
 
 
@@ -29,9 +29,13 @@ def train(tmp_path: Path, write_clip: Callable[..., Path]) -> Path:
 
 
 def run(folder: Path, **options: object) -> list[dict[str, object]]:
-    clips, problems = list_clips(folder, "development", "fan", folder.name)
-    options.setdefault("rate", 16000)
-    return inspect_clips(folder.parents[1], clips, problems, **options)  # type: ignore[arg-type]
+    clips, problems = list_clips(folder, Part("development", "fan", folder.name))
+    return scan(folder.parents[1], **options).rows(clips, problems)
+
+
+def scan(root: Path, **options: object) -> Scan:
+    plain = {"rate": 16000, "channel": None, "on_bad_clip": "error", "cache": None, "workers": None}
+    return Scan(root, **(plain | options))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -56,7 +60,7 @@ def test_names(name: str, parsed: tuple[str, int] | None) -> None:
 
 def test_rows(train: Path) -> None:
     rows = run(train)
-    assert [list(row) for row in rows] == [COLUMNS] * 3
+    assert [set(row) for row in rows] == [set(COLUMNS)] * 3
     file = train / "normal_id_00_00000001.wav"
     assert rows[1] == {
         "release": "development",
@@ -205,7 +209,7 @@ def test_folder_that_cannot_be_listed(train: Path, monkeypatch: pytest.MonkeyPat
 
 def test_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(AsdError, match="gone: cannot list this folder"):
-        list_clips(tmp_path / "gone", "development", "fan", "train")
+        list_clips(tmp_path / "gone", Part("development", "fan", "train"))
 
 
 # The cache
@@ -217,12 +221,14 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     lock = threading.Lock()
 
-    def counting(path: Path, channel: object) -> object:
+    read = Recording.read
+
+    def counting(path: Path) -> Recording:
         with lock:
             names.append(path.name)
-        return inspect_clip(path, channel)  # type: ignore[arg-type]
+        return read(path)
 
-    monkeypatch.setattr(scan, "inspect_clip", counting)
+    monkeypatch.setattr(Recording, "read", counting)
     return names
 
 
@@ -282,10 +288,10 @@ def test_bad_files_are_looked_at_again(train: Path, tmp_path: Path, reads: list[
 
 def test_deleted_file_is_not_taken_from_the_cache(train: Path, tmp_path: Path) -> None:
     run(train, cache=tmp_path / "cache")
-    clip = Clip("development", "fan", "train", "00", 0, train / "normal_id_00_00000001.wav")
+    clip = Clip(Part("development", "fan", "train"), "00", 0, train / "normal_id_00_00000001.wav")
     clip.path.unlink()
     with pytest.raises(AsdError, match="is not there"):
-        inspect_clips(train.parents[1], [clip], [], rate=16000, cache=tmp_path / "cache")
+        scan(train.parents[1], cache=tmp_path / "cache").rows([clip], [])
 
 
 def test_another_channel_is_another_cache(train: Path, tmp_path: Path) -> None:
@@ -323,13 +329,15 @@ def test_cache_that_cannot_be_written_is_only_a_warning(
 def test_an_interrupted_scan_goes_on(
     train: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(path: Path, channel: object) -> object:
+    read = Recording.read
+
+    def interrupted(path: Path) -> Recording:
         if path.name == "normal_id_00_00000002.wav":
             raise KeyboardInterrupt
-        return inspect_clip(path, channel)  # type: ignore[arg-type]
+        return read(path)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(scan, "inspect_clip", interrupted)
+        patch.setattr(Recording, "read", interrupted)
         run(train, cache=tmp_path / "cache")
     kept = json.loads(cache_file(tmp_path / "cache").read_text())
     assert sorted(kept) == [f"fan/train/normal_id_00_{n:08d}.wav" for n in range(2)]

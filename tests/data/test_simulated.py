@@ -27,6 +27,15 @@ RELEASES = ["development", "additional", "evaluation"]
 def small(root: Path, **fields: object) -> Simulated:
     """Twelve clips a machine type and ID at most, of half a second."""
     values: dict[str, object] = {
+        "seed": 0,
+        "rate": 16000,
+        "machines": tuple(IDS),
+        "counts": "given",
+        "snr_db": 6.0,
+        "snr_spread_db": 2.0,
+        "level_db": -42.0,
+        "level_spread_db": 3.0,
+        "strength": (0.2, 1.0),
         "seconds": 0.5,
         "toy_car_seconds": 0.5,
         "ids_development": 2,
@@ -290,17 +299,10 @@ def test_a_complete_corpus_is_read_without_making_anything(
 
 def test_real_counts_of_dcase2020(tmp_path: Path) -> None:
     facts = load_facts()
-    corpus = Simulated(
-        root=tmp_path,
-        counts="dcase2020",
-        seconds=10.0,
-        toy_car_seconds=11.0,
-        ids_development=None,
-        ids_additional=None,
-        train_per_id=None,
-        test_normal_per_id=None,
-        test_anomaly_per_id=None,
-    )
+    counts = dict.fromkeys(("ids_development", "ids_additional", "train_per_id"))
+    counts |= dict.fromkeys(("test_normal_per_id", "test_anomaly_per_id"))
+    lengths = {"seconds": 10.0, "toy_car_seconds": 11.0}
+    corpus = small(tmp_path, counts="dcase2020", **lengths, **counts)
     clips = list(corpus._clips(RELEASES))
     real = facts.total("development") + facts.total("additional") + facts.total("evaluation")
     assert len(clips) == real.train + real.test
@@ -345,7 +347,7 @@ def test_bad_options_are_refused_by_name(tmp_path: Path, option: str, value: obj
 
 
 def test_bad_releases_and_folders_are_refused_before_any_work(tmp_path: Path) -> None:
-    with pytest.raises(AsdError, match="'third' is none of"):
+    with pytest.raises(AsdError, match="release=third: must be one of development"):
         small(tmp_path).check(["third"])
     with pytest.raises(AsdError, match=r"data\.ids_additional=0"):
         small(tmp_path, ids_additional=0).check(["additional"])
