@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 from collections.abc import Collection, Iterator, Mapping
@@ -12,19 +13,22 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from asd.cores import cores
-from asd.data.audio import ClipError, Recording
+from asd.data.audio import Recording
 from asd.data.manifest import Manifest
 from asd.data.part_reader import Part
 from asd.data.threads import in_threads
 from asd.errors import AsdError
 from asd.features.lock import locked, saying
 from asd.features.part import PARTIAL, PartWriter
+from asd.files import write_text
 from asd.frontends.frontend import FrontEnd
 
 if TYPE_CHECKING:
     from asd.features.store import FeatureStore
 
 log = logging.getLogger(__name__)
+
+SETTINGS = "settings.json"  # in a folder of the store, for people and for ``list``
 
 
 class PartBuilder:
@@ -76,8 +80,8 @@ class PartBuilder:
         self._to_come = clips
         if clips:
             log.info("computing %s features of %s clips", self.store.frontend.name, f"{clips:,}")
-            with saying(self.store.folder):
-                self.store.write_settings()
+            text = json.dumps(self.store.settings(), indent=2, default=str)
+            write_text(self.store.folder / SETTINGS, text + "\n")
 
     def compute(self, recording: Recording) -> np.ndarray:
         """Features [frames, bands] of one clip, as they are stored.
@@ -143,24 +147,26 @@ class PartBuilder:
         """
         for part in parts:
             frames_of(self.store.frontend, part)  # names a clip that is too short
-        jobs = [(part.root, row) for part in parts for row in part.clips.itertuples()]
-        ends = np.cumsum([len(part) for part in parts]).tolist()
-        self._start(len(jobs))
-        label = f"{self.store.frontend.name} features"
-        with closing(in_threads(self._compute_row, jobs, self.workers, label)) as results:
-            for number, ((_, row), values) in enumerate(zip(jobs, results, strict=True), 1):
-                self.take(Part(row.release, row.machine, row.split), row.hash, values)
-                if number in ends:
-                    self.finish()
+        self._start(sum(len(part) for part in parts))
+        for part in parts:
+            paths = [part.root / path for path in part.clips["path"]]
+            hashes, name = list(part.clips["hash"]), part_name(part)
+            label = f"{self.store.frontend.name} features of {' '.join(name)}"
+            call = self._compute_file
+            with closing(
+                in_threads(call, list(zip(paths, hashes)), self.workers, label)
+            ) as results:
+                for content, values in zip(hashes, results, strict=True):
+                    self.take(name, content, values)
+            self.finish()
 
-    def _compute_row(self, job: tuple[Path, tuple]) -> np.ndarray:
-        root, row = job
-        recording = Recording.read(root / row.path)
-        if recording.hash != row.hash:
-            reason = "changed since the corpus was checked: start again"
-            raise ClipError(
-                recording.path,
-                f"{reason} (if that does not help, remove the folder scan in paths.cache)",
+    def _compute_file(self, clip: tuple[Path, str]) -> np.ndarray:
+        path, content = clip
+        recording = Recording.read(path)
+        if recording.hash != content:
+            raise AsdError(
+                f"{path}: changed since the corpus was checked: start again (if that does not "
+                "help, remove the folder scan in paths.cache)"
             )
         return self.compute(recording)
 
@@ -173,6 +179,11 @@ class PartBuilder:
                 f"{free / 1e9:.1f} GB are free; free some space, set paths.cache to a larger disk, "
                 "or use features.dtype=float16"
             )
+
+
+def part_name(clips: Manifest) -> Part:
+    """Release, machine type and split of a part's clips."""
+    return Part(*clips.clips.iloc[0][list(Part._fields)])
 
 
 def frames_of(frontend: FrontEnd, clips: Manifest) -> list[int]:

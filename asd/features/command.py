@@ -15,9 +15,10 @@ from typing import Any
 
 from asd.cores import cores
 from asd.errors import AsdError
+from asd.features.build import SETTINGS
 from asd.features.lock import lock_of
 from asd.features.part import PARTIAL, DamagedPartError, StoredPart
-from asd.features.store import SETTINGS, FeatureStore, parts_of
+from asd.features.store import FeatureStore, parts_of
 from asd.options import check_number
 
 DAY = 86400.0
@@ -174,12 +175,9 @@ def _look(file: Path, quick: bool) -> ListedPart:
             size, used = size + stat.st_blocks * 512, max(used, stat.st_mtime)
     try:
         part = StoredPart.open(file)
-        if part is None:
-            damage = "one of its two files is missing"
-        else:
-            clips = len(part.frames)
-            if not quick:
-                part.read()
+        clips = len(part.frames)
+        if not quick:
+            part.read()
     except DamagedPartError as error:
         damage = str(error)
     return ListedPart(file, clips, size, used, damage)

@@ -61,6 +61,7 @@ def saying(path: Path) -> Iterator[None]:
         yield
     except (OSError, NotImplementedError) as error:  # the latter: a disk without locks
         raise AsdError(
-            f"{path}: {getattr(error, 'strerror', None) or error}; nothing of it is kept. Free some space, or set "
-            "paths.cache to a folder that can be written to and has more, then start again"
+            f"{path}: {getattr(error, 'strerror', None) or error}; nothing of it is kept. Free "
+            "some space, or set paths.cache to a folder that can be written to and has more, then "
+            "start again"
         ) from error

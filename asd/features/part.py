@@ -1,15 +1,16 @@
 """A part of the feature store on disk: written clip by clip, and read back with its checksum.
 
 The ``.npy`` holds the features [frames, bands] of the part's clips, one after another. The
-``.json`` is written last: without it the part is not whole.
+``.json`` is written last: without it the part is not whole. Its time stamp is the last use.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -18,7 +19,10 @@ from typing import Self
 
 import numpy as np
 
+from asd.errors import AsdError
 from asd.files import replacing
+
+log = logging.getLogger(__name__)
 
 _GROUP = 1 << 23  # bytes read and checked at once: small beside memory, large beside a call
 PARTIAL = ".partial"  # how the name of a part ends while it is written
@@ -28,14 +32,14 @@ class DamagedPartError(Exception):
     """Files of a part that do not fit together, or are not as written; the message says how."""
 
 
-def content_key(hashes: Iterable[str]) -> str:
-    """12 hex digits that stand for clips of these contents in this order."""
-    return hashlib.blake2b("\n".join(hashes).encode(), digest_size=6).hexdigest()
+class MissingPartError(DamagedPartError):
+    """A part without one of its files, or both."""
 
 
 def part_file(folder: Path, label: str, hashes: Iterable[str]) -> Path:
-    """The ``.npy`` of a part; its record is the ``.json`` beside it, whose time is its last use."""
-    return folder / f"{label}-{content_key(hashes)}.npy"
+    """The ``.npy`` of a part: its name ends with a hash of the clips' contents in this order."""
+    key = hashlib.blake2b("\n".join(hashes).encode(), digest_size=6).hexdigest()
+    return folder / f"{label}-{key}.npy"
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class StoredPart:
 
     ``values`` [frames, bands] are memory-mapped, copy on write: torch takes them as they are, and
     nothing that is done to them reaches the file. ``frames`` and content ``hashes`` are those of
-    the clips in order, ``crc32`` is that of all values' bytes.
+    the clips in order; ``crc32`` is that of the values, the file's header and these two.
     """
 
     file: Path
@@ -54,52 +58,95 @@ class StoredPart:
     crc32: int
 
     @classmethod
-    def open(cls, file: Path) -> Self | None:
-        """The part, or None where there is none.
+    def open(cls, file: Path) -> Self:
+        """The part, not yet read.
 
         Raises:
-            DamagedPartError: there are files, but they do not fit together.
+            DamagedPartError: it is not there (then a MissingPartError), or does not fit together.
         """
         try:
             record = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
             part = cls(file, np.load(file, mmap_mode="c"), **record)
-            fits = part.values.shape[0] == sum(part.frames) and part.values.ndim == 2
             end = part.values.offset + part.values.nbytes
-            whole = fits and end == file.stat().st_size and min(part.frames) > 0
-            if not whole or content_key(part.hashes) != file.stem.rsplit("-", 1)[-1]:
-                raise DamagedPartError("its files are not of the same clips")
-        except FileNotFoundError:
-            return None
+            fits = sum(part.frames) == len(part.values) and end == file.stat().st_size
+        except FileNotFoundError as error:
+            raise MissingPartError("one of its two files is missing") from error
         except (ValueError, TypeError, AttributeError, EOFError, OSError) as error:
             raise DamagedPartError(str(error)) from error
+        if not fits or file != part_file(file.parent, file.stem.rsplit("-", 1)[0], part.hashes):
+            raise DamagedPartError("its files are not of the same clips")
         return part
 
-    def read(self, out: np.ndarray | None = None) -> None:
-        """Read all values once and compare their checksum.
+    def read(self, out: np.ndarray | None = None) -> Self:
+        """Read the whole file once and compare the checksum.
 
         Args:
             out: [frames, bands] of the part's dtype, to keep what is read; None: only compare.
 
         Raises:
-            DamagedPartError: they are not what was written.
+            DamagedPartError: it is not what was written.
         """
         size, crc32, position = self.values.nbytes, 0, 0
-        scratch = bytearray(min(size, _GROUP)) if out is None else b""
-        target = memoryview(scratch) if out is None else out.reshape(-1).view(np.uint8).data
+        target = np.empty(min(size, _GROUP), np.uint8) if out is None else out.reshape(-1)
+        room = memoryview(target.view(np.uint8))  # type: ignore[arg-type]
+        if out is not None and len(room) != size:
+            raise DamagedPartError("it has not these clips' frames")
         try:
             with self.file.open("rb", buffering=0) as stream:
-                stream.seek(self.values.offset)
+                header = stream.read(self.values.offset)
                 while position < size:
                     begin = 0 if out is None else position
-                    count = stream.readinto(target[begin : begin + min(_GROUP, size - position)])
+                    count = stream.readinto(room[begin : begin + min(_GROUP, size - position)])
                     if not count:
                         break
-                    crc32 = zlib.crc32(target[begin : begin + count], crc32)
+                    crc32 = zlib.crc32(room[begin : begin + count], crc32)
                     position += count
         except OSError as error:
             raise DamagedPartError(str(error)) from error
-        if position < size or crc32 != self.crc32:
-            raise DamagedPartError("another checksum")
+        if self.crc32 != _add_to(crc32, header, self.frames, self.hashes):
+            raise DamagedPartError("it has another checksum")
+        return self
+
+
+def _add_to(crc32: int, header: bytes, frames: list[int], hashes: list[str]) -> int:
+    return zlib.crc32(header + json.dumps([frames, hashes]).encode(), crc32)
+
+
+def damage_of(file: Path) -> DamagedPartError | None:
+    """What hinders a part from being opened, if anything does."""
+    try:
+        StoredPart.open(file)
+    except DamagedPartError as error:
+        return error
+    return None
+
+
+def say_damage(file: Path, damage: DamagedPartError) -> None:
+    """Warn of damage; that a part is not there yet is none."""
+    if not isinstance(damage, MissingPartError):
+        log.warning("%s: damaged (%s); computed again", file, damage)
+
+
+def whole_part(file: Path, make: Callable[[], None], out: np.ndarray | None = None) -> StoredPart:
+    """The part, read and checked, made where it is not there; a damaged one is made again.
+
+    Args:
+        file: its ``.npy``.
+        make: writes it; the caller holds the lock of its folder.
+        out: as ``StoredPart.read``.
+
+    Raises:
+        AsdError: what was just written cannot be read.
+    """
+    for last in (False, True):
+        try:
+            return StoredPart.open(file).read(out)
+        except DamagedPartError as error:
+            if last:
+                raise AsdError(f"{file}: not as written ({error}); is the disk failing?") from error
+            say_damage(file, error)
+            make()
+    raise AssertionError("unreachable")
 
 
 @dataclass
@@ -125,13 +172,9 @@ class PartWriter:
 
     def _header(self) -> bytes:
         """The start of an ``.npy`` file; numpy leaves room in it for any number of frames."""
-        description = {
-            "descr": np.lib.format.dtype_to_descr(np.dtype(self.dtype)),
-            "fortran_order": False,
-            "shape": (sum(self.frames), self.bands),
-        }
-        buffer = BytesIO()
-        np.lib.format.write_array_header_1_0(buffer, description)
+        buffer, shape = BytesIO(), (sum(self.frames), self.bands)
+        about = {"descr": np.dtype(self.dtype).str, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(buffer, about)
         return buffer.getvalue()
 
     def append(self, frames: list[int], hashes: list[str], values: np.ndarray) -> None:
@@ -143,16 +186,17 @@ class PartWriter:
 
     def finish(self) -> None:
         """Make the part whole, in place of what stands there."""
+        header = self._header()
         self._stream.seek(0)
-        self._stream.write(self._header())
+        self._stream.write(header)
         self._stream.close()
         file = part_file(self.folder, self.label, self.hashes)
-        record = file.with_suffix(".json")
-        record.unlink(missing_ok=True)
+        file.with_suffix(".json").unlink(missing_ok=True)
         self.partial.replace(file)
-        about = {"frames": self.frames, "hashes": self.hashes, "crc32": self.crc32}
-        with replacing(record) as temporary:
-            temporary.write_text(json.dumps(about), encoding="utf-8")
+        crc32 = _add_to(self.crc32, header, self.frames, self.hashes)
+        record = {"frames": self.frames, "hashes": self.hashes, "crc32": crc32}
+        with replacing(file.with_suffix(".json")) as temporary:
+            temporary.write_text(json.dumps(record), encoding="utf-8")
 
     def close(self) -> None:
         """Remove what is written, unless it was finished."""

@@ -13,7 +13,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import logging
 import os
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -28,18 +27,21 @@ from asd.cores import cores
 from asd.data.audio import Channel, check_channel
 from asd.data.manifest import Manifest
 from asd.data.part_reader import Part
-from asd.errors import AsdError
-from asd.features.build import PartBuilder, frames_of
+from asd.features.build import PartBuilder, frames_of, part_name
 from asd.features.lock import locked, saying
-from asd.features.part import DamagedPartError, PartWriter, StoredPart, part_file
-from asd.files import write_text
+from asd.features.part import (
+    DamagedPartError,
+    PartWriter,
+    StoredPart,
+    damage_of,
+    part_file,
+    say_damage,
+    whole_part,
+)
 from asd.frontends.frontend import FrontEnd
 from asd.options import check_choice, check_whole
 
-log = logging.getLogger(__name__)
-
 FORMAT = 3
-SETTINGS = "settings.json"
 
 
 @dataclass(frozen=True)
@@ -92,25 +94,20 @@ class FeatureStore:
             "frontend": dataclasses.asdict(self.frontend),  # type: ignore[call-overload]
         }
 
-    def write_settings(self) -> None:
-        """Say in the folder what it holds.
-
-        Raises:
-            AsdError: it cannot be written.
-        """
-        text = json.dumps(self.settings(), indent=2, default=str)
-        write_text(self.folder / SETTINGS, text + "\n")
-
     def frontend_key(self) -> str:
         """Name and hash of ``settings``: the name of the folder."""
-        # 0 and 0.0 are one setting.
-        text = json.dumps(_numbers_alike(self.settings()), sort_keys=True, default=str)
+        text = json.dumps(self.settings(), default=str)
+        text = json.dumps(json.loads(text, parse_int=float), sort_keys=True)  # 0 and 0.0 are one
         return f"{self.frontend.name}-{hashlib.blake2b(text.encode(), digest_size=6).hexdigest()}"
 
     @property
     def folder(self) -> Path:
         """Where the features of this front end lie."""
         return self.root / self.frontend_key()
+
+    def file(self, clips: Manifest) -> Path:
+        """Where the features of a part are or will be."""
+        return part_file(self.folder, "-".join(part_name(clips)), clips.clips["hash"])
 
     def reader(self, splits: Collection[tuple[str, str]]) -> PartBuilder:
         """What takes the clips of these (release, split) from a corpus's scan as they are read."""
@@ -119,16 +116,19 @@ class FeatureStore:
     def build(self, *manifests: Manifest) -> None:
         """Compute what is missing of these clips, all in one go.
 
-        Only one process computes at a time; others wait, and find it done.
+        Only one process computes at a time; others wait, and find it done. Damage that shows only
+        when all is read is mended by ``load`` and ``part``.
 
         Raises:
             AsdError: a clip cannot be used, or the disk is full; parts done by then are kept.
         """
         parts = {self.file(part): part for manifest in manifests for part in parts_of(manifest)}
-        if not all(self._is_there(part) for part in parts.values()):
+        if any(damage_of(file) for file in parts):
             with PartBuilder(self).begin() as builder:
-                missing = [part for part in parts.values() if not self._is_there(part, say=True)]
-                builder.build(missing)
+                damage = {file: error for file in parts if (error := damage_of(file))}
+                for file, error in damage.items():
+                    say_damage(file, error)
+                builder.build([parts[file] for file in damage])
 
     def load(self, manifest: Manifest) -> Features:
         """Features of all clips of a manifest; what is missing is computed.
@@ -145,7 +145,7 @@ class FeatureStore:
             return Features(self._mapped(self.shared, manifest), frames)
         values = np.empty((int(frames.sum()), self.frontend.bands), self.dtype)
         parts = list(parts_of(manifest))
-        ends = np.cumsum([sum(frames_of(self.frontend, part)) for part in parts])
+        ends = np.cumsum(frames)[np.cumsum([len(part) for part in parts]) - 1]
         with ThreadPoolExecutor(self.workers or cores()) as pool:
             list(pool.map(self._read, parts, np.split(values, ends[:-1])))
         return Features(values, frames)
@@ -156,84 +156,31 @@ class FeatureStore:
         Raises:
             AsdError: a clip cannot be used, or the disk is full.
         """
-        self.build(clips)
         stored = self._read(clips)
         return Features(stored.values, np.array(stored.frames, dtype=np.int64))
 
-    def file(self, clips: Manifest) -> Path:
-        """Where the features of a part are or will be."""
-        label = "-".join(clips.clips.iloc[0][list(Part._fields)])
-        return part_file(self.folder, label, clips.clips["hash"])
-
-    def _open(self, clips: Manifest) -> StoredPart | None:
-        """The part, if there is one and its files fit together and these clips.
-
-        Raises:
-            DamagedPartError: they do not.
-        """
-        stored = StoredPart.open(self.file(clips))
-        if stored is not None:
-            fits = stored.frames == frames_of(self.frontend, clips)
-            if not fits or stored.values.shape[1] != self.frontend.bands:
-                raise DamagedPartError("has not these clips' frames")
-            if stored.values.dtype != self.dtype:
-                raise DamagedPartError(f"holds {stored.values.dtype}")
-        return stored
-
-    def _is_there(self, clips: Manifest, say: bool = False) -> bool:
-        try:
-            return self._open(clips) is not None
-        except DamagedPartError as error:
-            if say:
-                log.warning("%s: damaged (%s); computed again", self.file(clips), error)
-            return False
-
     def _read(self, clips: Manifest, out: np.ndarray | None = None) -> StoredPart:
         """The part with its checksum right; a damaged one is computed again."""
+        file = self.file(clips)
+        with suppress(OSError):  # it is not there, or may only be read
+            os.utime(file.with_suffix(".json"))  # for prune --older-than
         with suppress(DamagedPartError):
-            return self._checked(clips, out)
+            return StoredPart.open(file).read(out)
         with PartBuilder(self).begin() as builder:
-            try:
-                return self._checked(clips, out)  # another process may have mended it
-            except DamagedPartError as error:
-                log.warning("%s: damaged (%s); computed again", self.file(clips), error)
-            builder.build([clips])
-        try:
-            return self._checked(clips, out)
-        except DamagedPartError as error:
-            raise AsdError(
-                f"{self.file(clips)}: cannot be read back as written ({error}); is the disk "
-                "failing?"
-            ) from error
-
-    def _checked(self, clips: Manifest, out: np.ndarray | None) -> StoredPart:
-        stored = self._open(clips)
-        if stored is None:
-            raise DamagedPartError("removed meanwhile")
-        stored.read(out)
-        with suppress(OSError):  # a store that may only be read
-            os.utime(stored.file.with_suffix(".json"))  # for prune --older-than
-        return stored
+            return whole_part(file, lambda: builder.build([clips]), out)
 
     def _mapped(self, folder: Path, manifest: Manifest) -> np.ndarray:
         """All features in one file of the same kind, which the first process that asks writes."""
         label = self.frontend_key()
-        file = part_file(folder, label, manifest.clips["hash"])
+
+        def write() -> None:
+            with closing(PartWriter(folder, label, self.frontend.bands, self.dtype)) as writer:
+                for part in map(self._read, parts_of(manifest)):
+                    writer.append(part.frames, part.hashes, part.values)
+                writer.finish()
+
         with locked(folder / label), saying(folder):
-            for _ in range(2):
-                try:
-                    if stored := StoredPart.open(file):
-                        stored.read()
-                        return stored.values
-                except DamagedPartError as error:
-                    log.warning("%s: damaged (%s); made again", file, error)
-                bands, dtype = self.frontend.bands, self.dtype
-                with closing(PartWriter(folder, label, bands, dtype)) as writer:
-                    for part in parts_of(manifest):
-                        stored = self._read(part)
-                        writer.append(stored.frames, stored.hashes, stored.values)
-                    writer.finish()
-        raise AsdError(f"{file}: cannot be read back as written; is the disk failing?")
+            return whole_part(part_file(folder, label, manifest.clips["hash"]), write).values
 
 
 def parts_of(manifest: Manifest) -> Iterator[Manifest]:
@@ -248,11 +195,3 @@ def parts_of(manifest: Manifest) -> Iterator[Manifest]:
         raise ValueError("a manifest must be sorted by release, machine and split")
     for rows in groups:
         yield Manifest(manifest.root, rows.reset_index(drop=True))
-
-
-def _numbers_alike(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _numbers_alike(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_numbers_alike(item) for item in value]
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
