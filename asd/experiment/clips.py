@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from asd.data.manifest import Manifest
+from asd.data.part_reader import PartReader
 from asd.errors import AsdError
 from asd.experiment.experiment import Experiment
 
@@ -23,13 +24,17 @@ class Clips:
     test: Manifest
 
     @classmethod
-    def of(cls, experiment: Experiment) -> Clips:
+    def of(cls, experiment: Experiment, reader: PartReader | None = None) -> Clips:
         """Make or scan the corpus and choose the run's clips.
+
+        Args:
+            experiment: says which.
+            reader: takes the clips while they are checked, where they are read for the first time.
 
         Raises:
             AsdError: there is nothing to train on or nothing to score.
         """
-        manifest = experiment.corpus.manifest(experiment.releases)
+        manifest = experiment.corpus.manifest(experiment.releases, reader)
         train = manifest.select(release=experiment.config["release"]["train"], split="train")
         test = manifest.select(release=experiment.test_release, split="test")
         if not len(train):
