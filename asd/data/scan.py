@@ -6,8 +6,8 @@ import logging
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
-from contextlib import closing, nullcontext
+from collections.abc import Callable, Collection, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -133,9 +133,11 @@ class Scan:
         known = self._cache().look_up(clip.path for clip in clips)
         if len(known) == len(clips):
             self._report(problems)
+        elif self.reader is not None and self._choose(self.reader, clips, known, problems):
+            with self.reader.begin():
+                known = self._read(clips, problems, self.reader)
         else:
-            with nullcontext() if self.reader is None else self.reader.begin():
-                known = self._read(clips, problems)
+            known = self._read(clips, problems, None)
         if clips and not known:
             raise AsdError(f"{self.root}: no usable clip is left; all {len(clips)} are bad")
         self._warn(known)
@@ -144,7 +146,25 @@ class Scan:
     def _cache(self) -> ScanCache:
         return ScanCache(self.root, self.channel, self.cache)
 
-    def _read(self, clips: list[Clip], problems: list[Problem]) -> dict[Path, ClipFacts]:
+    def _choose(
+        self,
+        reader: PartReader,
+        clips: list[Clip],
+        known: Collection[Path],
+        problems: list[Problem],
+    ) -> set[Part]:
+        """The parts that the reader takes: none of which a file is known, as it is not read."""
+        if problems and self.on_bad_clip == "error":
+            return set()
+        parts = Counter(clip.part for clip in clips)
+        for clip in clips:
+            if clip.path in known:
+                parts.pop(clip.part, None)
+        return set(reader.choose(parts))
+
+    def _read(
+        self, clips: list[Clip], problems: list[Problem], reader: PartReader | None
+    ) -> dict[Path, ClipFacts]:
         """What is learnt of all usable clips; the reader gets those of whole new parts.
 
         Raises:
@@ -154,10 +174,11 @@ class Scan:
         known = cache.look_up(clip.path for clip in clips)
         new = sorted((c for c in clips if c.path not in known), key=lambda clip: clip.part)
         problems, refusal = list(problems), None
-        chosen, threads = self._choose(new, {c.part for c in clips if c.path in known}, problems)
-        call, label = partial(self._read_clip, chosen), "reading and checking clips"
+        chosen = self._choose(reader, clips, known, problems) if reader else set()
+        threads = reader.workers if reader and chosen else self.workers or min(8, cores())
+        call = partial(self._read_clip, reader, chosen)
         try:
-            with closing(in_threads(call, new, threads, label)) as results:
+            with closing(in_threads(call, new, threads, "reading and checking clips")) as results:
                 for clip, (facts, values) in zip(new, results, strict=True):
                     if isinstance(facts, ClipError):
                         problems.append(Problem(clip.path, facts.reason))
@@ -165,8 +186,8 @@ class Scan:
                         known[clip.path] = facts
                     if isinstance(values, AsdError):
                         refusal = refusal or values
-                    elif values is not None and self.reader is not None and clip.part in chosen:
-                        self.reader.take(clip.part, known[clip.path].hash, values)
+                    elif reader and values is not None and clip.part in chosen:
+                        reader.take(clip.part, known[clip.path].hash, values)
                     if refusal or (problems and self.on_bad_clip == "error"):
                         chosen.clear()  # the run stops: only what else is wrong is of interest
         finally:  # an interrupted scan goes on where it stopped
@@ -176,31 +197,21 @@ class Scan:
             raise refusal
         return known
 
-    def _read_clip(self, chosen: set[Part], clip: Clip) -> tuple[ClipFacts | ClipError, Any]:
+    def _read_clip(
+        self, reader: PartReader | None, chosen: set[Part], clip: Clip
+    ) -> tuple[ClipFacts | ClipError, Any]:
         """What the file tells, and what the reader makes of it (or why it refuses it)."""
         try:
             recording = Recording.read(clip.path)
             facts = recording.facts(self.channel)
         except ClipError as error:
             return error, None
-        if self.reader is None or clip.part not in chosen:
+        if reader is None or clip.part not in chosen:
             return facts, None
         try:
-            return facts, self.reader.compute(recording)
+            return facts, reader.compute(recording)
         except AsdError as error:
             return facts, error
-
-    def _choose(
-        self, new: list[Clip], partly: set[Part], problems: list[Problem]
-    ) -> tuple[set[Part], int]:
-        """The parts whose features are computed at once, and threads for that."""
-        threads = self.workers or min(8, cores())
-        if self.reader is None or (problems and self.on_bad_clip == "error"):
-            return set(), threads
-        counts = Counter(clip.part for clip in new)
-        whole = {part: count for part, count in counts.items() if part not in partly}
-        chosen = set(self.reader.choose(whole))
-        return chosen, self.reader.workers if chosen else threads
 
     def _row(self, clip: Clip, facts: ClipFacts) -> dict[str, object]:
         path = clip.path.relative_to(self.root).as_posix()

@@ -44,6 +44,7 @@ class PartBuilder:
         self.splits = splits
         self.workers = store.workers or cores()
         self._to_come = 0
+        self._began = False
         self._writer: PartWriter | None = None
 
     @contextmanager
@@ -73,15 +74,8 @@ class PartBuilder:
         names = [file.stem.rsplit("-", 1)[0] for file in self.store.folder.glob("*-*.json")]
         chosen = [p for p in parts if (p.release, p.split) in self.splits]
         chosen = [part for part in chosen if "-".join(part) not in names]
-        self._start(sum(parts[part] for part in chosen))
+        self._to_come = sum(parts[part] for part in chosen)
         return chosen
-
-    def _start(self, clips: int) -> None:
-        self._to_come = clips
-        if clips:
-            log.info("computing %s features of %s clips", self.store.frontend.name, f"{clips:,}")
-            text = json.dumps(self.store.settings(), indent=2, default=str)
-            write_text(self.store.folder / SETTINGS, text + "\n")
 
     def compute(self, recording: Recording) -> np.ndarray:
         """Features [frames, bands] of one clip, as they are stored.
@@ -117,16 +111,29 @@ class PartBuilder:
         Raises:
             AsdError: the disk is full, or will be.
         """
-        label = "-".join(part)
-        if self._writer is None or self._writer.label != label:
+        if self._writer is None or self._writer.label != "-".join(part):
             self.finish()
-            self._check_space(values.nbytes * self._to_come)
-            with saying(self.store.folder / label):
-                bands, dtype = self.store.frontend.bands, self.store.dtype
-                self._writer = PartWriter(self.store.folder, label, bands, dtype)
+            self._writer = self._start("-".join(part), values.nbytes * self._to_come)
         with saying(self._writer.partial):
             self._writer.append([len(values)], [content], values)
         self._to_come -= 1
+
+    def _start(self, label: str, needed: int) -> PartWriter:
+        """Begin a part where so many bytes are needed for all that is still to come."""
+        store, free = self.store, shutil.disk_usage(self.store.root).free
+        if needed > free:
+            raise AsdError(
+                f"{store.folder}: the features need {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB "
+                "are free; free some space, set paths.cache to a larger disk, or use "
+                "features.dtype=float16"
+            )
+        with saying(store.folder / label):
+            if not self._began:
+                log.info("computing %s features of %s clips", store.frontend.name, self._to_come)
+                text = json.dumps(store.settings(), indent=2, default=str)
+                write_text(store.folder / SETTINGS, text + "\n")
+                self._began = True
+            return PartWriter(store.folder, label, store.frontend.bands, store.dtype)
 
     def finish(self) -> None:
         """Make the part that is being written whole.
@@ -147,17 +154,14 @@ class PartBuilder:
         """
         for part in parts:
             frames_of(self.store.frontend, part)  # names a clip that is too short
-        self._start(sum(len(part) for part in parts))
+        self._to_come = sum(len(part) for part in parts)
         for part in parts:
             paths = [part.root / path for path in part.clips["path"]]
-            hashes, name = list(part.clips["hash"]), part_name(part)
-            label = f"{self.store.frontend.name} features of {' '.join(name)}"
-            call = self._compute_file
-            with closing(
-                in_threads(call, list(zip(paths, hashes)), self.workers, label)
-            ) as results:
-                for content, values in zip(hashes, results, strict=True):
-                    self.take(name, content, values)
+            clips = list(zip(paths, part.clips["hash"], strict=True))
+            label = f"{self.store.frontend.name} features of {' '.join(part_name(part))}"
+            with closing(in_threads(self._compute_file, clips, self.workers, label)) as results:
+                for (_, content), values in zip(clips, results, strict=True):
+                    self.take(part_name(part), content, values)
             self.finish()
 
     def _compute_file(self, clip: tuple[Path, str]) -> np.ndarray:
@@ -169,16 +173,6 @@ class PartBuilder:
                 "help, remove the folder scan in paths.cache)"
             )
         return self.compute(recording)
-
-    def _check_space(self, needed: int) -> None:
-        """Refuse what cannot fit, before time is spent."""
-        free = shutil.disk_usage(self.store.folder).free
-        if needed > free:
-            raise AsdError(
-                f"{self.store.folder}: the features need {needed / 1e9:.1f} GB and "
-                f"{free / 1e9:.1f} GB are free; free some space, set paths.cache to a larger disk, "
-                "or use features.dtype=float16"
-            )
 
 
 def part_name(clips: Manifest) -> Part:

@@ -10,8 +10,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from rich.filesize import decimal
 
 from asd.cores import cores
 from asd.errors import AsdError
@@ -38,28 +41,23 @@ again when a run needs it.
 
 @dataclass(frozen=True)
 class ListedPart:
-    """A part as it lies on disk; ``damage`` says what is wrong with it, "" if nothing.
-
-    ``used`` is when it was last used, in seconds since 1970.
-    """
+    """A part as it lies on disk; ``damage`` says what is wrong with it, "" if nothing."""
 
     file: Path
     clips: int
     bytes: int
-    used: float
+    used: float  # when last, in seconds since 1970
     damage: str
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status: 0, 2 for the user to mend, 130 if stopped."""
-    parser = _parser()
-    options = parser.parse_intermixed_args(arguments)
+    options = _parser().parse_intermixed_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    overrides = [word for word in options.words if "=" in word]
     keys = [word for word in options.words if "=" not in word]
     try:
         _check_words(options, keys)
-        config = _compose(overrides)
+        config = _compose([word for word in options.words if "=" in word])
         root = Path(config["paths"]["cache"]).absolute() / "features"
         if options.command == "build":
             _build(config, root)
@@ -96,17 +94,17 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check_words(options: argparse.Namespace, keys: list[str]) -> None:
-    old = options.older_than is not None
-    pruning = {"--all": options.all, "--damaged": options.damaged, "--older-than": old}
-    choices = [*keys, *(word for word, used in pruning.items() if used)]
-    dry_run = ["--dry-run"] * options.dry_run
-    if options.command != "prune" and (choices or dry_run):
-        raise AsdError(f"{[*choices, *dry_run][0]}: is for prune, not for {options.command}")
+    flags = {"--all": options.all, "--damaged": options.damaged}
+    flags["--older-than"] = options.older_than is not None
+    choices = [flag for flag, used in flags.items() if used]
+    strangers = [*keys, *choices, *["--dry-run"] * options.dry_run]
+    if options.command != "prune" and strangers:
+        raise AsdError(f"{strangers[0]}: is for prune, not for {options.command}")
     if options.command != "list" and options.quick:
         raise AsdError(f"--quick: is for list, not for {options.command}")
-    if options.command == "prune" and (len(choices) - len(keys) + bool(keys)) != 1:
+    if options.command == "prune" and len(choices) + bool(keys) != 1:
         raise AsdError("prune: say what is to go: keys, --older-than, --damaged or --all")
-    if old:
+    if options.older_than is not None:
         check_number("--older-than", options.older_than, 0)
 
 
@@ -145,60 +143,62 @@ def _build(config: dict[str, Any], root: Path) -> None:
     manifest = corpus.manifest(releases, store.reader(splits))
     chosen = [manifest.select(release=release, split=split) for release, split in splits]
     store.build(*chosen)
-    clips, size = 0, 0
-    for part in (part for clips_of in chosen for part in parts_of(clips_of)):
-        clips, size = clips + len(part), size + store.part(part).values.nbytes  # checks them
-    seconds = time.perf_counter() - begin
-    print(f"{store.folder}: {clips:,} clips, {_size(size)}, whole ({seconds:.1f} s)")
+    parts = [part for clips in chosen for part in parts_of(clips)]
+    size = decimal(sum(store.part(part).values.nbytes for part in parts))  # compares checksums
+    count, seconds = sum(len(part) for part in parts), time.perf_counter() - begin
+    print(f"{store.folder}: {count:,} clips, {size}, whole ({seconds:.1f} s)")
 
 
 def _folders(root: Path, quick: bool) -> dict[Path, list[ListedPart]]:
-    """What lies in a store; ``quick`` leaves the features unread."""
+    """What lies in a store, by key; ``quick`` leaves the features unread."""
+    folders = sorted(path for path in root.glob("*-" + 12 * "[0-9a-f]") if path.is_dir())
     with ThreadPoolExecutor(cores()) as pool:
-        folders = [path for path in root.glob("*-" + 12 * "[0-9a-f]") if path.is_dir()]
         return {
-            folder: list(pool.map(lambda file: _look(file, quick), _parts(folder)))
-            for folder in sorted(folders)
+            folder: list(pool.map(partial(_look, quick), sorted(_part_files(folder))))
+            for folder in folders
         }
 
 
-def _parts(folder: Path) -> list[Path]:
-    records = (path for path in folder.glob("*-*.json"))
-    return sorted({path.with_suffix(".npy") for path in (*records, *folder.glob("*-*.npy"))})
+def _part_files(folder: Path) -> set[Path]:
+    return {
+        path.with_suffix(".npy") for end in ("npy", "json") for path in folder.glob(f"*-*.{end}")
+    }
 
 
-def _look(file: Path, quick: bool) -> ListedPart:
-    clips, size, used, damage = 0, 0, 0.0, ""
+def _look(quick: bool, file: Path) -> ListedPart:
+    size, used, clips = 0, 0.0, 0
     for path in (file, file.with_suffix(".json")):
         with suppress(FileNotFoundError):
             stat = path.stat()
-            size, used = size + stat.st_blocks * 512, max(used, stat.st_mtime)
+            size, used = size + stat.st_size, max(used, stat.st_mtime)
     try:
         part = StoredPart.open(file)
         clips = len(part.frames)
         if not quick:
             part.read()
     except DamagedPartError as error:
-        damage = str(error)
-    return ListedPart(file, clips, size, used, damage)
+        return ListedPart(file, clips, size, used, str(error))
+    return ListedPart(file, clips, size, used, "")
 
 
 def _list(root: Path, quick: bool) -> None:
     folders = _folders(root, quick)
     if not folders:
         print(f"{root}: no features")
-        return
-    print(f"{root}: {_size(sum(part.bytes for parts in folders.values() for part in parts))}")
     for folder, parts in folders.items():
         try:
             settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-            about = {**settings["frontend"], **{k: settings[k] for k in ("channel", "version")}}
-            kind, words = settings["dtype"], " ".join(f"{k}={v}" for k, v in about.items())
-        except (OSError, ValueError, TypeError, KeyError):
-            kind, words = "?", f"settings not known ({SETTINGS} cannot be read)"
+            about = settings.pop("frontend") | settings
+            words = " ".join(f"{name}={value}" for name, value in about.items())
+        except (OSError, ValueError, AttributeError, TypeError, KeyError):
+            words = f"settings not known ({SETTINGS} cannot be read)"
+        days = (time.time() - max((part.used for part in parts), default=0.0)) / DAY
+        used = "used today" if days < 1 else f"used {days:.0f} days ago"
+        clips, size = sum(part.clips for part in parts), sum(part.bytes for part in parts)
         damaged = [part for part in parts if part.damage]
-        state = f"{len(damaged)} damaged" if damaged else "whole" if parts else "empty"
-        print(f"\n{folder.name}: {kind}, {_totals(parts)}, {state}\n  {words}")
+        state = f"{used}, {f'{len(damaged)} damaged' if damaged else 'whole'}" if parts else "empty"
+        print(f"{folder.name}: {clips:,} clips in {len(parts)} parts, {decimal(size)}, {state}")
+        print(f"  {words}")
         for part in damaged:
             print(f"  {part.file.stem} is damaged: {part.damage}")
 
@@ -210,19 +210,18 @@ def _prune(root: Path, keys: list[str], options: argparse.Namespace) -> None:
         if key not in names:
             present = ", ".join(names) or "nothing"
             raise AsdError(f"{key}: no such key in {root}; there is {present}")
-    limit = time.time() - DAY * (options.older_than or 0)
-
-    def goes(part: ListedPart) -> bool:
-        if options.damaged:
-            return bool(part.damage)
-        return part.used < limit if options.older_than is not None else True
-
-    freed = 0
+    limit, freed = time.time() - DAY * (options.older_than or 0), 0
     for folder, parts in folders.items():
-        chosen = [part for part in parts if goes(part)]
-        if (not keys or folder.name in keys) and (chosen or not parts):
+        if keys and folder.name not in keys:
+            continue
+        chosen = parts
+        if options.damaged:
+            chosen = [part for part in parts if part.damage]
+        elif options.older_than is not None:
+            chosen = [part for part in parts if part.used < limit]
+        if chosen or not parts:
             freed += _remove(folder, chosen, len(chosen) == len(parts), options.dry_run)
-    print(f"{_size(freed)} {'would be freed' if options.dry_run else 'freed'}")
+    print(f"{decimal(freed)} {'would be freed' if options.dry_run else 'freed'}")
 
 
 def _remove(folder: Path, parts: list[ListedPart], everything: bool, dry_run: bool) -> int:
@@ -232,8 +231,7 @@ def _remove(folder: Path, parts: list[ListedPart], everything: bool, dry_run: bo
     try:
         with lock_of(folder).acquire(blocking=False):
             for part in parts:
-                what = f"{folder.name}/{part.file.stem} ({_size(part.bytes)})"
-                print(("would remove " if dry_run else "removed ") + what)
+                print(f"{'would remove' if dry_run else 'removed'} {folder.name}/{part.file.stem}")
                 if not dry_run:  # the record first: without it nothing passes for whole
                     part.file.with_suffix(".json").unlink(missing_ok=True)
                     part.file.unlink(missing_ok=True)
@@ -247,18 +245,3 @@ def _remove(folder: Path, parts: list[ListedPart], everything: bool, dry_run: bo
     except OSError as error:
         raise AsdError(f"{error.filename}: cannot be removed: {error.strerror}") from error
     return sum(part.bytes for part in parts)
-
-
-def _totals(parts: list[ListedPart]) -> str:
-    clips, size = sum(part.clips for part in parts), sum(part.bytes for part in parts)
-    days = (time.time() - max((part.used for part in parts), default=0.0)) / DAY
-    used = f", used {days:.0f} days ago" if days >= 1 else ", used today"
-    return f"{clips:,} clips in {len(parts)} parts, {_size(size)}" + (used if parts else "")
-
-
-def _size(count: float) -> str:
-    for unit in ("bytes", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}"
-        count /= 1000
-    return f"{count:.2f} GB"

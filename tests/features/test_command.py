@@ -90,9 +90,9 @@ def test_list_shows_settings_and_state(cache: Path, capsys: pytest.CaptureFixtur
     status, text = run(cache, capsys, "list")
     assert status == 0
     for key in keys_of(cache):
-        assert f"{key}: float32, 28 clips in 4 parts, " in text
+        assert f"{key}: 28 clips in 4 parts, " in text
     assert text.count("used today, whole") == 2
-    assert "bands=16" in text and "n_fft=512" in text
+    assert "bands=16" in text and "n_fft=512" in text and "dtype=float32" in text
 
     data = sorted((cache / "features").glob("mel-*/*.npy"))[0]
     flip_a_byte(data)
