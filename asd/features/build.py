@@ -64,6 +64,7 @@ class PartBuilder:
             finally:
                 if self._writer is not None:
                     self._writer.close()
+                self._writer = None
 
     def choose(self, parts: Mapping[Part, int]) -> list[Part]:
         """Those of the splits wanted that the store has nothing of.

@@ -25,6 +25,7 @@ from asd.files import replacing
 log = logging.getLogger(__name__)
 
 _GROUP = 1 << 23  # bytes read and checked at once: small beside memory, large beside a call
+_DAMAGED = "%s: damaged (%s); computed again"
 PARTIAL = ".partial"  # how the name of a part ends while it is written
 
 
@@ -112,41 +113,40 @@ def _add_to(crc32: int, header: bytes, frames: list[int], hashes: list[str]) -> 
     return zlib.crc32(header + json.dumps([frames, hashes]).encode(), crc32)
 
 
-def damage_of(file: Path) -> DamagedPartError | None:
-    """What hinders a part from being opened, if anything does."""
+def is_there(file: Path, say: bool = False) -> bool:
+    """Whether a part can be opened; ``say`` warns if it is damaged."""
     try:
         StoredPart.open(file)
     except DamagedPartError as error:
-        return error
-    return None
+        if say and not isinstance(error, MissingPartError):
+            log.warning(_DAMAGED, file, error)
+        return False
+    return True
 
 
-def say_damage(file: Path, damage: DamagedPartError) -> None:
-    """Warn of damage; that a part is not there yet is none."""
-    if not isinstance(damage, MissingPartError):
-        log.warning("%s: damaged (%s); computed again", file, damage)
-
-
-def whole_part(file: Path, make: Callable[[], None], out: np.ndarray | None = None) -> StoredPart:
+def whole_part(
+    file: Path, make: Callable[[], None], out: np.ndarray | None = None, again: bool = True
+) -> StoredPart:
     """The part, read and checked, made where it is not there; a damaged one is made again.
 
     Args:
         file: its ``.npy``.
         make: writes it; the caller holds the lock of its folder.
         out: as ``StoredPart.read``.
+        again: False where it was made just now.
 
     Raises:
         AsdError: what was just written cannot be read.
     """
-    for last in (False, True):
-        try:
-            return StoredPart.open(file).read(out)
-        except DamagedPartError as error:
-            if last:
-                raise AsdError(f"{file}: not as written ({error}); is the disk failing?") from error
-            say_damage(file, error)
-            make()
-    raise AssertionError("unreachable")
+    try:
+        return StoredPart.open(file).read(out)
+    except DamagedPartError as error:
+        if not again:
+            raise AsdError(f"{file}: not as written ({error}); is the disk failing?") from error
+        if not isinstance(error, MissingPartError):
+            log.warning(_DAMAGED, file, error)
+    make()
+    return whole_part(file, make, out, again=False)
 
 
 @dataclass

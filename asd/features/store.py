@@ -33,9 +33,8 @@ from asd.features.part import (
     DamagedPartError,
     PartWriter,
     StoredPart,
-    damage_of,
+    is_there,
     part_file,
-    say_damage,
     whole_part,
 )
 from asd.frontends.frontend import FrontEnd
@@ -123,12 +122,10 @@ class FeatureStore:
             AsdError: a clip cannot be used, or the disk is full; parts done by then are kept.
         """
         parts = {self.file(part): part for manifest in manifests for part in parts_of(manifest)}
-        if any(damage_of(file) for file in parts):
+        if not all(is_there(file) for file in parts):
             with PartBuilder(self).begin() as builder:
-                damage = {file: error for file in parts if (error := damage_of(file))}
-                for file, error in damage.items():
-                    say_damage(file, error)
-                builder.build([parts[file] for file in damage])
+                lacking = [part for file, part in parts.items() if not is_there(file, say=True)]
+                builder.build(lacking)
 
     def load(self, manifest: Manifest) -> Features:
         """Features of all clips of a manifest; what is missing is computed.

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import dataclasses
 import re
-
-import pytest
 
 from asd.data.dcase2020_facts import Counts, load_facts
 from asd.data.manifest import RELEASES
@@ -51,16 +48,6 @@ def test_archive_sizes_fit_the_clips_inside() -> None:
         assert raw / 3 < archive.bytes < raw
 
 
-def test_size_of_the_labels_fits_the_clips() -> None:
-    """A line a clip, a line a machine type, each ended by one byte."""
-    facts = load_facts()
-    counts = facts.total("evaluation")
-    line = len("id_01_00000000.wav,normal_id_01_00000098.wav,0\n")
-    names = sum(len(machine) + 1 for machine in facts.machines)
-    size = counts.test_normal * line + counts.test_anomaly * (line + 1) + names
-    assert [a.bytes for a in facts.archives if a.machine is None] == [size]
-
-
 def test_additional_and_evaluation_share_their_ids_and_development_has_others() -> None:
     facts = load_facts()
     for machine in facts.machines:
@@ -68,10 +55,3 @@ def test_additional_and_evaluation_share_their_ids_and_development_has_others() 
         assert not set(facts.ids("additional", machine)) & set(facts.ids("development", machine))
     assert facts.ids("development", "ToyConveyor") == ("01", "02", "03")
     assert facts.counts["development", "fan", "04"] == Counts(933, 100, 348)
-
-
-def test_facts_are_frozen_and_read_once() -> None:
-    facts = load_facts()
-    assert load_facts() is facts
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        facts.rate = 8000  # type: ignore[misc]

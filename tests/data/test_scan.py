@@ -38,24 +38,16 @@ def scan(root: Path, **options: object) -> Scan:
     return Scan(root, **(plain | options))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    ("name", "parsed"),
-    [
-        ("normal_id_00_00000012.wav", ("00", 0)),
-        ("anomaly_id_06_00000000.wav", ("06", 1)),
-        ("id_01_00000003.wav", ("01", -1)),
-        ("normal_id_A7-b_1.WAV", ("A7-b", 0)),
-        ("normal_00_00000012.wav", None),
-        ("broken_id_00_00000012.wav", None),
-        ("normal_id_00.wav", None),
-        ("normal_id_00_12a.wav", None),
-        ("normal_id_00_00000012.wav.bak", None),
-        ("xnormal_id_00_00000012.wav", None),
-        ("normal_id_0_0_00000012.wav", None),
-    ],
-)
-def test_names(name: str, parsed: tuple[str, int] | None) -> None:
-    assert parse_name(name) == parsed
+BAD_NAMES = "normal_00_1.wav broken_id_00_1.wav normal_id_00.wav normal_id_00_12a.wav \
+normal_id_00_1.wav.bak xnormal_id_00_1.wav normal_id_0_0_1.wav".split()
+
+
+def test_names() -> None:
+    assert parse_name("normal_id_00_00000012.wav") == ("00", 0)
+    assert parse_name("anomaly_id_06_00000000.wav") == ("06", 1)
+    assert parse_name("id_01_00000003.wav") == ("01", -1)
+    assert parse_name("normal_id_A7-b_1.WAV") == ("A7-b", 0)
+    assert [name for name in BAD_NAMES if parse_name(name)] == []
 
 
 def test_rows(train: Path) -> None:
@@ -173,11 +165,6 @@ def test_warnings(
     assert "fan/train/normal_id_01_00000005.wav" in beyond
 
 
-def test_nothing_to_warn_of(train: Path, caplog: pytest.LogCaptureFixture) -> None:
-    run(train)
-    assert caplog.records == []
-
-
 def test_one_log_line_off_a_terminal(train: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         run(train)
@@ -185,31 +172,16 @@ def test_one_log_line_off_a_terminal(train: Path, caplog: pytest.LogCaptureFixtu
     assert record.getMessage().startswith("reading and checking clips: 3 in ")
 
 
-def test_a_bar_on_a_terminal(
-    train: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("FORCE_COLOR", "1")  # what rich takes for a terminal
-    monkeypatch.setenv("TERM", "xterm")
-    run(train)
-    assert "reading and checking clips" in capsys.readouterr().err
-
-
 def test_folder_that_cannot_be_listed(train: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if os.geteuid() == 0:  # root may list everything
+    def refuse(folder: Path) -> object:  # root, as whom tests may run, may list everything
+        raise PermissionError(13, "Permission denied", str(folder))
 
-        def refuse(folder: Path) -> object:
-            raise PermissionError(13, "Permission denied", str(folder))
-
-        monkeypatch.setattr(os, "scandir", refuse)
-    else:
-        train.chmod(0)
+    monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(AsdError, match=r"fan/train: cannot list this folder \(Permission denied"):
         run(train)
-
-
-def test_folder_that_is_not_there(tmp_path: Path) -> None:
+    monkeypatch.undo()
     with pytest.raises(AsdError, match="gone: cannot list this folder"):
-        list_clips(tmp_path / "gone", Part("development", "fan", "train"))
+        list_clips(train / "gone", Part("development", "fan", "train"))
 
 
 # The cache
@@ -250,11 +222,6 @@ def test_second_scan_reads_nothing(
     assert run(train, cache=tmp_path / "cache") == first
     assert reads == []
     assert [record.getMessage() for record in caplog.records] == warnings
-
-
-def test_without_a_cache_everything_is_read_again(train: Path, reads: list[str]) -> None:
-    assert run(train) == run(train)
-    assert len(reads) == 6
 
 
 def test_a_changed_file_is_read_again(
