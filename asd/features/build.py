@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
+from rich.filesize import decimal
 
 from asd.cores import cores
 from asd.data.audio import Recording
@@ -124,7 +125,7 @@ class PartBuilder:
         store, free = self.store, shutil.disk_usage(self.store.root).free
         if needed > free:
             raise AsdError(
-                f"{store.folder}: the features need {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB "
+                f"{store.folder}: the features need {decimal(needed)} and {decimal(free)} "
                 "are free; free some space, set paths.cache to a larger disk, or use "
                 "features.dtype=float16"
             )

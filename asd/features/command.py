@@ -173,7 +173,7 @@ def _look(quick: bool, file: Path) -> ListedPart:
             size, used = size + stat.st_size, max(used, stat.st_mtime)
     try:
         part = StoredPart.open(file)
-        clips = len(part.frames)
+        clips = len(part.record.frames)
         if not quick:
             part.read()
     except DamagedPartError as error:

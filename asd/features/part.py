@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import zlib
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import Self
@@ -43,20 +44,42 @@ def part_file(folder: Path, label: str, hashes: Iterable[str]) -> Path:
     return folder / f"{label}-{key}.npy"
 
 
+@dataclass
+class Record:
+    """What the ``.json`` holds: ``frames`` and content ``hashes`` of the clips in order.
+
+    ``crc32`` is that of the values and of the other fields.
+    """
+
+    bands: int
+    dtype: str
+    frames: list[int] = field(default_factory=list)
+    hashes: list[str] = field(default_factory=list)
+    crc32: int = 0
+
+    def header(self) -> bytes:
+        """The start of the ``.npy``; numpy leaves room in it for any number of frames."""
+        buffer, shape = BytesIO(), (sum(self.frames), self.bands)
+        about = {"descr": np.dtype(self.dtype).str, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(buffer, about)
+        return buffer.getvalue()
+
+    def checksum(self, of_values: int) -> int:
+        """What ``crc32`` must be where the values have this one."""
+        return zlib.crc32(json.dumps({**asdict(self), "crc32": 0}).encode(), of_values)
+
+
 @dataclass(frozen=True)
 class StoredPart:
     """A part whose files fit together; whether its bytes are right is known after ``read``.
 
     ``values`` [frames, bands] are memory-mapped, copy on write: torch takes them as they are, and
-    nothing that is done to them reaches the file. ``frames`` and content ``hashes`` are those of
-    the clips in order; ``crc32`` is that of the values, the file's header and these two.
+    nothing that is done to them reaches the file.
     """
 
     file: Path
+    record: Record
     values: np.memmap
-    frames: list[int]
-    hashes: list[str]
-    crc32: int
 
     @classmethod
     def open(cls, file: Path) -> Self:
@@ -65,21 +88,24 @@ class StoredPart:
         Raises:
             DamagedPartError: it is not there (then a MissingPartError), or does not fit together.
         """
+        label = file.stem.rsplit("-", 1)[0]
         try:
-            record = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
-            part = cls(file, np.load(file, mmap_mode="c"), **record)
-            end = part.values.offset + part.values.nbytes
-            fits = sum(part.frames) == len(part.values) and end == file.stat().st_size
+            record = Record(**json.loads(file.with_suffix(".json").read_text(encoding="utf-8")))
+            with file.open("rb") as stream:
+                header, shape = record.header(), (sum(record.frames), record.bands)
+                size = len(header) + math.prod(shape) * np.dtype(record.dtype).itemsize
+                fits = (header, size) == (stream.read(len(header)), file.stat().st_size)
+                if not fits or file != part_file(file.parent, label, record.hashes):
+                    raise DamagedPartError("its files do not fit together")
+                values = np.memmap(stream, record.dtype, "c", len(header), shape)
         except FileNotFoundError as error:
             raise MissingPartError("one of its two files is missing") from error
-        except (ValueError, TypeError, AttributeError, EOFError, OSError) as error:
+        except (ValueError, TypeError, AttributeError, OSError) as error:
             raise DamagedPartError(str(error)) from error
-        if not fits or file != part_file(file.parent, file.stem.rsplit("-", 1)[0], part.hashes):
-            raise DamagedPartError("its files are not of the same clips")
-        return part
+        return cls(file, record, values)
 
     def read(self, out: np.ndarray | None = None) -> Self:
-        """Read the whole file once and compare the checksum.
+        """Read all values once and compare the checksum.
 
         Args:
             out: [frames, bands] of the part's dtype, to keep what is read; None: only compare.
@@ -94,7 +120,7 @@ class StoredPart:
             raise DamagedPartError("it has not these clips' frames")
         try:
             with self.file.open("rb", buffering=0) as stream:
-                header = stream.read(self.values.offset)
+                stream.seek(self.values.offset)
                 while position < size:
                     begin = 0 if out is None else position
                     count = stream.readinto(room[begin : begin + min(_GROUP, size - position)])
@@ -104,13 +130,9 @@ class StoredPart:
                     position += count
         except OSError as error:
             raise DamagedPartError(str(error)) from error
-        if self.crc32 != _add_to(crc32, header, self.frames, self.hashes):
+        if position < size or self.record.crc32 != self.record.checksum(crc32):
             raise DamagedPartError("it has another checksum")
         return self
-
-
-def _add_to(crc32: int, header: bytes, frames: list[int], hashes: list[str]) -> int:
-    return zlib.crc32(header + json.dumps([frames, hashes]).encode(), crc32)
 
 
 def is_there(file: Path, say: bool = False) -> bool:
@@ -149,54 +171,39 @@ def whole_part(
     return whole_part(file, make, out, again=False)
 
 
-@dataclass
 class PartWriter:
     """Writes a part clip by clip; ``close`` it, and nothing is left of it if it was not finished.
 
     Only one at a time may write in a folder. The methods raise OSError if they cannot write.
     """
 
-    folder: Path
-    label: str
-    bands: int
-    dtype: str
-    frames: list[int] = field(default_factory=list)
-    hashes: list[str] = field(default_factory=list)
-    crc32: int = 0
-
-    def __post_init__(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.partial = self.folder / f"{self.label}{PARTIAL}"
+    def __init__(self, folder: Path, label: str, bands: int, dtype: str) -> None:
+        self.label = label
+        self.partial = folder / f"{label}{PARTIAL}"
+        self._record = Record(bands, dtype)
+        self._crc32 = 0
+        folder.mkdir(parents=True, exist_ok=True)
         self._stream = self.partial.open("wb")
-        self._stream.write(self._header())
-
-    def _header(self) -> bytes:
-        """The start of an ``.npy`` file; numpy leaves room in it for any number of frames."""
-        buffer, shape = BytesIO(), (sum(self.frames), self.bands)
-        about = {"descr": np.dtype(self.dtype).str, "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(buffer, about)
-        return buffer.getvalue()
+        self._stream.write(self._record.header())
 
     def append(self, frames: list[int], hashes: list[str], values: np.ndarray) -> None:
         """Write values [frames, bands] of one clip, or of several."""
         self._stream.write(values.data)
-        self.crc32 = zlib.crc32(values.data, self.crc32)
-        self.frames += frames
-        self.hashes += hashes
+        self._crc32 = zlib.crc32(values.data, self._crc32)
+        self._record.frames += frames
+        self._record.hashes += hashes
 
     def finish(self) -> None:
         """Make the part whole, in place of what stands there."""
-        header = self._header()
         self._stream.seek(0)
-        self._stream.write(header)
+        self._stream.write(self._record.header())
         self._stream.close()
-        file = part_file(self.folder, self.label, self.hashes)
+        self._record.crc32 = self._record.checksum(self._crc32)
+        file = part_file(self.partial.parent, self.label, self._record.hashes)
         file.with_suffix(".json").unlink(missing_ok=True)
         self.partial.replace(file)
-        crc32 = _add_to(self.crc32, header, self.frames, self.hashes)
-        record = {"frames": self.frames, "hashes": self.hashes, "crc32": crc32}
         with replacing(file.with_suffix(".json")) as temporary:
-            temporary.write_text(json.dumps(record), encoding="utf-8")
+            temporary.write_text(json.dumps(asdict(self._record)), encoding="utf-8")
 
     def close(self) -> None:
         """Remove what is written, unless it was finished."""

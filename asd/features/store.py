@@ -154,7 +154,7 @@ class FeatureStore:
             AsdError: a clip cannot be used, or the disk is full.
         """
         stored = self._read(clips)
-        return Features(stored.values, np.array(stored.frames, dtype=np.int64))
+        return Features(stored.values, np.array(stored.record.frames, dtype=np.int64))
 
     def _read(self, clips: Manifest, out: np.ndarray | None = None) -> StoredPart:
         """The part with its checksum right; a damaged one is computed again."""
@@ -173,7 +173,7 @@ class FeatureStore:
         def write() -> None:
             with closing(PartWriter(folder, label, self.frontend.bands, self.dtype)) as writer:
                 for part in map(self._read, parts_of(manifest)):
-                    writer.append(part.frames, part.hashes, part.values)
+                    writer.append(part.record.frames, part.record.hashes, part.values)
                 writer.finish()
 
         with locked(folder / label), saying(folder):

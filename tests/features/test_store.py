@@ -403,7 +403,7 @@ def test_too_little_space_is_said_first(
         lambda: store.build(clips),
         lambda: folder(corpus).manifest(["development"], store.reader(BOTH)),
     ):
-        with pytest.raises(AsdError, match=r"GB are free.*features.dtype=float16"):
+        with pytest.raises(AsdError, match=r"need .*B and 1.0 kB are free.*features.dtype=float16"):
             build()
         assert files(store, "") == []
 
