@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from asd.data.audio import Channel, check_channel
-from asd.data.evaluation_labels import read_labels
+from asd.data.evaluation_labels import label_clips
 from asd.data.manifest import RELEASES, SPLITS, Manifest, sorted_manifest
 from asd.data.part_reader import Part, PartReader
 from asd.data.scan import ON_BAD_CLIP, Clip, Problem, Scan, list_clips, list_folder
 from asd.errors import AsdError
 from asd.options import check_choice, check_whole
 
-log = logging.getLogger(__name__)
-
-LABEL_LIST = "eval_data_list.csv"
 NEEDED_SPLIT = {"development": "train", "additional": "train", "evaluation": "test"}
 LAYOUT = "<root>/<machine>/{train,test} or <root>/<release>/<machine>/{train,test}"
 
@@ -253,38 +249,6 @@ class Folder:
                     f"(found: {'; '.join(lines)})"
                 )
         return [c for c in clips if (ids_of := wanted[c.part.machine]) is None or c.id in ids_of]
-
-
-def label_clips(root: Path, clips: list[Clip]) -> list[Clip]:
-    """Give clips named ``id_...`` the label of ``eval_data_list.csv``, where one is there.
-
-    Raises:
-        AsdError: the list cannot be read.
-    """
-    if all(clip.label != -1 for clip in clips):
-        return clips
-    labels: dict[tuple[str, str], int] = {}
-    for path in (root / LABEL_LIST, root / "evaluation" / LABEL_LIST):
-        if path.is_file():
-            labels |= _labels(path)
-    labelled = [
-        replace(clip, label=labels.get((clip.part.machine, clip.path.name), -1))
-        if clip.label == -1
-        else clip
-        for clip in clips
-    ]
-    if missing := sum(clip.label == -1 for clip in labelled):
-        text = "%s: %d clips named id_... have no label in %s: they are scored but not judged"
-        log.warning(text, root, missing, LABEL_LIST)
-    return labelled
-
-
-def _labels(path: Path) -> dict[tuple[str, str], int]:
-    try:
-        sections = read_labels(path)
-    except (OSError, ValueError) as error:
-        raise AsdError(f"{path}: cannot be used ({error}): mend it or fetch it again") from error
-    return {(machine, name): n for machine, names in sections.items() for name, n in names.items()}
 
 
 def _machine_folders(folder: Path) -> list[str]:
