@@ -176,9 +176,10 @@ class Scan:
         problems, refusal = list(problems), None
         chosen = self._choose(reader, clips, known, problems) if reader else set()
         threads = reader.workers if reader and chosen else self.workers or min(8, cores())
-        call = partial(self._read_clip, reader, chosen)
+        call, label = partial(self._read_clip, reader, chosen), "reading and checking clips"
+        label += ", computing features" if chosen else ""
         try:
-            with closing(in_threads(call, new, threads, "reading and checking clips")) as results:
+            with closing(in_threads(call, new, threads, label)) as results:
                 for clip, (facts, values) in zip(new, results, strict=True):
                     if isinstance(facts, ClipError):
                         problems.append(Problem(clip.path, facts.reason))

@@ -7,6 +7,7 @@ import errno
 import hashlib
 import logging
 import multiprocessing
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -92,16 +93,6 @@ def test_manifest_says_what_the_files_are(corpus: Simulated) -> None:
         assert info.frames == row.samples == 8000
         assert path.stat().st_size == wav.wav_bytes(info.frames)
         assert row.hash == hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
-
-
-def test_training_is_normal_only_and_ids_differ_between_releases(corpus: Simulated) -> None:
-    clips = corpus.manifest(RELEASES).clips
-    assert (clips.loc[clips["split"] == "train", "label"] == 0).all()
-    for machine in IDS:
-        mine = clips[clips["machine"] == machine]
-        ids = {release: set(mine.loc[mine["release"] == release, "id"]) for release in RELEASES}
-        assert ids["development"].isdisjoint(ids["additional"])
-        assert ids["evaluation"] == ids["additional"]
 
 
 def test_only_the_releases_asked_for_are_made(tmp_path: Path) -> None:
@@ -204,9 +195,7 @@ def test_what_goes_missing_later_is_made_again(tmp_path: Path, harm: str) -> Non
     if harm == "clip":
         next(release.rglob("anomaly*.wav")).unlink()
     elif harm == "folder":
-        for path in (release / "valve" / "test").iterdir():
-            path.unlink()
-        (release / "valve" / "test").rmdir()
+        shutil.rmtree(release / "valve" / "test")
     else:
         text = (release / "manifest.csv").read_text()
         (release / "manifest.csv").write_text(text[: len(text) // 2])
@@ -314,35 +303,30 @@ def test_real_counts_of_dcase2020(tmp_path: Path) -> None:
     assert corpus._samples("fan") == facts.samples["fan"]
 
 
-@pytest.mark.parametrize(
-    ("option", "value"),
-    [
-        ("rate", 4000),
-        ("seconds", 0),
-        ("toy_car_seconds", -1),
-        ("seconds", float("nan")),
-        ("counts", "all"),
-        ("seed", -1),
-        ("ids_development", 0),
-        ("ids_development", 5),
-        ("ids_additional", 4),
-        ("train_per_id", None),
-        ("test_normal_per_id", 0),
-        ("test_anomaly_per_id", 1.5),
-        ("snr_spread_db", -1),
-        ("snr_db", "loud"),
-        ("strength", [0.0, 1.0]),
-        ("strength", [0.5, 0.2]),
-        ("strength", [0.5]),
-        ("machines", ["fan", "gearbox"]),
-        ("machines", ["fan", "fan"]),
-        ("machines", []),
-        ("workers", 0),
-    ],
-)
-def test_bad_options_are_refused_by_name(tmp_path: Path, option: str, value: object) -> None:
-    with pytest.raises(AsdError, match=rf"data\.{option}"):
-        small(tmp_path, **{option: value})
+BAD: dict[str, list[object]] = {
+    "rate": [4000],
+    "seconds": [0, float("nan")],
+    "toy_car_seconds": [-1],
+    "counts": ["all"],
+    "seed": [-1],
+    "ids_development": [0, 5],
+    "ids_additional": [4],
+    "train_per_id": [None],
+    "test_normal_per_id": [0],
+    "test_anomaly_per_id": [1.5],
+    "snr_spread_db": [-1],
+    "snr_db": ["loud"],
+    "strength": [[0.0, 1.0], [0.5, 0.2], [0.5]],
+    "machines": [["fan", "gearbox"], ["fan", "fan"], []],
+    "workers": [0],
+}
+
+
+@pytest.mark.parametrize("option", BAD)
+def test_bad_options_are_refused_by_name(tmp_path: Path, option: str) -> None:
+    for value in BAD[option]:
+        with pytest.raises(AsdError, match=rf"data\.{option}"):
+            small(tmp_path, **{option: value})
 
 
 def test_bad_releases_and_folders_are_refused_before_any_work(tmp_path: Path) -> None:

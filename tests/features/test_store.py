@@ -178,9 +178,7 @@ def test_processes_map_one_shared_copy(
     first = shared.load(clips)
     assert isinstance(first.values, np.memmap)
     first.values[:] = 7.0  # a copy of the page: neither the file nor other processes see it
-    shutil.rmtree(store.folder)
-    shutil.copytree(corpus, tmp_path / "moved")
-    np.testing.assert_array_equal(shared._mapped(tmp_path / "shared", clips), expected_of(clips))
+    np.testing.assert_array_equal(shared.load(clips).values, expected_of(clips))
     (data,) = (tmp_path / "shared").glob("*.npy")
     flip_a_byte(data, data)
     np.testing.assert_array_equal(shared.load(clips).values, expected_of(clips))
@@ -347,13 +345,8 @@ def test_a_clip_that_cannot_be_read_is_named(corpus: Path, store: FeatureStore) 
     with pytest.raises(AsdError, match=f"{bad.name}: changed since the corpus was checked"):
         store.load(clips)
     assert [p.stem.rsplit("-", 1)[0] for p in files(store, "")] == ["development-fan-train"] * 2
-
-
-def test_a_clip_that_is_too_short_is_named(
-    corpus: Path, store: FeatureStore, write_clip: Callable[..., Path]
-) -> None:
-    path = write_clip(corpus / "fan" / "train" / "normal_id_00_00000009.wav", seconds=0.01)
-    with pytest.raises(AsdError, match=f"{path.name}: clip of 160 samples is too short"):
+    soundfile.write(bad, np.zeros(160), 16000)
+    with pytest.raises(AsdError, match=f"{bad.name}: clip of 160 samples is too short"):
         store.build(manifest_of(corpus))
 
 
