@@ -4,8 +4,9 @@
 
 Building: from WAV files that nothing is known of to stored features in one pass (found, read,
 decoded, checked, computed, written), which are then read back and their checksums compared; the
-files are in the system's cache. Processor time hardly depends on what else the machine does. Each clip is one of the
-recordings in ``--audio`` shifted by another number of samples, or noise where there are none.
+files are in the system's cache. Processor time hardly depends on what else the machine does. Each
+clip is one of the recordings in ``--audio`` shifted by another number of samples, or noise where
+there are none.
 Loading: a store of ``--share`` of the DCASE 2020 corpus' clips, train and test apart; not cached is
 after the system was told to forget the files. Each loading runs in a process of its own, so that
 its greatest memory can be told.

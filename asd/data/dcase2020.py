@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from asd.data.clip_files import Clip, Problem
 from asd.data.dcase2020_facts import load_facts
 from asd.data.folder import Folder
 from asd.data.manifest import RELEASES
-from asd.data.scan import SHOWN, Clip, Problem
+from asd.data.scan import SHOWN
 from asd.errors import AsdError
 
 

@@ -6,7 +6,7 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-from asd.data.scan import Clip
+from asd.data.clip_files import Clip
 from asd.errors import AsdError
 
 log = logging.getLogger(__name__)

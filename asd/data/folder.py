@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from asd.data.audio import Channel, check_channel
+from asd.data.clip_files import Clip, Problem, list_clips, list_folder
 from asd.data.evaluation_labels import label_clips
 from asd.data.manifest import RELEASES, SPLITS, Manifest, sorted_manifest
 from asd.data.part_reader import Part, PartReader
-from asd.data.scan import ON_BAD_CLIP, Clip, Problem, Scan, list_clips, list_folder
+from asd.data.scan import ON_BAD_CLIP, Scan
 from asd.errors import AsdError
 from asd.options import check_choice, check_whole
 
@@ -26,7 +27,7 @@ class Folder:
 
     In the first layout all clips are of the release "development"; in the second the releases are
     the folders development, additional and evaluation, whichever are there. Clips are named
-    ``asd.data.scan.NAMES``.
+    ``asd.data.clip_files.NAMES``.
     """
 
     root: Path | str | None
@@ -84,16 +85,7 @@ class Folder:
             AsdError: as ``asd.data.corpus.Corpus.manifest``.
         """
         clips, problems, needed = self._list(releases)
-        scan = Scan(
-            root=self.folder,
-            rate=self.rate,
-            channel=self.channel,
-            on_bad_clip=self.on_bad_clip,
-            cache=None if self.cache is None else Path(self.cache),
-            workers=self.workers,
-            reader=reader,
-        )
-        rows = scan.rows(label_clips(self.folder, clips), problems)
+        rows = Scan(self, reader).rows(label_clips(self.folder, clips), problems)
         manifest = sorted_manifest(self.folder, rows)
         names = manifest.clips[list(Part._fields)].itertuples(index=False, name=None)
         self._refuse_empty(needed, {Part(*name) for name in names})

@@ -1,123 +1,47 @@
-"""Find the clips of a corpus and read each once, so that nothing bad turns up during training."""
+"""Reading each clip of a corpus once, so that nothing bad turns up during training."""
 
 from __future__ import annotations
 
 import logging
-import os
-import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from asd.cores import cores
-from asd.data.audio import EIGHT_BIT, Channel, ClipError, ClipFacts, Recording
+from asd.data.audio import EIGHT_BIT, ClipError, ClipFacts, Recording
+from asd.data.clip_files import Clip, Problem
 from asd.data.part_reader import Part, PartReader
 from asd.data.scan_cache import ScanCache
 from asd.data.threads import in_threads
 from asd.errors import AsdError
 
+if TYPE_CHECKING:
+    from asd.data.folder import Folder
+
 log = logging.getLogger(__name__)
 
-NAMES = "{normal,anomaly}_id_<ID>_<digits>.wav, or id_<ID>_<digits>.wav without a label"
-_NAME = re.compile(r"(?:(normal|anomaly)_)?id_([0-9A-Za-z-]+)_[0-9]+\.(?i:wav)")
-_LABELS = {"normal": 0, "anomaly": 1, None: -1}
 ON_BAD_CLIP = ("error", "skip")
 SHOWN = 20  # names in a message before the rest is only counted
 
 
-@dataclass(frozen=True)
-class Clip:
-    """A file whose name is understood."""
-
-    part: Part
-    id: str
-    label: int  # 0 normal, 1 anomaly, -1 not known
-    path: Path
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A file that cannot be used, and why."""
-
-    path: Path
-    reason: str
-
-
-def list_folder(folder: Path) -> list[os.DirEntry[str]]:
-    """Entries of a folder by name, without hidden ones (.DS_Store, ._name.wav).
-
-    Raises:
-        AsdError: the folder cannot be listed.
-    """
-    try:
-        with os.scandir(folder) as entries:
-            return sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
-    except OSError as error:
-        raise AsdError(
-            f"{folder}: cannot list this folder ({error.strerror or error}): "
-            "check that it is there and that you may read it"
-        ) from error
-
-
-def parse_name(name: str) -> tuple[str, int] | None:
-    """Machine ID and label of a clip's file name, or None if it does not fit ``NAMES``."""
-    match = _NAME.fullmatch(name)
-    return (match[2], _LABELS[match[1]]) if match else None
-
-
-def list_clips(folder: Path, part: Part) -> tuple[list[Clip], list[Problem]]:
-    """The clips of a part that lie in this folder, by name; no file is opened.
-
-    Files that are not ``.wav`` are left alone. A ``.wav`` with another name than ``NAMES``, or one
-    named an anomaly among the training clips, is a problem.
-
-    Raises:
-        AsdError: the folder cannot be listed.
-    """
-    clips: list[Clip] = []
-    problems: list[Problem] = []
-    for entry in list_folder(folder):
-        if not entry.name.lower().endswith(".wav"):
-            continue
-        path, parsed = folder / entry.name, parse_name(entry.name)
-        if parsed is None:
-            problems.append(Problem(path, f"the name does not fit {NAMES}: rename it"))
-        elif part.split == "train" and parsed[1] == 1:
-            reason = "named an anomaly, but training clips must be normal: move it to test"
-            problems.append(Problem(path, reason))
-        else:
-            clips.append(Clip(part, *parsed, path))
-    return clips, problems
-
-
-@dataclass(frozen=True)
 class Scan:
-    """Reads every clip of a corpus once.
+    """Reads every clip of a folder once, as the corpus's options say.
 
     What was learnt of a file is kept under ``cache`` and used again while the file's size and time
     stamp stay the same.
 
     Args:
-        root: the folder that the rows' paths are relative to.
-        rate: the rate in Hz that clips will be resampled to; only for the warning about it.
-        channel: as ``asd.data.audio.read_clip``.
-        on_bad_clip: "error", or "skip" to go on without the bad files.
-        cache: a folder, or None to read everything anew.
-        workers: threads; None for one a core, 8 at most.
+        corpus: where the clips lie, and its options.
         reader: takes the clips of those parts of which no file is known yet.
     """
 
-    root: Path
-    rate: int
-    channel: Channel
-    on_bad_clip: str
-    cache: Path | None
-    workers: int | None
-    reader: PartReader | None = None
+    def __init__(self, corpus: Folder, reader: PartReader | None = None) -> None:
+        self.corpus = corpus
+        self.root = corpus.folder
+        self.reader = reader
 
     def rows(self, clips: list[Clip], problems: list[Problem]) -> list[dict[str, object]]:
         """The clips' rows of the manifest (``asd.data.manifest.COLUMNS``).
@@ -144,7 +68,8 @@ class Scan:
         return [self._row(clip, known[clip.path]) for clip in clips if clip.path in known]
 
     def _cache(self) -> ScanCache:
-        return ScanCache(self.root, self.channel, self.cache)
+        cache = self.corpus.cache
+        return ScanCache(self.root, self.corpus.channel, None if cache is None else Path(cache))
 
     def _choose(
         self,
@@ -154,7 +79,7 @@ class Scan:
         problems: list[Problem],
     ) -> set[Part]:
         """The parts that the reader takes: none of which a file is known, as it is not read."""
-        if problems and self.on_bad_clip == "error":
+        if problems and self.corpus.on_bad_clip == "error":
             return set()
         parts = Counter(clip.part for clip in clips)
         for clip in clips:
@@ -175,7 +100,7 @@ class Scan:
         new = sorted((c for c in clips if c.path not in known), key=lambda clip: clip.part)
         problems, refusal = list(problems), None
         chosen = self._choose(reader, clips, known, problems) if reader else set()
-        threads = reader.workers if reader and chosen else self.workers or min(8, cores())
+        threads = reader.workers if reader and chosen else self.corpus.workers or min(8, cores())
         call, label = partial(self._read_clip, reader, chosen), "reading and checking clips"
         label += ", computing features" if chosen else ""
         try:
@@ -189,7 +114,7 @@ class Scan:
                         refusal = refusal or values
                     elif reader and values is not None and clip.part in chosen:
                         reader.take(clip.part, known[clip.path].hash, values)
-                    if refusal or (problems and self.on_bad_clip == "error"):
+                    if refusal or (problems and self.corpus.on_bad_clip == "error"):
                         chosen.clear()  # the run stops: only what else is wrong is of interest
         finally:  # an interrupted scan goes on where it stopped
             cache.save(known)
@@ -204,7 +129,7 @@ class Scan:
         """What the file tells, and what the reader makes of it (or why it refuses it)."""
         try:
             recording = Recording.read(clip.path)
-            facts = recording.facts(self.channel)
+            facts = recording.facts(self.corpus.channel)
         except ClipError as error:
             return error, None
         if reader is None or clip.part not in chosen:
@@ -229,7 +154,9 @@ class Scan:
             return
         problems = sorted(problems, key=lambda problem: problem.path)
         lines = [f"  {p.path.relative_to(self.root).as_posix()}: {p.reason}" for p in problems]
-        if self.on_bad_clip == "skip":  # every name: a result without these is another result
+        if (
+            self.corpus.on_bad_clip == "skip"
+        ):  # every name: a result without these is another result
             text = "data.on_bad_clip=skip leaves out %d bad clips of %s:\n%s"
             log.warning(text, len(problems), self.root, "\n".join(lines))
             return
@@ -242,11 +169,11 @@ class Scan:
         )
 
     def _warn(self, known: dict[Path, ClipFacts]) -> None:
-        rates = Counter(facts.rate for facts in known.values() if facts.rate != self.rate)
+        rates = Counter(facts.rate for facts in known.values() if facts.rate != self.corpus.rate)
         if rates:
             counts = ", ".join(f"{count} at {own} Hz" for own, count in sorted(rates.items()))
             text = "%s: %d of %d clips are resampled to data.rate=%d Hz: %s"
-            log.warning(text, self.root, sum(rates.values()), len(known), self.rate, counts)
+            log.warning(text, self.root, sum(rates.values()), len(known), self.corpus.rate, counts)
         kinds: dict[str, Callable[[ClipFacts], bool]] = {
             "are silent, every sample is zero": lambda facts: facts.silent,
             "have only 8 bits a sample": lambda facts: facts.subtype in EIGHT_BIT,

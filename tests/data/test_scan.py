@@ -8,14 +8,16 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import corpora
 import numpy as np
 import pytest
 import soundfile
 
 from asd.data.audio import Recording
+from asd.data.clip_files import Clip, list_clips, parse_name
 from asd.data.manifest import COLUMNS
 from asd.data.part_reader import Part
-from asd.data.scan import Clip, Scan, list_clips, parse_name
+from asd.data.scan import Scan
 from asd.errors import AsdError
 
 
@@ -30,12 +32,7 @@ def train(tmp_path: Path, write_clip: Callable[..., Path]) -> Path:
 
 def run(folder: Path, **options: object) -> list[dict[str, object]]:
     clips, problems = list_clips(folder, Part("development", "fan", folder.name))
-    return scan(folder.parents[1], **options).rows(clips, problems)
-
-
-def scan(root: Path, **options: object) -> Scan:
-    plain = {"rate": 16000, "channel": None, "on_bad_clip": "error", "cache": None, "workers": None}
-    return Scan(root, **(plain | options))  # type: ignore[arg-type]
+    return Scan(corpora.folder(folder.parents[1], **options)).rows(clips, problems)
 
 
 BAD_NAMES = """normal_00_1.wav broken_id_00_1.wav normal_id_00.wav normal_id_00_12a.wav
@@ -258,7 +255,7 @@ def test_deleted_file_is_not_taken_from_the_cache(train: Path, tmp_path: Path) -
     clip = Clip(Part("development", "fan", "train"), "00", 0, train / "normal_id_00_00000001.wav")
     clip.path.unlink()
     with pytest.raises(AsdError, match="is not there"):
-        scan(train.parents[1], cache=tmp_path / "cache").rows([clip], [])
+        Scan(corpora.folder(train.parents[1], cache=tmp_path / "cache")).rows([clip], [])
 
 
 def test_another_channel_is_another_cache(train: Path, tmp_path: Path) -> None:
