@@ -171,7 +171,7 @@ class Scan:
     def _warn(self, known: dict[Path, ClipFacts]) -> None:
         rates = Counter(facts.rate for facts in known.values() if facts.rate != self.corpus.rate)
         if rates:
-            counts = ", ".join(f"{count} at {own} Hz" for own, count in sorted(rates.items()))
+            counts = ", ".join(f"{count} at {rate} Hz" for rate, count in sorted(rates.items()))
             text = "%s: %d of %d clips are resampled to data.rate=%d Hz: %s"
             log.warning(text, self.root, sum(rates.values()), len(known), self.corpus.rate, counts)
         kinds: dict[str, Callable[[ClipFacts], bool]] = {

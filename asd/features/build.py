@@ -45,7 +45,7 @@ class PartBuilder:
         self.splits = splits
         self.workers = store.workers or cores()
         self._to_come = 0
-        self._began = False
+        self._started = False
         self._writer: PartWriter | None = None
 
     @contextmanager
@@ -130,11 +130,11 @@ class PartBuilder:
                 "features.dtype=float16"
             )
         with saying(store.folder / label):
-            if not self._began:
+            if not self._started:
                 log.info("computing %s features of %s clips", store.frontend.name, self._to_come)
                 text = json.dumps(store.settings(), indent=2, default=str)
                 write_text(store.folder / SETTINGS, text + "\n")
-                self._began = True
+                self._started = True
             return PartWriter(store.folder, label, store.frontend.bands, store.dtype)
 
     def finish(self) -> None:
@@ -156,15 +156,20 @@ class PartBuilder:
         """
         for part in parts:
             frames_of(self.store.frontend, part)  # names a clip that is too short
-        self._to_come = sum(len(part) for part in parts)
-        for part in parts:
-            paths = [part.root / path for path in part.clips["path"]]
-            clips = list(zip(paths, part.clips["hash"], strict=True))
-            label = f"{self.store.frontend.name} features of {' '.join(part_name(part))}"
-            with closing(in_threads(self._compute_file, clips, self.workers, label)) as results:
-                for (_, content), values in zip(clips, results, strict=True):
-                    self.take(part_name(part), content, values)
-            self.finish()
+        clips = [
+            (part.root / path, content)
+            for part in parts
+            for path, content in zip(part.clips["path"], part.clips["hash"], strict=True)
+        ]
+        self._to_come = len(clips)
+        label = f"{self.store.frontend.name} features"
+        with closing(in_threads(self._compute_file, clips, self.workers, label)) as results:
+            for part in parts:
+                name = part_name(part)
+                for content in part.clips["hash"]:
+                    self.take(name, content, next(results))
+                self.finish()
+            next(results, None)  # its end says how long it took
 
     def _compute_file(self, clip: tuple[Path, str]) -> np.ndarray:
         path, content = clip

@@ -1,9 +1,5 @@
 """The feature store: features of a clip are computed once, and shared by all runs and processes.
 
-    python -m asd.features build frontend=mel data=folder data.root=DIR release=full
-    python -m asd.features list
-    python -m asd.features prune KEY
-
 A folder holds what one front end's settings gave, in parts: the clips of one release, machine and
 split (``asd.features.part``). A part's name ends with a hash of its clips' contents.
 """
