@@ -60,32 +60,23 @@ def test_release_folders(write_corpus: Write) -> None:
     assert set(evaluation["path"].str.split("/").str[0]) == {"evaluation"}
 
 
-def test_same_manifest_wherever_the_folder_lies(write_corpus: Write, tmp_path: Path) -> None:
+def test_same_manifest_wherever_the_folder_lies(
+    write_corpus: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = write_corpus()
-    moved = tmp_path / "moved"
-    shutil.copytree(root, moved)
-    a, b = folder(root).manifest(DEVELOPMENT), folder(moved).manifest(DEVELOPMENT)
-    assert a.data_hash() == b.data_hash()
+    shutil.copytree(root, tmp_path / "moved")
+    monkeypatch.chdir(tmp_path)
+    moved = folder("moved", cache="cache").manifest(DEVELOPMENT)
+    assert moved.root == tmp_path / "moved"
+    assert moved.data_hash() == folder(root).manifest(DEVELOPMENT).data_hash()
+    assert (tmp_path / "cache" / "scan").is_dir()
 
 
-def test_relative_root(write_corpus: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = write_corpus()
-    monkeypatch.chdir(root.parent)
-    corpus = folder("corpus", cache="cache")
-    assert corpus.manifest(DEVELOPMENT).root == root
-    assert (root.parent / "cache" / "scan").is_dir()
-
-
-def test_any_machine_types(write_corpus: Write) -> None:
-    root = write_corpus(machines=["lathe", "fridge 2", "Überdruckpumpe"], ids=["7"])
-    manifest = folder(root).manifest(DEVELOPMENT)
-    assert manifest.machines == ["fridge 2", "lathe", "Überdruckpumpe"]
-
-
-def test_test_clips_are_not_needed(write_corpus: Write) -> None:
-    root = write_corpus(machines=["fan"], normal=0, anomaly=0)
-    corpus = folder(root)
+def test_any_machine_types_without_test_clips(write_corpus: Write) -> None:
+    machines = ["fridge 2", "lathe", "Überdruckpumpe"]
+    corpus = folder(write_corpus(machines=machines, ids=["7"], normal=0, anomaly=0))
     corpus.check(DEVELOPMENT)
+    assert corpus.manifest(DEVELOPMENT).machines == machines
     assert set(corpus.manifest(DEVELOPMENT).clips["split"]) == {"train"}
 
 

@@ -365,17 +365,14 @@ def test_features_beyond_float16_are_refused(corpus: Path, tmp_path: Path) -> No
         feature_store(tmp_path / "features", Infinite(), dtype="float16").load(clips)
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"dtype": "float64"}, "features.dtype=float64: must be one of float32, float16"),
-        ({"workers": 0}, "features.workers=0"),
-        ({"channel": -1}, "data.channel=-1"),
-    ],
-)
-def test_wrong_options(options: dict[str, object], message: str, tmp_path: Path) -> None:
-    with pytest.raises(AsdError, match=message):
-        feature_store(tmp_path, GAMMATONE, **options)
+def test_wrong_options(tmp_path: Path) -> None:
+    for option, value in (
+        ("features.dtype", "float64"),
+        ("features.workers", 0),
+        ("data.channel", -1),
+    ):
+        with pytest.raises(AsdError, match=f"{option}={value}: must be"):
+            feature_store(tmp_path, GAMMATONE, **{option.split(".")[1]: value})
 
 
 def test_a_folder_that_cannot_be_written_is_named(corpus: Path, tmp_path: Path) -> None:
