@@ -6,35 +6,18 @@ python -m asd.evaluate RUN_FOLDER_OR_SCORES_CSV... [--max-fpr 0.1] [--out DIR | 
 from __future__ import annotations
 
 import argparse
-import io
 import json
-import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from asd.errors import AsdError
+from asd.exit_status import exit_status
+from asd.experiment.run_folder import RunFolder
+from asd.options import check_number
 
 RUNS = Path("runs")  # paths.runs, unless the config says otherwise
 MAX_FPR = 0.1  # the paper's p, for a scores file whose run does not say
 NO_LABEL = "data not stated"
-
-
-@dataclass(frozen=True)
-class Target:
-    """A scores file and what its run says of it."""
-
-    scores: Path
-    title: str
-    data_label: str
-    max_fpr: float
-
-    @property
-    def tables(self) -> Path:
-        """Where the tables go: beside the scores."""
-        own = self.scores.name == "scores.csv"
-        return self.scores.parent / ("tables" if own else f"tables_{self.scores.stem}")
 
 
 def resolve(target: str, runs: Path = RUNS) -> Path:
@@ -58,7 +41,7 @@ def resolve(target: str, runs: Path = RUNS) -> Path:
 
 
 def _by_name(target: str, runs: Path) -> Path:
-    found = []
+    matching = []
     for record in sorted(runs.glob("*/run.json")):
         try:
             content = json.loads(record.read_text())
@@ -66,78 +49,71 @@ def _by_name(target: str, runs: Path) -> Path:
             continue  # a damaged record is reported when its own run is asked for
         names = {record.parent.name, content.get("identity")}
         if target in names | {(content.get("mlflow") or {}).get("run_id")}:
-            found.append(record.parent)
-    if not found:
+            matching.append(record.parent)
+    if not matching:
         raise AsdError(
             f"{target}: no such run folder or scores file, and no run of that name, identity or "
             f"MLflow run id in {runs}/"
         )
-    return found[-1]
+    return matching[-1]
 
 
-def describe(scores: Path, max_fpr: float | None) -> Target:
-    """What run.json beside a scores.csv says: title, data_label, max_fpr, each optional.
+def describe(scores: Path) -> tuple[str, str, float]:
+    """Title, data label and p of the partial AUC, as run.json beside a scores.csv says them.
 
-    Args:
-        scores: the scores file. One of another name than scores.csv has no run.json.
-        max_fpr: the user's choice; None takes the run's own, or else the paper's 0.1.
+    A scores file of another name has no run.json; what is not said is the file's name, "data not
+    stated" and the paper's 0.1.
 
     Raises:
-        AsdError: run.json cannot be read.
+        AsdError: run.json is damaged.
     """
-    path = scores.parent / "run.json"
-    run: Any = {}
-    if scores.name == "scores.csv" and path.is_file():
-        try:
-            run = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise AsdError(f"{path}: cannot be read as JSON: {error}") from error
-        if not isinstance(run, dict):
-            raise AsdError(f"{path}: must hold a JSON object, with keys such as title")
-    for key in ("title", "data_label"):
-        if not isinstance(run.get(key, ""), str):
-            raise AsdError(f"{path}: {key!r} must be a text")
-    recorded = run.get("max_fpr", MAX_FPR)
-    if isinstance(recorded, bool) or not isinstance(recorded, int | float):
-        raise AsdError(f"{path}: 'max_fpr' must be a number")
-    return Target(
-        scores,
-        run.get("title", str(scores)),
-        run.get("data_label", NO_LABEL),
-        recorded if max_fpr is None else max_fpr,
-    )
+    run = RunFolder(scores.parent).record() if scores.name == "scores.csv" else {}
+    max_fpr = run.get("max_fpr", MAX_FPR)
+    check_number(f"{scores.parent / 'run.json'}: max_fpr", max_fpr, 0, 1, above=True)
+    return str(run.get("title", scores)), str(run.get("data_label", NO_LABEL)), max_fpr
 
 
 def evaluate(targets: list[str], max_fpr: float | None, out: Path | None, write: bool) -> None:
     """Compute, write and print the tables of each target; nothing is written if one is invalid.
 
+    Args:
+        targets: see ``resolve``.
+        max_fpr: p of the partial AUC; None: the runs' own.
+        out: folder for the tables; None: beside the scores.
+        write: whether to write them.
+
     Raises:
         AsdError: a target is missing or invalid, or the tables cannot be written.
     """
-    from rich.console import Console
-
     from asd.scoring.clip_scores import read_scores
     from asd.scoring.metrics import evaluate_scores
-    from asd.scoring.roc import check_max_fpr
-    from asd.scoring.tables import terminal, write_tables
+    from asd.scoring.tables import show, write_tables
 
     if max_fpr is not None:
-        check_max_fpr(max_fpr)
-    found = [describe(resolve(target), max_fpr) for target in targets]
-    folders = [_folder(target, out, several=len(found) > 1) for target in found]
+        check_number("--max-fpr", max_fpr, 0, 1, above=True)
+    files = [resolve(target) for target in targets]
+    folders = [_folder(file, out, several=len(files) > 1) for file in files]
     twice = next((f for i, f in enumerate(folders) if f in folders[:i]), None)
     if twice is not None and write:
         raise AsdError(f"{twice}: the tables of two targets would both go here; run them singly")
-    results = [evaluate_scores(read_scores(t.scores), t.max_fpr) for t in found]
-
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a title's dash must not stop an ASCII terminal
-    console = Console(width=None if sys.stdout.isatty() else 120, soft_wrap=False)
-    for target, metrics, folder in zip(found, results, folders, strict=True):
-        files = write_tables(folder, metrics, target.title, target.data_label) if write else []
-        console.print(terminal(metrics, target.title, target.data_label))
-        for file in files:
+    tables = []
+    for file in files:
+        title, data_label, p = describe(file)
+        metrics = evaluate_scores(read_scores(file), p if max_fpr is None else max_fpr)
+        tables.append((metrics, title, data_label))
+    for table, folder in zip(tables, folders, strict=True):
+        written = write_tables(folder, *table) if write else []
+        show(*table)
+        for file in written:
             print(f"wrote {file}")
+
+
+def _folder(scores: Path, out: Path | None, several: bool) -> Path:
+    """Where a file's tables go: beside it, or into ``out``, or a folder of it in there."""
+    is_run = scores.name == "scores.csv"
+    if out is None:
+        return scores.parent / ("tables" if is_run else f"tables_{scores.stem}")
+    return out / (scores.resolve().parent.name if is_run else scores.stem) if several else out
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -161,24 +137,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     where.add_argument("--no-write", action="store_true", help="print only")
     options = parser.parse_args(arguments)
-    try:
-        evaluate(options.target, options.max_fpr, options.out, write=not options.no_write)
-        sys.stdout.flush()
-    except AsdError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # "| head": the reader has gone, which is no fault
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
-
-
-def _folder(target: Target, out: Path | None, several: bool) -> Path:
-    if out is None:
-        return target.tables
-    if not several:
-        return out
-    resolved = target.scores.resolve()
-    return out / (resolved.parent.name if resolved.name == "scores.csv" else resolved.stem)
+    return exit_status(
+        lambda: evaluate(options.target, options.max_fpr, options.out, not options.no_write)
+    )
 
 
 if __name__ == "__main__":

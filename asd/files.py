@@ -24,8 +24,6 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         yield temporary
-        with temporary.open("rb") as stream:
-            os.fsync(stream.fileno())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -39,8 +37,13 @@ def write_text(path: Path, text: str) -> None:
         AsdError: it cannot be written; whatever stood at ``path`` before is unchanged.
     """
     try:
-        with replacing(path) as temporary:
-            temporary.write_text(text, encoding="utf-8", newline="")
+        with (
+            replacing(path) as temporary,
+            temporary.open("w", encoding="utf-8", newline="") as file,
+        ):
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
     except OSError as error:
         raise AsdError(
             f"{path}: cannot be written: {error.strerror}. Nothing was lost: what stood there "

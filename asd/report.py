@@ -6,17 +6,18 @@ python -m asd.report [sweep=paper] [runs=runs] [data=...] [compare=[u,ss_0.5]] [
 from __future__ import annotations
 
 import argparse
-import io
-import os
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asd.errors import AsdError
+from asd.exit_status import exit_status
+from asd.options import check_number
 
 if TYPE_CHECKING:
-    from asd.reporting.document import Block
-    from asd.reporting.runs import Found
+    from asd.documents.blocks import Block
+    from asd.reporting.runs import Collection
     from asd.reporting.sections import Section
 
 VIEW_NAMES = ("auc", "pauc", "per_id", "harmonic", "pooled", "eq3")
@@ -30,119 +31,107 @@ def normalise(arguments: list[str]) -> list[str]:
     ['--compare', 'u', 'ss_0.5', '--data', 'simulated', '--tag', 'scale=small']
     """
     flags = {a.option_strings[0].lstrip("-") for a in _parser()._actions if a.option_strings}
-    made: list[str] = []
-    value_of_tag = False
+    words: list[str] = []
     for argument in arguments:
         key, sign, value = argument.partition("=")
-        if value_of_tag or argument.startswith("-") or not sign:
-            value_of_tag = argument == "--tag"
-            made.append(argument)
+        if words[-1:] == ["--tag"] or argument.startswith("-") or not sign:
+            words.append(argument)
             continue
         name = key.lstrip("+").replace("_", "-")
-        items = value.strip("[]").split(",") if value.startswith("[") or "," in value else [value]
-        items = [item.strip() for item in items]
+        in_list = value.startswith("[") or "," in value
+        items = [v.strip() for v in value.strip("[]").split(",")] if in_list else [value]
         if name in flags:
-            made += [f"--{name}", *items]
+            words += [f"--{name}", *items]
         else:
-            made += [x for item in items for x in ("--tag", f"{key}={item}")]
-    return made
+            words += [x for item in items for x in ("--tag", f"{key}={item}")]
+    return words
 
 
-def report(options: argparse.Namespace) -> list[Section]:
+def report(options: argparse.Namespace) -> None:
     """Collect, compute, print and write.
 
     Raises:
         AsdError: an option or a file is at fault.
     """
-    from rich.console import Console
-
-    from asd.reporting import html, latex, markdown, spreadsheet, terminal
+    from asd.documents import terminal
+    from asd.documents.blocks import Heading, Text
     from asd.reporting.bootstrap import Resampling
-    from asd.reporting.content import section_blocks
+    from asd.reporting.content import WIDTH, section_blocks
     from asd.reporting.declaration import declaration
-    from asd.reporting.document import Heading, Text
-    from asd.reporting.sections import COMPARED, Options, sections
-    from asd.scoring.clip_scores import replace_file
-    from asd.scoring.roc import check_max_fpr
+    from asd.reporting.sections import add_comparison, sections
 
     declared = declaration(options.sweep)
     if options.max_fpr is not None:
-        check_max_fpr(options.max_fpr)
+        check_number("max_fpr", options.max_fpr, 0, 1, above=True)
     resampling = Resampling(options.resamples, options.confidence, options.seed)
-    pairs = tuple((pair[0], pair[1]) for pair in options.compare or ())
     wanted = _wanted(options)
-    found = _collect(options)
-    runs = [run for run in found.runs if run.matches(wanted)]
+    collection = _collect(options)
+    runs = [run for run in collection.runs if run.matches(wanted)]
     data = wanted["data"][0] if "data" in wanted else None
-    made = sections(runs, declared, Options(resampling, options.max_fpr, pairs, data))
+    parts = sections(runs, declared, resampling, options.max_fpr, data)
+    for pair in options.compare or ():
+        add_comparison(parts, *pair)
 
-    views = options.view or ["auc", "pauc"]
-    title = f"{declared.title}: {len(runs)} finished runs"
-    if runs and all(run.simulated for run in runs):
-        title += ", SIMULATED data"
-    head: list[Block] = [Heading(title, 1)]
+    simulated = ", SIMULATED data" if runs and all(run.simulated for run in runs) else ""
+    head: list[Block] = [Heading(f"{declared.title}: {len(runs)} finished runs{simulated}", 1)]
     if wanted:
-        told = ", ".join(f"{name}={'|'.join(values)}" for name, values in wanted.items())
-        head.append(Text(f"Runs with {told} ({len(runs)} of {len(found.runs)})."))
-    if found.notes:
-        head.append(Text("Not used: " + "; ".join(found.notes) + "."))
-    short = head + [b for section in made for b in section_blocks(section, views)]
-
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
-    console = Console(highlight=False)
-    console.width = max(console.width if sys.stdout.isatty() else 0, terminal.MIN_WIDTH)
-    terminal.show(short, console)
+        filters = ", ".join(f"{name}={'|'.join(values)}" for name, values in wanted.items())
+        head.append(Text(f"Runs with {filters} ({len(runs)} of {len(collection.runs)})."))
+    if collection.notes:
+        head.append(Text("Not used: " + "; ".join(collection.notes) + "."))
+    body = [section_blocks(part, options.view) for part in parts]
+    terminal.show([*head, *chain(*body)], terminal.open_console(WIDTH))
     if options.no_write:
-        return made
+        return
+    if not options.no_pictures:
+        from asd.reporting.figures import section_figures
 
-    rest = [view for view in VIEW_NAMES if view not in views]
-    full, out = [*head], Path(options.out)
-    for number, section in enumerate(made):
-        full += section_blocks(section, views, rest)
-        if not options.no_pictures:
-            full += _figures(section, out / "figures" / str(number + 1), options.projection)
+        for number, part in enumerate(parts):
+            folder = Path(options.out) / "figures" / str(number + 1)
+            body[number] += section_figures(part, folder, options.projection)
+    _write([*head, *chain(*body)], parts, Path(options.out))
+
+
+def _write(blocks: list[Block], parts: list[Section], out: Path) -> None:
+    import pandas as pd
+
+    from asd.documents import rendering
+    from asd.files import write_text
+    from asd.reporting.results import spreadsheet
+
+    frame = pd.concat([part.results for part in parts])
+    of_types = ["published", "published_std", "difference", "fill_command"]
     files = {
-        "report.html": html.page(full, title),
-        "report.md": markdown.page(full, out),
-        "tables.tex": latex.tables(full),
-        "tables.csv": spreadsheet.grids_csv(made),
-        "per_id.csv": spreadsheet.per_id_csv(made, COMPARED),
+        "report.html": rendering.html(blocks),
+        "report.md": rendering.markdown(blocks, out),
+        "tables.tex": rendering.latex(blocks),
+        "tables.csv": spreadsheet(frame[frame["id"] == ""].drop(columns="id")),
+        "per_id.csv": spreadsheet(frame[frame["id"] != ""].drop(columns=of_types)),
     }
-    if any(section.comparisons for section in made):
-        files["comparisons.csv"] = spreadsheet.comparisons_csv(made)
+    compared = [comparison for part in parts for comparison in part.comparisons]
+    if compared:
+        rows = pd.concat(compared).query("reason == ''")
+        files["comparisons.csv"] = spreadsheet(rows.drop(columns="reason"))
     for name, text in files.items():
-        replace_file(out / name, text)
+        write_text(out / name, text)
         print(f"wrote {out / name}")
-    return made
 
 
-def _figures(section: Section, folder: Path, projection: str) -> list[Block]:
-    from asd.pictures.examples import PictureOptions
-    from asd.reporting.figures import section_figures
-
-    try:
-        return section_figures(section, folder, PictureOptions(projection=projection))
-    except OSError as error:
-        raise AsdError(f"{folder}: {error.strerror}; choose another --out") from error
-
-
-def _collect(options: argparse.Namespace) -> Found:
+def _collect(options: argparse.Namespace) -> Collection:
     if options.tracking_uri is None:
         from asd.reporting.runs import collect_folder
 
         return collect_folder(Path(options.runs))
+    from tempfile import TemporaryDirectory
+
     from asd.reporting.mlflow_runs import collect_mlflow
 
     # A sweep's runs stand in an experiment of its name, single runs in that of conf/tracking.
     names, defaults = options.tracking_experiment, [options.sweep, "asd"]
-    if options.no_write:
-        from tempfile import TemporaryDirectory
-
-        with TemporaryDirectory() as copies:  # the scores are read before it goes
-            return collect_mlflow(options.tracking_uri, names, defaults, Path(copies), False)
-    kept, pictures = Path(options.out) / "runs_from_mlflow", not options.no_pictures
-    return collect_mlflow(options.tracking_uri, names, defaults, kept, pictures)
+    pictures = not (options.no_write or options.no_pictures)
+    with TemporaryDirectory() as temporary:  # the scores are read before it goes
+        copies = Path(temporary) if options.no_write else Path(options.out) / "runs_from_mlflow"
+        return collect_mlflow(options.tracking_uri, names, defaults, copies, pictures)
 
 
 def _wanted(options: argparse.Namespace) -> dict[str, list[str]]:
@@ -176,7 +165,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--release", nargs="+", help="only these training releases: first, full")
     add("--tag", action="append", metavar="NAME=VALUE", help="only runs with this tag or option")
     add("--compare", nargs=2, action="append", metavar=("A", "B"), help="two systems, in pairs")
-    add("--view", nargs="+", choices=VIEW_NAMES, help="tables to print (default: auc pauc)")
+    add("--view", nargs="+", choices=VIEW_NAMES, default=["auc", "pauc"],
+        help="tables to print (default: auc pauc)")  # fmt: skip
     add("--max-fpr", type=float, help="upper false-positive rate of pAUC (default: the runs' own)")
     add("--resamples", type=int, default=1000, help="bootstrap resamples (default: 1000)")
     add("--confidence", type=float, default=0.95, help="of the intervals (default: 0.95)")
@@ -190,17 +180,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status: 0, or 2 for an input that the user must mend."""
-    given = sys.argv[1:] if arguments is None else arguments
-    options = _parser().parse_args(normalise(given))
-    try:
-        report(options)
-        sys.stdout.flush()
-    except AsdError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # "| head": the reader has gone, which is no fault
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+    words = sys.argv[1:] if arguments is None else arguments
+    options = _parser().parse_args(normalise(words))
+    return exit_status(lambda: report(options))
 
 
 if __name__ == "__main__":

@@ -19,15 +19,18 @@ def main(arguments: list[str] | None = None) -> int:
         "checkpoint", type=Path, help="a model's model.ckpt, or its folder runs/NAME/models/GROUP"
     )
     parser.add_argument("file", type=Path, nargs="+", help="WAV files, or folders of them")
+    parser.add_argument(
+        "--class", dest="class_name", help="of the recordings (a machine type), if the score asks"
+    )
     options = parser.parse_args(arguments)
     checkpoint = options.checkpoint
     if checkpoint.is_dir():
         checkpoint = checkpoint / "model.ckpt"
     try:
-        files = [file for given in options.file for file in _expand(given)]
-        from asd.scoring.score_files import score_files
+        files = [file for path in options.file for file in _expand(path)]
+        from asd.scoring.recordings import score_recordings
 
-        scores = score_files(checkpoint, files)
+        scores = score_recordings(checkpoint, files, options.class_name)
     except AsdError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -35,13 +38,13 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _expand(given: Path) -> list[Path]:
-    if not given.is_dir():
-        return [given]
-    found = sorted(p for p in given.rglob("*") if p.suffix.lower() == ".wav")
-    if not found:
-        raise AsdError(f"{given}: no WAV file in this folder")
-    return found
+def _expand(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    files = sorted(p for p in path.rglob("*") if p.suffix.lower() == ".wav")
+    if not files:
+        raise AsdError(f"{path}: no WAV file in this folder")
+    return files
 
 
 if __name__ == "__main__":

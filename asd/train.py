@@ -12,6 +12,8 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 # Idle threads that spin make training beside another busy process 30 times slower. Read by OpenMP
@@ -25,12 +27,14 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from asd.composition import check, command_of, folder_of, plain, register_resolvers
+from asd.composition import command_of, folder_of, plain, register_resolvers
 from asd.errors import AsdError, Pruned, Terminated
 from asd.signals import stopped_by
 from asd.sweeps.arguments import expand
 
 if TYPE_CHECKING:
+    from asd.experiment.experiment import Experiment
+    from asd.experiment.listener import RunListener
     from asd.experiment.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
@@ -56,18 +60,21 @@ def train(cfg: DictConfig) -> float | list[float]:
         AsdError: the input cannot be used.
         Pruned: a search gave the run up.
     """
-    check(cfg)
-    overrides = list(HydraConfig.get().overrides.task)
-    config, base = plain(cfg), plain(base_config())
-
     from asd.experiment.identity import delta
+    from asd.search.objectives import check_objectives
+    from asd.training.preflight import checked_experiment
 
+    config, base = plain(cfg), plain(base_config())
+    check_objectives(config["search"]["objectives"])
     # What a search tells its trials is no part of the command that goes on with one of them.
     passing = ("force=true", "if_running=wait", "search.")
-    overrides = [o for o in overrides if not o.startswith(passing)]
+    overrides = [o for o in HydraConfig.get().overrides.task if not o.startswith(passing)]
     command = command_of(overrides)
+    experiment = checked_experiment(config, delta(config, base), command)
+    _announce(experiment.data_label, overrides)
     try:
-        return _train(config, delta(config, base), overrides)
+        with _saying_how_to_resume(command):
+            return _train(experiment)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise AsdError(
@@ -77,53 +84,79 @@ def train(cfg: DictConfig) -> float | list[float]:
         raise
 
 
-def _train(
-    config: dict[str, object], delta: dict[str, object], overrides: list[str]
-) -> float | list[float]:
-    from asd.experiment.experiment import Experiment
-
-    command = command_of(overrides)
-    experiment = Experiment.of(config, delta, command, in_sweep=not _single())
-    _announce(experiment.data_label, overrides)
+def _train(experiment: Experiment) -> float | list[float]:
+    from asd.search.objectives import objective_values
     from asd.training.preflight import check_model
     from asd.training.run import run
 
     check_model(experiment)
-    resume = f"resume with: {command}"
+    listeners = _listeners(experiment)
+    with stopped_by(signal.SIGTERM):
+        result = run(experiment, listeners)
+    if _single():
+        from asd.scoring.tables import show
+
+        show(result.metrics, experiment.title, experiment.data_label)
+    log.info("run folder: %s", result.folder.path)
+    if _single():
+        _say_where_in_mlflow(result.folder, experiment)
+    values = objective_values(result.folder, experiment.config["search"]["objectives"])
+    return values[0] if len(values) == 1 else values
+
+
+def _listeners(experiment: Experiment) -> list[RunListener]:
+    """Who is told how the run goes. The tracker comes last: it copies what the others leave."""
+    from asd.composition import build
+    from asd.search.pruning import PruningListener
+    from asd.tracking.mlflow_store import Tracking
+    from asd.training.epoch_progress import ProgressListener
+
+    config = experiment.config
+    listeners: list[RunListener] = [ProgressListener(config["trainer"]["progress"])]
+    if (pruning := PruningListener.of(config)) is not None:
+        listeners.append(pruning)
+    for name, node in config["listeners"].items():
+        listeners.append(build(node, f"listeners.{name}"))
+    pictures = build(config["pictures"], "pictures")
+    if pictures.enabled:
+        from asd.pictures.listener import PictureListener
+
+        listeners.append(PictureListener(pictures, experiment.frontend, not _single()))
+    tracking = Tracking.of(config["tracking"])
+    if tracking.enabled:
+        from asd.tracking.mlflow_listener import MlflowListener
+
+        listeners.append(MlflowListener(tracking))
+    return listeners
+
+
+@contextmanager
+def _saying_how_to_resume(command: str) -> Iterator[None]:
     try:
-        with stopped_by(signal.SIGTERM):
-            folder = run(experiment)
+        yield
     except KeyboardInterrupt:
-        log.warning("stopped; nothing finished is lost. %s", resume)
+        log.warning("stopped; nothing finished is lost. resume with: %s", command)
         raise
     except AsdError:
         raise
     except Exception:
-        log.error("the run failed; nothing finished is lost. Mend the cause, then %s", resume)
+        log.error(
+            "the run failed; nothing finished is lost. Mend the cause, then resume with: %s",
+            command,
+        )
         raise
-    if not _single():
-        log.info("run folder: %s", folder.path)
-        return _objectives(folder, config)
-    from asd.evaluate import evaluate
 
-    evaluate([str(folder.path)], None, None, write=False)
+
+def _say_where_in_mlflow(folder: RunFolder, experiment: Experiment) -> None:
     record = folder.record()
-    log.info("run folder: %s", folder.path)
-    if "mlflow" in record:
-        from asd.tracking.mlflow_store import Tracking
+    if "mlflow" not in record:
+        return
+    from asd.tracking.mlflow_store import Tracking
 
-        tracking = Tracking.of(config["tracking"])  # type: ignore[arg-type]
-        log.info("MLflow run: %s", record["mlflow"]["run_id"])
-        if tracking.ui_command is not None:
-            log.info("open it:    %s", tracking.ui_command)
-    return _objectives(folder, config)
-
-
-def _objectives(folder: RunFolder, config: dict[str, object]) -> float | list[float]:
-    from asd.search.objectives import objective_values
-
-    values = objective_values(folder, config["search"]["objectives"])  # type: ignore[index]
-    return values[0] if len(values) == 1 else values
+    log.info("MLflow run: %s", record["mlflow"]["run_id"])
+    tracking = Tracking.of(experiment.config["tracking"])
+    if tracking.ui_command is not None:
+        log.info("open it:    %s", tracking.ui_command)
 
 
 def _single() -> bool:

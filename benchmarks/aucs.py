@@ -39,7 +39,6 @@ OPTIONS = (
     Option(AS_TRAINED),
     Option("bfloat16 autocast", ("trainer.precision=bf16-mixed",)),
     Option("upsampling and convolution apart", ("model.upsampling_form=plain",)),
-    Option("batch norm and ReLU apart", ("model.norm_form=plain",)),
     Option("contiguous", ("trainer.memory_format=contiguous",)),
     Option("Adam not fused", ("trainer.fused_adam=false",)),
     Option("scored as trained", ("scoring.form=plain",)),
@@ -54,8 +53,8 @@ OPTIONS = (
 CHILD = """
 import sys
 import asd.train
-from asd.training import fit, preflight
-fit.check_precision = preflight.check_precision = lambda precision, device: None
+from asd.training import devices, fit
+devices.check_precision = fit.check_precision = lambda precision, device: None
 asd.train.main()
 """
 

@@ -17,6 +17,7 @@ from asd.features.batches import windows_view
 from asd.models.detector import Detector
 from asd.models.standardiser import Standardiser
 from asd.training.fit import TrainingSet
+from asd.training.trainer_options import TrainerOptions
 
 # The preset, what is overridden, and the length of a clip in seconds.
 CASES: dict[str, tuple[list[str], float]] = {
@@ -81,11 +82,16 @@ class Case:
     def plain(self) -> dict[str, str]:
         """Options of the network without forms of ours; B's has none."""
         conv = "filters" in self.config["model"]
-        return {"upsampling_form": "plain", "norm_form": "plain"} if conv else {}
+        return {"upsampling_form": "plain"} if conv else {}
+
+    @property
+    def options(self) -> TrainerOptions:
+        """How it is trained."""
+        return TrainerOptions.of(self.config["trainer"])
 
     def detector(self, **model: Any) -> Detector:
         """A fresh one; ``model`` overrides options of its network."""
-        parts = {part: self.config[part] for part in ("frontend", "window", "loss", "trainer")}
+        parts = {part: self.config[part] for part in ("frontend", "window", "loss", "scoring")}
         recipe = {
             "bands": self.bands,
             "frames": self.frames,

@@ -21,7 +21,7 @@ from asd.training.speed import prepare
 case, device = Case.of("{case}", []), torch.device("cpu")
 torch.set_num_threads({threads})
 detector = case.detector()
-prepare(detector, case.config["trainer"], device)
+prepare(detector, case.options, device)
 bare = Bare.of(case, detector.network, device, True)
 times = []
 for _ in range({steps}):

@@ -11,13 +11,12 @@ import pytorch_lightning as pl
 import torch
 
 from asd.cores import cores
-from asd.data.manifest import COLUMNS, Manifest
 from asd.experiment.run_folder import RunFolder
 from asd.features import Features
 from asd.models.detector import Detector
-from asd.models.scoring_form import scoring_form
-from asd.scoring.score import score_clips
-from asd.tracking.mlflow_run import MlflowRun
+from asd.scoring.score import Scorer
+from asd.scoring.scoring_options import ScoringOptions
+from asd.tracking.mlflow_listener import MlflowListener
 from asd.tracking.mlflow_store import Tracking
 from benchmarks.cases import Case
 from benchmarks.ceilings import now
@@ -49,7 +48,7 @@ class EpochEnd(pl.Callback):
             self.end.append(now(self.device)[0] - self._since)
 
 
-def tracker(case: Case, folder: Path) -> MlflowRun:
+def tracker(case: Case, folder: Path) -> MlflowListener:
     """A real MLflow run in a database of its own; none where there is no MLflow."""
     options = {**case.config["tracking"], "uri": f"sqlite:///{folder}/mlflow.db"}
     options["artifacts"] = str(folder / "artifacts")
@@ -58,10 +57,9 @@ def tracker(case: Case, folder: Path) -> MlflowRun:
         options["enabled"] = False
     run = folder / "run"
     run.mkdir()
-    (run / "run.json").write_text("{}")
-    made = MlflowRun(Tracking.of(options), RunFolder(run))
-    made.start("benchmark", {}, {})
-    return made
+    listener = MlflowListener(Tracking.of(options))
+    listener.started(RunFolder(run), ["shared"])
+    return listener
 
 
 def scoring_seconds(case: Case, detector: Detector, device: torch.device, clips: int) -> float:
@@ -74,17 +72,12 @@ def scoring_seconds(case: Case, detector: Detector, device: torch.device, clips:
     )
     names = [str(n) for n in range(clips)]
     table = pd.DataFrame({"machine": "fan", "id": "00", "path": names, "label": 0})
-    manifest = Manifest(Path(), table.reindex(columns=COLUMNS))
     index = case.windows.starts(case.frames, frames, names)
-    fast = scoring_form(detector.to(device))
-    scoring = case.config["scoring"]
-    workers = case.config["trainer"]["threads"] or cores()
+    options = ScoringOptions.of(case.config["scoring"])
+    scorer = Scorer(detector.to(device), options, case.options.threads or cores())
     best = float("inf")
     for _ in range(3):  # the first also compiles
         start, _ = now(device)
-        score_clips(
-            fast, manifest, Features(noise, frames), index, np.zeros(clips, dtype=np.int64),
-            scoring["score"], scoring["batch_frames"], workers,
-        )  # fmt: skip
+        scorer.score(table, Features(noise, frames), index, np.zeros(clips, dtype=np.int64))
         best = min(best, now(device)[0] - start)
     return best / clips

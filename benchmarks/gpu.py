@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -31,7 +31,8 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks it of
 import pytorch_lightning as pl
 import torch
 
-from asd.training.fit import choose_device, fit
+from asd.training.devices import choose_device
+from asd.training.fit import fit
 from asd.training.speed import prepare, step_flop
 from benchmarks.cases import CASES, Bare, Case
 from benchmarks.ceilings import copy_bandwidth, matmul_flop, now
@@ -100,12 +101,13 @@ def bare_of(case: Case, option: Option, device: torch.device) -> Bare:
     torch.backends.cudnn.allow_tf32 = option.tf32
     form = {"upsampling_form": option.form} if case.plain else {}
     detector = case.detector(**form).to(device)
-    layout = {"memory_format": option.memory_format}
-    prepare(
-        detector,
-        {**layout, "compile": option.compile, "cuda_graphs": option.cuda_graphs},
-        device,
+    options = replace(
+        case.options,
+        memory_format=option.memory_format,
+        compile=option.compile,
+        cuda_graphs=option.cuda_graphs,
     )
+    prepare(detector, options, device)
     return Bare.of(case, detector.network, device, option.fused_adam, option.precision)
 
 
@@ -197,12 +199,14 @@ def syncs(case: Case, device: torch.device) -> str:
     """Where the steps of the Trainer's loop wait for the GPU."""
     if device.type != "cuda":
         return "waits for the GPU in a step: needs a GPU"
-    options = {**case.config["trainer"], "max_epochs": 1, "precision": BF16}
+    options = replace(case.options, max_epochs=1, precision=BF16)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         data = case.data(10)
-        fit(case.detector(), data, options, 0, Path(folder), "x", lambda *a: None, [SyncWatch()])
-    found = {f"{w.filename}:{w.lineno}" for w in caught if "synchronizing" in str(w.message)}
+        fit(case.detector(), data, options, 0, Path(folder), lambda *a: None, [SyncWatch()])
+    found = {
+        f"{w.filename}:{w.lineno}" for w in caught if "called a synchronizing" in str(w.message)
+    }
     return "waits for the GPU in a step: " + (", ".join(sorted(found)) or "none")
 
 

@@ -31,7 +31,7 @@ def network(case: Case, seed: int, device: torch.device) -> nn.Module:
     """The case's autoencoder as a run trains it."""
     torch.manual_seed(seed)
     detector = case.detector()
-    prepare(detector, case.config["trainer"], device)
+    prepare(detector, case.options, device)
     return detector.network.to(device)
 
 

@@ -25,7 +25,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as asd.train does
 import pytorch_lightning as pl
 import torch
 
-from asd.training.fit import choose_device, fit
+from asd.experiment.run_folder import RunFolder
+from asd.training.devices import choose_device
+from asd.training.fit import fit
 from asd.training.speed import prepare, set_threads, step_flop
 from benchmarks.cases import TEST_CLIPS, TRAIN_CLIPS, Bare, Case
 from benchmarks.ceilings import copy_bandwidth, matmul_flop, moved_bytes, now, peak_bytes
@@ -158,22 +160,22 @@ def step_bytes(case: Case, device: torch.device, precision: str) -> int:
 
 def measure(case: Case, device: torch.device, steps: int, usual: bool) -> Figures:
     """All figures of one case."""
-    options = case.config["trainer"]
+    case.config["trainer"]["max_epochs"] = 2
+    options = case.options
     ours = case.detector()
     flop = step_flop(ours, case.batch_size)
-    set_threads(options["threads"], flop)
+    set_threads(options.threads, flop)
     matmul = matmul_flop(device)
     slow = 2 * flop / matmul > SLOW_SECONDS
     # Two epochs, of each of which the first step is not counted.
     steps = max(2, min(steps, SLOW_STEPS) if slow else steps)
-    precision = options["precision"]
+    precision = options.precision
     like = case.detector()
     prepare(like, options, device)
-    bare = Bare.of(case, like.network, device, options["fused_adam"], precision)
+    bare = Bare.of(case, like.network, device, options.fused_adam, precision)
     plain = case.detector(**case.plain).network
     simple = Bare.of(case, plain, device, False, precision)
     turns, ends = Turns({"bare": bare.step, "simple": simple.step}, device), EpochEnd(device)
-    options["max_epochs"] = 2
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     with tempfile.TemporaryDirectory() as folder:
@@ -184,11 +186,10 @@ def measure(case: Case, device: torch.device, steps: int, usual: bool) -> Figure
             options,
             0,
             Path(folder) / "model",
-            case.name,
-            lambda epoch, values: run.log_epoch("shared", epoch, values),
+            lambda epoch, values: run.epoch_ended("shared", epoch, values),
             [turns, ends],
         )
-        run.finish("FINISHED")
+        run.ended(RunFolder(Path(folder) / "run"), "FINISHED")
     step = turns.of("asd", 0)
     of_copy = None
     if device.type == "cuda":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
@@ -139,7 +138,7 @@ class Crash(RuntimeError):
 def test_resumed_run_ends_with_the_numbers_of_an_uninterrupted_one(
     experiment: str, run_train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from asd.models.detector import Detector
+    from asd.training.lightning_module import DetectorTraining as Training
 
     # A plateau rule that fires at once, so that its state matters.
     options = [
@@ -150,21 +149,21 @@ def test_resumed_run_ends_with_the_numbers_of_an_uninterrupted_one(
     assert run_train(*options, "paths.runs=whole", "tracking=off") == 0
     whole = RunFolder(next(p for p in (tmp_path / "whole").iterdir() if p.is_dir()))
 
-    end = Detector.on_validation_epoch_end
+    end = Training.on_validation_epoch_end
     for stop in (2, 5):
 
-        def fail(self: Detector, stop: int = stop) -> None:
+        def fail(self: Training, stop: int = stop) -> None:
             end(self)
             if self.current_epoch == stop:
                 raise Crash("power cut")
 
-        monkeypatch.setattr(Detector, "on_validation_epoch_end", fail)
+        monkeypatch.setattr(Training, "on_validation_epoch_end", fail)
         assert run_train(*options) != 0
         folder = only_run(tmp_path)
         assert folder.record()["status"] == "FAILED"
         client, run = mlflow_run(tmp_path, folder)
         assert run.info.status == "FAILED"
-    monkeypatch.setattr(Detector, "on_validation_epoch_end", end)
+    monkeypatch.setattr(Training, "on_validation_epoch_end", end)
     assert run_train(*options) == 0
 
     assert folder.scores.read_bytes() == whole.scores.read_bytes()
@@ -212,57 +211,6 @@ def test_a_stopped_run_is_killed_in_name_and_says_how_to_go_on(
     _, run = mlflow_run(tmp_path, folder)
     assert run.info.status == "KILLED"
     assert (folder.model("shared") / "last.ckpt").exists()
-
-
-def test_eight_processes_on_a_fresh_database(tmp_path: Path) -> None:
-    code = (
-        "from pathlib import Path\n"
-        "from asd.tracking.mlflow_run import MlflowRun, Tracking\n"
-        "from asd.experiment.run_folder import RunFolder\n"
-        "import sys\n"
-        "folder = RunFolder(Path('runs') / sys.argv[1])\n"
-        "folder.path.mkdir(parents=True)\n"
-        "options = {'enabled': True, 'uri': 'sqlite:///mlruns/mlflow.db',\n"
-        "           'artifacts': 'mlruns/artifacts', 'experiment': 'asd'}\n"
-        "run = MlflowRun(Tracking.of(options), folder)\n"
-        "run.start('r' + sys.argv[1], {'seed': sys.argv[1]}, {'seed': int(sys.argv[1])})\n"
-        "for epoch in range(3):\n"
-        "    run.log_epoch('shared', epoch, {'val/loss': 1.0})\n"
-        "folder.update(title='t', data_label='d', max_fpr=0.1)\n"
-        "run.finish('FINISHED')\n"
-    )
-    started = [
-        subprocess.Popen([sys.executable, "-c", code, str(i)], cwd=tmp_path, stderr=subprocess.PIPE)
-        for i in range(8)
-    ]
-    for process in started:
-        _, said = process.communicate(timeout=180)
-        assert process.returncode == 0, said.decode()
-    from mlflow import MlflowClient
-
-    client = MlflowClient(f"sqlite:///{tmp_path / 'mlruns' / 'mlflow.db'}")
-    experiments = client.search_experiments(filter_string="name = 'asd'")
-    assert len(experiments) == 1
-    runs = client.search_runs([experiments[0].experiment_id])
-    assert sorted(r.data.tags["seed"] for r in runs) == [str(i) for i in range(8)]
-    assert {r.info.status for r in runs} == {"FINISHED"}
-
-
-def test_long_parameters_are_not_cut(run_train: Train, tmp_path: Path) -> None:
-    machines = "[" + ",".join(["fan"] + [f"machine{i}" for i in range(60)]) + "]"
-    # Logged as the delta; the corpus would refuse such names, so only the tracker is asked.
-    from asd.tracking.mlflow_run import MlflowRun, Tracking
-
-    folder = RunFolder(tmp_path / "runs" / "r")
-    folder.path.mkdir(parents=True)
-    options = {"enabled": True, "uri": "sqlite:///mlruns/mlflow.db",
-               "artifacts": "mlruns/artifacts", "experiment": "asd"}  # fmt: skip
-    os.chdir(tmp_path)
-    run = MlflowRun(Tracking.of(options), folder)
-    run.start("r", {}, {"data.machines": machines, "huge": "x" * 10_000})
-    _, logged = mlflow_run(tmp_path, folder)
-    assert logged.data.params["data.machines"] == machines
-    assert logged.data.params["huge"] == "(10000 characters: see config.yaml)"
 
 
 REFUSED = {
@@ -402,18 +350,29 @@ def test_checkpoint_alone_turns_a_wav_into_its_score(
     from asd.score import main as score
 
     data = Path(shared_data[0].split("=")[1])
-    cases = (["+experiment=u"], ["+experiment=b"], ["+experiment=u", "window=tiles"])
-    for number, options in enumerate(cases):
+    both = ["+experiment=ss_0.5", "data.machines=[fan,pump]"]
+    cases = (
+        (["+experiment=u", "data.machines=[fan]"], []),
+        (["+experiment=b", "data.machines=[fan]"], []),
+        (["+experiment=u", "data.machines=[fan]", "window=tiles"], []),
+        (["+experiment=u", "data.machines=[fan]", "scoring=mse_db"], []),
+        ([*both, "scoring=combined"], ["--class", "fan"]),
+    )
+    for number, (options, flags) in enumerate(cases):
         runs = tmp_path / str(number)
-        options = [*options, "tracking=off", "data.machines=[fan]", f"paths.runs={runs}"]
+        options = [*options, "tracking=off", f"paths.runs={runs}"]
         assert run_train(*options) == 0
         folder = RunFolder(next(p for p in runs.iterdir() if (p / "run.json").exists()))
-        row = pd.read_csv(folder.scores).iloc[3]
+        scores = pd.read_csv(folder.scores)
+        row = scores[scores["machine"] == "fan"].iloc[3]
         moved = tmp_path / "elsewhere.ckpt"
         shutil.copy(folder.models()[0] / "model.ckpt", moved)
         wav = next(p for p in data.glob(f"simulated/*/{row['file']}"))
         capsys.readouterr()
-        assert score([str(moved), str(wav)]) == 0
+        if flags:
+            assert score([str(moved), str(wav)]) == 2
+            assert "--class NAME, one of fan, pump" in capsys.readouterr().err
+        assert score([str(moved), str(wav), *flags]) == 0
         (line,) = capsys.readouterr().out.splitlines()[1:]
         assert float(line.rsplit(",", 1)[1]) == pytest.approx(row["score"], rel=1e-5)
 

@@ -65,6 +65,12 @@ class Clips:
         }
 
 
+def shortest_clip(clips: Clips, rate: int) -> int:
+    """Samples at ``rate`` Hz in the shortest of all clips."""
+    tables = pd.concat([clips.train.clips, clips.test.clips])
+    return int(np.floor((tables["samples"] * (rate / tables["rate"])).min()))
+
+
 def class_names(clips: Manifest, classes: str | None) -> list[str]:
     """Names of the classes of these clips: machine types, or types with IDs; sorted."""
     if classes is None:
@@ -91,11 +97,10 @@ def check_classes(experiment: Experiment, clips: Clips) -> None:
     Raises:
         AsdError: names the model and the class.
     """
-    classes = experiment.config["loss"].get("classes")
-    if classes is None:
+    if experiment.classes is None:
         return
-    for group, own in clips.groups(experiment.config["scope"]["name"]).items():
-        if len(names := class_names(own.train, classes)) < 2:
+    for group, part in clips.groups(experiment.scope).items():
+        if len(names := class_names(part.train, experiment.classes)) < 2:
             raise AsdError(
                 f"loss=semi_supervised: the training clips of {group} are all of one class "
                 f"({', '.join(names)}), so there is nothing to classify; use loss=mse, more "

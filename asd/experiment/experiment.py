@@ -7,15 +7,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asd.composition import build
+from asd.cores import beside_others
 from asd.data.corpus import corpus_of
+from asd.data.manifest import RELEASES
+from asd.errors import AsdError
 from asd.experiment.identity import identity
 from asd.experiment.run_folder import RunFolder, find_run
+from asd.options import check_choice, check_whole
+from asd.scoring.scoring_options import ScoringOptions
+from asd.scoring.window_scores import OF_CLASSES
 
 if TYPE_CHECKING:
     from asd.data.corpus import Corpus
     from asd.data.windows import Windows
+    from asd.features import FeatureStore
     from asd.frontends.frontend import FrontEnd
-    from asd.pictures.examples import PictureOptions
+
+SCOPES = ("shared", "per_machine")
+TESTS = ("development", "evaluation")
 
 
 @dataclass(frozen=True)
@@ -26,7 +35,6 @@ class Experiment:
         config: all options as plain values.
         delta: those that differ from the base config.
         command: what a user types to start or resume it.
-        in_sweep: whether it is one of many.
     """
 
     config: dict[str, Any]
@@ -35,31 +43,59 @@ class Experiment:
     corpus: Corpus
     frontend: FrontEnd
     windows: Windows
-    pictures: PictureOptions
-    in_sweep: bool = False
+    scoring: ScoringOptions
 
     @classmethod
-    def of(
-        cls, config: dict[str, Any], delta: dict[str, Any], command: str, in_sweep: bool = False
-    ) -> Experiment:
-        """Build the parts that cost nothing.
+    def of(cls, config: dict[str, Any], delta: dict[str, Any], command: str) -> Experiment:
+        """Build the parts that cost nothing; they check their own options.
 
         Raises:
-            AsdError: a part refuses its options, or the corpus is not on disk.
+            AsdError: a part refuses its options, options contradict each other, or the corpus is
+                not on disk.
         """
-        build(config["loss"], "loss")
-        made = cls(
+        _check_own_options(config)
+        loss = build(config["loss"], "loss")
+        scoring = ScoringOptions.of(config["scoring"])
+        _check_classes(loss.classes, config["scope"]["name"], scoring.score)
+        experiment = cls(
             config,
             delta,
             command,
             corpus_of(config["data"]),
             build(config["frontend"], "frontend"),
             build(config["window"], "window"),
-            build(config["pictures"], "pictures"),
-            in_sweep,
+            scoring,
         )
-        made.corpus.check(made.releases)
-        return made
+        experiment.feature_store()
+        experiment.corpus.check(experiment.releases)
+        return experiment
+
+    def feature_store(self) -> FeatureStore:
+        """Where the features of its clips are, or will be."""
+        from asd.features import FeatureStore
+
+        options, cache = self.config["features"], Path(self.config["paths"]["cache"]).absolute()
+        check_choice("features.shared", options["shared"], ("auto", True, False))
+        shared = beside_others() if options["shared"] == "auto" else options["shared"]
+        return FeatureStore(
+            cache / "features",
+            self.frontend,
+            options["dtype"],
+            getattr(self.corpus, "channel", None),
+            options["workers"],
+            cache / "joined" if shared else None,
+        )
+
+    @property
+    def scope(self) -> str:
+        """``shared``: one model for all machines; ``per_machine``: one for each type."""
+        return str(self.config["scope"]["name"])
+
+    @property
+    def classes(self) -> str | None:
+        """What a classifier tells apart: ``machine``, ``id``; None: there is none."""
+        kind: str | None = self.config["loss"].get("classes")
+        return kind
 
     @property
     def test_release(self) -> str:
@@ -97,20 +133,22 @@ class Experiment:
         runs = Path(config["paths"]["runs"]).absolute()
         return find_run(runs, f"{name}-seed{config['seed']}", self.identity(data_hash))
 
-    def tags(self, data_hash: str, key: str) -> dict[str, str]:
-        """What runs are filtered by in MLflow."""
-        config = self.config
-        return {
-            "experiment": config["experiment_name"],
-            "system": config["system"],
-            "release": config["release"]["name"],
-            "frontend": self.frontend.name,
-            "scope": config["scope"]["name"],
-            "data": self.corpus.name,
-            "seed": str(config["seed"]),
-            "scale": config["scale"]["name"],
-            "simulated": str(self.corpus.simulated).lower(),
-            "test": self.test_release,
-            "data_hash": data_hash,
-            "identity": key,
-        }
+
+def _check_own_options(config: dict[str, Any]) -> None:
+    """Those that no part owns."""
+    check_choice("if_running", config["if_running"], ("refuse", "wait"))
+    check_choice("scope", config["scope"]["name"], SCOPES)
+    check_choice("data.test", config["data"]["test"], TESTS)
+    for release in config["release"]["train"]:
+        check_choice("release.train", release, RELEASES[:2])
+    check_whole("seed", config["seed"], 0, 2**32 - 1)
+
+
+def _check_classes(classes: str | None, scope: str, score: str) -> None:
+    if classes == "machine" and scope == "per_machine":
+        raise AsdError(
+            "loss=semi_supervised with scope=per_machine: one machine type is a single class, so "
+            "there is nothing to classify; choose scope=shared or loss.classes=id"
+        )
+    if score in OF_CLASSES and classes is None:
+        raise AsdError(f"scoring={score} needs a classifier: choose loss=semi_supervised")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from asd.files import replacing
 
-def append_epoch(path: Path, row: dict[str, float]) -> None:
+
+def append_epoch(path: Path, row: Mapping[str, float]) -> None:
     """Add an epoch's row; the first one writes the header."""
     row = {**row, "epoch": int(row["epoch"])}
     new = not path.exists()
@@ -29,3 +32,23 @@ def read_history(path: Path) -> list[dict[str, float]]:
             except (TypeError, ValueError):
                 continue
     return rows
+
+
+def write_history(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
+    """Replace all rows, whole or not at all: a kill over it must not lose what is there."""
+    with replacing(path) as temporary:
+        temporary.unlink(missing_ok=True)
+        for row in rows:
+            append_epoch(temporary, row)
+        temporary.touch()
+
+
+def scoring_loss(path: Path, weights: str) -> float:
+    """The validation loss of the weights that score, from a model's ``history.csv``.
+
+    Args:
+        path: the file; at least one epoch stands in it.
+        weights: ``trainer.weights``: ``best`` or ``last``.
+    """
+    losses = [row["val/loss"] for row in read_history(path)]
+    return min(losses) if weights == "best" else losses[-1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,3 +70,28 @@ class RunListener:
 
     def ended(self, folder: RunFolder, status: str) -> None:
         """Whatever ended the run; ``run.json`` says so."""
+
+
+class Listeners:
+    """The listeners of one run, in the order in which they are told."""
+
+    def __init__(self, listeners: Sequence[RunListener] = ()) -> None:
+        self._listeners = list(listeners)
+
+    def tell(self, event: Callable[..., None], *arguments: Any) -> None:
+        """Tell all of them, one after another.
+
+        Args:
+            event: a method of ``RunListener``.
+            arguments: of it.
+        """
+        for listener in self._listeners:
+            getattr(listener, event.__name__)(*arguments)
+
+    def trainer_callbacks(self, label: str, max_epochs: int) -> list[Any]:
+        """All callbacks that they want the Lightning Trainer to have."""
+        return [
+            callback
+            for listener in self._listeners
+            for callback in listener.trainer_callbacks(label, max_epochs)
+        ]

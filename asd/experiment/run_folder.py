@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from asd.errors import AsdError, RunIsBusyError
+from asd.files import replacing
 
 log = logging.getLogger(__name__)
 
@@ -71,19 +72,20 @@ class RunFolder:
         """
         path = self.path / "run.json"
         try:
-            content: dict[str, Any] = json.loads(path.read_text())
+            content = json.loads(path.read_text())
         except FileNotFoundError:
             return {}
         except ValueError as error:
             raise AsdError(f"{path}: damaged ({error}); remove the run's folder") from error
+        if not isinstance(content, dict):
+            raise AsdError(f"{path}: damaged (no JSON object); remove the run's folder")
         return content
 
     def update(self, **values: Any) -> None:
         """Change entries of ``run.json``; the file is replaced whole or not at all."""
-        path = self.path / "run.json"
-        temporary = path.with_name("run.json.partial")
-        temporary.write_text(json.dumps({**self.record(), **values}, indent=2, default=str) + "\n")
-        temporary.replace(path)
+        text = json.dumps({**self.record(), **values}, indent=2, default=str) + "\n"
+        with replacing(self.path / "run.json") as temporary:
+            temporary.write_text(text)
 
     @contextmanager
     def lock(self, wait: bool = False) -> Iterator[None]:

@@ -13,26 +13,10 @@ from asd.data.windows import Index
 
 
 class Batch(NamedTuple):
-    """``features`` [n, frames, bands], ``classes`` [n] (class of the clip).
-
-    ``total``: windows of the whole batch, where this is one process's share of it; else None.
-    """
+    """``features`` [n, frames, bands], ``classes`` [n] (class of the clip)."""
 
     features: Tensor
     classes: Tensor
-    total: int | None = None
-
-
-class Place(NamedTuple):
-    """Which of the processes that train together this one is."""
-
-    rank: int = 0
-    ranks: int = 1
-
-    def share(self, begin: int, end: int) -> tuple[int, int]:
-        """Its part of what lies from ``begin`` to ``end``: shares differ by one, some are empty."""
-        n = end - begin
-        return begin + n * self.rank // self.ranks, begin + n * (self.rank + 1) // self.ranks
 
 
 class Batches:
@@ -51,7 +35,6 @@ class Batches:
         seed: None keeps the windows in order.
         device: where batches are wanted; None: where ``features`` are. From memory they travel
             through pinned buffers while the GPU works on the batch before.
-        place: where several processes train together, each gets its share of every batch.
     """
 
     def __init__(
@@ -62,9 +45,7 @@ class Batches:
         batch_size: int,
         seed: int | None = None,
         device: torch.device | None = None,
-        place: Place | None = None,
     ) -> None:
-        self.place = place
         self.device = features.device if device is None else device
         self.windows = windows_view(features, index.length)
         self.starts = torch.as_tensor(index.starts, device=features.device)
@@ -97,11 +78,7 @@ class Batches:
             order = torch.randperm(len(starts), generator=generator).to(starts.device)
             starts, classes = starts[order], classes[order]
         for begin, end in self._bounds():
-            total = None
-            if self.place is not None:
-                total = end - begin
-                begin, end = self.place.share(begin, end)
-            yield Batch(self._cut(starts[begin:end]), self._send(classes[begin:end]), total)
+            yield Batch(self._cut(starts[begin:end]), self._send(classes[begin:end]))
 
     def in_order(self, number: int) -> Batch:
         """The batch of this number where windows are in order; threads may ask side by side."""

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from asd.errors import AsdError
-from asd.models.layers import apply_layers, initialise
+from asd.models.layers import apply_upsampling_layers, initialise
+from asd.options import check_choice, check_number, check_whole
 
 POOLS = {"max": nn.MaxPool2d, "mean": nn.AvgPool2d}
 UPSAMPLINGS = ("nearest", "bilinear")
 UPSAMPLING_FORMS = ("auto", "fused", "plain")
-NORM_FORMS = ("auto", "plain")
 PADDINGS = {"zeros": "constant", "replicate": "replicate"}
 
 
@@ -44,8 +44,6 @@ class ConvAutoencoder(nn.Module):
             parameters and checkpoints are the same. ``plain``: one after the other; ``fused``: as
             one transposed convolution; ``auto``: whichever was measured faster, fused where
             ``upsampling`` is nearest (docs/performance.md).
-        norm_form: the same of batch norm and ReLU: ``plain``, or ``auto``: in one, in training on a
-            CPU where channels lie side by side (``trainer.memory_format``).
 
     Raises:
         AsdError: an option has a value that cannot work.
@@ -66,14 +64,22 @@ class ConvAutoencoder(nn.Module):
         norm_eps: float,
         norm_momentum: float,
         initialisation: str,
-        upsampling_form: str = "auto",
-        norm_form: str = "auto",
+        upsampling_form: str,
     ) -> None:
         super().__init__()
-        _check(filters, pooling, embedding, kernel, pool, upsampling, padding, dropout)
-        _check_forms(upsampling_form, upsampling, norm_form)
+        _check_blocks(filters, pooling, kernel)
+        check_whole("model.embedding", embedding, 1)
+        check_choice("model.pool", pool, tuple(POOLS))
+        check_choice("model.upsampling", upsampling, UPSAMPLINGS)
+        check_choice("model.padding", padding, tuple(PADDINGS))
+        check_number("model.dropout", dropout, 0, 0.99)
+        check_choice("model.upsampling_form", upsampling_form, UPSAMPLING_FORMS)
+        if upsampling_form == "fused" and upsampling != "nearest":
+            raise AsdError(
+                "model.upsampling_form=fused: only for model.upsampling=nearest, "
+                f"which is {upsampling}"
+            )
         self._upsampling_fused = upsampling == "nearest" and upsampling_form != "plain"
-        self._norm_fused = norm_form != "plain"
         self.embedding_size = embedding
         factors = [(int(p[0]), int(p[1])) for p in pooling]
         height = math.prod(f[0] for f in factors)
@@ -111,16 +117,17 @@ class ConvAutoencoder(nn.Module):
         """[n, frames, bands] -> embeddings [n, embedding]."""
         image = features.transpose(1, 2).unsqueeze(1)
         image = F.pad(image, self._pad, mode=self._pad_mode)
-        image = apply_layers(chain(*self.encoder), image, False, self._norm_fused)
-        embedding: Tensor = self.to_embedding(image.flatten(1))
+        embedding: Tensor = self.to_embedding(self.encoder(image).flatten(1))
         return embedding
 
     def decode(self, embedding: Tensor) -> Tensor:
         """[n, embedding] -> reconstructions [n, frames, bands]."""
         image = self.unflatten(self.from_embedding(self.dropout(embedding)))
         # The upsampling that ends a block goes with the convolution that begins the next.
-        layers = chain(*self.decoder, [self.output])
-        image = apply_layers(layers, image, self._upsampling_fused, self._norm_fused)
+        if self._upsampling_fused:
+            image = apply_upsampling_layers(chain(*self.decoder, [self.output]), image)
+        else:
+            image = self.output(self.decoder(image))
         bands, frames = self._size
         cropped: Tensor = image[:, 0, :bands, :frames].transpose(1, 2)
         return cropped
@@ -140,29 +147,7 @@ def _round_up(value: int, step: int) -> int:
     return -(-value // step) * step
 
 
-def _check_forms(form: str, upsampling: str, norm_form: str) -> None:
-    for option, value, allowed in (
-        ("upsampling_form", form, UPSAMPLING_FORMS),
-        ("norm_form", norm_form, NORM_FORMS),
-    ):
-        if value not in allowed:
-            raise AsdError(f"model.{option}={value}: must be one of {', '.join(allowed)}")
-    if form == "fused" and upsampling != "nearest":
-        raise AsdError(
-            f"model.upsampling_form=fused: only for model.upsampling=nearest, which is {upsampling}"
-        )
-
-
-def _check(
-    filters: Sequence[int],
-    pooling: Sequence[Sequence[int]],
-    embedding: int,
-    kernel: int,
-    pool: str,
-    upsampling: str,
-    padding: str,
-    dropout: float,
-) -> None:
+def _check_blocks(filters: Sequence[int], pooling: Sequence[Sequence[int]], kernel: int) -> None:
     if not filters or any(f < 1 for f in filters):
         raise AsdError(f"model.filters={list(filters)}: must be one or more numbers, 1 or more")
     if len(pooling) != len(filters) or any(len(p) != 2 or min(p) < 1 for p in pooling):
@@ -170,16 +155,5 @@ def _check(
             f"model.pooling={[list(p) for p in pooling]}: must be one pair (bands, frames) of 1 or "
             f"more for each of the {len(filters)} model.filters"
         )
-    if embedding < 1:
-        raise AsdError(f"model.embedding={embedding}: must be 1 or more")
     if kernel < 1 or kernel % 2 == 0:
         raise AsdError(f"model.kernel={kernel}: must be an odd number")
-    for option, value, allowed in (
-        ("pool", pool, tuple(POOLS)),
-        ("upsampling", upsampling, UPSAMPLINGS),
-        ("padding", padding, tuple(PADDINGS)),
-    ):
-        if value not in allowed:
-            raise AsdError(f"model.{option}={value}: must be one of {', '.join(allowed)}")
-    if not 0 <= dropout < 1:
-        raise AsdError(f"model.dropout={dropout}: must be a number from 0 to below 1")

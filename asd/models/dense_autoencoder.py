@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from asd.errors import AsdError
 from asd.models.layers import initialise
+from asd.options import check_whole
 
 
 class DenseAutoencoder(nn.Module):
@@ -38,8 +38,7 @@ class DenseAutoencoder(nn.Module):
     ) -> None:
         super().__init__()
         for option, value in (("hidden", hidden), ("layers", layers), ("embedding", embedding)):
-            if value < 1:
-                raise AsdError(f"model.{option}={value}: must be 1 or more")
+            check_whole(f"model.{option}", value, 1)
         self.embedding_size = embedding
 
         def stack(inputs: int, sizes: list[int]) -> nn.Sequential:

@@ -1,4 +1,4 @@
-"""What the autoencoders' layers share: initialisation, and layers that are applied together."""
+"""What the autoencoders' layers share: initialisation, and upsampling done with a convolution."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from asd.errors import AsdError
-from asd.models.norm_relu import can_fuse, norm_relu
+from asd.options import check_choice
 
 INITIALISATIONS = ("glorot_uniform", "torch")
 
@@ -23,9 +22,7 @@ def initialise(module: nn.Module, how: str) -> None:
     Raises:
         AsdError: ``how`` is not one of these.
     """
-    if how not in INITIALISATIONS:
-        allowed = ", ".join(INITIALISATIONS)
-        raise AsdError(f"model.initialisation={how}: must be one of {allowed}")
+    check_choice("model.initialisation", how, INITIALISATIONS)
     if how == "torch":
         return
     for layer in module.modules():
@@ -61,26 +58,20 @@ def upsample_and_convolve(image: Tensor, layer: nn.Conv2d, factor: tuple[int, in
     return F.conv_transpose2d(image, kernel, layer.bias, stride=factor, padding=padding)
 
 
-def apply_layers(
-    layers: Iterable[nn.Module], image: Tensor, upsampling: bool, norm: bool
-) -> Tensor:
-    """Apply layers in order, some of them two at a time; results are those of one after another.
+def apply_upsampling_layers(layers: Iterable[nn.Module], image: Tensor) -> Tensor:
+    """Apply layers in order, each nearest upsampling together with the convolution after it.
 
     Args:
-        layers: a convolution follows every upsampling, and a ReLU every batch norm.
-        image: [n, channels, ...].
-        upsampling: nearest upsampling together with the convolution after it.
-        norm: batch norm together with the ReLU after it, where ``can_fuse`` says so.
+        layers: a convolution follows every upsampling.
+        image: [n, channels, rows, columns].
     """
-    left = iter(layers)
-    for layer in left:
-        if upsampling and isinstance(layer, nn.Upsample):
+    remaining = iter(layers)
+    for layer in remaining:
+        if isinstance(layer, nn.Upsample):
             rows, columns = layer.scale_factor  # type: ignore[misc]
-            factor = (int(rows), int(columns))
-            image = upsample_and_convolve(image, next(left), factor)  # type: ignore[arg-type]
-        elif norm and can_fuse(layer, image):
-            next(left)
-            image = norm_relu(image, layer)  # type: ignore[arg-type]
+            convolution = next(remaining)
+            assert isinstance(convolution, nn.Conv2d)
+            image = upsample_and_convolve(image, convolution, (int(rows), int(columns)))
         else:
             image = layer(image)
     return image

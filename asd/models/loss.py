@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from asd.errors import AsdError
+from asd.options import check_choice, check_number
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,19 +38,17 @@ class SemiSupervisedLoss:
 
     alpha: float
     beta: float
-    classes: str = "machine"
+    classes: str
 
     def __post_init__(self) -> None:
-        for option, value in (("loss.alpha", self.alpha), ("loss.beta", self.beta)):
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-                raise AsdError(f"{option}={value}: must be a number from 0 to 1")
+        check_number("loss.alpha", self.alpha, 0, 1)
+        check_number("loss.beta", self.beta, 0, 1)
         if abs(self.alpha + self.beta - 1) > 1e-9:
             raise AsdError(
                 f"loss.alpha={self.alpha} and loss.beta={self.beta}: must add up to 1; "
                 "give loss.alpha alone and beta follows"
             )
-        if self.classes not in ("machine", "id"):
-            raise AsdError(f"loss.classes={self.classes}: must be one of machine, id")
+        check_choice("loss.classes", self.classes, ("machine", "id"))
 
     def combine(self, mse: Tensor, cce: Tensor | None) -> Tensor:
         """The loss of these parts, shapes kept."""

@@ -29,7 +29,9 @@ def main(arguments: list[str] | None = None) -> int:
         for folder in options.run:
             if not (folder / "scores.csv").is_file():
                 raise AsdError(f"{folder}: no scores.csv in it; is it a finished run's folder?")
-            for path in run_pictures(folder, PictureOptions(projection=options.projection)):
+            for path in run_pictures(
+                folder, PictureOptions.configured(projection=options.projection)
+            ):
                 print(path)
     except AsdError as error:
         print(f"error: {error}", file=sys.stderr)

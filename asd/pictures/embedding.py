@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from asd.errors import AsdError
+from asd.options import check_choice
 from asd.pictures import style
 from asd.pictures.examples import PROJECTIONS
 from asd.pictures.model_files import Embeddings
@@ -33,8 +33,7 @@ def project(values: np.ndarray, projection: str, seed: int) -> tuple[np.ndarray,
     Raises:
         AsdError: the projection is not one of ours.
     """
-    if projection not in PROJECTIONS:
-        raise AsdError(f"projection={projection}: must be one of {', '.join(PROJECTIONS)}")
+    check_choice("projection", projection, PROJECTIONS)
     wide = np.asarray(values, dtype=np.float64)
     if wide.shape[1] < 2:
         wide = np.hstack([wide, np.zeros((len(wide), 1))])
@@ -42,14 +41,14 @@ def project(values: np.ndarray, projection: str, seed: int) -> tuple[np.ndarray,
         from sklearn.manifold import TSNE
 
         perplexity = min(30.0, (len(wide) - 1) / 3)
-        made = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(wide)
-        return made, ("t-SNE 1", "t-SNE 2")
+        tsne = TSNE(2, perplexity=perplexity, init="pca", random_state=seed)
+        return tsne.fit_transform(wide), ("t-SNE 1", "t-SNE 2")
     from sklearn.decomposition import PCA
 
     pca = PCA(2, svd_solver="full")
-    made = pca.fit_transform(wide)
+    points = pca.fit_transform(wide)
     share = np.nan_to_num(100 * pca.explained_variance_ratio_)
-    return made, (f"PC 1 ({share[0]:.0f} % of variance)", f"PC 2 ({share[1]:.0f} %)")
+    return points, (f"PC 1 ({share[0]:.0f} % of variance)", f"PC 2 ({share[1]:.0f} %)")
 
 
 @style.styled
@@ -70,42 +69,30 @@ def scatter(
     models = {name: e for name, e in models.items() if len(e.values) >= _LEAST}
     if not models:
         return None
+    points = {name: project(e.values, projection, seed) for name, e in models.items()}
+    shown = names = machine_order(models)
     if len(models) == 1:
-        ((_, only),) = models.items()
-        figure, axes = style.panels(1, 2, (4.6, 3.8), title)
-        points, names = project(only.values, projection, seed)
-        machines = machine_order(set(only.clips["machine"]))
-        for number, machine in enumerate(machines):
-            colour, marker = style.CYCLE[number % 7], style.MARKERS[number % 7]
-            _points(axes[0], points[(only.clips["machine"] == machine).to_numpy()], colour,
-                    marker, machine)  # fmt: skip
-        _by_label(axes[1], points, only)
-        axes[0].set_title("by machine type")
-        axes[1].set_title("by label")
-        for ax in axes:
-            ax.set(xlabel=names[0], ylabel=names[1])
-            ax.legend(loc="best", markerscale=1.5)
-        return style.save(figure, path)
-    figure, axes = style.panels(*style.grid_shape(len(models)), (2.8, 2.5), title, gap=(0.75, 0.75))
-    for ax, name in zip(axes, machine_order(models), strict=False):
-        points, names = project(models[name].values, projection, seed)
-        _by_label(ax, points, models[name])
-        ax.set(title=name, xlabel=names[0], ylabel=names[1])
-    axes[0].legend(markerscale=1.5)
-    for ax in axes[len(models) :]:
-        ax.set_visible(False)
+        shown, names = shown * 2, ["by machine type", "by label"]
+        figure, axes = style.panels(2, (4.6, 3.8), title)
+    else:
+        figure, axes = style.panels(len(models), (2.8, 2.5), title, gap=(0.75, 0.75))
+    for ax, model, name in zip(axes, shown, names, strict=True):
+        places, (xlabel, ylabel) = points[model]
+        _groups(ax, places, models[model], by_machine=name == "by machine type")
+        ax.set(title=name, xlabel=xlabel, ylabel=ylabel)
+    for ax in axes if len(models) == 1 else axes[:1]:
+        ax.legend(loc="best", markerscale=1.5)
     return style.save(figure, path)
 
 
-def _by_label(ax: Axes, points: np.ndarray, embeddings: Embeddings) -> None:
-    labels = embeddings.clips["label"].to_numpy()
-    for label, (name, colour, marker) in style.OF_LABEL.items():
-        if (labels == label).any():
-            _points(ax, points[labels == label], colour, marker, name)
-
-
-def _points(ax: Axes, points: np.ndarray, colour: str, marker: str, name: str) -> None:
-    ax.scatter(
-        points[:, 0], points[:, 1], s=18, color=colour, marker=marker, alpha=0.65, linewidths=0,
-        label=name,
-    )  # fmt: skip
+def _groups(ax: Axes, points: np.ndarray, embeddings: Embeddings, by_machine: bool) -> None:
+    groups = style.by_label(embeddings.clips["label"].to_numpy())
+    if by_machine:
+        of_clip = embeddings.clips["machine"].to_numpy()
+        machines = enumerate(machine_order(of_clip))
+        groups = ((of_clip == name, name, *style.look(number)[:2]) for number, name in machines)
+    for mask, name, colour, marker in groups:
+        ax.scatter(
+            points[mask, 0], points[mask, 1], s=18, color=colour, marker=marker, alpha=0.65,
+            linewidths=0, label=name,
+        )  # fmt: skip

@@ -55,39 +55,25 @@ def overview(machines: dict[str, list[Point]], metric: str, title: str, path: Pa
     if not machines:
         return None
     columns = 4 if len(machines) > 6 else min(3, len(machines))
-    rows = -(-len(machines) // columns)
     most = max(map(len, machines.values()))
     widest = max(len(p.name) for points in machines.values() for p in points)
-    left = 0.4 + 0.085 * widest
     figure, axes = style.panels(
-        rows, columns, (2.3, 0.35 + 0.27 * most), title, left=left, bottom=0.7, gap=(0.25, 0.55)
-    )
-    for number, (ax, (name, points)) in enumerate(zip(axes, machines.items(), strict=False)):
-        heights = np.arange(len(points))[::-1]
-        for height, point, i in zip(heights, points, range(len(points)), strict=True):
-            colour = style.CYCLE[i % 7]
-            _interval(ax, point, height, colour)
-            ax.scatter(
-                100 * point.mean, height, marker=style.MARKERS[i % 7], s=42, color=colour, zorder=3
-            )
-            if point.published is not None:
-                ax.scatter(
-                    100 * point.published, height, marker="|", s=190, color="black", lw=2,
-                    zorder=2, label="published",
-                )  # fmt: skip
-        ax.set_yticks(heights, [p.name for p in points] if number % columns == 0 else [])
+        len(machines), (2.3, 0.35 + 0.27 * most), title, columns=columns,
+        left=0.4 + 0.085 * widest, bottom=0.7, gap=(0.25, 0.55),
+        below=f"{metric}, %   (line: interval over clips; crosses: single trainings)",
+    )  # fmt: skip
+    for number, (ax, (name, points)) in enumerate(zip(axes, machines.items(), strict=True)):
+        looks = [style.look(i) for i in range(len(points))]
+        _lines(ax, points, 42, [(colour, marker, colour) for colour, marker, _ in looks])
+        ax.tick_params(labelleft=number % columns == 0)
         ax.axvline(50, color="#9aa3ab", lw=1)
-        ax.set(title=name, ylim=(-0.6, len(points) - 0.4))
-    shown = axes[: len(machines)]
-    limits = [ax.get_xlim() for ax in shown]
-    for ax in shown:
-        ax.set_xlim(min(low for low, _ in limits), max(high for _, high in limits))
-    for ax in axes[len(machines) :]:
-        ax.set_visible(False)
+        ax.set(title=name)
+    limits = np.array([ax.get_xlim() for ax in axes])
+    for ax in axes:
+        ax.set_xlim(limits[:, 0].min(), limits[:, 1].max())
     handles, labels = axes[0].get_legend_handles_labels()
     if handles:
         figure.legend(handles[:1], labels[:1], loc="lower right")
-    style.below(figure, f"{metric}, %   (line: interval over clips; crosses: single trainings)")
     return style.save(figure, path)
 
 
@@ -101,24 +87,15 @@ def differences(points: list[Point], title: str, axis: str, path: Path) -> Path:
         axis: what is subtracted from what.
         path: the PNG to write.
     """
-    figure, (ax,) = style.panels(1, 1, (6.6, 0.4 + 0.32 * len(points)), title, left=1.2)
-    heights = np.arange(len(points))[::-1]
-    for height, point in zip(heights, points, strict=True):
-        decided = point.low > 0 or point.high < 0
-        colour = "#7f7f7f"
-        if decided:
-            colour = style.BLUE if point.low > 0 else style.VERMILLION
-        _interval(ax, point, height, colour)
-        marker = "^" if point.high < 0 else "o"
-        face = colour if decided else "white"
-        ax.scatter(
-            100 * point.mean, height, marker=marker, s=60, color=face, edgecolors=colour, lw=1.8,
-            zorder=3,
-        )  # fmt: skip
+    figure, (ax,) = style.panels(1, (6.6, 0.4 + 0.32 * len(points)), title, left=1.2)
+    looks = []
+    for point in points:
+        colour = style.BLUE if point.low > 0 else style.VERMILLION if point.high < 0 else style.GREY
+        face = "white" if colour == style.GREY else colour
+        looks.append((colour, "^" if point.high < 0 else "o", face))
+    _lines(ax, points, 60, looks)
     ax.axvline(0, color="black", lw=1.2)
-    ax.set_yticks(heights, [p.name for p in points])
     ax.set(xlabel=f"{axis}, points (filled: the interval leaves zero on one side)")
-    ax.set_ylim(-0.6, len(points) - 0.4)
     return style.save(figure, path)
 
 
@@ -139,7 +116,7 @@ def alpha_curves(
     """
     if all(sum(p.ours is not None for p in points) < 2 for points in metrics.values()):
         return None
-    figure, axes = style.panels(1, len(metrics), (4.3, 3.1), title)
+    figure, axes = style.panels(len(metrics), (4.3, 3.1), title, columns=len(metrics))
     for ax, (name, points) in zip(axes, metrics.items(), strict=True):
         ordered = sorted(points, key=lambda p: p.alpha)
         paper = [(p.alpha, 100 * p.published) for p in ordered if p.published is not None]
@@ -147,11 +124,10 @@ def alpha_curves(
             ax.plot(*zip(*paper, strict=True), color=style.VERMILLION, ls="--", marker="^", ms=7,
                     label=published)  # fmt: skip
         ours = [(p.alpha, p.ours) for p in ordered if p.ours is not None]
-        at = [alpha for alpha, _ in ours]
-        mean = np.array([100 * p.mean for _, p in ours])
-        low = mean - np.array([100 * p.low for _, p in ours])
-        high = np.array([100 * p.high for _, p in ours]) - mean
-        ax.errorbar(at, mean, [low, high], color=style.BLUE, marker="o", ms=7, capsize=4, lw=1.8,
+        figures = [(p.mean, p.mean - p.low, p.high - p.mean) for _, p in ours]
+        mean, below, above = 100 * np.array(figures).reshape(-1, 3).T
+        ax.errorbar([alpha for alpha, _ in ours], mean, [below, above], color=style.BLUE,
+                    marker="o", ms=7, capsize=4, lw=1.8,
                     label="ours, interval over clips")  # fmt: skip
         for alpha, p in ours:
             if len(p.values) > 1:
@@ -164,11 +140,25 @@ def alpha_curves(
     return style.save(figure, path)
 
 
-def _interval(ax: Axes, point: Point, height: float, colour: str) -> None:
-    if not np.isnan(point.low):
-        ax.hlines(height, 100 * point.low, 100 * point.high, color=colour, lw=2.2, alpha=0.8)
-    if len(point.values) > 1:
+def _lines(ax: Axes, points: list[Point], size: float, looks: list[tuple[str, str, str]]) -> None:
+    """A line a point, from the top; looks are the line's colour, the marker and its face."""
+    heights = np.arange(len(points))[::-1]
+    for height, point, (colour, marker, face) in zip(heights, points, looks, strict=True):
+        if not np.isnan(point.low):
+            ax.hlines(height, 100 * point.low, 100 * point.high, color=colour, lw=2.2, alpha=0.8)
+        if len(values := point.values) > 1:
+            ax.scatter(
+                100 * np.array(values), np.full(len(values), height - 0.24), marker="x", s=18,
+                color="#333333", zorder=4, lw=1,
+            )  # fmt: skip
         ax.scatter(
-            100 * np.array(point.values), np.full(len(point.values), height - 0.24), marker="x",
-            s=18, color="#333333", zorder=4, lw=1,
+            100 * point.mean, height, marker=marker, s=size, color=face, edgecolors=colour, lw=1.8,
+            zorder=3,
         )  # fmt: skip
+        if point.published is not None:
+            ax.scatter(
+                100 * point.published, height, marker="|", s=190, color="black", lw=2, zorder=2,
+                label="published",
+            )  # fmt: skip
+    ax.set_yticks(heights, [p.name for p in points])
+    ax.set_ylim(-0.6, len(points) - 0.4)

@@ -1,10 +1,15 @@
-"""The files that pictures of a model are drawn from: ``examples.npz`` and ``embeddings.npz``."""
+"""The files that pictures of a model are drawn from: ``examples.npz`` and ``embeddings.npz``.
+
+With these they need neither the model nor the audio.
+"""
 
 from __future__ import annotations
 
 import json
-import os
-from dataclasses import dataclass
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +17,14 @@ import numpy as np
 import numpy.typing as npt
 
 from asd.errors import AsdError
+from asd.files import replacing
 
 if TYPE_CHECKING:
     import pandas as pd
 
 EXAMPLES, EMBEDDINGS = "examples.npz", "embeddings.npz"
-TEXTS = ("machine", "id", "file", "label", "score")  # of a clip in either
+COLUMNS = ["machine", "id", "file", "label", "score"]  # of a clip in either
+_MAPS = ("input", "reconstruction", "error")
 
 Floats = npt.NDArray[np.float32]
 
@@ -60,21 +67,16 @@ class Embeddings:
     clips: pd.DataFrame
 
 
-def write_examples(path: Path, examples: Examples) -> Path:
+def write_examples(path: Path, examples: Examples) -> None:
     """Write ``examples.npz`` in one step.
 
     Raises:
-        AsdError: it cannot be written.
+        OSError: it cannot be written.
     """
-    arrays: dict[str, Any] = {}
-    about = []
-    for number, clip in enumerate(examples.clips):
-        for name in ("input", "reconstruction", "error"):
-            arrays[f"{name}_{number}"] = getattr(clip, name)
-        names = ("role", "machine", "id", "file", "label", "score")
-        about.append({name: getattr(clip, name) for name in names})
-    arrays["centre_hz"] = examples.centre_hz
-    return _write(path, arrays, {"hop_seconds": examples.hop_seconds, "clips": about})
+    clips = [asdict(clip) for clip in examples.clips]
+    arrays = {f"{name}_{i}": clip.pop(name) for i, clip in enumerate(clips) for name in _MAPS}
+    facts = {"hop_seconds": examples.hop_seconds, "clips": clips}
+    _write(path, {**arrays, "centre_hz": examples.centre_hz}, facts)
 
 
 def read_examples(path: Path) -> Examples:
@@ -83,25 +85,21 @@ def read_examples(path: Path) -> Examples:
     Raises:
         AsdError: it is missing or damaged.
     """
-    arrays, about = _read(path)
-    try:
+    with _reading(path) as (arrays, facts):
         clips = [
-            Example(**clip, **{k: arrays[f"{k}_{i}"] for k in ("input", "reconstruction", "error")})
-            for i, clip in enumerate(about["clips"])
+            Example(**clip, **{name: arrays[f"{name}_{i}"] for name in _MAPS})
+            for i, clip in enumerate(facts["clips"])
         ]
-        return Examples(arrays["centre_hz"], float(about["hop_seconds"]), clips)
-    except (KeyError, TypeError) as error:
-        raise AsdError(f"{path}: not a file of examples ({error}); remove it") from error
+        return Examples(arrays["centre_hz"], float(facts["hop_seconds"]), clips)
 
 
-def write_embeddings(path: Path, embeddings: Embeddings) -> Path:
+def write_embeddings(path: Path, embeddings: Embeddings) -> None:
     """Write ``embeddings.npz`` in one step.
 
     Raises:
-        AsdError: it cannot be written.
+        OSError: it cannot be written.
     """
-    table = {name: embeddings.clips[name].tolist() for name in TEXTS}
-    return _write(path, {"values": embeddings.values}, table)
+    _write(path, {"values": embeddings.values}, embeddings.clips[COLUMNS].to_dict("list"))
 
 
 def read_embeddings(path: Path) -> Embeddings:
@@ -112,35 +110,23 @@ def read_embeddings(path: Path) -> Embeddings:
     """
     import pandas as pd
 
-    arrays, about = _read(path)
-    try:
-        return Embeddings(arrays["values"], pd.DataFrame({name: about[name] for name in TEXTS}))
-    except (KeyError, ValueError) as error:
-        raise AsdError(f"{path}: not a file of embeddings ({error}); remove it") from error
+    with _reading(path) as (arrays, facts):
+        return Embeddings(arrays["values"], pd.DataFrame(facts)[COLUMNS])
 
 
-def _write(path: Path, arrays: dict[str, Any], about: dict[str, Any]) -> Path:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as stream:
-            np.savez_compressed(stream, about=np.array(json.dumps(about)), **arrays)
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise AsdError(f"{path}: cannot be written: {error.strerror}") from error
-    return path
+def _write(path: Path, arrays: dict[str, Any], facts: dict[Any, Any]) -> None:
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(stream, about=np.array(json.dumps(facts)), **arrays)
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    import zipfile
-
+@contextmanager
+def _reading(path: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Arrays and facts of a file; what does not fit in them is the file's fault."""
     try:
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
-        about: dict[str, Any] = json.loads(str(arrays.pop("about")))
+        yield arrays, json.loads(str(arrays["about"]))
     except FileNotFoundError as error:
         raise AsdError(f"{path}: no such file") from error
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise AsdError(f"{path}: damaged ({error}); remove it and score again") from error
-    return arrays, about

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from asd.pictures import style
 from asd.pictures.model_files import Example, Examples
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 _HZ = (50, 100, 200, 500, 1000, 2000, 4000, 8000, 16000)  # where an axis may have a tick
 _APART = 0.09  # of the axis, between two ticks
@@ -33,55 +29,47 @@ def triptychs(examples: Examples, machine: str, title: str, path: Path) -> Path 
     clips = [clip for clip in examples.clips if clip.machine == machine]
     if not clips:
         return None
-    both = np.concatenate([np.stack([c.input, c.reconstruction]).ravel() for c in clips])
-    low, high = np.quantile(both, [0.005, 0.999])
-    worst = float(np.quantile(np.concatenate([c.error.ravel() for c in clips]), 0.995))
-    figure, axes = style.panels(len(clips), 3, (3.3, 1.85), title, right=0.65, gap=(0.62, 0.62))
+    levels = np.concatenate([[clip.input, clip.reconstruction] for clip in clips], axis=None)
+    errors = np.concatenate([clip.error for clip in clips], axis=None)
+    low, high = np.quantile(levels, [0.005, 0.999])
+    worst = max(float(np.quantile(errors, 0.995)), 1e-12)
+    scales = [("viridis", low, high)] * 2 + [("inferno", 0.0, worst)]
+    figure, axes = style.panels(
+        3 * len(clips), (3.3, 1.85), title, columns=3, right=0.65, gap=(0.62, 0.62)
+    )
     for number, clip in enumerate(clips):
         row = axes[3 * number : 3 * number + 3]
-        for ax, values in zip(row[:2], (clip.input, clip.reconstruction), strict=True):
-            levels = _map(ax, values, examples, "viridis", float(low), float(high))
-        errors = _map(row[2], clip.error, examples, "inferno", 0.0, max(worst, 1e-12))
-        _frequencies(row[0], examples.centre_hz)
-        row[0].set_title(_about(clip), loc="left", fontsize=9.5)
-        row[1].set_title("reconstruction", loc="left", fontsize=9.5)
-        row[2].set_title(f"squared error; score {clip.score:.4g}", loc="left", fontsize=9.5)
-        if number == 0:  # one scale for all rows
-            for ax, image, name in ((row[1], levels, "dB"), (row[2], errors, "error²")):
+        maps = (clip.input, clip.reconstruction, clip.error)
+        names = (_about(clip), "reconstruction", f"squared error; score {clip.score:.4g}")
+        frames, bands = clip.input.shape
+        extent = (0, frames * examples.hop_seconds, -0.5, bands - 0.5)
+        for ax, values, name, (cmap, least, most) in zip(row, maps, names, scales, strict=True):
+            image = ax.imshow(
+                values.T, origin="lower", aspect="auto", extent=extent, cmap=cmap, vmin=least,
+                vmax=most, interpolation="nearest",
+            )  # fmt: skip
+            ax.grid(visible=False)
+            ax.set_title(name, loc="left", fontsize=9.5)
+            if number == 0 and ax is not row[0]:  # one scale for all rows
                 bar = figure.colorbar(image, cax=ax.inset_axes((1.02, 0, 0.035, 1)))
-                bar.ax.set_title(name, fontsize=8.5)
-        # Ticks are most of the time that a picture takes: only where somebody reads them.
-        for ax in row[1:]:
+                bar.ax.set_title("error²" if ax is row[2] else "dB", fontsize=8.5)
+            # Ticks are most of the time that a picture takes: only where somebody reads them.
             ax.set_yticks([])
-        for ax in row if clip is not clips[-1] else ():
-            ax.set_xticks([])
-    for ax in axes[-3:]:
-        ax.set_xlabel("time, s")
+            if clip is clips[-1]:
+                ax.set_xlabel("time, s")
+            else:
+                ax.set_xticks([])
+        # Bands are evenly spaced on the picture, as on the network's input.
+        ticks, places = _ticks(examples.centre_hz)
+        row[0].set_yticks(places, [f"{hz / 1000:g}k" if hz >= 1000 else str(hz) for hz in ticks])
+        row[0].set_ylabel("frequency, Hz")
     return style.save(figure, path)
 
 
 def _about(clip: Example) -> str:
     label = {0: "normal", 1: "anomaly", -1: "label not known"}[clip.label]
-    told = clip.role if clip.role.endswith(label) else f"{clip.role} ({label})"
-    return f"input: {told}\n{Path(clip.file).name}"
-
-
-def _map(ax: Axes, values: np.ndarray, examples: Examples, cmap: str, low: float, high: float):  # type: ignore[no-untyped-def]
-    frames, bands = values.shape
-    ends = (0, frames * examples.hop_seconds, -0.5, bands - 0.5)
-    image = ax.imshow(
-        values.T, origin="lower", aspect="auto", extent=ends, cmap=cmap, vmin=low, vmax=high,
-        interpolation="nearest",
-    )  # fmt: skip
-    ax.grid(visible=False)
-    return image
-
-
-def _frequencies(ax: Axes, centre: np.ndarray) -> None:
-    """Bands are evenly spaced on the picture, as on the network's input; ticks say where in Hz."""
-    ticks, places = _ticks(centre)
-    ax.set_yticks(places, [f"{hz / 1000:g}k" if hz >= 1000 else str(hz) for hz in ticks])
-    ax.set_ylabel("frequency, Hz")
+    role = clip.role if clip.role.endswith(label) else f"{clip.role} ({label})"
+    return f"input: {role}\n{Path(clip.file).name}"
 
 
 def _ticks(centre: np.ndarray) -> tuple[list[int], list[float]]:

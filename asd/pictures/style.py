@@ -3,36 +3,23 @@ picture tells things apart by colour alone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # Okabe and Ito, Color Universal Design, 2008.
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
-PURPLE, SKY, YELLOW, BLACK = "#CC79A7", "#56B4E9", "#F0E442", "#000000"
-CYCLE = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK)
-MARKERS = ("o", "^", "s", "D", "v", "P", "X")
-LINES: tuple[str | tuple[int, tuple[int, ...]], ...] = (
-    "-",
-    "--",
-    "-.",
-    ":",
-    (0, (5, 1, 1, 1, 1, 1)),
-    (0, (8, 2)),
-    (0, (1, 3)),
-)
-NORMAL, ANOMALY, UNKNOWN = (BLUE, "o"), (VERMILLION, "^"), ("#7f7f7f", "s")
-OF_LABEL = {0: ("normal", *NORMAL), 1: ("anomaly", *ANOMALY), -1: ("label not known", *UNKNOWN)}
-DPI = 110
-# Inches around the panels and between them. Fixed, since matplotlib's layout engines take longer
-# than the drawing; a picture says what it needs more of.
-LEFT, RIGHT, TOP, BOTTOM = 0.75, 0.2, 0.72, 0.62
-GAP_X, GAP_Y = 0.62, 0.78
+PURPLE, SKY, YELLOW, BLACK, GREY = "#CC79A7", "#56B4E9", "#F0E442", "#000000", "#7f7f7f"
+_CYCLE = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK)
+_MARKERS = ("o", "^", "s", "D", "v", "P", "X")
+_LINES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 3)))
+_DPI = 110
 _RC: dict[Any, Any] = {
     "font.size": 9.5,
     "axes.titlesize": 10.5,
@@ -66,64 +53,74 @@ def styled(draw: Callable[P, T]) -> Callable[P, T]:
     return inner
 
 
-def panels(
-    rows: int,
-    columns: int,
-    size: tuple[float, float],
-    title: str,
-    left: float = LEFT,
-    right: float = RIGHT,
-    bottom: float = BOTTOM,
-    gap: tuple[float, float] = (GAP_X, GAP_Y),
-) -> tuple[Figure, list[Axes]]:
-    """A figure with a grid of axes, row by row.
+def look(number: int) -> tuple[str, str, Any]:
+    """Colour, marker and line style of the things in a picture, by their number; seven differ."""
+    return _CYCLE[number % 7], _MARKERS[number % 7], _LINES[number % 7]
+
+
+def by_label(labels: np.ndarray) -> Iterator[tuple[np.ndarray, str, str, str]]:
+    """Mask, name, colour and marker of the normals, the anomalies and those not known.
 
     Args:
-        rows, columns: of the grid.
+        labels: [clips], 0, 1 or -1; a label that none has is left out.
+    """
+    for label, name, colour, marker in (
+        (0, "normal", BLUE, "o"),
+        (1, "anomaly", VERMILLION, "^"),
+        (-1, "label not known", GREY, "s"),
+    ):
+        if (labels == label).any():
+            yield labels == label, name, colour, marker
+
+
+def panels(
+    count: int,
+    size: tuple[float, float],
+    title: str,
+    *,
+    columns: int | None = None,
+    left: float = 0.75,
+    right: float = 0.2,
+    bottom: float = 0.62,
+    gap: tuple[float, float] = (0.62, 0.78),
+    below: str = "",
+    beside: str = "",
+) -> tuple[Figure, list[Axes]]:
+    """A figure with so many axes, row by row.
+
+    Margins are fixed, since matplotlib's layout engines take longer than the drawing.
+
+    Args:
+        count: how many.
         size: of one panel's axes in inches.
         title: of the figure; says what the data is.
+        columns: in a row; None: three at most.
         left, right, bottom: inches around the panels.
         gap: inches between them, across and down.
+        below, beside: one label for the x axes of all panels, and for the y axes.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    columns = columns or (2 if count == 4 else min(count, 3))
+    rows, top = -(-count // columns), 0.72
     width = left + right + columns * size[0] + (columns - 1) * gap[0]
-    height = TOP + bottom + rows * size[1] + (rows - 1) * gap[1]
+    height = top + bottom + rows * size[1] + (rows - 1) * gap[1]
     # No pyplot: it would keep every figure, and pick a backend with windows.
     figure = Figure((width, height))
     FigureCanvasAgg(figure)
-    axes = figure.subplots(
-        rows, columns, squeeze=False,
-        gridspec_kw={
-            "left": left / width, "right": 1 - right / width,
-            "bottom": bottom / height, "top": 1 - TOP / height,
-            "wspace": gap[0] / size[0], "hspace": gap[1] / size[1],
-        },
+    figure.subplots_adjust(
+        left / width, bottom / height, 1 - right / width, 1 - top / height,
+        gap[0] / size[0], gap[1] / size[1],
     )  # fmt: skip
+    axes = [figure.add_subplot(rows, columns, number + 1) for number in range(count)]
     figure.suptitle(
         title, fontsize=11.5, fontweight="bold", x=0.12 / width, y=1 - 0.12 / height, ha="left",
         va="top",
     )  # fmt: skip
-    return figure, list(axes.ravel())
-
-
-def below(figure: Figure, text: str) -> None:
-    """One label for the x axes of all panels."""
-    height = figure.get_size_inches()[1]
-    figure.text(0.5, 0.1 / height, text, ha="center", va="bottom")
-
-
-def beside(figure: Figure, text: str) -> None:
-    """One label for the y axes of all panels."""
-    width = figure.get_size_inches()[0]
-    figure.text(0.1 / width, 0.5, text, ha="left", va="center", rotation=90)
-
-
-def grid_shape(count: int) -> tuple[int, int]:
-    """Rows and columns for so many panels: three a row at most."""
-    columns = 2 if count == 4 else min(count, 3)
-    return -(-count // columns), columns
+    figure.text(0.5, 0.1 / height, below, ha="center", va="bottom")
+    figure.text(0.1 / width, 0.5, beside, ha="left", va="center", rotation=90)
+    return figure, axes
 
 
 def save(figure: Figure, path: Path) -> Path:
@@ -132,5 +129,5 @@ def save(figure: Figure, path: Path) -> Path:
     # Without the version of matplotlib in it, the same data gives the same bytes.
     # Compressing harder takes three times as long for a tenth of the size.
     pil = {"compress_level": 3}
-    figure.savefig(path, dpi=DPI, metadata={"Software": None}, pil_kwargs=pil)
+    figure.savefig(path, dpi=_DPI, metadata={"Software": None}, pil_kwargs=pil)
     return path

@@ -11,96 +11,74 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _DECADE = 10  # a loss that falls by more is drawn on a logarithmic axis
-Rows = list[dict[str, float]]
-_TRAIN, _VAL = (style.BLUE, "-", "training"), (style.VERMILLION, "--", "validation")
+_Rows = list[dict[str, float]]
 
 
 @style.styled
-def curves(histories: dict[str, Rows], title: str, path: Path) -> Path | None:
+def curves(histories: dict[str, _Rows], title: str, path: Path) -> Path | None:
     """Losses by epoch, a panel a model (and a part of the loss), then the learning rate.
 
     Args:
-        histories: model -> rows of its history.csv.
+        histories: model -> rows of ``asd.experiment.history.read_history``.
         title: of the picture.
         path: the PNG to write.
 
     Returns:
         The path; None if no epoch was recorded.
     """
+    from matplotlib.ticker import MaxNLocator
+
     histories = {name: rows for name, rows in histories.items() if rows}
     if not histories:
         return None
-    shown = [(name, part) for name, rows in histories.items() for part in _parts(rows)]
-    shape = style.grid_shape(len(shown) + 1)
-    figure, axes = style.panels(*shape, (3.0, 2.2), title)
-    for ax, (name, part) in zip(axes, shown, strict=False):
+    parts = [(name, part) for name, rows in histories.items() for part in _parts(rows)]
+    figure, axes = style.panels(len(parts) + 1, (3.0, 2.2), title)
+    for ax in axes:
+        ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        ax.set(xlabel="epoch")
+    for ax, (name, part) in zip(axes, parts, strict=False):
         _losses(ax, histories[name], part)
         ax.set_title(part if len(histories) == 1 else f"{name}: {part}")
-    last = axes[len(shown)]
+    last = axes[-1]
     for number, (name, rows) in enumerate(histories.items()):
-        last.step(
-            [row["epoch"] + 1 for row in rows], [row["learning_rate"] for row in rows],
-            where="mid", color=style.CYCLE[number % 7], ls=style.LINES[number % 7], label=name,
-        )  # fmt: skip
-    last.set(title="learning rate", xlabel="epoch", ylim=(0, None))
+        epochs, rates = zip(
+            *[(row["epoch"] + 1, row["learning_rate"]) for row in rows], strict=True
+        )
+        colour, _, line = style.look(number)
+        last.step(epochs, rates, where="mid", color=colour, ls=line, label=name)
+    last.set(title="learning rate", ylim=(0, None))
     last.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
-    _whole_epochs(last)
     if len(histories) > 1:
         last.legend(fontsize=7.5, ncols=2)
-    for ax in axes[len(shown) + 1 :]:
-        ax.set_visible(False)
     return style.save(figure, path)
 
 
-def read_curves(path: Path) -> Rows:
-    """The rows of a history.csv; none if there is no file. A row cut by a crash is left out.
-
-    As ``asd.training.history`` reads it, without loading torch.
-    """
-    import pandas as pd
-
-    if not path.exists() or not path.stat().st_size:
-        return []
-    table = pd.read_csv(path, on_bad_lines="skip")
-    table = table.apply(pd.to_numeric, errors="coerce").dropna()
-    return [{str(k): float(v) for k, v in row.items()} for row in table.to_dict("records")]
-
-
-def _parts(rows: Rows) -> list[str]:
+def _parts(rows: _Rows) -> list[str]:
     """The loss, and where it has several parts these too."""
     names = [name.removeprefix("val/") for name in rows[0] if name.startswith("val/")]
     return names if "cce" in names else ["loss"]
 
 
-def _losses(ax: Axes, rows: Rows, part: str) -> None:
+def _losses(ax: Axes, rows: _Rows, part: str) -> None:
     epochs = [int(row["epoch"]) + 1 for row in rows]
-    for split, (colour, line, name) in (("train", _TRAIN), ("val", _VAL)):
-        values = [row[f"{split}/{part}"] for row in rows]
-        mark = style.MARKERS[0] if len(rows) < 5 else None
-        ax.plot(epochs, values, color=colour, ls=line, lw=1.6, label=name, marker=mark)
-    losses = [row["val/loss"] for row in rows]
-    best = losses.index(min(losses))
-    value = rows[best][f"val/{part}"]
-    ax.plot(epochs[best], value, "*", color="black", ms=10, label=f"best: epoch {epochs[best]}")
-    everything = [row[f"{split}/{part}"] for row in rows for split in ("train", "val")]
-    if min(everything) > 0 and max(everything) > _DECADE * min(everything):
-        ax.set_yscale("log")
-        _plain_decades(ax)
-    ax.set(xlabel="epoch")
-    _whole_epochs(ax)
+    train, validation = ([row[f"{split}/{part}"] for row in rows] for split in ("train", "val"))
+    look = "o-" if len(rows) < 5 else "-"
+    ax.plot(epochs, train, look, color=style.BLUE, lw=1.6, label="training")
+    ax.plot(epochs, validation, f"{look}-", color=style.VERMILLION, lw=1.6, label="validation")
+    best = min(range(len(rows)), key=lambda at: rows[at]["val/loss"])
+    label = f"best: epoch {epochs[best]}"
+    ax.plot(epochs[best], validation[best], "*", color="black", ms=10, label=label)
+    low, high = min(train + validation), max(train + validation)
+    if low > 0 and high > _DECADE * low:
+        _decades(ax)
     ax.legend()
 
 
-def _whole_epochs(ax: Axes) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-
-
-def _plain_decades(ax: Axes) -> None:
-    """0.2 rather than 2 x 10^-1."""
+def _decades(ax: Axes) -> None:
+    """A logarithmic axis with plain numbers: 0.2 rather than 2 x 10^-1."""
     from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
+    ax.set_yscale("log")
     bottom, top = ax.get_ylim()
     steps = (1, 2, 5) if top / bottom < _DECADE**3 else (1,)
     ax.yaxis.set_major_locator(LogLocator(subs=steps))

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
+from asd.documents.blocks import Block, Figure, Heading, Text
 from asd.errors import AsdError
 from asd.pictures.examples import PictureOptions
 from asd.pictures.grid_pictures import AlphaPoint, Point, alpha_curves, differences, overview
 from asd.pictures.run_pictures import FOLDER, run_pictures
 from asd.reporting.bootstrap import MEAN
-from asd.reporting.content import loud_title
+from asd.reporting.content import grid, loud_title
 from asd.reporting.declaration import alpha_of
-from asd.reporting.document import Block, Figure, Heading, Text
-from asd.reporting.grid import Cell
+from asd.reporting.results import COMPARED, records
 from asd.reporting.runs import Run
-from asd.reporting.sections import COMPARED, Section
+from asd.reporting.sections import Section
 from asd.scoring.tables import NAMES
 
 _CAPTIONS = {
@@ -30,107 +29,107 @@ _CAPTIONS = {
 }
 
 
-def section_figures(section: Section, folder: Path, options: PictureOptions) -> list[Block]:
+def section_figures(section: Section, folder: Path, projection: str) -> list[Block]:
     """Draw a section's pictures.
 
     Args:
         section: whose.
         folder: for the PNGs.
-        options: of the runs' pictures.
+        projection: of the bottleneck in the runs' pictures.
 
     Raises:
         AsdError: a picture cannot be written.
     """
     if not section.systems:
         return []
-    label = loud_title(section)
-    made = [*_overviews(section, folder, label), *_differences(section, folder, label)]
-    made += _alpha(section, folder, label)
-    blocks: list[Block] = [Heading("Pictures", 3), *made]
-    blocks += [b for s in section.systems.values() for b in _of_run(s.label, s.runs[0], options,
-                                                                    folder)]  # fmt: skip
+    blocks: list[Block] = [Heading("Pictures", 3)]
+    try:
+        for draw in (_overviews, _differences, _alpha):
+            blocks += draw(section, folder)
+        for system in section.systems.values():
+            options = PictureOptions.configured(projection=projection)
+            blocks += _run_figures(system.label, system.runs[0], options, folder)
+    except OSError as error:
+        raise AsdError(f"{folder}: {error.strerror}; choose another --out") from error
     return blocks
 
 
-def _overviews(section: Section, folder: Path, label: str) -> list[Block]:
-    made: list[Block] = []
+def _overviews(section: Section, folder: Path) -> list[Figure]:
+    figures = []
     for metric in COMPARED:
-        grid = section.grids[metric]
+        frame = grid(section, metric)
         panels = {
-            machine: [
-                _point(row.label, row.cells[machine], grid.comparable)
-                for row in grid.rows
-                if not row.cells[machine].missing
-            ]
-            for machine in (*grid.columns, MEAN)
+            str(machine): [_point(c, section.comparable) for c in records(cells) if c.n]
+            for machine, cells in frame.groupby("machine", sort=False)
         }
-        title = f"{NAMES[metric]} by machine type. {label}"
+        title = f"{NAMES[metric]} by machine type. {loud_title(section)}"
         path = overview(panels, NAMES[metric], title, folder / f"overview_{metric}.png")
         if path:
-            made.append(Figure(path, f"{title}. Dots: means over trainings; lines: intervals."))
-    return made
+            caption = f"{title}. Dots: means over trainings; lines: intervals."
+            figures.append(Figure(path, caption))
+    return figures
 
 
-def _differences(section: Section, folder: Path, label: str) -> list[Block]:
-    made: list[Block] = []
-    for c in section.comparisons:
-        points = [Point(d.where, d.value, d.low, d.high) for d in c.rows]
-        axis = f"{NAMES[c.metric]} of {c.a} minus {c.b}"
-        name = f"difference_{_plain(c.a)}_{_plain(c.b)}_{c.metric}.png"
-        path = differences(points, f"{c.a} against {c.b}. {label}", axis, folder / name)
-        made.append(Figure(path, f"{axis}: paired differences with their intervals. {label}"))
-    return made
+def _differences(section: Section, folder: Path) -> list[Figure]:
+    figures = []
+    label = loud_title(section)
+    for comparison in section.comparisons:
+        rows = records(comparison[comparison["reason"] == ""])
+        points = [Point(r.machine, r.difference, r.difference_low, r.difference_high) for r in rows]
+        metric, a, b = rows[0].metric, rows[0].a, rows[0].b
+        axis = f"{NAMES[metric]} of {a} minus {b}"
+        path = folder / f"difference_{_plain(a)}_{_plain(b)}_{metric}.png"
+        differences(points, f"{a} against {b}. {label}", axis, path)
+        figures.append(Figure(path, f"{axis}: paired differences with their intervals. {label}"))
+    return figures
 
 
-def _alpha(section: Section, folder: Path, label: str) -> list[Block]:
+def _alpha(section: Section, folder: Path) -> list[Figure]:
     panels = {}
     for metric in COMPARED:
-        grid = section.grids[metric]
+        frame = grid(section, metric)
         panels[NAMES[metric]] = [
-            AlphaPoint(
-                alpha,
-                None if row.cells[MEAN].missing else _point(row.label, row.cells[MEAN], False),
-                row.cells[MEAN].published,
-            )
-            for row in grid.rows
-            if (alpha := alpha_of(row.label)) is not None
+            AlphaPoint(alpha, _point(c, False) if c.n else None, _known(c.published))
+            for c in records(frame[frame["machine"] == MEAN])
+            if (alpha := alpha_of(str(c.system))) is not None
         ]
     paper = "paper, published" if section.comparable else "paper, published (REAL data)"
-    title = f"Weight of the reconstruction. Ours: {label}"
+    title = f"Weight of the reconstruction. Ours: {loud_title(section)}"
     path = alpha_curves(panels, title, paper, folder / "alpha.png")
-    if path is None:
-        return []
     apart = "" if section.comparable else " The two are of different data; only shapes compare."
-    return [Figure(path, f"Alpha against the mean over machine types. Ours: {label}.{apart}")]
+    caption = f"Alpha against the mean over machine types. Ours: {loud_title(section)}.{apart}"
+    return [Figure(path, caption)] if path else []
 
 
-def _of_run(label: str, run: Run, options: PictureOptions, folder: Path) -> list[Block]:
+def _run_figures(label: str, run: Run, options: PictureOptions, folder: Path) -> list[Block]:
     """The run's own pictures where it has them, else drawn from its files."""
-    there = sorted((run.folder / FOLDER).glob("*.png"))
+    files = sorted((run.folder / FOLDER).glob("*.png"))
     try:
-        files = there or run_pictures(run.folder, options, folder / _plain(run.name))
+        files = files or run_pictures(run.folder, options, folder / _plain(run.folder.name))
     except AsdError as error:
         return [Text(f"{label}: no pictures: {error}")]
-    order = list(_CAPTIONS)
-    files = sorted(files, key=lambda f: (order.index(_kind(f)), f.name) if _kind(f) in order
-                   else (len(order), f.name))  # fmt: skip
-    folded = f"{label}, seed {run.seed}: {len(files)} pictures"
-    made: list[Block] = []
-    for file in files:
-        machine = file.stem.partition("_")[2]
-        told = _CAPTIONS.get(_kind(file), file.stem) + (f": {machine}" if machine else "")
-        made.append(Figure(file, f"{label}, seed {run.seed}, {run.data_label}: {told}", folded))
-    return made
+    order = [*_CAPTIONS, *(_kind(file) for file in files)]
+    figures: list[Block] = []
+    for file in sorted(files, key=lambda file: (order.index(_kind(file)), file.name)):
+        kind, _, machine = file.stem.partition("_")
+        caption = _CAPTIONS.get(kind, file.stem) + (f": {machine}" if machine else "")
+        caption = f"{label}, seed {run.seed}, {run.data_label}: {caption}"
+        figures.append(Figure(file, caption, f"{label}, seed {run.seed}: {len(files)} pictures"))
+    return figures
 
 
 def _kind(file: Path) -> str:
     return file.stem.partition("_")[0]
 
 
-def _point(name: str, cell: Cell, comparable: bool) -> Point:
-    values = tuple(float(v) for v in cell.values if not np.isnan(v))
-    published = cell.published if comparable else None
-    return Point(name, cell.mean, cell.low, cell.high, values, published)
+def _point(cell: Any, comparable: bool) -> Point:
+    values = tuple(float(v) for v in cell.values if v == v)
+    published = _known(cell.published) if comparable else None
+    return Point(cell.system, cell.mean, cell.low, cell.high, values, published)
+
+
+def _known(value: float) -> float | None:
+    return value if value == value else None
 
 
 def _plain(name: str) -> str:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
 from asd.errors import AsdError
 from asd.experiment.run_folder import FINISHED
-from asd.reporting.runs import Found, make_run
+from asd.reporting.runs import Collection
 
 _PAGE = 500  # runs asked for at a time
+_NEEDED = ("scores.csv", "config.yaml", "run.json")
 
 
 def collect_mlflow(
     uri: str, experiments: list[str] | None, defaults: list[str], copies: Path, pictures: bool
-) -> Found:
+) -> Collection:
     """The finished runs of some experiments, oldest first.
 
     Args:
@@ -35,7 +35,7 @@ def collect_mlflow(
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    found = Found()
+    collection = Collection()
     try:
         client = MlflowClient(uri)
         known = [client.get_experiment_by_name(name) for name in experiments or defaults]
@@ -44,46 +44,31 @@ def collect_mlflow(
             names = ", ".join(e.name for e in client.search_experiments())
             wanted = ", ".join(experiments or defaults)
             raise AsdError(f"{uri}: no experiment {wanted}; there are {names}")
-        token: str | None = None
-        while True:
+        token: str | None = ""
+        while token is not None:
             page = client.search_runs(
                 ids, "attributes.status = 'FINISHED'",
-                max_results=_PAGE, order_by=["attributes.end_time ASC"], page_token=token,
+                max_results=_PAGE, order_by=["attributes.end_time ASC"], page_token=token or None,
             )  # fmt: skip
             for run in page:
-                _take(client, run, copies, pictures, found)
-            token = page.token
-            if not token:
-                return found
+                _add(client, run, copies, pictures, collection)
+            token = page.token or None
     except MlflowException as error:
         raise AsdError(f"{uri}: cannot be read: {str(error).splitlines()[0]}") from error
+    return collection
 
 
-def _take(client: Any, run: Any, copies: Path, pictures: bool, found: Found) -> None:
-    import yaml
-
-    run_id, name = run.info.run_id, run.info.run_name
+def _add(client: Any, run: Any, copies: Path, pictures: bool, collection: Collection) -> None:
+    run_id, name = run.info.run_id, f"MLflow run {run.info.run_name}, {run.info.run_id}"
+    stored = {file.path for file in client.list_artifacts(run_id)}
+    missing = [file for file in _NEEDED if file not in stored]
+    if missing:
+        collection.notes.append(f"{name} (no {' and no '.join(missing)})")
+        return
     folder = copies / run_id
     folder.mkdir(parents=True, exist_ok=True)
-    there = {file.path for file in client.list_artifacts(run_id)}
-    missing = [f for f in ("scores.csv", "config.yaml") if f not in there]
-    if missing:
-        found.notes.append(f"MLflow run {name}, {run_id} (no {' and no '.join(missing)})")
-        return
-    wanted = ["scores.csv", "config.yaml", *(["pictures"] if pictures else [])]
-    for file in wanted:
-        if file in there and not (folder / file).exists():
+    for file in stored & {*_NEEDED, *(["pictures"] if pictures else [])}:
+        if file == "run.json" or not (folder / file).exists():
             client.download_artifacts(run_id, file, str(folder))
-    record: dict[str, Any] = {"status": FINISHED, "ended": run.info.end_time}
-    if "run.json" in there:
-        client.download_artifacts(run_id, "run.json", str(folder))
-        record = {**json.loads((folder / "run.json").read_text()), **record}
     tags = {k: v for k, v in run.data.tags.items() if not k.startswith("mlflow.")}
-    try:
-        config = yaml.safe_load((folder / "config.yaml").read_text())
-        made = make_run(folder, config, record, tags)
-        assert len(made.scores)
-    except (AsdError, OSError, yaml.YAMLError) as error:
-        found.notes.append(f"MLflow run {name}, {run_id} ({error})")
-        return
-    found.runs.append(made)
+    collection.add(folder, name, tags, status=FINISHED, ended=run.info.end_time)

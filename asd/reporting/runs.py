@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # Of the paper's Tables 1 and 2: its corpus, and the release that it scores.
 PAPER_DATA, PAPER_TEST = "dcase2020", "development"
+_TAGS = ("experiment", "system", "seed", "data", "simulated", "scale", "test")
 _SET_ASIDE = "~"  # in a folder's name: see asd.experiment.run_folder.set_aside
 
 
@@ -40,21 +41,6 @@ class Run:
     tags: dict[str, str]
 
     @property
-    def name(self) -> str:
-        """The folder's name."""
-        return self.folder.name
-
-    @property
-    def experiment(self) -> str:
-        """Name of the preset, such as ``ss_0.5``."""
-        return self.tags["experiment"]
-
-    @property
-    def system(self) -> str:
-        """Name in tables, such as ``SS-0.5-0.5``."""
-        return self.tags["system"]
-
-    @property
     def seed(self) -> int:
         """Seed of the training."""
         return int(self.tags["seed"])
@@ -67,7 +53,7 @@ class Run:
     @property
     def data_label(self) -> str:
         """What the data is, as every table says it."""
-        return str(self.record.get("data_label") or data_label(self.config, self.tags))
+        return str(self.record["data_label"])
 
     @property
     def simulated(self) -> bool:
@@ -119,64 +105,42 @@ class Run:
 
     def matches(self, wanted: dict[str, list[str]]) -> bool:
         """Whether every tag, or option by its dotted name, has one of the values given."""
-        return all(str(self.value(name)) in values for name, values in wanted.items())
-
-    def value(self, name: str) -> object:
-        """A tag or an option by its dotted name; None if there is neither."""
-        return self.tags.get(name, self._options.get(name))
-
-    @cached_property
-    def _options(self) -> dict[str, Any]:
-        return flat(self.config)
+        known = {**flat(self.config), **self.tags}
+        return all(str(known.get(name)) in values for name, values in wanted.items())
 
 
 @dataclass
-class Found:
-    """Runs found, and what was not used with the reason."""
+class Collection:
+    """Finished runs, and what was not used with the reason."""
 
     runs: list[Run] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
+    def add(self, path: Path, name: str, tags: dict[str, str] | None = None, **known: Any) -> None:
+        """Take a run in, if it is finished and its files are whole; a folder of no run is none.
 
-def make_run(
-    folder: Path, config: dict[str, Any], record: dict[str, Any], tags: dict[str, str] | None = None
-) -> Run:
-    """A run from its files' content.
+        Args:
+            path: the run's folder.
+            name: what notes call it.
+            tags: beside those of its record.
+            known: entries of its record that stand above those of ``run.json``.
+        """
+        import yaml
 
-    Raises:
-        AsdError: the config lacks what every run's has.
-    """
-    try:
-        return Run(folder, config, record, {**tags_of(config), **(tags or {})})
-    except (KeyError, TypeError, AttributeError) as error:
-        raise AsdError(f"{folder / 'config.yaml'}: not a run's config ({error!r})") from error
-
-
-def tags_of(config: dict[str, Any]) -> dict[str, str]:
-    """What a run is filtered by, from its config alone."""
-    data = _module(config["data"])
-    test = config["data"].get("test") or config.get("test_release") or PAPER_TEST
-    return {
-        "experiment": str(config["experiment_name"]),
-        "system": str(config["system"]),
-        "seed": str(config["seed"]),
-        "data": data,
-        "simulated": str(data == "simulated").lower(),
-        "release": str(config["release"]["name"]),
-        "frontend": _module(config["frontend"]),
-        "scope": str(config["scope"]["name"]),
-        "scale": str(config["scale"]["name"]),
-        "test": str(test),
-    }
+        folder = RunFolder(path)
+        try:
+            record = {**folder.record(), **known}
+            if record and record.get("status") != FINISHED:
+                self.notes.append(f"{name} ({record.get('status')})")
+            elif record:
+                config = yaml.safe_load(folder.config.read_text())
+                all_tags = {**record.get("tags", {}), **(tags or {})}
+                self.runs.append(_run(path, config, record, all_tags))
+        except (AsdError, OSError, yaml.YAMLError) as error:
+            self.notes.append(f"{name} ({error})")
 
 
-def data_label(config: dict[str, Any], tags: dict[str, str]) -> str:
-    """The label of a run whose run.json does not say it."""
-    name = "SIMULATED" if tags["simulated"] == "true" else tags["data"]
-    return f"{name}, demo scale ({tags['scale']})" if config["scale"]["demo"] else name
-
-
-def collect_folder(runs: Path) -> Found:
+def collect_folder(runs: Path) -> Collection:
     """The finished runs in a folder of run folders, oldest first.
 
     Raises:
@@ -187,31 +151,21 @@ def collect_folder(runs: Path) -> Found:
     return collect(p for p in runs.iterdir() if p.is_dir() and _SET_ASIDE not in p.name)
 
 
-def collect(folders: Iterable[Path]) -> Found:
+def collect(folders: Iterable[Path]) -> Collection:
     """The finished ones of these run folders, oldest first; what is not used has a note."""
-    import yaml
-
-    found = Found()
+    collection = Collection()
     for path in sorted(folders):
-        folder = RunFolder(path)
-        try:
-            record = folder.record()
-            if not record:
-                continue
-            if record.get("status") != FINISHED:
-                found.notes.append(f"{path.name} ({record.get('status')})")
-                continue
-            config = yaml.safe_load(folder.config.read_text())
-            run = make_run(path, config, record, record.get("tags"))
-            assert len(run.scores)
-        except (AsdError, OSError, yaml.YAMLError) as error:
-            found.notes.append(f"{path.name} ({error})")
-            continue
-        found.runs.append(run)
-    found.runs.sort(key=lambda run: (run.finished, run.name))
-    return found
+        collection.add(path, path.name)
+    collection.runs.sort(key=lambda run: (run.finished, run.folder.name))
+    return collection
 
 
-def _module(node: dict[str, Any]) -> str:
-    """asd.data.simulated.Simulated -> simulated."""
-    return str(node["_target_"]).split(".")[-2]
+def _run(path: Path, config: Any, record: dict[str, Any], tags: dict[str, str]) -> Run:
+    if not isinstance(config, dict) or not {"data", "scale", "scoring"} <= set(config):
+        raise AsdError(f"{path / 'config.yaml'}: not a run's config")
+    missing = {*_TAGS, "data_label"} - {*tags, *record}
+    if missing:
+        raise AsdError(f"{path / 'run.json'}: {', '.join(sorted(missing))} missing")
+    run = Run(path, config, record, tags)
+    assert len(run.scores)  # read now, so that a damaged file is known
+    return run

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import pandas as pd
 
-from asd.reporting.bootstrap import MEAN, Floats, Replicates, Resampling, replicates
+from asd.reporting.bootstrap import MEAN, Floats, Key, Resampling, replicates
 from asd.reporting.runs import Run
-from asd.scoring.metrics import Metrics, evaluate_scores
+from asd.scoring.metrics import ID_METRICS, MACHINE_METRICS, Metrics, evaluate_scores
 
 
 @dataclass
@@ -28,45 +27,32 @@ class System:
     runs: list[Run]
     max_fpr: float
     resampling: Resampling
-    _replicates: dict[str, list[Replicates]] = field(default_factory=dict, repr=False)
 
     @property
     def seeds(self) -> list[int]:
         """Of its trainings."""
         return [run.seed for run in self.runs]
 
+    @property
+    def experiment(self) -> str:
+        """Name of the preset that was trained, such as ``ss_0.5``."""
+        return self.runs[0].tags["experiment"]
+
     @cached_property
     def metrics(self) -> list[Metrics]:
         """Of each training."""
         return [evaluate_scores(run.scores, self.max_fpr) for run in self.runs]
 
-    def values(self, metric: str, machine: str) -> Floats:
-        """[seeds] a metric of a machine type, or of "mean"; NaN where it is undefined."""
-        if machine == MEAN:
-            return np.array([m.mean[metric] for m in self.metrics])
-        return np.array([_cell(m.per_machine, metric, machine=machine) for m in self.metrics])
+    def values(self, metric: str, machine: str, machine_id: str = "") -> Floats:
+        """[seeds] a metric of a machine type, of "mean", or of a machine ID; NaN: undefined."""
+        key = (metric, machine, machine_id)
+        return np.array([figures.get(key, np.nan) for figures in self._figures])
 
-    def id_values(self, metric: str, machine: str, machine_id: str) -> Floats:
-        """[seeds] a metric of a machine ID."""
-        return np.array(
-            [_cell(m.per_id, metric, machine=machine, id=machine_id) for m in self.metrics]
-        )
-
-    def mean_over(self, metric: str, machines: list[str]) -> Floats:
-        """[seeds] mean over some machine types."""
-        return np.asarray(np.mean([self.values(metric, m) for m in machines], axis=0))
-
-    def resampled(self, metric: str, machine: str) -> Floats:
-        """[seeds, resamples] a metric of a machine type or of "mean" on resampled clips."""
-        empty = np.full(self.resampling.resamples, np.nan)
-        return np.array([r.machines[metric].get(machine, empty) for r in self._resample(metric)])
-
-    def id_resampled(self, metric: str, machine: str, machine_id: str) -> Floats:
-        """[seeds, resamples] a metric of a machine ID on resampled clips."""
-        empty = np.full(self.resampling.resamples, np.nan)
-        return np.array(
-            [r.ids[metric].get((machine, machine_id), empty) for r in self._resample(metric)]
-        )
+    def resampled(self, metric: str, machine: str, machine_id: str = "") -> Floats:
+        """[seeds, resamples] the same on resampled clips."""
+        undefined = np.full(self.resampling.resamples, np.nan)
+        key = (metric, machine, machine_id)
+        return np.array([figures.get(key, undefined) for figures in self._replicates])
 
     def clips(self, machine: str) -> tuple[tuple[str, str, int], ...]:
         """ID, file and label of a machine type's clips; empty if it has none."""
@@ -85,18 +71,18 @@ class System:
         table = self.metrics[0].per_id
         return [(str(m), str(i)) for m, i in zip(table["machine"], table["id"], strict=True)]
 
-    def _resample(self, metric: str) -> list[Replicates]:
-        if metric not in self._replicates:
-            self._replicates[metric] = [
-                replicates(run.scores, self.max_fpr, self.resampling, (metric,))
-                for run in self.runs
-            ]
-        return self._replicates[metric]
+    @cached_property
+    def _figures(self) -> list[dict[Key, float]]:
+        return [_keyed(metrics) for metrics in self.metrics]
+
+    @cached_property
+    def _replicates(self) -> list[dict[Key, Floats]]:
+        return [replicates(run.scores, self.max_fpr, self.resampling) for run in self.runs]
 
 
-def _cell(table: pd.DataFrame, column: str, **where: str) -> float:
-    keep = np.ones(len(table), dtype=bool)
-    for name, value in where.items():
-        keep &= (table[name] == value).to_numpy()
-    found = table.loc[keep, column]
-    return float(found.iloc[0]) if len(found) else float("nan")
+def _keyed(metrics: Metrics) -> dict[Key, float]:
+    keyed = {(name, MEAN, ""): value for name, value in metrics.mean.items()}
+    for table, names in ((metrics.per_machine, MACHINE_METRICS), (metrics.per_id, ID_METRICS)):
+        for row in table.to_dict("records"):
+            keyed |= {(name, row["machine"], row.get("id", "")): row[name] for name in names}
+    return keyed

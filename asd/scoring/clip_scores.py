@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import csv
-import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from asd.errors import AsdError
+from asd.files import write_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FILE_NAME = "scores.csv"
 COLUMNS = ("machine", "id", "file", "label", "score")  # first, in this order; others may follow
 LABELS = (0, 1, -1)  # normal, anomaly, not known
 TEXT = ("machine", "id", "file")
 
 
-def check_scores(frame: pd.DataFrame, source: str | Path) -> None:
+def check_scores(
+    frame: pd.DataFrame, source: str | Path, lines: Sequence[int] | None = None
+) -> None:
     """Refuse a scores frame that could give a wrong metric.
 
     Args:
         frame: one row a clip with the columns ``COLUMNS``; ``id`` is text such as "00".
         source: what the message calls the frame, usually its path.
+        lines: [rows] of the file it was read from, for messages; None: rows are named by clip.
 
     Raises:
         AsdError: a column is missing, there is no row, a text cell is empty or not text, a label
@@ -37,37 +40,32 @@ def check_scores(frame: pd.DataFrame, source: str | Path) -> None:
     if not len(frame):
         raise AsdError(f"{source}: no clips; the scores of at least one test clip are needed")
 
-    def name(row: int) -> str:
-        return f"{frame['machine'].iloc[row]} {frame['file'].iloc[row]}"
+    def refuse(row: int, problem: str) -> None:
+        clip = f"{frame['machine'].iloc[row]} {frame['file'].iloc[row]}"
+        place = f"row {row + 1} ({clip})" if lines is None else f"line {lines[row]}"
+        raise AsdError(f"{source}: {place}: {problem}")
 
     for column in TEXT:
-        values = frame[column].tolist()
-        if not set(map(type, values)) <= {str} or "" in values:
-            bad = next(i for i, v in enumerate(values) if not isinstance(v, str) or not v)
-            raise AsdError(
-                f"{source}: row {bad + 1}: column {column!r} is {values[bad]!r}, not a text"
-            )
-    unknown = np.flatnonzero(~frame["label"].isin(LABELS).to_numpy())
-    if len(unknown):
-        row = int(unknown[0])
-        raise AsdError(
-            f"{source}: {name(row)}: label is {frame['label'].tolist()[row]!r}; "
-            "it must be 0 (normal), 1 (anomaly) or -1 (not known)"
-        )
-    try:
-        scores = frame["score"].to_numpy(dtype=np.float64, na_value=np.nan)
-    except (TypeError, ValueError) as error:
-        raise AsdError(f"{source}: column 'score' holds what is not a number: {error}") from error
-    bad_rows = np.flatnonzero(~np.isfinite(scores))
-    if len(bad_rows):
-        row = int(bad_rows[0])
-        raise AsdError(
-            f"{source}: the score of {name(row)} is {scores[row]}, not a finite number "
-            f"({len(bad_rows)} of {len(frame)} clips); the model or its input is at fault"
-        )
+        for row, value in enumerate(frame[column].tolist()):
+            if not isinstance(value, str) or not value:
+                problem = "is empty" if value == "" else f"is {value!r}, not a text"
+                refuse(row, f"column {column!r} {problem}")
+    labels = frame["label"].tolist()
+    for row, value in enumerate(labels):
+        if value not in LABELS:
+            meaning = "0 (normal), 1 (anomaly) or -1 (not known)"
+            refuse(row, f"column 'label' is {value!r}; it must be {meaning}")
+    for row, value in enumerate(frame["score"].tolist()):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            refuse(row, f"column 'score' is {value!r}, not a number")
+        if not np.isfinite(value):
+            refuse(row, f"column 'score' is {value}, not a finite number; the model or its input "
+                        "is at fault")  # fmt: skip
     twice = np.flatnonzero(frame.duplicated(["machine", "file"]).to_numpy())
     if len(twice):
-        raise AsdError(f"{source}: {name(int(twice[0]))} stands twice; a clip has one score")
+        row = int(twice[0])
+        clip = f"{frame['machine'].iloc[row]} {frame['file'].iloc[row]}"
+        refuse(row, f"{clip} stands twice; a clip has one score")
 
 
 def write_scores(path: str | Path, frame: pd.DataFrame) -> None:
@@ -83,11 +81,10 @@ def write_scores(path: str | Path, frame: pd.DataFrame) -> None:
     Raises:
         AsdError: the frame is not a valid one, or the file cannot be written.
     """
-    path = Path(path)
     check_scores(frame, path)
     others = [c for c in frame.columns if c not in COLUMNS]
     exact = frame[[*COLUMNS, *others]].astype({"score": np.float64, "label": np.int64})
-    replace_file(path, exact.to_csv(index=False, lineterminator="\n"))
+    write_text(Path(path), exact.to_csv(index=False, lineterminator="\n"))
 
 
 def read_scores(path: str | Path) -> pd.DataFrame:
@@ -107,23 +104,41 @@ def read_scores(path: str | Path) -> pd.DataFrame:
     import pandas as pd
 
     path = Path(path)
+    header, rows, lines = _read_rows(path)
+    missing = [c for c in COLUMNS if c not in header]
+    if missing:
+        raise AsdError(
+            f"{path}: line 1: columns missing: {', '.join(missing)}; "
+            f"a scores file begins with {','.join(COLUMNS)}"
+        )
+    if len(set(header)) < len(header):
+        raise AsdError(f"{path}: line 1: a column name stands twice")
+    cells = dict(zip(header, zip(*rows, strict=True), strict=True)) if rows else {}
+    columns: dict[str, list[Any]] = {}
+    for column in [*COLUMNS, *(c for c in header if c not in COLUMNS)]:
+        of_column = cells.get(column, ())
+        if column in TEXT:
+            columns[column] = list(of_column)
+        elif column == "label":
+            columns[column] = [int(c) if c in map(str, LABELS) else c for c in of_column]
+        elif column == "score":
+            columns[column] = [_number(c) for c in of_column]
+        else:
+            columns[column] = _numbers_or_text(of_column)
+    frame = pd.DataFrame(columns)
+    check_scores(frame, path, lines)
+    return frame.astype({"label": np.int64, "score": np.float64})
+
+
+def _read_rows(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
+    """Header, rows of as many cells, and the line that each row ends on."""
+    rows: list[list[str]] = []
+    lines: list[int] = []
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.reader(stream, strict=True)
             header = next(reader, [])
-            missing = [c for c in COLUMNS if c not in header]
-            if missing:
-                raise AsdError(
-                    f"{path}: line 1: columns missing: {', '.join(missing)}; "
-                    f"a scores file begins with {','.join(COLUMNS)}"
-                )
-            if len(set(header)) < len(header):
-                raise AsdError(f"{path}: line 1: a column name stands twice")
-            rows: list[list[str]] = []
-            lines: list[int] = []
-            for row in reader:
-                if not row:
-                    continue
+            for row in filter(None, reader):
                 if len(row) != len(header):
                     raise AsdError(
                         f"{path}: line {reader.line_num}: {len(row)} cells where the header has "
@@ -137,89 +152,15 @@ def read_scores(path: str | Path) -> pd.DataFrame:
         raise AsdError(f"{path}: cannot be read: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise AsdError(f"{path}: not a CSV file in UTF-8: {error}") from error
-
-    cells = dict(zip(header, zip(*rows, strict=True), strict=True)) if rows else {}
-    if not cells:
-        raise AsdError(f"{path}: no clips; the scores of at least one test clip are needed")
-    columns: dict[str, object] = {}
-    for column in [*COLUMNS, *(c for c in header if c not in COLUMNS)]:
-        if column in TEXT:
-            columns[column] = _texts(path, column, lines, cells[column])
-        elif column == "label":
-            columns[column] = _labels(path, lines, cells[column])
-        elif column == "score":
-            columns[column] = _finite(path, lines, cells[column])
-        else:
-            columns[column] = _numbers_or_text(cells[column])
-    frame = pd.DataFrame(columns)
-    twice = np.flatnonzero(frame.duplicated(["machine", "file"]).to_numpy())
-    if len(twice):
-        row_at = int(twice[0])
-        raise AsdError(
-            f"{path}: line {lines[row_at]}: {frame['machine'].iloc[row_at]} "
-            f"{frame['file'].iloc[row_at]} stands twice; a clip has one score"
-        )
-    return frame
+    return header, rows, lines
 
 
-def replace_file(path: Path, text: str) -> None:
-    """Write a UTF-8 text file in one step (temporary file, fsync, rename).
-
-    Raises:
-        AsdError: the disk is full, the folder cannot be written, and the like; whatever stood at
-            ``path`` before is unchanged.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+def _number(cell: str) -> float | str:
+    """The cell as a number, or as it is, to be refused."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("w", encoding="utf-8", newline="") as stream:
-                stream.write(text)
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise AsdError(
-            f"{path}: cannot be written: {error.strerror}. Nothing was lost: what stood there "
-            "before is unchanged. Free space or choose another folder, then repeat"
-        ) from error
-
-
-def _texts(path: Path, column: str, lines: list[int], cells: tuple[str, ...]) -> list[str]:
-    for line, cell in zip(lines, cells, strict=True):
-        if not cell:
-            raise AsdError(f"{path}: line {line}: column {column!r} is empty")
-    return list(cells)
-
-
-def _labels(path: Path, lines: list[int], cells: tuple[str, ...]) -> np.ndarray:
-    known = {str(label): label for label in LABELS}
-    for line, cell in zip(lines, cells, strict=True):
-        if cell not in known:
-            raise AsdError(
-                f"{path}: line {line}: column 'label' is {cell!r}; "
-                "it must be 0 (normal), 1 (anomaly) or -1 (not known)"
-            )
-    return np.array([known[cell] for cell in cells], dtype=np.int64)
-
-
-def _finite(path: Path, lines: list[int], cells: tuple[str, ...]) -> np.ndarray:
-    values = np.empty(len(cells))
-    for i, cell in enumerate(cells):
-        try:
-            values[i] = float(cell)
-        except ValueError as error:
-            raise AsdError(
-                f"{path}: line {lines[i]}: column 'score' is {cell!r}, not a number"
-            ) from error
-        if not np.isfinite(values[i]):
-            raise AsdError(
-                f"{path}: line {lines[i]}: column 'score' is {cell!r}, not a finite number"
-            )
-    return values
+        return float(cell)
+    except ValueError:
+        return cell
 
 
 def _numbers_or_text(cells: tuple[str, ...]) -> list[str] | list[int] | list[float]:

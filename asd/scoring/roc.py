@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asd.errors import AsdError
+from asd.options import check_number
 
 Counts = npt.NDArray[np.int64]
 
@@ -73,8 +74,7 @@ def pauc_eq3(labels: npt.ArrayLike, scores: npt.ArrayLike, max_fpr: float) -> fl
 
 def check_max_fpr(max_fpr: float) -> None:
     """Raise AsdError if max_fpr is not in (0, 1]."""
-    if not 0 < max_fpr <= 1:
-        raise AsdError(f"scoring.max_fpr={max_fpr}: must be more than 0 and at most 1")
+    check_number("scoring.max_fpr", max_fpr, 0, 1, above=True)
 
 
 def roc_counts(labels: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Counts, Counts]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asd.errors import AsdError
+from asd.options import check_choice
 
 if TYPE_CHECKING:
     from asd.experiment.run_folder import RunFolder
@@ -41,6 +42,18 @@ OBJECTIVES = {
     "test_auc": Objective(MAXIMIZE, on_test=True),
     "test_pauc": Objective(MAXIMIZE, on_test=True),
 }
+
+
+def check_objectives(names: object) -> None:
+    """Refuse what is no list of objectives.
+
+    Raises:
+        AsdError: names the option and the objectives that there are.
+    """
+    if not isinstance(names, list) or not names:
+        raise AsdError("search.objectives: must be a list, such as [validation_loss]")
+    for name in names:
+        check_choice("search.objectives", name, tuple(OBJECTIVES))
 
 
 def selected_on(names: Sequence[str]) -> str:

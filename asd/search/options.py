@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from asd.composition import one_of
 from asd.errors import AsdError
+from asd.options import check_choice
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class SearchOptions:
         """
         names = [field.name for field in fields(cls)]
         for name in given:
-            one_of("hydra.sweeper", name, tuple(names))
+            check_choice("hydra.sweeper", name, tuple(names))
         return cls(**{**given, "params": given["params"] or {}})
 
     def __post_init__(self) -> None:

@@ -15,7 +15,8 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 
-from asd.composition import build, one_of
+from asd.composition import build
+from asd.options import check_choice
 from asd.search import plots, summary
 from asd.search.objectives import OBJECTIVES, TEST, check_comparable, directions, selected_on
 from asd.search.options import SearchOptions
@@ -93,7 +94,7 @@ class Search:
         config = self.config = self.cells.compose(self.space.fixed)
         self.objectives: list[str] = config["search"]["objectives"]
         for name in self.objectives:
-            one_of("search.objectives", name, tuple(OBJECTIVES))
+            check_choice("search.objectives", name, tuple(OBJECTIVES))
         self.warnings = check_comparable(self.objectives, list(self.space.axes))
         ways = directions(self.objectives, options.direction)
         self.url = storage_url(options.storage, config["paths"]["runs"])

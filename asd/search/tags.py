@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from asd.experiment.run_folder import RunFolder
 from asd.search.objectives import TEST, selected_on
-
-log = logging.getLogger(__name__)
 
 SELECTED_ON, PRUNED = "selected_on", "pruned"
 
@@ -29,21 +26,9 @@ def search_tags(search: dict[str, Any], known: dict[str, str]) -> dict[str, str]
 
 
 def tag_finished(folder: RunFolder, search: dict[str, Any]) -> None:
-    """Tag a run that was finished before it became a trial, here and in MLflow."""
+    """Tag a run that was finished before it became a trial."""
     record = folder.record()
     tags = search_tags(search, record.get("tags", {}))
     if all(record.get("tags", {}).get(name) == value for name, value in tags.items()):
         return
     folder.update(tags={**record.get("tags", {}), **tags})
-    known = record.get("mlflow")
-    if not known:
-        return
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
-
-    try:
-        client = MlflowClient(known["uri"])
-        for name, value in tags.items():
-            client.set_tag(known["run_id"], name, value)
-    except (MlflowException, OSError) as error:
-        log.warning("MLflow does not have the tags of this trial: %s", str(error).splitlines()[0])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from asd.composition import check, command_of, plain
+from asd.composition import command_of, plain
 from asd.errors import AsdError
 from asd.experiment.run_folder import FAILED, FINISHED, RUNNING, RunFolder
 from asd.experiment.run_labels import run_name, run_params
@@ -141,10 +141,9 @@ class Cells:
             config = self.compose(overrides)
             params = run_params(config, {}, telling)
             label = run_name(config["tracking"]["run_name"], telling, params)
-            check(config)
-            from asd.experiment.experiment import Experiment
+            from asd.training.preflight import checked_experiment
 
-            experiment = Experiment.of(config, {}, command_of(overrides))
+            experiment = checked_experiment(config, {}, command_of(overrides))
             clips = self._clips(experiment)
         except AsdError as error:
             return Cell(number, tuple(overrides), label, None, error=str(error))

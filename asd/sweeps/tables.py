@@ -18,22 +18,17 @@ def show_tables(name: str, cells: list[Cell]) -> None:
     Raises:
         AsdError: the sweep's file does not hold together.
     """
-    from rich.console import Console
-
-    from asd.reporting import terminal
-    from asd.reporting.content import table_blocks
+    from asd.documents import terminal
+    from asd.reporting.content import WIDTH, table_blocks
     from asd.reporting.declaration import declaration
     from asd.reporting.runs import collect
-    from asd.reporting.sections import Options, sections
+    from asd.reporting.sections import sections
 
     folders = {cell.folder.path for cell in cells if cell.folder and cell.folder.scores.exists()}
     runs = collect(folders).runs
     if not runs:
         return
-    blocks = []
-    for section in sections(runs, declaration(name), Options()):
-        blocks += table_blocks(section, _VIEWS)
-    console = Console(highlight=False)
-    console.width = max(console.width if console.is_terminal else 0, terminal.MIN_WIDTH)
-    terminal.show(blocks, console)
+    parts = sections(runs, declaration(name))
+    blocks = [block for part in parts for block in table_blocks(part, _VIEWS)]
+    terminal.show(blocks, terminal.open_console(WIDTH))
     print(f"comparisons, pictures, files: python -m asd.report sweep={name}")

@@ -1,241 +1,227 @@
-"""The MLflow run of a run folder: a copy of what the folder holds, and the losses as they come.
+"""The MLflow run of a run folder: a copy of its files, made from them alone and safe to repeat.
 
-Files come first: when the tracker fails in the middle, training goes on, and ``publish`` completes
-the run from its folder at the end, or ``python -m asd.tracking.sync`` later.
+``run.json`` remembers it as ``mlflow``: the tracker's ``uri``, ``run_id``, whether it is
+``described``, and the ``tags`` that it was given.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import time
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from asd.errors import AsdError
+from asd.experiment.history import read_history
 from asd.experiment.run_folder import RunFolder
-from asd.tracking.datasets import dataset_inputs
-from asd.tracking.mlflow_store import Tracking, connect, reason
-from asd.tracking.publish import epoch_metrics, publish
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric
+    from mlflow.entities import Metric, RunInfo
 
-log = logging.getLogger(__name__)
+    from asd.scoring.metrics import Metrics
 
-# Params that MLflow accepts in one request.
-_BATCH = 100
-# Metrics of epochs that wait at most for a request.
-_METRICS = 500
+# Metrics and params that MLflow accepts in one request, and characters of a description.
+BATCH, _PARAMS, _LONGEST_NOTE = 500, 100, 7900
 # What MLflow answers for a run that it never had, or that was deleted.
-GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE")
+_GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE")
+# What is copied of a run's folder.
+_FILES = (
+    "config.yaml", "environment.json", "run.json", "scores.csv", "train.log", "tables/*",
+    "pictures/*", "models/*/model.ckpt", "models/*/history.csv", "models/*/validation.csv",
+)  # fmt: skip
+# Tags that a run may lose again, where its record does not say which it was given.
+_LOST_BEFORE = ("pruned",)
 
 
-class MlflowRun:
-    """Logs a run while it is computed. Does nothing when tracking is off.
-
-    Args:
-        tracking: where.
-        folder: the run's folder; ``run.json`` remembers the MLflow run's id.
-    """
-
-    def __init__(self, tracking: Tracking, folder: RunFolder) -> None:
-        self.tracking = tracking
-        self.folder = folder
-        self.run_id: str | None = None
-        self._client: MlflowClient | None = None
-        self._behind = False
-        self._waiting: list[Metric] = []
-        self._logged = float("-inf")
-        self._monitor: Any = None
-
-    def start(self, name: str, tags: dict[str, str], params: dict[str, Any]) -> None:
-        """Begin the run, or go on with the one that the folder remembers.
-
-        Args:
-            name: of the run.
-            tags: what runs are filtered by.
-            params: the options in which runs differ.
-
-        Raises:
-            AsdError: the tracker cannot be reached.
-        """
-        if not self.tracking.enabled:
-            return
-        from mlflow.exceptions import MlflowException
-
-        self._client, experiment = connect(self.tracking)
-        try:
-            self.run_id = find_or_create(
-                self._client, experiment, self.tracking, self.folder, name, tags, params
-            )
-        except (MlflowException, OSError) as error:
-            raise AsdError(
-                f"tracking.uri={self.tracking.uri}: cannot be used: {reason(error)}"
-            ) from error
-        if self.tracking.system_metrics:
-            self._monitor = start_monitor(self.tracking.uri, self.run_id)
-
-    def log_epoch(self, group: str, epoch: int, values: dict[str, float]) -> None:
-        """Log an epoch's losses, with those that came shortly before in one request.
-
-        A tracker that has gone away costs nothing but this copy.
-        """
-        if self._client is None or self.run_id is None or self._behind:
-            return
-        self._waiting += epoch_metrics(group, epoch, values)
-        now = time.monotonic()
-        if now - self._logged < self.tracking.live_every and len(self._waiting) < _METRICS:
-            return
-        self._logged = now
-        self._log_waiting()
-
-    def _log_waiting(self) -> None:
-        from mlflow.exceptions import MlflowException
-
-        waiting, self._waiting = self._waiting, []
-        if self._client is None or self.run_id is None or self._behind or not waiting:
-            return
-        try:
-            self._client.log_batch(self.run_id, metrics=waiting)
-        except (MlflowException, OSError) as error:
-            # Not asked again before the end: a server that hangs would cost a timeout an epoch.
-            self._behind = True
-            log.warning(
-                "MLflow does not answer (%s); training goes on, and the run is completed from %s "
-                "at its end",
-                reason(error),
-                self.folder.path,
-            )
-
-    def tag(self, tags: dict[str, str | None]) -> None:
-        """Set tags; None removes one. ``run.json`` has them too, for when the tracker is away."""
-        if self._client is None or self.run_id is None or self._behind:
-            return
-        from mlflow.exceptions import MlflowException
-
-        try:
-            there = self._client.get_run(self.run_id).data.tags
-            for name, value in tags.items():
-                if value is not None:
-                    self._client.set_tag(self.run_id, name, value)
-                elif name in there:
-                    self._client.delete_tag(self.run_id, name)
-        except (MlflowException, OSError) as error:
-            log.warning("MLflow does not have all tags: %s", reason(error))
-
-    def finish(self, status: str) -> None:
-        """Copy the folder's results and close the run with this status."""
-        if self._client is None or self.run_id is None:
-            return
-        from mlflow.exceptions import MlflowException
-
-        if self._monitor is not None:
-            self._monitor.finish()
-        self._log_waiting()
-        try:
-            publish(self._client, self.run_id, self.folder, status)
-        except (MlflowException, OSError) as error:
-            self.folder.update(published=False)
-            log.warning(
-                "MLflow does not answer (%s); all results are in %s. When it is back, this "
-                "completes the run: python -m asd.tracking.sync %s",
-                reason(error),
-                self.folder.path,
-                self.folder.path,
-            )
-        else:
-            self.folder.update(published=True)
-            if self._behind:
-                log.info("MLflow is back; its run is complete")
+def is_published(record: Mapping[str, Any]) -> bool:
+    """Whether, as far as ``run.json`` knows, MLflow has all that the folder holds."""
+    tags = record.get("mlflow", {}).get("tags")
+    return bool(record.get("published")) and tags == record.get("tags", {})
 
 
-def find_or_create(
-    client: MlflowClient,
-    experiment: str,
-    tracking: Tracking,
-    folder: RunFolder,
-    name: str,
-    tags: dict[str, str],
-    params: dict[str, Any],
-) -> str:
-    """The id of the run that the folder remembers, now RUNNING again; of a new one without it.
-
-    Raises:
-        MlflowException: the tracker cannot be reached.
-    """
+def active_run(client: MlflowClient, run_id: str) -> RunInfo | None:
+    """A run as the tracker knows it; None if it never had it, or it was deleted there."""
     from mlflow.exceptions import MlflowException
 
-    record = folder.record()
-    known = record.get("mlflow")
-    if known and known["uri"] == tracking.uri:
-        run_id = str(known["run_id"])
-        try:
-            client.update_run(run_id, status="RUNNING")
-        except MlflowException as error:
-            if error.error_code not in GONE:
-                raise
-            log.warning("MLflow has no run %s any more; a new one begins", run_id)
-        else:
-            if not known.get("described", True):
-                _describe(client, run_id, tracking, folder, params)
-            return run_id
-    run_id = _create(client, experiment, folder, name, tags)
-    _describe(client, run_id, tracking, folder, params)
+    try:
+        info = client.get_run(run_id).info
+    except MlflowException as error:
+        if error.error_code in _GONE:
+            return None
+        raise
+    return info if info.lifecycle_stage == "active" else None
+
+
+def open_run(client: MlflowClient, experiment: str, uri: str, folder: RunFolder) -> str:
+    """The run that the folder remembers, now RUNNING again; a new one where there is none.
+
+    Name, tags, params and datasets are those of ``run.json``.
+
+    Args:
+        client, experiment: of ``asd.tracking.mlflow_store.connect``.
+        uri: of the tracker.
+        folder: the run's folder.
+
+    Returns:
+        The run's id.
+
+    Raises:
+        MlflowException, OSError: the tracker cannot be reached.
+    """
+    known = folder.record().get("mlflow") or {}
+    if known.get("uri") != uri or active_run(client, known["run_id"]) is None:
+        known = {"uri": uri, "run_id": _create(client, experiment, folder), "described": False}
+        folder.update(mlflow=known, mlflow_token=None, published=False)
+    run_id = str(known["run_id"])
+    client.update_run(run_id, status="RUNNING")
+    if not known.get("described", True):  # again, where a process was killed over it
+        _describe(client, run_id, folder.record())
+        folder.update(mlflow={**known, "described": True})
+    _update_tags(client, folder)
     return run_id
 
 
-def _create(
-    client: MlflowClient, experiment: str, folder: RunFolder, name: str, tags: dict[str, str]
-) -> str:
+def _create(client: MlflowClient, experiment: str, folder: RunFolder) -> str:
     """A new run, or the one that a process made that was killed before it could note its id."""
-    token = folder.record().get("mlflow_token")
-    if token is not None:
-        found = client.search_runs([experiment], f"tags.token = '{token}'", max_results=1)
-        if found:
-            run_id = str(found[0].info.run_id)
-            client.update_run(run_id, status="RUNNING")
-            return run_id
-    token = uuid4().hex
+    record = folder.record()
+    token = record.get("mlflow_token") or uuid4().hex
     folder.update(mlflow_token=token)
-    run = client.create_run(experiment, tags={**tags, "token": token}, run_name=name)
-    return str(run.info.run_id)
+    for run in client.search_runs([experiment], f"tags.token = '{token}'", max_results=1):
+        return str(run.info.run_id)
+    name = record.get("run_name", record.get("title", folder.path.name))
+    tags = {**record.get("tags", {}), "token": token}
+    return str(client.create_run(experiment, tags=tags, run_name=name).info.run_id)
 
 
-def _describe(
-    client: MlflowClient, run_id: str, tracking: Tracking, folder: RunFolder, params: dict[str, Any]
-) -> None:
-    """Log what a run is; done again where a process was killed over it."""
-    known = {"uri": tracking.uri, "run_id": run_id}
-    folder.update(mlflow={**known, "described": False}, mlflow_token=None, published=False)
-    _log_params(client, run_id, params)
-    if datasets := folder.record().get("datasets"):
-        client.log_inputs(run_id, dataset_inputs(datasets))
-    folder.update(mlflow={**known, "described": True})
-
-
-def _log_params(client: MlflowClient, run_id: str, params: dict[str, Any]) -> None:
-    from mlflow.entities import Param
+def _describe(client: MlflowClient, run_id: str, record: dict[str, Any]) -> None:
+    """Log the options and the data that the record names."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag, Param
+    from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
     from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH
 
-    entries = []
-    for key, value in params.items():
+    params = []
+    for key, value in record.get("params", {}).items():
         text = value if isinstance(value, str) else json.dumps(value)
         if len(text) > MAX_PARAM_VAL_LENGTH:
             text = f"({len(text)} characters: see config.yaml)"
-        entries.append(Param(key, text))
-    for at in range(0, len(entries), _BATCH):
-        client.log_batch(run_id, params=entries[at : at + _BATCH])
+        params.append(Param(key, text))
+    for at in range(0, len(params), _PARAMS):
+        client.log_batch(run_id, params=params[at : at + _PARAMS])
+    inputs = []
+    for data in record.get("datasets", []):  # of asd.experiment.datasets.describe
+        source, profile = json.dumps(data["source"]), json.dumps(data["profile"])
+        dataset = Dataset(data["name"], data["digest"], "corpus", source, profile=profile)
+        inputs.append(DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, data["context"])]))
+    if inputs:
+        client.log_inputs(run_id, inputs)
 
 
-def start_monitor(uri: str, run_id: str) -> Any:
-    """A thread that logs what the machine is busy with, every ten seconds, as ``system/...``."""
-    from mlflow.system_metrics import system_metrics_monitor
+def _update_tags(client: MlflowClient, folder: RunFolder) -> None:
+    """Set the record's tags and remove those that only an earlier record had.
 
-    # A server that goes away is reported once, by the run itself.
-    logging.getLogger("mlflow.system_metrics").setLevel(logging.CRITICAL)
-    make: Any = system_metrics_monitor.SystemMetricsMonitor  # has no types
-    monitor = make(run_id, resume_logging=True, tracking_uri=uri)
-    monitor.start()
-    return monitor
+    What users set in MLflow stays.
+    """
+    from mlflow.entities import RunTag
+
+    record = folder.record()
+    known, tags = record["mlflow"], record.get("tags", {})
+    if known.get("tags") == tags:
+        return
+    run_id = known["run_id"]
+    client.log_batch(run_id, tags=[RunTag(name, str(value)) for name, value in tags.items()])
+    lost = set(known.get("tags", _LOST_BEFORE)) - set(tags)
+    for name in lost & set(client.get_run(run_id).data.tags):
+        client.delete_tag(run_id, name)
+    folder.update(mlflow={**known, "tags": tags})
+
+
+def publish(
+    client: MlflowClient, folder: RunFolder, status: str, metrics: Metrics | None = None
+) -> None:
+    """Copy to the run of ``open_run`` what it does not have yet, and close it.
+
+    Args:
+        client: of the tracker.
+        folder: the files; ``run.json`` then says ``published``.
+        status: FINISHED, FAILED or KILLED.
+        metrics: of the folder's scores, where they are at hand; None: the scores are read.
+
+    Raises:
+        MlflowException, OSError: the tracker cannot be reached.
+        AsdError: the scores are damaged.
+    """
+    folder.update(published=False)
+    _update_tags(client, folder)
+    run_id = folder.record()["mlflow"]["run_id"]
+    for model in folder.models():
+        _missing_epochs(client, run_id, model)
+    _results(client, run_id, folder, metrics)
+    _files(client, run_id, folder)
+    client.set_terminated(run_id, status, folder.record().get("ended"))
+    folder.update(published=True)
+
+
+def epoch_metrics(model: str, epoch: int, values: Mapping[str, float], when: float) -> list[Metric]:
+    """An epoch's values as MLflow metrics: ``train/loss``, or ``train/loss/fan`` of one machine.
+
+    The machine comes last, for MLflow groups charts by what comes before the last slash.
+
+    Args:
+        model: ``shared``, or the machine type whose model it is.
+        epoch: from 0.
+        values: by name; ``epoch`` is left out.
+        when: seconds since 1970.
+    """
+    from mlflow.entities import Metric
+
+    end = "" if model == "shared" else f"/{model}"
+    at = int(when * 1000)
+    return [Metric(name + end, v, at, epoch) for name, v in values.items() if name != "epoch"]
+
+
+def _missing_epochs(client: MlflowClient, run_id: str, model: Path) -> None:
+    """Epochs that a tracker in trouble did not get, at the times when they ended."""
+    path = model / "history.csv"
+    name = "val/loss" if model.name == "shared" else f"val/loss/{model.name}"
+    logged = {metric.step for metric in client.get_metric_history(run_id, name)}
+    entries: list[Metric] = []
+    ended = path.stat().st_mtime if path.exists() else 0.0
+    for row in reversed(read_history(path)):
+        if (epoch := int(row["epoch"])) not in logged:
+            entries = epoch_metrics(model.name, epoch, row, ended) + entries
+        ended -= row.get("epoch_seconds", 0.0)
+    _log(client, run_id, entries)
+
+
+def _results(client: MlflowClient, run_id: str, folder: RunFolder, metrics: Metrics | None) -> None:
+    from mlflow.entities import Metric
+
+    from asd.scoring.clip_scores import read_scores
+    from asd.scoring.metrics import evaluate_scores, flat_metrics
+    from asd.scoring.tables import markdown
+
+    record = folder.record()
+    values = dict(record.get("resources", {}))
+    if metrics is None and folder.scores.exists():
+        metrics = evaluate_scores(read_scores(folder.scores), record["max_fpr"])
+    if metrics is not None:
+        values = {**flat_metrics(metrics), **values}
+        note = markdown(metrics, record["title"], record["data_label"])
+        client.set_tag(run_id, "mlflow.note.content", note[:_LONGEST_NOTE])
+    logged = client.get_run(run_id).data.metrics
+    now = int(time.time() * 1000)
+    new = [Metric(name, v, now, 0) for name, v in values.items() if logged.get(name) != v]
+    _log(client, run_id, new)
+
+
+def _log(client: MlflowClient, run_id: str, entries: list[Metric]) -> None:
+    for at in range(0, len(entries), BATCH):
+        client.log_batch(run_id, metrics=entries[at : at + BATCH])
+
+
+def _files(client: MlflowClient, run_id: str, folder: RunFolder) -> None:
+    for file in (file for pattern in _FILES for file in sorted(folder.path.glob(pattern))):
+        place = file.parent.relative_to(folder.path).as_posix()
+        client.log_artifact(run_id, str(file), None if place == "." else place)

@@ -7,13 +7,16 @@ import os
 import shutil
 import sqlite3
 import sys
+from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from asd.errors import AsdError
+from asd.files import replacing
+from asd.options import check_choice, check_whole
 from asd.tracking.experiment_page import experiment_tags
 
 if TYPE_CHECKING:
@@ -42,30 +45,51 @@ class Tracking:
     uri: str
     artifacts: str
     experiment: str
-    system_metrics: bool = False
-    timeout: int = 10
-    retries: int = 1
-    live_every: int = 5
+    system_metrics: bool
+    timeout: int
+    retries: int
+    live_every: int
+
+    def __post_init__(self) -> None:
+        check_choice("tracking.enabled", self.enabled, (True, False))
+        check_choice("tracking.system_metrics", self.system_metrics, (True, False))
+        check_whole("tracking.timeout", self.timeout, 1)
+        check_whole("tracking.retries", self.retries, 0)
+        check_whole("tracking.live_every", self.live_every, 0)
 
     @classmethod
-    def of(cls, options: dict[str, Any]) -> Tracking:
+    def of(cls, options: Mapping[str, Any]) -> Tracking:
         """From the composed options; relative paths start at the working directory.
 
         Raises:
-            AsdError: the address cannot be used, or holds a password.
+            AsdError: an option cannot be used, or the address holds a password.
         """
-        if not options["enabled"]:
-            return cls(False, "", "", "")
-        return cls(
-            True,
-            absolute_uri(str(options["uri"])),
-            str(Path(options["artifacts"]).absolute()),
-            str(options["experiment"]),
-            bool(options.get("system_metrics", cls.system_metrics)),
-            _at_least("timeout", options.get("timeout", cls.timeout), 1),
-            _at_least("retries", options.get("retries", cls.retries), 0),
-            _at_least("live_every", options.get("live_every", cls.live_every), 0),
-        )
+        tracking = cls(**{field.name: options[field.name] for field in fields(cls)})
+        if not tracking.enabled:
+            return tracking
+        artifacts = str(Path(tracking.artifacts).absolute())
+        return replace(tracking, uri=_absolute(tracking.uri), artifacts=artifacts)
+
+    @classmethod
+    def configured(cls, uri: str | None = None, experiment: str | None = None) -> Tracking:
+        """``of`` what ``conf/tracking/mlflow.yaml`` says, for programs that compose no config.
+
+        Args:
+            uri: another address; artifacts of an embedded database then lie beside it.
+            experiment: another one.
+        """
+        from omegaconf import OmegaConf
+
+        from asd.composition import folder_of
+
+        groups = {"paths": "default.yaml", "tracking": "mlflow.yaml"}
+        conf = {name: OmegaConf.load(folder_of("conf") / name / groups[name]) for name in groups}
+        options = OmegaConf.create(conf)["tracking"]
+        if uri is not None:
+            options.uri = uri
+            options.artifacts = str(Path(uri.removeprefix(_SQLITE)).parent / "artifacts")
+        options.experiment = experiment or options.experiment
+        return cls.of(options)
 
     @property
     def embedded(self) -> bool:
@@ -77,21 +101,14 @@ class Tracking:
         """The line that opens the UI of an embedded database; None for a server."""
         if not self.embedded:
             return None
-        program = "mlflow" if shutil.which("mlflow") else _short(_program("mlflow"))
-        return f"{program} ui --backend-store-uri {_SQLITE}{_short(self.uri[len(_SQLITE) :])}"
+        program = os.path.relpath(Path(sys.executable).with_name("mlflow"))
+        database = os.path.relpath(self.uri.removeprefix(_SQLITE))
+        program = "mlflow" if shutil.which("mlflow") else program
+        return f"{program} ui --backend-store-uri {_SQLITE}{database}"
 
 
-def _program(name: str) -> str:
-    """A program of this environment, which need not be activated."""
-    return str(Path(sys.executable).with_name(name))
-
-
-def absolute_uri(uri: str) -> str:
-    """The tracker's address; a database file's path made absolute.
-
-    Raises:
-        AsdError: the address is a folder, or holds a password.
-    """
+def _absolute(uri: str) -> str:
+    """The tracker's address; a database file's path made absolute."""
     if uri.startswith(_SQLITE):
         return _SQLITE + str(Path(uri[len(_SQLITE) :]).absolute())
     if "://" not in uri:
@@ -107,18 +124,6 @@ def absolute_uri(uri: str) -> str:
             "~/.pgpass (PostgreSQL)"
         )
     return uri
-
-
-def _at_least(name: str, value: Any, low: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < low:
-        raise AsdError(f"tracking.{name}={value}: must be a whole number, {low} or more")
-    return value
-
-
-def _short(path: str) -> str:
-    """Relative to the working directory where that is shorter to read."""
-    here = str(Path.cwd()) + os.sep
-    return path.removeprefix(here)
 
 
 def connect(tracking: Tracking) -> tuple[MlflowClient, str]:
@@ -141,14 +146,14 @@ def connect(tracking: Tracking) -> tuple[MlflowClient, str]:
     if not tracking.embedded:
         if urlsplit(tracking.uri).scheme not in _SERVERS:
             _try_database(tracking)
-        return _open(tracking, None)
-    database = Path(tracking.uri[len(_SQLITE) :])
+        return _open(tracking)
+    database = Path(tracking.uri.removeprefix(_SQLITE))
     try:
         database.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(str(database) + ".lock"):
             if not database.exists():
                 _make(tracking, database)
-            return _open(tracking, Path(tracking.artifacts).as_uri())
+            return _open(tracking)
     except OSError as error:
         raise AsdError(f"{database}: {error.strerror}; set paths.mlruns or tracking.uri") from error
 
@@ -157,17 +162,19 @@ def _make(tracking: Tracking, database: Path) -> None:
     """A database with MLflow's tables, under its name when it has all of them.
 
     A process that is killed while MLflow makes them would leave some, on which every later one
-    fails.
+    fails. They are copied, for MLflow keeps the file open in which it made them.
     """
-    draft, copy = (database.with_name(f"{database.name}.{kind}") for kind in ("draft", "partial"))
-    for path in (draft, copy):
-        path.unlink(missing_ok=True)
-    _open(replace(tracking, uri=f"{_SQLITE}{draft}"), Path(tracking.artifacts).as_uri())
-    with closing(sqlite3.connect(draft)) as source, closing(sqlite3.connect(copy)) as target:
+    draft = database.with_name(f"{database.name}.draft")
+    draft.unlink(missing_ok=True)
+    _open(replace(tracking, uri=f"{_SQLITE}{draft}"))
+    with (
+        replacing(database) as whole,
+        closing(sqlite3.connect(draft)) as source,
+        closing(sqlite3.connect(whole)) as target,
+    ):
         source.backup(target)
         # Lets one process write while others read; a property of the file from now on.
         target.execute("pragma journal_mode=wal")
-    copy.replace(database)
     draft.unlink()
 
 
@@ -183,62 +190,70 @@ def _try_database(tracking: Tracking) -> None:
             f"tracking.uri={tracking.uri}: {error}; for PostgreSQL: pip install 'asd[server]'"
         ) from error
     except SQLAlchemyError as error:
-        raise _unusable(tracking, error) from error
+        raise unusable(tracking, error) from error
 
 
-def _open(tracking: Tracking, artifacts: str | None) -> tuple[MlflowClient, str]:
+def _open(tracking: Tracking) -> tuple[MlflowClient, str]:
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
     for name in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    artifacts = Path(tracking.artifacts).as_uri() if tracking.embedded else None
     try:
         client = MlflowClient(tracking.uri)
-        found = client.get_experiment_by_name(tracking.experiment)
-        if found is None:
+        experiment = client.get_experiment_by_name(tracking.experiment)
+        if experiment is None:
             try:
-                made = client.create_experiment(tracking.experiment, artifacts, experiment_tags())
-                return client, made
+                tags = experiment_tags()
+                return client, client.create_experiment(tracking.experiment, artifacts, tags)
             except MlflowException:
                 # Another process may have made it since we looked.
-                found = client.get_experiment_by_name(tracking.experiment)
-                if found is None:
+                experiment = client.get_experiment_by_name(tracking.experiment)
+                if experiment is None:
                     raise
     except MlflowException as error:
-        raise _unusable(tracking, error) from error
-    if found.lifecycle_stage != "active":
+        raise unusable(tracking, error) from error
+    if experiment.lifecycle_stage != "active":
         raise AsdError(
             f"tracking.experiment={tracking.experiment}: deleted in MLflow; restore it "
             "(mlflow experiments restore) or choose another name"
         )
-    return client, str(found.experiment_id)
+    return client, str(experiment.experiment_id)
 
 
-def _unusable(tracking: Tracking, error: Exception) -> AsdError:
-    said = str(error)
-    if "error code 401" in said:
-        user = os.environ.get("MLFLOW_TRACKING_USERNAME")
+def tracker_errors() -> tuple[type[Exception], ...]:
+    """What a tracker raises that is away, or refuses a request; for ``except``."""
+    from mlflow.exceptions import MlflowException
+
+    return (MlflowException, OSError)
+
+
+def unusable(tracking: Tracking, error: Exception) -> AsdError:
+    """What the user is told of a tracker that cannot be reached, or refuses us."""
+    user = os.environ.get("MLFLOW_TRACKING_USERNAME")
+    if "error code 401" in str(error):
         who = f"the password of user {user!r}" if user else "a request without a user name"
-        return AsdError(
-            f"tracking.uri={tracking.uri}: the server refuses {who}; set "
-            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        problem = (
+            f"the server refuses {who}; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
         )
-    if "error code 403" in said:
-        return AsdError(
-            f"tracking.uri={tracking.uri}: user {os.environ.get('MLFLOW_TRACKING_USERNAME')!r} "
-            f"may not write to experiment {tracking.experiment!r}; ask the server's admin, or "
-            "choose another tracking.experiment"
+    elif "error code 403" in str(error):
+        problem = (
+            f"user {user!r} may not write to experiment {tracking.experiment!r}; ask the server's "
+            "admin, or choose another tracking.experiment"
         )
-    return AsdError(
-        f"tracking.uri={tracking.uri}: cannot be used: {reason(error)}. Start the "
-        "server, or use the embedded database (unset MLFLOW_TRACKING_URI) or tracking=off"
-    )
+    else:
+        problem = (
+            f"cannot be used: {reason(error)}. Start the server, or use the embedded database "
+            "(unset MLFLOW_TRACKING_URI) or tracking=off"
+        )
+    return AsdError(f"tracking.uri={tracking.uri}: {problem}")
 
 
 def reason(error: Exception) -> str:
     """What went wrong in a few words: MLflow wraps a refused connection in half a page."""
-    said = str(error)
+    message = str(error).strip()
     for words in ("Connection refused", "timed out", "Name or service not known"):
-        if words in said:
+        if words in message:
             return words.lower()
-    return said.strip().splitlines()[0] if said.strip() else type(error).__name__
+    return message.splitlines()[0] if message else type(error).__name__

@@ -7,22 +7,13 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from asd.errors import AsdError
 from asd.experiment.run_folder import FAILED, RUNNING, RunFolder
-from asd.tracking.mlflow_run import GONE, find_or_create
-from asd.tracking.mlflow_store import Tracking, absolute_uri, connect, reason
-from asd.tracking.publish import publish
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-
-_DEFAULT_URI = "sqlite:///mlruns/mlflow.db"
-_DEFAULT_EXPERIMENT = "asd"
+from asd.tracking.mlflow_run import active_run, is_published, open_run, publish
+from asd.tracking.mlflow_store import Tracking, connect, reason, tracker_errors
 
 
 def complete(folder: RunFolder, uri: str | None = None, experiment: str | None = None) -> str:
@@ -41,55 +32,31 @@ def complete(folder: RunFolder, uri: str | None = None, experiment: str | None =
         What was done, in a few words.
 
     Raises:
-        AsdError: this is no run folder, or the tracker cannot be reached.
+        AsdError: the tracker cannot be reached.
     """
-    from mlflow.exceptions import MlflowException
-
     record = folder.record()
-    if "status" not in record:
-        raise AsdError(f"{folder.path}: no run folder (it has no run.json)")
     known = record.get("mlflow") or {}
-    uri = uri or known.get("uri") or os.environ.get("MLFLOW_TRACKING_URI") or _DEFAULT_URI
-    uri = absolute_uri(uri)
-    experiment = experiment or record.get("mlflow_experiment") or _DEFAULT_EXPERIMENT
-    artifacts = Path(uri.removeprefix("sqlite:///")).parent / "artifacts"
-    tracking = Tracking(True, uri, str(artifacts), experiment)
-    died = record["status"] == RUNNING
+    tracking = Tracking.configured(
+        uri or known.get("uri"), experiment or record.get("mlflow_experiment")
+    )
+    status, died = record["status"], record["status"] == RUNNING
     if died:
-        folder.update(status=FAILED)
-    status = FAILED if died else record["status"]
+        status = FAILED
+        folder.update(status=status)
     client, experiment_id = connect(tracking)
     try:
-        finished = known.get("uri") == uri and record.get("published") and not died
-        if finished and _status(client, known["run_id"]) == status:
-            return f"already complete ({status})"
-        title = str(record.get("title", folder.path.name))
-        name, tags = str(record.get("run_name", title)), record.get("tags", {})
-        run_id = find_or_create(
-            client, experiment_id, tracking, folder, name, tags, record.get("params", {})
-        )
-        publish(client, run_id, folder, status)
-    except (MlflowException, OSError) as error:
-        folder.update(published=False)
+        if known.get("uri") == tracking.uri and is_published(record) and not died:
+            run = active_run(client, known["run_id"])
+            if run is not None and run.status == status:
+                return f"already complete ({status})"
+        open_run(client, experiment_id, tracking.uri, folder)
+        publish(client, folder, status)
+    except tracker_errors() as error:
         raise AsdError(
-            f"{folder.path.name}: {uri} does not answer: {reason(error)}; run this again when it "
-            "is back"
+            f"{folder.path.name}: {tracking.uri} does not answer: {reason(error)}; run this again "
+            "when it is back"
         ) from error
-    folder.update(published=True)
     return f"completed as {status}" + (", for its process is gone" if died else "")
-
-
-def _status(client: MlflowClient, run_id: str) -> str | None:
-    """A run's status at the tracker; None if it has no such run any more."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        info = client.get_run(run_id).info
-    except MlflowException as error:
-        if error.error_code in GONE:
-            return None
-        raise
-    return str(info.status) if info.lifecycle_stage == "active" else None
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -107,7 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
     for path in options.folder:
         folder = RunFolder(path.absolute())
         try:
-            if not folder.record():
+            if "status" not in folder.record():
                 raise AsdError(f"{path}: no run folder (it has no run.json)")
             with folder.lock():
                 print(f"{path.name}: {complete(folder, options.uri, options.experiment)}")

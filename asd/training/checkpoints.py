@@ -4,113 +4,80 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from lightning_fabric.plugins import TorchCheckpointIO
-from lightning_utilities.core.apply_func import apply_to_collection
+from lightning_fabric.plugins import CheckpointIO, TorchCheckpointIO
+from pytorch_lightning.plugins.io import AsyncCheckpointIO
+
+from asd.files import replacing
+
+# The entry of a checkpoint that says whether its epoch is the best one so far.
+_IMPROVED = "improved"
 
 
-class CheckpointWriter(TorchCheckpointIO):
-    """Writes checkpoints, on request while training goes on.
+class EpochCheckpointIO(TorchCheckpointIO):
+    """Writes ``last.ckpt`` whole or not at all; an epoch that improved becomes ``best.ckpt`` too.
 
-    An epoch of seconds on a GPU would otherwise wait a third of that for 200 MB (the paper's
-    model). At most one is being written: the next one waits, and raises what went wrong.
-
-    Args:
-        in_background: a copy of all tensors is written by a thread.
+    Best first: a crash between the two repeats the epoch and finds the same best.
     """
-
-    def __init__(self, in_background: bool) -> None:
-        self._pool = ThreadPoolExecutor(1, "checkpoint") if in_background else None
-        self._written: Future[None] | None = None
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
     ) -> None:
-        """Write it, or begin to."""
-        write = super().save_checkpoint
-        if self._pool is None:
-            return write(checkpoint, path, storage_options)
-        self.wait()
-        # On the device: its way to the disk is the thread's.
-        copy = apply_to_collection(checkpoint, torch.Tensor, lambda t: t.detach().clone())
-        self._written = self._pool.submit(write, copy, path, storage_options)
-        return None
-
-    def then(self, do: Callable[[], None]) -> None:
-        """Do something when what was saved last is on disk."""
-        written = self._written
-        if self._pool is None or written is None:
-            return do()
-
-        def after() -> None:
-            written.result()
-            do()
-
-        self._written = self._pool.submit(after)
-        return None
-
-    def wait(self) -> None:
-        """Return when nothing is being written; raises what writing raised."""
-        written, self._written = self._written, None
-        if written is not None:
-            written.result()
-
-    def teardown(self) -> None:
-        """The Trainer's end, whatever ended it."""
-        try:
-            self.wait()
-        finally:
-            if self._pool is not None:
-                self._pool.shutdown()
+        """Write the checkpoint of an epoch to ``path``, and ``best.ckpt`` beside it."""
+        with replacing(Path(path)) as temporary:
+            super().save_checkpoint(checkpoint, temporary)
+            if checkpoint.get(_IMPROVED):
+                with replacing(Path(path).with_name("best.ckpt")) as best:
+                    _link(temporary, best)
 
 
-def in_background(choice: bool | str, device: torch.device) -> bool:
-    """The config value ``trainer.checkpoint_in_background``; ``auto``: on a GPU."""
-    return device.type == "cuda" if choice == "auto" else bool(choice)
+def checkpoint_io(in_background: bool | str, device: torch.device) -> CheckpointIO:
+    """The Trainer's plugin.
+
+    An epoch of seconds on a GPU would otherwise wait a third of that for 200 MB (the paper's
+    model).
+
+    Args:
+        in_background: ``trainer.checkpoint_in_background``: copies of all tensors are written by a
+            thread; what goes wrong ends training an epoch later. ``auto``: on a GPU.
+        device: that trains.
+    """
+    threaded = device.type == "cuda" if in_background == "auto" else in_background
+    return AsyncCheckpointIO(EpochCheckpointIO()) if threaded else EpochCheckpointIO()
 
 
 class EpochCheckpoints(pl.callbacks.Checkpoint):
-    """Writes ``last.ckpt`` after every epoch and keeps the best of them as ``best.ckpt``.
+    """Saves every epoch, and knows which was the best.
 
-    Lightning's own ModelCheckpoint writes both in full, and forgets which was best when the folder
-    has been moved.
+    Lightning's own ModelCheckpoint writes both files in full, and forgets which was best when the
+    folder has been moved.
 
     Args:
         folder: where they lie.
-        writer: also the Trainer's plugin.
     """
 
-    def __init__(self, folder: Path, writer: CheckpointWriter | None = None) -> None:
-        self.writer = writer or CheckpointWriter(False)
+    def __init__(self, folder: Path) -> None:
         self.last = folder / "last.ckpt"
         self.best = folder / "best.ckpt"
         self.best_loss = float("inf")
         self.best_epoch = -1
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save; both files are replaced whole or not at all."""
+        """Save."""
         loss = float(trainer.callback_metrics["val/loss"])
-        improved = loss < self.best_loss
-        if improved:
+        if loss < self.best_loss:
             self.best_loss, self.best_epoch = loss, trainer.current_epoch
-        temporary = self.last.with_name("last.ckpt.partial")
-        trainer.save_checkpoint(temporary)
-        if not trainer.is_global_zero:
-            return
+        trainer.save_checkpoint(self.last)
 
-        def publish() -> None:
-            if improved:
-                # Best first: a crash between the two repeats the epoch and finds the same best.
-                _link(temporary, self.best)
-            temporary.replace(self.last)
-
-        self.writer.then(publish)
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Say whether it is the best."""
+        checkpoint[_IMPROVED] = self.best_epoch == trainer.current_epoch
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run must know."""
@@ -124,10 +91,7 @@ class EpochCheckpoints(pl.callbacks.Checkpoint):
 
 def _link(source: Path, target: Path) -> None:
     """Let ``target`` be the same file as ``source``; a copy where links cannot be made."""
-    temporary = target.with_name(target.name + ".partial")
-    temporary.unlink(missing_ok=True)
     try:
-        os.link(source, temporary)
+        os.link(source, target)
     except OSError:
-        shutil.copyfile(source, temporary)
-    temporary.replace(target)
+        shutil.copyfile(source, target)

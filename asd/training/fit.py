@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+import signal
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,14 +14,18 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
 from asd.data.windows import Index
-from asd.errors import AsdError
 from asd.features import Features
+from asd.features.batches import Batches
 from asd.models.detector import Detector, load_detector, read_checkpoint
-from asd.training.checkpoints import EpochCheckpoints
-from asd.training.loop import Job, run_trainer
-from asd.training.speed import set_threads, step_flop
+from asd.training.checkpoints import EpochCheckpoints, checkpoint_io
+from asd.training.devices import check_precision, choose_device
+from asd.training.epoch_history import EpochHistory
+from asd.training.lightning_module import DetectorTraining
+from asd.training.speed import StateLayout, prepare, resident, set_threads, step_flop
+from asd.training.trainer_options import TrainerOptions
 
 
 @dataclass(frozen=True)
@@ -33,73 +41,26 @@ class TrainingSet:
     classes: np.ndarray
 
 
-def choose_device(accelerator: str) -> torch.device:
-    """The device of ``trainer.accelerator``.
-
-    Raises:
-        AsdError: a GPU is asked for and there is none.
-    """
-    there = torch.cuda.is_available()
-    if accelerator == "gpu" and not there:
-        raise AsdError("trainer.accelerator=gpu: torch sees no GPU; use auto or cpu")
-    return torch.device("cuda" if there and accelerator != "cpu" else "cpu")
-
-
-def check_devices(devices: int, device: torch.device) -> None:
-    """Refuse more GPUs than there are.
-
-    Raises:
-        AsdError: says how many there are.
-    """
-    if device.type == "cuda" and devices > (there := torch.cuda.device_count()):
-        raise AsdError(
-            f"trainer.devices={devices}: torch sees {there} GPU{'s' if there > 1 else ''}; "
-            f"use trainer.devices={there} or fewer, or look at CUDA_VISIBLE_DEVICES"
-        )
-
-
-def check_precision(precision: str, device: torch.device) -> None:
-    """Refuse a precision that the device has no hardware for.
-
-    Raises:
-        AsdError: bf16 on a CPU without it (measured 7 to 17 times slower than float32).
-    """
-    if precision == "bf16-mixed" and device.type == "cpu" and not _cpu_has_bfloat16():
-        raise AsdError(
-            "trainer.precision=bf16-mixed: this CPU has no bfloat16 arithmetic and would be many "
-            "times slower; use trainer.precision=32-true, or a GPU"
-        )
-
-
-def _cpu_has_bfloat16() -> bool:
-    """AVX-512 BF16 or AMX."""
-    asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, name, lambda: False)() for name in asked)
-
-
 def fit(
     detector: Detector,
     data: TrainingSet,
-    options: dict[str, Any],
+    options: TrainerOptions,
     seed: int,
     folder: Path,
-    label: str,
     on_epoch: Callable[[int, dict[str, float]], None],
-    extra: Sequence[pl.Callback] = (),
+    callbacks: Sequence[pl.Callback] = (),
 ) -> Detector:
     """Train, or go on where ``folder`` says that training stood.
 
     Args:
-        detector: untrained.
+        detector: untrained; changed in place.
         data: the clips.
-        options: the config group ``trainer``. With ``devices`` above 1, as many processes train
-            together; what they learn is what one would.
+        options: of the Trainer.
         seed: of the shuffling.
         folder: of this detector's checkpoints and history.
-        label: for the progress bar.
-        on_epoch: told of every epoch, in this process, once its row is on disk. Training goes on
-            when it returns; what it raises ends training and is raised here.
-        extra: more callbacks of the Trainer; with several devices each process has a copy.
+        on_epoch: told of every epoch once its row is on disk. Training goes on when it returns;
+            what it raises ends training and is raised here.
+        callbacks: more of them for the Trainer.
 
     Returns:
         The detector with the weights that score (``trainer.weights``), in evaluation mode.
@@ -108,24 +69,55 @@ def fit(
         AsdError: the device, the precision or a checkpoint cannot be used, or training diverged.
         KeyboardInterrupt: the user stopped it; ``folder`` has all that resuming needs.
     """
-    device, devices = choose_device(options["accelerator"]), options["devices"]
-    check_devices(devices, device)
-    check_precision(options["precision"], device)
-    set_threads(options["threads"], step_flop(detector, options["batch_size"]))
+    device = choose_device(options.accelerator)
+    check_precision(options.precision, device)
+    set_threads(options.threads, step_flop(detector, options.batch_size))
     folder.mkdir(parents=True, exist_ok=True)
+    for leftover in folder.glob(".*.partial"):  # of a process that was killed
+        leftover.unlink()
     checkpoints = EpochCheckpoints(folder)
     resume = checkpoints.last if checkpoints.last.exists() else None
-    if resume is None or not _stopped_early(resume, options["stop_patience"]):
-        job = Job(data.train, data.validation, data.classes, options, seed, folder, label, resume)
-        values = data.features.values
-        if devices == 1:
-            run_trainer(job, detector, values, device, on_epoch, extra)
-        else:
-            from asd.training.ranks import train_together
-
-            train_together(job, detector, values, device.type, on_epoch, extra)
-    chosen = checkpoints.best if options["weights"] == "best" else checkpoints.last
+    if resume is None or not _stopped_early(resume, options.stop_patience):
+        own = [EpochHistory(folder / "history.csv", on_epoch), checkpoints, StateLayout()]
+        if options.stop_patience is not None:
+            own.append(pl.callbacks.EarlyStopping("val/loss", patience=options.stop_patience))
+        # Progress is shown before the epoch is saved, so that it stands above what goes wrong.
+        trainer = _trainer(options, device, [*callbacks, *own])
+        prepare(detector, options, device)
+        values = resident(data.features.values, device, options.gpu_share)
+        size = options.batch_size
+        train = Batches(values, data.train, data.classes, size, seed, device)
+        val = Batches(values, data.validation, data.classes, size, device=device)
+        module = DetectorTraining(detector, options)
+        with _interruptible():
+            trainer.fit(module, _Shuffled(train), val, ckpt_path=resume, weights_only=True)
+    chosen = checkpoints.best if options.weights == "best" else checkpoints.last
     return load_detector(chosen).to(device)
+
+
+def _trainer(
+    options: TrainerOptions, device: torch.device, callbacks: Sequence[pl.Callback]
+) -> pl.Trainer:
+    _quiet()
+    # Lightning's deterministic mode also has every new tensor filled, which nothing here needs.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    return pl.Trainer(
+        accelerator="gpu" if device.type == "cuda" else "cpu",
+        devices=1,
+        max_epochs=options.max_epochs,
+        precision=options.precision,  # type: ignore[arg-type]
+        deterministic=options.deterministic,
+        benchmark=not options.deterministic,
+        callbacks=list(callbacks),
+        # Lightning's own environment, named, keeps it from finding a Slurm job and setting its
+        # handlers there.
+        plugins=[LightningEnvironment(), checkpoint_io(options.checkpoint_in_background, device)],
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )
 
 
 def _stopped_early(last: Path, patience: int | None) -> bool:
@@ -135,3 +127,44 @@ def _stopped_early(last: Path, patience: int | None) -> bool:
         return False
     states = content["callbacks"].items()
     return any(k.startswith("EarlyStopping") and s["wait_count"] >= patience for k, s in states)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C through: Lightning turns it into an exit of the program, without our closing."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise error.__context__ from None
+        raise
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
+class _Shuffled:
+    """Batches under the two names by which the Trainer announces the epoch."""
+
+    def __init__(self, batches: Batches) -> None:
+        self.batches = batches
+        self.sampler = batches
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Any:
+        return iter(self.batches)
+
+
+def _quiet() -> None:
+    """Silence what Lightning says of choices that are made on purpose."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for message in (
+        ".*num_workers.*",
+        ".*does not have many workers.*",
+        ".*LeafSpec.*",
+        ".*`srun` command is available.*",
+        ".*GPU available but not used.*",
+    ):
+        warnings.filterwarnings("ignore", message=message)

@@ -1,15 +1,30 @@
-"""What needs torch to be checked, before a corpus is made or read."""
+"""What can be refused before a corpus is made or read."""
 
 from __future__ import annotations
 
-import torch
+from typing import Any
 
 from asd.composition import build
 from asd.experiment.experiment import Experiment
-from asd.training.fit import check_devices, check_precision, choose_device
+from asd.training.trainer_options import TrainerOptions
 
 # Where the window is as long as the shortest clip, which is not known yet: any length does.
 _SOME_SECONDS = 10
+
+
+def checked_experiment(config: dict[str, Any], delta: dict[str, Any], command: str) -> Experiment:
+    """The experiment of a composed config, all of its options checked; torch is not needed.
+
+    Args:
+        config: all options as plain values.
+        delta: those that differ from the base config.
+        command: what a user types to start or resume it.
+
+    Raises:
+        AsdError: an option is refused by the part that owns it, or the corpus is not on disk.
+    """
+    TrainerOptions.of(config["trainer"])
+    return Experiment.of(config, delta, command)
 
 
 def check_model(experiment: Experiment) -> None:
@@ -18,10 +33,12 @@ def check_model(experiment: Experiment) -> None:
     Raises:
         AsdError: names the option.
     """
-    options = experiment.config["trainer"]
-    device = choose_device(options["accelerator"])
-    check_devices(options["devices"], device)
-    check_precision(options["precision"], device)
+    import torch
+
+    from asd.training.devices import check_precision, choose_device
+
+    options = TrainerOptions.of(experiment.config["trainer"])
+    check_precision(options.precision, choose_device(options.accelerator))
     frontend = experiment.frontend
     frames = experiment.windows.length(frontend, _SOME_SECONDS * frontend.rate)
     shape = {"bands": frontend.bands, "frames": frames}

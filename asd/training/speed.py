@@ -3,8 +3,6 @@ compiling."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytorch_lightning as pl
 import torch
@@ -15,8 +13,7 @@ from asd.cores import cores
 from asd.errors import AsdError
 from asd.models.detector import Detector
 from asd.training.memory import keep_freed_memory
-
-MEMORY_FORMATS = ("auto", "contiguous", "channels_last")
+from asd.training.trainer_options import TrainerOptions
 
 # A thread more for each so many floating-point operations of a step: below, a second thread was
 # measured to cost more than it brings (docs/performance.md).
@@ -41,41 +38,40 @@ def step_flop(detector: Detector, batch_size: int) -> float:
     return 3 * batch_size * window_flop(detector)
 
 
-def set_threads(threads: int | None, flop: float, processes: int = 1) -> None:
+def set_threads(threads: int | None, flop: float) -> None:
     """Choose torch's threads on a CPU.
 
     Args:
         threads: as many; None: one for each 1e9 operations of a step, at least one, at most the
             cores of this process or ``OMP_NUM_THREADS``.
         flop: of a step.
-        processes: that share the step and the cores.
     """
     if threads is None:
-        threads = max(1, min(cores(), int(flop / _FLOP_A_THREAD)) // processes)
+        threads = max(1, min(cores(), int(flop / _FLOP_A_THREAD)))
     torch.set_num_threads(threads)
 
 
-def prepare(detector: Detector, options: dict[str, Any], device: torch.device) -> None:
+def prepare(detector: Detector, options: TrainerOptions, device: torch.device) -> None:
     """Lay out and, where asked for, compile the network for training.
 
     Args:
         detector: changed in place; the names in its state stay.
-        options: the config group ``trainer``: ``memory_format``, ``keep_freed_memory``,
-            ``compile``, ``cuda_graphs``.
+        options: ``memory_format``, ``keep_freed_memory``, ``compile``, ``cuda_graphs``.
         device: that it will be on.
 
     Raises:
         AsdError: an option cannot be had on this device.
     """
-    set_memory_format(detector, options.get("memory_format", "auto"), device)
-    if device.type == "cpu" and options.get("keep_freed_memory", True):
+    set_memory_format(detector, options.memory_format, device)
+    if device.type == "cpu" and options.keep_freed_memory:
         keep_freed_memory()
-    graphs = options.get("cuda_graphs", False)
-    if graphs and device.type != "cuda":
+    if options.cuda_graphs and device.type != "cuda":
         raise AsdError("trainer.cuda_graphs=true: for GPUs only")
-    if graphs or options.get("compile", False):
+    if options.cuda_graphs or options.compile:
+        # A process may train many models, and dynamo counts what it has compiled for all of them.
+        torch._dynamo.reset()  # type: ignore[no-untyped-call]
         # "reduce-overhead" is torch's name for compiling with CUDA graphs.
-        mode = "reduce-overhead" if graphs else "default"
+        mode = "reduce-overhead" if options.cuda_graphs else "default"
         detector.network.compile(mode=mode, dynamic=False)
 
 
@@ -87,13 +83,7 @@ def set_memory_format(detector: Detector, choice: str, device: torch.device) -> 
         choice: ``contiguous``, ``channels_last``, or ``auto``: channels_last on a GPU, and on a CPU
             where no layer has more than 64 filters.
         device: that it will be on.
-
-    Raises:
-        AsdError: another choice.
     """
-    if choice not in MEMORY_FORMATS:
-        allowed = ", ".join(MEMORY_FORMATS)
-        raise AsdError(f"trainer.memory_format={choice}: must be one of {allowed}")
     if choice == "auto":
         layers = [m for m in detector.network.modules() if isinstance(m, nn.Conv2d)]
         widest = max((layer.out_channels for layer in layers), default=0)

@@ -1,19 +1,16 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import torch
 
 from asd.data.windows import Windows
-from asd.features.batches import Batches, Place, windows_view
+from asd.features.batches import Batches, windows_view
 
 
-def batches(
-    size: int, seed: int | None, cover: str = "every", place: Place | None = None
-) -> Batches:
+def batches(size: int, seed: int | None, cover: str = "every") -> Batches:
     values = torch.arange(24, dtype=torch.float32).reshape(12, 2)
     index = Windows(None, 3, cover).starts(3, np.array([5, 4, 3]), ["a", "b", "c"])
-    return Batches(values, index, np.array([7, 8, 9]), size, seed, place=place)
+    return Batches(values, index, np.array([7, 8, 9]), size, seed)
 
 
 def test_windows_are_views_of_consecutive_frames() -> None:
@@ -73,17 +70,3 @@ def test_batches_from_memory_arrive_where_they_are_wanted() -> None:
         assert batch.features.device.type == "meta"
         assert batch.classes.device.type == "meta"
         assert batch.features.shape[1:] == (3, 2)
-
-
-@pytest.mark.parametrize(("size", "ranks"), [(4, 2), (4, 3), (5, 4), (2, 3)])
-def test_shares_of_a_batch_are_the_batch(size: int, ranks: int) -> None:
-    whole = list(batches(size, seed=1))
-    shares = [list(batches(size, seed=1, place=Place(r, ranks))) for r in range(ranks)]
-    assert {len(own) for own in shares} == {len(whole)}
-    for batch, parts in zip(whole, zip(*shares, strict=True), strict=True):
-        assert torch.equal(torch.cat([p.features for p in parts]), batch.features)
-        assert torch.equal(torch.cat([p.classes for p in parts]), batch.classes)
-        assert {p.total for p in parts} == {len(batch.features)}
-        sizes = [len(p.features) for p in parts]
-        assert max(sizes) - min(sizes) <= 1
-    assert all(batch.total is None for batch in whole)

@@ -18,6 +18,7 @@ PAPER = {
     "norm_eps": 1e-3,
     "norm_momentum": 0.01,
     "initialisation": "glorot_uniform",
+    "upsampling_form": "auto",
 }
 SMALL = {**PAPER, "filters": [4, 6], "pooling": [[2, 2], [2, 5]], "embedding": 7}
 

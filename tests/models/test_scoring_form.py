@@ -6,12 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from asd.errors import AsdError
 from asd.features.batches import Batch
 from asd.models.detector import Detector
 from asd.models.scoring_form import scoring_form
 from asd.models.standardiser import Standardiser
-from asd.models.winograd import WinogradConv2d
 
 CONV = {
     "_target_": "asd.models.conv_autoencoder.ConvAutoencoder",
@@ -26,6 +24,7 @@ CONV = {
     "norm_eps": 1e-3,
     "norm_momentum": 0.1,
     "initialisation": "glorot_uniform",
+    "upsampling_form": "auto",
 }
 DENSE = {
     "_target_": "asd.models.dense_autoencoder.DenseAutoencoder",
@@ -36,14 +35,18 @@ DENSE = {
     "norm_momentum": 0.1,
     "initialisation": "glorot_uniform",
 }
-SS = {"_target_": "asd.models.loss.SemiSupervisedLoss", "alpha": 0.5, "beta": 0.5}
+SS = {
+    "_target_": "asd.models.loss.SemiSupervisedLoss",
+    "alpha": 0.5,
+    "beta": 0.5,
+    "classes": "machine",
+}
 
 
 def trained(model: dict[str, Any]) -> Detector:
     """With statistics and scales that are not those of the start."""
     torch.manual_seed(0)
-    recipe = {"bands": 10, "frames": 15, "classes": ["a", "b"], "model": model, "loss": SS,
-              "trainer": {}}  # fmt: skip
+    recipe = {"bands": 10, "frames": 15, "classes": ["a", "b"], "model": model, "loss": SS}
     made = Detector(recipe, Standardiser.identity(10)).double()
     with torch.no_grad():
         for layer in made.network.modules():
@@ -55,41 +58,24 @@ def trained(model: dict[str, Any]) -> Detector:
     return made.eval()
 
 
-@pytest.mark.parametrize("form", ["auto", "plain"])
+@pytest.mark.parametrize("fold", [True, False])
 @pytest.mark.parametrize(
     "model",
     [CONV, {**CONV, "upsampling_form": "plain"}, {**CONV, "upsampling": "bilinear"}, DENSE],
     ids=["fused", "plain", "bilinear", "dense"],
 )
-def test_errors_are_those_of_the_network_as_trained(model: dict[str, Any], form: str) -> None:
+def test_errors_are_those_of_the_network_as_trained(model: dict[str, Any], fold: bool) -> None:
     detector = trained(model)
     before = {name: value.clone() for name, value in detector.state_dict().items()}
-    made = scoring_form(detector, form)
+    made = scoring_form(detector, fold)
     batch = Batch(torch.randn(4, 15, 10, dtype=torch.float64), torch.tensor([0, 1, 1, 0]))
     with torch.inference_mode():
-        got, expected = made.errors(batch), detector.errors(batch)
+        got, expected = made.reconstruct(batch), detector.reconstruct(batch)
     # errors and logits are float32 whatever the network
-    for a, b in zip(got[:2], expected[:2], strict=True):
+    for a, b in ((got.mse, expected.mse), (got.cce, expected.cce)):
         assert torch.allclose(a, b, rtol=1e-6, atol=0)
     assert torch.allclose(got.embedding, expected.embedding, rtol=1e-10, atol=1e-10)
     for name, value in detector.state_dict().items():
         assert torch.equal(value, before[name])
     norms = [m for m in made.network.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
-    assert bool(norms) == (form == "plain")
-
-
-def test_wide_convolutions_are_winograds_unless_upsampled_before() -> None:
-    def wide(model: dict[str, Any]) -> int:
-        made = scoring_form(trained(model))
-        return sum(isinstance(m, WinogradConv2d) for m in made.network.modules())
-
-    # encoder: 32 to 32; decoder: 32 to 32 twice
-    assert wide({**CONV, "filters": [4, 32]}) == 3
-    # encoder: 32-32, 32-32, 32-32; decoder: two, and the second of the next block
-    assert wide({**CONV, "filters": [32, 32]}) == 6
-    assert wide(DENSE) == 0
-
-
-def test_another_form_is_refused() -> None:
-    with pytest.raises(AsdError, match=r"scoring\.form=fast"):
-        scoring_form(trained(DENSE), "fast")
+    assert bool(norms) != fold

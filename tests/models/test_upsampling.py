@@ -74,7 +74,7 @@ def test_auto_is_fused_for_nearest_and_plain_for_bilinear() -> None:
         outputs[form] = ConvAutoencoder(10, 20, **options).eval()(features)[0]
     assert torch.equal(outputs["auto"], outputs["fused"])
     assert torch.allclose(outputs["auto"], outputs["plain"], atol=1e-5)
-    bilinear = {**SMALL, "upsampling": "bilinear"}
+    bilinear = {**SMALL, "upsampling": "bilinear", "upsampling_form": "auto"}
     assert ConvAutoencoder(10, 20, **bilinear)(features)[0].shape == (2, 20, 10)
 
 

@@ -1,19 +1,29 @@
-"""What is kept of a trained model, from a real tiny training, and the pictures drawn of it."""
+"""What is kept of a model while it scores, and the pictures drawn of a run."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
+from torch import nn
 
+from asd import train
+from asd.data.windows import Index
 from asd.errors import AsdError
-from asd.pictures.examples import Gallery, PictureOptions, chosen, thinned
+from asd.experiment.run_folder import RunFolder
+from asd.features import Features
+from asd.models.standardiser import Standardiser
+from asd.pictures.examples import KINDS, PictureOptions, chosen, thinned
+from asd.pictures.listener import PictureListener
 from asd.pictures.model_files import EMBEDDINGS, EXAMPLES, read_embeddings, read_examples
 from asd.pictures.run_pictures import run_pictures
+from asd.scoring.score import ScoredClips
 
 
 def frame(labels: list[int], scores: list[float], machine: str = "fan") -> pd.DataFrame:
@@ -38,98 +48,103 @@ def test_embeddings_are_thinned_evenly_by_machine_and_label() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{"anomalous": -1}, {"embedding_clips": 1.5}, {"projection": "umap"}]
+    "bad",
+    [{"anomalous": -1}, {"embedding_clips": 1.5}, {"projection": "umap"}, {"in_sweeps": ["all"]}],
 )
 def test_options_that_cannot_work_are_refused(bad: dict[str, object]) -> None:
     with pytest.raises(AsdError, match=f"pictures.{next(iter(bad))}"):
-        PictureOptions(**bad)  # type: ignore[arg-type]
+        PictureOptions.configured(**bad)
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a real run on two simulated machines."""
-    from asd import train
+class Ramp(nn.Module):
+    """Reconstructs half of what it sees, and more the later in a window."""
 
-    here = tmp_path_factory.mktemp("trained")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(here)
-        options = ["+experiment=ss_0.5", "scale=tiny", "data.machines=[fan,valve]", "tracking=off"]
-        patch.setattr(sys, "argv", ["asd.train", *options])
-        train.main()
-    (folder,) = (p for p in (here / "runs").iterdir() if (p / "run.json").exists())
-    return folder
+    def __init__(self) -> None:
+        super().__init__()
+        self.standardiser = Standardiser(np.array([1.0, 2.0, 3.0]), np.array([2.0, 1.0, 0.5]))
+        self.slope = nn.Parameter(torch.tensor(0.1))
+
+    def forward(self, batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        target = self.standardiser(batch)
+        return target / 2 + self.slope * torch.arange(batch.shape[1])[:, None], target.mean(1)
 
 
-@pytest.mark.parametrize("cover", ["first", "all", "every"])
-def test_a_real_training_is_kept_and_drawn(trained: Path, tmp_path: Path, cover: str) -> None:
-    import shutil
+class Axes:
+    hop_seconds = 0.02
 
-    import torch
-    import yaml
+    def centre_frequencies(self) -> list[float]:
+        return [100.0, 200.0, 400.0]
 
-    from asd.composition import build
-    from asd.data.windows import Windows
-    from asd.features import FeatureStore, parts_of
-    from asd.models.detector import load_detector
-    from asd.scoring.score import score_clips
 
-    config = yaml.safe_load((trained / "config.yaml").read_text())
-    base = trained.parent.parent
-    config["data"].pop("test")
-    config["data"]["root"] = str(base / config["data"]["root"])
-    corpus, frontend = build(config["data"], "data"), build(config["frontend"], "frontend")
-    test = corpus.manifest(["development"]).select(split="test")
-    store = FeatureStore(base / "cache" / "features", frontend, "float32", None, 1)
-    model = load_detector(trained / "models" / "shared" / "best.ckpt")
-    gallery = Gallery(model, frontend, PictureOptions(anomalous=2, embedding_clips=3))
-    run = tmp_path / "run"
-    shutil.copytree(trained, run)
-    expected: dict[str, np.ndarray] = {}
-    for part in parts_of(test):
-        found = store.part(part)
-        # Clips longer than the window, so that windows lie side by side and overlap.
-        length = int(model.recipe["frames"])
-        twice = type(found)(np.repeat(found.values, 2, axis=0), found.frames * 2)
-        index = Windows(None, length, cover).starts(length, twice.frames, list(part.clips["path"]))
-        scored = score_clips(model, part, twice, index, np.zeros(len(part), int), "mse", 3)
-        gallery.add(twice, index, *scored)
-        windows = [twice.values[s : s + length] for s in index.starts]
-        with torch.inference_mode():
-            _, embeddings = model(torch.from_numpy(np.array(windows, np.float32)))
-        for number, file in enumerate(part.clips["path"]):
-            expected[file] = embeddings[index.clips == number].mean(0).numpy()
-    files = gallery.save(run / "models" / "shared")
-    assert [f.name for f in files] == [EXAMPLES, EMBEDDINGS]
+@pytest.mark.parametrize("places", [[0], [0, 4, 6], range(7)], ids=["first", "all", "every"])
+def test_what_is_kept_is_what_the_network_gives(places: Sequence[int], tmp_path: Path) -> None:
+    length, frames, table = 4, 10, frame([0, 0, 1, 1], [1.0, 2.0, 3.0, 9.0])
+    values = np.random.default_rng(0).standard_normal((4 * frames, 3)).astype(np.float32)
+    starts = (frames * np.arange(4)[:, None] + np.array(places)).ravel()
+    index = Index(length, starts, np.repeat(np.arange(4), len(places)))
+    detector = Ramp()
+    with torch.inference_mode():
+        windows = torch.from_numpy(np.stack([values[s : s + length] for s in starts]))
+        outputs, bottleneck = detector(windows)
+        errors = torch.square(outputs - detector.standardiser(windows))
+    listener = PictureListener(PictureOptions.configured(embedding_clips=1), Axes(), False)
+    features = Features(values, np.full(4, frames))
+    listener.clips_scored(ScoredClips(detector, features, index, table, bottleneck))
+    listener.model_scored("shared", tmp_path)
 
-    kept = read_examples(run / "models" / "shared" / EXAMPLES)
-    assert kept.hop_seconds == frontend.hop_seconds
-    np.testing.assert_array_equal(kept.centre_hz, frontend.centre_frequencies())
-    assert [(c.machine, c.role) for c in kept.clips] == [
-        (m, r) for m in ("fan", "valve") for r in ("median normal", *["most anomalous"] * 2)
-    ]
-    frames = length if cover == "first" else 2 * length
-    for clip in kept.clips:
-        assert clip.input.shape == clip.reconstruction.shape == clip.error.shape
-        assert clip.input.shape == (frames, frontend.bands)
-        if cover != "every":  # windows side by side: the map's mean is the score
-            assert clip.error.mean() == pytest.approx(clip.score, rel=1e-4)
-        if cover == "first":
-            std = model.standardiser.std.numpy()
-            again = np.square((clip.reconstruction - clip.input) / std)
-            np.testing.assert_allclose(again, clip.error, atol=2e-3)
-    bottleneck = read_embeddings(run / "models" / "shared" / EMBEDDINGS)
-    assert bottleneck.values.shape == (12, model.network.embedding_size)
-    for values, file in zip(bottleneck.values, bottleneck.clips["file"], strict=True):
-        np.testing.assert_allclose(values, expected[file], rtol=1e-4, atol=1e-5)
-    assert bottleneck.clips.groupby(["machine", "label"]).size().tolist() == [3] * 4
+    kept = read_examples(tmp_path / EXAMPLES)
+    assert (kept.hop_seconds, list(kept.centre_hz)) == (0.02, Axes().centre_frequencies())
+    assert [(c.role, c.score) for c in kept.clips] == [("median normal", 1), ("most anomalous", 9)]
+    for clip, first in zip(kept.clips, (0, 3 * frames), strict=True):
+        for at in range(places[-1] + length):  # a frame, mean over the windows that see it
+            seen = [
+                (n, first + at - s) for n, s in enumerate(starts) if 0 <= first + at - s < length
+            ]
+            output, error = (torch.stack([x[at] for at in seen]).mean(0) for x in (outputs, errors))
+            np.testing.assert_allclose(clip.error[at], error, rtol=1e-5)
+            decibels = output * detector.standardiser.std + detector.standardiser.mean
+            np.testing.assert_allclose(clip.reconstruction[at], decibels, rtol=1e-5)
+        np.testing.assert_array_equal(clip.input, values[first : first + len(clip.error)])
+        assert len(clip.error) == places[-1] + length
+    embeddings = read_embeddings(tmp_path / EMBEDDINGS)
+    assert embeddings.clips["file"].tolist() == ["0.wav", "2.wav"]
+    means = bottleneck.reshape(4, len(places), 3).mean(1)[[0, 2]]
+    np.testing.assert_allclose(embeddings.values, means, rtol=1e-5)
 
-    drawn = run_pictures(run, out=tmp_path / "pictures")
-    names = ["roc", "scores", "training", "embedding", "clips_fan", "clips_valve"]
-    assert [p.stem for p in drawn] == names
+
+def test_a_run_is_drawn_at_its_end_and_from_its_files_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = ["+experiment=ss_0.5", "scale=tiny", "data.machines=[fan,valve]", "tracking=off"]
+    monkeypatch.setattr(sys, "argv", ["asd.train", *options])
+    train.main()
+    (run,) = (p.parent for p in tmp_path.glob("runs/*/run.json"))
+    drawn = run_pictures(run, PictureOptions.configured(), out=tmp_path / "again")
+    assert [p.stem for p in drawn] == [*KINDS[:-1], "clips_fan", "clips_valve"]
+    assert len(list((run / "pictures").iterdir())) == len(drawn)
     for path in drawn:
+        assert (run / "pictures" / path.name).read_bytes() == path.read_bytes()
         with Image.open(path) as image:
             assert min(image.size) > 200
             assert len(image.convert("RGB").getcolors(1 << 24)) > 20
+
+
+def test_in_sweeps_off_and_when_a_picture_cannot_be_drawn(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    table, folder = frame([0, 1, 0, 1], [1.0, 2.0, 3.0, 4.0]), RunFolder(tmp_path)
+    PictureListener(PictureOptions.configured(enabled=False), Axes(), True).scored(
+        folder, table, None
+    )
+    assert not (tmp_path / "pictures").exists()
+    (tmp_path / "pictures").write_text("a file where the folder would be")
+    in_sweep = PictureListener(PictureOptions.configured(in_sweeps=["scores"]), Axes(), True)
+    in_sweep.scored(folder, table, None)
+    assert "pictures cannot be written there" in caplog.text
+    (tmp_path / "pictures").unlink()
+    in_sweep.scored(folder, table, None)
+    assert [p.name for p in (tmp_path / "pictures").iterdir()] == ["scores.png"]
 
 
 def test_damaged_files_are_named(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from asd.pictures.grid_pictures import AlphaPoint, Point, alpha_curves, differen
 from asd.pictures.model_files import Embeddings, Example, Examples
 from asd.pictures.score_pictures import distributions, roc
 from asd.pictures.spectrograms import _ticks, triptychs
-from asd.pictures.training_curves import curves, read_curves
+from asd.pictures.training_curves import curves
 
 
 @pytest.fixture
@@ -34,39 +34,19 @@ def scores() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["machine", "id", "file", "label", "score"])
 
 
-def test_the_same_scores_give_the_same_bytes(scores: pd.DataFrame, tmp_path: Path) -> None:
-    for draw in (
-        lambda p: roc(scores, 0.1, "SIMULATED", p),
-        lambda p: distributions(scores, "SIMULATED", p),
-    ):
-        one, two = draw(tmp_path / "1.png"), draw(tmp_path / "2.png")
-        assert one.read_bytes() == two.read_bytes()
-    other = roc(scores.assign(score=-scores["score"]), 0.1, "SIMULATED", tmp_path / "3.png")
-    assert other is not None
-    assert other.read_bytes() != roc(scores, 0.1, "SIMULATED", tmp_path / "1.png").read_bytes()
-
-
-def test_clips_without_labels_have_scores_but_no_roc(scores: pd.DataFrame, tmp_path: Path) -> None:
-    unknown = scores.assign(label=-1)
-    assert roc(unknown, 0.1, "x", tmp_path / "roc.png") is None
-    assert distributions(unknown, "x", tmp_path / "scores.png") == tmp_path / "scores.png"
-    normal = scores[scores["label"] == 0]
-    assert roc(normal, 0.1, "x", tmp_path / "roc.png") is None
-    assert not (tmp_path / "roc.png").exists()
-
-
-def test_a_history_cut_by_a_crash_is_drawn_as_far_as_it_goes(tmp_path: Path) -> None:
-    path = tmp_path / "history.csv"
-    assert read_curves(path) == []
-    path.write_text(
-        "epoch,train/loss,val/loss,learning_rate,epoch_seconds\n"
-        "0,2.0,3.0,0.001,1.5\n1,1.0,20.0,0.001,1.5\n2,0.5,"
-    )
-    rows = read_curves(path)
-    assert [row["epoch"] for row in rows] == [0, 1] and rows[1]["val/loss"] == 20.0
-    assert curves({"shared": rows, "other": []}, "x", tmp_path / "a.png") == tmp_path / "a.png"
-    assert curves({"fan": rows, "valve": rows}, "x", tmp_path / "b.png") == tmp_path / "b.png"
-    assert curves({"shared": []}, "x", tmp_path / "c.png") is None
+def test_other_scores_give_another_picture_and_no_labels_no_roc(
+    scores: pd.DataFrame, tmp_path: Path
+) -> None:
+    pictures = [tmp_path / f"{number}.png" for number in range(3)]
+    others = (scores, scores, scores.assign(score=-scores["score"]))
+    for path, table in zip(pictures, others, strict=True):
+        assert roc(table, 0.1, "SIMULATED", path) == path
+    one, again, other = (path.read_bytes() for path in pictures)
+    assert one == again != other
+    for unlabelled in (scores.assign(label=-1), scores[scores["label"] == 0]):
+        assert distributions(unlabelled, "x", tmp_path / "scores.png") == tmp_path / "scores.png"
+        assert roc(unlabelled, 0.1, "x", tmp_path / "none.png") is None
+    assert not (tmp_path / "none.png").exists()
 
 
 def test_pca_is_scikit_learns_and_tsne_repeats() -> None:
@@ -82,15 +62,6 @@ def test_pca_is_scikit_learns_and_tsne_repeats() -> None:
         project(values, "umap", 0)
 
 
-def test_one_model_and_several(scores: pd.DataFrame, tmp_path: Path) -> None:
-    values = np.random.default_rng(0).standard_normal((len(scores), 5)).astype(np.float32)
-    whole = Embeddings(values, scores)
-    assert scatter({"shared": whole}, "pca", 0, "x", tmp_path / "a.png") == tmp_path / "a.png"
-    two = {"fan": whole, "valve": whole, "pump": Embeddings(values[:2], scores[:2])}
-    assert scatter(two, "pca", 0, "x", tmp_path / "b.png") == tmp_path / "b.png"
-    assert scatter({"pump": two["pump"]}, "pca", 0, "x", tmp_path / "c.png") is None
-
-
 def test_ticks_stand_where_their_frequency_is() -> None:
     centre = np.geomspace(40, 7800, 64)
     ticks, places = _ticks(centre)
@@ -100,13 +71,25 @@ def test_ticks_stand_where_their_frequency_is() -> None:
     assert all(a - b >= 0.09 * 64 for a, b in pairwise(places))
 
 
-def test_triptychs_of_a_machine(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
+def test_one_model_several_and_none(scores: pd.DataFrame, tmp_path: Path) -> None:
+    rng, path = np.random.default_rng(0), tmp_path / "a.png"
+    rows = [
+        {"epoch": 0.0, "train/loss": 2.0, "val/loss": 3.0, "learning_rate": 0.001},
+        {"epoch": 1.0, "train/loss": 1.0, "val/loss": 20.0, "learning_rate": 0.001},
+    ]
+    for histories in ({"shared": rows, "other": []}, {"fan": rows, "valve": rows}):
+        assert curves(histories, "x", path) == path
+    assert curves({"shared": []}, "x", path) is None
+    whole = Embeddings(rng.standard_normal((len(scores), 5)).astype(np.float32), scores)
+    short = Embeddings(whole.values[:2], scores[:2])
+    for models in ({"shared": whole}, {"fan": whole, "valve": whole, "pump": short}):
+        assert scatter(models, "pca", 0, "x", path) == path
+    assert scatter({"pump": short}, "pca", 0, "x", path) is None
     maps = [rng.standard_normal((30, 16)).astype(np.float32) for _ in range(3)]
     clip = Example("median normal", "fan", "00", "a/normal_id_00.wav", 0, 0.5, *maps)
     examples = Examples(np.geomspace(50, 7000, 16), 0.02, [clip])
-    assert triptychs(examples, "fan", "x", tmp_path / "fan.png") == tmp_path / "fan.png"
-    assert triptychs(examples, "pump", "x", tmp_path / "pump.png") is None
+    assert triptychs(examples, "fan", "x", path) == path
+    assert triptychs(examples, "pump", "x", path) is None
 
 
 def test_pictures_of_a_grid(tmp_path: Path) -> None:

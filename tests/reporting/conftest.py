@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +12,18 @@ import pandas as pd
 import pytest
 import yaml
 
+from asd.reporting.bootstrap import Resampling
+from asd.reporting.declaration import declaration
+from asd.reporting.runs import collect_folder
+from asd.reporting.sections import Section, sections
 from asd.scoring.clip_scores import write_scores
 
 MACHINES = ("ToyCar", "ToyConveyor", "fan", "pump", "slider", "valve")
 NAMES = {
-    "b": "B",
-    "u": "U",
-    "u_fd": "U-FD",
-    "ss_0.7": "SS-0.7-0.3",
-    "ss_0.5": "SS-0.5-0.5",
-    "ss_0.3": "SS-0.3-0.7",
-    "mine": "Mine",
-}
-WriteRun = Callable[..., Path]
+    "b": "B", "u": "U", "u_fd": "U-FD", "ss_0.7": "SS-0.7-0.3", "ss_0.5": "SS-0.5-0.5",
+    "ss_0.3": "SS-0.3-0.7", "mine": "Mine",
+}  # fmt: skip
+CLASSES = {"simulated": "Simulated", "dcase2020": "DCASE2020", "folder": "Folder"}
 
 
 def made_scores(
@@ -34,14 +33,13 @@ def made_scores(
     ids: tuple[str, ...] = ("00", "02"),
     normal: int = 20,
     anomaly: int = 15,
-    clip_seed: int = 0,
 ) -> pd.DataFrame:
     """Scores of which the anomalies lie ``shift`` standard deviations higher.
 
-    The clips' own part (``clip_seed``) is common to all runs, as hard clips are hard for all.
+    The clips' own part is common to all runs, as hard clips are hard for all.
     """
     rows = []
-    common, own = np.random.default_rng(clip_seed), np.random.default_rng(1000 + seed)
+    common, own = np.random.default_rng(0), np.random.default_rng(1000 + seed)
     for machine in machines:
         for machine_id in ids:
             for label, name, count in ((0, "normal", normal), (1, "anomaly", anomaly)):
@@ -53,73 +51,80 @@ def made_scores(
     return pd.DataFrame(rows, columns=["machine", "id", "file", "label", "score"])
 
 
-def made_config(experiment: str, seed: int, data: str, demo: bool) -> dict[str, Any]:
-    """What of a composed config a report reads."""
-    classes = {
-        "simulated": "asd.data.simulated.Simulated",
-        "dcase2020": "asd.data.dcase2020.DCASE2020",
-        "folder": "asd.data.folder.Folder",
-    }
-    return {
-        "experiment_name": experiment,
-        "system": NAMES[experiment],
-        "seed": seed,
-        "identity": {"exclude": ["identity", "experiment_name", "system", "data.root"]},
-        "scale": {"name": "small" if demo else "paper", "demo": demo},
-        "data": {"_target_": classes[data], "root": "data", "ids": None, "test": "development"},
-        "release": {"name": "full" if experiment == "u_fd" else "first"},
-        "frontend": {"_target_": "asd.frontends.gammatone.Gammatone", "bands": 64},
-        "scope": {"name": "shared"},
-        "scoring": {"max_fpr": 0.1},
-    }
+@dataclass
+class Runs:
+    """A folder of run folders."""
 
-
-@pytest.fixture
-def write_run(tmp_path: Path) -> WriteRun:
-    """``write_run("u", seed=0, shift=1.0, data="simulated", ...)`` writes a run folder."""
+    path: Path
 
     def write(
+        self,
         experiment: str,
         seed: int = 0,
         shift: float = 1.0,
         *,
         data: str = "simulated",
         demo: bool | None = None,
-        status: str = "FINISHED",
-        test_hash: str = "t0",
-        overrides: str = "",
-        frame: pd.DataFrame | None = None,
-        runs: Path | None = None,
         name: str = "",
-        **changes: Any,
+        frame: pd.DataFrame | None = None,
+        options: dict[str, Any] | None = None,
+        **record: Any,
     ) -> Path:
+        """Write one; ``options`` change its config, ``record`` its run.json."""
         demo = data == "simulated" if demo is None else demo
-        config = made_config(experiment, seed, data, demo)
-        config.update(changes)
-        folder = (runs or tmp_path / "runs") / (name or f"{experiment}-{data}-seed{seed}")
-        folder.mkdir(parents=True)
-        label = "SIMULATED" if data == "simulated" else data
-        label += ", demo scale (small)" if demo else ""
-        record = {
-            "status": status,
-            "title": f"{NAMES[experiment]}, seed {seed}, {label}",
-            "data_label": label,
-            "max_fpr": 0.1,
-            "data_hash": f"{data}-{config['release']['name']}",
-            "datasets": [{"context": "testing", "digest": test_hash}],
-            "command": f"python -m asd.train +experiment={experiment} seed={seed} {overrides}",
+        release = "full" if experiment == "u_fd" else "first"
+        data_class = f"asd.data.{data}.{CLASSES[data]}"
+        config = {
+            "experiment_name": experiment,
+            "system": NAMES[experiment],
+            "seed": seed,
+            "identity": {"exclude": ["identity", "experiment_name", "system", "data.root"]},
+            "scale": {"name": "small" if demo else "paper", "demo": demo},
+            "data": {"_target_": data_class, "root": "data", "ids": None, "test": "development"},
+            "release": {"name": release},
+            "frontend": {"_target_": "asd.frontends.gammatone.Gammatone", "bands": 64},
+            "scope": {"name": "shared"},
+            "scoring": {"max_fpr": 0.1},
         }
-        (folder / "run.json").write_text(json.dumps(record))
+        for group, changes in (options or {}).items():
+            config[group].update(changes)
+        label = "SIMULATED" if data == "simulated" else data
+        tags = {
+            "experiment": experiment, "system": NAMES[experiment], "seed": str(seed),
+            "data": data, "simulated": str(data == "simulated").lower(), "release": release,
+            "scale": config["scale"]["name"], "test": config["data"]["test"],
+        }  # fmt: skip
+        content = {
+            "status": "FINISHED",
+            "tags": tags,
+            "data_label": label + (", demo scale (small)" if demo else ""),
+            "data_hash": f"{data}-{release}",
+            "datasets": [{"context": "testing", "digest": "t0"}],
+            "command": f"python -m asd.train +experiment={experiment} seed={seed}",
+        }
+        folder = self.path / (name or f"{experiment}-{data}-seed{seed}")
+        folder.mkdir(parents=True)
+        content |= {**record, "tags": {**tags, **record.get("tags", {})}}
+        (folder / "run.json").write_text(json.dumps(content))
         (folder / "config.yaml").write_text(yaml.safe_dump(config))
         if frame is None:
             frame = made_scores(seed + 100 * list(NAMES).index(experiment), shift)
         write_scores(folder / "scores.csv", frame)
         return folder
 
-    return write
+    def report(self) -> list[Section]:
+        """The paper's table of them."""
+        runs = collect_folder(self.path).runs
+        return sections(runs, declaration("paper"), Resampling(20))
 
 
 @pytest.fixture
-def scores() -> Callable[..., pd.DataFrame]:
+def runs(tmp_path: Path) -> Runs:
+    """A folder without runs."""
+    return Runs(tmp_path / "runs")
+
+
+@pytest.fixture
+def scores() -> Any:
     """``scores(seed, shift, ...)``: a frame of clip scores; see ``made_scores``."""
     return made_scores

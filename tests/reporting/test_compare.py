@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,165 +11,158 @@ import pytest
 
 from asd.errors import AsdError
 from asd.reporting.bootstrap import Resampling
-from asd.reporting.claims import CLAIMS, HELD, NOT_DECIDABLE, NOT_HELD, check_claims
-from asd.reporting.compare import compare
+from asd.reporting.claims import HELD, NOT_DECIDABLE, NOT_HELD, check_claim
+from asd.reporting.compare import compare, difference
 from asd.reporting.declaration import declaration
 from asd.reporting.runs import Run
 from asd.reporting.systems import System
 
-Scores = Callable[..., pd.DataFrame]
-LABELS = ("B", "U", "U FD", "SS-0.7-0.3", "SS-0.5-0.5", "SS-0.3-0.7")
+TABLE = declaration("paper")
+MIMII, TOYS = ("fan", "pump", "slider", "valve"), ("ToyCar", "ToyConveyor")
 
 
-def system(label: str, *frames: pd.DataFrame, resamples: int = 120) -> System:
+def system(label: str, *frames: pd.DataFrame) -> System:
     runs = []
     for seed, frame in enumerate(frames):
         run = Run(Path(label), {}, {}, {"seed": str(seed)})
         run.__dict__["scores"] = frame.sort_values(["machine", "id", "file"], ignore_index=True)
         runs.append(run)
-    return System(label, runs, 0.1, Resampling(resamples))
+    return System(label, runs, 0.1, Resampling(120))
 
 
-def test_the_same_scores_differ_by_nothing(scores: Scores) -> None:
+def mean(compared: pd.DataFrame) -> Any:
+    """The mean over types, and the width of its interval."""
+    row = compared[compared["machine"] == "mean"].iloc[0]
+    return row, row.difference_high - row.difference_low
+
+
+def test_the_same_scores_differ_by_nothing(scores: Any) -> None:
     frame = scores(0)
     scaled = frame.assign(score=3 * frame["score"] + 1)
-    found = compare(system("A", frame), system("B", scaled), "auc")
-    for row in found.rows:
-        assert (row.value, row.low, row.high, row.probability) == (0, 0, 0, 0.5)
+    compared = compare(system("A", frame), system("B", scaled), "auc")
+    assert (compared[["difference", "difference_low", "difference_high"]] == 0).all(axis=None)
+    assert (compared["probability_a_better"] == 0.5).all()
 
 
-def test_a_better_system_is_found_and_the_other_way_round_is_its_mirror(scores: Scores) -> None:
+def test_a_better_system_is_found_and_the_other_way_round_is_its_mirror(scores: Any) -> None:
     a, b = system("A", scores(1, 2.0)), system("B", scores(2, 0.5))
-    found, mirrored = compare(a, b, "auc"), compare(b, a, "auc")
-    assert [row.where for row in found.rows] == [*a.machines, "mean"]
-    assert found.mean is not None and found.mean.low > 0 and found.mean.probability == 1
-    for row, back in zip(found.rows, mirrored.rows, strict=True):
-        assert row.value == pytest.approx(-back.value)
-        assert row.probability == pytest.approx(1 - back.probability)
-        assert (row.low, row.high) == pytest.approx((-back.high, -back.low))
+    compared, mirrored = compare(a, b, "auc"), compare(b, a, "auc")
+    assert list(compared["machine"]) == [*a.machines, "mean"]
+    row, _ = mean(compared)
+    assert row.difference_low > 0 and row.probability_a_better == 1
+    for column, opposite in (
+        ("difference", -mirrored["difference"]),
+        ("difference_low", -mirrored["difference_high"]),
+        ("probability_a_better", 1 - mirrored["probability_a_better"]),
+    ):
+        np.testing.assert_allclose(compared[column], opposite)
 
 
-def test_pairing_makes_the_interval_of_like_systems_narrower(scores: Scores) -> None:
+def test_pairing_makes_the_interval_of_like_systems_narrower(scores: Any) -> None:
     """Hard clips are hard for both, which resampling jointly takes out."""
     a, b = system("A", scores(1, 1.0)), system("B", scores(2, 1.0))
-    row = compare(a, b, "auc").rows[-1]
     own = [s.resampled("auc", "mean").std() for s in (a, b)]
-    unpaired = 2 * 1.96 * np.hypot(*own)
-    assert row.high - row.low < 0.7 * unpaired
+    assert mean(compare(a, b, "auc"))[1] < 0.7 * 2 * 1.96 * np.hypot(*own)
 
 
-def test_several_trainings_widen_the_interval_by_their_spread(scores: Scores) -> None:
-    base = scores(0, 1.0)
-    a = system("A", *(scores(seed, shift) for seed, shift in ((1, 0.2), (2, 1.8))))
-    single = system("A", scores(1, 0.2))
-    b = system("B", base)
-    wide, narrow = compare(a, b, "auc").rows[-1], compare(single, b, "auc").rows[-1]
-    assert wide.high - wide.low > 2 * (narrow.high - narrow.low)
-    assert compare(a, b, "auc").trainings == (2, 1)
+def test_several_trainings_widen_the_interval_by_their_spread(scores: Any) -> None:
+    frames = [scores(seed, shift) for seed, shift in ((1, 0.2), (2, 1.8))]
+    b = system("B", scores(0, 1.0))
+    row, wide = mean(compare(system("A", *frames), b, "auc"))
+    assert wide > 2 * mean(compare(system("A", frames[0]), b, "auc"))[1]
+    assert (row.trainings_a, row.trainings_b) == (2, 1)
 
 
-def test_other_clips_are_left_out_by_name(scores: Scores) -> None:
+def test_what_cannot_be_compared_is_left_out_by_name(scores: Any) -> None:
     frame = scores(0)
+    frame = frame[(frame["machine"] != "slider") | (frame["label"] == 0)]
     other = scores(1)
     other.loc[(other["machine"] == "fan") & (other["id"] == "00"), "file"] += "x"
     other = other[other["machine"] != "valve"]
-    found = compare(system("A", frame), system("B", other), "auc")
-    assert found.left_out == (
-        "fan: not the same test clips", "valve: B has no scores of it",
-    )  # fmt: skip
-    assert found.rows[-1].machines == ("ToyCar", "ToyConveyor", "pump", "slider")
+    compared = compare(system("A", frame), system("B", other), "auc").set_index("machine")
+    assert dict(compared.loc[compared["reason"] != "", "reason"]) == {
+        "fan": "not the same test clips",
+        "slider": "its auc is undefined",
+        "valve": "B has no scores of it",
+    }
+    kept = compared[compared["reason"] == ""]
+    assert list(kept.index) == ["ToyCar", "ToyConveyor", "pump", "mean"]
+    assert kept["mean_a"]["mean"] == pytest.approx(kept["mean_a"].drop("mean").mean())
+    fans = [system("A", f[f["machine"] == "fan"]) for f in (frame, other)]
     with pytest.raises(AsdError, match="cannot be compared"):
-        compare(
-            system("A", frame[frame["machine"] == "fan"]),
-            system("B", other[other["machine"] == "fan"]),
-            "auc",
-        )
+        compare(*fans, "auc")
 
 
-def test_undefined_machines_are_left_out(scores: Scores) -> None:
-    frame = scores(0)
-    bare = frame[(frame["machine"] != "fan") | (frame["label"] == 0)]
-    found = compare(system("A", bare), system("B", bare), "auc")
-    assert found.left_out == ("fan: its auc is undefined",)
+def check(systems: dict[str, System], claim: int) -> tuple[str, str]:
+    return check_claim(TABLE.claims[claim], systems, "auc")
 
 
-def _world(scores: Scores, **shifts: float) -> dict[str, System]:
+def _world(scores: Any, **shifts: float) -> dict[str, System]:
     made = {}
-    for number, label in enumerate(LABELS):
+    for number, label in enumerate(row.label for row in TABLE.rows):
         key = label.replace(" ", "_").replace("-", "_").replace(".", "")
-        made[label] = system(label, *(scores(10 * number + s, shifts.get(key, 1.0), normal=60,
-                             anomaly=60) for s in range(2)))  # fmt: skip
+        frames = (
+            scores(10 * number + s, shifts.get(key, 1.0), normal=60, anomaly=60) for s in range(2)
+        )
+        made[label] = system(label, *frames)
     return made
 
 
-def _shift_machine(frame: pd.DataFrame, machines: tuple[str, ...], by: float) -> pd.DataFrame:
-    rows = frame["machine"].isin(machines) & (frame["label"] == 1)
-    return frame.assign(score=frame["score"] + by * rows)
+def _shift(system: System, machines: tuple[str, ...], by: float) -> None:
+    for run in system.runs:
+        rows = run.scores["machine"].isin(machines) & (run.scores["label"] == 1)
+        run.__dict__["scores"] = run.scores.assign(score=run.scores["score"] + by * rows)
 
 
-def test_four_claims_held_where_the_data_was_made_so(scores: Scores) -> None:
+def test_four_claims_held_where_the_data_was_made_so(scores: Any) -> None:
     world = _world(scores, B=0.4, U=2.0, U_FD=2.0, SS_07_03=1.4, SS_05_05=0.9, SS_03_07=0.4)
-    for run in world["U FD"].runs:
-        frame = _shift_machine(run.scores, ("fan", "pump", "slider", "valve"), 0.7)
-        run.__dict__["scores"] = _shift_machine(frame, ("ToyCar", "ToyConveyor"), -1.0)
-    for run in world["B"].runs:
-        run.__dict__["scores"] = _shift_machine(run.scores, ("slider",), 3.0)
-    verdicts = check_claims(world, "auc")
-    assert len(verdicts) == len(CLAIMS) == 4
-    assert [v.verdict for v in verdicts] == [HELD] * 4, [v.reason for v in verdicts]
+    _shift(world["U FD"], MIMII, 0.7)
+    _shift(world["U FD"], TOYS, -1.0)
+    _shift(world["B"], ("slider",), 3.0)
+    verdicts = [check(world, claim) for claim in range(len(TABLE.claims))]
+    assert [verdict for verdict, _ in verdicts] == [HELD] * 4, verdicts
 
 
-def test_the_opposite_is_not_held_and_the_same_not_decidable(scores: Scores) -> None:
-    world = _world(scores, U=0.3, SS_07_03=0.9, SS_05_05=1.4, SS_03_07=2.0)
-    order = check_claims(world, "auc")[0]
-    assert order.verdict == NOT_HELD and "SS-0.7-0.3 (mean) -" in order.reason
+def test_the_opposite_is_not_held_and_the_same_not_decidable(scores: Any) -> None:
+    verdict, reason = check(_world(scores, U=0.3, SS_07_03=0.9, SS_05_05=1.4, SS_03_07=2.0), 0)
+    assert verdict == NOT_HELD and "SS-0.7-0.3 (mean) -" in reason
     same = _world(scores)
     same["U FD"] = System("U FD", same["U"].runs, 0.1, Resampling(120))
-    _, _, helps, hurts = check_claims(same, "auc")
-    assert helps.verdict == hurts.verdict == NOT_DECIDABLE
-    assert "contains 0" in helps.reason
+    helps, hurts = check(same, 2), check(same, 3)
+    assert helps[0] == hurts[0] == NOT_DECIDABLE and "contains 0" in helps[1]
 
 
-def test_a_guard_turns_a_claim_over(scores: Scores) -> None:
+def test_a_guard_turns_a_claim_over(scores: Any) -> None:
     """Full data helps on average, but one type clearly loses."""
     world = _world(scores, U=1.0, U_FD=2.2)
-    for run in world["U FD"].runs:
-        run.__dict__["scores"] = _shift_machine(run.scores, ("valve",), -2.2)
-    helps = check_claims(world, "auc")[2]
-    mean = helps.findings[0].difference
-    assert mean is not None and mean.low > 0
-    assert helps.verdict == NOT_HELD and "valve" in helps.reason
+    _shift(world["U FD"], ("valve",), -2.2)
+    assert difference(world["U FD"], world["U"], "auc", list(MIMII))["difference_low"] > 0
+    verdict, reason = check(world, 2)
+    assert verdict == NOT_HELD and "valve" in reason
 
 
-def test_what_is_missing_is_named(scores: Scores) -> None:
-    world = _world(scores)
-    del world["SS-0.7-0.3"], world["U FD"]
-    order, _, helps, hurts = check_claims(world, "auc")
-    assert {v.verdict for v in (order, helps, hurts)} == {NOT_DECIDABLE}
-    assert order.reason == "no run of SS-0.7-0.3" and helps.reason == "no run of U FD"
-    only_fan = {
-        label: system(label, scores(n, machines=("fan",))) for n, label in enumerate(LABELS)
-    }
-    assert "ToyCar: U has no scores of it" in check_claims(only_fan, "auc")[3].reason
-
-
-def test_one_training_is_said(scores: Scores) -> None:
+def test_what_is_missing_and_one_training_are_said(scores: Any) -> None:
     world = _world(scores, U=3.0, SS_07_03=2.0, SS_05_05=1.0, SS_03_07=0.2)
     world["U"] = system("U", scores(1, 3.0, normal=60, anomaly=60))
-    order = check_claims(world, "auc")[0]
-    assert order.verdict == HELD and "One training of U:" in order.reason
+    verdict, reason = check(world, 0)
+    assert verdict == HELD and "One training of U:" in reason
+    only_fan = {label: system(label, scores(n, machines=("fan",))) for n, label in enumerate(world)}
+    assert "ToyCar: U has no scores of it" in check(only_fan, 3)[1]
+    del world["SS-0.7-0.3"], world["U FD"]
+    assert check(world, 0) == (NOT_DECIDABLE, "no run of SS-0.7-0.3")
+    assert check(world, 2) == check(world, 3) == (NOT_DECIDABLE, "no run of U FD")
 
 
 @pytest.mark.parametrize("metric", ["auc", "pauc"])
 def test_the_papers_own_numbers_bear_out_every_statement(metric: str) -> None:
     """The claims are what the paper's tables say, in either metric; guards may fail by a hair."""
-    published = declaration("paper").published[metric]
-    for claim in CLAIMS:
-        for statement in claim.tests:
-            if statement.metrics and metric not in statement.metrics:
-                continue
-            means = [
-                np.mean([published[system][m] for m in statement.machines or published[system]])
-                for system in (statement.better, statement.worse)
-            ]
-            assert means[0] > means[1], statement
+    for statement in (s for claim in TABLE.claims for s in claim.statements):
+        if statement.metrics and metric not in statement.metrics:
+            continue
+        better, worse = (
+            np.mean(
+                [TABLE.published[metric, label, m] for m in statement.machines or TABLE.columns]
+            )
+            for label in (statement.better, statement.worse)
+        )
+        assert better > worse, statement

@@ -1,19 +1,19 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-from asd.data.manifest import COLUMNS, Manifest
 from asd.data.windows import Windows
 from asd.errors import AsdError
 from asd.features import Features
 from asd.models.detector import Detector
 from asd.models.standardiser import Standardiser
-from asd.scoring.score import score_clips
+from asd.scoring.score import ScoredClips, Scorer
+from asd.scoring.scoring_options import ScoringOptions
 
 BANDS, LENGTH = 3, 4
 MODEL = {
@@ -25,73 +25,113 @@ MODEL = {
     "norm_momentum": 0.1,
     "initialisation": "glorot_uniform",
 }
-FRAMES = np.array([4, 6])
-VALUES = np.random.default_rng(3).normal(-50, 9, (10, BANDS)).astype(np.float32)
-
-
-def score(kind: str, loss: dict[str, Any], classes: list[int]) -> pd.DataFrame:
-    recipe = {"bands": BANDS, "frames": LENGTH, "classes": ["fan", "pump"], "model": MODEL,
-              "loss": loss, "trainer": {}}  # fmt: skip
-    standardiser = Standardiser(np.array([-50.0, -49, -51]), np.array([9.0, 3, 1]))
-    table = pd.DataFrame(
-        {"machine": ["fan", "pump"], "id": "00", "path": ["a.wav", "b.wav"], "label": [0, 1]},
-        columns=COLUMNS,
-    )
-    index = Windows(None, LENGTH, "all").starts(LENGTH, FRAMES, ["a.wav", "b.wav"])
-    return score_clips(
-        Detector(recipe, standardiser).eval(),
-        Manifest(Path(), table),
-        Features(VALUES, FRAMES),
-        index,
-        np.array(classes),
-        kind,
-        8,
-    ).table
-
-
 MSE = {"_target_": "asd.models.loss.ReconstructionLoss"}
-SS = {"_target_": "asd.models.loss.SemiSupervisedLoss", "alpha": 0.5, "beta": 0.5}
+SS = {
+    "_target_": "asd.models.loss.SemiSupervisedLoss", "alpha": 0.7, "beta": 0.3,
+    "classes": "machine",
+}  # fmt: skip
+MEAN, STD = np.array([-50.0, -49, -51]), np.array([9.0, 3, 1])
+FRAMES = np.array([9, 4, 12])
+FILES = ["a.wav", "b.wav", "c.wav"]
 
 
-def test_decibels_weigh_each_band_by_its_variance() -> None:
-    import torch
-
-    from asd.features.batches import Batch
-
-    recipe = {"bands": BANDS, "frames": LENGTH, "classes": [], "model": MODEL, "loss": MSE,
-              "trainer": {}}  # fmt: skip
-    std = np.array([9.0, 3, 1])
-    detector = Detector(recipe, Standardiser(np.zeros(BANDS), std)).eval()
-    window = torch.from_numpy(VALUES[:LENGTH])[None]
-    with torch.no_grad():
-        reconstruction, _ = detector(window)
-        batch = Batch(window, torch.zeros(1, dtype=torch.long))
-        ours = detector.errors(batch, decibels=True).mse
-    difference = reconstruction[0].numpy() * std - VALUES[:LENGTH]
-    assert float(ours) == pytest.approx(np.square(difference).mean(), rel=1e-5)
+def detector(loss: dict[str, Any]) -> Detector:
+    torch.manual_seed(0)
+    recipe = {"bands": BANDS, "frames": LENGTH, "classes": ["fan", "pump"], "model": MODEL,
+              "loss": loss}  # fmt: skip
+    return Detector(recipe, Standardiser(MEAN, STD)).eval()
 
 
-def test_columns_say_which_error_it_is() -> None:
-    assert list(score("mse", MSE, [0, 1]).columns) == [
-        "machine", "id", "file", "label", "score", "mse",
-    ]  # fmt: skip
-    assert "mse_db" in score("mse_db", MSE, [0, 1])
-    assert "cce" in score("mse", SS, [0, 1])
+def values() -> np.ndarray:
+    return np.random.default_rng(3).normal(-50, 9, (int(FRAMES.sum()), BANDS)).astype(np.float32)
+
+
+def score(
+    name: str,
+    loss: dict[str, Any],
+    classes: list[int],
+    features: np.ndarray | None = None,
+    batch_frames: int = 8,
+    workers: int = 1,
+) -> ScoredClips:
+    clips = pd.DataFrame(
+        {"machine": ["fan", "pump", "fan"], "id": "00", "path": FILES, "label": [0, 1, -1]}
+    )
+    index = Windows(None, LENGTH, "every").starts(LENGTH, FRAMES, FILES)
+    options = ScoringOptions(name, 0.1, batch_frames, "auto")
+    content = Features(values() if features is None else features, FRAMES)
+    return Scorer(detector(loss), options, workers).score(clips, content, index, np.array(classes))
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("batch_frames", [1, 11, 500])
+def test_scores_are_means_over_a_clips_windows_whatever_the_batch(
+    batch_frames: int, workers: int
+) -> None:
+    classes = [0, 1, 0]
+    scored = score("combined", SS, classes, batch_frames=batch_frames, workers=workers)
+    table, network = scored.table, detector(SS)
+    assert scored.embeddings.shape == (int((FRAMES - LENGTH + 1).sum()), 2)
+    # clip by clip and window by window, with the network itself
+    ends = np.cumsum(FRAMES)
+    for clip, (end, count) in enumerate(zip(ends, FRAMES, strict=True)):
+        mse, cce, mse_db = [], [], []
+        for at in range(end - count, end - LENGTH + 1):
+            window = torch.from_numpy(values()[at : at + LENGTH])[None]
+            with torch.no_grad():
+                reconstruction, embedding = network(window)
+                logits = network.classifier(embedding)[0].double()  # type: ignore[misc]
+            error = reconstruction[0].numpy() - (window[0].numpy() - MEAN) / STD
+            mse.append(np.square(error).mean())
+            mse_db.append(np.square(error * STD).mean())
+            cce.append(float(-logits.log_softmax(0)[classes[clip]]))
+        assert table["mse"][clip] == pytest.approx(np.mean(mse), rel=1e-5)
+        assert table["cce"][clip] == pytest.approx(np.mean(cce), rel=1e-5)
+        expected = 0.7 * np.mean(mse) + 0.3 * np.mean(cce)
+        assert table["score"][clip] == pytest.approx(expected, rel=1e-5)
+        decibels = score("mse_db", SS, classes).table
+        assert decibels["score"][clip] == pytest.approx(np.mean(mse_db), rel=1e-5)
+        assert decibels["mse"][clip] == pytest.approx(table["mse"][clip], rel=1e-6)
+
+
+def test_columns() -> None:
+    columns = ["machine", "id", "file", "label", "score", "mse"]
+    assert list(score("mse", MSE, [0, 1, 0]).table) == columns
+    assert list(score("mse", SS, [0, 1, 0]).table) == [*columns, "cce"]
 
 
 def test_a_class_that_was_not_trained_has_no_cce() -> None:
-    table = score("mse", SS, [0, -1])
+    table = score("mse", SS, [0, -1, 0]).table
     assert np.isfinite(table["cce"][0])
     assert np.isnan(table["cce"][1])
     with pytest.raises(AsdError, match=r"b\.wav.*not trained on"):
-        score("combined", SS, [0, -1])
+        score("combined", SS, [0, -1, 0])
 
 
-def test_a_score_that_is_not_finite_is_never_written() -> None:
-    bad = VALUES.copy()
-    try:
-        VALUES[5] = np.inf
-        with pytest.raises(AsdError, match=r"b\.wav: its score is not a finite number"):
-            score("mse", MSE, [0, 1])
-    finally:
-        VALUES[:] = bad
+def test_a_score_that_is_not_finite_is_never_given() -> None:
+    bad = values()
+    bad[10] = np.inf
+    with pytest.raises(AsdError, match=r"b\.wav: its score is not a finite number"):
+        score("mse", MSE, [0, 1, 0], bad)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"score": "msed"}, r"scoring\.score=msed: must be one of mse, .* \(did you mean mse"),
+        ({"max_fpr": 0}, r"scoring\.max_fpr=0"),
+        ({"max_fpr": "low"}, r"scoring\.max_fpr=low: must be a number"),
+        ({"batch_frames": 0.5}, r"scoring\.batch_frames=0\.5: must be a whole number"),
+        ({"form": "fast"}, r"scoring\.form=fast: must be one of auto, plain"),
+        ({"forms": "auto"}, r"scoring=forms.*did you mean form"),
+    ],
+)
+def test_options_that_cannot_be_are_named(changed: dict[str, Any], message: str) -> None:
+    options = {"score": "mse", "max_fpr": 0.1, "batch_frames": 80, "form": "auto"}
+    with pytest.raises(AsdError, match=message):
+        ScoringOptions.of({**options, **changed})
+
+
+def test_a_score_of_ones_own_that_is_not_there_is_named() -> None:
+    with pytest.raises(AsdError, match=r"scoring\.score=nowhere\.score"):
+        score("nowhere.score", MSE, [0, 0, 0])

@@ -1,19 +1,18 @@
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from rich.console import Console
 
+from asd.documents.blocks import Table
 from asd.errors import AsdError
 from asd.scoring.metrics import Metrics, evaluate_scores
-from asd.scoring.tables import markdown, per_id_cells, per_machine_cells, terminal, write_tables
+from asd.scoring.tables import id_table, machine_table, markdown, show, write_tables
 
-TITLE = "SS-0.5-0.5, seed 0"
-DATA = "SIMULATED data, demo scale"
+TITLE, DATA = "[bold]SS-0.5-0.5, seed 0", "SIMULATED data, demo scale"
+Capture = pytest.CaptureFixture[str]
 
 
 def group(machine: str, machine_id: str, normal: list[float], anomaly: list[float]) -> pd.DataFrame:
@@ -32,103 +31,84 @@ def group(machine: str, machine_id: str, normal: list[float], anomaly: list[floa
 @pytest.fixture(scope="module")
 def metrics() -> Metrics:
     # Two thresholds (p = 0.5 of 4 normals), by hand: fan 00: AUC 10/12, eq. (3) 4/6.
-    frame = pd.concat(
-        [
-            group("fan", "00", [1, 8, 5, 2], [9, 7, 6]),
-            group("fan", "02", [1, 8, 5, 2], [9, 10]),
-            group("ToyCar", "01", [1, 2, 3, 4], [9]),
-            group("ToyCar", "03", [1, 2, 3, 4], []),
-            group("[red]a|b", "00", [1, 2], []),
-        ]
-    )
-    return evaluate_scores(frame, 0.5)
+    groups = [
+        group("fan", "00", [1, 8, 5, 2], [9, 7, 6]),
+        group("fan", "02", [1, 8, 5, 2], [9, 10]),
+        group("ToyCar", "01", [1, 2, 3, 4], [9]),
+        group("ToyCar", "03", [1, 2, 3, 4], []),
+        group("[red]a|b", "00", [1, 2], []),
+    ]
+    return evaluate_scores(pd.concat(groups), 0.5)
 
 
-def test_per_machine_cells(metrics: Metrics) -> None:
-    cells = per_machine_cells(metrics)
-    assert cells[0] == ["", "ToyCar", "fan", "[red]a|b", "mean"]
-    rows = {row[0]: row[1:] for row in cells[1:]}
+def texts(table: Table) -> list[list[str]]:
+    return [[line.text for cell in row for line in cell] for row in table.rows]
+
+
+def test_figures_are_marked_where_a_part_is_left_out(metrics: Metrics) -> None:
+    table = machine_table(metrics)
+    assert table.header == ["", "ToyCar", "fan", "[red]a|b", "mean"]
+    rows = {row[0]: row[1:] for row in texts(table)}
     assert rows["AUC"] == ["100.00*", "91.67", "undefined", "95.83*"]
     assert rows["pAUC eq. (3)"] == ["100.00*", "83.33", "undefined", "91.67*"]
     assert rows["AUC harmonic"] == ["100.00*", "90.91", "undefined", "95.45*"]
     # fan pooled: normals 1 1 2 2 5 5 8 8, anomalies 6 7 9 9 10: (6 + 6 + 8 + 8 + 8) / 40
     assert rows["AUC pooled"] == ["100.00", "90.00", "undefined", "95.00*"]
-
-
-def test_per_id_cells(metrics: Metrics) -> None:
-    cells = per_id_cells(metrics)
-    assert cells[1][:3] == ["ToyCar", "id_01", "100.00"]
-    assert cells[2] == ["ToyCar", "id_03", *["undefined"] * 3, "4", "0", "0"]
-    assert cells[3][:3] == ["fan", "id_00", "83.33"]
-    assert cells[3][4:] == ["66.67", "4", "3", "0"]
-
-
-def test_no_star_where_nothing_is_left_out() -> None:
-    whole = evaluate_scores(group("fan", "00", [1, 8, 5, 2], [9, 7, 6]), 0.5)
-    text = markdown(whole, TITLE, DATA)
-    assert "*" not in text
-    assert "ndefined" not in text
+    ids = texts(id_table(metrics))
+    assert ids[0][:3] == ["ToyCar", "id_01", "100.00"]
+    assert ids[1] == ["ToyCar", "id_03", *["undefined"] * 3, "4", "0", "0"]
+    assert (ids[2][:3], ids[2][4:]) == (["fan", "id_00", "83.33"], ["66.67", "4", "3", "0"])
+    whole = markdown(evaluate_scores(group("fan", "00", [1, 8, 5, 2], [9]), 0.5), TITLE, DATA)
+    assert "*" not in whole and "ndefined" not in whole
 
 
 def test_written_csv_loads_with_pandas_and_says_simulated(metrics: Metrics, tmp_path: Path) -> None:
     files = write_tables(tmp_path / "tables", metrics, TITLE, DATA)
     assert [f.name for f in files] == ["per_machine.csv", "per_id.csv", "tables.md"]
     assert sorted(tmp_path.glob("tables/*")) == sorted(files)
-
-    machines = pd.read_csv(files[0])
+    machines, ids = pd.read_csv(files[0]), pd.read_csv(files[1])
     assert list(machines.columns[:4]) == ["data", "title", "machine", "auc_percent"]
-    assert set(machines["data"]) == {DATA}
-    assert set(machines["title"]) == {TITLE}
+    for frame in (machines, ids):
+        said = frame[["data", "title", "max_fpr"]].drop_duplicates()
+        assert said.values.tolist() == [[DATA, TITLE, 0.5]]
     assert list(machines["machine"]) == ["ToyCar", "fan", "[red]a|b", "mean"]
-    np.testing.assert_allclose(
-        machines["auc_percent"], [100, 100 * 11 / 12, np.nan, 100 * 23 / 24], atol=1e-6
-    )
+    expected = [100, 100 * 11 / 12, np.nan, 100 * 23 / 24]
+    np.testing.assert_allclose(machines["auc_percent"], expected, atol=1e-6)
     assert machines["n_normal"].tolist() == [8, 8, 2, 18]
     assert machines["n_ids"].tolist() == [2, 2, 1, 5]
     assert machines["undefined"][0] == "ToyCar id_03: no anomaly clip"
-    assert pd.isna(machines["undefined"][1])
-    assert "ToyCar id_03" in machines["undefined"][3]
-
-    ids = pd.read_csv(files[1])
+    assert pd.isna(machines["undefined"][1]) and "ToyCar id_03" in machines["undefined"][3]
     assert list(ids["id"]) == ["id_01", "id_03", "id_00", "id_02", "id_00"]
     assert ids["auc_percent"][2] == pytest.approx(100 * 10 / 12, abs=1e-6)
-    assert pd.isna(ids["auc_percent"][1])
-    assert ids["undefined"][1] == "no anomaly clip"
-    assert set(ids["data"]) == {DATA}
-    assert set(ids["max_fpr"]) == set(machines["max_fpr"]) == {0.5}
+    assert pd.isna(ids["auc_percent"][1]) and ids["undefined"][1] == "no anomaly clip"
 
 
 def test_markdown_has_title_data_and_footnotes(metrics: Metrics) -> None:
     text = markdown(metrics, "SS\n# x", DATA)
     assert text.startswith(f"# SS # x\n\nData: {DATA}\n\n")
-    assert "| AUC | 100.00* | 91.67 | undefined | 95.83* |" in text
-    assert "[red]a\\|b" in text
+    assert "| AUC | 100.00\\* | 91.67 | undefined | 95.83\\* |" in text
     assert "\n- ToyCar id_03: no anomaly clip\n" in text
     tables = [line for line in text.splitlines() if line.startswith("|")]
     assert len(tables) == (2 + 7) + (2 + 5)
     assert {line.replace("\\|", "").count("|") for line in tables} == {6, 9}
 
 
-def test_terminal_prints_all_of_it_within_80_columns(metrics: Metrics) -> None:
-    stream = io.StringIO()
-    Console(file=stream, width=80).print(terminal(metrics, "[bold]" + TITLE, DATA))
-    text = stream.getvalue()
-    assert "[bold]" + TITLE in text
-    assert DATA in text
-    assert "[red]a|b" in text
-    assert "95.83*" in text
-    assert "ToyCar id_03: no anomaly clip" in text
+def test_terminal_prints_all_of_it_within_80_columns(
+    metrics: Metrics, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asd.documents.terminal._PIPED", 80)
+    show(metrics, TITLE, DATA)
+    text = capsys.readouterr().out
+    for part in (TITLE, DATA, "[red]a|b", "95.83*", "ToyCar id_03: no anomaly clip"):
+        assert part in text
     assert max(map(len, text.splitlines())) <= 80
-
-
-def test_a_full_paper_table_is_not_cut_at_80_columns() -> None:
     names = ["ToyCar", "ToyConveyor", "fan", "pump", "slider", "valve"]
-    metrics = evaluate_scores(pd.concat([group(n, "01", [1.0] * 10, [2.0]) for n in names]), 0.1)
-    stream = io.StringIO()
-    Console(file=stream, width=80).print(terminal(metrics, TITLE, DATA))
-    line = next(line for line in stream.getvalue().splitlines() if "pAUC harmonic" in line)
+    paper = evaluate_scores(pd.concat([group(n, "01", [1.0] * 10, [2.0]) for n in names]), 0.1)
+    show(paper, TITLE, DATA)
+    text = capsys.readouterr().out
+    line = next(line for line in text.splitlines() if "pAUC harmonic" in line)
     assert line.split() == ["pAUC", "harmonic", *["100.00"] * 7]
-    assert all(name in stream.getvalue() for name in names)
+    assert all(name in text for name in names)
 
 
 def test_a_folder_that_cannot_be_made_is_named(metrics: Metrics, tmp_path: Path) -> None:

@@ -1,43 +1,39 @@
-"""MLflow runs and run folders on the embedded database; the folders are written by hand."""
+"""MLflow runs of run folders on the embedded database; the folders are written by hand."""
 
 from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
-from asd.data.manifest import COLUMNS, Manifest
 from asd.errors import AsdError
 from asd.experiment.run_folder import RunFolder
-from asd.experiment.run_labels import run_name, run_params
+from asd.scoring.clip_scores import read_scores
+from asd.scoring.metrics import evaluate_scores
 from asd.tracking import sync
-from asd.tracking.datasets import describe
 from asd.tracking.experiment_page import VIEW
-from asd.tracking.mlflow_run import MlflowRun
-from asd.tracking.mlflow_store import Tracking, absolute_uri, connect
+from asd.tracking.mlflow_listener import MlflowListener
+from asd.tracking.mlflow_store import Tracking, connect
 
 EPOCHS = 4
 
 
-def clips(split: str, label: int) -> Manifest:
-    rows = [
-        [release, "fan", f"0{n}", split, label, f"{release}/{split}/{n}.wav", 16000, 16000, f"h{n}"]
-        for release in ("additional", "development")
-        for n in range(3)
-    ]
-    return Manifest(Path("/secret/place"), pd.DataFrame(rows, columns=COLUMNS))
+MACHINES = ["fan", *(f"machine{i}" for i in range(60))]
+PARAMS = {"system": "U", "seed": 0, "data.machines": MACHINES, "huge": "x" * 10_000}
 
 
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """MLflow's tables, which take seconds to make."""
-    made = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    connect(tracker(uri=f"sqlite:///{made}", experiment="other"))
-    return made
+    database = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    connect(tracker(uri=f"sqlite:///{database}", experiment="other"))
+    return database
 
 
 @pytest.fixture
@@ -47,35 +43,45 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_database: Path
     (tmp_path / "mlruns").mkdir()
     shutil.copy(empty_database, tmp_path / "mlruns" / "mlflow.db")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    made = RunFolder(tmp_path / "runs" / "u-seed0")
-    model = made.model("shared")
+    folder = RunFolder(tmp_path / "runs" / "u-seed0")
+    model = folder.model("shared")
     model.mkdir(parents=True)
     rows = [f"{epoch},{9.0 - epoch},0.5" for epoch in range(EPOCHS)]
     (model / "history.csv").write_text("\n".join(["epoch,val/loss,epoch_seconds", *rows, ""]))
     (model / "model.ckpt").write_bytes(b"weights")
     lines = [f"fan,00,{n}.wav,{n % 2},{n}.5" for n in range(8)]
-    made.scores.write_text("\n".join(["machine,id,file,label,score", *lines, ""]))
-    (made.path / "pictures").mkdir()
-    (made.path / "pictures" / "roc.png").write_bytes(b"png")
-    made.config.write_text("seed: 0\n")
-    made.update(
+    folder.scores.write_text("\n".join(["machine,id,file,label,score", *lines, ""]))
+    (folder.path / "pictures").mkdir()
+    (folder.path / "pictures" / "roc.png").write_bytes(b"png")
+    folder.config.write_text("seed: 0\n")
+    folder.update(
         status="FINISHED", title="U, seed 0", data_label="SIMULATED", max_fpr=0.1,
-        run_name="U seed 0", tags={"system": "U"}, params={"system": "U", "seed": 0},
+        run_name="U seed 0", tags={"system": "U"}, params=PARAMS,
         resources={"wall_seconds": 12.5}, ended=1_700_000_000_000, mlflow_experiment="mine",
         datasets=[
-            describe(clips("train", 0), "simulated", "training"),
-            describe(clips("test", 1), "simulated", "testing"),
+            {"name": context, "digest": f"of {context}", "context": context,
+             "source": {"corpus": "simulated"}, "profile": {"clips": 6}}
+            for context in ("training", "testing")
         ],
     )  # fmt: skip
-    return made
+    return folder
+
+
+OPTIONS = {
+    "enabled": True, "uri": "sqlite:///mlruns/mlflow.db", "artifacts": "mlruns/artifacts",
+    "experiment": "mine", "system_metrics": False, "timeout": 10, "retries": 1, "live_every": 0,
+}  # fmt: skip
 
 
 def tracker(**more: Any) -> Tracking:
-    options = {
-        "enabled": True, "uri": "sqlite:///mlruns/mlflow.db", "artifacts": "mlruns/artifacts",
-        "experiment": "mine", **more,
-    }  # fmt: skip
-    return Tracking.of(options)
+    return Tracking.of({**OPTIONS, **more})
+
+
+def started(folder: RunFolder, **more: Any) -> tuple[MlflowListener, str]:
+    """A listener whose run has begun, and the MLflow run's id."""
+    listener = MlflowListener(tracker(**more))
+    listener.started(folder, ["shared"])
+    return listener, folder.record()["mlflow"]["run_id"]
 
 
 def synced(folder: RunFolder, capsys: pytest.CaptureFixture[str], *options: str) -> str:
@@ -97,7 +103,8 @@ def test_a_folder_alone_makes_the_whole_run_and_again_changes_nothing(
     (run,) = client.search_runs([experiment])
     assert run.info.run_name == "U seed 0"
     assert (run.info.status, run.info.end_time) == ("FINISHED", 1_700_000_000_000)
-    assert run.data.params == {"system": "U", "seed": "0"}
+    whole, huge = json.dumps(MACHINES), "(10000 characters: see config.yaml)"
+    assert run.data.params == {"system": "U", "seed": "0", "data.machines": whole, "huge": huge}
     assert run.data.tags["system"] == "U"
     assert "SIMULATED" in run.data.tags["mlflow.note.content"]
     assert run.data.metrics["auc/mean"] == run.data.metrics["id_auc/fan/id_00"] == 0.625
@@ -108,12 +115,14 @@ def test_a_folder_alone_makes_the_whole_run_and_again_changes_nothing(
         assert f"{place}/{file}" in there
 
     by_context = {i.tags[0].value: i.dataset for i in run.inputs.dataset_inputs}
-    assert set(by_context) == {"training", "testing"}
-    train = by_context["training"]
-    assert train.name == "simulated development+additional train"
-    assert train.digest == clips("train", 0).data_hash()
-    assert json.loads(train.profile)["clips"] == 6
-    assert "secret" not in train.source
+    assert {c: data.digest for c, data in by_context.items()} == {
+        "training": "of training", "testing": "of testing",
+    }  # fmt: skip
+    assert json.loads(by_context["training"].profile) == {"clips": 6}
+    tags = client.get_experiment(experiment).tags
+    assert tags["mlflow.experimentKind"] == "custom_model_development"
+    view = json.loads(tags[f"mlflow.sharedViewState.{VIEW}"])
+    assert view["name"] == "Headline metrics" and view["state"].startswith("deflate;")
 
     assert "already complete" in synced(folder, capsys)
     folder.update(published=False)
@@ -124,28 +133,22 @@ def test_a_folder_alone_makes_the_whole_run_and_again_changes_nothing(
     assert steps(client, run.info.run_id) == list(range(EPOCHS))
 
 
-def test_a_new_experiment_shows_the_headlines(folder: RunFolder) -> None:
-    client, experiment = connect(tracker(experiment="fresh"))
-    tags = client.get_experiment(experiment).tags
-    assert tags["mlflow.experimentKind"] == "custom_model_development"
-    view = json.loads(tags[f"mlflow.sharedViewState.{VIEW}"])
-    assert view["name"] == "Headline metrics"
-    assert view["state"].startswith("deflate;")
-
-
-def test_epochs_that_the_tracker_missed_are_filled_in(
-    folder: RunFolder, capsys: pytest.CaptureFixture[str]
+def test_epochs_that_the_tracker_missed_are_filled_in_and_scores_are_not_read_again(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = MlflowRun(tracker(), folder)
-    run.start("U seed 0", {}, {})
-    assert run.run_id is not None
+    listener, run_id = started(folder)
     for epoch in (0, 2):
-        run.log_epoch("shared", epoch, {"val/loss": 9.0 - epoch})
+        listener.epoch_ended("shared", epoch, {"val/loss": 9.0 - epoch})
     client, _ = connect(tracker())
-    before = {m.step: m.timestamp for m in client.get_metric_history(run.run_id, "val/loss")}
-    run.finish("FINISHED")
-    after = {m.step: m.timestamp for m in client.get_metric_history(run.run_id, "val/loss")}
-    assert steps(client, run.run_id) == list(range(EPOCHS))
+    before = {m.step: m.timestamp for m in client.get_metric_history(run_id, "val/loss")}
+    assert sorted(before) == [0, 2]
+    scores = read_scores(folder.scores)
+    listener.scored(folder, scores, evaluate_scores(scores, 0.1))
+    monkeypatch.setattr("asd.scoring.clip_scores.read_scores", None)
+    listener.ended(folder, "FINISHED")
+    assert client.get_run(run_id).data.metrics["auc/mean"] == 0.625
+    after = {m.step: m.timestamp for m in client.get_metric_history(run_id, "val/loss")}
+    assert sorted(after) == list(range(EPOCHS))
     assert {s: after[s] for s in before} == before
     assert after[3] - after[1] == pytest.approx(1000, abs=2)  # two epochs of half a second
     assert folder.record()["published"] is True
@@ -154,16 +157,96 @@ def test_epochs_that_the_tracker_missed_are_filled_in(
 def test_a_run_whose_process_was_killed_becomes_failed(
     folder: RunFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = MlflowRun(tracker(), folder)
-    run.start("U seed 0", {}, {})
+    _, run_id = started(folder)
     folder.update(status="RUNNING")
     with folder.lock():
         assert "being trained by another process" in synced(folder, capsys)
     client, _ = connect(tracker())
-    assert client.get_run(run.run_id).info.status == "RUNNING"
+    assert client.get_run(run_id).info.status == "RUNNING"
     assert "completed as FAILED" in synced(folder, capsys)
-    assert client.get_run(run.run_id).info.status == "FAILED"
+    assert client.get_run(run_id).info.status == "FAILED"
     assert folder.record()["status"] == "FAILED"
+
+
+def test_a_finished_run_is_completed_and_nothing_is_done_twice(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    listener, run_id = started(folder)
+    client, _ = connect(tracker())
+    listener = MlflowListener(tracker())
+    listener.finished_before(folder)  # killed after its end, before it was published
+    assert "completed as FINISHED" in caplog.text
+    assert client.get_run(run_id).info.status == "FINISHED"
+    folder.update(tags={"system": "U", "trial": "7"})
+    listener.finished_before(folder)
+    assert client.get_run(run_id).data.tags["trial"] == "7"
+    caplog.clear()
+    monkeypatch.setattr("asd.tracking.mlflow_listener.complete", None)
+    listener.finished_before(folder)
+    MlflowListener(tracker(enabled=False)).finished_before(folder)
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("earlier_version", [False, True])
+def test_a_tag_that_the_record_no_longer_has_goes_and_those_of_users_stay(
+    folder: RunFolder, earlier_version: bool
+) -> None:
+    folder.update(tags={"system": "U", "pruned": "pruned after epoch 2"})
+    listener, run_id = started(folder)
+    client, _ = connect(tracker())
+    client.set_tag(run_id, "favourite", "yes")
+    listener.ended(folder, "KILLED")
+    if earlier_version:  # which did not note the tags
+        known = folder.record()["mlflow"]
+        folder.update(mlflow={name: known[name] for name in ("uri", "run_id", "described")})
+    folder.update(tags={"system": "U", "trial": "7"})
+    _, again = started(folder)
+    tags = client.get_run(again).data.tags
+    assert again == run_id
+    assert "pruned" not in tags and tags["trial"] == "7" and tags["favourite"] == "yes"
+
+
+def test_a_process_killed_before_it_noted_its_run_leaves_no_orphan(folder: RunFolder) -> None:
+    folder.update(mlflow_token="abc")
+    client, experiment = connect(tracker())
+    orphan = client.create_run(experiment, tags={"token": "abc"}).info.run_id
+    _, run_id = started(folder)
+    assert run_id == orphan
+    assert folder.record()["mlflow_token"] is None
+    assert client.get_run(run_id).data.params["system"] == "U"
+    assert len(client.search_runs([experiment])) == 1
+
+
+def test_eight_processes_on_a_fresh_database(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from asd.experiment.run_folder import RunFolder\n"
+        "from asd.tracking.mlflow_listener import MlflowListener\n"
+        "from asd.tracking.mlflow_store import Tracking\n"
+        "folder = RunFolder(Path('runs') / sys.argv[1])\n"
+        "folder.path.mkdir(parents=True)\n"
+        "folder.update(title='t', data_label='d', max_fpr=0.1, tags={'seed': sys.argv[1]})\n"
+        f"listener = MlflowListener(Tracking.of({OPTIONS}))\n"
+        "listener.started(folder, ['shared'])\n"
+        "for epoch in range(3):\n"
+        "    listener.epoch_ended('shared', epoch, {'val/loss': 1.0})\n"
+        "listener.ended(folder, 'FINISHED')\n"
+    )
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code, str(i)], cwd=tmp_path, stderr=subprocess.PIPE)
+        for i in range(8)
+    ]
+    for process in processes:
+        _, said = process.communicate(timeout=180)
+        assert process.returncode == 0, said.decode()
+    client, _ = connect(tracker(uri=f"sqlite:///{tmp_path / 'mlruns' / 'mlflow.db'}"))
+    experiments = client.search_experiments(filter_string="name = 'mine'")
+    assert len(experiments) == 1
+    runs = client.search_runs([experiments[0].experiment_id])
+    assert sorted(r.data.tags["seed"] for r in runs) == [str(i) for i in range(8)]
+    assert {r.info.status for r in runs} == {"FINISHED"}
 
 
 def test_a_run_deleted_in_mlflow_is_made_anew(
@@ -186,16 +269,13 @@ def test_system_metrics_are_logged_when_asked_for(
     folder: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.05")
-    run = MlflowRun(tracker(system_metrics=True), folder)
-    run.start("U seed 0", {}, {})
+    listener, run_id = started(folder, system_metrics=True)
     client, _ = connect(tracker())
-    for _ in range(400):
-        found = client.get_run(run.run_id).data.metrics
-        if "system/cpu_utilization_percentage" in found:
-            break
-        run.log_epoch("other", 0, {"busy": 1.0})
-    run.finish("FINISHED")
-    assert "system/cpu_utilization_percentage" in client.get_run(run.run_id).data.metrics
+    name, deadline = "system/cpu_utilization_percentage", time.monotonic() + 60
+    while name not in client.get_run(run_id).data.metrics and time.monotonic() < deadline:
+        time.sleep(0.05)
+    listener.ended(folder, "FINISHED")
+    assert name in client.get_run(run_id).data.metrics
 
 
 @pytest.mark.parametrize(
@@ -208,38 +288,13 @@ def test_system_metrics_are_logged_when_asked_for(
 )
 def test_a_password_in_the_address_is_refused_and_not_repeated(uri: str) -> None:
     with pytest.raises(AsdError, match="holds a password") as caught:
-        absolute_uri(uri)
+        tracker(uri=uri)
     assert "lovelace" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("name", "value"), [("timeout", 0), ("retries", -1), ("retries", 0.5)])
-def test_patience_must_be_a_whole_number(name: str, value: float) -> None:
+@pytest.mark.parametrize(
+    ("name", "value"), [("timeout", 0), ("retries", -1), ("retries", 0.5), ("enabled", "yes")]
+)
+def test_options_that_cannot_work_are_refused(name: str, value: float) -> None:
     with pytest.raises(AsdError, match=rf"tracking\.{name}={value}"):
         tracker(**{name: value})
-
-
-CONFIG = {
-    "system": "B",
-    "seed": 3,
-    "paths": {"data": "/d"},
-    "identity": {"exclude": ["paths", "trainer.threads"]},
-    "scale": {"name": "tiny", "filters": [4], "window_seconds": 1.0, "max_epochs": 2},
-    "model": {"_target_": "asd.models.dense.Dense", "filters": [4], "embedding": 16},
-    "window": {"seconds": 1.0},
-    "trainer": {"max_epochs": 5, "threads": 1},
-}
-
-
-def test_params_are_what_runs_differ_in() -> None:
-    command = "python -m asd.train +experiment=b model.embedding=16 paths.data=/d trainer.threads=1"
-    delta = {
-        "paths.data": "/d", "scale.name": "tiny", "scale.filters": [4], "model.filters": [4],
-        "model._target_": "asd.models.dense.Dense", "window.seconds": 1.0, "trainer.max_epochs": 5,
-        "seed": 3,
-    }  # fmt: skip
-    params = run_params(CONFIG, delta, command)
-    assert params == {
-        "system": "B", "seed": 3, "model.embedding": 16, "scale.name": "tiny", "model": "Dense",
-        "trainer.max_epochs": 5,
-    }  # fmt: skip
-    assert run_name("B seed 3", command, params) == "B seed 3, embedding 16"

@@ -15,8 +15,8 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -27,7 +27,7 @@ from asd import train as program
 from asd.errors import AsdError
 from asd.experiment.run_folder import RunFolder
 from asd.tracking import sync
-from asd.tracking.mlflow_run import MlflowRun
+from asd.tracking.mlflow_listener import MlflowListener
 from asd.tracking.mlflow_store import Tracking, connect
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -152,10 +152,8 @@ def only_run(folder: Path) -> RunFolder:
     return RunFolder(found.parent)
 
 
-def options_of(server: Server, experiment: str = "served") -> dict[str, Any]:
-    return {
-        "enabled": True, "uri": server.uri, "artifacts": "unused", "experiment": experiment,
-    }  # fmt: skip
+def tracker(server: Server) -> Tracking:
+    return Tracking.configured(server.uri, "served")
 
 
 def test_training_arrives_at_the_server_and_its_store(
@@ -165,7 +163,7 @@ def test_training_arrives_at_the_server_and_its_store(
     folder = only_run(tmp_path)
     known = folder.record()["mlflow"]
     assert known["uri"] == signed_in.uri
-    client, _ = connect(Tracking.of(options_of(signed_in)))
+    client, _ = connect(tracker(signed_in))
     run = client.get_run(known["run_id"])
     assert run.info.status == "FINISHED"
     assert run.info.artifact_uri.startswith("mlflow-artifacts:")
@@ -208,18 +206,18 @@ def test_a_server_killed_in_mid_training_costs_no_epoch_and_no_result(
     # Two runs lose their server: one ends before it is back, one after.
     (tmp_path / "live").mkdir()
     live = RunFolder(tmp_path / "live")
-    live.update(status="RUNNING", title="live", data_label="none", max_fpr=0.1)
+    live.update(status="RUNNING", title="live", data_label="none", max_fpr=0.1, params={"seed": 0})
     history = live.model("shared") / "history.csv"
     history.parent.mkdir(parents=True)
     history.write_text("epoch,val/loss,epoch_seconds\n0,3.0,1\n1,2.0,1\n2,1.0,1\n")
-    tracker = MlflowRun(Tracking.of(options_of(signed_in)), live)
-    tracker.start("live", {"seed": "0"}, {"seed": 0})
-    tracker.log_epoch("shared", 0, {"val/loss": 3.0})
+    listener = MlflowListener(replace(tracker(signed_in), live_every=0))
+    listener.started(live, ["shared"])
+    listener.epoch_ended("shared", 0, {"val/loss": 3.0})
 
     process = subprocess.Popen(
         [
             sys.executable, "-m", "asd.train", *overrides(signed_in),
-            f"trainer.max_epochs={EPOCHS}", "trainer.stop_patience=null",
+            f"trainer.max_epochs={EPOCHS}", "trainer.stop_patience=null", "tracking.live_every=0",
         ],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
@@ -244,20 +242,20 @@ def test_a_server_killed_in_mid_training_costs_no_epoch_and_no_result(
 
     with caplog.at_level(logging.WARNING):
         for epoch in (1, 2):
-            tracker.log_epoch("shared", epoch, {"val/loss": 3.0 - epoch})
+            listener.epoch_ended("shared", epoch, {"val/loss": 3.0 - epoch})
     assert [r.message for r in caplog.records if "training goes on" in r.message] != []
     assert len(caplog.records) == 1
     capfd.readouterr()
     assert sync.main([str(folder.path)]) == 2
     assert "connection refused" in capfd.readouterr().err
     with pytest.raises(AsdError, match="connection refused"):
-        connect(Tracking.of(options_of(signed_in)))
+        connect(tracker(signed_in))
 
     signed_in.start()
-    tracker.finish("FINISHED")
+    listener.ended(live, "FINISHED")
     assert sync.main([str(folder.path)]) == 0
     assert "completed as FINISHED" in capfd.readouterr().out
-    client, _ = connect(Tracking.of(options_of(signed_in)))
+    client, _ = connect(tracker(signed_in))
     for one, length in ((live, 3), (folder, EPOCHS)):
         run = client.get_run(one.record()["mlflow"]["run_id"])
         assert run.info.status == "FINISHED"

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import TRAINER, data, detector, largest_difference, trained
+from pytorch_lightning.plugins.io import AsyncCheckpointIO
+from tiny import data, detector, largest_difference, options, trained
 
-from asd.models.detector import read_checkpoint
-from asd.training import checkpoints
-from asd.training.checkpoints import CheckpointWriter, in_background
+from asd.models.detector import load_detector, read_checkpoint
+from asd.training.checkpoints import EpochCheckpointIO, checkpoint_io
 from asd.training.fit import fit
 
 
@@ -24,61 +24,74 @@ def test_runs_are_the_same_with_and_without(tmp_path: Path) -> None:
         a, b = (read_checkpoint(tmp_path / run / name) for run in "ab")
         assert a["epoch"] == b["epoch"]
         assert a["callbacks"].keys() == b["callbacks"].keys()
-    assert not list((tmp_path / "b").glob("*.partial"))
+    assert sorted(p.name for p in (tmp_path / "b").iterdir()) == [
+        "best.ckpt", "history.csv", "last.ckpt",
+    ]  # fmt: skip
+
+
+def test_best_is_the_epoch_of_the_least_validation_loss(tmp_path: Path) -> None:
+    # so fast that the loss goes up and down
+    trained(tmp_path, {"weights": "best", "learning_rate": 3.0, "max_epochs": 6})
+    lines = (tmp_path / "history.csv").read_text().splitlines()
+    column = lines[0].split(",").index("val/loss")
+    losses = [float(line.split(",")[column]) for line in lines[1:]]
+    best = read_checkpoint(tmp_path / "best.ckpt")
+    assert best["epoch"] == losses.index(min(losses))
+    assert read_checkpoint(tmp_path / "last.ckpt")["epoch"] == 5
+    assert best["epoch"] < 5
 
 
 def test_a_run_goes_on_from_them(tmp_path: Path) -> None:
     background = {"checkpoint_in_background": True}
     expected = trained(tmp_path / "a", {"max_epochs": 4})
     trained(tmp_path / "b", {**background, "max_epochs": 2})
-    got = trained(tmp_path / "b", {**background, "max_epochs": 4})
-    assert largest_difference(got, expected) == 0
+    resumed = trained(tmp_path / "b", {**background, "max_epochs": 4})
+    assert largest_difference(resumed, expected) == 0
 
 
-def test_a_checkpoint_holds_the_moment_it_was_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_checkpoints_of_earlier_versions_are_read_and_gone_on_from(tmp_path: Path) -> None:
+    expected = trained(tmp_path / "a", {"max_epochs": 4})
+    trained(tmp_path / "b", {"max_epochs": 2})
+    last = tmp_path / "b" / "last.ckpt"
+    content = torch.load(last, weights_only=True)
+    # the LightningModule was the detector itself, and its model had one option more
+    state = content["state_dict"]
+    content["state_dict"] = {k.removeprefix("detector."): v for k, v in state.items()}
+    content["asd"]["recipe"]["model"]["norm_form"] = "auto"
+    torch.save(content, last)
+    assert load_detector(last).network.embedding_size == 5
+    resumed = trained(tmp_path / "b", {"max_epochs": 4})
+    assert largest_difference(resumed, expected) == 0
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_a_full_disk_ends_training_and_leaves_no_part(
+    background: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held = threading.Event()
-    write = checkpoints.TorchCheckpointIO.save_checkpoint
-
-    def slow(self: Any, *args: Any) -> None:
-        assert held.wait(30)
-        write(self, *args)
-
-    monkeypatch.setattr(checkpoints.TorchCheckpointIO, "save_checkpoint", slow)
-    weights, done = torch.zeros(3), []
-    writer = CheckpointWriter(True)
-    writer.save_checkpoint({"weights": weights}, tmp_path / "x.ckpt")
-    writer.then(lambda: done.append((tmp_path / "x.ckpt").exists()))
-    weights += 1  # training goes on
-    assert not done
-    held.set()
-    writer.wait()
-    assert done == [True]
-    assert torch.load(tmp_path / "x.ckpt")["weights"].tolist() == [0, 0, 0]
-
-
-def test_what_went_wrong_ends_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*args: Any) -> None:
+    def full(checkpoint: Any, path: Path) -> None:
+        Path(path).write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoints.TorchCheckpointIO, "save_checkpoint", full)
+    monkeypatch.setattr("lightning_fabric.plugins.io.torch_io._atomic_save", full)
     epochs: list[int] = []
-    options = {**TRAINER, "max_epochs": 9, "checkpoint_in_background": True}
+    trainer = options(max_epochs=9, checkpoint_in_background=background)
     with pytest.raises(OSError, match="No space left"):
-        fit(detector(), data(), options, 0, tmp_path, "u", lambda e, v: epochs.append(e))
-    # the epoch that it was of, and at most one more
-    assert len(epochs) <= 2
-    assert not (tmp_path / "last.ckpt").exists()
+        fit(detector(), data(), trainer, 0, tmp_path, lambda e, v: epochs.append(e))
+    # the epoch that it was of, and in the background at most one more
+    assert len(epochs) <= 1 + background
+    assert [p.name for p in tmp_path.iterdir()] == ["history.csv"]
 
 
 def test_auto_is_for_gpus() -> None:
-    assert in_background("auto", torch.device("cuda"))
-    assert not in_background("auto", torch.device("cpu"))
-    assert in_background(True, torch.device("cpu"))
-    assert not in_background(False, torch.device("cuda"))
+    gpu, cpu = torch.device("cuda"), torch.device("cpu")
+    for choice, device, threaded in (
+        ("auto", gpu, True), ("auto", cpu, False), (True, cpu, True), (False, gpu, False),
+    ):  # fmt: skip
+        plugin = checkpoint_io(choice, device)
+        assert isinstance(plugin, AsyncCheckpointIO if threaded else EpochCheckpointIO)
 
 
 def test_no_thread_is_left_behind(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
     trained(tmp_path, {"checkpoint_in_background": True})
-    assert not [t for t in threading.enumerate() if t.name.startswith("checkpoint")]
+    assert not [t for t in set(threading.enumerate()) - before if not t.daemon]

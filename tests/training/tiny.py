@@ -13,6 +13,7 @@ from asd.features import Features
 from asd.models.detector import Detector
 from asd.models.standardiser import Standardiser
 from asd.training.fit import TrainingSet, fit
+from asd.training.trainer_options import TrainerOptions
 
 FRAMES, BANDS = 16, 8
 MODEL = {
@@ -28,6 +29,7 @@ MODEL = {
     "norm_eps": 1e-3,
     "norm_momentum": 0.1,
     "initialisation": "glorot_uniform",
+    "upsampling_form": "auto",
 }
 TRAINER = {
     "max_epochs": 3,
@@ -37,16 +39,27 @@ TRAINER = {
     "stop_patience": None,
     "weights": "last",
     "accelerator": "cpu",
-    "devices": 1,
     "precision": "32-true",
     "deterministic": True,
     "threads": 1,
     "progress": "off",
     "memory_format": "contiguous",
+    "validation_fraction": 0.1,
+    "validation_strata": ["machine", "id"],
+    "keep_freed_memory": True,
+    "fused_adam": True,
+    "compile": False,
+    "cuda_graphs": False,
+    "checkpoint_in_background": "auto",
+    "gpu_share": 0.6,
 }
 
 
-def detector(trainer: dict[str, Any] | None = None, **model: Any) -> Detector:
+def options(**trainer: Any) -> TrainerOptions:
+    return TrainerOptions.of({**TRAINER, **trainer})
+
+
+def detector(**model: Any) -> Detector:
     torch.manual_seed(0)
     recipe = {
         "bands": BANDS,
@@ -54,7 +67,6 @@ def detector(trainer: dict[str, Any] | None = None, **model: Any) -> Detector:
         "classes": [],
         "model": {**MODEL, **model},
         "loss": {"_target_": "asd.models.loss.ReconstructionLoss"},
-        "trainer": {**TRAINER, **(trainer or {})},
     }
     return Detector(recipe, Standardiser.identity(BANDS))
 
@@ -74,9 +86,7 @@ def data() -> TrainingSet:
 
 
 def trained(folder: Path, trainer: dict[str, Any], **model: Any) -> Detector:
-    made = detector(trainer, **model)
-    options = {**TRAINER, **trainer}
-    return fit(made, data(), options, 0, folder, "u", lambda epoch, values: None)
+    return fit(detector(**model), data(), options(**trainer), 0, folder, lambda e, v: None)
 
 
 def largest_difference(a: Detector, b: Detector) -> float:

@@ -1,8 +1,7 @@
-"""What a run was trained and scored on, as MLflow's Dataset column shows it."""
+"""What a run was trained and scored on, as plain values for its record."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from asd.data.manifest import RELEASES, Manifest
@@ -43,23 +42,3 @@ def describe(clips: Manifest, corpus: str, context: str) -> dict[str, Any]:
             "hours": round(float((table["samples"] / table["rate"]).sum()) / 3600, 4),
         },
     }
-
-
-def dataset_inputs(described: list[dict[str, Any]]) -> list[Any]:
-    """What ``describe`` gives, as ``MlflowClient.log_inputs`` wants it."""
-    from mlflow.entities import Dataset, DatasetInput, InputTag
-    from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
-
-    return [
-        DatasetInput(
-            Dataset(
-                name=one["name"],
-                digest=one["digest"],
-                source_type="corpus",
-                source=json.dumps(one["source"]),
-                profile=json.dumps(one["profile"]),
-            ),
-            [InputTag(MLFLOW_DATASET_CONTEXT, one["context"])],
-        )
-        for one in described
-    ]

@@ -1,18 +1,16 @@
-"""The losses of every epoch: a CSV in the run folder, a progress bar, and a copy to the tracker."""
+"""How far training is: a live line on a terminal, lines now and then in a log."""
 
 from __future__ import annotations
 
 import logging
-import sys
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import pytorch_lightning as pl
 
 from asd import progress
-from asd.experiment.history import append_epoch, read_history
+from asd.experiment.listener import RunListener
 
 log = logging.getLogger(__name__)
 
@@ -20,46 +18,19 @@ log = logging.getLogger(__name__)
 _REDRAW = 0.2
 
 
-class History(pl.Callback):
-    """Writes a row an epoch and tells others.
+class ProgressListener(RunListener):
+    """Gives each model's training an ``EpochProgress``.
 
     Args:
-        path: the CSV.
-        on_epoch: called with the epoch's number and its values, after they are on disk.
+        style: ``trainer.progress``: ``auto``, ``bar``, ``lines`` or ``off``.
     """
 
-    def __init__(self, path: Path, on_epoch: Callable[[int, dict[str, float]], None]) -> None:
-        self.path = path
-        self.on_epoch = on_epoch
-        self._began = 0.0
+    def __init__(self, style: str) -> None:
+        self.style = style
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Drop rows of epochs that will be repeated, for want of their checkpoint."""
-        if not trainer.is_global_zero:
-            return
-        rows = [row for row in read_history(self.path) if row["epoch"] < trainer.current_epoch]
-        # Whole or not at all: a process that is killed over it must not lose what is there.
-        temporary = self.path.with_name(self.path.name + ".partial")
-        temporary.unlink(missing_ok=True)
-        for row in rows:
-            append_epoch(temporary, row)
-        if rows:
-            temporary.replace(self.path)
-        else:
-            self.path.unlink(missing_ok=True)
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the epoch's clock."""
-        self._began = time.perf_counter()
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the row."""
-        if not trainer.is_global_zero:
-            return
-        values = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        values["epoch_seconds"] = time.perf_counter() - self._began
-        append_epoch(self.path, {"epoch": trainer.current_epoch, **values})
-        self.on_epoch(trainer.current_epoch, values)
+    def trainer_callbacks(self, label: str, max_epochs: int) -> Sequence[Any]:
+        """See ``RunListener.trainer_callbacks``."""
+        return [EpochProgress(label, max_epochs, self.style)]
 
 
 class EpochProgress(pl.Callback):
@@ -78,7 +49,7 @@ class EpochProgress(pl.Callback):
         self.label = label
         self.max_epochs = max_epochs
         if style == "auto":
-            style = "bar" if sys.stderr.isatty() and not progress.quiet else "lines"
+            style = "bar" if progress.shows_bars() else "lines"
         self.style = style
         self.best = float("inf")
         self._bar: Any = None
@@ -87,34 +58,17 @@ class EpochProgress(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Open the bar where training begins or goes on."""
-        self._began = time.perf_counter()
+        self._start = time.perf_counter()
         self._first_epoch = trainer.current_epoch
         if trainer.current_epoch > 0:
             log.info("%s: going on at epoch %d", self.label, trainer.current_epoch + 1)
-        if self.style != "bar" or not trainer.is_global_zero:
+        if self.style != "bar":
             return
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
-
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            TextColumn("{task.fields[losses]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(elapsed_when_finished=False),
-            console=Console(stderr=True),
-        )
+        self._bar = progress.rich_bar("{task.fields[losses]}")
         self._bar.start()
-        done = trainer.current_epoch
-        text = self._text(done)
-        self._task = self._bar.add_task(text, total=self.max_epochs, completed=done, losses="")
+        epoch = trainer.current_epoch
+        text = self._text(epoch)
+        self._task = self._bar.add_task(text, total=self.max_epochs, completed=epoch, losses="")
 
     def on_train_batch_end(
         self,
@@ -142,8 +96,8 @@ class EpochProgress(pl.Callback):
             self._bar.update(
                 self._task, completed=epoch, losses=losses, description=self._text(epoch - 1)
             )
-        elif self.style == "lines" and trainer.is_global_zero and self._due(epoch):
-            spent = time.perf_counter() - self._began
+        elif self.style == "lines" and self._due(epoch):
+            spent = time.perf_counter() - self._start
             left = spent / (epoch - self._first_epoch) * (self.max_epochs - epoch)
             log.info("%s  %s  left %.0f s at most", self._text(epoch - 1), losses, left)
 

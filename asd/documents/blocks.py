@@ -1,0 +1,87 @@
+"""A document as headings, paragraphs, tables and figures, before it is any format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+# Of a cell's line, for colour: what we measured, its interval, the paper's and the rest.
+Kind = Literal["value", "interval", "published", "difference", "missing", "text", "good", "bad"]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a table's cell."""
+
+    text: str
+    kind: Kind = "text"
+
+
+CellLines = list[Line]
+
+
+class Block:
+    """A part of a document.
+
+    ``folded``: the name under which it is shown on demand, where the format can; empty: always.
+    """
+
+    folded: str = ""
+
+    @property
+    def kind(self) -> str:
+        """What templates know it by: "heading", "text", "table", "commands" or "figure"."""
+        return type(self).__name__.lower()
+
+
+@dataclass
+class Table(Block):
+    """``rows`` of cells of lines; the first ``texts`` columns are words, the others numbers.
+
+    Args:
+        header: a name a column.
+        rows: as many cells each as the header.
+        title: empty where a heading says it.
+        texts: 1 for a table of numbers.
+        notes: below it.
+    """
+
+    header: list[str]
+    rows: list[list[CellLines]]
+    title: str = ""
+    texts: int = 1
+    notes: list[str] = field(default_factory=list)
+    folded: str = ""
+
+
+@dataclass
+class Heading(Block):
+    """``level`` 1 (the document) to 3 (not shown in a terminal)."""
+
+    text: str
+    level: int
+
+
+@dataclass
+class Text(Block):
+    """A paragraph; ``loud`` where a reader must not miss it."""
+
+    text: str
+    loud: bool = False
+
+
+@dataclass
+class Commands(Block):
+    """Lines to type."""
+
+    lines: list[str]
+
+
+@dataclass
+class Figure(Block):
+    """A picture with what it shows."""
+
+    path: Path
+    caption: str
+    folded: str = ""

@@ -1,0 +1,99 @@
+"""Documents as HTML, Markdown and LaTeX (the templates beside this), and data frames as CSV."""
+
+from __future__ import annotations
+
+import base64
+import functools
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asd.documents.blocks import Block, Table
+from asd.errors import AsdError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from jinja2 import Environment
+
+_LATEX = {
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "±": r"$\pm$", "<": "$<$", ">": "$>$", **{c: "\\" + c for c in "&%$#_{}"},
+}  # fmt: skip
+
+
+def html(blocks: Sequence[Block]) -> str:
+    """All blocks, the title first, as one page that needs nothing else: pictures are inside.
+
+    Raises:
+        AsdError: a picture cannot be read.
+    """
+    groups = [(folded, list(group)) for folded, group in groupby(blocks, lambda b: b.folded)]
+    return _environment("html").get_template("page.html.j2").render(groups=groups)
+
+
+def markdown(blocks: Sequence[Block], folder: Path | None = None) -> str:
+    """All blocks as a page; figures are linked relative to ``folder``, where it will stand."""
+    page = _environment("md").get_template("page.md.j2")
+    return page.render(blocks=blocks, folder=folder or Path())
+
+
+def latex(blocks: Sequence[Block]) -> str:
+    """Every table of numbers as a ``table*`` environment; texts, claims and figures are left out.
+
+    A cell of several lines takes several lines of the table, smaller from the second on.
+    """
+    tables = [b for b in blocks if isinstance(b, Table) and b.texts == 1]
+    return _environment("tex").get_template("tables.tex.j2").render(tables=tables)
+
+
+def csv(frame: pd.DataFrame) -> str:
+    """Numbers with six digits after the point; an empty cell is what is missing or undefined."""
+    return str(frame.to_csv(index=False, lineterminator="\n", float_format="%.6f"))
+
+
+def escape_latex(text: str) -> str:
+    """A text with what is special to LaTeX made harmless; a leading minus becomes a true one."""
+    if text[:1] == "-" and text[1:2].isdigit():
+        return "$-$" + text[1:]
+    return "".join(_LATEX.get(character, character) for character in text)
+
+
+def escape_markdown(text: str) -> str:
+    """One line, with what Markdown would take for markup made harmless."""
+    return "".join("\\" + c if c in "\\|<>*`" else c for c in " ".join(text.split()))
+
+
+def _link(path: Path, folder: Path) -> str:
+    if path.resolve().is_relative_to(folder.resolve()):
+        return path.resolve().relative_to(folder.resolve()).as_posix().replace(" ", "%20")
+    return path.resolve().as_uri()
+
+
+def _content(path: Path) -> str:
+    try:
+        return base64.b64encode(path.read_bytes()).decode("ascii")
+    except OSError as error:
+        raise AsdError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+@functools.cache
+def _environment(format: str) -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    # Braces mean too much to LaTeX.
+    braces = ("{%", "%}", "{{", "}}", "{#", "#}")
+    marks = ("<%", "%>", "<<", ">>", "<#", "#>") if format == "tex" else braces
+    environment = Environment(
+        *marks,
+        loader=PackageLoader("asd.documents"),
+        autoescape=format == "html",
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters |= {
+        "tex": escape_latex, "md": escape_markdown, "content": _content, "link": _link,
+    }  # fmt: skip
+    return environment

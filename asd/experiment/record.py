@@ -1,0 +1,136 @@
+"""The bookkeeping of a run: ``run.json`` says what it is, how far it is, and how it ended."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import yaml
+
+from asd.errors import AsdError, Pruned
+from asd.experiment.clips import Clips
+from asd.experiment.datasets import describe
+from asd.experiment.environment import environment, peak_memory_mb
+from asd.experiment.experiment import Experiment
+from asd.experiment.listener import Listeners, RunListener
+from asd.experiment.run_folder import FAILED, FINISHED, KILLED, RUNNING, RunFolder
+from asd.experiment.run_labels import run_name, run_params, user_name
+from asd.files import write_text
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def recorded(
+    experiment: Experiment,
+    clips: Clips,
+    folder: RunFolder,
+    device_type: str,
+    models: Sequence[str],
+    listeners: Listeners,
+) -> Iterator[None]:
+    """Keep the record of a run while it is computed, and tell listeners of its start and end.
+
+    Whatever ends the block is in the record before it is raised on: FAILED with the error, KILLED
+    if the user, the system or a search ended the run.
+
+    Args:
+        experiment: what is run.
+        clips: on which.
+        folder: the run's, locked by the caller.
+        device_type: ``cpu`` or ``cuda``.
+        models: names of those that it trains.
+        listeners: of the run.
+    """
+    earlier = folder.record()
+    about = environment(device_type)
+    write_text(folder.config, yaml.safe_dump(experiment.config, sort_keys=False))
+    write_text(folder.path / "environment.json", json.dumps(about, indent=2) + "\n")
+    folder.update(
+        status=RUNNING,
+        error=None,
+        pruned=None,
+        starts=earlier.get("starts", 0) + 1,
+        pid=os.getpid(),
+        host=socket.gethostname(),
+        **_description(experiment, clips, about),
+    )
+    start = time.perf_counter()
+    status = FAILED
+    try:
+        listeners.tell(RunListener.started, folder, models)
+        yield
+        status = FINISHED
+    except (KeyboardInterrupt, SystemExit):
+        status = KILLED
+        raise
+    except Pruned as pruned:
+        status = KILLED
+        folder.update(pruned=pruned.epoch)
+        log.info("%s", pruned)
+        raise
+    except Exception as error:
+        log.debug("the run failed", exc_info=True)
+        folder.update(error={"message": str(error), "user": isinstance(error, AsdError)})
+        raise
+    finally:
+        wall = earlier.get("wall_seconds", 0.0) + time.perf_counter() - start
+        resources = {"wall_seconds": wall, **peak_memory_mb(device_type)}
+        ended = int(time.time() * 1000)
+        folder.update(status=status, wall_seconds=wall, resources=resources, ended=ended)
+        listeners.tell(RunListener.ended, folder, status)
+
+
+def _description(experiment: Experiment, clips: Clips, about: dict[str, Any]) -> dict[str, Any]:
+    """What the run is, for ``run.json``."""
+    config, command = experiment.config, experiment.command
+    data_hash = clips.data_hash()
+    identity = experiment.identity(data_hash)
+    params = run_params(config, experiment.delta, command)
+    return {
+        "identity": identity,
+        "data_hash": data_hash,
+        "title": experiment.title,
+        "data_label": experiment.data_label,
+        "max_fpr": experiment.scoring.max_fpr,
+        "command": command,
+        "mlflow_experiment": config["tracking"]["experiment"],
+        "run_name": run_name(config["tracking"]["run_name"], command, params),
+        "tags": {
+            **experiment_tags(experiment),
+            "data_hash": data_hash,
+            "identity": identity,
+            "device": about["device"],
+            "mlflow.source.name": command,
+            "mlflow.user": user_name(),
+            "mlflow.source.git.commit": about["git_commit"],
+        },
+        "params": params,
+        "datasets": [
+            describe(clips.train, experiment.corpus.name, "training"),
+            describe(clips.test, experiment.corpus.name, "testing"),
+        ],
+    }
+
+
+def experiment_tags(experiment: Experiment) -> dict[str, str]:
+    """What runs are filtered by, in MLflow and in reports."""
+    config = experiment.config
+    return {
+        "experiment": config["experiment_name"],
+        "system": config["system"],
+        "release": config["release"]["name"],
+        "frontend": experiment.frontend.name,
+        "scope": experiment.scope,
+        "data": experiment.corpus.name,
+        "seed": str(config["seed"]),
+        "scale": config["scale"]["name"],
+        "simulated": str(experiment.corpus.simulated).lower(),
+        "test": experiment.test_release,
+    }

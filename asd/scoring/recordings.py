@@ -1,0 +1,84 @@
+"""From a checkpoint and recordings to scores: what a plant runs on a new clip."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from asd.composition import build
+from asd.cores import cores
+from asd.data.audio import read_clip
+from asd.data.windows import Windows
+from asd.errors import AsdError
+from asd.features import Features
+from asd.frontends.frontend import FrontEnd
+from asd.models.detector import load_detector
+from asd.options import check_choice
+from asd.scoring.score import Scorer
+from asd.scoring.scoring_options import ScoringOptions
+from asd.scoring.window_scores import OF_CLASSES
+
+log = logging.getLogger(__name__)
+
+# Of checkpoints from before they said how they score.
+_EARLIER = {"score": "mse", "max_fpr": 0.1, "batch_frames": 8000, "form": "auto"}
+
+
+def score_recordings(
+    checkpoint: Path, files: list[Path], class_name: str | None = None
+) -> pd.DataFrame:
+    """Anomaly scores of recordings, computed as the run that trained the detector computed its own.
+
+    Args:
+        checkpoint: ``model.ckpt`` of a run's model (``best.ckpt`` and ``last.ckpt`` do too).
+        files: recordings of the machines that it was trained on.
+        class_name: of which of the detector's classes they are, for scores that need it.
+
+    Returns:
+        A row a file: file, score.
+
+    Raises:
+        AsdError: the checkpoint or a file cannot be used, or the class is needed and not given;
+            nothing is scored then.
+    """
+    detector = load_detector(checkpoint)
+    recipe = detector.recipe
+    if "scoring" not in recipe:
+        log.warning("%s does not say how it scores (an earlier version): mse", checkpoint)
+    options = ScoringOptions.of(recipe.get("scoring", _EARLIER))
+    number = _class_number(recipe["classes"], class_name, options.score)
+    frontend: FrontEnd = build(recipe["frontend"], "frontend")
+    windows: Windows = build(recipe["window"], "window")
+    values = [_features(file, frontend, recipe["channel"]) for file in files]
+    frames = np.array([len(v) for v in values], dtype=np.int64)
+    names = [str(file) for file in files]
+    index = windows.starts(recipe["frames"], frames, names)
+    clips = pd.DataFrame({"machine": "", "id": "", "path": names, "label": -1})
+    scored = Scorer(detector, options, cores()).score(
+        clips, Features(np.concatenate(values), frames), index, np.full(len(files), number)
+    )
+    return scored.table[["file", "score"]]
+
+
+def _class_number(classes: list[str], name: str | None, score: str) -> int:
+    """The number of the class; -1 where none is given and none is needed."""
+    if name is not None:
+        check_choice("--class", name, classes)
+        return classes.index(name)
+    if score in OF_CLASSES:
+        raise AsdError(
+            f"this detector's score ({score}) needs to know of which class the recordings are: "
+            f"--class NAME, one of {', '.join(classes)}"
+        )
+    return -1
+
+
+def _features(file: Path, frontend: FrontEnd, channel: int | str | None) -> np.ndarray:
+    try:
+        return frontend.features(read_clip(file, frontend.rate, channel))  # type: ignore[arg-type]
+    except AsdError as error:
+        text = str(error)
+        raise AsdError(text if str(file) in text else f"{file}: {text}") from error

@@ -1,0 +1,46 @@
+"""The config group ``scoring``, checked without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from asd.options import check_choice, check_whole
+from asd.scoring.roc import check_max_fpr
+from asd.scoring.window_scores import check_window_score
+
+FORMS = ("auto", "plain")
+
+
+@dataclass(frozen=True)
+class ScoringOptions:
+    """See ``conf/scoring/mse.yaml``, whose names these are.
+
+    Args:
+        score: of ``asd.scoring.window_scores``, or the dotted name of a function like those.
+        max_fpr: p of the partial AUC.
+        batch_frames: of a batch: as many windows as have so many frames, at least one.
+        form: ``auto``: batch norms are folded into the layers before them; ``plain``: as trained.
+
+    Raises:
+        AsdError: a value that cannot be; names the option.
+    """
+
+    score: str
+    max_fpr: float
+    batch_frames: int
+    form: str
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> ScoringOptions:
+        """From the composed config group."""
+        for name in config:
+            check_choice("scoring", name, tuple(field.name for field in fields(cls)))
+        return cls(**config)
+
+    def __post_init__(self) -> None:
+        check_window_score(self.score)
+        check_max_fpr(self.max_fpr)
+        check_whole("scoring.batch_frames", self.batch_frames, 1)
+        check_choice("scoring.form", self.form, FORMS)

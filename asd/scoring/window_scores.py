@@ -1,0 +1,69 @@
+"""How a window's reconstruction becomes its anomaly score; a clip's is the mean of its windows'.
+
+To add one: a function like these, anywhere, and ``score: package.module.function`` in a file of
+``conf/scoring/``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from asd.errors import AsdError
+from asd.options import check_choice
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from asd.models.detector import Detector, Reconstruction
+
+WindowScore = Callable[["Detector", "Reconstruction"], "Tensor"]
+
+
+def mse(detector: Detector, windows: Reconstruction) -> Tensor:
+    """[n] mean squared error in the standardised domain."""
+    return windows.mse
+
+
+def mse_db(detector: Detector, windows: Reconstruction) -> Tensor:
+    """[n] mean squared error in decibels: each band weighs by its variance."""
+    return (windows.squares * detector.standardiser.std.square()).flatten(1).mean(1)
+
+
+def combined(detector: Detector, windows: Reconstruction) -> Tensor:
+    """[n] alpha MSE + beta CCE, the CCE against the clip's own class (the paper's eq. 1)."""
+    score: Tensor = detector.loss.combine(windows.mse, windows.cce)
+    return score
+
+
+WINDOW_SCORES: dict[str, WindowScore] = {"mse": mse, "mse_db": mse_db, "combined": combined}
+#: Those that need to know of which class a clip is.
+OF_CLASSES = ("combined",)
+
+
+def check_window_score(name: str) -> None:
+    """Refuse a name that is neither one of ours nor a dotted one.
+
+    Raises:
+        AsdError: names the option.
+    """
+    if "." not in str(name):
+        check_choice("scoring.score", name, tuple(WINDOW_SCORES))
+
+
+def window_score(name: str) -> WindowScore:
+    """The function of this name.
+
+    Raises:
+        AsdError: there is no such function.
+    """
+    if name in WINDOW_SCORES:
+        return WINDOW_SCORES[name]
+    check_window_score(name)
+    from hydra.utils import get_method
+
+    try:
+        function: WindowScore = get_method(name)
+    except Exception as error:  # Hydra raises many kinds, of importing and of finding
+        raise AsdError(f"scoring.score={name}: {str(error).splitlines()[0]}") from error
+    return function

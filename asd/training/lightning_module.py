@@ -1,0 +1,124 @@
+"""The LightningModule: a detector with its loss, optimiser and plateau rule."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from asd.errors import AsdError
+from asd.features.batches import Batch
+from asd.models.detector import CHECKPOINT_FORMAT, TRAINING_PREFIX, Detector
+from asd.training.trainer_options import TrainerOptions
+
+
+class DetectorTraining(pl.LightningModule):
+    """Trains a detector in place.
+
+    Args:
+        detector: untrained. Its weights are called ``detector.*`` in checkpoints of training.
+        options: of the optimiser.
+    """
+
+    def __init__(self, detector: Detector, options: TrainerOptions) -> None:
+        super().__init__()
+        self.detector = detector
+        self.options = options
+        self._plateau: torch.optim.lr_scheduler.ReduceLROnPlateau | None = None
+        self._plateau_state: dict[str, Any] | None = None
+        self._sums: Tensor | None = None
+        self._train_means: dict[str, float] = {}
+
+    def _step(self, batch: Batch) -> Tensor:
+        reconstruction = self.detector.reconstruct(batch)
+        mse, cce = reconstruction.mse, reconstruction.cce
+        loss: Tensor = self.detector.loss.combine(mse, cce)
+        parts = [loss, mse] if cce is None else [loss, mse, cce]
+        # Kept on the device and read once an epoch: logging each step costs more than small models.
+        # Nothing here may wait for a GPU, as a tensor made of a Python number there would.
+        sums = torch.stack([p.detach().sum() for p in parts] + [loss.new_full((), len(loss))])
+        self._sums = sums if self._sums is None else self._sums + sums
+        return loss.mean()
+
+    def _means(self, stage: str) -> dict[str, float]:
+        assert self._sums is not None
+        *sums, count = self._sums.double().tolist()
+        self._sums = None
+        names = ("loss", "mse", "cce")[: len(sums)]
+        return {f"{stage}/{name}": value / count for name, value in zip(names, sums, strict=True)}
+
+    def transfer_batch_to_device(
+        self, batch: Batch, device: torch.device, dataloader_idx: int
+    ) -> Batch:
+        """As it is: ``Batches`` cuts batches where they are wanted."""
+        return batch
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Mean loss of a batch."""
+        return self._step(batch)
+
+    def on_validation_epoch_start(self) -> None:
+        # Validation runs inside the epoch, so the training sums are read first.
+        self._train_means = self._means("train") if self._sums is not None else {}
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Adds a batch to the epoch's validation loss."""
+        self._step(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        means = self._means("val")
+        if not torch.isfinite(torch.tensor(means["val/loss"])):
+            raise AsdError(
+                f"epoch {self.current_epoch}: the validation loss is {means['val/loss']}; training "
+                "diverged: lower trainer.learning_rate (the last good checkpoint is kept)"
+            )
+        optimiser = self.trainer.optimizers[0]
+        rate = optimiser.param_groups[0]["lr"]
+        self.log_dict({**self._train_means, **means, "learning_rate": rate})
+        if self._plateau is not None:
+            self._plateau.step(means["val/loss"])
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam; the plateau rule is stepped here rather than by the Trainer.
+
+        The Trainer steps it after checkpoints are saved, so that a resumed run would miss one step.
+        """
+        options = self.options
+        optimiser = torch.optim.Adam(
+            self.parameters(), lr=options.learning_rate, fused=options.fused_adam
+        )
+        if options.plateau is not None:
+            self._plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+                optimiser,
+                factor=options.plateau["factor"],
+                patience=options.plateau["patience"] - 1,
+                threshold=0.0,
+            )
+            if self._plateau_state is not None:
+                self._plateau.load_state_dict(self._plateau_state)
+        return optimiser
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["asd"] = {
+            "format": CHECKPOINT_FORMAT,
+            "recipe": self.detector.recipe,
+            "plateau": None if self._plateau is None else self._plateau.state_dict(),
+            "random_state": _random_state(),
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        state = checkpoint["state_dict"]
+        if not any(name.startswith(TRAINING_PREFIX) for name in state):  # of an earlier version
+            checkpoint["state_dict"] = {TRAINING_PREFIX + name: v for name, v in state.items()}
+        self._plateau_state = checkpoint["asd"]["plateau"]
+        random_state = checkpoint["asd"]["random_state"]
+        torch.set_rng_state(random_state["cpu"])
+        if torch.cuda.is_available() and random_state["cuda"]:
+            torch.cuda.set_rng_state(random_state["cuda"][0])
+
+
+def _random_state() -> dict[str, Any]:
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return {"cpu": torch.get_rng_state(), "cuda": cuda}

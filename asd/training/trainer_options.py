@@ -1,0 +1,89 @@
+"""The config group ``trainer``, checked without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from asd.errors import AsdError
+from asd.options import check_choice, check_number, check_whole
+
+WEIGHTS = ("best", "last")
+ACCELERATORS = ("auto", "cpu", "gpu")
+PRECISIONS = ("32-true", "bf16-mixed", "64-true")
+MEMORY_FORMATS = ("auto", "contiguous", "channels_last")
+PROGRESS = ("auto", "bar", "lines", "off")
+
+
+@dataclass(frozen=True)
+class TrainerOptions:
+    """See ``conf/trainer/paper.yaml``, whose names these are.
+
+    Raises:
+        AsdError: a value that cannot be; names the option.
+    """
+
+    max_epochs: int
+    batch_size: int
+    learning_rate: float
+    validation_fraction: float
+    validation_strata: Sequence[str]
+    plateau: Mapping[str, Any] | None
+    stop_patience: int | None
+    weights: str
+    accelerator: str
+    precision: str
+    deterministic: bool
+    threads: int | None
+    memory_format: str
+    keep_freed_memory: bool
+    fused_adam: bool
+    compile: bool
+    cuda_graphs: bool
+    checkpoint_in_background: str | bool
+    gpu_share: float
+    progress: str
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> TrainerOptions:
+        """From the composed config group.
+
+        Raises:
+            AsdError: an option is missing or not one of these, or has a value that cannot be.
+        """
+        names = tuple(field.name for field in fields(cls))
+        for name in config:
+            check_choice("trainer", name, names)
+        if missing := [name for name in names if name not in config]:
+            raise AsdError(f"trainer.{missing[0]}: not set")
+        return cls(**config)
+
+    def __post_init__(self) -> None:
+        check_whole("trainer.max_epochs", self.max_epochs, 1)
+        check_whole("trainer.batch_size", self.batch_size, 2)
+        check_number("trainer.learning_rate", self.learning_rate, 0, above=True)
+        check_number("trainer.validation_fraction", self.validation_fraction, 0, 0.9, above=True)
+        if self.plateau is not None:
+            for name in self.plateau:
+                check_choice("trainer.plateau", name, ("factor", "patience"))
+            factor, patience = self.plateau.get("factor"), self.plateau.get("patience")
+            check_number("trainer.plateau.factor", factor, 0, 0.999999, above=True)
+            check_whole("trainer.plateau.patience", patience, 0)
+        if self.stop_patience is not None:
+            check_whole("trainer.stop_patience", self.stop_patience, 1)
+        if self.threads is not None:
+            check_whole("trainer.threads", self.threads, 1)
+        check_choice("trainer.weights", self.weights, WEIGHTS)
+        check_choice("trainer.accelerator", self.accelerator, ACCELERATORS)
+        check_choice("trainer.precision", self.precision, PRECISIONS)
+        check_choice("trainer.memory_format", self.memory_format, MEMORY_FORMATS)
+        for switch in (
+            "deterministic", "keep_freed_memory", "fused_adam", "compile", "cuda_graphs",
+        ):  # fmt: skip
+            check_choice(f"trainer.{switch}", getattr(self, switch), (True, False))
+        check_choice(
+            "trainer.checkpoint_in_background", self.checkpoint_in_background, ("auto", True, False)
+        )
+        check_number("trainer.gpu_share", self.gpu_share, 0, 1)
+        check_choice("trainer.progress", self.progress, PROGRESS)
