@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from asd.data.manifest import Manifest
-from asd.data.part_reader import PartReader
 from asd.errors import AsdError
 from asd.experiment.experiment import Experiment
 
@@ -24,16 +23,19 @@ class Clips:
     test: Manifest
 
     @classmethod
-    def of(cls, experiment: Experiment, reader: PartReader | None = None) -> Clips:
+    def of(cls, experiment: Experiment, compute: bool = False) -> Clips:
         """Make or scan the corpus and choose the run's clips.
 
         Args:
             experiment: says which.
-            reader: takes the clips while they are checked, where they are read for the first time.
+            compute: of clips that the scan reads for the first time, store the features at once.
 
         Raises:
-            AsdError: there is nothing to train on or nothing to score.
+            AsdError: there is nothing to train on or nothing to score, or a clip cannot be used.
         """
+        splits = [(release, "train") for release in experiment.config["release"]["train"]]
+        splits.append((experiment.test_release, "test"))
+        reader = experiment.feature_store().reader(splits) if compute else None
         manifest = experiment.corpus.manifest(experiment.releases, reader)
         train = manifest.select(release=experiment.config["release"]["train"], split="train")
         test = manifest.select(release=experiment.test_release, split="test")
