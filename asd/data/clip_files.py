@@ -11,6 +11,7 @@ from asd.data.part_reader import Part
 from asd.errors import AsdError
 
 NAMES = "{normal,anomaly}_id_<ID>_<digits>.wav, or id_<ID>_<digits>.wav without a label"
+Problems = dict[Path, str]  # files that cannot be used, and why
 _NAME = re.compile(r"(?:(normal|anomaly)_)?id_([0-9A-Za-z-]+)_[0-9]+\.(?i:wav)")
 _LABELS = {"normal": 0, "anomaly": 1, None: -1}
 
@@ -23,14 +24,6 @@ class Clip:
     id: str
     label: int  # 0 normal, 1 anomaly, -1 not known
     path: Path
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A file that cannot be used, and why."""
-
-    path: Path
-    reason: str
 
 
 def list_folder(folder: Path) -> list[os.DirEntry[str]]:
@@ -55,7 +48,7 @@ def parse_name(name: str) -> tuple[str, int] | None:
     return (match[2], _LABELS[match[1]]) if match else None
 
 
-def list_clips(folder: Path, part: Part) -> tuple[list[Clip], list[Problem]]:
+def list_clips(folder: Path, part: Part) -> tuple[list[Clip], Problems]:
     """The clips of a part that lie in this folder, by name; no file is opened.
 
     Files that are not ``.wav`` are left alone. A ``.wav`` with another name than ``NAMES``, or one
@@ -65,16 +58,15 @@ def list_clips(folder: Path, part: Part) -> tuple[list[Clip], list[Problem]]:
         AsdError: the folder cannot be listed.
     """
     clips: list[Clip] = []
-    problems: list[Problem] = []
+    problems: Problems = {}
     for entry in list_folder(folder):
         if not entry.name.lower().endswith(".wav"):
             continue
         path, parsed = folder / entry.name, parse_name(entry.name)
         if parsed is None:
-            problems.append(Problem(path, f"the name does not fit {NAMES}: rename it"))
+            problems[path] = f"the name does not fit {NAMES}: rename it"
         elif part.split == "train" and parsed[1] == 1:
-            reason = "named an anomaly, but training clips must be normal: move it to test"
-            problems.append(Problem(path, reason))
+            problems[path] = "named an anomaly, but training clips must be normal: move it to test"
         else:
             clips.append(Clip(part, *parsed, path))
     return clips, problems

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from asd.data.clip_files import Clip, Problem
+from asd.data.clip_files import Clip, Problems
 from asd.data.dcase2020_facts import load_facts
 from asd.data.folder import Folder
 from asd.data.manifest import RELEASES
@@ -53,7 +53,7 @@ class DCASE2020(Folder):
                 return release
         return "development"  # not published: refused by the comparison of the counts
 
-    def _verify(self, releases: list[str], clips: list[Clip], problems: list[Problem]) -> None:
+    def _verify(self, releases: list[str], clips: list[Clip], problems: Problems) -> None:
         if not self.verify_counts:
             return
         present = Counter((c.part.release, c.part.machine, c.id, _kind(c)) for c in clips)
@@ -69,7 +69,7 @@ class DCASE2020(Folder):
             return
         if len(wrong) > SHOWN:
             wrong = [*wrong[:SHOWN], f"  and {len(wrong) - SHOWN} more"]
-        wrong += [f"  {problem.path}: {problem.reason}" for problem in problems[:SHOWN]]
+        wrong += [f"  {path}: {reason}" for path, reason in list(problems.items())[:SHOWN]]
         raise AsdError(
             f"{self.folder}: not the clips that are published\n"
             + "\n".join(wrong)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from asd.data.audio import Channel, check_channel
-from asd.data.clip_files import Clip, Problem, list_clips, list_folder
+from asd.data.clip_files import Clip, Problems, list_clips, list_folder
 from asd.data.evaluation_labels import label_clips
 from asd.data.manifest import RELEASES, SPLITS, Manifest, sorted_manifest
 from asd.data.part_reader import Part, PartReader
@@ -111,15 +111,15 @@ class Folder:
         """The release of a clip in ``<root>/<machine>``."""
         return "development"
 
-    def _verify(self, releases: list[str], clips: list[Clip], problems: list[Problem]) -> None:
+    def _verify(self, releases: list[str], clips: list[Clip], problems: Problems) -> None:
         """Compare the clips listed with what is known of the corpus, before any is read."""
 
     # Finding the clips.
 
-    def _list(self, releases: list[str]) -> tuple[list[Clip], list[Problem], set[Part]]:
+    def _list(self, releases: list[str]) -> tuple[list[Clip], Problems, set[Part]]:
         """Clips asked for, by name; files that are none; and the parts that need clips."""
         clips: list[Clip] = []
-        problems: list[Problem] = []
+        problems: Problems = {}
         places = self._places(releases)
         for place, path in places:
             more, bad = list_clips(path, place)
@@ -128,7 +128,7 @@ class Folder:
                     replace(c, part=place._replace(release=self._flat_release(c))) for c in more
                 ]
             clips += more
-            problems += bad
+            problems |= bad
         clips = self._choose_ids([clip for clip in clips if clip.part.release in releases])
         self._verify(releases, clips, problems)
         needed = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from asd.cores import cores
 from asd.data.audio import EIGHT_BIT, ClipError, ClipFacts, Recording
-from asd.data.clip_files import Clip, Problem
+from asd.data.clip_files import Clip, Problems
 from asd.data.part_reader import Part, PartReader
 from asd.data.scan_cache import ScanCache
 from asd.data.threads import in_threads
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ON_BAD_CLIP = ("error", "skip")
+Known = dict[Path, ClipFacts]
 SHOWN = 20  # names in a message before the rest is only counted
 
 
@@ -43,7 +44,7 @@ class Scan:
         self.root = corpus.folder
         self.reader = reader
 
-    def rows(self, clips: list[Clip], problems: list[Problem]) -> list[dict[str, object]]:
+    def rows(self, clips: list[Clip], problems: Problems) -> list[dict[str, object]]:
         """The clips' rows of the manifest (``asd.data.manifest.COLUMNS``).
 
         Args:
@@ -72,14 +73,10 @@ class Scan:
         return ScanCache(self.root, self.corpus.channel, None if cache is None else Path(cache))
 
     def _choose(
-        self,
-        reader: PartReader,
-        clips: list[Clip],
-        known: Collection[Path],
-        problems: list[Problem],
+        self, reader: PartReader | None, clips: list[Clip], known: Known, problems: Problems
     ) -> set[Part]:
         """The parts that the reader takes: none of which a file is known, as it is not read."""
-        if problems and self.corpus.on_bad_clip == "error":
+        if reader is None or (problems and self.corpus.on_bad_clip == "error"):
             return set()
         parts = Counter(clip.part for clip in clips)
         for clip in clips:
@@ -87,9 +84,7 @@ class Scan:
                 parts.pop(clip.part, None)
         return set(reader.choose(parts))
 
-    def _read(
-        self, clips: list[Clip], problems: list[Problem], reader: PartReader | None
-    ) -> dict[Path, ClipFacts]:
+    def _read(self, clips: list[Clip], problems: Problems, reader: PartReader | None) -> Known:
         """What is learnt of all usable clips; the reader gets those of whole new parts.
 
         Raises:
@@ -98,8 +93,8 @@ class Scan:
         cache = self._cache()  # another process may have read them while this one waited
         known = cache.look_up(clip.path for clip in clips)
         new = sorted((c for c in clips if c.path not in known), key=lambda clip: clip.part)
-        problems, refusal = list(problems), None
-        chosen = self._choose(reader, clips, known, problems) if reader else set()
+        problems, refusal = dict(problems), None
+        chosen = self._choose(reader, clips, known, problems)
         threads = reader.workers if reader and chosen else self.corpus.workers or min(8, cores())
         call, label = partial(self._read_clip, reader, chosen), "reading and checking clips"
         label += ", computing features" if chosen else ""
@@ -107,7 +102,7 @@ class Scan:
             with closing(in_threads(call, new, threads, label)) as results:
                 for clip, (facts, values) in zip(new, results, strict=True):
                     if isinstance(facts, ClipError):
-                        problems.append(Problem(clip.path, facts.reason))
+                        problems[clip.path] = facts.reason
                     else:
                         known[clip.path] = facts
                     if isinstance(values, AsdError):
@@ -149,11 +144,11 @@ class Scan:
         rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
         return ", ".join(names[:SHOWN]) + rest
 
-    def _report(self, problems: list[Problem]) -> None:
+    def _report(self, problems: Problems) -> None:
         if not problems:
             return
-        problems = sorted(problems, key=lambda problem: problem.path)
-        lines = [f"  {p.path.relative_to(self.root).as_posix()}: {p.reason}" for p in problems]
+        names = {path.relative_to(self.root).as_posix(): path for path in sorted(problems)}
+        lines = [f"  {name}: {problems[path]}" for name, path in names.items()]
         if (
             self.corpus.on_bad_clip == "skip"
         ):  # every name: a result without these is another result
@@ -168,7 +163,7 @@ class Scan:
             + "\nmend or remove them, or leave them out with data.on_bad_clip=skip"
         )
 
-    def _warn(self, known: dict[Path, ClipFacts]) -> None:
+    def _warn(self, known: Known) -> None:
         rates = Counter(facts.rate for facts in known.values() if facts.rate != self.corpus.rate)
         if rates:
             counts = ", ".join(f"{count} at {rate} Hz" for rate, count in sorted(rates.items()))

@@ -255,7 +255,7 @@ def test_deleted_file_is_not_taken_from_the_cache(train: Path, tmp_path: Path) -
     clip = Clip(Part("development", "fan", "train"), "00", 0, train / "normal_id_00_00000001.wav")
     clip.path.unlink()
     with pytest.raises(AsdError, match="is not there"):
-        Scan(corpora.folder(train.parents[1], cache=tmp_path / "cache")).rows([clip], [])
+        Scan(corpora.folder(train.parents[1], cache=tmp_path / "cache")).rows([clip], {})
 
 
 def test_another_channel_is_another_cache(train: Path, tmp_path: Path) -> None:
