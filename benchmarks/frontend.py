@@ -50,13 +50,11 @@ def frontend_rows(waves: np.ndarray, rate: int, folder: Path) -> tuple[list[Row]
     """All rows that can run here, and the names of those that cannot."""
     import numpy as np
     import soundfile
-    import torch
     from gammatone.fftweight import fft_gtgram
     from gammatone.gtgram import gtgram
 
     from asd.frontends.gammatone import Gammatone
     from asd.frontends.gammatone_fft import GammatoneFFT
-    from asd.frontends.gammatone_torch import features_batch
     from asd.frontends.mel import Mel
 
     fast, exact = Gammatone(rate=rate), Gammatone(rate=rate, precision="float64")
@@ -74,9 +72,6 @@ def frontend_rows(waves: np.ndarray, rate: int, folder: Path) -> tuple[list[Row]
     def package_fft(clip: int) -> Any:
         return 20 * np.log10(fft_gtgram(doubles[clip], rate, window, hop, bands, 0.0).T + fft.eps)
 
-    def transform(clip: int) -> Any:
-        return features_batch(fast, torch.from_numpy(waves[clip : clip + 1]))[0].numpy()
-
     def read(clip: int) -> Any:
         samples, _ = soundfile.read(files[clip], dtype="int16")
         return samples.astype(np.float32) / 32768
@@ -85,7 +80,6 @@ def frontend_rows(waves: np.ndarray, rate: int, folder: Path) -> tuple[list[Row]
         Row(REFERENCE, package, gammatone=True),
         Row("asd gammatone float32", lambda clip: fast.features(waves[clip]), gammatone=True),
         Row("asd gammatone float64", lambda clip: exact.features(waves[clip]), gammatone=True),
-        Row("asd gammatone, torch FFT float32", transform, gammatone=True),
         Row("gammatone.fft_gtgram (float64)", package_fft),
         Row("asd gammatone_fft", lambda clip: fft.features(waves[clip])),
         Row("asd mel (torchaudio)", lambda clip: mel.features(waves[clip])),
@@ -206,46 +200,6 @@ def _pool_seconds(row: Row, clips: int, cores: int) -> float:
         return (time.perf_counter() - start) / count
 
 
-def gpu_lines(waves: np.ndarray, rate: int, repeats: int) -> list[str]:
-    """The torch path on a GPU: speed, and the share of the memory's bandwidth that it uses."""
-    import torch
-
-    if not torch.cuda.is_available():
-        return ["GPU: none here"]
-    from asd.frontends.gammatone import Gammatone
-    from asd.frontends.gammatone_torch import _response, features_batch
-
-    frontend = Gammatone(rate=rate)
-    device = torch.device("cuda")
-    batch = torch.from_numpy(waves).to(device)
-
-    def seconds(call: Callable[[], Any]) -> float:
-        call()
-        times = []
-        for _ in range(repeats):
-            torch.cuda.synchronize()
-            start = time.perf_counter()
-            call()
-            torch.cuda.synchronize()
-            times.append(time.perf_counter() - start)
-        return median(times)
-
-    block = torch.empty(2**28, device=device)  # 1 GiB
-    other = torch.empty_like(block)
-    bandwidth = 2 * block.nbytes / seconds(lambda: other.copy_(block))
-    a_clip = seconds(lambda: features_batch(frontend, batch)) / len(waves)
-    _, length = _response(frontend, waves.shape[1], batch.dtype, device)
-    # spectra written and read, filtered signals written and read: no fewer passes are possible
-    # with a library's transform
-    needed = 4 * length * frontend.bands * 4
-    return [
-        f"GPU {torch.cuda.get_device_name()}: {1 / a_clip:,.0f} clips/s, "
-        f"{waves.shape[1] / rate / a_clip:,.0f} times real time, batches of {len(waves)}",
-        f"memory: {needed / a_clip / 1e9:,.0f} GB/s of {bandwidth / 1e9:,.0f} that a copy reaches "
-        f"({needed / a_clip / bandwidth:.0%}), counting four passes over the bands' signals",
-    ]
-
-
 def print_table(rows: list[Row], missing: list[str], seconds: float, cores: int) -> None:
     """Print what was measured."""
     import numpy as np
@@ -308,8 +262,6 @@ def main() -> None:
     print(
         f"first clip with imports and compiling, or with the kernel from its cache: {first:.1f} s"
     )
-    for line in gpu_lines(waves, rate, options.repeats):
-        print(line)
 
 
 if __name__ == "__main__":

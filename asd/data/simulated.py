@@ -160,11 +160,11 @@ class Simulated:
         """
         import pandas as pd
 
-        from asd.data.simulation.build import Job, ready_manifests
+        from asd.data.simulation.build import CorpusPlan, ready_manifests
 
         self.check(releases)
         chosen = [release for release in RELEASES if release in releases]
-        job = Job(
+        plan = CorpusPlan(
             folder=self.folder,
             settings=self._settings(),
             clips={release: list(self._clips([release])) for release in chosen},
@@ -172,7 +172,7 @@ class Simulated:
             definition=self._definition(),
             workers=self.workers,
         )
-        tables = ready_manifests(job)
+        tables = ready_manifests(plan)
         clips = pd.concat([tables[release] for release in sorted(chosen)], ignore_index=True)
         return Manifest(self.folder, clips)
 

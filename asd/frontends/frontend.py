@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from asd.errors import AsdError
+from asd.options import check_number, check_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,66 +66,25 @@ class FrontEnd(Protocol):
         """Centre frequencies in Hz, float64 [bands], ascending."""
 
 
-def check_at_least(option: str, value: float, least: float) -> None:
-    """Refuse a number that is below the least one, or not finite.
+def check_settings(rate: int, bands: int, f_min: float, f_max: float | None, eps: float) -> None:
+    """Refuse what no front end can work with.
 
     Raises:
         AsdError: names the option.
     """
-    if not math.isfinite(value) or value < least:
-        raise AsdError(f"frontend.{option}={value}: must be at least {least:g}")
+    check_whole("frontend.rate", rate, 1)
+    check_whole("frontend.bands", bands, 1)
+    if f_max is not None:
+        check_number("frontend.f_max", f_max, 0, rate / 2, above=True)
+    check_number("frontend.f_min", f_min, 0)
+    if f_min >= top_frequency(rate, f_max):
+        raise AsdError(f"frontend.f_min={f_min}: must be below f_max, {f_max or rate / 2:g} Hz")
+    check_number("frontend.eps", eps, 0, above=True)
 
 
-def check_above_zero(option: str, value: float) -> None:
-    """Refuse zero, a negative number, and one that is not finite.
-
-    Raises:
-        AsdError: names the option.
-    """
-    if not math.isfinite(value) or value <= 0:
-        raise AsdError(f"frontend.{option}={value}: must be above 0")
-
-
-def check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
-    """Refuse a word that is not among the choices.
-
-    Raises:
-        AsdError: names the option and the choices.
-    """
-    if value not in choices:
-        raise AsdError(f"frontend.{option}={value}: must be one of {', '.join(choices)}")
-
-
-def check_band_edges(rate: int, f_min: float, f_max: float | None) -> float:
-    """Refuse a frequency range that is empty or reaches above half the sampling rate.
-
-    Returns:
-        f_max in Hz, where it is not given half the sampling rate.
-
-    Raises:
-        AsdError: names the option.
-    """
-    check_at_least("f_min", f_min, 0)
-    top = rate / 2 if f_max is None else float(f_max)
-    check_above_zero("f_max", top)
-    if top > rate / 2:
-        raise AsdError(f"frontend.f_max={f_max}: above half the rate, {rate / 2:g} Hz")
-    if f_min >= top:
-        raise AsdError(f"frontend.f_min={f_min}: must be below f_max, {top:g} Hz")
-    return top
-
-
-def samples_of(option: str, seconds: float, rate: int) -> int:
-    """A time in samples, halves rounded up (as ``gammatone.gtgram.gtgram_strides`` does).
-
-    Raises:
-        AsdError: the time is not at least one sample; names the option.
-    """
-    check_above_zero(option, seconds)
-    samples = math.floor(seconds * rate + 0.5)
-    if samples < 1:
-        raise AsdError(f"frontend.{option}={seconds}: shorter than one sample at {rate} Hz")
-    return samples
+def top_frequency(rate: int, f_max: float | None) -> float:
+    """``f_max`` in Hz; half the sampling rate where it is None."""
+    return rate / 2 if f_max is None else float(f_max)
 
 
 def check_length(samples: int, needed: int, rate: int) -> None:

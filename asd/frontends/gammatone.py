@@ -7,16 +7,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
-from asd.frontends.frontend import (
-    check_above_zero,
-    check_at_least,
-    check_band_edges,
-    check_choice,
-    check_length,
-    check_wave,
-    samples_of,
-)
-from asd.frontends.gammatone_filters import GammatoneFilters, gammatone_filters
+from asd.frontends.frontend import check_length, check_wave
+from asd.frontends.gammatone_filters import GammatoneSettings
+from asd.options import check_choice
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +22,7 @@ SENSITIVE_BELOW = 2e-3
 
 
 @dataclass(frozen=True)
-class Gammatone:
+class Gammatone(GammatoneSettings):
     """What ``20 log10(gammatone.gtgram.gtgram(...) + eps)`` computes, some 100 times faster.
 
     A bank of gammatone filters with centres equally spaced on the ERB scale (Slaney;
@@ -37,14 +30,9 @@ class Gammatone:
     float64 agrees with the package to the last digits that float32 features hold, float32
     within 0.01 dB on recorded sound.
 
+    A frame is a window; the rest of the settings is that of ``GammatoneSettings``, and:
+
     Attributes:
-        rate: sampling rate in Hz.
-        bands: number of filters.
-        window_seconds: length of a frame.
-        hop_seconds: time from one frame to the next.
-        f_min: centre frequency of the lowest filter in Hz.
-        f_max: upper end of the ERB scale in Hz; null is half the rate.
-        eps: added before the logarithm, so that silence is finite.
         repeat_last: repeat the last frame until there are samples / hop frames, rounded up
             (500 for 10 s at a hop of 20 ms instead of 499).
         precision: of the filters, float32 or float64. The features are float32 either way.
@@ -53,13 +41,6 @@ class Gammatone:
         AsdError: a setting cannot work; names it.
     """
 
-    rate: int = 16000
-    bands: int = 64
-    window_seconds: float = 0.04
-    hop_seconds: float = 0.02
-    f_min: float = 0.0
-    f_max: float | None = None
-    eps: float = 2.220446049250313e-16
     repeat_last: bool = True
     precision: str = "float32"
 
@@ -67,82 +48,37 @@ class Gammatone:
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        check_at_least("rate", self.rate, 1)
-        check_at_least("bands", self.bands, 1)
-        check_band_edges(self.rate, self.f_min, self.f_max)
-        samples_of("window_seconds", self.window_seconds, self.rate)
-        samples_of("hop_seconds", self.hop_seconds, self.rate)
-        check_above_zero("eps", self.eps)
-        check_choice("precision", self.precision, PRECISIONS)
-
-    @property
-    def window(self) -> int:
-        """Length of a frame in samples."""
-        return samples_of("window_seconds", self.window_seconds, self.rate)
-
-    @property
-    def hop(self) -> int:
-        """Samples from one frame to the next."""
-        return samples_of("hop_seconds", self.hop_seconds, self.rate)
-
-    def computed_frames(self, samples: int) -> int:
-        """Whole windows in a clip, the repeated frames not counted.
-
-        Raises:
-            AsdError: the clip is shorter than one window.
-        """
-        check_length(samples, self.window, self.rate)
-        return 1 + (samples - self.window) // self.hop
+        super().__post_init__()
+        check_choice("frontend.precision", self.precision, PRECISIONS)
 
     def n_frames(self, samples: int) -> int:
-        """Frames of a clip of so many samples.
+        """See ``FrontEnd``; the repeated frames counted."""
+        check_length(samples, self.window, self.rate)
+        return math.ceil(samples / self.hop) if self.repeat_last else self._windows(samples)
 
-        Raises:
-            AsdError: the clip is shorter than one window.
-        """
-        computed = self.computed_frames(samples)
-        return math.ceil(samples / self.hop) if self.repeat_last else computed
-
-    def filters(self) -> GammatoneFilters:
-        """The filter bank for these settings."""
-        top = check_band_edges(self.rate, self.f_min, self.f_max)
-        return gammatone_filters(self.rate, self.bands, float(self.f_min), top)
-
-    def centre_frequencies(self) -> np.ndarray:
-        """Centre frequencies in Hz, float64 [bands], ascending."""
-        return self.filters().centres.copy()
+    def _windows(self, samples: int) -> int:
+        return 1 + (samples - self.window) // self.hop
 
     def features(self, wave: np.ndarray) -> np.ndarray:
-        """Frame levels of one clip in dB.
-
-        Args:
-            wave: [samples], floating point, in [-1, 1].
-
-        Returns:
-            float32 [n_frames(samples), bands], C-contiguous, lowest frequency first.
-
-        Raises:
-            AsdError: not one channel of finite numbers, or shorter than one window.
-        """
+        """See ``FrontEnd``."""
         import numpy as np
 
         check_wave(wave, self.window, self.rate)
         levels = self.levels(wave)
-        frames = self.n_frames(wave.shape[0])
-        out = np.empty((frames, self.bands), np.float32)
+        out = np.empty((self.n_frames(wave.shape[0]), self.bands), np.float32)
         out[: len(levels)] = levels
         out[len(levels) :] = out[len(levels) - 1]
         return out
 
     def levels(self, wave: np.ndarray) -> np.ndarray:
-        """dB [computed_frames, bands] in the precision of the filters."""
+        """dB [whole windows, bands] in the precision of the filters, of a wave that was checked."""
         import numpy as np
 
         from asd.frontends.gammatone_kernel import block_energies
 
         plan = _plan(self)
         block = math.gcd(self.window, self.hop)
-        frames = self.computed_frames(wave.shape[0])
+        frames = self._windows(wave.shape[0])
         padded = np.empty(wave.shape[0] + 1, self.precision)
         padded[:-1] = wave
         padded[-1] = 0

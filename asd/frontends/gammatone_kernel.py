@@ -15,11 +15,9 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
-
-from asd.frontends.compiled import compiled
 
 VECTOR_BYTES = 32
 
@@ -204,4 +202,13 @@ def _block_energies(
             _store(energies, number * bands + band, energy)
 
 
-block_energies = compiled(_block_energies)
+def _compiled(loop: Any) -> Any:
+    """Compiled on the first call, run without Python's lock, kept on disk where that can be."""
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+    try:
+        return njit(cache=True, **options)(loop)
+    except RuntimeError:  # numba's "no locator available": nowhere to write
+        return njit(**options)(loop)
+
+
+block_energies = _compiled(_block_energies)

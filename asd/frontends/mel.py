@@ -7,14 +7,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from asd.errors import AsdError
-from asd.frontends.frontend import (
-    check_above_zero,
-    check_at_least,
-    check_band_edges,
-    check_choice,
-    check_length,
-    check_wave,
-)
+from asd.frontends.frontend import check_length, check_settings, check_wave, top_frequency
+from asd.options import check_choice, check_number, check_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,18 +59,16 @@ class Mel:
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        check_at_least("rate", self.rate, 1)
-        check_at_least("bands", self.bands, 1)
-        check_at_least("n_fft", self.n_fft, 2)
+        check_settings(self.rate, self.bands, self.f_min, self.f_max, self.eps)
+        check_whole("frontend.n_fft", self.n_fft, 2)
         if self.n_fft % 2:  # torchaudio and librosa then differ in the lines' frequencies
             raise AsdError(f"frontend.n_fft={self.n_fft}: must be even")
-        check_at_least("hop", self.hop, 1)
-        top = check_band_edges(self.rate, self.f_min, self.f_max)
-        check_above_zero("power", self.power)
-        check_above_zero("eps", self.eps)
-        check_choice("pad_mode", self.pad_mode, PAD_MODES)
-        check_choice("mel_scale", self.mel_scale, SCALES)
-        check_choice("norm", self.norm, NORMS)
+        check_whole("frontend.hop", self.hop, 1)
+        check_number("frontend.power", self.power, 0, above=True)
+        check_choice("frontend.pad_mode", self.pad_mode, PAD_MODES)
+        check_choice("frontend.mel_scale", self.mel_scale, SCALES)
+        check_choice("frontend.norm", self.norm, NORMS)
+        top = top_frequency(self.rate, self.f_max)
         bins = int((top - self.f_min) * self.n_fft / self.rate) + 1
         if self.bands > bins:
             raise AsdError(
@@ -89,40 +81,27 @@ class Mel:
         """Time from one frame to the next."""
         return self.hop / self.rate
 
-    @property
-    def window_seconds(self) -> float:
-        """Length of a window."""
-        return self.n_fft / self.rate
-
     def n_frames(self, samples: int) -> int:
-        """Frames of a clip of so many samples.
-
-        Raises:
-            AsdError: the clip is shorter than one window.
-        """
+        """See ``FrontEnd``."""
         check_length(samples, self.n_fft, self.rate)
         return 1 + samples // self.hop
 
     def centre_frequencies(self) -> np.ndarray:
         """Peaks of the triangles in Hz, float64 [bands], ascending."""
         import numpy as np
+        import torch
 
-        top = check_band_edges(self.rate, self.f_min, self.f_max)
-        ends = _to_mel(np.array([self.f_min, top]), self.mel_scale)
-        return _to_hertz(np.linspace(ends[0], ends[1], self.bands + 2), self.mel_scale)[1:-1]
+        from asd.frontends.torchaudio_loader import load_torchaudio
+
+        scale, top = self.mel_scale, top_frequency(self.rate, self.f_max)
+        hertz = load_torchaudio().functional.functional  # its two scales have no public name
+        ends = [hertz._hz_to_mel(edge, scale) for edge in (float(self.f_min), top)]
+        mels = np.linspace(ends[0], ends[1], self.bands + 2)[1:-1]
+        centres: np.ndarray = hertz._mel_to_hz(torch.from_numpy(mels), scale).numpy()
+        return centres
 
     def features(self, wave: np.ndarray) -> np.ndarray:
-        """Mel levels of one clip in dB.
-
-        Args:
-            wave: [samples], floating point, in [-1, 1].
-
-        Returns:
-            float32 [n_frames(samples), bands], C-contiguous, lowest frequency first.
-
-        Raises:
-            AsdError: not one channel of finite numbers, or shorter than one window.
-        """
+        """See ``FrontEnd``."""
         import numpy as np
         import torch
 
@@ -145,7 +124,7 @@ def _transform(frontend: Mel) -> Any:
         n_fft=frontend.n_fft,
         hop_length=frontend.hop,
         f_min=frontend.f_min,
-        f_max=check_band_edges(frontend.rate, frontend.f_min, frontend.f_max),
+        f_max=top_frequency(frontend.rate, frontend.f_max),
         n_mels=frontend.bands,
         power=frontend.power,
         center=True,
@@ -153,32 +132,3 @@ def _transform(frontend: Mel) -> Any:
         norm=None if frontend.norm == "none" else frontend.norm,
         mel_scale=frontend.mel_scale,
     )
-
-
-# The two mel scales: htk is logarithmic throughout; slaney is linear up to 1 kHz.
-_LINEAR_HERTZ = 200 / 3
-_BREAK_HERTZ = 1000.0
-_LOG_STEPS = 27.0
-_LOG_RANGE = 6.4
-
-
-def _to_mel(hertz: np.ndarray, scale: str) -> np.ndarray:
-    import numpy as np
-
-    if scale == "htk":
-        return np.asarray(2595 * np.log10(1 + hertz / 700))
-    above = np.maximum(hertz, _BREAK_HERTZ) / _BREAK_HERTZ
-    return np.asarray(
-        np.minimum(hertz, _BREAK_HERTZ) / _LINEAR_HERTZ
-        + np.log(above) / np.log(_LOG_RANGE) * _LOG_STEPS
-    )
-
-
-def _to_hertz(mel: np.ndarray, scale: str) -> np.ndarray:
-    import numpy as np
-
-    if scale == "htk":
-        return np.asarray(700 * (10 ** (mel / 2595) - 1))
-    linear_end = _BREAK_HERTZ / _LINEAR_HERTZ
-    above = np.maximum(mel - linear_end, 0) / _LOG_STEPS
-    return np.asarray(np.minimum(mel, linear_end) * _LINEAR_HERTZ * _LOG_RANGE**above)

@@ -11,7 +11,7 @@ AUDIO = Path(__file__).resolve().parents[3] / "shared" / "audio"
 RATE = 16000
 
 
-def made_clips(samples: int = 24000) -> dict[str, np.ndarray]:
+def synthetic_clips(samples: int = 24000) -> dict[str, np.ndarray]:
     """Clips float32 [samples] by name."""
     random = np.random.default_rng(7)
     time = np.arange(samples) / RATE

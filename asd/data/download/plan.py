@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asd.data.dcase2020_facts import Archive, Facts
-from asd.data.download.completeness import expected_clips
+from asd.data.download.published import expected_clips
 from asd.data.manifest import RELEASES
-from asd.errors import AsdError
 
 WAV_HEADER = 44  # bytes, of a WAV with no chunks beside format and samples
 DISK_BLOCK = 4096  # bytes; a file takes whole blocks
@@ -29,15 +28,6 @@ class Download:
     machines: tuple[str, ...]
     base_url: str
     keep_archives: bool = False
-
-    def __post_init__(self) -> None:
-        for option, given, known in (
-            ("--release", self.releases, RELEASES),
-            ("--machines", self.machines, self.facts.machines),
-        ):
-            for name in given:
-                if name not in known:
-                    raise AsdError(f"{option} {name}: not known; choose of {', '.join(known)}")
 
     @property
     def archives(self) -> list[Archive]:
@@ -86,11 +76,12 @@ class Download:
         """
         taken = most = 0
         for archive in todo:
-            size = archive.bytes or self.unpacked_bytes(archive)
-            target = self.fetched(archive)
-            part = target.with_name(target.name + ".part")
-            have = sum(path.stat().st_size for path in (target, part) if path.exists())
-            most = max(most, taken + max(size - have, 0) + self.unpacked_bytes(archive))
-            taken += self.unpacked_bytes(archive)
-            taken += max(size - have, 0) if self.keep_archives else -have
+            clips = self.unpacked_bytes(archive)
+            present = self.fetched(archive).parent.glob(
+                f"{archive.file}*"
+            )  # whole, or a part of it
+            have = sum(path.stat().st_size for path in present)
+            lacking = max((archive.bytes or clips) - have, 0)
+            most = max(most, taken + lacking + clips)
+            taken += clips + (lacking if self.keep_archives else -have)
         return most

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import logging
 import multiprocessing
-import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asd.data.manifest import COLUMNS, sorted_manifest
 from asd.data.simulation.clip import ClipName, SoundSettings, draw_fault
 from asd.data.simulation.making import make_clips
-from asd.data.simulation.wav import TEMPORARY, wav_bytes, write_whole
+from asd.data.simulation.wav import TEMPORARY, wav_bytes
 from asd.errors import AsdError
+from asd.files import write_text
 from asd.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -39,27 +37,18 @@ What defines this corpus:
 
 
 @dataclass(frozen=True)
-class Job:
-    """A corpus to be brought to completeness.
+class CorpusPlan:
+    """A corpus to be brought to completeness."""
 
-    Attributes:
-        folder: the corpus's folder.
-        settings: of the sounds.
-        clips: of each release asked for.
-        samples: length of a clip of each machine type.
-        definition: everything that defines the corpus, for its README.txt.
-        workers: processes; None: all cores for long work, else this process.
-    """
-
-    folder: Path
+    folder: Path  # the corpus's own
     settings: SoundSettings
-    clips: dict[str, list[ClipName]]
-    samples: dict[str, int]
-    definition: dict[str, Any]
-    workers: int | None
+    clips: dict[str, list[ClipName]]  # of each release asked for
+    samples: dict[str, int]  # length of a clip of each machine type
+    definition: dict[str, Any]  # everything that defines the corpus, for its README.txt
+    workers: int | None  # processes; None: all cores for long work, else this process
 
 
-def ready_manifests(job: Job) -> dict[str, pd.DataFrame]:
+def ready_manifests(plan: CorpusPlan) -> dict[str, pd.DataFrame]:
     """The manifest of each release, after making what is not there.
 
     One process at a time makes clips; others wait for it and then find them there.
@@ -69,7 +58,7 @@ def ready_manifests(job: Job) -> dict[str, pd.DataFrame]:
     """
     from filelock import FileLock, Timeout
 
-    ready = {release: _complete(job, release) for release in job.clips}
+    ready = {release: _complete(plan, release) for release in plan.clips}
     if all(table is not None for table in ready.values()):
         return {release: table for release, table in ready.items() if table is not None}
     if getattr(multiprocessing.current_process(), "_inheriting", False):
@@ -79,97 +68,77 @@ def ready_manifests(job: Job) -> dict[str, pd.DataFrame]:
             ' process; put what the program does under `if __name__ == "__main__":`'
         )
     try:
-        job.folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(job.folder.with_name(job.folder.name + ".lock"))
+        plan.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(plan.folder.with_name(plan.folder.name + ".lock"))
         try:
             held = lock.acquire(timeout=0)
         except Timeout:
-            log.info("%s: another process makes this corpus; waiting for it", job.folder)
+            log.info("%s: another process makes this corpus; waiting for it", plan.folder)
             held = lock.acquire()
         with held:
-            return {release: _make_release(job, release) for release in job.clips}
+            return {release: _make_release(plan, release) for release in plan.clips}
     except OSError as error:
         raise AsdError(
-            f"{job.folder}: the simulated corpus cannot be made there ({error.strerror or error});"
+            f"{plan.folder}: the simulated corpus cannot be made there ({error.strerror or error});"
             " free some space or set data.root to another folder. What is made so far is kept"
         ) from error
 
 
-def _make_release(job: Job, release: str) -> pd.DataFrame:
+def _make_release(plan: CorpusPlan, release: str) -> pd.DataFrame:
     """Make what is missing of a release; the caller holds the lock."""
-    table = _complete(job, release)
+    import pandas as pd
+
+    table = _complete(plan, release)
     if table is not None:
         return table
-    clips = job.clips[release]
-    for folder in {(job.folder / clip.path).parent for clip in clips}:
+    clips = plan.clips[release]
+    for folder in {(plan.folder / clip.path).parent for clip in clips}:
         folder.mkdir(parents=True, exist_ok=True)
         for left_over in folder.glob(f".*{TEMPORARY}"):  # of a process that was killed
             left_over.unlink(missing_ok=True)
-    text = README + json.dumps(job.definition, indent=1) + "\n"
-    write_whole(job.folder / "README.txt", text.encode())
-    (job.folder / release / MANIFEST).unlink(missing_ok=True)
+    write_text(plan.folder / "README.txt", README + json.dumps(plan.definition, indent=1) + "\n")
+    (plan.folder / release / MANIFEST).unlink(missing_ok=True)
 
-    work = [(clip, job.samples[clip.machine]) for clip in clips]
+    work = [(clip, plan.samples[clip.machine]) for clip in clips]
     with progress_bar(f"simulated corpus, {release}", len(work)) as advance:
-        hashes = make_clips(job.folder, job.settings, work, job.workers, advance)
+        hashes = make_clips(plan.folder, plan.settings, work, plan.workers, advance)
 
-    causes = []
-    for clip in clips:
-        fault = draw_fault(job.settings, clip)
-        if fault is not None:
-            causes.append([clip.path, fault.cause, f"{fault.strength:.4f}"])
-    write_whole(job.folder / release / CAUSES, _csv(["path", "cause", "strength"], causes))
+    faults = {clip.path: draw_fault(plan.settings, clip) for clip in clips}
+    causes = [(p, fault.cause, f"{fault.strength:.4f}") for p, fault in faults.items() if fault]
+    table = pd.DataFrame(causes, columns=["path", "cause", "strength"])
+    _write_csv(plan.folder / release / CAUSES, table)
+    rate = plan.settings.rate
     rows = [
-        {
-            "release": release,
-            "machine": clip.machine,
-            "id": clip.id,
-            "split": clip.split,
-            "label": clip.label,
-            "path": clip.path,
-            "samples": samples,
-            "rate": job.settings.rate,
-            "hash": hashes[clip.path],
-        }
-        for clip, samples in work
+        asdict(clip) | {"path": clip.path, "samples": n, "rate": rate, "hash": hashes[clip.path]}
+        for clip, n in work
     ]
-    table = sorted_manifest(job.folder, rows).clips
-    write_whole(job.folder / release / MANIFEST, _csv(COLUMNS, table.values.tolist()))
+    table = sorted_manifest(plan.folder, rows).clips
+    _write_csv(plan.folder / release / MANIFEST, table)
     return table
 
 
-def _complete(job: Job, release: str) -> pd.DataFrame | None:
+def _complete(plan: CorpusPlan, release: str) -> pd.DataFrame | None:
     """The manifest of a release if it lists exactly its clips and all are there in full size."""
     import pandas as pd
 
     try:
-        table = pd.read_csv(
-            job.folder / release / MANIFEST,
-            dtype={"id": str, "hash": str},
-            keep_default_na=False,
-        )
+        path = plan.folder / release / MANIFEST
+        table = pd.read_csv(path, dtype={"id": str, "hash": str}, keep_default_na=False)
     except (FileNotFoundError, NotADirectoryError, pd.errors.ParserError, pd.errors.EmptyDataError):
         return None
-    wanted = {clip.path: job.samples[clip.machine] for clip in job.clips[release]}
+    wanted = {clip.path: plan.samples[clip.machine] for clip in plan.clips[release]}
     if list(table.columns) != COLUMNS or len(table) != len(wanted):
         return None
     if dict(zip(table["path"], table["samples"], strict=True)) != wanted:
         return None
-    sizes: dict[str, int] = {}
-    for folder in sorted({path.rpartition("/")[0] for path in wanted}):
-        try:
-            with os.scandir(job.folder / folder) as entries:
-                sizes.update((f"{folder}/{e.name}", e.stat().st_size) for e in entries)
-        except FileNotFoundError:
-            return None
-    if any(sizes.get(path) != wav_bytes(samples) for path, samples in wanted.items()):
+    try:
+        sizes = {path: (plan.folder / path).stat().st_size for path in wanted}
+    except FileNotFoundError:
+        return None
+    if sizes != {path: wav_bytes(samples) for path, samples in wanted.items()}:
         return None
     return table
 
 
-def _csv(header: list[str], rows: list[list[Any]]) -> bytes:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return buffer.getvalue().encode()
+def _write_csv(path: Path, table: pd.DataFrame) -> None:
+    write_text(path, table.to_csv(index=False, lineterminator="\n"))

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from asd.data.simulation.background import add_background, factory_background
 from asd.data.simulation.fan import Fan
-from asd.data.simulation.machine import Fault, Machine, Take
-from asd.data.simulation.noise import amplitude, rms
+from asd.data.simulation.machine import Fault, Machine, Take, amplitude, rms
 from asd.data.simulation.pump import Pump
 from asd.data.simulation.slider import Slider
 from asd.data.simulation.toy_car import ToyCar
@@ -51,26 +50,16 @@ class ClipName:
 
 @dataclass(frozen=True)
 class SoundSettings:
-    """What the sound of a clip depends on besides its name.
+    """What the sound of a clip depends on besides its name."""
 
-    Attributes:
-        seed: the corpus's seed.
-        rate: Hz.
-        snr_db: mean signal-to-noise ratio.
-        snr_spread_db: its standard deviation from clip to clip (cut at twice that).
-        level_db: mean level of a unit in normal work, dB re full scale.
-        level_spread_db: standard deviation of that from unit to unit (cut at twice that).
-        strength_low, strength_high: a fault's strength is uniform between them.
-    """
-
-    seed: int
-    rate: int
-    snr_db: float
-    snr_spread_db: float
-    level_db: float
-    level_spread_db: float
-    strength_low: float
-    strength_high: float
+    seed: int  # the corpus's seed
+    rate: int  # Hz
+    snr_db: float  # mean signal-to-noise ratio
+    snr_spread_db: float  # its standard deviation from clip to clip (cut at twice that)
+    level_db: float  # mean level of a unit in normal work, dB re full scale
+    level_spread_db: float  # standard deviation of that from unit to unit (cut at twice that)
+    strength_low: float  # least strength of a fault
+    strength_high: float  # greatest; uniform between the two
 
 
 def generator(*key: str | int) -> np.random.Generator:
@@ -120,8 +109,9 @@ def render(settings: SoundSettings, clip: ClipName, samples: int) -> NDArray[np.
     """
     unit, normal, gain = _unit(settings, clip.machine, clip.id)
     rng = generator(settings.seed, "clip", clip.path)
-    sound = unit.sound(Take(samples, settings.rate, rng, draw_fault(settings, clip)))
+    take = Take(samples, settings.rate, rng, draw_fault(settings, clip))
+    sound = unit.sound(take)
     snr_db = settings.snr_db + settings.snr_spread_db * _cut_normal(rng)
-    background = factory_background(rng, samples, settings.rate)
+    background = factory_background(take)
     mixed = gain * add_background(sound, background, normal, snr_db)
     return np.clip(np.rint(mixed * 32768.0), -32768, 32767).astype(np.int16)

@@ -12,23 +12,10 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from asd.data.simulation.bearing import bearing_impacts
-from asd.data.simulation.impacts import Mode, draw_modes
-from asd.data.simulation.machine import Take
-from asd.data.simulation.noise import (
-    Array,
-    amplitude,
-    band_noise,
-    gain_wander,
-    shaped_noise,
-    wander,
-)
-from asd.data.simulation.rotation import (
-    audible_orders,
-    decaying_lines,
-    harmonics,
-    shaft_phase,
-)
+from asd.data.simulation.impacts import Mode, bearing_blows, draw_modes
+from asd.data.simulation.machine import Array, Take
+from asd.data.simulation.noise import band_noise, gain_wander, shaped_noise, wander
+from asd.data.simulation.rotation import audible, decaying_lines, shaft_phase, varied
 
 FLOW_HZ = (63.0, 125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0)
 FLOW_DB = (0.0, -1.0, -3.0, -6.0, -9.0, -17.0, -24.0, -33.0)  # density, dB a Hz, as measured
@@ -36,25 +23,15 @@ FLOW_DB = (0.0, -1.0, -3.0, -6.0, -9.0, -17.0, -24.0, -33.0)  # density, dB a Hz
 
 @dataclass(frozen=True)
 class Fan:
-    """A fan.
+    """A fan."""
 
-    Attributes:
-        shaft_hz: turns a second.
-        blades: number of blades; the blade-pass frequency is ``blades * shaft_hz``.
-        lines: blade-pass harmonics (rms of the flow noise is 1).
-        shaft_line: residual imbalance at the shaft's own frequency.
-        flow_db: flow noise density at ``FLOW_HZ``, dB.
-        ball_order: ball passes a turn of its bearing.
-        housing: modes of the housing.
-    """
-
-    shaft_hz: float
-    blades: int
-    lines: tuple[complex, ...]
-    shaft_line: complex
-    flow_db: tuple[float, ...]
-    ball_order: float
-    housing: tuple[Mode, ...]
+    shaft_hz: float  # turns a second
+    blades: int  # number of blades; the blade-pass frequency is ``blades * shaft_hz``
+    lines: tuple[complex, ...]  # blade-pass harmonics (rms of the flow noise is 1)
+    shaft_line: complex  # residual imbalance at the shaft's own frequency
+    flow_db: tuple[float, ...]  # flow noise density at ``FLOW_HZ``, dB
+    ball_order: float  # ball passes a turn of its bearing
+    housing: tuple[Mode, ...]  # modes of the housing
 
     causes: ClassVar[dict[str, str]] = {
         "imbalance": "shaft line and its harmonics rise, flow noise beats once a turn",
@@ -79,46 +56,36 @@ class Fan:
 
     def sound(self, take: Take) -> Array:
         """One take; see ``Machine``."""
-        rng, n, rate = take.rng, take.samples, take.rate
+        rng = take.rng
         over = take.strength("over_voltage")
         speed = rng.uniform(0.97, 1.03) * (1.0 + (0.04 + 0.16 * over if over > 0 else 0.0))
         hz = self.shaft_hz * speed
-        phase = shaft_phase(rng, n, rate, hz, 0.004, 1.0)
+        phase = shaft_phase(take, hz, 0.004, 1.0)
         off = take.level("imbalance", -16.0, 4.0)
 
-        lines = {
-            (k + 1) * self.blades: line * amplitude(1.5 * rng.standard_normal())
-            for k, line in enumerate(self.lines)
-        }
+        lines = varied(take, self.lines, self.blades, 1.5)
         lines[1] = lines.get(1, 0.0) + self.shaft_line * (1.0 + 5.0 * off)
         for order, part in ((2, 0.6), (3, 0.4), (4, 0.25)):
             lines[order] = lines.get(order, 0.0) + part * off * 0.6
-        tonal = harmonics(phase, audible_orders(lines, hz, rate))
+        tonal = audible(take, phase, lines, hz)
 
         tilt = 1.5 * rng.standard_normal()
-        flow = shaped_noise(
-            rng,
-            n,
-            rate,
-            [
-                (f, db + tilt * (k - 3.5) / 3.5)
-                for k, (f, db) in enumerate(zip(FLOW_HZ, self.flow_db, strict=True))
-            ],
-        )
-        gust = gain_wander(rng, n, rate, 2.0, 1.0)
+        density = [db + tilt * (k - 3.5) / 3.5 for k, db in enumerate(self.flow_db)]
+        flow = shaped_noise(take, FLOW_HZ, density)
+        gust = gain_wander(take, 2.0, 1.0)
         total = tonal + flow * gust * (1.0 + min(1.2, 0.9 * off) * np.cos(phase))
-        total *= speed**2.5 * amplitude(1.0 * rng.standard_normal())
+        total *= speed**2.5 * take.gain()
 
         stall = take.level("clogging", -22.0, -3.0)
         if stall > 0:
-            surge = np.clip(wander(rng, n, rate, rng.uniform(3.0, 7.0)), 0.0, None)
-            total += stall * surge * band_noise(rng, n, rate, 1500.0, 5500.0)
-            total += 4.0 * stall * surge * band_noise(rng, n, rate, 120.0, 700.0)
+            surge = np.clip(wander(take, rng.uniform(3.0, 7.0)), 0.0, None)
+            total += stall * surge * band_noise(take, 1500.0, 5500.0)
+            total += 4.0 * stall * surge * band_noise(take, 120.0, 700.0)
         whine = take.level("over_voltage", -30.0, -10.0)
         if whine > 0:
             order = round(rng.uniform(38.0, 60.0))
-            total += harmonics(phase, audible_orders({order: whine, 2 * order: whine}, hz, rate))
+            total += audible(take, phase, {order: whine, 2 * order: whine}, hz)
         knock = take.level("bearing_fault", -12.0, 12.0)
         if knock > 0:
-            total += knock * bearing_impacts(take, phase, self.ball_order, self.housing)
+            total += knock * bearing_blows(take, phase, self.ball_order, self.housing)
         return np.asarray(total)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asd.data.simulation.noise import Array
-from asd.data.simulation.rotation import TWO_PI
+from asd.data.simulation.machine import Array, Take
+from asd.data.simulation.rotation import TWO_PI, passings
 
 RING_DB = 60.0  # a mode is followed until it has fallen by this much
 LONGEST_RING_S = 0.25
@@ -17,17 +17,11 @@ FEW = 100  # up to so many blows are added one by one, which is faster than conv
 
 @dataclass(frozen=True)
 class Mode:
-    """One mode of a structure.
+    """One mode of a structure."""
 
-    Attributes:
-        hz: frequency.
-        decay_s: time constant of the amplitude (falls to 1/e).
-        gain: amplitude, relative.
-    """
-
-    hz: float
-    decay_s: float
-    gain: float
+    hz: float  # frequency
+    decay_s: float  # time constant of the amplitude (falls to 1/e)
+    gain: float  # amplitude, relative
 
 
 def draw_modes(
@@ -56,40 +50,54 @@ def ring(modes: Sequence[Mode], rate: int) -> Array:
     return np.asarray(total / peak if peak > 0 else total)
 
 
-def blows(samples: int, positions: Array, amplitudes: Array, response: Array) -> Array:
-    """Signal of blows at given instants, each ringing with ``response``.
+def blows(take: Take, at: Array, force: Array, modes: Sequence[Mode]) -> Array:
+    """Signal of blows at given instants, each ringing in the modes, [samples].
 
     Args:
-        samples: length of the signal.
-        positions: fractional sample positions, [n]; those outside the clip are left out.
-        amplitudes: peak amplitude of each, [n].
-        response: impulse response.
-
-    Returns:
-        float64 [samples].
+        at: fractional sample positions, [n]; those outside the clip are left out.
+        force: peak amplitude of each, [n].
+        modes: of what is struck.
     """
     from scipy.signal import oaconvolve
 
-    inside = (positions >= 0) & (positions < samples - 1)
+    samples, response = take.samples, ring(modes, take.rate)
+    inside = (at >= 0) & (at < samples - 1)
     if not np.any(inside):
         return np.zeros(samples)
-    at, height = positions[inside], amplitudes[inside]
+    at, force = at[inside], force[inside]
     whole = at.astype(np.int64)
     part = at - whole
     if len(at) <= FEW:
         longer = np.append(response, 0.0), np.append(0.0, response)
         total = np.zeros(samples)
-        for start, right, size in zip(whole.tolist(), part.tolist(), height.tolist(), strict=True):
+        for start, right, size in zip(whole.tolist(), part.tolist(), force.tolist(), strict=True):
             stop = min(samples, start + len(response) + 1)
             blow = size * ((1.0 - right) * longer[0] + right * longer[1])
             total[start:stop] += blow[: stop - start]
         return total
-    train = np.bincount(whole, height * (1.0 - part), samples)
-    train += np.bincount(whole + 1, height * part, samples)
+    train = np.bincount(whole, force * (1.0 - part), samples)
+    train += np.bincount(whole + 1, force * part, samples)
     return np.asarray(oaconvolve(train, response)[:samples])
 
 
-def random_instants(rng: np.random.Generator, samples: int, rate: int, per_second: float) -> Array:
+def random_instants(take: Take, per_second: float) -> Array:
     """Positions of a Poisson process, sorted, in samples."""
-    count = rng.poisson(per_second * samples / rate)
-    return np.asarray(np.sort(rng.uniform(0.0, samples, count)))
+    count = take.rng.poisson(per_second * take.samples / take.rate)
+    return np.asarray(np.sort(take.rng.uniform(0.0, take.samples, count)))
+
+
+def bearing_blows(take: Take, phase: Array, order: float, modes: Sequence[Mode]) -> Array:
+    """Balls of a rolling bearing passing a flaw in its outer race.
+
+    Blows at ``order`` (ball-pass order, 3 to 6) a turn with 1 % slip, their force swinging with
+    the shaft's load zone, ringing in the housing's modes: the model of McFadden and Smith, Journal
+    of Sound and Vibration 96 (1984), in short.
+
+    Returns:
+        float64 [samples], blows of peak amplitude about 1.
+    """
+    at = passings(phase, order, take.rng.uniform())
+    gap = take.rate / max(1.0, len(at) * take.rate / take.samples)
+    at = at + 0.01 * gap * take.rng.standard_normal(len(at))
+    load = 1.0 + 0.5 * np.cos(np.interp(at, np.arange(len(phase)), phase))
+    return blows(take, at, load * take.rng.uniform(0.6, 1.2, len(at)), modes)

@@ -6,8 +6,19 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from asd.data.simulation.noise import Array, amplitude
+Array = NDArray[np.float64]
+
+
+def amplitude(db: float) -> float:
+    """Amplitude ratio of a level difference in dB."""
+    return float(10.0 ** (db / 20.0))
+
+
+def rms(signal: Array) -> float:
+    """Root mean square of a signal of any shape."""
+    return float(np.sqrt(np.mean(np.square(signal))))
 
 
 @dataclass(frozen=True)
@@ -20,19 +31,12 @@ class Fault:
 
 @dataclass(frozen=True)
 class Take:
-    """One recording to be made.
+    """One recording to be made."""
 
-    Attributes:
-        samples: length.
-        rate: Hz.
-        rng: the take's own source of random numbers.
-        fault: None for a normal take.
-    """
-
-    samples: int
-    rate: int
-    rng: np.random.Generator
-    fault: Fault | None = None
+    samples: int  # length
+    rate: int  # Hz
+    rng: np.random.Generator  # the take's own source of random numbers
+    fault: Fault | None = None  # None for a normal take
 
     def strength(self, cause: str) -> float:
         """Strength of this cause in this take, 0 if the take does not have it."""
@@ -42,6 +46,10 @@ class Take:
         """Amplitude of what the cause adds: 0 without it, from weak to clear in dB by strength."""
         strength = self.strength(cause)
         return amplitude(weak_db + (clear_db - weak_db) * strength) if strength > 0 else 0.0
+
+    def gain(self, spread_db: float = 1.0) -> float:
+        """A random gain whose level has this standard deviation in dB."""
+        return amplitude(spread_db * self.rng.standard_normal())
 
 
 class Machine(Protocol):

@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,8 @@ from pathlib import Path
 from asd.cores import cores
 from asd.data.manifest import content_hash
 from asd.data.simulation.clip import ClipName, SoundSettings, render
-from asd.data.simulation.wav import encode_wav, wav_bytes, write_whole
+from asd.data.simulation.wav import encode_wav, wav_bytes
+from asd.files import replacing
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,8 @@ def make_clip(folder: Path, settings: SoundSettings, clip: ClipName, samples: in
     except FileNotFoundError:
         pass
     data = encode_wav(render(settings, clip, samples), settings.rate)
-    write_whole(path, data)
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
     return content_hash(data)
 
 
@@ -53,7 +55,6 @@ def make_clips(
 
     Args:
         folder: the corpus's folder.
-        settings: of the sounds.
         work: clips and their lengths.
         workers: processes; None: all cores if there is long work, else this process alone.
         advance: called with the number of clips just made.
@@ -64,21 +65,21 @@ def make_clips(
     Raises:
         OSError: a clip cannot be written.
     """
+    hashes: dict[str, str] = {}
     processes = min(_processes(settings, work, workers), -(-len(work) // PART))
-    made: dict[str, str] = {}
     if processes > 1:
         try:
-            for some in _in_processes(folder, settings, work, processes):
-                made.update(some)
-                advance(len(some))
-            return made
+            results = _in_processes(folder, settings, work, processes)
+            for (clip, _), digest in zip(work, results, strict=True):
+                hashes[clip.path] = digest
+                advance(1)
         except BrokenProcessPool:
             log.warning("the worker processes ended early; this process makes the other clips")
     for clip, samples in work:
-        if clip.path not in made:
-            made[clip.path] = make_clip(folder, settings, clip, samples)
+        if clip.path not in hashes:
+            hashes[clip.path] = make_clip(folder, settings, clip, samples)
             advance(1)
-    return made
+    return hashes
 
 
 def _processes(settings: SoundSettings, work: Work, workers: int | None) -> int:
@@ -93,21 +94,15 @@ def _processes(settings: SoundSettings, work: Work, workers: int | None) -> int:
 
 def _in_processes(
     folder: Path, settings: SoundSettings, work: Work, processes: int
-) -> Iterator[dict[str, str]]:
-    parts = [work[start : start + PART] for start in range(0, len(work), PART)]
+) -> Iterator[str]:
     # spawn, not fork: the caller may have threads (torch, numba) that a fork would leave locked
     context = multiprocessing.get_context("spawn")
     executor = ProcessPoolExecutor(processes, mp_context=context, initializer=_start_worker)
     try:
-        waiting = [executor.submit(partial(_make_part, folder, settings, part)) for part in parts]
-        for done in as_completed(waiting):
-            yield done.result()
+        make = partial(make_clip, folder, settings)
+        yield from executor.map(make, *zip(*work, strict=True), chunksize=PART)
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
-
-
-def _make_part(folder: Path, settings: SoundSettings, part: Work) -> dict[str, str]:
-    return {clip.path: make_clip(folder, settings, clip, samples) for clip, samples in part}
 
 
 def _start_worker() -> None:

@@ -3,39 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from asd.data.simulation.noise import Array, wander
+from asd.data.simulation.machine import Array, Take
+from asd.data.simulation.noise import wander
 
 TWO_PI = 2.0 * np.pi
 BLOCK = 8192  # samples worked on at a time, so that they stay in the processor's cache
 
 
-def shaft_phase(
-    rng: np.random.Generator, samples: int, rate: int, hz: float, drift: float, drift_hz: float
-) -> Array:
+def shaft_phase(take: Take, hz: float, drift: float, drift_hz: float) -> Array:
     """Angle of a shaft in radians, [samples].
 
     Args:
-        rng: draws the first angle and the drift.
-        samples: length.
-        rate: Hz.
         hz: mean speed in turns a second.
         drift: standard deviation of the speed, relative.
         drift_hz: how often a second the speed changes.
     """
-    speed = hz * (1.0 + drift * wander(rng, samples, rate, drift_hz))
-    return np.asarray(rng.uniform(0.0, TWO_PI) + TWO_PI * np.cumsum(speed) / rate)
+    speed = hz * (1.0 + drift * wander(take, drift_hz))
+    return np.asarray(take.rng.uniform(0.0, TWO_PI) + TWO_PI * np.cumsum(speed) / take.rate)
 
 
 def harmonics(phase: Array, lines: Mapping[int, complex]) -> Array:
     """Sum over orders of ``Re(lines[order] * exp(1j * order * phase))``, [samples].
 
     Horner's scheme from the highest order down, one complex product a line in place of a cosine
-    and a sine. The caller leaves out orders above half the sample rate (``audible_orders``).
+    and a sine. The caller leaves out orders above half the sample rate (``audible``).
     """
     orders = sorted(lines, reverse=True)
     if not orders:
@@ -72,18 +68,26 @@ def _power(turn: NDArray[np.complex128], exponent: int) -> NDArray[np.complex128
     return np.asarray(half * half * turn if exponent % 2 else half * half)
 
 
-def steady_tone(samples: int, rate: int, hz: float, start: float) -> Array:
+def steady_tone(take: Take, hz: float) -> Array:
     """``cos(2 pi hz t + start)``, [samples], from products of two short series of cosines."""
-    step = TWO_PI * hz / rate
+    step = TWO_PI * hz / take.rate
     fine = step * np.arange(256)
-    coarse = start + step * 256.0 * np.arange(-(-samples // 256))
+    coarse = take.rng.uniform(0.0, TWO_PI) + step * 256.0 * np.arange(-(-take.samples // 256))
     block = np.outer(np.cos(coarse), np.cos(fine)) - np.outer(np.sin(coarse), np.sin(fine))
-    return np.asarray(block.ravel()[:samples])
+    return np.asarray(block.ravel()[: take.samples])
 
 
-def audible_orders(lines: Mapping[int, complex], hz: float, rate: int) -> dict[int, complex]:
-    """The orders of a shaft of this speed that stay below 0.48 of the sample rate."""
-    return {order: line for order, line in lines.items() if order * hz < 0.48 * rate}
+def audible(take: Take, phase: Array, lines: Mapping[int, complex], hz: float) -> Array:
+    """``harmonics`` of a shaft of mean speed ``hz`` that stay below 0.48 of the sample rate."""
+    kept = {order: line for order, line in lines.items() if order * hz < 0.48 * take.rate}
+    return harmonics(phase, kept)
+
+
+def varied(
+    take: Take, lines: Iterable[complex], order: int = 1, spread_db: float = 1.0
+) -> dict[int, complex]:
+    """Lines at ``order`` and its multiples, each with a random gain."""
+    return {(k + 1) * order: line * take.gain(spread_db) for k, line in enumerate(lines)}
 
 
 def decaying_lines(

@@ -7,50 +7,28 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from asd.data.simulation.impacts import Mode, blows, draw_modes, ring
-from asd.data.simulation.machine import Take
-from asd.data.simulation.noise import (
-    Array,
-    amplitude,
-    band_noise,
-    gain_wander,
-    shaped_noise,
-    wander,
-)
-from asd.data.simulation.rotation import (
-    audible_orders,
-    decaying_lines,
-    harmonics,
-    passings,
-    shaft_phase,
-)
+from asd.data.simulation.impacts import Mode, blows, draw_modes
+from asd.data.simulation.machine import Array, Take
+from asd.data.simulation.noise import band_noise, draw_levels, gain_wander, shaped_noise, wander
+from asd.data.simulation.rotation import audible, decaying_lines, passings, shaft_phase, varied
+
+ROLLING_HZ = (125.0, 500.0, 2000.0, 4000.0, 8000.0)
+TILT = np.array((-1.0, -0.5, 0.0, 0.5, 1.0))  # how much of a take's tilt in dB each gets
 
 
 @dataclass(frozen=True)
 class ToyCar:
-    """A toy car with a brushed motor.
+    """A toy car with a brushed motor."""
 
-    Attributes:
-        motor_hz: motor turns a second at the nominal voltage.
-        teeth: teeth of the pinion; the mesh frequency is ``teeth * motor_hz``.
-        ratio: turns of the motor for one of the wheels.
-        mesh: mesh harmonics (rms of the rolling noise is 1).
-        whine: brush noise at 6, 12 and 18 times the motor's frequency.
-        wobble: depth of the mesh's modulation by the wheels' turning.
-        rolling_db: rolling noise density at 125, 500, 2000, 4000 and 8000 Hz, dB.
-        gearbox: modes of the gearbox.
-        body: modes of the body.
-    """
-
-    motor_hz: float
-    teeth: int
-    ratio: float
-    mesh: tuple[complex, ...]
-    whine: tuple[complex, ...]
-    wobble: float
-    rolling_db: tuple[float, ...]
-    gearbox: tuple[Mode, ...]
-    body: tuple[Mode, ...]
+    motor_hz: float  # motor turns a second at the nominal voltage
+    teeth: int  # teeth of the pinion; the mesh frequency is ``teeth * motor_hz``
+    ratio: float  # turns of the motor for one of the wheels
+    mesh: tuple[complex, ...]  # mesh harmonics (rms of the rolling noise is 1)
+    whine: tuple[complex, ...]  # brush noise at 6, 12 and 18 times the motor's frequency
+    wobble: float  # depth of the mesh's modulation by the wheels' turning
+    rolling_db: tuple[float, ...]  # rolling noise density at ``ROLLING_HZ``, dB
+    gearbox: tuple[Mode, ...]  # modes of the gearbox
+    body: tuple[Mode, ...]  # modes of the body
 
     causes: ClassVar[dict[str, str]] = {
         "bent_shaft": "the mesh swings in level and pitch with each turn of the wheels and rattles",
@@ -70,69 +48,57 @@ class ToyCar:
             mesh=decaying_lines(rng, 5, 0.0, 4.0, 3.0),
             whine=decaying_lines(rng, 3, -6.0, 4.0, 3.0),
             wobble=rng.uniform(0.1, 0.3),
-            rolling_db=tuple(
-                float(x)
-                for x in np.array([-3.0, 0.0, -4.0, -10.0, -20.0]) + 2.0 * rng.standard_normal(5)
-            ),
+            rolling_db=draw_levels(rng, [-3.0, 0.0, -4.0, -10.0, -20.0], 2.0),
             gearbox=draw_modes(rng, 4, 1000.0, 5000.0, 10.0),
             body=draw_modes(rng, 3, 200.0, 900.0, 7.0),
         )
 
     def sound(self, take: Take) -> Array:
         """One take; see ``Machine``."""
-        rng, n, rate = take.rng, take.samples, take.rate
+        rng, rate = take.rng, take.rate
         over, under = take.strength("over_voltage"), take.strength("under_voltage")
         speed = rng.uniform(0.97, 1.03) * (1.0 + 0.28 * over - 0.28 * under)
         hz = self.motor_hz * speed
-        phase = shaft_phase(rng, n, rate, hz, 0.006 + 0.02 * under, 2.0)
+        phase = shaft_phase(take, hz, 0.006 + 0.02 * under, 2.0)
         wheel = phase / self.ratio
         bent = take.strength("bent_shaft")
         swing = np.sin(wheel + rng.uniform(0.0, 6.0))
         if bent > 0:  # the gears come closer and part: the pitch radius changes with the angle
             phase = phase + bent * 0.45 * swing * self.ratio / self.teeth
 
-        mesh = {
-            (k + 1) * self.teeth: line * amplitude(1.0 * rng.standard_normal())
-            for k, line in enumerate(self.mesh)
-        }
+        mesh = varied(take, self.mesh, self.teeth)
         whine = {6 * (k + 1): line for k, line in enumerate(self.whine)}
         depth = min(0.95, self.wobble + 0.7 * bent)
-        total = harmonics(phase, audible_orders(mesh, hz, rate)) * (1.0 + depth * swing)
-        total += harmonics(phase, audible_orders(whine, hz, rate))
-        tilt = rng.standard_normal()
-        places = ((125.0, -1.0), (500.0, -0.5), (2000.0, 0.0), (4000.0, 0.5), (8000.0, 1.0))
-        rolling = shaped_noise(
-            rng,
-            n,
-            rate,
-            [(f, db + tilt * p) for (f, p), db in zip(places, self.rolling_db, strict=True)],
-        )
-        total += rolling * gain_wander(rng, n, rate, 4.0, 0.8) * (1.0 + 0.2 * swing)
-        total *= max(speed, 1.0) ** 2 * amplitude(1.0 * rng.standard_normal())
+        total = audible(take, phase, mesh, hz) * (1.0 + depth * swing)
+        total += audible(take, phase, whine, hz)
+        density = np.add(self.rolling_db, rng.standard_normal() * TILT)
+        rolling = shaped_noise(take, ROLLING_HZ, density)
+        total += rolling * gain_wander(take, 4.0, 0.8) * (1.0 + 0.2 * swing)
+        total *= max(speed, 1.0) ** 2 * take.gain()
 
         rattle = take.level("bent_shaft", -22.0, 2.0)
         if rattle > 0:
             at = passings(wheel, 2.0, rng.uniform())
             at = at + 0.01 * rate * rng.standard_normal(len(at))
             force = rattle * rng.uniform(0.3, 1.0, len(at))
-            total += blows(n, at, force, ring(self.body, rate))
+            total += blows(take, at, force, self.body)
         knock = take.level("deformed_gear", 4.0, 24.0)
         if knock > 0:
             at = passings(wheel, 1.0, rng.uniform())
             force = knock * rng.uniform(0.6, 1.1, len(at))
-            total += blows(n, at, force, ring(self.gearbox, rate))
+            total += blows(take, at, force, self.gearbox)
         flap = take.level("tangled_wheel", -10.0, 11.0)
         if flap > 0:
             gate = np.clip(np.cos(wheel + rng.uniform(0.0, 6.0)), 0.0, None) ** 4
-            total += flap * gate * band_noise(rng, n, rate, 900.0, 5000.0)
+            total += flap * gate * band_noise(take, 900.0, 5000.0)
         spark = take.level("over_voltage", -26.0, -4.0)
         if spark > 0:
             brush = 1.0 + np.cos(6 * phase)
-            total += spark * brush * band_noise(rng, n, rate, 3500.0, 7000.0)
+            total += spark * brush * band_noise(take, 3500.0, 7000.0)
         if under > 0:
-            stutter = 1.0 - 0.6 * under * np.clip(wander(rng, n, rate, 5.0), 0.0, 1.0)
+            stutter = 1.0 - 0.6 * under * np.clip(wander(take, 5.0), 0.0, 1.0)
             total *= stutter
             at = passings(phase, 1.0, rng.uniform())
             force = take.level("under_voltage", 2.0, 24.0) * rng.uniform(0.0, 1.0, len(at))
-            total += blows(n, at, force, ring(self.gearbox, rate))
+            total += blows(take, at, force, self.gearbox)
         return np.asarray(total)

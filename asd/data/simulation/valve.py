@@ -7,9 +7,9 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from asd.data.simulation.impacts import Mode, blows, draw_modes, ring
-from asd.data.simulation.machine import Take
-from asd.data.simulation.noise import Array, amplitude, band_noise, wander
+from asd.data.simulation.impacts import Mode, blows, draw_modes
+from asd.data.simulation.machine import Array, Take
+from asd.data.simulation.noise import band_noise, wander
 from asd.data.simulation.rotation import TWO_PI
 
 REST = 0.02  # leakage noise of the seals of a sound valve, rms (an opening click peaks at about 1)
@@ -17,32 +17,19 @@ REST = 0.02  # leakage noise of the seals of a sound valve, rms (an opening clic
 
 @dataclass(frozen=True)
 class Valve:
-    """A solenoid valve.
+    """A solenoid valve."""
 
-    Attributes:
-        period_s: from opening to opening.
-        duty: part of the period that it is open.
-        opening: modes that the armature's blow on its stop excites.
-        closing: modes that the plunger's blow on its seat excites.
-        closing_gain: peak of the closing click (the opening click has 1).
-        puff_low_hz, puff_high_hz: band of the air let through.
-        puff_gain: rms of the puff at its start.
-        puff_s: time constant of the puff.
-        hum_hz: mains frequency; the coil hums at its double while it is energised.
-        hum_gain: amplitude of that.
-    """
-
-    period_s: float
-    duty: float
-    opening: tuple[Mode, ...]
-    closing: tuple[Mode, ...]
-    closing_gain: float
-    puff_low_hz: float
-    puff_high_hz: float
-    puff_gain: float
-    puff_s: float
-    hum_hz: float
-    hum_gain: float
+    period_s: float  # from opening to opening
+    duty: float  # part of the period that it is open
+    opening: tuple[Mode, ...]  # modes that the armature's blow on its stop excites
+    closing: tuple[Mode, ...]  # modes that the plunger's blow on its seat excites
+    closing_gain: float  # peak of the closing click (the opening click has 1)
+    puff_low_hz: float  # band of the air let through
+    puff_high_hz: float  # band of the air let through
+    puff_gain: float  # rms of the puff at its start
+    puff_s: float  # time constant of the puff
+    hum_hz: float  # mains frequency; the coil hums at its double while it is energised
+    hum_gain: float  # amplitude of that
 
     causes: ClassVar[dict[str, str]] = {
         "contamination": "dirt under the plunger: it chatters before it settles",
@@ -81,40 +68,40 @@ class Valve:
         opened = energised + stick * 0.09 * rate * rng.uniform(0.0, 1.0, cycles)
         closed = released + stick * 0.09 * rate * rng.uniform(0.0, 1.0, cycles)
 
-        opening, closing = ring(self.opening, rate), ring(self.closing, rate)
         force = rng.uniform(0.8, 1.2, cycles)
-        total = blows(n, opened, force, opening)
-        total += blows(n, closed, self.closing_gain * rng.uniform(0.8, 1.2, cycles), closing)
+        total = blows(take, opened, force, self.opening)
+        force = self.closing_gain * rng.uniform(0.8, 1.2, cycles)
+        total += blows(take, closed, force, self.closing)
         time = np.arange(n)
         last = opened[np.clip(np.searchsorted(opened, time) - 1, 0, cycles - 1)]
         age = np.where(time >= last, (time - last) / rate, np.inf)
-        air = band_noise(rng, n, rate, self.puff_low_hz, self.puff_high_hz)
+        air = band_noise(take, self.puff_low_hz, self.puff_high_hz)
         total += air * (REST + self.puff_gain * np.exp(-age / self.puff_s))
         last = energised[np.clip(np.searchsorted(energised, time) - 1, 0, cycles - 1)]
         live = (time >= last) & (time < last + self.duty * period)
         mains = TWO_PI * self.hum_hz * time / rate + rng.uniform(0.0, TWO_PI)
         total += self.hum_gain * live * (np.cos(2 * mains) + 0.5 * np.cos(4 * mains))
-        total *= amplitude(1.0 * rng.standard_normal())
+        total *= take.gain()
 
         dirt = take.level("contamination", -14.0, 2.0)
         if dirt > 0:
             bounces = 3 + round(7 * take.strength("contamination"))
             gaps = np.cumsum(rng.uniform(0.004, 0.022, (cycles, bounces)), axis=1) * rate
             fall = 0.85 ** np.arange(bounces) * rng.uniform(0.5, 1.2, (cycles, bounces))
-            for first, response in ((opened, opening), (closed, closing)):
-                total += dirt * blows(n, (first[:, None] + gaps).ravel(), fall.ravel(), response)
+            for first, modes in ((opened, self.opening), (closed, self.closing)):
+                total += dirt * blows(take, (first[:, None] + gaps).ravel(), fall.ravel(), modes)
         leak = take.level("leakage", -36.0, -18.0)
         if leak > 0:
             shut = (time < last) | (time >= last + self.duty * period)
-            jet = band_noise(rng, n, rate, 2500.0, 6500.0)
-            total += leak * jet * shut * (0.7 + np.clip(0.4 * wander(rng, n, rate, 12.0), -0.6, 1))
+            jet = band_noise(take, 2500.0, 6500.0)
+            total += leak * jet * shut * (0.7 + np.clip(0.4 * wander(take, 12.0), -0.6, 1))
         grate = take.level("sticking", -24.0, -2.0)
         if grate > 0:
-            scrape = np.exp(-age / 0.08) * np.clip(wander(rng, n, rate, 60.0), 0.0, None)
-            total += grate * scrape * band_noise(rng, n, rate, 400.0, 2200.0)
+            scrape = np.exp(-age / 0.08) * np.clip(wander(take, 60.0), 0.0, None)
+            total += grate * scrape * band_noise(take, 400.0, 2200.0)
         buzz = take.level("coil_fault", -16.0, -1.0)
         if buzz > 0:
             at = np.arange(0.0, n, rate / (2 * self.hum_hz)) + rng.uniform(0.0, 80.0)
             at = at[live[np.minimum(at.astype(np.int64), n - 1)]]
-            total += blows(n, at, buzz * rng.uniform(0.3, 1.0, len(at)), closing)
+            total += blows(take, at, buzz * rng.uniform(0.3, 1.0, len(at)), self.closing)
         return np.asarray(total)

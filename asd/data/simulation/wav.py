@@ -1,16 +1,14 @@
-"""WAV files of the simulated corpus: 16-bit mono in memory, and files that appear whole."""
+"""WAV files of the simulated corpus, 16-bit mono, and how large they are."""
 
 from __future__ import annotations
 
 import io
-import os
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 HEADER_BYTES = 44  # of a mono 16-bit PCM WAV as libsndfile writes it
-TEMPORARY = ".tmp"  # how the name of a file that is being written ends
+TEMPORARY = ".partial"  # how the name of a file ends that `asd.files.replacing` is writing
 
 
 def wav_bytes(samples: int) -> int:
@@ -25,18 +23,3 @@ def encode_wav(samples: NDArray[np.int16], rate: int) -> bytes:
     buffer = io.BytesIO()
     soundfile.write(buffer, samples, rate, subtype="PCM_16", format="WAV")
     return buffer.getvalue()
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it is either there with all its bytes or not there.
-
-    Raises:
-        OSError: it cannot be written; nothing is left of it.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -1,0 +1,99 @@
+"""What concerns all front ends: their files in conf/, and what importing them costs."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import synthetic_clips
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from asd.errors import AsdError
+from asd.frontends.frontend import FrontEnd
+
+CONF = Path(__file__).resolve().parents[2] / "conf" / "frontend"
+CLIPS = synthetic_clips()
+FILES = sorted(CONF.glob("*.yaml"))
+
+
+@pytest.fixture(params=FILES, ids=lambda path: path.stem)
+def frontend(request: pytest.FixtureRequest) -> FrontEnd:
+    built: FrontEnd = instantiate(OmegaConf.load(request.param))
+    assert built.name == request.param.stem
+    return built
+
+
+def test_a_file_gives_every_setting_and_equals_the_defaults(frontend: Any) -> None:
+    assert isinstance(frontend, FrontEnd)
+    assert frontend == type(frontend)()
+    assert hash(frontend) == hash(type(frontend)())
+    named = {str(key) for key in OmegaConf.load(CONF / f"{frontend.name}.yaml")} - {"_target_"}
+    assert named == {field.name for field in dataclasses.fields(frontend)}
+
+
+def test_there_are_three() -> None:
+    assert [path.stem for path in FILES] == ["gammatone", "gammatone_fft", "mel"]
+
+
+def test_layout_and_types(frontend: FrontEnd) -> None:
+    wave = CLIPS["noise"].copy()
+    wave.setflags(write=False)
+    features = frontend.features(wave)
+    assert features.dtype == np.float32
+    assert features.flags.c_contiguous
+    assert features.shape == (frontend.n_frames(len(wave)), frontend.bands)
+    assert np.all(np.diff(frontend.centre_frequencies()) > 0)
+    # a view with strides, and float64 samples, give the same
+    both = np.stack([wave, wave], axis=1)
+    np.testing.assert_array_equal(frontend.features(both[:, 0]), features)
+    np.testing.assert_array_equal(frontend.features(wave.astype(np.float64)), features)
+
+
+def test_threads_do_not_disturb_one_another(frontend: FrontEnd) -> None:
+    waves = [CLIPS[name] for name in ("noise", "sweep", "constant", "impulse")] * 4
+    alone = [frontend.features(wave) for wave in waves]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(frontend.features, waves))
+    np.testing.assert_array_equal(np.stack(together), np.stack(alone))
+
+
+@pytest.mark.parametrize(
+    ("wave", "message"),
+    [
+        (np.zeros(639, np.float32), "too short: one window takes (640|1024|2048) samples"),
+        (np.zeros((2, 16000), np.float32), "one channel"),
+        (np.zeros(16000, np.int16), "int16"),
+        (np.full(16000, np.nan, np.float32), "NaN"),
+        (np.r_[np.zeros(15999), np.inf], "NaN or infinite"),
+    ],
+)
+def test_bad_clips_are_refused(frontend: FrontEnd, wave: np.ndarray, message: str) -> None:
+    with pytest.raises(AsdError, match=message):
+        frontend.features(wave)
+
+
+def test_importing_front_ends_imports_nothing_large() -> None:
+    program = """
+import sys
+import asd.frontends.frontend, asd.frontends.gammatone, asd.frontends.gammatone_fft
+import asd.frontends.mel, asd.frontends.torchaudio_loader
+asd.frontends.gammatone.Gammatone(), asd.frontends.mel.Mel()
+asd.frontends.gammatone_fft.GammatoneFFT()
+large = {"numba", "torch", "torchaudio", "scipy", "gammatone", "numpy"}
+print(*sorted(large & set(sys.modules)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=CONF.parents[1],
+    )
+    assert done.stdout.strip() == ""
