@@ -81,7 +81,7 @@ class Experiment:
             cache / "features",
             self.frontend,
             options["dtype"],
-            getattr(self.corpus, "channel", None),
+            self.corpus.channel,
             options["workers"],
             cache / "joined" if shared else None,
         )

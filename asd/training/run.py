@@ -57,7 +57,7 @@ def run(experiment: Experiment, listeners: Sequence[RunListener] = ()) -> RunRes
     """
     config, events = experiment.config, Listeners(listeners)
     events.tell(RunListener.check)
-    clips = Clips.of(experiment)
+    clips = Clips.of(experiment, compute=True)
     check_classes(experiment, clips)
     models = clips.groups(experiment.scope)
     folder = experiment.folder(clips.data_hash())
@@ -167,7 +167,7 @@ def _recipe(
         "classes": classes,
         "machines": clips.train.machines,
         "data_label": experiment.data_label,
-        "channel": experiment.feature_store().channel,
+        "channel": experiment.corpus.channel,
         **{part: config[part] for part in ("frontend", "window", "model", "loss", "scoring")},
     }
 
