@@ -25,8 +25,10 @@ JOBLIB = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
 
 
 def test_a_machine_is_divided(monkeypatch: pytest.MonkeyPatch) -> None:
-    def shares(*options: Any) -> list[tuple[str, str | None]]:
-        divided = JoblibLauncher(*options, 1).shares()
+    def shares(
+        n_jobs: Any, memory_gb: float, jobs_per_gpu: Any, threads: int | None
+    ) -> list[tuple[str, str | None]]:
+        divided = JoblibLauncher(n_jobs, memory_gb, jobs_per_gpu, threads, 1).shares()
         return [(v["OMP_NUM_THREADS"], v.get("CUDA_VISIBLE_DEVICES")) for v in divided]
 
     monkeypatch.setenv("OMP_NUM_THREADS", "8")
