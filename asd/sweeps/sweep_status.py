@@ -51,6 +51,9 @@ def show_status(loader: ConfigLoader, master: DictConfig, watch: bool) -> None:
     overrides = combinations(loader, [str(o) for o in master.hydra.overrides.task])
     cells = Cells(loader, master, make=False).of(overrides)
     if watch:
+        while any(cell.folder is None and cell.error is None for cell in cells):
+            time.sleep(1.0)  # until the sweep has made its corpus
+            cells = Cells(loader, master, make=False).of(overrides)
         _watch(cells, str(master.sweep.name or "sweep"))
     states = {cell.number: cell.state() for cell in cells}
     console = Console(highlight=False)

@@ -39,6 +39,7 @@ trap 'stop=1; time_up=1; kill -TERM $worker' USR2
 for ((start = 0; start < {starts}; start++)); do
     ASD_WORKER_STARTS=$start {command} &
     worker=$!
+    wait $worker; status=$?
     while kill -0 $worker 2> /dev/null; do wait $worker; status=$?; done
     if [ -n "$stop" ] || [ $status -lt 128 ]; then break; fi
     echo "the worker was taken down (status $status); another takes its place"

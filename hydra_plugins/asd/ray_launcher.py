@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import socket
@@ -13,10 +12,7 @@ from typing import Any
 
 from asd.cores import share
 from asd.errors import AsdError
-from asd.signals import stopped_by
 from asd.sweeps.workers import GRACE, WorkerLauncher, start_script
-
-log = logging.getLogger(__name__)
 
 
 class RayLauncher(WorkerLauncher):
@@ -93,6 +89,7 @@ def run_worker(script: str, log_file: Path, variables: Mapping[str, str], folder
     Raises:
         RuntimeError: the folder is not there.
         KeyboardInterrupt: the sweep was stopped; the worker has ended.
+        SystemExit: Ray's, on SIGTERM; it tries the task again.
     """
     import ray
 
@@ -100,18 +97,14 @@ def run_worker(script: str, log_file: Path, variables: Mapping[str, str], folder
     if not folder.is_dir():
         raise RuntimeError(f"{folder} is not on {place}: all nodes must share the sweep's folder")
     os.chdir(folder)
-    with stopped_by(signal.SIGTERM) as signals:
-        worker = start_script(script, log_file, {**variables, "ASD_PLACE": place})
-        try:
-            while (status := worker.poll()) is None:
-                time.sleep(0.5)  # not wait(): Ray's cancelling is noticed between two lines
-            return status
-        except KeyboardInterrupt:
-            worker.terminate()
-            worker.wait(GRACE)
-            if not signals:
-                raise  # the sweep was stopped
-    os._exit(1)  # the node goes: Ray takes the process for lost, and tries the task again
+    worker = start_script(script, log_file, {**variables, "ASD_PLACE": place})
+    try:
+        while (status := worker.poll()) is None:
+            time.sleep(0.5)  # not wait(): Ray's cancelling is noticed between two lines
+        return status
+    finally:  # if the sweep or the node goes, the run closes
+        worker.terminate()
+        worker.wait(GRACE)
 
 
 def _connected(options: Mapping[str, Any]) -> Any:

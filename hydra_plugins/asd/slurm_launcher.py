@@ -90,7 +90,7 @@ class SlurmLauncher(WorkerLauncher):
         """See ``WorkerLauncher.status``; the queue is asked every ``poll_s`` seconds."""
         if time.monotonic() - self._asked >= self.poll_s:
             self._ask()
-        state, reason = self._jobs.get(worker, ("COMPLETED", ""))
+        state, reason = self._jobs.get(worker, ("CANCELLED", "gone from the queue"))
         if state not in _ENDED and _STUCK.search(reason):
             self._jobs[worker] = state, ""
             log.warning("Slurm job %s is stuck: %s (scontrol release %s, or scancel %s)",

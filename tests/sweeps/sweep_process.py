@@ -52,9 +52,10 @@ class SweepProcess:
 
     def training(self, seed: int, least: int = 5) -> RunFolder:
         """The run of a seed, as soon as it has trained so many epochs."""
-        return self.wait_for(
+        run: RunFolder = self.wait_for(
             lambda: next((run for run in self.runs(seed) if epochs(run) >= least), None)
         )
+        return run
 
     def runs(self, seed: int) -> list[RunFolder]:
         """The runs of a seed."""

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -21,11 +22,14 @@ from hydra_plugins.asd.joblib_launcher import JoblibLauncher
 
 Start = Callable[..., SweepProcess]
 JOBLIB = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+SHORTER = ["trainer.max_epochs=80", "seed=1,2,3"]
 
 
 def test_a_machine_is_divided(monkeypatch: pytest.MonkeyPatch) -> None:
-    def shares(*options: object) -> list[tuple[str, str | None]]:
-        divided = JoblibLauncher(*options, attempts=1).shares()  # type: ignore[misc]
+    def shares(
+        n_jobs: Any, memory_gb: float, jobs_per_gpu: Any, threads: int | None
+    ) -> list[tuple[str, str | None]]:
+        divided = JoblibLauncher(n_jobs, memory_gb, jobs_per_gpu, threads, 1).shares()
         return [(v["OMP_NUM_THREADS"], v.get("CUDA_VISIBLE_DEVICES")) for v in divided]
 
     monkeypatch.setenv("OMP_NUM_THREADS", "8")
@@ -68,7 +72,7 @@ def test_a_run_that_takes_its_worker_down_stops_no_other(
     start_sweep: Start, shared_data: list[str], tmp_path: Path
 ) -> None:
     sweep = start_sweep(
-        tmp_path, [*JOBLIB, "hydra.launcher.threads=1", *shared_data, *LONG, "seed=1,2,3"]
+        tmp_path, [*JOBLIB, "hydra.launcher.threads=1", *shared_data, *LONG, *SHORTER]
     )
     killed: list[int] = []
     while len(killed) < 2:
@@ -90,7 +94,7 @@ def test_a_run_that_takes_its_worker_down_stops_no_other(
         assert [one.record()["status"] for one in sweep.runs(seed)] == [FINISHED]
     # The user starts it again: what was failed is tried anew, from where it stood.
     assert epochs(run) >= 5
-    sweep = start_sweep(tmp_path, [*JOBLIB, *shared_data, *LONG, "seed=1,2,3"])
+    sweep = start_sweep(tmp_path, [*JOBLIB, *shared_data, *LONG, *SHORTER])
     printed = sweep.end()
     assert sweep.process.returncode == 0, printed
     assert "3 runs, 2 finished before" in printed

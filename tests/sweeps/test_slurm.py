@@ -50,7 +50,7 @@ def place_of(run: RunFolder) -> str:
     return re.fullmatch(r"slurm job (\d+_\d+) on \S+", about["place"])[1]  # type: ignore[index]
 
 
-def test_requeued_workers_resume_and_what_fails_or_dies_stops_nobody(
+def test_requeued_workers_resume_and_runs_that_fail_stop_nobody(
     slurm: SlurmNode,
     shared_data: list[str],
     tmp_path: Path,
@@ -131,7 +131,9 @@ def test_what_is_stuck_cancelled_or_broken_is_said(
 
     one = launcher(tmp_path, additional_parameters={"hold": True}, comment="mine")
     one.work(watch, most=1)
-    assert re.search(r"slurm-\d+_0 ended: CANCELLED \(.*\); its log: \S+", caplog.text)
+    assert re.search(
+        r"slurm-\d+_0 ended: CANCELLED \(gone from the queue\); its log: \S+", caplog.text
+    )
     launcher(tmp_path, setup=["echo out of luck"]).work(lambda: False, most=1)
     assert re.search(r"slurm-\d+_0 ended: FAILED \(NonZeroExitCode\)", caplog.text)
     assert "out of luck" in caplog.text or "No module named no_such_program" in caplog.text
