@@ -22,7 +22,6 @@ from hydra_plugins.asd.joblib_launcher import JoblibLauncher
 
 Start = Callable[..., SweepProcess]
 JOBLIB = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
-SHORTER = ["trainer.max_epochs=80", "seed=1,2,3"]
 
 
 def test_a_machine_is_divided(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +71,15 @@ def test_a_run_that_takes_its_worker_down_stops_no_other(
     start_sweep: Start, shared_data: list[str], tmp_path: Path
 ) -> None:
     sweep = start_sweep(
-        tmp_path, [*JOBLIB, "hydra.launcher.threads=1", *shared_data, *LONG, *SHORTER]
+        tmp_path,
+        [
+            *JOBLIB,
+            "hydra.launcher.threads=1",
+            *shared_data,
+            *LONG,
+            "trainer.max_epochs=200",
+            "seed=1,2",
+        ],
     )
     killed: list[int] = []
     while len(killed) < 2:
@@ -88,16 +95,17 @@ def test_a_run_that_takes_its_worker_down_stops_no_other(
     printed = sweep.end()
     assert sweep.process.returncode == 1, printed
     assert len(re.findall(r"\] U seed 1.*: FAILED: its process died 2 times", printed)) == 1
-    assert "2 of 3 runs finished, 1 failed" in printed
+    assert "1 of 2 runs finished, 1 failed" in printed
     assert run.record()["status"] == FAILED
-    for seed in (2, 3):
-        assert [one.record()["status"] for one in sweep.runs(seed)] == [FINISHED]
+    assert [one.record()["status"] for one in sweep.runs(2)] == [FINISHED]
     # The user starts it again: what was failed is tried anew, from where it stood.
     assert epochs(run) >= 5
-    sweep = start_sweep(tmp_path, [*JOBLIB, *shared_data, *LONG, *SHORTER])
+    sweep = start_sweep(
+        tmp_path, [*JOBLIB, *shared_data, *LONG, "trainer.max_epochs=200", "seed=1,2"]
+    )
     printed = sweep.end()
     assert sweep.process.returncode == 0, printed
-    assert "3 runs, 2 finished before" in printed
+    assert "2 runs, 1 finished before" in printed
     assert not (tmp_path / "runs" / ".workers").exists() or not list(
         (tmp_path / "runs" / ".workers").iterdir()
     )
