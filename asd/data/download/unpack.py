@@ -7,25 +7,19 @@ import shutil
 import stat
 import zipfile
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 from asd.data.download.published import clip_prefix
 from asd.data.manifest import SPLITS
 from asd.errors import AsdError
+from asd.progress import progress_bar
 
 # A WAV of known length may carry this much beside its samples (header and further chunks).
 HEADER_ROOM = 1 << 16
 
 
-def unpack(
-    archive: Path,
-    folder: Path,
-    machine: str,
-    clip_bytes: int,
-    advance: Callable[[int], None] = lambda _: None,
-) -> int:
-    """Write the clips of ``archive`` to ``folder/train`` and ``folder/test``; returns their number.
+def unpack(archive: Path, folder: Path, machine: str, clip_bytes: int) -> None:
+    """Write the clips of ``archive`` to ``folder/train`` and ``folder/test``.
 
     Clips are entries ``[.../<machine>/]{train,test}/<clip name>.wav``; others are left out. Every
     entry is looked at before anything is written, and one that points outside refuses the archive.
@@ -33,34 +27,26 @@ def unpack(
     Args:
         clip_bytes: bytes of samples in a clip; an entry that is larger (with room for a header)
             refuses the archive.
-        advance: called with the clips written since the last call.
 
     Raises:
-        AsdError: the archive is unsafe, broken, or larger than the disk has room for.
+        AsdError: the archive is unsafe or broken.
+        OSError: the disk is full, and the like.
     """
     try:
         with zipfile.ZipFile(archive) as opened:
             clips = _clips(opened, archive, machine, clip_bytes + HEADER_ROOM)
-            needed = sum(entry.file_size for entry in clips.values())
-            folder.mkdir(parents=True)
-            free = shutil.disk_usage(folder).free
-            if needed > free:
-                raise AsdError(
-                    f"{archive}: unpacks to {needed:,} bytes, {folder} has {free:,} bytes free; "
-                    "nothing was unpacked. Free some space and run again."
-                )
             for split in SPLITS:
-                (folder / split).mkdir()
-            for place, entry in clips.items():
-                # zipfile stops at the size that the entry declares and checks its CRC.
-                with opened.open(entry) as source, (folder / place).open("xb") as target:
-                    shutil.copyfileobj(source, target)
-                advance(1)
+                (folder / split).mkdir(parents=True)
+            with progress_bar(f"unpacking {archive.name}", len(clips)) as advance:
+                for place, entry in clips.items():
+                    # zipfile stops at the size that the entry declares and checks its CRC.
+                    with opened.open(entry) as source, (folder / place).open("xb") as target:
+                        shutil.copyfileobj(source, target)
+                    advance(1)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise AsdError(
             f"{archive}: cannot be unpacked ({error}); remove it and run again"
         ) from error
-    return len(clips)
 
 
 def _clips(
