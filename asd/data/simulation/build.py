@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from asd.data.manifest import COLUMNS, sorted_manifest
 from asd.data.simulation.clip import ClipName, SoundSettings, draw_fault
-from asd.data.simulation.making import make_clips
-from asd.data.simulation.wav import TEMPORARY, wav_bytes
+from asd.data.simulation.making import TEMPORARY, make_clips, wav_bytes
 from asd.errors import AsdError
 from asd.files import write_text
 from asd.progress import progress_bar
@@ -121,23 +120,18 @@ def _complete(plan: CorpusPlan, release: str) -> pd.DataFrame | None:
     """The manifest of a release if it lists exactly its clips and all are there in full size."""
     import pandas as pd
 
+    wanted = {clip.path: plan.samples[clip.machine] for clip in plan.clips[release]}
     try:
         path = plan.folder / release / MANIFEST
         table = pd.read_csv(path, dtype={"id": str, "hash": str}, keep_default_na=False)
+        whole = list(table.columns) == COLUMNS and all(
+            (plan.folder / path).stat().st_size == wav_bytes(samples)
+            for path, samples in wanted.items()
+        )
     except (FileNotFoundError, NotADirectoryError, pd.errors.ParserError, pd.errors.EmptyDataError):
         return None
-    wanted = {clip.path: plan.samples[clip.machine] for clip in plan.clips[release]}
-    if list(table.columns) != COLUMNS or len(table) != len(wanted):
-        return None
-    if dict(zip(table["path"], table["samples"], strict=True)) != wanted:
-        return None
-    try:
-        sizes = {path: (plan.folder / path).stat().st_size for path in wanted}
-    except FileNotFoundError:
-        return None
-    if sizes != {path: wav_bytes(samples) for path, samples in wanted.items()}:
-        return None
-    return table
+    listed = whole and dict(zip(table["path"], table["samples"], strict=True)) == wanted
+    return table if listed and len(table) == len(wanted) else None
 
 
 def _write_csv(path: Path, table: pd.DataFrame) -> None:

@@ -29,7 +29,7 @@ from asd.data.download import fetch
 from asd.data.download.__main__ import main
 from asd.data.download.delivery import Delivery, space_needed
 from asd.data.download.unpack import unpack
-from asd.data.simulation.wav import encode_wav
+from asd.data.simulation.making import encode_wav
 from asd.errors import AsdError
 
 SAMPLES = 800
