@@ -25,23 +25,11 @@ def load_torchaudio() -> Any:
         except OSError:
             for name in [n for n in sys.modules if n.split(".")[0] == "torchaudio"]:
                 del sys.modules[name]
-            sys.modules["torchaudio._extension"] = _without_extension()
+            extension = sys.modules["torchaudio._extension"] = ModuleType("torchaudio._extension")
+            vars(extension).update(
+                _IS_TORCHAUDIO_EXT_AVAILABLE=False,
+                _IS_ALIGN_AVAILABLE=False,
+                _check_cuda_version=lambda: None,
+                fail_if_no_align=lambda function: function,
+            )
             return importlib.import_module("torchaudio")
-
-
-def _without_extension() -> ModuleType:
-    """A ``torchaudio._extension`` that offers what the package imports from it."""
-
-    def fail_if_no_align(function: Any) -> Any:
-        def refuse(*_: Any, **__: Any) -> Any:
-            raise RuntimeError(f"{function.__name__} needs torchaudio's compiled extension")
-
-        return refuse
-
-    module: Any = ModuleType("torchaudio._extension")
-    module._IS_TORCHAUDIO_EXT_AVAILABLE = False
-    module._IS_ALIGN_AVAILABLE = False
-    module._check_cuda_version = lambda: None
-    module.fail_if_no_align = fail_if_no_align
-    checked: ModuleType = module
-    return checked
