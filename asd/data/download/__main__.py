@@ -27,13 +27,22 @@ def download(
         AsdError: see the message; what was completed stays, and a partial file is resumed.
     """
     from filelock import FileLock, Timeout
+    from rich.filesize import decimal
+
+    from asd.data.download.delivery import space_needed
 
     root.mkdir(parents=True, exist_ok=True)
     try:
         # The system lets go of the lock when the process ends.
         with FileLock(root / ".download.lock", timeout=0):
             todo = [delivery for delivery in deliveries if not delivery.complete()]
-            _check_space(root, todo, keep_archives)
+            needed, free = space_needed(todo, keep_archives), shutil.disk_usage(root).free
+            if needed > free:
+                raise AsdError(
+                    f"--root {root}: {decimal(needed)} needed for archives and clips, "
+                    f"{decimal(free)} free. Free {decimal(needed - free)}, choose another --root, "
+                    "or fewer of --release and --machines."
+                )
             for delivery in todo:
                 delivery.bring(base_url, keep_archives)
             with suppress(OSError):  # not there, or not empty
@@ -42,20 +51,6 @@ def download(
         raise AsdError(
             f"--root {root}: another download is at work in this folder; wait for it or stop it"
         ) from error
-
-
-def _check_space(root: Path, todo: Sequence[Delivery], keep_archives: bool) -> None:
-    from rich.filesize import decimal
-
-    from asd.data.download.delivery import space_needed
-
-    needed, free = space_needed(todo, keep_archives), shutil.disk_usage(root).free
-    if needed > free:
-        raise AsdError(
-            f"--root {root}: {decimal(needed)} needed for archives and clips, {decimal(free)} "
-            f"free. Free {decimal(needed - free)}, choose another --root, or fewer of --release "
-            "and --machines."
-        )
 
 
 def _arguments(facts: Facts) -> argparse.ArgumentParser:
