@@ -92,7 +92,6 @@ def _make_release(plan: CorpusPlan, release: str) -> pd.DataFrame:
         return table
     clips = plan.clips[release]
     for folder in {(plan.folder / clip.path).parent for clip in clips}:
-        folder.mkdir(parents=True, exist_ok=True)
         for left_over in folder.glob(f".*{TEMPORARY}"):  # of a process that was killed
             left_over.unlink(missing_ok=True)
     write_text(plan.folder / "README.txt", README + json.dumps(plan.definition, indent=1) + "\n")
@@ -105,14 +104,14 @@ def _make_release(plan: CorpusPlan, release: str) -> pd.DataFrame:
     faults = {clip.path: draw_fault(plan.settings, clip) for clip in clips}
     causes = [(p, fault.cause, f"{fault.strength:.4f}") for p, fault in faults.items() if fault]
     table = pd.DataFrame(causes, columns=["path", "cause", "strength"])
-    _write_csv(plan.folder / release / CAUSES, table)
+    write_text(plan.folder / release / CAUSES, table.to_csv(index=False))
     rate = plan.settings.rate
     rows = [
         asdict(clip) | {"path": clip.path, "samples": n, "rate": rate, "hash": hashes[clip.path]}
         for clip, n in work
     ]
     table = sorted_manifest(plan.folder, rows).clips
-    _write_csv(plan.folder / release / MANIFEST, table)
+    write_text(plan.folder / release / MANIFEST, table.to_csv(index=False))
     return table
 
 
@@ -132,7 +131,3 @@ def _complete(plan: CorpusPlan, release: str) -> pd.DataFrame | None:
         return None
     listed = whole and dict(zip(table["path"], table["samples"], strict=True)) == wanted
     return table if listed and len(table) == len(wanted) else None
-
-
-def _write_csv(path: Path, table: pd.DataFrame) -> None:
-    write_text(path, table.to_csv(index=False, lineterminator="\n"))

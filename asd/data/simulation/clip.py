@@ -11,13 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asd.data.simulation.background import add_background, factory_background
-from asd.data.simulation.fan import fan_sound
+from asd.data.simulation.flow_machines import fan_sound, pump_sound
 from asd.data.simulation.machine import Array, Fault, Take, amplitude, rms
-from asd.data.simulation.pump import pump_sound
-from asd.data.simulation.slider import slider_sound
+from asd.data.simulation.stroke_machines import slider_sound, valve_sound
 from asd.data.simulation.toys import toy_car_sound, toy_conveyor_sound
 from asd.data.simulation.units import Unit, causes, draw
-from asd.data.simulation.valve import valve_sound
 
 SOUNDS: dict[str, Callable[[Unit, Take], Array]] = {
     "ToyCar": toy_car_sound,

@@ -70,7 +70,7 @@ def make_clips(
     workers: int | None,
     advance: Callable[[int], None],
 ) -> dict[str, str]:
-    """Make clips; their folders are there.
+    """Make clips.
 
     Args:
         folder: the corpus's folder.
