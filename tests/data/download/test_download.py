@@ -326,19 +326,6 @@ def test_wrong_md5_is_fetched_again_once(run: Program) -> None:
     assert _files(run.corpus) == {}
 
 
-def test_clip_counts_are_checked(run: Program) -> None:
-    entries = _clips("development", "fan")
-    del entries["fan/test/anomaly_id_02_00000001.wav"]
-    entries["fan/train/normal_id_09_00000000.wav"] = _wav(1)
-    run.files[FAN] = _zip(entries)
-    assert run(facts=_facts(run.files)) == 2
-    message = run.err()
-    assert "test/anomaly_id_02_*.wav: 2 clips, 3 expected" in message
-    assert "train/normal_id_09_*.wav: 1 clips, 0 expected" in message
-    assert set(_files(run.corpus)) == {f"archives/{FAN}"}
-    assert not any((run.corpus / "development").iterdir())
-
-
 def _special(name: str, mode: int) -> zipfile.ZipInfo:
     entry = zipfile.ZipInfo(name)
     entry.external_attr = mode << 16
