@@ -115,10 +115,10 @@ def _request(url: str, part: Path) -> None:
 
 
 class SpokenRetry(Retry):
-    """urllib3's, which warns of a failed connection but waits in silence after an error status."""
+    """urllib3's, which waits in silence."""
 
     def sleep(self, response: BaseHTTPResponse | None = None) -> None:
         """Wait as the server asks, or as long as the number of failures demands."""
-        if response is not None:
-            say(f"HTTP {response.status} {response.reason}: waiting, then trying again")
+        last = self.history[-1]
+        say(f"{last.error or f'HTTP {last.status}'}: waiting, then trying again")
         super().sleep(response)
