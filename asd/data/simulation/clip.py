@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from asd.data.simulation.background import add_background, factory_background
+from asd.data.simulation.background import factory_background
 from asd.data.simulation.flow_machines import fan_sound, pump_sound
 from asd.data.simulation.machine import Array, Fault, Take, amplitude, rms
 from asd.data.simulation.stroke_machines import slider_sound, valve_sound
@@ -112,5 +112,6 @@ def render(settings: SoundSettings, clip: ClipName, samples: int) -> NDArray[np.
     sound = SOUNDS[clip.machine](unit, take)
     snr_db = settings.snr_db + settings.snr_spread_db * _cut_normal(rng)
     background = factory_background(take)
-    mixed = gain * add_background(sound, background, normal, snr_db)
+    # the ratio refers to normal work: a louder fault does not make the factory louder
+    mixed = gain * (sound + background * (normal / rms(background) / amplitude(snr_db)))
     return np.clip(np.rint(mixed * 32768.0), -32768, 32767).astype(np.int16)

@@ -215,13 +215,13 @@ def test_level_of_a_unit_is_as_set(machine: str) -> None:
 
 def test_signal_to_noise_ratio_of_clips_is_as_set() -> None:
     """Noise power from the difference of two renderings that differ in the ratio alone."""
-    clips = [ClipName("development", "fan", "00", "train", 0, k) for k in range(6)]
-    plain = settings(level_db=-20.0, level_spread_db=0.0, snr_db=60.0, snr_spread_db=0.0)
-    noisy = settings(level_db=-20.0, level_spread_db=0.0, snr_db=6.0, snr_spread_db=0.0)
-    for clip in clips:
+    plain = settings(level_db=-40.0, level_spread_db=0.0, snr_db=60.0, snr_spread_db=0.0)
+    noisy = settings(level_db=-40.0, level_spread_db=0.0, snr_db=6.0, snr_spread_db=0.0)
+    for k in range(8):  # half of them with a fault, which does not make the factory louder
+        clip = ClipName("development", "fan", "00", "test", k % 2, k)
         machine = render(plain, clip, RATE).astype(np.float64)
         both = render(noisy, clip, RATE).astype(np.float64)
-        reference = 32768.0 * 10 ** (-20.0 / 20.0)
+        reference = 32768.0 * 10 ** (-40.0 / 20.0)
         assert 20 * np.log10(reference / rms(both - machine)) == pytest.approx(6.0, abs=0.2)
 
 
