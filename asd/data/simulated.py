@@ -136,7 +136,7 @@ class Simulated:
             )
         if self.folder.exists():
             return  # partly made already: what is lacking is not counted here
-        from asd.data.simulation.wav import wav_bytes
+        from asd.data.simulation.making import wav_bytes
 
         needed = sum(wav_bytes(self._samples(clip.machine)) for clip in self._clips(todo))
         free = shutil.disk_usage(nearest).free

@@ -19,7 +19,7 @@ from asd.data import simulated as simulated_module
 from asd.data.corpus import Corpus
 from asd.data.dcase2020_facts import load_facts
 from asd.data.simulated import IDS, Simulated
-from asd.data.simulation import build, making, wav
+from asd.data.simulation import build, making
 from asd.errors import AsdError
 
 RELEASES = ["development", "additional", "evaluation"]
@@ -91,7 +91,7 @@ def test_manifest_says_what_the_files_are(corpus: Simulated) -> None:
         info = soundfile.info(path)
         assert (info.samplerate, info.channels, info.subtype) == (16000, 1, "PCM_16")
         assert info.frames == row.samples == 8000
-        assert path.stat().st_size == wav.wav_bytes(info.frames)
+        assert path.stat().st_size == making.wav_bytes(info.frames)
         assert row.hash == hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
 
 
@@ -105,14 +105,14 @@ def test_only_the_releases_asked_for_are_made(tmp_path: Path) -> None:
 
 
 def test_every_anomaly_has_a_named_cause(corpus: Simulated) -> None:
-    from asd.data.simulation.clip import MACHINES
+    from asd.data.simulation.units import causes
 
     manifest = corpus.manifest(["development"]).clips
     with (corpus.folder / "development" / "causes.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert {row["path"] for row in rows} == set(manifest.loc[manifest["label"] == 1, "path"])
     for row in rows:
-        assert row["cause"] in MACHINES[row["path"].split("/")[1]].causes
+        assert row["cause"] in causes(row["path"].split("/")[1])
         assert 0.2 <= float(row["strength"]) <= 1.0
 
 
@@ -132,7 +132,7 @@ def test_worker_processes_make_the_same_bytes(corpus: Simulated, tmp_path: Path)
     assert other.folder.name == corpus.folder.name
     made = other.manifest(["development"])
     assert made.data_hash() == corpus.manifest(["development"]).data_hash()
-    assert not list(other.folder.rglob(f"*{wav.TEMPORARY}"))
+    assert not list(other.folder.rglob(f"*{making.TEMPORARY}"))
 
 
 def test_another_seed_makes_other_sounds(corpus: Simulated, tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_a_killed_build_is_completed_not_restarted(tmp_path: Path) -> None:
     cut.write_bytes(cut.read_bytes()[:1000])
     gone.unlink()
     (release / "manifest.csv").unlink()
-    left_over = gone.with_name(f".{gone.name}.123{wav.TEMPORARY}")
+    left_over = gone.with_name(f".{gone.name}.123{making.TEMPORARY}")
     left_over.write_bytes(b"half")
 
     after = corpus.manifest(["development"])
@@ -213,8 +213,8 @@ def test_a_full_disk_is_told_and_nothing_half_written_stays(
     release = corpus.folder / "development"
     assert not (release / "manifest.csv").exists()
     assert not list(release.rglob("anomaly*"))
-    assert not list(release.rglob(f".*{wav.TEMPORARY}"))
-    assert {p.stat().st_size for p in release.rglob("*.wav")} == {wav.wav_bytes(8000)}
+    assert not list(release.rglob(f".*{making.TEMPORARY}"))
+    assert {p.stat().st_size for p in release.rglob("*.wav")} == {making.wav_bytes(8000)}
     assert len(corpus.manifest(["development"])) == 10
 
 
