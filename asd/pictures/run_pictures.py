@@ -10,7 +10,7 @@ from asd.errors import AsdError
 from asd.experiment.history import read_history
 from asd.experiment.run_folder import RunFolder
 from asd.pictures.examples import KINDS, PictureOptions
-from asd.pictures.model_files import EMBEDDINGS, EXAMPLES, read_embeddings, read_examples
+from asd.pictures.model_files import EMBEDDINGS, EXAMPLES, KeptClips
 from asd.scoring.clip_scores import read_scores
 from asd.scoring.metrics import machine_order
 
@@ -67,9 +67,7 @@ def _draw(
     from asd.pictures.training_curves import curves
 
     record = folder.record()
-    title, label = record.get("title", folder.path.name), record.get("data_label", "")
-    # The title of a run says what the data is; a label that it does not hold is added.
-    about = title if not label or "SIMULATED" in title else f"{title} ({label})"
+    about = record.get("title", folder.path.name)  # says what the data is
     models = {path.name: path for path in folder.models()}
     if "roc" in kinds:
         yield roc(scores, float(record.get("max_fpr", 0.1)), f"ROC. {about}", out / "roc.png")
@@ -80,13 +78,13 @@ def _draw(
         yield curves(histories, f"Training. {about}", out / "training.png")
     if "embedding" in kinds:
         files = {m: path / EMBEDDINGS for m, path in models.items()}
-        embeddings = {m: read_embeddings(file) for m, file in files.items() if file.exists()}
+        embeddings = {m: KeptClips.read(file) for m, file in files.items() if file.exists()}
         how, name = (options.projection, options.seed), "embedding.png"
         yield scatter(embeddings, *how, f"Bottleneck. {about}", out / name)
     if "clips" in kinds:
         for file in (path / EXAMPLES for path in models.values()):
             if file.exists():
-                examples = read_examples(file)
-                for machine in machine_order(clip.machine for clip in examples.clips):
+                examples = KeptClips.read(file)
+                for machine in machine_order(examples.clips["machine"]):
                     path = out / f"clips_{machine}.png"
                     yield triptychs(examples, machine, f"{machine}. {about}", path)

@@ -14,7 +14,6 @@ _DECADE = 10  # a loss that falls by more is drawn on a logarithmic axis
 _Rows = list[dict[str, float]]
 
 
-@style.styled
 def curves(histories: dict[str, _Rows], title: str, path: Path) -> Path | None:
     """Losses by epoch, a panel a model (and a part of the loss), then the learning rate.
 
@@ -32,25 +31,25 @@ def curves(histories: dict[str, _Rows], title: str, path: Path) -> Path | None:
     if not histories:
         return None
     parts = [(name, part) for name, rows in histories.items() for part in _parts(rows)]
-    figure, axes = style.panels(len(parts) + 1, (3.0, 2.2), title)
-    for ax in axes:
-        ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        ax.set(xlabel="epoch")
-    for ax, (name, part) in zip(axes, parts, strict=False):
-        _losses(ax, histories[name], part)
-        ax.set_title(part if len(histories) == 1 else f"{name}: {part}")
-    last = axes[-1]
-    for number, (name, rows) in enumerate(histories.items()):
-        epochs, rates = zip(
-            *[(row["epoch"] + 1, row["learning_rate"]) for row in rows], strict=True
-        )
-        colour, _, line = style.look(number)
-        last.step(epochs, rates, where="mid", color=colour, ls=line, label=name)
-    last.set(title="learning rate", ylim=(0, None))
-    last.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
-    if len(histories) > 1:
-        last.legend(fontsize=7.5, ncols=2)
-    return style.save(figure, path)
+    with style.panels(path, len(parts) + 1, (3.0, 2.2), title) as (figure, axes):
+        for ax in axes:
+            ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+            ax.set(xlabel="epoch")
+        for ax, (name, part) in zip(axes, parts, strict=False):
+            _losses(ax, histories[name], part)
+            ax.set_title(part if len(histories) == 1 else f"{name}: {part}")
+        last = axes[-1]
+        for number, (name, rows) in enumerate(histories.items()):
+            epochs, rates = zip(
+                *[(row["epoch"] + 1, row["learning_rate"]) for row in rows], strict=True
+            )
+            colour, _, line = style.look(number)
+            last.step(epochs, rates, where="mid", color=colour, ls=line, label=name)
+        last.set(title="learning rate", ylim=(0, None))
+        last.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
+        if len(histories) > 1:
+            last.legend(fontsize=7.5, ncols=2)
+    return path
 
 
 def _parts(rows: _Rows) -> list[str]:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from asd.errors import AsdError
 from asd.experiment.run_folder import FAILED, RUNNING, RunFolder
-from asd.tracking.mlflow_run import active_run, is_published, open_run, publish
-from asd.tracking.mlflow_store import Tracking, connect, reason, tracker_errors
+from asd.tracking.mlflow_run import is_published, known_run, open_run, publish
+from asd.tracking.mlflow_store import Tracking, answering, connect
 
 
 def complete(folder: RunFolder, uri: str | None = None, experiment: str | None = None) -> str:
@@ -35,27 +35,19 @@ def complete(folder: RunFolder, uri: str | None = None, experiment: str | None =
         AsdError: the tracker cannot be reached.
     """
     record = folder.record()
-    known = record.get("mlflow") or {}
-    tracking = Tracking.configured(
-        uri or known.get("uri"), experiment or record.get("mlflow_experiment")
-    )
+    uri = uri or record.get("mlflow", {}).get("uri")
+    tracking = Tracking.configured(uri, experiment or record.get("mlflow_experiment"))
     status, died = record["status"], record["status"] == RUNNING
     if died:
         status = FAILED
         folder.update(status=status)
     client, experiment_id = connect(tracking)
-    try:
-        if known.get("uri") == tracking.uri and is_published(record) and not died:
-            run = active_run(client, known["run_id"])
-            if run is not None and run.status == status:
-                return f"already complete ({status})"
+    with answering(tracking):
+        run = known_run(client, tracking.uri, record)
+        if run is not None and run.info.status == status and is_published(record) and not died:
+            return f"already complete ({status})"
         open_run(client, experiment_id, tracking.uri, folder)
         publish(client, folder, status)
-    except tracker_errors() as error:
-        raise AsdError(
-            f"{folder.path.name}: {tracking.uri} does not answer: {reason(error)}; run this again "
-            "when it is back"
-        ) from error
     return f"completed as {status}" + (", for its process is gone" if died else "")
 
 

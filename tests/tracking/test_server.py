@@ -175,12 +175,9 @@ def test_training_arrives_at_the_server_and_its_store(
     assert PASSWORDS["MLFLOW_PASSWORD"] not in folder.config.read_text()
 
 
-@pytest.mark.parametrize(
-    ("name", "said"), [("ada", "the password of user 'ada'"), (None, "a request without a user")]
-)
+@pytest.mark.parametrize("name", ["ada", None])
 def test_a_wrong_password_is_refused_before_anything_is_computed(
     name: str | None,
-    said: str,
     train: Callable[[Server], int],
     signed_in: Server,
     tmp_path: Path,
@@ -193,7 +190,7 @@ def test_a_wrong_password_is_refused_before_anything_is_computed(
         monkeypatch.delenv("MLFLOW_TRACKING_PASSWORD")
     assert train(signed_in) == 2
     output = "".join(capfd.readouterr())
-    assert f"{signed_in.uri}: the server refuses {said}" in output
+    assert f"{signed_in.uri}: cannot be used" in output and "not authenticated" in output
     assert "Traceback" not in output
     assert not (tmp_path / "data").exists()
     assert not list(tmp_path.glob("runs/*"))
