@@ -82,8 +82,7 @@ def class_numbers(clips: Manifest, classes: str | None, names: list[str]) -> np.
     """[clips] the number of each clip's class among ``names``; -1 where it is none of them."""
     if classes is None:
         return np.zeros(len(clips), dtype=np.int64)
-    number = {name: i for i, name in enumerate(names)}
-    return np.array([number.get(name, -1) for name in _class_of(clips, classes)], dtype=np.int64)
+    return pd.Index(names).get_indexer(pd.Index(_class_of(clips, classes)))
 
 
 def check_classes(experiment: Experiment, clips: Clips) -> None:
@@ -98,6 +97,6 @@ def check_classes(experiment: Experiment, clips: Clips) -> None:
         if len(names := class_names(part.train, experiment.classes)) < 2:
             raise AsdError(
                 f"loss=semi_supervised: the training clips of {group} are all of one class "
-                f"({', '.join(names)}), so there is nothing to classify; use loss=mse, more "
-                "machine types, or loss.classes=id"
+                f"({', '.join(names)}), so there is nothing to classify; use scope=shared, "
+                "loss=mse, more machine types, or loss.classes=id"
             )

@@ -56,7 +56,10 @@ class Experiment:
         _check_own_options(config)
         loss = build(config["loss"], "loss")
         scoring = ScoringOptions.of(config["scoring"])
-        _check_classes(loss.classes, config["scope"]["name"], scoring.score)
+        if scoring.score in OF_CLASSES and loss.classes is None:
+            raise AsdError(
+                f"scoring={scoring.score} needs a classifier: choose loss=semi_supervised"
+            )
         experiment = cls(
             config,
             delta,
@@ -142,13 +145,3 @@ def _check_own_options(config: dict[str, Any]) -> None:
     for release in config["release"]["train"]:
         check_choice("release.train", release, RELEASES[:2])
     check_whole("seed", config["seed"], 0, 2**32 - 1)
-
-
-def _check_classes(classes: str | None, scope: str, score: str) -> None:
-    if classes == "machine" and scope == "per_machine":
-        raise AsdError(
-            "loss=semi_supervised with scope=per_machine: one machine type is a single class, so "
-            "there is nothing to classify; choose scope=shared or loss.classes=id"
-        )
-    if score in OF_CLASSES and classes is None:
-        raise AsdError(f"scoring={score} needs a classifier: choose loss=semi_supervised")

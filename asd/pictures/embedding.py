@@ -69,7 +69,7 @@ def scatter(
     if single:
         shown, names = shown * 2, ["by machine type", "by label"]
     size, gap = ((4.6, 3.8), (0.62, 0.78)) if single else ((2.8, 2.5), (0.75, 0.75))
-    with style.panels(path, len(shown), size, title, gap=gap) as (_, axes):
+    with style.panels(path, len(shown), size, title, gap=gap) as axes:
         for ax, model, name in zip(axes, shown, names, strict=True):
             places, (xlabel, ylabel) = points[model]
             _groups(ax, places, models[model].clips, by_machine=name == "by machine type")

@@ -66,25 +66,22 @@ def chosen(scores: pd.DataFrame, anomalous: int) -> list[tuple[str, int]]:
 
     Where no clip is known to be normal, the median of all stands for it.
     """
-    if not len(scores):
+    if scores.empty:
         return []
-    values, labels = scores["score"].to_numpy(), scores["label"].to_numpy()
-    normal = np.flatnonzero(labels == 0)
-    role = "median normal" if len(normal) else "median"
-    among = normal if len(normal) else np.arange(len(values))
-    by_score = among[np.argsort(values[among], kind="stable")]
-    median = (role, int(by_score[(len(by_score) - 1) // 2]))
-    top = np.argsort(-values, kind="stable")[:anomalous]
-    return [median, *(("most anomalous", int(row)) for row in top)]
+    scores = scores.reset_index(drop=True)
+    normal = scores[scores["label"] == 0]["score"]
+    role, among = ("median normal", normal) if len(normal) else ("median", scores["score"])
+    median = among.sort_values(kind="stable").index[(len(among) - 1) // 2]
+    top = scores["score"].sort_values(kind="stable", ascending=False).index[:anomalous]
+    return [(role, int(median)), *(("most anomalous", int(row)) for row in top)]
 
 
 def thinned(scores: pd.DataFrame, limit: int) -> npt.NDArray[np.int64]:
     """Rows to keep: at most ``limit`` of a machine type and label, evenly spaced, ascending."""
-    kept: list[int] = []
-    for rows in scores.groupby(["machine", "label"], sort=True).indices.values():
-        places = np.linspace(0, len(rows) - 1, min(limit, len(rows))).round().astype(int)
-        kept += np.asarray(rows)[places].tolist()
-    return np.array(sorted(kept), dtype=np.int64)
+    groups = scores.groupby(["machine", "label"]).indices.values()
+    ends = [np.linspace(0, len(rows) - 1, min(limit, len(rows))) for rows in groups]
+    kept = [rows[at.round().astype(int)] for rows, at in zip(groups, ends, strict=True)]
+    return np.sort(np.concatenate([[], *kept])).astype(np.int64)
 
 
 def maps(scored: ScoredClips, row: int) -> dict[str, npt.NDArray[np.float32]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -60,19 +60,18 @@ def overview(machines: dict[str, list[Point]], metric: str, title: str, path: Pa
         path, len(machines), (2.3, 0.35 + 0.27 * most), title, columns=columns,
         left=0.4 + 0.085 * widest, bottom=0.7, gap=(0.25, 0.55),
         below=f"{metric}, %   (line: interval over clips; crosses: single trainings)",
-    ) as (figure, axes):  # fmt: skip
+    ) as axes:  # fmt: skip
+        for ax in axes[1:]:
+            ax.sharex(axes[0])
         for number, (ax, (name, points)) in enumerate(zip(axes, machines.items(), strict=True)):
             looks = [style.look(i) for i in range(len(points))]
             _lines(ax, points, 42, [(colour, marker, colour) for colour, marker, _ in looks])
             ax.tick_params(labelleft=number % columns == 0)
             ax.axvline(50, color="#9aa3ab", lw=1)
             ax.set(title=name)
-        limits = np.array([ax.get_xlim() for ax in axes])
-        for ax in axes:
-            ax.set_xlim(limits[:, 0].min(), limits[:, 1].max())
         handles, labels = axes[0].get_legend_handles_labels()
         if handles:
-            figure.legend(handles[:1], labels[:1], loc="lower right")
+            axes[0].figure.legend(handles[:1], labels[:1], loc="lower right")
     return path
 
 
@@ -85,7 +84,7 @@ def differences(points: list[Point], title: str, axis: str, path: Path) -> Path:
         axis: what is subtracted from what.
         path: the PNG to write.
     """
-    with style.panels(path, 1, (6.6, 0.4 + 0.32 * len(points)), title, left=1.2) as (_, (ax,)):
+    with style.panels(path, 1, (6.6, 0.4 + 0.32 * len(points)), title, left=1.2) as (ax,):
         better, worse = (style.BLUE, "o", style.BLUE), (style.VERMILLION, "^", style.VERMILLION)
         open_ = (style.GREY, "o", "white")
         looks = [better if p.low > 0 else worse if p.high < 0 else open_ for p in points]
@@ -111,7 +110,8 @@ def alpha_curves(
     """
     if all(sum(p.ours is not None for p in points) < 2 for points in metrics.values()):
         return None
-    with style.panels(path, len(metrics), (4.3, 3.1), title, columns=len(metrics)) as (_, axes):
+    with style.panels(path, len(metrics), (4.3, 3.1), title, columns=len(metrics)) as axes:
+        look: dict[str, Any]
         for ax, (name, points) in zip(axes, metrics.items(), strict=True):
             ordered = sorted(points, key=lambda p: p.alpha)
             paper = [(p.alpha, 100 * p.published) for p in ordered if p.published is not None]
@@ -126,7 +126,7 @@ def alpha_curves(
             ax.errorbar([alpha for alpha, _ in ours], mean, [below, above], **look, label=label)
             for alpha, p in ours:
                 if len(values := 100 * np.array(p.values)) > 1:
-                    ax.scatter([alpha] * len(values), values, 22, "black", "x", zorder=4)
+                    ax.scatter([alpha] * len(values), values, s=22, c="black", marker="x", zorder=4)
             ax.axhline(50, color="#9aa3ab", lw=1)
             ax.set_xticks([p.alpha for p in ordered])
             ax.set(title=name, xlabel="alpha, weight of the reconstruction (1: U)", ylabel="%")

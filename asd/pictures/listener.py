@@ -41,12 +41,12 @@ class PictureListener(RunListener):
         self.options = options
         self.frontend = frontend
         self.in_sweep = in_sweep
-        self._examples: list[tuple[dict[str, Any], dict[str, Any]]] = []
-        self._embeddings: list[tuple[dict[str, Any], Any]] = []
+        self._examples: list[tuple[dict[Any, Any], dict[str, Any]]] = []
+        self._embeddings: list[tuple[dict[Any, Any], Any]] = []
 
     def clips_scored(self, scored: ScoredClips) -> None:
         """Keep a few clips as the network sees them, and the bottleneck of many."""
-        clips = scored.table[COLUMNS].to_dict("records")
+        clips: list[dict[Any, Any]] = scored.table[COLUMNS].to_dict("records")
         for role, row in chosen(scored.table, self.options.anomalous):
             self._examples.append(({"role": role, **clips[row]}, maps(scored, row)))
         rows = thinned(scored.table, self.options.embedding_clips)

@@ -40,7 +40,7 @@ def roc(scores: pd.DataFrame, max_fpr: float, title: str, path: Path) -> Path | 
     with style.panels(
         path, len(machines), (2.7, 2.7), title, gap=(0.45, 0.5), beside="true-positive rate",
         below=f"false-positive rate (shaded: up to {max_fpr:g}, the range of pAUC)",
-    ) as (figure, axes):  # fmt: skip
+    ) as axes:  # fmt: skip
         for ax, machine in zip(axes, machines, strict=True):
             ax.axvspan(0, max_fpr, color=style.YELLOW, alpha=0.35, lw=0, zorder=0)
             ax.axvline(max_fpr, color="#8a7d00", lw=0.8, ls=":")
@@ -70,7 +70,7 @@ def distributions(scores: pd.DataFrame, title: str, path: Path) -> Path:
     machines = machine_order(scores["machine"])
     with style.panels(
         path, len(machines), (2.9, 2.3), title, bottom=0.75, gap=(0.5, 0.5), beside="anomaly score"
-    ) as (figure, axes):
+    ) as axes:
         shown: dict[str, Artist] = {}
         for ax, machine in zip(axes, machines, strict=True):
             by_id = scores[scores["machine"] == machine].groupby("id", sort=True)
@@ -82,7 +82,7 @@ def distributions(scores: pd.DataFrame, title: str, path: Path) -> Path:
             handles, names = ax.get_legend_handles_labels()
             shown |= dict(zip(names, handles, strict=True))
         shown[_SUMMARY] = shown.pop(_SUMMARY)  # last
-        figure.legend(
+        axes[0].figure.legend(
             list(shown.values()), list(shown), loc="lower center", ncols=4, markerscale=1.8
         )
     return path

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 # Okabe and Ito, Color Universal Design, 2008.
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -72,8 +71,8 @@ def panels(
     gap: tuple[float, float] = (0.62, 0.78),
     below: str = "",
     beside: str = "",
-) -> Iterator[tuple[Figure, list[Axes]]]:
-    """A figure with so many axes, row by row, in our look; a PNG at the block's end.
+) -> Iterator[list[Axes]]:
+    """The axes of a figure, row by row, in our look; a PNG at the block's end.
 
     Margins are fixed, since matplotlib's layout engines take longer than the drawing.
 
@@ -108,7 +107,7 @@ def panels(
         )  # fmt: skip
         figure.text(0.5, 0.1 / height, below, ha="center", va="bottom")
         figure.text(0.1 / width, 0.5, beside, ha="left", va="center", rotation=90)
-        yield figure, axes
+        yield axes
         path.parent.mkdir(parents=True, exist_ok=True)
         # Without the version of matplotlib in it, the same data gives the same bytes.
         # Compressing harder takes three times as long for a tenth of the size.

@@ -31,7 +31,7 @@ def curves(histories: dict[str, _Rows], title: str, path: Path) -> Path | None:
     if not histories:
         return None
     parts = [(name, part) for name, rows in histories.items() for part in _parts(rows)]
-    with style.panels(path, len(parts) + 1, (3.0, 2.2), title) as (figure, axes):
+    with style.panels(path, len(parts) + 1, (3.0, 2.2), title) as axes:
         for ax in axes:
             ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
             ax.set(xlabel="epoch")
@@ -69,17 +69,5 @@ def _losses(ax: Axes, rows: _Rows, part: str) -> None:
     ax.plot(epochs[best], validation[best], "*", color="black", ms=10, label=label)
     low, high = min(train + validation), max(train + validation)
     if low > 0 and high > _DECADE * low:
-        _decades(ax)
+        ax.set_yscale("log")
     ax.legend()
-
-
-def _decades(ax: Axes) -> None:
-    """A logarithmic axis with plain numbers: 0.2 rather than 2 x 10^-1."""
-    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
-
-    ax.set_yscale("log")
-    bottom, top = ax.get_ylim()
-    steps = (1, 2, 5) if top / bottom < _DECADE**3 else (1,)
-    ax.yaxis.set_major_locator(LogLocator(subs=steps))
-    ax.yaxis.set_minor_locator(NullLocator())
-    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
