@@ -54,8 +54,7 @@ def scatter(
     Args:
         models: name -> its embeddings.
         projection, seed: see ``project``.
-        title: of the picture.
-        path: the PNG to write.
+        title, path: see ``style.panels``.
 
     Returns:
         The path; None if no model has enough clips.

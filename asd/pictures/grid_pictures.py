@@ -44,8 +44,7 @@ def overview(machines: dict[str, list[Point]], metric: str, title: str, path: Pa
     Args:
         machines: panel's name -> systems; the published figures are drawn where given.
         metric: name on the axis.
-        title: of the picture.
-        path: the PNG to write.
+        title, path: see ``style.panels``.
 
     Returns:
         The path; None if there is nothing to show.
@@ -80,9 +79,8 @@ def differences(points: list[Point], title: str, axis: str, path: Path) -> Path:
 
     Args:
         points: in the order from the top.
-        title: of the picture.
         axis: what is subtracted from what.
-        path: the PNG to write.
+        title, path: see ``style.panels``.
     """
     with style.panels(path, 1, (6.6, 0.4 + 0.32 * len(points)), title, left=1.2) as (ax,):
         better, worse = (style.BLUE, "o", style.BLUE), (style.VERMILLION, "^", style.VERMILLION)
@@ -101,9 +99,8 @@ def alpha_curves(
 
     Args:
         metrics: panel's name -> systems.
-        title: of the picture.
         published: name of the paper's curve; says what data it is of.
-        path: the PNG to write.
+        title, path: see ``style.panels``.
 
     Returns:
         The path; None if fewer than two of our systems are on the curve.

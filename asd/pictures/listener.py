@@ -59,24 +59,18 @@ class PictureListener(RunListener):
 
         examples, embeddings = self._examples, self._embeddings
         self._examples, self._embeddings = [], []
-        axes = {
-            "centre_hz": np.asarray(self.frontend.centre_frequencies(), dtype=np.float64),
-            "hop_seconds": float(self.frontend.hop_seconds),
-        }
-        shown = {
-            f"{name}_{number}": values
-            for number, (_, arrays) in enumerate(examples)
-            for name, values in arrays.items()
-        }
-        files = {
-            EXAMPLES: (examples, {**axes, **shown}),
-            EMBEDDINGS: (embeddings, {"values": np.array([values for _, values in embeddings])}),
-        }
         try:
-            for name, (kept, arrays) in files.items():
-                if kept:
-                    table = pd.DataFrame([clip for clip, _ in kept])
-                    KeptClips(table, arrays).write(folder / name)
+            if examples:
+                shown = {
+                    f"{m}_{n}": x for n, (_, maps) in enumerate(examples) for m, x in maps.items()
+                }
+                shown["centre_hz"] = np.asarray(self.frontend.centre_frequencies(), np.float64)
+                shown["hop_seconds"] = float(self.frontend.hop_seconds)
+                KeptClips(pd.DataFrame([c for c, _ in examples]), shown).write(folder / EXAMPLES)
+            if embeddings:
+                arrays = {"values": np.array([values for _, values in embeddings])}
+                clips = pd.DataFrame([clip for clip, _ in embeddings])
+                KeptClips(clips, arrays).write(folder / EMBEDDINGS)
         except OSError as error:
             log.warning("pictures: %s: what they need of %s is lost: %s", folder, model, error)
 

@@ -22,7 +22,7 @@ FOLDER = "pictures"
 
 def run_pictures(
     run_folder: Path,
-    options: PictureOptions | None = None,
+    options: PictureOptions,
     out: Path | None = None,
     kinds: Sequence[str] = KINDS,
     scores: pd.DataFrame | None = None,
@@ -33,7 +33,7 @@ def run_pictures(
 
     Args:
         run_folder: with run.json, scores.csv and models/*.
-        options: how to draw; None: as ``conf/pictures/default.yaml`` says.
+        options: how to draw.
         out: where to; None: ``pictures/`` in the run's folder.
         kinds: which of them.
         scores: content of scores.csv, where it is at hand; None: it is read.
@@ -45,7 +45,6 @@ def run_pictures(
         AsdError: a file is missing or damaged, or a picture cannot be written.
     """
     folder, out = RunFolder(Path(run_folder)), out or Path(run_folder) / FOLDER
-    options = options or PictureOptions.configured()
     if scores is None:
         scores = read_scores(folder.scores)
     try:

@@ -26,8 +26,7 @@ def roc(scores: pd.DataFrame, max_fpr: float, title: str, path: Path) -> Path | 
     Args:
         scores: of ``asd.scoring.clip_scores``.
         max_fpr: upper end of the low-false-alarm range.
-        title: of the picture.
-        path: the PNG to write.
+        title, path: see ``style.panels``.
 
     Returns:
         The path; None if no machine ID has both normals and anomalies.
@@ -64,8 +63,7 @@ def distributions(scores: pd.DataFrame, title: str, path: Path) -> Path:
 
     Args:
         scores: of ``asd.scoring.clip_scores``; one clip at least.
-        title: of the picture.
-        path: the PNG to write.
+        title, path: see ``style.panels``.
     """
     machines = machine_order(scores["machine"])
     with style.panels(

@@ -19,8 +19,7 @@ def triptychs(examples: KeptClips, machine: str, title: str, path: Path) -> Path
     Args:
         examples: content of the file.
         machine: the type whose clips are shown.
-        title: of the picture.
-        path: the PNG to write.
+        title, path: see ``style.panels``.
 
     Returns:
         The path; None if the type has no clip.

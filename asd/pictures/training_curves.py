@@ -19,8 +19,7 @@ def curves(histories: dict[str, _Rows], title: str, path: Path) -> Path | None:
 
     Args:
         histories: model -> rows of ``asd.experiment.history.read_history``.
-        title: of the picture.
-        path: the PNG to write.
+        title, path: see ``style.panels``.
 
     Returns:
         The path; None if no epoch was recorded.
