@@ -54,9 +54,8 @@ def environment(device_type: str) -> dict[str, Any]:
 
 def peak_memory_mb(device_type: str) -> dict[str, float]:
     """Most memory held so far: of the process, and of the GPU when one is used."""
-    scale = 1 if sys.platform == "darwin" else 1024
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
-    result = {"peak_memory_mb": round(used / 2**20, 1)}
+    kibibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    result = {"peak_memory_mb": round(kibibytes / 2**10, 1)}
     if device_type == "cuda":
         import torch
 

@@ -60,6 +60,8 @@ def _draw(
     kinds: Sequence[str],
     out: Path,
 ) -> Iterator[Path | None]:
+    import pandas as pd
+
     from asd.pictures.embedding import scatter
     from asd.pictures.score_pictures import distributions, roc
     from asd.pictures.spectrograms import triptychs
@@ -73,7 +75,8 @@ def _draw(
     if "scores" in kinds:
         yield distributions(scores, f"Anomaly scores. {about}", out / "scores.png")
     if "training" in kinds:
-        histories = {m: read_history(models[m] / "history.csv") for m in machine_order(models)}
+        files = {m: models[m] / "history.csv" for m in machine_order(models)}
+        histories = {m: pd.DataFrame(read_history(file)) for m, file in files.items()}
         yield curves(histories, f"Training. {about}", out / "training.png")
     if "embedding" in kinds:
         files = {m: path / EMBEDDINGS for m, path in models.items()}

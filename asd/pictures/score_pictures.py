@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-_MAX_STRIP = 400  # points drawn of one strip: more are a blot
 _SUMMARY = "median and middle half"
 
 
@@ -90,11 +89,10 @@ def _strips(ax: Axes, clips: pd.DataFrame, place: int) -> None:
     for mask, name, colour, marker in style.by_label(clips["label"].to_numpy()):
         values = np.sort(clips["score"].to_numpy()[mask])
         centre = place + {"normal": -0.2, "anomaly": 0.2}.get(name, 0.0)
-        few = values[np.linspace(0, len(values) - 1, min(len(values), _MAX_STRIP)).astype(int)]
         # A fixed golden-ratio sequence spreads the points and is the same every time.
-        jitter = (np.arange(len(few)) * 0.618034) % 1 - 0.5
+        jitter = (np.arange(len(values)) * 0.618034) % 1 - 0.5
         ax.scatter(
-            centre + 0.26 * jitter, few, s=9, marker=marker, color=colour, alpha=0.75,
+            centre + 0.26 * jitter, values, s=9, marker=marker, color=colour, alpha=0.75,
             linewidths=0, label=name,
         )  # fmt: skip
         low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])

@@ -90,7 +90,8 @@ def _create(client: MlflowClient, experiment: str, folder: RunFolder) -> Run:
     for run in client.search_runs([experiment], f"tags.token = '{token}'", max_results=1):
         return run
     name = record.get("run_name", record.get("title", folder.path.name))
-    run = client.create_run(experiment, tags={"token": token}, run_name=name)
+    tags = {**record.get("tags", {}), "token": token}
+    run = client.create_run(experiment, tags=tags, run_name=name)
     return client.get_run(run.info.run_id)
 
 

@@ -64,9 +64,10 @@ def test_one_model_several_and_none(scores: pd.DataFrame, tmp_path: Path) -> Non
         {"epoch": 0.0, "train/loss": 2.0, "val/loss": 3.0, "learning_rate": 0.001},
         {"epoch": 1.0, "train/loss": 1.0, "val/loss": 20.0, "learning_rate": 0.001},
     ]
-    for histories in ({"shared": rows, "other": []}, {"fan": rows, "valve": rows}):
+    some, none = pd.DataFrame(rows), pd.DataFrame()
+    for histories in ({"shared": some, "other": none}, {"fan": some, "valve": some}):
         assert curves(histories, "x", path) == path
-    assert curves({"shared": []}, "x", path) is None
+    assert curves({"shared": none}, "x", path) is None
     whole = KeptClips(scores, {"values": rng.standard_normal((len(scores), 5))})
     short = KeptClips(scores[:2], {"values": whole.arrays["values"][:2]})
     for models in ({"shared": whole}, {"fan": whole, "valve": whole, "pump": short}):
