@@ -9,21 +9,19 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from asd.errors import AsdError
 from asd.experiment.listener import RunListener
 from asd.experiment.run_folder import RunFolder
-from asd.tracking.mlflow_run import epoch_metrics, is_published, open_run, publish
+from asd.tracking.mlflow_run import epoch_metrics, is_published, open_run
 from asd.tracking.mlflow_store import Tracking, answering, connect
 from asd.tracking.sync import complete
 
 if TYPE_CHECKING:
-    import pandas as pd
     from mlflow import MlflowClient
     from mlflow.entities import Metric
-
-    from asd.scoring.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +40,8 @@ class MlflowListener(RunListener):
         self.tracking = tracking
         self._client: MlflowClient | None = None
         self._run_id = ""
-        self._metrics: Metrics | None = None
         self._waiting: list[Metric] = []
         self._sent = float("-inf")
-        self._away = False
         self._monitor: Any = None
 
     def check(self) -> None:
@@ -60,12 +56,8 @@ class MlflowListener(RunListener):
     def finished_before(self, folder: RunFolder) -> None:
         """Complete the run where MLflow missed its end, or tags that it got since."""
         record = folder.record()
-        if "mlflow" not in record or is_published(record):
-            return
-        try:
-            log.info("its MLflow run: %s", complete(folder))
-        except AsdError as error:
-            log.warning("its MLflow run is not complete: %s", error)
+        if "mlflow" in record and not is_published(record):
+            self._complete(folder)
 
     def started(self, folder: RunFolder, models: Sequence[str]) -> None:
         """Begin the MLflow run, or go on with the one that the folder remembers.
@@ -95,11 +87,9 @@ class MlflowListener(RunListener):
 
         A tracker that has gone away costs nothing but this copy.
         """
-        if self._client is None or self._away:
-            return
         self._waiting += epoch_metrics(model, epoch, values, time.time())
         now = time.monotonic()
-        if now - self._sent < self.tracking.live_every:
+        if self._client is None or now - self._sent < self.tracking.live_every:
             return
         waiting, self._waiting, self._sent = self._waiting, [], now
         try:
@@ -107,25 +97,23 @@ class MlflowListener(RunListener):
                 self._client.log_batch(self._run_id, metrics=waiting)
         except AsdError as error:
             # Not asked again before the end: a server that hangs would cost a timeout an epoch.
-            self._away = True
+            self._client = None
             log.warning(
                 "%s; training goes on, and the MLflow run is completed from the folder at its end",
                 error,
             )
 
-    def scored(self, folder: RunFolder, scores: pd.DataFrame, metrics: Metrics) -> None:
-        """Keep the metrics for the end."""
-        self._metrics = metrics
-
     def ended(self, folder: RunFolder, status: str) -> None:
         """Copy the folder's results and close the MLflow run with this status."""
-        if self._client is None:
-            return
         if self._monitor is not None:
             self._monitor.finish()
+        if self._run_id:
+            self._complete(folder)
+
+    def _complete(self, folder: RunFolder) -> None:
+        tracking = replace(self.tracking, uri=folder.record()["mlflow"]["uri"])
         try:
-            with answering(self.tracking):
-                publish(self._client, folder, status, self._metrics)
+            log.info("its MLflow run: %s", complete(folder, tracking))
         except AsdError as error:
             log.warning(
                 "%s; all results are in %s. This completes the MLflow run later: "
@@ -134,6 +122,3 @@ class MlflowListener(RunListener):
                 folder.path,
                 folder.path,
             )
-        else:
-            if self._away:
-                log.info("MLflow is back; its run is complete")

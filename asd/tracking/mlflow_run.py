@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Run
 
-    from asd.scoring.metrics import Metrics
-
 # What MLflow answers for a run that it never had, or that was deleted.
 _GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE")
 # What is copied of a run's folder.
@@ -134,39 +132,35 @@ def _update_tags(client: MlflowClient, folder: RunFolder) -> None:
     folder.update(mlflow={**known, "tags": tags})
 
 
-def publish(
-    client: MlflowClient, folder: RunFolder, status: str, metrics: Metrics | None = None
-) -> None:
+def publish(client: MlflowClient, folder: RunFolder) -> None:
     """Copy to the run of ``open_run`` what it does not have yet, and close it.
 
     Args:
         client: of the tracker.
         folder: the files; ``run.json`` then says ``published``.
-        status: FINISHED, FAILED or KILLED.
-        metrics: of the folder's scores, where they are at hand; None: the scores are read.
 
     Raises:
         MlflowException, OSError: the tracker cannot be reached.
         AsdError: the scores are damaged.
     """
     from asd.scoring.clip_scores import read_scores
-    from asd.scoring.metrics import evaluate_scores
+    from asd.scoring.metrics import evaluate_scores, flat_metrics
     from asd.scoring.tables import markdown
 
-    _update_tags(client, folder)
     record = folder.record()
-    run_id = record["mlflow"]["run_id"]
-    if metrics is None and folder.scores.exists():
+    run_id, values = record["mlflow"]["run_id"], dict(record.get("resources", {}))
+    if folder.scores.exists():
         metrics = evaluate_scores(read_scores(folder.scores), record["max_fpr"])
-    if metrics is not None:
+        values |= flat_metrics(metrics)
         note = markdown(metrics, record["title"], record["data_label"])
         client.set_tag(run_id, "mlflow.note.content", note)
-    missing = [m for model in folder.models() for m in _missing_epochs(client, run_id, model)]
-    client.log_batch(run_id, metrics=missing + _results(record, metrics))
+    for model in folder.models():
+        client.log_batch(run_id, metrics=_missing_epochs(client, run_id, model))
+    client.log_batch(run_id, metrics=_results(values, record.get("ended")))
     for file in (file for pattern in _FILES for file in sorted(folder.path.glob(pattern))):
         place = file.parent.relative_to(folder.path).as_posix()
         client.log_artifact(run_id, str(file), None if place == "." else place)
-    client.set_terminated(run_id, status, record.get("ended"))
+    client.set_terminated(run_id, record["status"], record.get("ended"))
     folder.update(published=True)
 
 
@@ -202,13 +196,9 @@ def _missing_epochs(client: MlflowClient, run_id: str, model: Path) -> list[Metr
     return entries
 
 
-def _results(record: Mapping[str, Any], metrics: Metrics | None) -> list[Metric]:
+def _results(values: Mapping[str, float], ended: int | None) -> list[Metric]:
     """Figures of the run. Again with the same time, MLflow keeps them once."""
     from mlflow.entities import Metric
 
-    from asd.scoring.metrics import flat_metrics
-
-    values = {} if metrics is None else flat_metrics(metrics)
-    values |= record.get("resources", {})
-    when = record.get("ended") or int(time.time() * 1000)
+    when = ended or int(time.time() * 1000)
     return [Metric(name, value, when, 0) for name, value in values.items()]

@@ -14,8 +14,6 @@ import pytest
 
 from asd.errors import AsdError
 from asd.experiment.run_folder import RunFolder
-from asd.scoring.clip_scores import read_scores
-from asd.scoring.metrics import evaluate_scores
 from asd.tracking import sync
 from asd.tracking.experiment_page import VIEW
 from asd.tracking.mlflow_listener import MlflowListener
@@ -138,18 +136,13 @@ def test_a_folder_alone_makes_the_whole_run_and_again_changes_nothing(
     assert new.info.run_id == folder.record()["mlflow"]["run_id"] != run.info.run_id
 
 
-def test_epochs_that_the_tracker_missed_are_filled_in_and_scores_are_not_read_again(
-    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_epochs_that_the_tracker_missed_are_filled_in(folder: RunFolder) -> None:
     listener, run_id = started(folder)
     for epoch in (0, 2):
         listener.epoch_ended("shared", epoch, {"val/loss": 9.0 - epoch})
     client, _ = connect(tracker())
     before = {m.step: m.timestamp for m in client.get_metric_history(run_id, "val/loss")}
     assert sorted(before) == [0, 2]
-    scores = read_scores(folder.scores)
-    listener.scored(folder, scores, evaluate_scores(scores, 0.1))
-    monkeypatch.setattr("asd.scoring.clip_scores.read_scores", None)
     listener.ended(folder, "FINISHED")
     assert client.get_run(run_id).data.metrics["auc/mean"] == 0.625
     after = {m.step: m.timestamp for m in client.get_metric_history(run_id, "val/loss")}
@@ -199,7 +192,9 @@ def test_a_tag_that_the_record_no_longer_has_goes_and_those_of_users_stay(
     listener, run_id = started(folder)
     client, _ = connect(tracker())
     client.set_tag(run_id, "favourite", "yes")
+    folder.update(status="KILLED")
     listener.ended(folder, "KILLED")
+    assert client.get_run(run_id).info.status == "KILLED"
     folder.update(tags={"system": "U", "trial": "7"})
     _, again = started(folder)
     tags = client.get_run(again).data.tags
@@ -227,7 +222,8 @@ def test_eight_processes_on_a_fresh_database(tmp_path: Path) -> None:
         "from asd.tracking.mlflow_store import Tracking\n"
         "folder = RunFolder(Path('runs') / sys.argv[1])\n"
         "folder.path.mkdir(parents=True)\n"
-        "folder.update(title='t', data_label='d', max_fpr=0.1, tags={'seed': sys.argv[1]})\n"
+        "about = {'title': 't', 'data_label': 'd', 'max_fpr': 0.1, 'tags': {'seed': sys.argv[1]}}\n"
+        "folder.update(status='FINISHED', **about)\n"
         f"listener = MlflowListener(Tracking.of({OPTIONS}))\n"
         "listener.started(folder, ['shared'])\n"
         "listener.epoch_ended('shared', 0, {'val/loss': 1.0})\n"

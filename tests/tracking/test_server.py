@@ -203,6 +203,7 @@ def test_a_server_killed_in_mid_training_costs_no_epoch_and_no_result(
         connect(tracker(signed_in))
 
     signed_in.start()
+    live.update(status="FINISHED")
     listener.ended(live, "FINISHED")
     assert sync.main([str(folder.path)]) == 0
     assert "completed as FINISHED" in capfd.readouterr().out
