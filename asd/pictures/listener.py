@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,10 +75,8 @@ class PictureListener(RunListener):
 
     def scored(self, folder: RunFolder, scores: pd.DataFrame, metrics: Metrics) -> None:
         """Draw."""
-        start = time.perf_counter()
         kinds = self.options.in_sweeps if self.in_sweep else KINDS
         try:
-            run_pictures(folder.path, self.options, kinds=kinds, scores=scores)
+            run_pictures(folder.path, self.options, kinds=kinds)
         except AsdError as error:
             log.warning("pictures: %s", error)
-        log.info("pictures in %.1f s", time.perf_counter() - start)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from asd.errors import AsdError
 from asd.experiment.history import read_history
@@ -14,9 +13,6 @@ from asd.pictures.model_files import EMBEDDINGS, EXAMPLES, KeptClips
 from asd.scoring.clip_scores import read_scores
 from asd.scoring.metrics import machine_order
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 FOLDER = "pictures"
 
 
@@ -25,7 +21,6 @@ def run_pictures(
     options: PictureOptions,
     out: Path | None = None,
     kinds: Sequence[str] = KINDS,
-    scores: pd.DataFrame | None = None,
 ) -> list[Path]:
     """Draw ROC, score distributions, training curves, example clips and the bottleneck.
 
@@ -36,7 +31,6 @@ def run_pictures(
         options: how to draw.
         out: where to; None: ``pictures/`` in the run's folder.
         kinds: which of them.
-        scores: content of scores.csv, where it is at hand; None: it is read.
 
     Returns:
         The PNGs, in the order in which they are best looked at.
@@ -45,20 +39,14 @@ def run_pictures(
         AsdError: a file is missing or damaged, or a picture cannot be written.
     """
     folder, out = RunFolder(Path(run_folder)), out or Path(run_folder) / FOLDER
-    if scores is None:
-        scores = read_scores(folder.scores)
     try:
-        return [path for path in _draw(folder, scores, options, kinds, out) if path is not None]
+        return [path for path in _draw(folder, options, kinds, out) if path is not None]
     except OSError as error:
         raise AsdError(f"{out}: {error.strerror}; pictures cannot be written there") from error
 
 
 def _draw(
-    folder: RunFolder,
-    scores: pd.DataFrame,
-    options: PictureOptions,
-    kinds: Sequence[str],
-    out: Path,
+    folder: RunFolder, options: PictureOptions, kinds: Sequence[str], out: Path
 ) -> Iterator[Path | None]:
     import pandas as pd
 
@@ -67,7 +55,7 @@ def _draw(
     from asd.pictures.spectrograms import triptychs
     from asd.pictures.training_curves import curves
 
-    record = folder.record()
+    record, scores = folder.record(), read_scores(folder.scores)
     about = record.get("title", folder.path.name)  # says what the data is
     models = {path.name: path for path in folder.models()}
     if "roc" in kinds:

@@ -75,8 +75,8 @@ def open_run(client: MlflowClient, experiment: str, uri: str, folder: RunFolder)
     folder.update(mlflow=known, mlflow_token=None, published=False)
     run_id = str(run.info.run_id)
     client.update_run(run_id, status="RUNNING")
-    _describe(client, run, record)
-    _update_tags(client, folder)
+    _describe(client, run, record, known.get("tags", {}))
+    folder.update(mlflow={**known, "tags": record.get("tags", {})})
     return run_id
 
 
@@ -93,43 +93,34 @@ def _create(client: MlflowClient, experiment: str, folder: RunFolder) -> Run:
     return client.get_run(run.info.run_id)
 
 
-def _describe(client: MlflowClient, run: Run, record: dict[str, Any]) -> None:
-    """Log the options and the data that the record names and the run does not have yet."""
-    from mlflow.entities import Dataset, DatasetInput, InputTag, Param
+def _describe(
+    client: MlflowClient, run: Run, record: Mapping[str, Any], earlier_tags: Mapping[str, Any]
+) -> None:
+    """Log the tags, options and data that the record names.
+
+    Options and data that the run has stay. Of its tags those go that only an earlier record had;
+    what users set in MLflow stays.
+    """
+    from mlflow.entities import Dataset, DatasetInput, InputTag, Param, RunTag
     from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
+    run_id, tags = run.info.run_id, record.get("tags", {})
     params = [
         Param(name, value if isinstance(value, str) else json.dumps(value))
         for name, value in record.get("params", {}).items()
         if name not in run.data.params
     ]
-    client.log_batch(run.info.run_id, params=params)
+    labels = [RunTag(name, str(value)) for name, value in tags.items()]
+    client.log_batch(run_id, params=params, tags=labels)
+    for name in (set(earlier_tags) - set(tags)) & set(run.data.tags):
+        client.delete_tag(run_id, name)
     inputs = []
     for data in record.get("datasets", []):  # of asd.experiment.datasets.describe
         source, profile = json.dumps(data["source"]), json.dumps(data["profile"])
         dataset = Dataset(data["name"], data["digest"], "corpus", source, profile=profile)
         inputs.append(DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, data["context"])]))
     if inputs and not (run.inputs and run.inputs.dataset_inputs):
-        client.log_inputs(run.info.run_id, inputs)
-
-
-def _update_tags(client: MlflowClient, folder: RunFolder) -> None:
-    """Set the record's tags and remove those that only an earlier record had.
-
-    What users set in MLflow stays.
-    """
-    from mlflow.entities import RunTag
-
-    record = folder.record()
-    known, tags = record["mlflow"], record.get("tags", {})
-    if known.get("tags") == tags:
-        return
-    run_id = known["run_id"]
-    client.log_batch(run_id, tags=[RunTag(name, str(value)) for name, value in tags.items()])
-    lost = set(known.get("tags", ())) - set(tags)
-    for name in lost & set(client.get_run(run_id).data.tags):
-        client.delete_tag(run_id, name)
-    folder.update(mlflow={**known, "tags": tags})
+        client.log_inputs(run_id, inputs)
 
 
 def publish(client: MlflowClient, folder: RunFolder) -> None:
@@ -143,6 +134,8 @@ def publish(client: MlflowClient, folder: RunFolder) -> None:
         MlflowException, OSError: the tracker cannot be reached.
         AsdError: the scores are damaged.
     """
+    from mlflow.entities import Metric
+
     from asd.scoring.clip_scores import read_scores
     from asd.scoring.metrics import evaluate_scores, flat_metrics
     from asd.scoring.tables import markdown
@@ -156,11 +149,14 @@ def publish(client: MlflowClient, folder: RunFolder) -> None:
         client.set_tag(run_id, "mlflow.note.content", note)
     for model in folder.models():
         client.log_batch(run_id, metrics=_missing_epochs(client, run_id, model))
-    client.log_batch(run_id, metrics=_results(values, record.get("ended")))
+    # Again with the same time, MLflow keeps them once.
+    ended = record.get("ended") or int(time.time() * 1000)
+    results = [Metric(name, value, ended, 0) for name, value in values.items()]
+    client.log_batch(run_id, metrics=results)
     for file in (file for pattern in _FILES for file in sorted(folder.path.glob(pattern))):
         place = file.parent.relative_to(folder.path).as_posix()
         client.log_artifact(run_id, str(file), None if place == "." else place)
-    client.set_terminated(run_id, record["status"], record.get("ended"))
+    client.set_terminated(run_id, record["status"], ended)
     folder.update(published=True)
 
 
@@ -194,11 +190,3 @@ def _missing_epochs(client: MlflowClient, run_id: str, model: Path) -> list[Metr
             entries = epoch_metrics(model.name, epoch, row, ended) + entries
         ended -= row.get("epoch_seconds", 0.0)
     return entries
-
-
-def _results(values: Mapping[str, float], ended: int | None) -> list[Metric]:
-    """Figures of the run. Again with the same time, MLflow keeps them once."""
-    from mlflow.entities import Metric
-
-    when = ended or int(time.time() * 1000)
-    return [Metric(name, value, when, 0) for name, value in values.items()]

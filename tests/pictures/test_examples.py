@@ -24,6 +24,7 @@ from asd.pictures.examples import KINDS, PictureOptions, chosen, thinned
 from asd.pictures.listener import PictureListener
 from asd.pictures.model_files import EMBEDDINGS, EXAMPLES, KeptClips
 from asd.pictures.run_pictures import run_pictures
+from asd.scoring.clip_scores import write_scores
 from asd.scoring.score import ScoredClips
 
 
@@ -140,6 +141,7 @@ def test_in_sweeps_and_when_a_picture_cannot_be_drawn(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     table, folder = frame([0, 1, 0, 1], [1.0, 2.0, 3.0, 4.0]), RunFolder(tmp_path)
+    write_scores(folder.scores, table)
     (tmp_path / "pictures").write_text("a file where the folder would be")
     in_sweep = PictureListener(PictureOptions.configured(in_sweeps=["scores"]), Axes(), True)
     in_sweep.scored(folder, table, None)
