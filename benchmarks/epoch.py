@@ -14,6 +14,7 @@ from asd.cores import cores
 from asd.experiment.run_folder import RunFolder
 from asd.features import Features
 from asd.models.detector import Detector
+from asd.options import from_config
 from asd.scoring.score import Scorer
 from asd.scoring.scoring_options import ScoringOptions
 from asd.tracking.mlflow_listener import MlflowListener
@@ -73,7 +74,7 @@ def scoring_seconds(case: Case, detector: Detector, device: torch.device, clips:
     names = [str(n) for n in range(clips)]
     table = pd.DataFrame({"machine": "fan", "id": "00", "path": names, "label": 0})
     index = case.windows.starts(case.frames, frames, names)
-    options = ScoringOptions.of(case.config["scoring"])
+    options = from_config(ScoringOptions, "scoring", case.config["scoring"])
     scorer = Scorer(detector.to(device), options, case.options.threads or cores())
     best = float("inf")
     for _ in range(3):  # the first also compiles

@@ -23,13 +23,20 @@ class Clips:
     test: Manifest
 
     @classmethod
-    def of(cls, experiment: Experiment) -> Clips:
+    def of(cls, experiment: Experiment, compute: bool = False) -> Clips:
         """Make or scan the corpus and choose the run's clips.
 
+        Args:
+            experiment: says which.
+            compute: of clips that the scan reads for the first time, store the features at once.
+
         Raises:
-            AsdError: there is nothing to train on or nothing to score.
+            AsdError: there is nothing to train on or nothing to score, or a clip cannot be used.
         """
-        manifest = experiment.corpus.manifest(experiment.releases)
+        splits = [(release, "train") for release in experiment.config["release"]["train"]]
+        splits.append((experiment.test_release, "test"))
+        reader = experiment.feature_store().reader(splits) if compute else None
+        manifest = experiment.corpus.manifest(experiment.releases, reader)
         train = manifest.select(release=experiment.config["release"]["train"], split="train")
         test = manifest.select(release=experiment.test_release, split="test")
         if not len(train):
@@ -97,6 +104,6 @@ def check_classes(experiment: Experiment, clips: Clips) -> None:
         if len(names := class_names(part.train, experiment.classes)) < 2:
             raise AsdError(
                 f"loss=semi_supervised: the training clips of {group} are all of one class "
-                f"({', '.join(names)}), so there is nothing to classify; use scope=shared, "
-                "loss=mse, more machine types, or loss.classes=id"
+                f"({', '.join(names)}), so there is nothing to classify; use loss=mse, more "
+                "machine types, or loss.classes=id"
             )

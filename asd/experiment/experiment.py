@@ -13,7 +13,7 @@ from asd.data.manifest import RELEASES
 from asd.errors import AsdError
 from asd.experiment.identity import identity
 from asd.experiment.run_folder import RunFolder, find_run
-from asd.options import check_choice, check_whole
+from asd.options import check_choice, check_whole, from_config
 from asd.scoring.scoring_options import ScoringOptions
 from asd.scoring.window_scores import OF_CLASSES
 
@@ -55,11 +55,8 @@ class Experiment:
         """
         _check_own_options(config)
         loss = build(config["loss"], "loss")
-        scoring = ScoringOptions.of(config["scoring"])
-        if scoring.score in OF_CLASSES and loss.classes is None:
-            raise AsdError(
-                f"scoring={scoring.score} needs a classifier: choose loss=semi_supervised"
-            )
+        scoring = from_config(ScoringOptions, "scoring", config["scoring"])
+        _check_classes(loss.classes, config["scope"]["name"], scoring.score)
         experiment = cls(
             config,
             delta,
@@ -84,7 +81,7 @@ class Experiment:
             cache / "features",
             self.frontend,
             options["dtype"],
-            getattr(self.corpus, "channel", None),
+            self.corpus.channel,
             options["workers"],
             cache / "joined" if shared else None,
         )
@@ -145,3 +142,13 @@ def _check_own_options(config: dict[str, Any]) -> None:
     for release in config["release"]["train"]:
         check_choice("release.train", release, RELEASES[:2])
     check_whole("seed", config["seed"], 0, 2**32 - 1)
+
+
+def _check_classes(classes: str | None, scope: str, score: str) -> None:
+    if classes == "machine" and scope == "per_machine":
+        raise AsdError(
+            "loss=semi_supervised with scope=per_machine: one machine type is a single class, so "
+            "there is nothing to classify; choose scope=shared or loss.classes=id"
+        )
+    if score in OF_CLASSES and classes is None:
+        raise AsdError(f"scoring={score} needs a classifier: choose loss=semi_supervised")

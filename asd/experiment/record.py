@@ -59,7 +59,7 @@ def recorded(
         starts=earlier.get("starts", 0) + 1,
         pid=os.getpid(),
         host=socket.gethostname(),
-        **_description(experiment, clips, about),
+        **_description(experiment, clips, about, earlier.get("tags", {})),
     )
     start = time.perf_counter()
     status = FAILED
@@ -87,8 +87,10 @@ def recorded(
         listeners.tell(RunListener.ended, folder, status)
 
 
-def _description(experiment: Experiment, clips: Clips, about: dict[str, Any]) -> dict[str, Any]:
-    """What the run is, for ``run.json``."""
+def _description(
+    experiment: Experiment, clips: Clips, about: dict[str, Any], tags: dict[str, str]
+) -> dict[str, Any]:
+    """What the run is, for ``run.json``. Tags that a listener gave it earlier stay."""
     config, command = experiment.config, experiment.command
     data_hash = clips.data_hash()
     identity = experiment.identity(data_hash)
@@ -103,6 +105,7 @@ def _description(experiment: Experiment, clips: Clips, about: dict[str, Any]) ->
         "mlflow_experiment": config["tracking"]["experiment"],
         "run_name": run_name(config["tracking"]["run_name"], command, params),
         "tags": {
+            **tags,
             # What runs are filtered by, in MLflow and in reports.
             "experiment": config["experiment_name"],
             "system": config["system"],

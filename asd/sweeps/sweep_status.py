@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from asd.sweeps.arguments import NAMED
 from asd.sweeps.cells import (
     BROKEN,
     CUT,
@@ -18,8 +19,10 @@ from asd.sweeps.cells import (
     Cell,
     Cells,
 )
-from asd.sweeps.conduct import figure, short
-from asd.sweeps.grid import combinations
+from asd.sweeps.display import Display
+from asd.sweeps.grid_sweep import combinations
+from asd.sweeps.observation import Observation
+from asd.sweeps.outcomes import figure, short
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
@@ -30,12 +33,13 @@ _STYLES = {DONE: "green", IN_PROGRESS: "cyan", CUT: "yellow", BROKEN: "red", REF
 _LINES = 3
 
 
-def show_status(loader: ConfigLoader, master: DictConfig) -> None:
+def show_status(loader: ConfigLoader, master: DictConfig, watch: bool) -> None:
     """Print a line a cell, then the log of each failure.
 
     Args:
         loader: Hydra's.
         master: the sweep's config.
+        watch: first show live what runs, until all have ended or Ctrl-C.
 
     Raises:
         AsdError: the sweep's options cannot be combined.
@@ -44,9 +48,13 @@ def show_status(loader: ConfigLoader, master: DictConfig) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    given = [str(o) for o in master.hydra.overrides.task]
-    overrides = combinations(loader, [o for o in given if not o.startswith(NAMED)])
+    overrides = combinations(loader, [str(o) for o in master.hydra.overrides.task])
     cells = Cells(loader, master, make=False).of(overrides)
+    if watch:
+        while any(cell.folder is None and cell.error is None for cell in cells):
+            time.sleep(1.0)  # until the sweep has made its corpus
+            cells = Cells(loader, master, make=False).of(overrides)
+        _watch(cells, str(master.sweep.name or "sweep"))
     states = {cell.number: cell.state() for cell in cells}
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -66,6 +74,19 @@ def show_status(loader: ConfigLoader, master: DictConfig) -> None:
     counts = Counter(states.values())
     told = ", ".join(f"{counts[state]} {state}" for state in _ORDER if counts[state])
     console.print(f"{master.sweep.name or 'sweep'}: {len(cells)} runs: {told}")
+
+
+def _watch(cells: list[Cell], title: str) -> None:
+    """Show what runs, until all have ended, or Ctrl-C."""
+    counted = [cell for cell in cells if cell.error is None]
+    done = sum(cell.state() == DONE for cell in counted)
+    todo = [cell for cell in counted if cell.state() != DONE]
+    with suppress(KeyboardInterrupt), Display(title, len(counted), done) as display:
+        observed = Observation(todo, display, lambda _, state: state in (DONE, BROKEN))
+        observed.look()
+        while observed.open:
+            time.sleep(1.0)
+            observed.look()
 
 
 def _more(cell: Cell, state: str) -> str:
