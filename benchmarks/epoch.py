@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 import torch
 
 from asd.cores import cores
+from asd.experiment.listener import RunListener
 from asd.experiment.run_folder import RunFolder
 from asd.features import Features
 from asd.models.detector import Detector
@@ -49,13 +50,13 @@ class EpochEnd(pl.Callback):
             self.end.append(now(self.device)[0] - self._since)
 
 
-def tracker(case: Case, folder: Path) -> MlflowListener:
+def tracker(case: Case, folder: Path) -> RunListener:
     """A real MLflow run in a database of its own; none where there is no MLflow."""
-    options = {**case.config["tracking"], "uri": f"sqlite:///{folder}/mlflow.db"}
-    options["artifacts"] = str(folder / "artifacts")
     if importlib.util.find_spec("mlflow") is None:
         print("no MLflow here: an epoch's end is timed without it")
-        options["enabled"] = False
+        return RunListener()
+    options = {**case.config["tracking"], "uri": f"sqlite:///{folder}/mlflow.db"}
+    options["artifacts"] = str(folder / "artifacts")
     run = folder / "run"
     run.mkdir()
     listener = MlflowListener(Tracking.of(options))

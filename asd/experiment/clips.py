@@ -89,8 +89,7 @@ def class_numbers(clips: Manifest, classes: str | None, names: list[str]) -> np.
     """[clips] the number of each clip's class among ``names``; -1 where it is none of them."""
     if classes is None:
         return np.zeros(len(clips), dtype=np.int64)
-    number = {name: i for i, name in enumerate(names)}
-    return np.array([number.get(name, -1) for name in _class_of(clips, classes)], dtype=np.int64)
+    return pd.Index(names).get_indexer(pd.Index(_class_of(clips, classes)))
 
 
 def check_classes(experiment: Experiment, clips: Clips) -> None:

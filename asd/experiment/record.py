@@ -106,7 +106,17 @@ def _description(
         "run_name": run_name(config["tracking"]["run_name"], command, params),
         "tags": {
             **tags,
-            **experiment_tags(experiment),
+            # What runs are filtered by, in MLflow and in reports.
+            "experiment": config["experiment_name"],
+            "system": config["system"],
+            "release": config["release"]["name"],
+            "frontend": experiment.frontend.name,
+            "scope": experiment.scope,
+            "data": experiment.corpus.name,
+            "seed": str(config["seed"]),
+            "scale": config["scale"]["name"],
+            "simulated": str(experiment.corpus.simulated).lower(),
+            "test": experiment.test_release,
             "data_hash": data_hash,
             "identity": identity,
             "device": about["device"],
@@ -119,21 +129,4 @@ def _description(
             describe(clips.train, experiment.corpus.name, "training"),
             describe(clips.test, experiment.corpus.name, "testing"),
         ],
-    }
-
-
-def experiment_tags(experiment: Experiment) -> dict[str, str]:
-    """What runs are filtered by, in MLflow and in reports."""
-    config = experiment.config
-    return {
-        "experiment": config["experiment_name"],
-        "system": config["system"],
-        "release": config["release"]["name"],
-        "frontend": experiment.frontend.name,
-        "scope": experiment.scope,
-        "data": experiment.corpus.name,
-        "seed": str(config["seed"]),
-        "scale": config["scale"]["name"],
-        "simulated": str(experiment.corpus.simulated).lower(),
-        "test": experiment.test_release,
     }

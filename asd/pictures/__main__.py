@@ -6,10 +6,9 @@ A run of a sweep draws only some at its end (``pictures.in_sweeps``).
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-from asd.errors import AsdError
+from asd.exit_status import exit_status
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -21,22 +20,17 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("run", nargs="+", type=Path, help="a run's folder")
     parser.add_argument("--projection", choices=("pca", "tsne"), default="pca")
-    options = parser.parse_args(arguments)
-    from asd.pictures.examples import PictureOptions
-    from asd.pictures.run_pictures import run_pictures
+    given = parser.parse_args(arguments)
 
-    try:
-        for folder in options.run:
-            if not (folder / "scores.csv").is_file():
-                raise AsdError(f"{folder}: no scores.csv in it; is it a finished run's folder?")
-            for path in run_pictures(
-                folder, PictureOptions.configured(projection=options.projection)
-            ):
-                print(path)
-    except AsdError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    def draw() -> None:
+        from asd.pictures.examples import PictureOptions
+        from asd.pictures.run_pictures import run_pictures
+
+        options = PictureOptions.configured(projection=given.projection)
+        for folder in given.run:
+            print(*run_pictures(folder, options), sep="\n")
+
+    return exit_status(draw)
 
 
 if __name__ == "__main__":
