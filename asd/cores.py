@@ -30,18 +30,16 @@ def beside_others() -> bool:
     return _BESIDE_OTHERS in os.environ
 
 
-def share(threads: int, processes: int) -> None:
-    """Let this process be one of several; call it before torch is imported.
+def share(threads: int, processes: int) -> dict[str, str]:
+    """Environment variables of a process that is one of several, set before it imports torch.
 
     Args:
         threads: that it may use.
         processes: that there are.
     """
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = str(threads)
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    if processes > 1:
-        os.environ[_BESIDE_OTHERS] = "1"
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    variables = {**dict.fromkeys(names, str(threads)), "OMP_WAIT_POLICY": "passive"}
+    return {**variables, _BESIDE_OTHERS: "1"} if processes > 1 else variables
 
 
 @contextmanager

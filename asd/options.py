@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any, TypeVar
 
 from asd.errors import AsdError
+
+Options = TypeVar("Options")
 
 
 def check_choice(option: str, value: object, allowed: Sequence[object]) -> None:
@@ -51,6 +55,26 @@ def check_whole(option: str, value: object, low: int, high: float = math.inf) ->
     whole = isinstance(value, int) and not isinstance(value, bool)
     if not whole or not low <= value <= high:  # type: ignore[operator]
         raise AsdError(f"{option}={value}: must be a whole number {_range(low, high, False)}")
+
+
+def from_config(cls: type[Options], group: str, config: Mapping[str, Any]) -> Options:
+    """The dataclass of a composed config group, which checks the values itself.
+
+    Args:
+        cls: a dataclass with a field for each option.
+        group: the config group's name, for messages.
+        config: its options as plain values.
+
+    Raises:
+        AsdError: an option is missing or not one of these, or has a value that cannot be.
+    """
+    names = tuple(field.name for field in fields(cls))  # type: ignore[arg-type]
+    for name in config:
+        check_choice(group, name, names)
+    for name in names:
+        if name not in config:
+            raise AsdError(f"{group}.{name}: not set")
+    return cls(**config)
 
 
 def _range(low: float, high: float, above: bool) -> str:

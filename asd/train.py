@@ -112,9 +112,10 @@ def _listeners(experiment: Experiment) -> list[RunListener]:
     from asd.training.epoch_progress import ProgressListener
 
     config = experiment.config
-    listeners: list[RunListener] = [ProgressListener(config["trainer"]["progress"])]
-    if (pruning := PruningListener.of(config)) is not None:
-        listeners.append(pruning)
+    listeners: list[RunListener] = [
+        ProgressListener(config["trainer"]["progress"]),
+        PruningListener.of(config),
+    ]
     for name, node in config["listeners"].items():
         listeners.append(build(node, f"listeners.{name}"))
     pictures = build(config["pictures"], "pictures")

@@ -16,6 +16,7 @@ from asd.features import Features
 from asd.features.batches import windows_view
 from asd.models.detector import Detector
 from asd.models.standardiser import Standardiser
+from asd.options import from_config
 from asd.training.fit import TrainingSet
 from asd.training.trainer_options import TrainerOptions
 
@@ -87,7 +88,7 @@ class Case:
     @property
     def options(self) -> TrainerOptions:
         """How it is trained."""
-        return TrainerOptions.of(self.config["trainer"])
+        return from_config(TrainerOptions, "trainer", self.config["trainer"])
 
     def detector(self, **model: Any) -> Detector:
         """A fresh one; ``model`` overrides options of its network."""

@@ -11,9 +11,11 @@ import pytorch_lightning as pl
 import torch
 
 from asd.cores import cores
+from asd.experiment.listener import RunListener
 from asd.experiment.run_folder import RunFolder
 from asd.features import Features
 from asd.models.detector import Detector
+from asd.options import from_config
 from asd.scoring.score import Scorer
 from asd.scoring.scoring_options import ScoringOptions
 from asd.tracking.mlflow_listener import MlflowListener
@@ -48,13 +50,13 @@ class EpochEnd(pl.Callback):
             self.end.append(now(self.device)[0] - self._since)
 
 
-def tracker(case: Case, folder: Path) -> MlflowListener:
+def tracker(case: Case, folder: Path) -> RunListener:
     """A real MLflow run in a database of its own; none where there is no MLflow."""
-    options = {**case.config["tracking"], "uri": f"sqlite:///{folder}/mlflow.db"}
-    options["artifacts"] = str(folder / "artifacts")
     if importlib.util.find_spec("mlflow") is None:
         print("no MLflow here: an epoch's end is timed without it")
-        options["enabled"] = False
+        return RunListener()
+    options = {**case.config["tracking"], "uri": f"sqlite:///{folder}/mlflow.db"}
+    options["artifacts"] = str(folder / "artifacts")
     run = folder / "run"
     run.mkdir()
     listener = MlflowListener(Tracking.of(options))
@@ -73,7 +75,7 @@ def scoring_seconds(case: Case, detector: Detector, device: torch.device, clips:
     names = [str(n) for n in range(clips)]
     table = pd.DataFrame({"machine": "fan", "id": "00", "path": names, "label": 0})
     index = case.windows.starts(case.frames, frames, names)
-    options = ScoringOptions.of(case.config["scoring"])
+    options = from_config(ScoringOptions, "scoring", case.config["scoring"])
     scorer = Scorer(detector.to(device), options, case.options.threads or cores())
     best = float("inf")
     for _ in range(3):  # the first also compiles

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from asd.composition import build, folder_of, plain, register_resolvers
 from asd.errors import AsdError
 from asd.experiment.sweep_files import load_sweep
-from asd.options import check_choice
+from asd.options import check_choice, from_config
 from asd.training.trainer_options import TrainerOptions
 
 CONF = folder_of("conf")
@@ -27,7 +27,7 @@ def composed(*overrides: str) -> DictConfig:
 @pytest.mark.parametrize("data", ["simulated", "dcase2020", "folder"])
 def test_every_experiment_composes_with_every_corpus(experiment: str, data: str) -> None:
     cfg = composed(f"+experiment={experiment}", f"data={data}")
-    TrainerOptions.of(plain(cfg.trainer))
+    from_config(TrainerOptions, "trainer", plain(cfg.trainer))
     assert cfg.experiment_name == ("ss_0.5" if experiment == "ss" else experiment)
     assert cfg.scale.name == ("small" if data == "simulated" else "paper")
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from dataclasses import dataclass
+from io import BytesIO
 from math import gcd
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from asd.data.manifest import content_hash
 from asd.errors import AsdError
+from asd.options import check_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,12 +43,82 @@ class ClipError(AsdError):
 class ClipFacts:
     """What reading a clip once tells about it."""
 
+    size: int  # bytes
+    mtime_ns: int  # the file's time stamp before it was read
+    hash: str  # asd.data.manifest.content_hash of its bytes
     samples: int  # per channel, at the file's own rate
     rate: int  # Hz
-    channels: int
     subtype: str  # libsndfile's name of the sample format, e.g. PCM_16
     silent: bool  # every sample of the channel read is zero
     beyond: bool  # some sample of the channel read is outside [-1, 1]; only float files can be
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The content of a sound file, checked and decoded from bytes that were read once.
+
+    ``raw`` [samples, channels] at ``rate`` Hz, int16 (16-bit files) or float32; the other fields
+    are those of ``ClipFacts``.
+    """
+
+    path: Path
+    size: int
+    mtime_ns: int
+    hash: str
+    raw: NDArray[Any]
+    rate: int
+    subtype: str
+
+    @classmethod
+    def read(cls, path: Path) -> Recording:
+        """Read the file.
+
+        Raises:
+            ClipError: the file is missing, unreadable, empty, cut short or no plain WAV or FLAC,
+                or holds NaN or infinite samples.
+        """
+        try:
+            with path.open("rb") as file:
+                mtime_ns = os.fstat(file.fileno()).st_mtime_ns
+                data = file.read()
+        except OSError as error:
+            raise ClipError(path, _os_reason(error)) from error
+        return cls(path, len(data), mtime_ns, content_hash(data), *_decode(path, data))
+
+    def facts(self, channel: Channel) -> ClipFacts:
+        """What is to be known of the file, and of this channel.
+
+        Raises:
+            ClipError: there are several channels and none is chosen, or it is not there.
+        """
+        picked, samples = self._pick(channel), len(self.raw)
+        beyond = self.subtype in FLOATS and bool(abs(picked).max() > 1)
+        file = (self.size, self.mtime_ns, self.hash)
+        return ClipFacts(*file, samples, self.rate, self.subtype, not picked.any(), beyond)
+
+    def signal(self, rate: int, channel: Channel) -> NDArray[np.float32]:
+        """One channel at a rate in Hz, as ``read_clip`` gives it.
+
+        Raises:
+            ClipError: as ``facts``.
+        """
+        signal = _to_float(self._pick(channel))
+        return signal if self.rate == rate else resample(signal, self.rate, rate)
+
+    def _pick(self, channel: Channel) -> NDArray[Any]:
+        """The channel wanted, [samples]."""
+        channels = self.raw.shape[1]
+        if channel is None and channels > 1:
+            reason = f"{channels} channels: choose one with data.channel=0..{channels - 1}, "
+            raise ClipError(self.path, reason + "or their mean with data.channel=mean")
+        if isinstance(channel, int) and channel >= channels:
+            numbers = "only data.channel=0" if channels == 1 else f"data.channel=0..{channels - 1}"
+            raise ClipError(self.path, f"has no channel {channel}: {numbers} can be chosen")
+        if channel == "mean" and channels > 1:
+            mean: NDArray[Any] = _to_float(self.raw).mean(axis=1)
+            return mean
+        picked: NDArray[Any] = self.raw[:, channel if isinstance(channel, int) else 0]
+        return picked
 
 
 def read_clip(path: Path | str, rate: int, channel: Channel = None) -> NDArray[np.float32]:
@@ -65,27 +139,11 @@ def read_clip(path: Path | str, rate: int, channel: Channel = None) -> NDArray[n
         float32 [samples], in [-1, 1].
 
     Raises:
-        AsdError: the file is missing, unreadable, empty, cut short or no sound file, holds NaN or
-            infinite samples, or has several channels and none is chosen.
+        AsdError: as ``Recording.read`` and ``Recording.facts``, or an option is refused.
     """
     check_channel(channel)
-    if rate < 1:
-        raise AsdError(f"data.rate={rate}: must be at least 1 Hz")
-    raw, own_rate, _ = _decode(Path(path))
-    signal = _to_float(_pick(Path(path), raw, channel))
-    return signal if own_rate == rate else resample(signal, own_rate, rate)
-
-
-def inspect_clip(path: Path, channel: Channel = None) -> ClipFacts:
-    """Read and check a clip exactly as ``read_clip`` does, but for the resampling.
-
-    Raises:
-        AsdError: as ``read_clip``.
-    """
-    raw, rate, subtype = _decode(path)
-    picked = _pick(path, raw, channel)
-    beyond = subtype in FLOATS and bool(abs(picked).max() > 1)
-    return ClipFacts(len(raw), rate, raw.shape[1], subtype, not picked.any(), beyond)
+    check_whole("data.rate", rate, 1)
+    return Recording.read(Path(path)).signal(rate, channel)
 
 
 def resample(signal: NDArray[np.float32], rate: int, new_rate: int) -> NDArray[np.float32]:
@@ -111,25 +169,18 @@ def check_channel(channel: object) -> None:
         )
 
 
-def _decode(path: Path) -> tuple[NDArray[Any], int, str]:
+def _decode(path: Path, data: bytes) -> tuple[NDArray[Any], int, str]:
     """Samples as int16 (16-bit files) or float32 [samples, channels], rate in Hz, subtype."""
     import numpy as np
     import soundfile
 
-    try:
-        with path.open("rb") as handle:
-            size = handle.seek(0, 2)
-            if size == 0:
-                raise ClipError(path, "empty file (0 bytes): copy it again")
-            missing = _missing_bytes(handle, size)
-    except OSError as error:
-        raise ClipError(path, os_reason(error)) from error
-    if missing:
+    if not data:
+        raise ClipError(path, "empty file (0 bytes): copy it again")
+    if missing := _missing_bytes(data):
         reason = f"cut short, {missing} bytes of its samples are missing: copy it again"
         raise ClipError(path, reason)
-
     try:
-        with soundfile.SoundFile(path) as sound:
+        with soundfile.SoundFile(BytesIO(data)) as sound:
             promised, rate, subtype = sound.frames, sound.samplerate, sound.subtype
             plain = subtype.startswith("PCM_") or subtype in FLOATS + EIGHT_BIT
             if sound.format not in CONTAINERS or not plain:
@@ -154,50 +205,24 @@ def _decode(path: Path) -> tuple[NDArray[Any], int, str]:
     return raw, rate, subtype
 
 
-def _missing_bytes(handle: BinaryIO, size: int) -> int:
+def _missing_bytes(data: bytes) -> int:
     """Bytes that a WAV file's data chunk promises beyond the file's end.
 
     libsndfile reads such a file without a word, only shorter.
     """
-    handle.seek(0)
-    head = handle.read(12)
-    if head[:4] not in (b"RIFF", b"RIFX", b"RF64") or head[8:] != b"WAVE":
+    if data[:4] not in (b"RIFF", b"RIFX", b"RF64") or data[8:12] != b"WAVE":
         return 0
-    order = ">" if head[:4] == b"RIFX" else "<"
-    name: bytes
-    length: int
+    order = ">" if data[:4] == b"RIFX" else "<"
     position, long_size = 12, 0
-    while position + 8 <= size:
-        handle.seek(position)
-        name, length = struct.unpack(f"{order}4sI", handle.read(8))
-        if name == b"ds64":
-            sizes = handle.read(16)
-            long_size = struct.unpack("<QQ", sizes)[1] if len(sizes) == 16 else 0
+    while position + 8 <= len(data):
+        name, length = struct.unpack_from(f"{order}4sI", data, position)
+        if name == b"ds64" and position + 24 <= len(data):
+            long_size = struct.unpack_from("<QQ", data, position + 8)[1]
         if name == b"data":
-            if length == _SIZE_NOT_KNOWN:
-                length = long_size
-            return max(0, position + 8 + length - size)
+            promised = long_size if length == _SIZE_NOT_KNOWN else length
+            return max(0, position + 8 + int(promised) - len(data))
         position += 8 + length + length % 2
     return 0
-
-
-def _pick(path: Path, raw: NDArray[Any], channel: Channel) -> NDArray[Any]:
-    """The channel wanted, [samples]."""
-    channels = raw.shape[1]
-    if channel is None and channels > 1:
-        raise ClipError(
-            path,
-            f"{channels} channels: choose one with data.channel=0..{channels - 1}, "
-            "or their mean with data.channel=mean",
-        )
-    if isinstance(channel, int) and channel >= channels:
-        numbers = "only data.channel=0" if channels == 1 else f"data.channel=0..{channels - 1}"
-        raise ClipError(path, f"has no channel {channel}: {numbers} can be chosen")
-    if channel == "mean" and channels > 1:
-        mean: NDArray[Any] = _to_float(raw).mean(axis=1)
-        return mean
-    picked: NDArray[Any] = raw[:, channel if isinstance(channel, int) else 0]
-    return picked
 
 
 def _to_float(raw: NDArray[Any]) -> NDArray[np.float32]:
@@ -208,8 +233,8 @@ def _to_float(raw: NDArray[Any]) -> NDArray[np.float32]:
     return np.ascontiguousarray(raw, dtype=np.float32)
 
 
-def os_reason(error: OSError) -> str:
-    """Why a file could not be read and what to do, for a ``ClipError``."""
+def _os_reason(error: OSError) -> str:
+    """Why a file could not be read and what to do."""
     if isinstance(error, FileNotFoundError):
         return "is not there (moved or deleted, or a broken link): put it back"
     if isinstance(error, PermissionError):

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any, Protocol, runtime_checkable
 
 from asd.composition import build
+from asd.data.audio import Channel
 from asd.data.manifest import Manifest
+from asd.data.part_reader import PartReader
 
 
 @runtime_checkable
@@ -20,6 +22,10 @@ class Corpus(Protocol):
     def simulated(self) -> bool:
         """True if the sounds are made by a program; every table then says so."""
 
+    @property
+    def channel(self) -> Channel:
+        """Which channel of a file with several is read, as ``asd.data.audio.read_clip``."""
+
     def check(self, releases: list[str]) -> None:
         """Refuse cheaply (no file is read) what cannot work.
 
@@ -33,8 +39,13 @@ class Corpus(Protocol):
     def is_there(self, releases: list[str]) -> bool:
         """Whether ``manifest`` only has to read; False for a simulated corpus yet to be made."""
 
-    def manifest(self, releases: list[str]) -> Manifest:
+    def manifest(self, releases: list[str], reader: PartReader | None = None) -> Manifest:
         """All clips of these releases, made first if the corpus is a simulated one.
+
+        Args:
+            releases: of ``asd.data.manifest.RELEASES``.
+            reader: takes the clips of parts that are read here for the first time; a corpus may
+                leave it unused, as whoever wants something of a clip can read its file later.
 
         Raises:
             AsdError: a clip cannot be used; the message names every such file.

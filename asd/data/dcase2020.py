@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from asd.data.clip_files import Clip, Problems
 from asd.data.dcase2020_facts import load_facts
 from asd.data.folder import Folder
 from asd.data.manifest import RELEASES
-from asd.data.scan import SHOWN, Clip, Problem
+from asd.data.scan import SHOWN
 from asd.errors import AsdError
 
 
@@ -21,9 +22,7 @@ class DCASE2020(Folder):
     types are expected unless ``machines`` chooses.
     """
 
-    verify_counts: bool = (
-        True  # compare clips per machine type, ID and split with what is published
-    )
+    verify_counts: bool  # compare clips per machine type, ID and split with what is published
 
     name = "dcase2020"
 
@@ -48,30 +47,29 @@ class DCASE2020(Folder):
         return RELEASES
 
     def _flat_release(self, clip: Clip) -> str:
-        facts = load_facts().counts
         for release in RELEASES:
-            counts = facts.get((release, clip.machine, clip.id))
-            if counts and (counts.train if clip.split == "train" else counts.test):
+            counts = load_facts().counts.get((release, clip.part.machine, clip.id))
+            if counts and (counts.train if clip.part.split == "train" else counts.test):
                 return release
         return "development"  # not published: refused by the comparison of the counts
 
-    def _verify(self, releases: list[str], clips: list[Clip], problems: list[Problem]) -> None:
+    def _verify(self, releases: list[str], clips: list[Clip], problems: Problems) -> None:
         if not self.verify_counts:
             return
-        found = Counter((c.release, c.machine, c.id, _kind(c)) for c in clips)
+        present = Counter((c.part.release, c.part.machine, c.id, _kind(c)) for c in clips)
         expected = self._expected_counts(releases)
         wrong = [
             f"  {machine} ID {machine_id}, {release} {kind}: "
-            f"{found[key]} found, {expected[key]} expected"
-            for key in sorted({*found, *expected})
-            if found[key] != expected[key]
+            f"{present[key]} found, {expected[key]} expected"
+            for key in sorted({*present, *expected})
+            if present[key] != expected[key]
             for release, machine, machine_id, kind in [key]
         ]
         if not wrong:
             return
         if len(wrong) > SHOWN:
             wrong = [*wrong[:SHOWN], f"  and {len(wrong) - SHOWN} more"]
-        wrong += [f"  {problem.path}: {problem.reason}" for problem in problems[:SHOWN]]
+        wrong += [f"  {path}: {reason}" for path, reason in list(problems.items())[:SHOWN]]
         raise AsdError(
             f"{self.folder}: not the clips that are published\n"
             + "\n".join(wrong)
@@ -100,6 +98,6 @@ class DCASE2020(Folder):
 
 def _kind(clip: Clip) -> str:
     """What the published counts tell apart."""
-    if clip.split == "train" or clip.release == "evaluation":
-        return clip.split
+    if clip.part.split == "train" or clip.part.release == "evaluation":
+        return clip.part.split
     return f"test {'without label' if clip.label == -1 else ('normal', 'anomaly')[clip.label]}"

@@ -22,13 +22,6 @@ class Counts:
         """Test clips, normal and anomalous."""
         return self.test_normal + self.test_anomaly
 
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(
-            self.train + other.train,
-            self.test_normal + other.test_normal,
-            self.test_anomaly + other.test_anomaly,
-        )
-
 
 @dataclass(frozen=True)
 class Archive:
@@ -55,20 +48,10 @@ class Facts:
     counts: Mapping[tuple[str, str, str], Counts]
     archives: tuple[Archive, ...]
     url_template: str  # with {record} and {file}
-    licence: str = ""
 
     def ids(self, release: str, machine: str) -> tuple[str, ...]:
         """Machine IDs that this release has of this machine type, sorted."""
         return tuple(sorted(i for r, m, i in self.counts if (r, m) == (release, machine)))
-
-    def total(self, release: str, machine: str | None = None) -> Counts:
-        """Clips of a release, of one machine type or of all."""
-        chosen = (
-            counts
-            for (r, m, _), counts in self.counts.items()
-            if r == release and machine in (None, m)
-        )
-        return sum(chosen, Counts())
 
 
 @cache
@@ -101,5 +84,4 @@ def _facts(raw: dict[str, Any]) -> Facts:
         },
         archives=tuple(archives),
         url_template=raw["url_template"],
-        licence=raw["licence"],
     )

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
 from pathlib import Path
+
+from asd.data.clip_files import Clip
+from asd.errors import AsdError
+
+log = logging.getLogger(__name__)
+
+LABEL_LIST = "eval_data_list.csv"
 
 
 def read_labels(path: Path) -> dict[str, dict[str, int]]:
@@ -26,3 +35,35 @@ def read_labels(path: Path) -> dict[str, dict[str, int]]:
         elif filled:
             raise ValueError(f"line {number} is not understood: {line[:80]!r}")
     return labels
+
+
+def label_clips(root: Path, clips: list[Clip]) -> list[Clip]:
+    """Give clips named ``id_...`` the label of ``eval_data_list.csv``, where one is there.
+
+    Raises:
+        AsdError: the list cannot be read.
+    """
+    if all(clip.label != -1 for clip in clips):
+        return clips
+    labels: dict[tuple[str, str], int] = {}
+    for path in (root / LABEL_LIST, root / "evaluation" / LABEL_LIST):
+        if path.is_file():
+            labels |= _labels(path)
+    labelled = [
+        replace(clip, label=labels.get((clip.part.machine, clip.path.name), -1))
+        if clip.label == -1
+        else clip
+        for clip in clips
+    ]
+    if missing := sum(clip.label == -1 for clip in labelled):
+        text = "%s: %d clips named id_... have no label in %s: they are scored but not judged"
+        log.warning(text, root, missing, LABEL_LIST)
+    return labelled
+
+
+def _labels(path: Path) -> dict[tuple[str, str], int]:
+    try:
+        sections = read_labels(path)
+    except (OSError, ValueError) as error:
+        raise AsdError(f"{path}: cannot be used ({error}): mend it or fetch it again") from error
+    return {(machine, name): n for machine, names in sections.items() for name, n in names.items()}

@@ -59,10 +59,6 @@ class Manifest:
             keep = keep[keep[column].isin(values)]
         return Manifest(self.root, keep.reset_index(drop=True))
 
-    def take(self, rows: pd.Series | list[bool]) -> Manifest:
-        """Rows chosen by a boolean mask."""
-        return Manifest(self.root, self.clips[rows].reset_index(drop=True))
-
     def data_hash(self) -> str:
         """Hash of what was recorded: names, labels and contents, but not where the folder lies."""
         digest = hashlib.blake2b(digest_size=8)

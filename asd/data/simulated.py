@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asd.data.manifest import RELEASES, Manifest
+from asd.data.part_reader import PartReader
 from asd.errors import AsdError
+from asd.options import check_choice, check_number, check_whole
 
 if TYPE_CHECKING:
     from asd.data.simulation.clip import ClipName, SoundSettings
@@ -27,9 +29,23 @@ IDS = {
     "slider": (("00", "02", "04", "06"), ("01", "03", "05")),
     "valve": (("00", "02", "04", "06"), ("01", "03", "05")),
 }
-MOST_DEVELOPMENT, MOST_ADDITIONAL = 4, 3
 COUNTS = ("given", "dcase2020")
-LOWEST_RATE = 8000  # the sound models need 4 kHz
+RANGES = (
+    ("rate", 8000, 192000),  # the sound models need 4 kHz
+    ("seconds", 0.25, 3600.0),
+    ("toy_car_seconds", 0.25, 3600.0),
+    ("snr_db", -40.0, 60.0),
+    ("snr_spread_db", 0.0, 20.0),
+    ("level_db", -80.0, -20.0),
+    ("level_spread_db", 0.0, 10.0),
+)
+COUNT_RANGES = (  # where counts are given
+    ("ids_development", 1, 4),
+    ("ids_additional", 0, 3),
+    ("train_per_id", 1, 10**8),
+    ("test_normal_per_id", 1, 10**8),
+    ("test_anomaly_per_id", 1, 10**8),
+)
 
 # (release, machine type, ID) -> clips (train, test normal, test anomaly)
 Plan = dict[tuple[str, str, str], tuple[int, int, int]]
@@ -45,68 +61,48 @@ class Simulated:
     """
 
     root: Path | str
-    seed: int = 0
-    rate: int = 16000  # Hz
-    machines: Sequence[str] = tuple(IDS)
-    counts: str = "given"  # given: the numbers below; dcase2020: those of the real corpus
-    seconds: float = 2.0
-    toy_car_seconds: float = 2.0
-    ids_development: int | None = 2
-    ids_additional: int | None = 1  # also those of the evaluation release
-    train_per_id: int | None = 24
-    test_normal_per_id: int | None = 20
-    test_anomaly_per_id: int | None = 20
-    snr_db: float = 6.0
-    snr_spread_db: float = 2.0
-    level_db: float = -42.0  # dB re full scale, of a machine in normal work
-    level_spread_db: float = 3.0
-    strength: Sequence[float] = (0.2, 1.0)  # least and greatest, of an anomaly
-    workers: int | None = None  # processes; None: all cores for long work, else this process
+    seed: int
+    rate: int  # Hz
+    machines: Sequence[str]
+    counts: str  # given: the numbers below; dcase2020: those of the real corpus
+    seconds: float
+    toy_car_seconds: float
+    ids_development: int | None
+    ids_additional: int | None  # also those of the evaluation release
+    train_per_id: int | None
+    test_normal_per_id: int | None
+    test_anomaly_per_id: int | None
+    snr_db: float
+    snr_spread_db: float
+    level_db: float  # dB re full scale, of a machine in normal work
+    level_spread_db: float
+    strength: Sequence[float]  # least and greatest, of an anomaly
+    workers: int | None  # processes; None: all cores for long work, else this process
 
     name = "simulated"
+    simulated = True
+    channel = None  # the clips are mono
 
     def __post_init__(self) -> None:
-        for option, least, most in (
-            ("rate", LOWEST_RATE, 192000),
-            ("seconds", 0.25, 3600.0),
-            ("toy_car_seconds", 0.25, 3600.0),
-            ("snr_db", -40.0, 60.0),
-            ("snr_spread_db", 0.0, 20.0),
-            ("level_db", -80.0, -20.0),
-            ("level_spread_db", 0.0, 10.0),
-        ):
-            self._check_number(option, getattr(self, option), least, most)
-        if self.counts not in COUNTS:
-            raise AsdError(f"data.counts={self.counts}: must be {' or '.join(COUNTS)}")
-        if self.counts == "given":
-            for option, low, high in (
-                ("ids_development", 1, MOST_DEVELOPMENT),
-                ("ids_additional", 0, MOST_ADDITIONAL),
-                ("train_per_id", 1, 10**8),
-                ("test_normal_per_id", 1, 10**8),
-                ("test_anomaly_per_id", 1, 10**8),
-            ):
-                self._check_whole(option, getattr(self, option), low, high)
-        self._check_whole("seed", self.seed, 0, 2**63)
+        check_choice("data.counts", self.counts, COUNTS)
+        for option, least, most in RANGES:
+            check_number(f"data.{option}", getattr(self, option), least, most)
+        check_whole("data.seed", self.seed, 0, 2**63)
+        for option, low, high in COUNT_RANGES if self.counts == "given" else ():
+            check_whole(f"data.{option}", getattr(self, option), low, high)
         if self.workers is not None:
-            self._check_whole("workers", self.workers, 1, 4096)
+            check_whole("data.workers", self.workers, 1)
         if isinstance(self.machines, str) or not self.machines:
             raise AsdError(f"data.machines={self.machines!r}: give a list of machine types")
         for machine in self.machines:
-            if machine not in IDS:
-                raise AsdError(f"data.machines: {machine!r} is none of {', '.join(IDS)}")
+            check_choice("data.machines", machine, tuple(IDS))
         if len(set(self.machines)) < len(self.machines):
             raise AsdError(f"data.machines={list(self.machines)}: one stands twice")
         if isinstance(self.strength, str) or len(self.strength) != 2:
             raise AsdError(f"data.strength={self.strength}: give the least and the greatest")
         weak, clear = self.strength
-        if not 0.0 < weak <= clear <= 1.0:
-            raise AsdError(f"data.strength=[{weak}, {clear}]: must be 0 < least <= greatest <= 1")
-
-    @property
-    def simulated(self) -> bool:
-        """True: the sounds are made by a program."""
-        return True
+        check_number("data.strength", weak, 0, 1, above=True)
+        check_number("data.strength", clear, weak, 1)
 
     @cached_property
     def folder(self) -> Path:
@@ -123,8 +119,7 @@ class Simulated:
                 yet to be made does not fit on the disk.
         """
         for release in releases:
-            if release not in RELEASES:
-                raise AsdError(f"release {release!r} is none of {', '.join(RELEASES)}")
+            check_choice("release", release, RELEASES)
             if not any(key[0] == release for key in self._plan):
                 raise AsdError(
                     f"data.ids_additional=0: the simulated corpus has no {release} release;"
@@ -133,23 +128,21 @@ class Simulated:
         todo = [release for release in releases if not self.is_there([release])]
         if not todo:
             return
-        there = self.folder
-        while not there.exists():
-            there = there.parent
-        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        nearest = next(path for path in (self.folder, *self.folder.parents) if path.exists())
+        if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
             raise AsdError(
-                f"{there}: the simulated corpus cannot be written there; set data.root to a folder"
-                " that can be written to"
+                f"{nearest}: the simulated corpus cannot be written there; set data.root to a "
+                "folder that can be written to"
             )
         if self.folder.exists():
             return  # partly made already: what is lacking is not counted here
-        from asd.data.simulation.wav import wav_bytes
+        from asd.data.simulation.making import wav_bytes
 
         needed = sum(wav_bytes(self._samples(clip.machine)) for clip in self._clips(todo))
-        free = shutil.disk_usage(there).free
+        free = shutil.disk_usage(nearest).free
         if needed > free:
             raise AsdError(
-                f"{there}: the simulated corpus needs {needed / 1e9:.1f} GB and"
+                f"{nearest}: the simulated corpus needs {needed / 1e9:.1f} GB and"
                 f" {free / 1e9:.1f} GB are free; set data.root to a larger disk"
             )
 
@@ -157,8 +150,10 @@ class Simulated:
         """Whether all clips of these releases have been made."""
         return all((self.folder / r / "manifest.csv").is_file() for r in releases)
 
-    def manifest(self, releases: list[str]) -> Manifest:
+    def manifest(self, releases: list[str], reader: PartReader | None = None) -> Manifest:
         """All clips of these releases; those that are not on the disk are made first.
+
+        The reader is not used: the manifests of clips once made are read, not the clips.
 
         Raises:
             AsdError: as ``check``; or the disk fills up while the clips are made.
@@ -243,14 +238,3 @@ class Simulated:
             "samples": {machine: self._samples(machine) for machine in sorted(self.machines)},
             "clips": {"/".join(key): list(counts) for key, counts in sorted(self._plan.items())},
         }
-
-    @staticmethod
-    def _check_number(option: str, value: float, least: float, most: float) -> None:
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not least <= value <= most:
-            raise AsdError(f"data.{option}={value}: must be a number from {least:g} to {most:g}")
-
-    @staticmethod
-    def _check_whole(option: str, value: object, least: int, most: int) -> None:
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            raise AsdError(f"data.{option}={value}: must be a whole number from {least} to {most}")

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from asd.errors import AsdError
+from asd.options import check_choice, check_number, check_whole
 
 if TYPE_CHECKING:
     from asd.frontends.frontend import FrontEnd
-
-COVERS = ("first", "all", "every")
 
 
 @dataclass(frozen=True)
@@ -33,12 +32,11 @@ class Windows:
     cover: str
 
     def __post_init__(self) -> None:
-        if self.cover not in COVERS:
-            raise AsdError(f"window.cover={self.cover}: must be one of {', '.join(COVERS)}")
-        if self.frames is not None and self.frames < 1:
-            raise AsdError(f"window.frames={self.frames}: must be at least 1")
-        if self.seconds is not None and self.seconds <= 0:
-            raise AsdError(f"window.seconds={self.seconds}: must be more than 0")
+        check_choice("window.cover", self.cover, ("first", "all", "every"))
+        if self.frames is not None:
+            check_whole("window.frames", self.frames, 1)
+        if self.seconds is not None:
+            check_number("window.seconds", self.seconds, 0, above=True)
 
     def length(self, frontend: FrontEnd, shortest: int) -> int:
         """Frames in a window.

@@ -23,13 +23,20 @@ class Clips:
     test: Manifest
 
     @classmethod
-    def of(cls, experiment: Experiment) -> Clips:
+    def of(cls, experiment: Experiment, compute: bool = False) -> Clips:
         """Make or scan the corpus and choose the run's clips.
 
+        Args:
+            experiment: says which.
+            compute: of clips that the scan reads for the first time, store the features at once.
+
         Raises:
-            AsdError: there is nothing to train on or nothing to score.
+            AsdError: there is nothing to train on or nothing to score, or a clip cannot be used.
         """
-        manifest = experiment.corpus.manifest(experiment.releases)
+        splits = [(release, "train") for release in experiment.config["release"]["train"]]
+        splits.append((experiment.test_release, "test"))
+        reader = experiment.feature_store().reader(splits) if compute else None
+        manifest = experiment.corpus.manifest(experiment.releases, reader)
         train = manifest.select(release=experiment.config["release"]["train"], split="train")
         test = manifest.select(release=experiment.test_release, split="test")
         if not len(train):
@@ -82,8 +89,7 @@ def class_numbers(clips: Manifest, classes: str | None, names: list[str]) -> np.
     """[clips] the number of each clip's class among ``names``; -1 where it is none of them."""
     if classes is None:
         return np.zeros(len(clips), dtype=np.int64)
-    number = {name: i for i, name in enumerate(names)}
-    return np.array([number.get(name, -1) for name in _class_of(clips, classes)], dtype=np.int64)
+    return pd.Index(names).get_indexer(pd.Index(_class_of(clips, classes)))
 
 
 def check_classes(experiment: Experiment, clips: Clips) -> None:

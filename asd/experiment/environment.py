@@ -2,45 +2,27 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
+import re
 import resource
 import subprocess
 import sys
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
-
-PACKAGES = (
-    "asd", "torch", "torchaudio", "pytorch-lightning", "hydra-core", "omegaconf", "mlflow", "numpy",
-    "scipy", "scikit-learn", "pandas", "gammatone", "numba", "soundfile", "optuna",
-)  # fmt: skip
 
 
 def git_commit() -> str:
     """Commit of the code that runs, ``+changes`` if the tree differs from it, or ``unknown``."""
     folder = Path(__file__).resolve().parent
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(folder), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
+    command = ["git", "-C", str(folder), "status", "--porcelain=v2", "--branch", "--", ".."]
     try:
-        commit = git("rev-parse", "HEAD")
-        return commit + ("+changes" if git("status", "--porcelain", "--", str(folder)) else "")
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-
-
-def package_versions() -> dict[str, str]:
-    """Versions of the packages that can change a number."""
-    versions = {}
-    for name in PACKAGES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = "not installed"
-    return versions
+    commit, *rest = said.splitlines()  # "# branch.oid COMMIT", the branch, a line a change
+    return commit.split()[-1] + ("+changes" if any(line[0] != "#" for line in rest) else "")
 
 
 def device_name(device_type: str) -> str:
@@ -49,13 +31,11 @@ def device_name(device_type: str) -> str:
         import torch
 
         return torch.cuda.get_device_name()
-    name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                name = line.split(":", 1)[1].strip()
-                break
+    model = re.search(
+        r"^model name\s*: (.+)", cpuinfo.read_text() if cpuinfo.exists() else "", re.M
+    )
+    name = model[1] if model else platform.processor() or platform.machine()
     return f"{name}, {len(os.sched_getaffinity(0))} cores"
 
 
@@ -68,15 +48,14 @@ def environment(device_type: str) -> dict[str, Any]:
         "platform": platform.platform(),
         "device": device_name(device_type),
         "place": os.environ.get("ASD_PLACE", platform.node()),  # a scheduler's job, or the machine
-        "packages": package_versions(),
+        "packages": dict(sorted((one.name, one.version) for one in distributions())),
     }
 
 
 def peak_memory_mb(device_type: str) -> dict[str, float]:
     """Most memory held so far: of the process, and of the GPU when one is used."""
-    scale = 1 if sys.platform == "darwin" else 1024
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
-    result = {"peak_memory_mb": round(used / 2**20, 1)}
+    kibibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    result = {"peak_memory_mb": round(kibibytes / 2**10, 1)}
     if device_type == "cuda":
         import torch
 

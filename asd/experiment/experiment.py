@@ -13,7 +13,7 @@ from asd.data.manifest import RELEASES
 from asd.errors import AsdError
 from asd.experiment.identity import identity
 from asd.experiment.run_folder import RunFolder, find_run
-from asd.options import check_choice, check_whole
+from asd.options import check_choice, check_whole, from_config
 from asd.scoring.scoring_options import ScoringOptions
 from asd.scoring.window_scores import OF_CLASSES
 
@@ -55,7 +55,7 @@ class Experiment:
         """
         _check_own_options(config)
         loss = build(config["loss"], "loss")
-        scoring = ScoringOptions.of(config["scoring"])
+        scoring = from_config(ScoringOptions, "scoring", config["scoring"])
         _check_classes(loss.classes, config["scope"]["name"], scoring.score)
         experiment = cls(
             config,
@@ -81,7 +81,7 @@ class Experiment:
             cache / "features",
             self.frontend,
             options["dtype"],
-            getattr(self.corpus, "channel", None),
+            self.corpus.channel,
             options["workers"],
             cache / "joined" if shared else None,
         )

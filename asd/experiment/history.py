@@ -2,45 +2,35 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import pandas as pd
 
 from asd.files import replacing
 
 
-def append_epoch(path: Path, row: Mapping[str, float]) -> None:
-    """Add an epoch's row; the first one writes the header."""
-    row = {**row, "epoch": int(row["epoch"])}
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(row))
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
-
-
 def read_history(path: Path) -> list[dict[str, float]]:
-    """The rows written so far; none if there is no file. A row cut by a crash is left out."""
-    if not path.exists():
+    """The rows written so far; none if there is no file.
+
+    A row cut by a crash, as earlier versions could leave it, is left out.
+    """
+    try:
+        rows = pd.read_csv(path, float_precision="round_trip").dropna()
+    except (FileNotFoundError, pd.errors.EmptyDataError):
         return []
-    with path.open(newline="") as file:
-        rows: list[dict[str, float]] = []
-        for row in csv.DictReader(file):
-            try:
-                rows.append({name: float(value) for name, value in row.items()})
-            except (TypeError, ValueError):
-                continue
-    return rows
+    return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
 
 
 def write_history(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
     """Replace all rows, whole or not at all: a kill over it must not lose what is there."""
     with replacing(path) as temporary:
-        temporary.unlink(missing_ok=True)
-        for row in rows:
-            append_epoch(temporary, row)
-        temporary.touch()
+        pd.DataFrame(rows).to_csv(temporary, index=False)
+
+
+def append_epoch(path: Path, row: Mapping[str, float]) -> None:
+    """Add an epoch's row."""
+    write_history(path, [*read_history(path), row])
 
 
 def scoring_loss(path: Path, weights: str) -> float:

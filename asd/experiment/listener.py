@@ -72,11 +72,8 @@ class RunListener:
         """Whatever ended the run; ``run.json`` says so."""
 
 
-class Listeners:
+class Listeners(list[RunListener]):
     """The listeners of one run, in the order in which they are told."""
-
-    def __init__(self, listeners: Sequence[RunListener] = ()) -> None:
-        self._listeners = list(listeners)
 
     def tell(self, event: Callable[..., None], *arguments: Any) -> None:
         """Tell all of them, one after another.
@@ -85,13 +82,13 @@ class Listeners:
             event: a method of ``RunListener``.
             arguments: of it.
         """
-        for listener in self._listeners:
+        for listener in self:
             getattr(listener, event.__name__)(*arguments)
 
     def trainer_callbacks(self, label: str, max_epochs: int) -> list[Any]:
         """All callbacks that they want the Lightning Trainer to have."""
         return [
             callback
-            for listener in self._listeners
+            for listener in self
             for callback in listener.trainer_callbacks(label, max_epochs)
         ]

@@ -59,7 +59,7 @@ def recorded(
         starts=earlier.get("starts", 0) + 1,
         pid=os.getpid(),
         host=socket.gethostname(),
-        **_description(experiment, clips, about),
+        **_description(experiment, clips, about, earlier.get("tags", {})),
     )
     start = time.perf_counter()
     status = FAILED
@@ -87,8 +87,10 @@ def recorded(
         listeners.tell(RunListener.ended, folder, status)
 
 
-def _description(experiment: Experiment, clips: Clips, about: dict[str, Any]) -> dict[str, Any]:
-    """What the run is, for ``run.json``."""
+def _description(
+    experiment: Experiment, clips: Clips, about: dict[str, Any], tags: dict[str, str]
+) -> dict[str, Any]:
+    """What the run is, for ``run.json``. Tags that a listener gave it earlier stay."""
     config, command = experiment.config, experiment.command
     data_hash = clips.data_hash()
     identity = experiment.identity(data_hash)
@@ -103,7 +105,18 @@ def _description(experiment: Experiment, clips: Clips, about: dict[str, Any]) ->
         "mlflow_experiment": config["tracking"]["experiment"],
         "run_name": run_name(config["tracking"]["run_name"], command, params),
         "tags": {
-            **experiment_tags(experiment),
+            **tags,
+            # What runs are filtered by, in MLflow and in reports.
+            "experiment": config["experiment_name"],
+            "system": config["system"],
+            "release": config["release"]["name"],
+            "frontend": experiment.frontend.name,
+            "scope": experiment.scope,
+            "data": experiment.corpus.name,
+            "seed": str(config["seed"]),
+            "scale": config["scale"]["name"],
+            "simulated": str(experiment.corpus.simulated).lower(),
+            "test": experiment.test_release,
             "data_hash": data_hash,
             "identity": identity,
             "device": about["device"],
@@ -116,21 +129,4 @@ def _description(experiment: Experiment, clips: Clips, about: dict[str, Any]) ->
             describe(clips.train, experiment.corpus.name, "training"),
             describe(clips.test, experiment.corpus.name, "testing"),
         ],
-    }
-
-
-def experiment_tags(experiment: Experiment) -> dict[str, str]:
-    """What runs are filtered by, in MLflow and in reports."""
-    config = experiment.config
-    return {
-        "experiment": config["experiment_name"],
-        "system": config["system"],
-        "release": config["release"]["name"],
-        "frontend": experiment.frontend.name,
-        "scope": experiment.scope,
-        "data": experiment.corpus.name,
-        "seed": str(config["seed"]),
-        "scale": config["scale"]["name"],
-        "simulated": str(experiment.corpus.simulated).lower(),
-        "test": experiment.test_release,
     }

@@ -34,26 +34,10 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-
-    @property
-    def scores(self) -> Path:
-        """The per-clip scores, from which everything else follows."""
-        return self.path / "scores.csv"
-
-    @property
-    def tables(self) -> Path:
-        """Folder of the tables."""
-        return self.path / "tables"
-
-    @property
-    def config(self) -> Path:
-        """The composed config."""
-        return self.path / "config.yaml"
-
-    @property
-    def log_file(self) -> Path:
-        """What the run said."""
-        return self.path / "train.log"
+        self.scores = path / "scores.csv"
+        self.tables = path / "tables"
+        self.config = path / "config.yaml"
+        self.log_file = path / "train.log"
 
     def model(self, group: str) -> Path:
         """Folder of one trained model: ``shared``, or a machine type."""

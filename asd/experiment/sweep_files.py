@@ -24,11 +24,10 @@ def load_sweep(name: str) -> dict[str, Any]:
     """
     import yaml
 
-    folder = folder_of("sweeps")
-    path = folder / f"{name}.yaml"
+    path = folder_of("sweeps") / f"{name}.yaml"
     if not path.is_file():
-        there = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
-        raise AsdError(f"+sweep={name}: no such sweep; there are {there}")
+        names = ", ".join(path.stem for path in sweep_files())
+        raise AsdError(f"+sweep={name}: no such sweep; there are {names}")
     try:
         content = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:

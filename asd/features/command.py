@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from rich.filesize import decimal
+
 from asd.cores import cores
 from asd.errors import AsdError
+from asd.features.build import SETTINGS
+from asd.features.lock import lock_of
+from asd.features.part import PARTIAL, DamagedPartError, StoredPart
 from asd.features.store import FeatureStore, parts_of
-from asd.features.survey import (
-    DAMAGED,
-    UNFINISHED,
-    WHOLE,
-    FoundFrontEnd,
-    FoundPart,
-    prune,
-    survey,
-)
+from asd.options import check_number
 
 DAY = 86400.0
 
@@ -38,27 +39,37 @@ again when a run needs it.
 """
 
 
+@dataclass(frozen=True)
+class ListedPart:
+    """A part as it lies on disk; ``damage`` says what is wrong with it, "" if nothing."""
+
+    file: Path
+    clips: int
+    bytes: int
+    used: float  # when last, in seconds since 1970
+    damage: str
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status: 0, 2 for the user to mend, 130 if stopped."""
-    given = _parser().parse_intermixed_args(arguments)
+    options = _parser().parse_intermixed_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    overrides = [word for word in given.words if "=" in word]
-    keys = [word for word in given.words if "=" not in word]
+    keys = [word for word in options.words if "=" not in word]
     try:
-        config = _compose(overrides)
+        _check_words(options, keys)
+        config = _compose([word for word in options.words if "=" in word])
         root = Path(config["paths"]["cache"]).absolute() / "features"
-        _refuse_strangers(given, keys)
-        if given.command == "build":
+        if options.command == "build":
             _build(config, root)
-        elif given.command == "list":
-            _list(root, given.quick)
+        elif options.command == "list":
+            _list(root, options.quick)
         else:
-            _prune(root, keys, given)
+            _prune(root, keys, options)
     except AsdError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("stopped; what is computed is kept, the same command goes on", file=sys.stderr)
+        print("stopped; whole parts are kept, the same command goes on", file=sys.stderr)
         return 130
     return 0
 
@@ -82,32 +93,26 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _refuse_strangers(given: argparse.Namespace, keys: list[str]) -> None:
-    pruning = {
-        "--all": given.all,
-        "--damaged": given.damaged,
-        "--older-than": given.older_than is not None,
-        "--dry-run": given.dry_run,
-        **dict.fromkeys(keys, True),
-    }
-    options = {"build": {}, "list": {"--quick": given.quick}, "prune": pruning}
-    for command, words in options.items():
-        for word, used in words.items():
-            if used and command != given.command:
-                raise AsdError(f"{word}: is for {command}, not for {given.command}")
-    if given.command == "prune":
-        choices = bool(keys) + given.all + given.damaged + (given.older_than is not None)
-        if choices != 1:
-            raise AsdError("prune: say what is to go: keys, --older-than, --damaged or --all")
-        if given.older_than is not None and not given.older_than >= 0:
-            raise AsdError(f"--older-than {given.older_than}: must be a number of days from 0")
+def _check_words(options: argparse.Namespace, keys: list[str]) -> None:
+    flags = {"--all": options.all, "--damaged": options.damaged}
+    flags["--older-than"] = options.older_than is not None
+    choices = [flag for flag, used in flags.items() if used]
+    strangers = [*keys, *choices, *["--dry-run"] * options.dry_run]
+    if options.command != "prune" and strangers:
+        raise AsdError(f"{strangers[0]}: is for prune, not for {options.command}")
+    if options.command != "list" and options.quick:
+        raise AsdError(f"--quick: is for list, not for {options.command}")
+    if options.command == "prune" and len(choices) + bool(keys) != 1:
+        raise AsdError("prune: say what is to go: keys, --older-than, --damaged or --all")
+    if options.older_than is not None:
+        check_number("--older-than", options.older_than, 0)
 
 
 def _compose(overrides: list[str]) -> dict[str, Any]:
     """The config of a run with these options.
 
     Raises:
-        AsdError: an option is not there, or has a value that cannot be.
+        AsdError: an option is not there, or has no value.
     """
     from hydra import compose, initialize_config_dir
     from hydra.errors import HydraException
@@ -117,118 +122,126 @@ def _compose(overrides: list[str]) -> dict[str, Any]:
     register_resolvers()
     try:
         with initialize_config_dir(str(folder_of("conf")), version_base="1.3"):
-            cfg = compose("config", overrides)
+            config: dict[str, Any] = plain(compose("config", overrides))
     except HydraException as error:
         raise AsdError(str(error)) from error
-    config: dict[str, Any] = plain(cfg)
     return config
 
 
 def _build(config: dict[str, Any], root: Path) -> None:
     from asd.composition import build
+    from asd.data.corpus import corpus_of
 
-    frontend = build(config["frontend"], "frontend")
-    corpus = build({k: v for k, v in config["data"].items() if k != "test"}, "data")
-    releases, test = config["release"]["train"], config["data"]["test"]
-    wanted = list(dict.fromkeys([*releases, test]))
-    features = config["features"]
-    channel = getattr(corpus, "channel", None)
-    store = FeatureStore(root, frontend, features["dtype"], channel, features["workers"])
-    corpus.check(wanted)
-    manifest = corpus.manifest(wanted)
-    read = [
-        manifest.select(release=releases, split="train"),
-        manifest.select(release=test, split="test"),
-    ]
-    began = time.perf_counter()
-    store.build(*read)
-    clips, size = 0, 0
-    for part in (part for whole in read for part in parts_of(whole)):
-        found = store.part(part)  # compares checksums
-        clips, size = clips + len(part), size + found.values.nbytes
-    seconds = time.perf_counter() - began
-    print(f"{store.folder}: {clips:,} clips, {_size(size)}, whole ({seconds:.1f} s)")
+    frontend, corpus = build(config["frontend"], "frontend"), corpus_of(config["data"])
+    dtype, workers = config["features"]["dtype"], config["features"]["workers"]
+    store = FeatureStore(root, frontend, dtype, corpus.channel, workers)
+    splits = [(release, "train") for release in config["release"]["train"]]
+    splits.append((config["data"]["test"], "test"))
+    releases = list(dict.fromkeys(release for release, _ in splits))
+    corpus.check(releases)
+    begin = time.perf_counter()
+    manifest = corpus.manifest(releases, store.reader(splits))
+    chosen = [manifest.select(release=release, split=split) for release, split in splits]
+    store.build(*chosen)
+    parts = [part for clips in chosen for part in parts_of(clips)]
+    size = decimal(sum(store.part(part).values.nbytes for part in parts))  # compares checksums
+    count, seconds = sum(len(part) for part in parts), time.perf_counter() - begin
+    print(f"{store.folder}: {count:,} clips, {size}, whole ({seconds:.1f} s)")
+
+
+def _folders(root: Path, quick: bool) -> dict[Path, list[ListedPart]]:
+    """What lies in a store, by key; ``quick`` leaves the features unread."""
+    folders = sorted(path for path in root.glob("*-" + 12 * "[0-9a-f]") if path.is_dir())
+    with ThreadPoolExecutor(cores()) as pool:
+        return {
+            folder: list(pool.map(partial(_look, quick), sorted(_part_files(folder))))
+            for folder in folders
+        }
+
+
+def _part_files(folder: Path) -> set[Path]:
+    return {
+        path.with_suffix(".npy") for end in ("npy", "json") for path in folder.glob(f"*-*.{end}")
+    }
+
+
+def _look(quick: bool, file: Path) -> ListedPart:
+    size, used, clips = 0, 0.0, 0
+    for path in (file, file.with_suffix(".json")):
+        with suppress(FileNotFoundError):
+            stat = path.stat()
+            size, used = size + stat.st_size, max(used, stat.st_mtime)
+    try:
+        part = StoredPart.open(file)
+        clips = len(part.record.frames)
+        if not quick:
+            part.read()
+    except DamagedPartError as error:
+        return ListedPart(file, clips, size, used, str(error))
+    return ListedPart(file, clips, size, used, "")
 
 
 def _list(root: Path, quick: bool) -> None:
-    found = _survey(root, quick)
-    if not found:
+    folders = _folders(root, quick)
+    if not folders:
         print(f"{root}: no features")
-        return
-    print(f"{root}: {_size(sum(p.bytes for f in found for p in f.parts))}")
-    for frontend in found:
-        settings = frontend.settings
-        about = ["settings not known (settings.json cannot be read)"]
-        kind = ""
-        if settings is not None:
-            kind = f"{settings.get('dtype')}, "
-            about = [f"{k}={v}" for k, v in dict(settings.get("frontend", {})).items()]
-            about += [f"channel={settings.get('channel')}", f"version={settings.get('version')}"]
-        whole = [part for part in frontend.parts if part.state == WHOLE]
-        print(f"\n{frontend.key}: {kind}{_totals(frontend.parts)}, {_state(frontend)}")
-        print("  " + " ".join(about))
-        for part in frontend.parts:
-            if part not in whole:
-                reason = f": {part.reason}" if part.reason else ""
-                print(f"  {part.files.stem} is {part.state}{reason}")
+    for folder, parts in folders.items():
+        try:
+            settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+            about = settings.pop("frontend") | settings
+            words = " ".join(f"{name}={value}" for name, value in about.items())
+        except (OSError, ValueError, AttributeError, TypeError, KeyError):
+            words = f"settings not known ({SETTINGS} cannot be read)"
+        days = (time.time() - max((part.used for part in parts), default=0.0)) / DAY
+        used = "used today" if days < 1 else f"used {days:.0f} days ago"
+        clips, size = sum(part.clips for part in parts), sum(part.bytes for part in parts)
+        damaged = [part for part in parts if part.damage]
+        state = f"{used}, {f'{len(damaged)} damaged' if damaged else 'whole'}" if parts else "empty"
+        print(f"{folder.name}: {clips:,} clips in {len(parts)} parts, {decimal(size)}, {state}")
+        print(f"  {words}")
+        for part in damaged:
+            print(f"  {part.file.stem} is damaged: {part.damage}")
 
 
-def _prune(root: Path, keys: list[str], given: argparse.Namespace) -> None:
-    found = _survey(root, quick=not given.damaged)
-    missing = [key for key in keys if key not in [frontend.key for frontend in found]]
-    if missing:
-        there = ", ".join(frontend.key for frontend in found) or "nothing"
-        raise AsdError(f"{missing[0]}: no such key in {root}; there is {there}")
-    limit = time.time() - DAY * (given.older_than or 0)
-
-    def chosen(frontend: FoundFrontEnd, part: FoundPart) -> bool:
-        if given.all or frontend.key in keys:
-            return True
-        if given.damaged:
-            return part.state == DAMAGED
-        return given.older_than is not None and part.used < limit
-
-    removed, busy = prune(found, chosen, given.dry_run)
-    for part in removed:
-        what = f"{part.files.folder.name}/{part.files.stem} ({part.state}, {_size(part.bytes)})"
-        print(("would remove " if given.dry_run else "removed ") + what)
-    for key in busy:
-        print(f"left alone, for another process is computing there: {key}")
-    verb = "would be freed" if given.dry_run else "freed"
-    print(f"{_size(sum(part.bytes for part in removed))} {verb}")
+def _prune(root: Path, keys: list[str], options: argparse.Namespace) -> None:
+    folders = _folders(root, quick=not options.damaged)
+    names = [folder.name for folder in folders]
+    for key in keys:
+        if key not in names:
+            present = ", ".join(names) or "nothing"
+            raise AsdError(f"{key}: no such key in {root}; there is {present}")
+    limit, freed = time.time() - DAY * (options.older_than or 0), 0
+    for folder, parts in folders.items():
+        if keys and folder.name not in keys:
+            continue
+        chosen = parts
+        if options.damaged:
+            chosen = [part for part in parts if part.damage]
+        elif options.older_than is not None:
+            chosen = [part for part in parts if part.used < limit]
+        if chosen or not parts:
+            freed += _remove(folder, chosen, len(chosen) == len(parts), options.dry_run)
+    print(f"{decimal(freed)} {'would be freed' if options.dry_run else 'freed'}")
 
 
-def _survey(root: Path, quick: bool) -> list[FoundFrontEnd]:
-    with ThreadPoolExecutor(cores()) as pool:
-        return survey(root, None if quick else pool)
+def _remove(folder: Path, parts: list[ListedPart], everything: bool, dry_run: bool) -> int:
+    """Remove these parts, and the folder if they are all; gives the bytes freed."""
+    from filelock import Timeout
 
-
-def _totals(parts: list[FoundPart]) -> str:
-    clips, size = sum(part.clips for part in parts), sum(part.bytes for part in parts)
-    used = max((part.used for part in parts), default=0.0)
-    age = f", used {_ago(time.time() - used)}" if parts else ""
-    return f"{clips:,} clips in {len(parts)} parts, {_size(size)}{age}"
-
-
-def _state(frontend: FoundFrontEnd) -> str:
-    counts = [
-        f"{sum(part.state == state for part in frontend.parts)} {state}"
-        for state in (DAMAGED, UNFINISHED)
-        if any(part.state == state for part in frontend.parts)
-    ]
-    return ", ".join(counts) or (WHOLE if frontend.parts else "empty")
-
-
-def _ago(seconds: float) -> str:
-    for unit, length in (("days", DAY), ("hours", 3600.0), ("minutes", 60.0)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit} ago"
-    return "just now"
-
-
-def _size(count: float) -> str:
-    for unit in ("bytes", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}"
-        count /= 1000
-    return f"{count:.2f} GB"
+    try:
+        with lock_of(folder).acquire(blocking=False):
+            for part in parts:
+                print(f"{'would remove' if dry_run else 'removed'} {folder.name}/{part.file.stem}")
+                if not dry_run:  # the record first: without it nothing passes for whole
+                    part.file.with_suffix(".json").unlink(missing_ok=True)
+                    part.file.unlink(missing_ok=True)
+            if everything and not dry_run:
+                for path in (folder / SETTINGS, *folder.glob(f"*{PARTIAL}")):
+                    path.unlink(missing_ok=True)
+                folder.rmdir()
+    except Timeout:
+        print(f"left alone, for another process is computing there: {folder.name}")
+        return 0
+    except OSError as error:
+        raise AsdError(f"{error.filename}: cannot be removed: {error.strerror}") from error
+    return sum(part.bytes for part in parts)

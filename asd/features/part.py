@@ -1,210 +1,212 @@
-"""A part of the feature store on disk: its files, what they must say, and reading them checked.
+"""A part of the feature store on disk: written clip by clip, and read back with its checksum.
 
 The ``.npy`` holds the features [frames, bands] of the part's clips, one after another. The
-``.json`` is written last: without it the part is not whole. It has a CRC-32 of every clip's bytes.
+``.json`` is written last: without it the part is not whole. Its time stamp is the last use.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
+import logging
+import math
 import zlib
-from collections.abc import Iterable
-from concurrent.futures import Executor
-from dataclasses import asdict, dataclass
-from itertools import pairwise
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from io import BytesIO
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
-# Bytes that are read and checked at once: small beside memory, large beside the cost of a call.
-_GROUP = 1 << 23
+from asd.errors import AsdError
+from asd.files import replacing
+
+log = logging.getLogger(__name__)
+
+_GROUP = 1 << 23  # bytes read and checked at once: small beside memory, large beside a call
+_DAMAGED = "%s: damaged (%s); computed again"
+PARTIAL = ".partial"  # how the name of a part ends while it is written
 
 
 class DamagedPartError(Exception):
-    """Files of a part that do not fit together; the message says how."""
+    """Files of a part that do not fit together, or are not as written; the message says how."""
 
 
-@dataclass(frozen=True)
-class PartFiles:
-    """Where a part lies: ``<folder>/<stem>.npy`` and its companions.
-
-    ``stem`` ends with ``content_key`` of the clips.
-    """
-
-    folder: Path
-    stem: str
-
-    @property
-    def data(self) -> Path:
-        """The features."""
-        return self.folder / f"{self.stem}.npy"
-
-    @property
-    def record(self) -> Path:
-        """What they are, and that they are whole. Its time stamp is when they were last used."""
-        return self.folder / f"{self.stem}.json"
-
-    @property
-    def partial(self) -> Path:
-        """The features while they are computed."""
-        return self.folder / f"{self.stem}.npy.partial"
-
-    @property
-    def journal(self) -> Path:
-        """Which clips of ``partial`` are done."""
-        return self.folder / f"{self.stem}.journal"
-
-    @property
-    def label(self) -> str:
-        """For people: release, machine and split."""
-        return self.stem.rsplit("-", 1)[0]
+class MissingPartError(DamagedPartError):
+    """A part without one of its files, or both."""
 
 
-@dataclass(frozen=True)
+def part_file(folder: Path, label: str, hashes: Iterable[str]) -> Path:
+    """The ``.npy`` of a part: its name ends with a hash of the clips' contents in this order."""
+    key = hashlib.blake2b("\n".join(hashes).encode(), digest_size=6).hexdigest()
+    return folder / f"{label}-{key}.npy"
+
+
+@dataclass
 class Record:
-    """What the ``.json`` holds, clip by clip in the part's order.
+    """What the ``.json`` holds: ``frames`` and content ``hashes`` of the clips in order.
 
-    ``frames`` in each clip, ``hashes`` of the sound files' contents, ``crc32`` of the features'
-    bytes, ``clips`` the files' names when they were computed.
+    ``crc32`` is that of the values and of the other fields.
     """
 
-    frames: list[int]
-    hashes: list[str]
-    crc32: list[int]
-    clips: list[str]
+    bands: int
+    dtype: str
+    frames: list[int] = field(default_factory=list)
+    hashes: list[str] = field(default_factory=list)
+    crc32: int = 0
 
-    @classmethod
-    def read(cls, files: PartFiles) -> Record:
-        """Read and check it.
+    def header(self) -> bytes:
+        """The start of the ``.npy``; numpy leaves room in it for any number of frames."""
+        buffer, shape = BytesIO(), (sum(self.frames), self.bands)
+        about = {"descr": np.dtype(self.dtype).str, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(buffer, about)
+        return buffer.getvalue()
 
-        Raises:
-            DamagedPartError: it is no record of this part.
-            FileNotFoundError: it is not there.
-        """
-        try:
-            content = json.loads(files.record.read_text(encoding="utf-8"))
-            made = cls(**content)
-            lengths = {len(getattr(made, name)) for name in content}
-            sound = len(lengths) == 1 and all(isinstance(n, int) and n > 0 for n in made.frames)
-        except (ValueError, TypeError) as error:
-            raise DamagedPartError(f"{files.record.name}: {error}") from error
-        if not sound or content_key(made.hashes) != files.stem.rsplit("-", 1)[-1]:
-            raise DamagedPartError(f"{files.record.name}: is not of these clips")
-        return made
-
-    def write(self, files: PartFiles) -> None:
-        """Write it, whole or not at all.
-
-        Raises:
-            OSError: it cannot be written.
-        """
-        temporary = files.record.with_name(files.record.name + ".partial")
-        temporary.write_text(json.dumps(asdict(self)), encoding="utf-8")
-        temporary.replace(files.record)
-
-
-def content_key(hashes: Iterable[str]) -> str:
-    """12 hex digits that stand for clips of these contents in this order."""
-    return hashlib.blake2b("\n".join(hashes).encode(), digest_size=6).hexdigest()
-
-
-def npy_header(frames: int, bands: int, dtype: str) -> bytes:
-    """The start of an ``.npy`` file of [frames, bands]; the values follow it."""
-    from io import BytesIO
-
-    buffer = BytesIO()
-    description = {
-        "descr": np.lib.format.dtype_to_descr(np.dtype(dtype)),
-        "fortran_order": False,
-        "shape": (frames, bands),
-    }
-    np.lib.format.write_array_header_1_0(buffer, description)
-    return buffer.getvalue()
+    def checksum(self, of_values: int) -> int:
+        """What ``crc32`` must be where the values have this one."""
+        return zlib.crc32(json.dumps({**asdict(self), "crc32": 0}).encode(), of_values)
 
 
 @dataclass(frozen=True)
 class StoredPart:
-    """A part whose files fit together; whether its bytes are right is known after ``check``.
+    """A part whose files fit together; whether its bytes are right is known after ``read``.
 
     ``values`` [frames, bands] are memory-mapped, copy on write: torch takes them as they are, and
-    nothing that is done to them reaches the file. ``starts`` [clips + 1] first frame of each clip.
+    nothing that is done to them reaches the file.
     """
 
-    files: PartFiles
+    file: Path
     record: Record
     values: np.memmap
-    starts: np.ndarray
 
     @classmethod
-    def open(cls, files: PartFiles) -> StoredPart | None:
-        """The part, or None where there is none.
+    def open(cls, file: Path) -> Self:
+        """The part, not yet read.
 
         Raises:
-            DamagedPartError: there are files, but they do not fit together.
+            DamagedPartError: it is not there (then a MissingPartError), or does not fit together.
         """
+        label = file.stem.rsplit("-", 1)[0]
         try:
-            record = Record.read(files)
-            with files.data.open("rb") as file:
-                size = os.fstat(file.fileno()).st_size
-                if np.lib.format.read_magic(file) != (1, 0):  # type: ignore[no-untyped-call]
-                    raise DamagedPartError(f"{files.data.name}: unknown header")
-                shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)  # type: ignore[no-untyped-call]
-                starts = np.concatenate([[0], np.cumsum(record.frames)])
-                expected = file.tell() + int(np.prod(shape)) * dtype.itemsize
-                if fortran or len(shape) != 2 or shape[0] != starts[-1] or size != expected:
-                    raise DamagedPartError(f"{files.data.name}: has not the right length")
-                values = np.memmap(file, dtype, "c", file.tell(), shape)
-        except FileNotFoundError:
-            return None
-        except (ValueError, OSError) as error:
-            raise DamagedPartError(f"{files.data.name}: {error}") from error
-        return cls(files, record, values, starts)
+            record = Record(**json.loads(file.with_suffix(".json").read_text(encoding="utf-8")))
+            with file.open("rb") as stream:
+                header, shape = record.header(), (sum(record.frames), record.bands)
+                size = len(header) + math.prod(shape) * np.dtype(record.dtype).itemsize
+                fits = (header, size) == (stream.read(len(header)), file.stat().st_size)
+                if not fits or file != part_file(file.parent, label, record.hashes):
+                    raise DamagedPartError("its files do not fit together")
+                values = np.memmap(stream, record.dtype, "c", len(header), shape)
+        except FileNotFoundError as error:
+            raise MissingPartError("one of its two files is missing") from error
+        except (ValueError, TypeError, AttributeError, OSError) as error:
+            raise DamagedPartError(str(error)) from error
+        return cls(file, record, values)
 
-    def clip(self, number: int) -> np.ndarray | None:
-        """Features [frames, bands] of a clip, or None if they are damaged."""
-        values = self.values[self.starts[number] : self.starts[number + 1]]
-        whole = zlib.crc32(values.data) == self.record.crc32[number]
-        return np.asarray(values) if whole else None
-
-    def check(self, pool: Executor, out: np.ndarray | None = None) -> list[int]:
-        """Read the part once and compare every clip with its checksum.
+    def read(self, out: np.ndarray | None = None) -> Self:
+        """Read all values once and compare the checksum.
 
         Args:
-            pool: of threads; reading and checksums run in parallel.
             out: [frames, bands] of the part's dtype, to keep what is read; None: only compare.
 
-        Returns:
-            Numbers of the clips that are damaged.
+        Raises:
+            DamagedPartError: it is not what was written.
         """
-        row_bytes = self.values.shape[1] * self.values.itemsize
-        numbers = np.arange(len(self.record.frames))
-        groups = np.searchsorted(
-            self.starts[1:] * row_bytes, np.arange(0, int(self.starts[-1]) * row_bytes, _GROUP)
-        )
-        bounds = [*dict.fromkeys(groups.tolist()), len(numbers)]
+        size, crc32, position = self.values.nbytes, 0, 0
+        target = np.empty(min(size, _GROUP), np.uint8) if out is None else out.reshape(-1)
+        room = memoryview(target.view(np.uint8))  # type: ignore[arg-type]
+        if out is not None and len(room) != size:
+            raise DamagedPartError("it has not these clips' frames")
+        try:
+            with self.file.open("rb", buffering=0) as stream:
+                stream.seek(self.values.offset)
+                while position < size:
+                    begin = 0 if out is None else position
+                    count = stream.readinto(room[begin : begin + min(_GROUP, size - position)])
+                    if not count:
+                        break
+                    crc32 = zlib.crc32(room[begin : begin + count], crc32)
+                    position += count
+        except OSError as error:
+            raise DamagedPartError(str(error)) from error
+        if position < size or self.record.crc32 != self.record.checksum(crc32):
+            raise DamagedPartError("it has another checksum")
+        return self
 
-        def read(bound: tuple[int, int]) -> list[int]:
-            begin, end = int(self.starts[bound[0]]), int(self.starts[bound[1]])
-            shape, dtype = (end - begin, self.values.shape[1]), self.values.dtype
-            target = np.empty(shape, dtype) if out is None else out[begin:end]
-            flat = target.reshape(-1).view(np.uint8).data
-            try:
-                with self.files.data.open("rb", buffering=0) as file:
-                    file.seek(self.values.offset + begin * row_bytes)
-                    filled = 0
-                    while filled < len(flat) and (got := file.readinto(flat[filled:])):
-                        filled += got
-            except OSError:
-                filled = 0
-            if filled < len(flat):
-                return list(range(*bound))
-            edges = (self.starts[bound[0] : bound[1] + 1] - begin) * row_bytes
-            return [
-                number
-                for number, (a, b) in zip(range(*bound), pairwise(edges.tolist()), strict=True)
-                if zlib.crc32(flat[a:b]) != self.record.crc32[number]
-            ]
 
-        return [n for bad in pool.map(read, pairwise(bounds)) for n in bad]
+def is_there(file: Path, say: bool = False) -> bool:
+    """Whether a part can be opened; ``say`` warns if it is damaged."""
+    try:
+        StoredPart.open(file)
+    except DamagedPartError as error:
+        if say and not isinstance(error, MissingPartError):
+            log.warning(_DAMAGED, file, error)
+        return False
+    return True
+
+
+def whole_part(
+    file: Path, make: Callable[[], None], out: np.ndarray | None = None, again: bool = True
+) -> StoredPart:
+    """The part, read and checked, made where it is not there; a damaged one is made again.
+
+    Args:
+        file: its ``.npy``.
+        make: writes it; the caller holds the lock of its folder.
+        out: as ``StoredPart.read``.
+        again: False where it was made just now.
+
+    Raises:
+        AsdError: what was just written cannot be read.
+    """
+    try:
+        return StoredPart.open(file).read(out)
+    except DamagedPartError as error:
+        if not again:
+            raise AsdError(f"{file}: not as written ({error}); is the disk failing?") from error
+        if not isinstance(error, MissingPartError):
+            log.warning(_DAMAGED, file, error)
+    make()
+    return whole_part(file, make, out, again=False)
+
+
+class PartWriter:
+    """Writes a part clip by clip; ``close`` it, and nothing is left of it if it was not finished.
+
+    Only one at a time may write in a folder. The methods raise OSError if they cannot write.
+    """
+
+    def __init__(self, folder: Path, label: str, bands: int, dtype: str) -> None:
+        self.label = label
+        self.partial = folder / f"{label}{PARTIAL}"
+        self._record = Record(bands, dtype)
+        self._crc32 = 0
+        folder.mkdir(parents=True, exist_ok=True)
+        self._stream = self.partial.open("wb")
+        self._stream.write(self._record.header())
+
+    def append(self, frames: list[int], hashes: list[str], values: np.ndarray) -> None:
+        """Write values [frames, bands] of one clip, or of several."""
+        self._stream.write(values.data)
+        self._crc32 = zlib.crc32(values.data, self._crc32)
+        self._record.frames += frames
+        self._record.hashes += hashes
+
+    def finish(self) -> None:
+        """Make the part whole, in place of what stands there."""
+        self._stream.seek(0)
+        self._stream.write(self._record.header())
+        self._stream.close()
+        self._record.crc32 = self._record.checksum(self._crc32)
+        file = part_file(self.partial.parent, self.label, self._record.hashes)
+        file.with_suffix(".json").unlink(missing_ok=True)
+        self.partial.replace(file)
+        with replacing(file.with_suffix(".json")) as temporary:
+            temporary.write_text(json.dumps(asdict(self._record)), encoding="utf-8")
+
+    def close(self) -> None:
+        """Remove what is written, unless it was finished."""
+        with suppress(OSError):
+            self._stream.close()
+        self.partial.unlink(missing_ok=True)

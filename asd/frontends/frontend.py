@@ -108,10 +108,8 @@ def check_wave(wave: np.ndarray, needed: int, rate: int) -> None:
     """
     import numpy as np
 
-    if wave.ndim != 1:
-        raise AsdError(f"clip has the shape {wave.shape}: one channel is needed, [samples]")
-    if not np.issubdtype(wave.dtype, np.floating):
-        raise AsdError(f"clip is {wave.dtype}: floating point in [-1, 1] is needed")
+    if wave.ndim != 1 or not np.issubdtype(wave.dtype, np.floating):
+        raise AsdError(f"clip is {wave.dtype} {list(wave.shape)}: one channel of floats is needed")
     check_length(wave.shape[0], needed, rate)
     if not np.isfinite(wave).all():
         raise AsdError("clip has samples that are not numbers (NaN or infinite)")

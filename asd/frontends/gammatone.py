@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
 from asd.frontends.frontend import check_length, check_wave
-from asd.frontends.gammatone_filters import GammatoneSettings
+from asd.frontends.gammatone_filters import GammatoneSettings, filter_bank
 from asd.options import check_choice
 
 if TYPE_CHECKING:
     import numpy as np
 
 PRECISIONS = ("float32", "float64")
-
-# Bands whose |D| at the centre frequency is smaller than this have poles so close to 1 that
-# coefficients in float32 err by more than about 0.001 dB; the kernel's other form then is used.
-SENSITIVE_BELOW = 2e-3
 
 
 @dataclass(frozen=True)
@@ -76,77 +71,28 @@ class Gammatone(GammatoneSettings):
 
         from asd.frontends.gammatone_kernel import block_energies
 
-        plan = _plan(self)
+        bank = filter_bank(self, self.precision)
         block = math.gcd(self.window, self.hop)
         frames = self._windows(wave.shape[0])
         padded = np.empty(wave.shape[0] + 1, self.precision)
         padded[:-1] = wave
         padded[-1] = 0
         blocks = ((frames - 1) * self.hop + self.window) // block
-        energies = np.empty((blocks, plan.gains.shape[0]), self.precision)
-        block_energies(padded, plan.coefficients, plan.near_one, plan.sensitive, block, energies)
+        energies = np.empty((blocks, len(bank.gains)), self.precision)
+        block_energies(padded, bank.coefficients, bank.near_one, bank.sensitive, block, energies)
         level = _window_sums(energies, self.window // block, self.hop // block)
         np.sqrt(level, out=level)
-        level *= plan.gains
-        level += plan.eps
+        level *= bank.gains
+        level += level.dtype.type(self.eps)
         np.log(level, out=level)
-        level *= plan.decibels
+        level *= level.dtype.type(20 / np.log(10))
         return level[:, : self.bands]
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """A bank in the kernel's precision, padded to whole vectors with filters that do nothing."""
-
-    coefficients: np.ndarray  # [4, padded bands]
-    near_one: np.ndarray  # [2, padded bands]
-    sensitive: int  # the lowest bands for which near_one is used
-    gains: np.ndarray  # [padded bands], with the division by the window
-    eps: np.floating
-    decibels: np.floating  # 20 / ln 10
-
-
-@lru_cache(maxsize=16)
-def _plan(frontend: Gammatone) -> _Plan:
-    import numpy as np
-
-    from asd.frontends.gammatone_kernel import VECTOR_BYTES
-
-    filters = frontend.filters()
-    number = np.dtype(frontend.precision).type
-    lanes = VECTOR_BYTES // np.dtype(number).itemsize
-    padded = -(-frontend.bands // lanes) * lanes
-
-    def fill(rows: np.ndarray) -> np.ndarray:
-        out = np.zeros((*rows.shape[:-1], padded), number)
-        out[..., : frontend.bands] = rows
-        return out
-
-    sensitive = 0
-    if frontend.precision == "float32":
-        close = np.flatnonzero(filters.at_centre < SENSITIVE_BELOW)
-        sensitive = 0 if close.size == 0 else (int(close[-1]) // lanes + 1) * lanes
-    return _Plan(
-        coefficients=fill(filters.coefficients),
-        near_one=fill(filters.near_one),
-        sensitive=sensitive,
-        gains=fill(filters.gains / np.sqrt(frontend.window)),
-        eps=number(frontend.eps),
-        decibels=number(20 / np.log(10)),
-    )
 
 
 def _window_sums(energies: np.ndarray, width: int, step: int) -> np.ndarray:
     """Sums of ``width`` neighbouring rows, every ``step`` rows; [frames, bands]."""
-    import numpy as np
-
-    frames = 1 + (len(energies) - width) // step
-    last = (frames - 1) * step + 1
-    if width <= 8:
-        total = energies[0:last:step].copy()
-        for shift in range(1, width):
-            total += energies[shift : shift + last : step]
-        return total
-    windows = np.lib.stride_tricks.sliding_window_view(energies, width, axis=0)
-    total = windows[::step].sum(axis=-1)
-    return np.ascontiguousarray(total)
+    last = (len(energies) - width) // step * step + 1
+    total: np.ndarray = energies[0:last:step].copy()
+    for shift in range(1, width):
+        total += energies[shift : shift + last : step]
+    return total

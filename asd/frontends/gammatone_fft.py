@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from asd.frontends.frontend import check_length, check_wave, top_frequency
 from asd.frontends.gammatone_filters import GammatoneSettings
-from asd.options import check_number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,10 +34,6 @@ class GammatoneFFT(GammatoneSettings):
 
     name: ClassVar[str] = "gammatone_fft"
     version: ClassVar[int] = 1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number("frontend.window_seconds", self.window_seconds, 1.5 / self.rate)  # 2 samples
 
     @property
     def n_fft(self) -> int:

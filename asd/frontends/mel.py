@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
+import threading
 from dataclasses import dataclass
 from functools import lru_cache
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from asd.errors import AsdError
@@ -16,6 +20,8 @@ if TYPE_CHECKING:
 PAD_MODES = ("reflect", "constant", "replicate", "circular")
 SCALES = ("slaney", "htk")
 NORMS = ("slaney", "none")
+
+_importing = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -91,8 +97,6 @@ class Mel:
         import numpy as np
         import torch
 
-        from asd.frontends.torchaudio_loader import load_torchaudio
-
         scale, top = self.mel_scale, top_frequency(self.rate, self.f_max)
         hertz = load_torchaudio().functional.functional  # its two scales have no public name
         ends = [hertz._hz_to_mel(edge, scale) for edge in (float(self.f_min), top)]
@@ -117,8 +121,6 @@ class Mel:
 @lru_cache(maxsize=16)
 def _transform(frontend: Mel) -> Any:
     """torchaudio's transform. It only reads its buffers, so that threads can share it."""
-    from asd.frontends.torchaudio_loader import load_torchaudio
-
     return load_torchaudio().transforms.MelSpectrogram(
         sample_rate=frontend.rate,
         n_fft=frontend.n_fft,
@@ -132,3 +134,27 @@ def _transform(frontend: Mel) -> Any:
         norm=None if frontend.norm == "none" else frontend.norm,
         mel_scale=frontend.mel_scale,
     )
+
+
+def load_torchaudio() -> Any:
+    """The torchaudio module, also where its wheel is a CUDA build and torch is not.
+
+    The package index offers torchaudio as a CUDA build only. Beside a CPU-only torch its compiled
+    extension fails to load with an OSError. The parts written in torch (spectrograms, resampling,
+    masking) do not need it, so it is then replaced by a module that says it is not there. Where
+    the normal import works, this function does nothing else.
+    """
+    with _importing:
+        try:
+            return importlib.import_module("torchaudio")
+        except OSError:
+            for name in [n for n in sys.modules if n.split(".")[0] == "torchaudio"]:
+                del sys.modules[name]
+            extension = sys.modules["torchaudio._extension"] = ModuleType("torchaudio._extension")
+            vars(extension).update(
+                _IS_TORCHAUDIO_EXT_AVAILABLE=False,
+                _IS_ALIGN_AVAILABLE=False,
+                _check_cuda_version=lambda: None,
+                fail_if_no_align=lambda function: function,
+            )
+            return importlib.import_module("torchaudio")

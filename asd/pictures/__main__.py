@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from asd.errors import AsdError
 from asd.exit_status import exit_status
 
 
@@ -21,19 +20,17 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("run", nargs="+", type=Path, help="a run's folder")
     parser.add_argument("--projection", choices=("pca", "tsne"), default="pca")
-    options = parser.parse_args(arguments)
-    return exit_status(lambda: _draw(options.run, options.projection))
+    given = parser.parse_args(arguments)
 
+    def draw() -> None:
+        from asd.pictures.examples import PictureOptions
+        from asd.pictures.run_pictures import run_pictures
 
-def _draw(folders: list[Path], projection: str) -> None:
-    from asd.pictures.examples import PictureOptions
-    from asd.pictures.run_pictures import run_pictures
+        options = PictureOptions.configured(projection=given.projection)
+        for folder in given.run:
+            print(*run_pictures(folder, options), sep="\n")
 
-    for folder in folders:
-        if not (folder / "scores.csv").is_file():
-            raise AsdError(f"{folder}: no scores.csv in it; is it a finished run's folder?")
-        for path in run_pictures(folder, PictureOptions.configured(projection=projection)):
-            print(path)
+    return exit_status(draw)
 
 
 if __name__ == "__main__":

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from asd.options import check_choice
 from asd.pictures import style
-from asd.pictures.examples import PROJECTIONS
-from asd.pictures.model_files import Embeddings
+from asd.pictures.model_files import KeptClips
 from asd.scoring.metrics import machine_order
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
 
 _LEAST = 3  # clips without which there is nothing to project
@@ -29,11 +28,7 @@ def project(values: np.ndarray, projection: str, seed: int) -> tuple[np.ndarray,
 
     Returns:
         [clips, 2], and the names of the axes.
-
-    Raises:
-        AsdError: the projection is not one of ours.
     """
-    check_choice("projection", projection, PROJECTIONS)
     wide = np.asarray(values, dtype=np.float64)
     if wide.shape[1] < 2:
         wide = np.hstack([wide, np.zeros((len(wide), 1))])
@@ -51,44 +46,42 @@ def project(values: np.ndarray, projection: str, seed: int) -> tuple[np.ndarray,
     return points, (f"PC 1 ({share[0]:.0f} % of variance)", f"PC 2 ({share[1]:.0f} %)")
 
 
-@style.styled
 def scatter(
-    models: dict[str, Embeddings], projection: str, seed: int, title: str, path: Path
+    models: dict[str, KeptClips], projection: str, seed: int, title: str, path: Path
 ) -> Path | None:
     """One model: a panel coloured by machine and one by label. Several: a panel each, by label.
 
     Args:
         models: name -> its embeddings.
         projection, seed: see ``project``.
-        title: of the picture.
-        path: the PNG to write.
+        title, path: see ``style.panels``.
 
     Returns:
         The path; None if no model has enough clips.
     """
-    models = {name: e for name, e in models.items() if len(e.values) >= _LEAST}
+    models = {name: e for name, e in models.items() if len(e.clips) >= _LEAST}
     if not models:
         return None
-    points = {name: project(e.values, projection, seed) for name, e in models.items()}
+    points = {name: project(e.arrays["values"], projection, seed) for name, e in models.items()}
     shown = names = machine_order(models)
-    if len(models) == 1:
+    single = len(models) == 1
+    if single:
         shown, names = shown * 2, ["by machine type", "by label"]
-        figure, axes = style.panels(2, (4.6, 3.8), title)
-    else:
-        figure, axes = style.panels(len(models), (2.8, 2.5), title, gap=(0.75, 0.75))
-    for ax, model, name in zip(axes, shown, names, strict=True):
-        places, (xlabel, ylabel) = points[model]
-        _groups(ax, places, models[model], by_machine=name == "by machine type")
-        ax.set(title=name, xlabel=xlabel, ylabel=ylabel)
-    for ax in axes if len(models) == 1 else axes[:1]:
-        ax.legend(loc="best", markerscale=1.5)
-    return style.save(figure, path)
+    size, gap = ((4.6, 3.8), (0.62, 0.78)) if single else ((2.8, 2.5), (0.75, 0.75))
+    with style.panels(path, len(shown), size, title, gap=gap) as axes:
+        for ax, model, name in zip(axes, shown, names, strict=True):
+            places, (xlabel, ylabel) = points[model]
+            _groups(ax, places, models[model].clips, by_machine=name == "by machine type")
+            ax.set(title=name, xlabel=xlabel, ylabel=ylabel)
+        for ax in axes if single else axes[:1]:
+            ax.legend(loc="best", markerscale=1.5)
+    return path
 
 
-def _groups(ax: Axes, points: np.ndarray, embeddings: Embeddings, by_machine: bool) -> None:
-    groups = style.by_label(embeddings.clips["label"].to_numpy())
+def _groups(ax: Axes, points: np.ndarray, clips: pd.DataFrame, by_machine: bool) -> None:
+    groups = style.by_label(clips["label"].to_numpy())
     if by_machine:
-        of_clip = embeddings.clips["machine"].to_numpy()
+        of_clip = clips["machine"].to_numpy()
         machines = enumerate(machine_order(of_clip))
         groups = ((of_clip == name, name, *style.look(number)[:2]) for number, name in machines)
     for mask, name, colour, marker in groups:

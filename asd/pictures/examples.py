@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from asd.composition import build, folder_of
 from asd.options import check_choice, check_whole
-from asd.pictures.model_files import COLUMNS, Embeddings, Example, Floats
+from asd.pictures.model_files import MAPS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from asd.models.detector import Detector
     from asd.scoring.score import ScoredClips
 
-_WINDOWS = 512  # that go through the network at a time
 KINDS = ("roc", "scores", "training", "embedding", "clips")
 PROJECTIONS = ("pca", "tsne")
 
@@ -55,30 +54,11 @@ class PictureOptions:
     @classmethod
     def configured(cls, **changes: Any) -> PictureOptions:
         """What ``conf/pictures/default.yaml`` says but for these, where no config is composed."""
-        import yaml
+        from omegaconf import OmegaConf
 
-        from asd.composition import folder_of
-
-        options = yaml.safe_load((folder_of("conf") / "pictures" / "default.yaml").read_text())
-        return cls(**{k: v for k, v in {**options, **changes}.items() if k != "_target_"})
-
-
-def examples(scored: ScoredClips, anomalous: int) -> list[Example]:
-    """Input, reconstruction and error of a few clips; see ``chosen``."""
-    return [_example(scored, role, row) for role, row in chosen(scored.table, anomalous)]
-
-
-def embeddings(scored: ScoredClips, limit: int) -> list[Embeddings]:
-    """The bottleneck of many clips, the mean over each one's windows; see ``thinned``."""
-    import pandas as pd
-
-    rows = thinned(scored.table, limit)
-    wanted = np.isin(scored.index.clips, rows)
-    if not wanted.any():
-        return []
-    windows = pd.DataFrame(np.asarray(scored.embeddings)[wanted])
-    values = windows.groupby(scored.index.clips[wanted]).mean().to_numpy(np.float32)
-    return [Embeddings(values, scored.table.iloc[rows][COLUMNS])]
+        default = OmegaConf.load(folder_of("conf") / "pictures" / "default.yaml")
+        options: PictureOptions = build(OmegaConf.merge(default, changes), "pictures")
+        return options
 
 
 def chosen(scores: pd.DataFrame, anomalous: int) -> list[tuple[str, int]]:
@@ -86,56 +66,50 @@ def chosen(scores: pd.DataFrame, anomalous: int) -> list[tuple[str, int]]:
 
     Where no clip is known to be normal, the median of all stands for it.
     """
-    if not len(scores):
+    if scores.empty:
         return []
-    values, labels = scores["score"].to_numpy(), scores["label"].to_numpy()
-    normal = np.flatnonzero(labels == 0)
-    role = "median normal" if len(normal) else "median"
-    among = normal if len(normal) else np.arange(len(values))
-    by_score = among[np.argsort(values[among], kind="stable")]
-    median = (role, int(by_score[(len(by_score) - 1) // 2]))
-    top = np.argsort(-values, kind="stable")[:anomalous]
-    return [median, *(("most anomalous", int(row)) for row in top)]
+    scores = scores.reset_index(drop=True)
+    normal = scores[scores["label"] == 0]["score"]
+    role, among = ("median normal", normal) if len(normal) else ("median", scores["score"])
+    median = among.sort_values(kind="stable").index[(len(among) - 1) // 2]
+    top = scores["score"].sort_values(kind="stable", ascending=False).index[:anomalous]
+    return [(role, int(median)), *(("most anomalous", int(row)) for row in top)]
 
 
 def thinned(scores: pd.DataFrame, limit: int) -> npt.NDArray[np.int64]:
     """Rows to keep: at most ``limit`` of a machine type and label, evenly spaced, ascending."""
-    kept: list[int] = []
-    for rows in scores.groupby(["machine", "label"], sort=True).indices.values():
-        places = np.linspace(0, len(rows) - 1, min(limit, len(rows))).round().astype(int)
-        kept += np.asarray(rows)[places].tolist()
-    return np.array(sorted(kept), dtype=np.int64)
+    groups = scores.groupby(["machine", "label"]).indices.values()
+    ends = [np.linspace(0, len(rows) - 1, min(limit, len(rows))) for rows in groups]
+    kept = [rows[at.round().astype(int)] for rows, at in zip(groups, ends, strict=True)]
+    return np.sort(np.concatenate([[], *kept])).astype(np.int64)
 
 
-def _example(scored: ScoredClips, role: str, row: int) -> Example:
-    """One clip through the network; where windows overlap, frames are means over them."""
-    index, features, standardiser = scored.index, scored.features, scored.detector.standardiser
+def maps(scored: ScoredClips, row: int) -> dict[str, npt.NDArray[np.float32]]:
+    """Input, reconstruction and error of a clip; see ``asd.pictures.model_files``.
+
+    Where windows overlap, frames are means over them.
+    """
+    import torch
+
+    index, features, detector = scored.index, scored.features, scored.detector
     starts = index.starts[index.clips == row]
     first, last = int(starts.min()), int(starts.max()) + index.length
     shown = np.array(features.values[first:last], np.float32)
-    sums = np.zeros((2, *shown.shape))
-    count = np.zeros((len(shown), 1))
-    for begin in range(0, len(starts), _WINDOWS):
-        frames = starts[begin : begin + _WINDOWS, None] + np.arange(index.length)
-        output, target = _forward(scored.detector, np.array(features.values[frames], np.float32))
-        np.add.at(sums[0], frames - first, output)
-        np.add.at(sums[1], frames - first, np.square(output - target))
-        np.add.at(count, frames - first, 1)
-    std, mean = (x.cpu().numpy() for x in (standardiser.std, standardiser.mean))
-    clip = scored.table.iloc[row]
-    return Example(
-        role, str(clip["machine"]), str(clip["id"]), str(clip["file"]), int(clip["label"]),
-        float(clip["score"]), shown,
-        (sums[0] / count * std + mean).astype(np.float32), (sums[1] / count).astype(np.float32),
-    )  # fmt: skip
-
-
-def _forward(detector: Detector, windows: Floats) -> tuple[Floats, Floats]:
-    """Reconstruction and target of [windows, frames, bands], in the standardised domain."""
-    import torch
-
+    frames = starts[:, None] - first + np.arange(index.length)
     with torch.inference_mode():
-        batch = torch.from_numpy(windows).to(next(detector.parameters()).device)
-        output, _ = detector(batch)
-        target = detector.standardiser(batch)
-    return output.float().cpu().numpy(), target.float().cpu().numpy()
+        batch = torch.from_numpy(shown[frames]).to(next(detector.parameters()).device)
+        output = detector(batch)[0].float().cpu().numpy()
+        target = detector.standardiser(batch).float().cpu().numpy()
+    sums = np.zeros((2, *shown.shape))
+    np.add.at(sums[0], frames, output)
+    np.add.at(sums[1], frames, np.square(output - target))
+    count = np.bincount(frames.ravel())[:, None]
+    std, mean = (x.cpu().numpy() for x in (detector.standardiser.std, detector.standardiser.mean))
+    values = shown, sums[0] / count * std + mean, sums[1] / count
+    return {name: value.astype(np.float32) for name, value in zip(MAPS, values, strict=True)}
+
+
+def bottleneck(scored: ScoredClips, rows: npt.NDArray[np.int64]) -> list[npt.NDArray[np.float32]]:
+    """Of each row [dimensions]: the mean over the clip's windows."""
+    windows, clips = np.asarray(scored.embeddings), scored.index.clips
+    return [windows[clips == row].mean(0) for row in rows]

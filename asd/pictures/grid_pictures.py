@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -38,15 +38,13 @@ class AlphaPoint:
     published: float | None
 
 
-@style.styled
 def overview(machines: dict[str, list[Point]], metric: str, title: str, path: Path) -> Path | None:
     """A panel a machine type, a line a system: mean, interval, single trainings.
 
     Args:
         machines: panel's name -> systems; the published figures are drawn where given.
         metric: name on the axis.
-        title: of the picture.
-        path: the PNG to write.
+        title, path: see ``style.panels``.
 
     Returns:
         The path; None if there is nothing to show.
@@ -57,49 +55,43 @@ def overview(machines: dict[str, list[Point]], metric: str, title: str, path: Pa
     columns = 4 if len(machines) > 6 else min(3, len(machines))
     most = max(map(len, machines.values()))
     widest = max(len(p.name) for points in machines.values() for p in points)
-    figure, axes = style.panels(
-        len(machines), (2.3, 0.35 + 0.27 * most), title, columns=columns,
+    with style.panels(
+        path, len(machines), (2.3, 0.35 + 0.27 * most), title, columns=columns,
         left=0.4 + 0.085 * widest, bottom=0.7, gap=(0.25, 0.55),
         below=f"{metric}, %   (line: interval over clips; crosses: single trainings)",
-    )  # fmt: skip
-    for number, (ax, (name, points)) in enumerate(zip(axes, machines.items(), strict=True)):
-        looks = [style.look(i) for i in range(len(points))]
-        _lines(ax, points, 42, [(colour, marker, colour) for colour, marker, _ in looks])
-        ax.tick_params(labelleft=number % columns == 0)
-        ax.axvline(50, color="#9aa3ab", lw=1)
-        ax.set(title=name)
-    limits = np.array([ax.get_xlim() for ax in axes])
-    for ax in axes:
-        ax.set_xlim(limits[:, 0].min(), limits[:, 1].max())
-    handles, labels = axes[0].get_legend_handles_labels()
-    if handles:
-        figure.legend(handles[:1], labels[:1], loc="lower right")
-    return style.save(figure, path)
+    ) as axes:  # fmt: skip
+        for ax in axes[1:]:
+            ax.sharex(axes[0])
+        for number, (ax, (name, points)) in enumerate(zip(axes, machines.items(), strict=True)):
+            looks = [style.look(i) for i in range(len(points))]
+            _lines(ax, points, 42, [(colour, marker, colour) for colour, marker, _ in looks])
+            ax.tick_params(labelleft=number % columns == 0)
+            ax.axvline(50, color="#9aa3ab", lw=1)
+            ax.set(title=name)
+        handles, labels = axes[0].get_legend_handles_labels()
+        if handles:
+            axes[0].figure.legend(handles[:1], labels[:1], loc="lower right")
+    return path
 
 
-@style.styled
 def differences(points: list[Point], title: str, axis: str, path: Path) -> Path:
     """A line a machine type: a paired difference with its interval, and zero marked.
 
     Args:
         points: in the order from the top.
-        title: of the picture.
         axis: what is subtracted from what.
-        path: the PNG to write.
+        title, path: see ``style.panels``.
     """
-    figure, (ax,) = style.panels(1, (6.6, 0.4 + 0.32 * len(points)), title, left=1.2)
-    looks = []
-    for point in points:
-        colour = style.BLUE if point.low > 0 else style.VERMILLION if point.high < 0 else style.GREY
-        face = "white" if colour == style.GREY else colour
-        looks.append((colour, "^" if point.high < 0 else "o", face))
-    _lines(ax, points, 60, looks)
-    ax.axvline(0, color="black", lw=1.2)
-    ax.set(xlabel=f"{axis}, points (filled: the interval leaves zero on one side)")
-    return style.save(figure, path)
+    with style.panels(path, 1, (6.6, 0.4 + 0.32 * len(points)), title, left=1.2) as (ax,):
+        better, worse = (style.BLUE, "o", style.BLUE), (style.VERMILLION, "^", style.VERMILLION)
+        open_ = (style.GREY, "o", "white")
+        looks = [better if p.low > 0 else worse if p.high < 0 else open_ for p in points]
+        _lines(ax, points, 60, looks)
+        ax.axvline(0, color="black", lw=1.2)
+        ax.set(xlabel=f"{axis}, points (filled: the interval leaves zero on one side)")
+    return path
 
 
-@style.styled
 def alpha_curves(
     metrics: dict[str, list[AlphaPoint]], title: str, published: str, path: Path
 ) -> Path | None:
@@ -107,37 +99,36 @@ def alpha_curves(
 
     Args:
         metrics: panel's name -> systems.
-        title: of the picture.
         published: name of the paper's curve; says what data it is of.
-        path: the PNG to write.
+        title, path: see ``style.panels``.
 
     Returns:
         The path; None if fewer than two of our systems are on the curve.
     """
     if all(sum(p.ours is not None for p in points) < 2 for points in metrics.values()):
         return None
-    figure, axes = style.panels(len(metrics), (4.3, 3.1), title, columns=len(metrics))
-    for ax, (name, points) in zip(axes, metrics.items(), strict=True):
-        ordered = sorted(points, key=lambda p: p.alpha)
-        paper = [(p.alpha, 100 * p.published) for p in ordered if p.published is not None]
-        if paper:
-            ax.plot(*zip(*paper, strict=True), color=style.VERMILLION, ls="--", marker="^", ms=7,
-                    label=published)  # fmt: skip
-        ours = [(p.alpha, p.ours) for p in ordered if p.ours is not None]
-        figures = [(p.mean, p.mean - p.low, p.high - p.mean) for _, p in ours]
-        mean, below, above = 100 * np.array(figures).reshape(-1, 3).T
-        ax.errorbar([alpha for alpha, _ in ours], mean, [below, above], color=style.BLUE,
-                    marker="o", ms=7, capsize=4, lw=1.8,
-                    label="ours, interval over clips")  # fmt: skip
-        for alpha, p in ours:
-            if len(p.values) > 1:
-                ax.scatter([alpha] * len(p.values), 100 * np.array(p.values), s=22, color="black",
-                           marker="x", zorder=4)  # fmt: skip
-        ax.axhline(50, color="#9aa3ab", lw=1)
-        ax.set_xticks([p.alpha for p in ordered])
-        ax.set(title=name, xlabel="alpha, weight of the reconstruction (1: U)", ylabel="%")
-        ax.legend(loc="best")
-    return style.save(figure, path)
+    with style.panels(path, len(metrics), (4.3, 3.1), title, columns=len(metrics)) as axes:
+        look: dict[str, Any]
+        for ax, (name, points) in zip(axes, metrics.items(), strict=True):
+            ordered = sorted(points, key=lambda p: p.alpha)
+            paper = [(p.alpha, 100 * p.published) for p in ordered if p.published is not None]
+            if paper:
+                look = {"color": style.VERMILLION, "ls": "--", "marker": "^", "ms": 7}
+                ax.plot(*zip(*paper, strict=True), **look, label=published)
+            ours = [(p.alpha, p.ours) for p in ordered if p.ours is not None]
+            figures = [(p.mean, p.mean - p.low, p.high - p.mean) for _, p in ours]
+            mean, below, above = 100 * np.array(figures).reshape(-1, 3).T
+            look = {"color": style.BLUE, "marker": "o", "ms": 7, "capsize": 4, "lw": 1.8}
+            label = "ours, interval over clips"
+            ax.errorbar([alpha for alpha, _ in ours], mean, [below, above], **look, label=label)
+            for alpha, p in ours:
+                if len(values := 100 * np.array(p.values)) > 1:
+                    ax.scatter([alpha] * len(values), values, s=22, c="black", marker="x", zorder=4)
+            ax.axhline(50, color="#9aa3ab", lw=1)
+            ax.set_xticks([p.alpha for p in ordered])
+            ax.set(title=name, xlabel="alpha, weight of the reconstruction (1: U)", ylabel="%")
+            ax.legend(loc="best")
+    return path
 
 
 def _lines(ax: Axes, points: list[Point], size: float, looks: list[tuple[str, str, str]]) -> None:

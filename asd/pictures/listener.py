@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import logging
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from asd.errors import AsdError
 from asd.experiment.listener import RunListener
 from asd.experiment.run_folder import RunFolder
-from asd.pictures import model_files
-from asd.pictures.examples import KINDS, PictureOptions, embeddings, examples
-from asd.pictures.model_files import Embeddings, Example, Examples
+from asd.pictures.examples import KINDS, PictureOptions, bottleneck, chosen, maps, thinned
+from asd.pictures.model_files import COLUMNS, EMBEDDINGS, EXAMPLES, KeptClips
 from asd.pictures.run_pictures import run_pictures
 
 if TYPE_CHECKING:
@@ -42,42 +40,43 @@ class PictureListener(RunListener):
         self.options = options
         self.frontend = frontend
         self.in_sweep = in_sweep
-        self._examples: list[Example] = []
-        self._embeddings: list[Embeddings] = []
+        self._examples: list[tuple[dict[Any, Any], dict[str, Any]]] = []
+        self._embeddings: list[tuple[dict[Any, Any], Any]] = []
 
     def clips_scored(self, scored: ScoredClips) -> None:
         """Keep a few clips as the network sees them, and the bottleneck of many."""
-        if self.options.enabled:
-            self._examples += examples(scored, self.options.anomalous)
-            self._embeddings += embeddings(scored, self.options.embedding_clips)
+        clips: list[dict[Any, Any]] = scored.table[COLUMNS].to_dict("records")
+        for role, row in chosen(scored.table, self.options.anomalous):
+            self._examples.append(({"role": role, **clips[row]}, maps(scored, row)))
+        rows = thinned(scored.table, self.options.embedding_clips)
+        kept = [clips[row] for row in rows]
+        self._embeddings += zip(kept, bottleneck(scored, rows), strict=True)
 
     def model_scored(self, model: str, folder: Path) -> None:
         """Write ``examples.npz`` and ``embeddings.npz``; nothing where nothing was kept."""
         import pandas as pd
 
-        shown, parts = self._examples, self._embeddings
+        examples, embeddings = self._examples, self._embeddings
         self._examples, self._embeddings = [], []
         try:
-            if shown:
-                centre = np.asarray(self.frontend.centre_frequencies(), dtype=np.float64)
-                kept = Examples(centre, float(self.frontend.hop_seconds), shown)
-                model_files.write_examples(folder / model_files.EXAMPLES, kept)
-            if parts:
-                values = np.concatenate([part.values for part in parts])
-                clips = pd.concat([part.clips for part in parts], ignore_index=True)
-                bottleneck = Embeddings(values, clips)
-                model_files.write_embeddings(folder / model_files.EMBEDDINGS, bottleneck)
+            if examples:
+                shown = {
+                    f"{m}_{n}": x for n, (_, maps) in enumerate(examples) for m, x in maps.items()
+                }
+                shown["centre_hz"] = np.asarray(self.frontend.centre_frequencies(), np.float64)
+                shown["hop_seconds"] = float(self.frontend.hop_seconds)
+                KeptClips(pd.DataFrame([c for c, _ in examples]), shown).write(folder / EXAMPLES)
+            if embeddings:
+                arrays = {"values": np.array([values for _, values in embeddings])}
+                clips = pd.DataFrame([clip for clip, _ in embeddings])
+                KeptClips(clips, arrays).write(folder / EMBEDDINGS)
         except OSError as error:
             log.warning("pictures: %s: what they need of %s is lost: %s", folder, model, error)
 
     def scored(self, folder: RunFolder, scores: pd.DataFrame, metrics: Metrics) -> None:
         """Draw."""
-        if not self.options.enabled:
-            return
-        began = time.perf_counter()
         kinds = self.options.in_sweeps if self.in_sweep else KINDS
         try:
-            run_pictures(folder.path, self.options, kinds=kinds, scores=scores)
+            run_pictures(folder.path, self.options, kinds=kinds)
         except AsdError as error:
             log.warning("pictures: %s", error)
-        log.info("pictures in %.1f s", time.perf_counter() - began)

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from asd.errors import AsdError
 from asd.experiment.history import read_history
 from asd.experiment.run_folder import RunFolder
 from asd.pictures.examples import KINDS, PictureOptions
-from asd.pictures.model_files import EMBEDDINGS, EXAMPLES, read_embeddings, read_examples
+from asd.pictures.model_files import EMBEDDINGS, EXAMPLES, KeptClips
 from asd.scoring.clip_scores import read_scores
 from asd.scoring.metrics import machine_order
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 FOLDER = "pictures"
 
 
 def run_pictures(
     run_folder: Path,
-    options: PictureOptions | None = None,
+    options: PictureOptions,
     out: Path | None = None,
     kinds: Sequence[str] = KINDS,
-    scores: pd.DataFrame | None = None,
 ) -> list[Path]:
     """Draw ROC, score distributions, training curves, example clips and the bottleneck.
 
@@ -33,10 +28,9 @@ def run_pictures(
 
     Args:
         run_folder: with run.json, scores.csv and models/*.
-        options: how to draw; None: as ``conf/pictures/default.yaml`` says.
+        options: how to draw.
         out: where to; None: ``pictures/`` in the run's folder.
         kinds: which of them.
-        scores: content of scores.csv, where it is at hand; None: it is read.
 
     Returns:
         The PNGs, in the order in which they are best looked at.
@@ -45,48 +39,42 @@ def run_pictures(
         AsdError: a file is missing or damaged, or a picture cannot be written.
     """
     folder, out = RunFolder(Path(run_folder)), out or Path(run_folder) / FOLDER
-    options = options or PictureOptions.configured()
-    if scores is None:
-        scores = read_scores(folder.scores)
     try:
-        return [path for path in _draw(folder, scores, options, kinds, out) if path is not None]
+        return [path for path in _draw(folder, options, kinds, out) if path is not None]
     except OSError as error:
         raise AsdError(f"{out}: {error.strerror}; pictures cannot be written there") from error
 
 
 def _draw(
-    folder: RunFolder,
-    scores: pd.DataFrame,
-    options: PictureOptions,
-    kinds: Sequence[str],
-    out: Path,
+    folder: RunFolder, options: PictureOptions, kinds: Sequence[str], out: Path
 ) -> Iterator[Path | None]:
+    import pandas as pd
+
     from asd.pictures.embedding import scatter
     from asd.pictures.score_pictures import distributions, roc
     from asd.pictures.spectrograms import triptychs
     from asd.pictures.training_curves import curves
 
-    record = folder.record()
-    title, label = record.get("title", folder.path.name), record.get("data_label", "")
-    # The title of a run says what the data is; a label that it does not hold is added.
-    about = title if not label or "SIMULATED" in title else f"{title} ({label})"
+    record, scores = folder.record(), read_scores(folder.scores)
+    about = record.get("title", folder.path.name)  # says what the data is
     models = {path.name: path for path in folder.models()}
     if "roc" in kinds:
         yield roc(scores, float(record.get("max_fpr", 0.1)), f"ROC. {about}", out / "roc.png")
     if "scores" in kinds:
         yield distributions(scores, f"Anomaly scores. {about}", out / "scores.png")
     if "training" in kinds:
-        histories = {m: read_history(models[m] / "history.csv") for m in machine_order(models)}
+        files = {m: models[m] / "history.csv" for m in machine_order(models)}
+        histories = {m: pd.DataFrame(read_history(file)) for m, file in files.items()}
         yield curves(histories, f"Training. {about}", out / "training.png")
     if "embedding" in kinds:
         files = {m: path / EMBEDDINGS for m, path in models.items()}
-        embeddings = {m: read_embeddings(file) for m, file in files.items() if file.exists()}
+        embeddings = {m: KeptClips.read(file) for m, file in files.items() if file.exists()}
         how, name = (options.projection, options.seed), "embedding.png"
         yield scatter(embeddings, *how, f"Bottleneck. {about}", out / name)
     if "clips" in kinds:
         for file in (path / EXAMPLES for path in models.values()):
             if file.exists():
-                examples = read_examples(file)
-                for machine in machine_order(clip.machine for clip in examples.clips):
+                examples = KeptClips.read(file)
+                for machine in machine_order(examples.clips["machine"]):
                     path = out / f"clips_{machine}.png"
                     yield triptychs(examples, machine, f"{machine}. {about}", path)

@@ -16,19 +16,16 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-_MAX_STRIP = 400  # points drawn of one strip: more are a blot
 _SUMMARY = "median and middle half"
 
 
-@style.styled
 def roc(scores: pd.DataFrame, max_fpr: float, title: str, path: Path) -> Path | None:
     """ROC curves, a panel a machine type and a line a machine ID; [0, max_fpr] is shaded.
 
     Args:
         scores: of ``asd.scoring.clip_scores``.
         max_fpr: upper end of the low-false-alarm range.
-        title: of the picture.
-        path: the PNG to write.
+        title, path: see ``style.panels``.
 
     Returns:
         The path; None if no machine ID has both normals and anomalies.
@@ -38,65 +35,64 @@ def roc(scores: pd.DataFrame, max_fpr: float, title: str, path: Path) -> Path | 
     if not len(known):
         return None
     machines = machine_order(known["machine"])
-    figure, axes = style.panels(
-        len(machines), (2.7, 2.7), title, gap=(0.45, 0.5), beside="true-positive rate",
+    with style.panels(
+        path, len(machines), (2.7, 2.7), title, gap=(0.45, 0.5), beside="true-positive rate",
         below=f"false-positive rate (shaded: up to {max_fpr:g}, the range of pAUC)",
-    )  # fmt: skip
-    for ax, machine in zip(axes, machines, strict=True):
-        ax.axvspan(0, max_fpr, color=style.YELLOW, alpha=0.35, lw=0, zorder=0)
-        ax.axvline(max_fpr, color="#8a7d00", lw=0.8, ls=":")
-        ax.plot([0, 1], [0, 1], color="#9aa3ab", lw=1)
-        by_id = known[known["machine"] == machine].groupby("id", sort=True)
-        for number, (machine_id, clips) in enumerate(by_id):
-            fps, tps = roc_counts(clips["label"].to_numpy(), clips["score"].to_numpy())
-            auc, pauc = 100 * area(fps, tps), 100 * partial_area(fps, tps, max_fpr)
-            colour, _, line = style.look(number)
-            ax.plot(
-                fps / fps[-1], tps / tps[-1], lw=1.7, color=colour, ls=line,
-                label=f"id_{machine_id}  {auc:.1f} / {pauc:.1f}",
-            )  # fmt: skip
-        ax.set(title=machine, xlim=(-0.01, 1), ylim=(0, 1.01), aspect="equal")
-        ax.legend(title="AUC / pAUC, %", loc="lower right")
-    return style.save(figure, path)
+    ) as axes:  # fmt: skip
+        for ax, machine in zip(axes, machines, strict=True):
+            ax.axvspan(0, max_fpr, color=style.YELLOW, alpha=0.35, lw=0, zorder=0)
+            ax.axvline(max_fpr, color="#8a7d00", lw=0.8, ls=":")
+            ax.plot([0, 1], [0, 1], color="#9aa3ab", lw=1)
+            by_id = known[known["machine"] == machine].groupby("id", sort=True)
+            for number, (machine_id, clips) in enumerate(by_id):
+                fps, tps = roc_counts(clips["label"].to_numpy(), clips["score"].to_numpy())
+                auc, pauc = 100 * area(fps, tps), 100 * partial_area(fps, tps, max_fpr)
+                colour, _, line = style.look(number)
+                ax.plot(
+                    fps / fps[-1], tps / tps[-1], lw=1.7, color=colour, ls=line,
+                    label=f"id_{machine_id}  {auc:.1f} / {pauc:.1f}",
+                )  # fmt: skip
+            ax.set(title=machine, xlim=(-0.01, 1), ylim=(0, 1.01), aspect="equal")
+            ax.legend(title="AUC / pAUC, %", loc="lower right")
+    return path
 
 
-@style.styled
 def distributions(scores: pd.DataFrame, title: str, path: Path) -> Path:
     """The scores of normals beside those of anomalies, a panel a machine type, a pair an ID.
 
     Args:
         scores: of ``asd.scoring.clip_scores``; one clip at least.
-        title: of the picture.
-        path: the PNG to write.
+        title, path: see ``style.panels``.
     """
     machines = machine_order(scores["machine"])
-    figure, axes = style.panels(
-        len(machines), (2.9, 2.3), title, bottom=0.75, gap=(0.5, 0.5), beside="anomaly score"
-    )
-    shown: dict[str, Artist] = {}
-    for ax, machine in zip(axes, machines, strict=True):
-        by_id = scores[scores["machine"] == machine].groupby("id", sort=True)
-        for place, (_, clips) in enumerate(by_id):
-            _strips(ax, clips, place)
-        ax.set_xticks(range(len(by_id)), [f"id_{machine_id}" for machine_id in by_id.groups])
-        ax.set(title=machine, xlim=(-0.6, len(by_id) - 0.4))
-        ax.grid(visible=False, axis="x")
-        handles, names = ax.get_legend_handles_labels()
-        shown |= dict(zip(names, handles, strict=True))
-    shown[_SUMMARY] = shown.pop(_SUMMARY)  # last
-    figure.legend(list(shown.values()), list(shown), loc="lower center", ncols=4, markerscale=1.8)
-    return style.save(figure, path)
+    with style.panels(
+        path, len(machines), (2.9, 2.3), title, bottom=0.75, gap=(0.5, 0.5), beside="anomaly score"
+    ) as axes:
+        shown: dict[str, Artist] = {}
+        for ax, machine in zip(axes, machines, strict=True):
+            by_id = scores[scores["machine"] == machine].groupby("id", sort=True)
+            for place, (_, clips) in enumerate(by_id):
+                _strips(ax, clips, place)
+            ax.set_xticks(range(len(by_id)), [f"id_{machine_id}" for machine_id in by_id.groups])
+            ax.set(title=machine, xlim=(-0.6, len(by_id) - 0.4))
+            ax.grid(visible=False, axis="x")
+            handles, names = ax.get_legend_handles_labels()
+            shown |= dict(zip(names, handles, strict=True))
+        shown[_SUMMARY] = shown.pop(_SUMMARY)  # last
+        axes[0].figure.legend(
+            list(shown.values()), list(shown), loc="lower center", ncols=4, markerscale=1.8
+        )
+    return path
 
 
 def _strips(ax: Axes, clips: pd.DataFrame, place: int) -> None:
     for mask, name, colour, marker in style.by_label(clips["label"].to_numpy()):
         values = np.sort(clips["score"].to_numpy()[mask])
         centre = place + {"normal": -0.2, "anomaly": 0.2}.get(name, 0.0)
-        few = values[np.linspace(0, len(values) - 1, min(len(values), _MAX_STRIP)).astype(int)]
         # A fixed golden-ratio sequence spreads the points and is the same every time.
-        jitter = (np.arange(len(few)) * 0.618034) % 1 - 0.5
+        jitter = (np.arange(len(values)) * 0.618034) % 1 - 0.5
         ax.scatter(
-            centre + 0.26 * jitter, few, s=9, marker=marker, color=colour, alpha=0.75,
+            centre + 0.26 * jitter, values, s=9, marker=marker, color=colour, alpha=0.75,
             linewidths=0, label=name,
         )  # fmt: skip
         low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])

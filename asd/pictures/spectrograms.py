@@ -3,83 +3,71 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from asd.pictures import style
-from asd.pictures.model_files import Example, Examples
+from asd.pictures.model_files import MAPS, KeptClips
 
-_HZ = (50, 100, 200, 500, 1000, 2000, 4000, 8000, 16000)  # where an axis may have a tick
-_APART = 0.09  # of the axis, between two ticks
+_TICKS = (250, 1000, 2000, 4000, 8000, 16000)  # of a frequency axis, Hz
 
 
-@style.styled
-def triptychs(examples: Examples, machine: str, title: str, path: Path) -> Path | None:
+def triptychs(examples: KeptClips, machine: str, title: str, path: Path) -> Path | None:
     """A row a clip: input and reconstruction in dB on one scale, and the squared error.
 
     Args:
         examples: content of the file.
         machine: the type whose clips are shown.
-        title: of the picture.
-        path: the PNG to write.
+        title, path: see ``style.panels``.
 
     Returns:
         The path; None if the type has no clip.
     """
-    clips = [clip for clip in examples.clips if clip.machine == machine]
-    if not clips:
+    clips = examples.clips[examples.clips["machine"] == machine]
+    if clips.empty:
         return None
-    levels = np.concatenate([[clip.input, clip.reconstruction] for clip in clips], axis=None)
-    errors = np.concatenate([clip.error for clip in clips], axis=None)
+    arrays = examples.arrays
+    maps = [[arrays[f"{name}_{number}"] for name in MAPS] for number in clips.index]
+    levels = np.concatenate([clip[:2] for clip in maps], axis=None)
+    errors = np.concatenate([clip[2] for clip in maps], axis=None)
     low, high = np.quantile(levels, [0.005, 0.999])
     worst = max(float(np.quantile(errors, 0.995)), 1e-12)
     scales = [("viridis", low, high)] * 2 + [("inferno", 0.0, worst)]
-    figure, axes = style.panels(
-        3 * len(clips), (3.3, 1.85), title, columns=3, right=0.65, gap=(0.62, 0.62)
-    )
-    for number, clip in enumerate(clips):
-        row = axes[3 * number : 3 * number + 3]
-        maps = (clip.input, clip.reconstruction, clip.error)
-        names = (_about(clip), "reconstruction", f"squared error; score {clip.score:.4g}")
-        frames, bands = clip.input.shape
-        extent = (0, frames * examples.hop_seconds, -0.5, bands - 0.5)
-        for ax, values, name, (cmap, least, most) in zip(row, maps, names, scales, strict=True):
-            image = ax.imshow(
-                values.T, origin="lower", aspect="auto", extent=extent, cmap=cmap, vmin=least,
-                vmax=most, interpolation="nearest",
-            )  # fmt: skip
-            ax.grid(visible=False)
-            ax.set_title(name, loc="left", fontsize=9.5)
-            if number == 0 and ax is not row[0]:  # one scale for all rows
-                bar = figure.colorbar(image, cax=ax.inset_axes((1.02, 0, 0.035, 1)))
-                bar.ax.set_title("error²" if ax is row[2] else "dB", fontsize=8.5)
-            # Ticks are most of the time that a picture takes: only where somebody reads them.
-            ax.set_yticks([])
-            if clip is clips[-1]:
-                ax.set_xlabel("time, s")
-            else:
-                ax.set_xticks([])
-        # Bands are evenly spaced on the picture, as on the network's input.
-        ticks, places = _ticks(examples.centre_hz)
-        row[0].set_yticks(places, [f"{hz / 1000:g}k" if hz >= 1000 else str(hz) for hz in ticks])
-        row[0].set_ylabel("frequency, Hz")
-    return style.save(figure, path)
+    centre = arrays["centre_hz"]
+    ticks = [hz for hz in _TICKS if centre[0] <= hz <= centre[-1] * 1.05]
+    with style.panels(
+        path, 3 * len(clips), (3.3, 1.85), title, columns=3, right=0.65, gap=(0.62, 0.62)
+    ) as axes:
+        for number, (clip, values) in enumerate(zip(clips.itertuples(), maps, strict=True)):
+            row = axes[3 * number : 3 * number + 3]
+            names = (_about(clip), "reconstruction", f"squared error; score {clip.score:.4g}")
+            frames, bands = values[0].shape
+            extent = (0, frames * float(arrays["hop_seconds"]), -0.5, bands - 0.5)
+            for ax, pixels, name, (cmap, *limits) in zip(row, values, names, scales, strict=True):
+                image = ax.imshow(
+                    pixels.T, origin="lower", aspect="auto", extent=extent, cmap=cmap, clim=limits,
+                    interpolation="nearest",
+                )  # fmt: skip
+                ax.grid(visible=False)
+                ax.set_title(name, loc="left", fontsize=9.5)
+                if number == 0 and ax is not row[0]:  # one scale for all rows
+                    bar = ax.figure.colorbar(image, cax=ax.inset_axes((1.02, 0, 0.035, 1)))
+                    bar.ax.set_title("error²" if ax is row[2] else "dB", fontsize=8.5)
+                # Ticks are most of the time that a picture takes: only where somebody reads them.
+                ax.set_yticks([])
+                if number == len(clips) - 1:
+                    ax.set_xlabel("time, s")
+                else:
+                    ax.set_xticks([])
+            # Bands are evenly spaced on the picture, as on the network's input.
+            places = np.interp(ticks, centre, np.arange(bands))
+            row[0].set_yticks(places, [f"{hz / 1000:g}" for hz in ticks])
+            row[0].set_ylabel("frequency, kHz")
+    return path
 
 
-def _about(clip: Example) -> str:
+def _about(clip: Any) -> str:
     label = {0: "normal", 1: "anomaly", -1: "label not known"}[clip.label]
     role = clip.role if clip.role.endswith(label) else f"{clip.role} ({label})"
     return f"input: {role}\n{Path(clip.file).name}"
-
-
-def _ticks(centre: np.ndarray) -> tuple[list[int], list[float]]:
-    """Round frequencies and the bands where they lie, from the top, none crowding another."""
-    ticks: list[int] = []
-    places: list[float] = []
-    for hz in reversed(_HZ):
-        place = float(np.interp(hz, centre, np.arange(len(centre))))
-        inside = centre[0] <= hz <= centre[-1] * 1.05
-        if inside and (not places or places[-1] - place >= _APART * len(centre)):
-            ticks.append(hz)
-            places.append(place)
-    return ticks, places

@@ -3,15 +3,14 @@ picture tells things apart by colour alone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import wraps
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 # Okabe and Ito, Color Universal Design, 2008.
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -36,21 +35,6 @@ _RC: dict[Any, Any] = {
     "legend.title_fontsize": 8,
     "legend.borderpad": 0.2,
 }
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-def styled(draw: Callable[P, T]) -> Callable[P, T]:
-    """A drawing function whose pictures have this look; what others draw keeps theirs."""
-
-    @wraps(draw)
-    def inner(*args: P.args, **kwargs: P.kwargs) -> T:
-        import matplotlib as mpl
-
-        with mpl.rc_context(_RC):
-            return draw(*args, **kwargs)
-
-    return inner
 
 
 def look(number: int) -> tuple[str, str, Any]:
@@ -73,7 +57,9 @@ def by_label(labels: np.ndarray) -> Iterator[tuple[np.ndarray, str, str, str]]:
             yield labels == label, name, colour, marker
 
 
+@contextmanager
 def panels(
+    path: Path,
     count: int,
     size: tuple[float, float],
     title: str,
@@ -85,12 +71,13 @@ def panels(
     gap: tuple[float, float] = (0.62, 0.78),
     below: str = "",
     beside: str = "",
-) -> tuple[Figure, list[Axes]]:
-    """A figure with so many axes, row by row.
+) -> Iterator[list[Axes]]:
+    """The axes of a figure, row by row, in our look; a PNG at the block's end.
 
     Margins are fixed, since matplotlib's layout engines take longer than the drawing.
 
     Args:
+        path: the PNG to write.
         count: how many.
         size: of one panel's axes in inches.
         title: of the figure; says what the data is.
@@ -99,35 +86,30 @@ def panels(
         gap: inches between them, across and down.
         below, beside: one label for the x axes of all panels, and for the y axes.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    import matplotlib as mpl
     from matplotlib.figure import Figure
 
     columns = columns or (2 if count == 4 else min(count, 3))
     rows, top = -(-count // columns), 0.72
     width = left + right + columns * size[0] + (columns - 1) * gap[0]
     height = top + bottom + rows * size[1] + (rows - 1) * gap[1]
-    # No pyplot: it would keep every figure, and pick a backend with windows.
-    figure = Figure((width, height))
-    FigureCanvasAgg(figure)
-    figure.subplots_adjust(
-        left / width, bottom / height, 1 - right / width, 1 - top / height,
-        gap[0] / size[0], gap[1] / size[1],
-    )  # fmt: skip
-    axes = [figure.add_subplot(rows, columns, number + 1) for number in range(count)]
-    figure.suptitle(
-        title, fontsize=11.5, fontweight="bold", x=0.12 / width, y=1 - 0.12 / height, ha="left",
-        va="top",
-    )  # fmt: skip
-    figure.text(0.5, 0.1 / height, below, ha="center", va="bottom")
-    figure.text(0.1 / width, 0.5, beside, ha="left", va="center", rotation=90)
-    return figure, axes
-
-
-def save(figure: Figure, path: Path) -> Path:
-    """Write a PNG and return its path."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Without the version of matplotlib in it, the same data gives the same bytes.
-    # Compressing harder takes three times as long for a tenth of the size.
-    pil = {"compress_level": 3}
-    figure.savefig(path, dpi=_DPI, metadata={"Software": None}, pil_kwargs=pil)
-    return path
+    with mpl.rc_context(_RC):
+        # No pyplot: it would keep every figure, and pick a backend with windows.
+        figure = Figure((width, height))
+        figure.subplots_adjust(
+            left / width, bottom / height, 1 - right / width, 1 - top / height,
+            gap[0] / size[0], gap[1] / size[1],
+        )  # fmt: skip
+        axes = [figure.add_subplot(rows, columns, number + 1) for number in range(count)]
+        figure.suptitle(
+            title, fontsize=11.5, fontweight="bold", x=0.12 / width, y=1 - 0.12 / height,
+            ha="left", va="top",
+        )  # fmt: skip
+        figure.text(0.5, 0.1 / height, below, ha="center", va="bottom")
+        figure.text(0.1 / width, 0.5, beside, ha="left", va="center", rotation=90)
+        yield axes
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Without the version of matplotlib in it, the same data gives the same bytes.
+        # Compressing harder takes three times as long for a tenth of the size.
+        pil = {"compress_level": 3}
+        figure.savefig(path, dpi=_DPI, metadata={"Software": None}, pil_kwargs=pil)

@@ -8,79 +8,62 @@ from typing import TYPE_CHECKING
 from asd.pictures import style
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
 
 _DECADE = 10  # a loss that falls by more is drawn on a logarithmic axis
-_Rows = list[dict[str, float]]
 
 
-@style.styled
-def curves(histories: dict[str, _Rows], title: str, path: Path) -> Path | None:
+def curves(histories: dict[str, pd.DataFrame], title: str, path: Path) -> Path | None:
     """Losses by epoch, a panel a model (and a part of the loss), then the learning rate.
 
     Args:
-        histories: model -> rows of ``asd.experiment.history.read_history``.
-        title: of the picture.
-        path: the PNG to write.
+        histories: model -> a row an epoch, of ``asd.experiment.history.read_history``.
+        title, path: see ``style.panels``.
 
     Returns:
         The path; None if no epoch was recorded.
     """
     from matplotlib.ticker import MaxNLocator
 
-    histories = {name: rows for name, rows in histories.items() if rows}
+    histories = {name: rows for name, rows in histories.items() if len(rows)}
     if not histories:
         return None
     parts = [(name, part) for name, rows in histories.items() for part in _parts(rows)]
-    figure, axes = style.panels(len(parts) + 1, (3.0, 2.2), title)
-    for ax in axes:
-        ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        ax.set(xlabel="epoch")
-    for ax, (name, part) in zip(axes, parts, strict=False):
-        _losses(ax, histories[name], part)
-        ax.set_title(part if len(histories) == 1 else f"{name}: {part}")
-    last = axes[-1]
-    for number, (name, rows) in enumerate(histories.items()):
-        epochs, rates = zip(
-            *[(row["epoch"] + 1, row["learning_rate"]) for row in rows], strict=True
-        )
-        colour, _, line = style.look(number)
-        last.step(epochs, rates, where="mid", color=colour, ls=line, label=name)
-    last.set(title="learning rate", ylim=(0, None))
-    last.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
-    if len(histories) > 1:
-        last.legend(fontsize=7.5, ncols=2)
-    return style.save(figure, path)
+    with style.panels(path, len(parts) + 1, (3.0, 2.2), title) as axes:
+        for ax in axes:
+            ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+            ax.set(xlabel="epoch")
+        for ax, (name, part) in zip(axes, parts, strict=False):
+            _losses(ax, histories[name], part)
+            ax.set_title(part if len(histories) == 1 else f"{name}: {part}")
+        last = axes[-1]
+        for number, (name, rows) in enumerate(histories.items()):
+            colour, _, line = style.look(number)
+            epochs, rates = rows["epoch"] + 1, rows["learning_rate"]
+            last.step(epochs, rates, where="mid", color=colour, ls=line, label=name)
+        last.set(title="learning rate", ylim=(0, None))
+        last.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
+        if len(histories) > 1:
+            last.legend(fontsize=7.5, ncols=2)
+    return path
 
 
-def _parts(rows: _Rows) -> list[str]:
+def _parts(rows: pd.DataFrame) -> list[str]:
     """The loss, and where it has several parts these too."""
-    names = [name.removeprefix("val/") for name in rows[0] if name.startswith("val/")]
+    names = [name.removeprefix("val/") for name in rows.columns if name.startswith("val/")]
     return names if "cce" in names else ["loss"]
 
 
-def _losses(ax: Axes, rows: _Rows, part: str) -> None:
-    epochs = [int(row["epoch"]) + 1 for row in rows]
-    train, validation = ([row[f"{split}/{part}"] for row in rows] for split in ("train", "val"))
+def _losses(ax: Axes, rows: pd.DataFrame, part: str) -> None:
+    epochs, train, validation = rows["epoch"] + 1, rows[f"train/{part}"], rows[f"val/{part}"]
     look = "o-" if len(rows) < 5 else "-"
     ax.plot(epochs, train, look, color=style.BLUE, lw=1.6, label="training")
     ax.plot(epochs, validation, f"{look}-", color=style.VERMILLION, lw=1.6, label="validation")
-    best = min(range(len(rows)), key=lambda at: rows[at]["val/loss"])
-    label = f"best: epoch {epochs[best]}"
-    ax.plot(epochs[best], validation[best], "*", color="black", ms=10, label=label)
-    low, high = min(train + validation), max(train + validation)
+    best = int(rows["val/loss"].argmin())
+    label = f"best: epoch {epochs.iloc[best]:.0f}"
+    ax.plot(epochs.iloc[best], validation.iloc[best], "*", color="black", ms=10, label=label)
+    low, high = min(train.min(), validation.min()), max(train.max(), validation.max())
     if low > 0 and high > _DECADE * low:
-        _decades(ax)
+        ax.set_yscale("log")
     ax.legend()
-
-
-def _decades(ax: Axes) -> None:
-    """A logarithmic axis with plain numbers: 0.2 rather than 2 x 10^-1."""
-    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
-
-    ax.set_yscale("log")
-    bottom, top = ax.get_ylim()
-    steps = (1, 2, 5) if top / bottom < _DECADE**3 else (1,)
-    ax.yaxis.set_major_locator(LogLocator(subs=steps))
-    ax.yaxis.set_minor_locator(NullLocator())
-    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))

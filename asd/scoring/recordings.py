@@ -16,7 +16,7 @@ from asd.errors import AsdError
 from asd.features import Features
 from asd.frontends.frontend import FrontEnd
 from asd.models.detector import load_detector
-from asd.options import check_choice
+from asd.options import check_choice, from_config
 from asd.scoring.score import Scorer
 from asd.scoring.scoring_options import ScoringOptions
 from asd.scoring.window_scores import OF_CLASSES
@@ -48,7 +48,7 @@ def score_recordings(
     recipe = detector.recipe
     if "scoring" not in recipe:
         log.warning("%s does not say how it scores (an earlier version): mse", checkpoint)
-    options = ScoringOptions.of(recipe.get("scoring", _EARLIER))
+    options = from_config(ScoringOptions, "scoring", recipe.get("scoring", _EARLIER))
     number = _class_number(recipe["classes"], class_name, options.score)
     frontend: FrontEnd = build(recipe["frontend"], "frontend")
     windows: Windows = build(recipe["window"], "window")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 from asd.options import check_choice, check_whole
 from asd.scoring.roc import check_max_fpr
@@ -31,13 +29,6 @@ class ScoringOptions:
     max_fpr: float
     batch_frames: int
     form: str
-
-    @classmethod
-    def of(cls, config: Mapping[str, Any]) -> ScoringOptions:
-        """From the composed config group."""
-        for name in config:
-            check_choice("scoring", name, tuple(field.name for field in fields(cls)))
-        return cls(**config)
 
     def __post_init__(self) -> None:
         check_window_score(self.score)

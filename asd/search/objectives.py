@@ -6,9 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import yaml
 
 from asd.errors import AsdError
+from asd.experiment.history import read_history
 from asd.options import check_choice
 
 if TYPE_CHECKING:
@@ -45,10 +48,10 @@ OBJECTIVES = {
 
 
 def check_objectives(names: object) -> None:
-    """Refuse what is no list of objectives.
+    """Refuse a ``search.objectives`` that is no list of known names.
 
     Raises:
-        AsdError: names the option and the objectives that there are.
+        AsdError: names the option and the objectives there are.
     """
     if not isinstance(names, list) or not names:
         raise AsdError("search.objectives: must be a list, such as [validation_loss]")
@@ -59,28 +62,6 @@ def check_objectives(names: object) -> None:
 def selected_on(names: Sequence[str]) -> str:
     """Which clips choose by these objectives: ``validation clips`` or ``test clips``."""
     return TEST if any(OBJECTIVES[name].on_test for name in names) else VALIDATION
-
-
-def directions(names: Sequence[str], given: object) -> list[str]:
-    """The direction of each objective.
-
-    Args:
-        names: of the objectives.
-        given: ``hydra.sweeper.direction``: one, a list, or None for those that make sense.
-
-    Raises:
-        AsdError: there are more or fewer than objectives, or one would search for the worst.
-    """
-    natural = [OBJECTIVES[name].direction for name in names]
-    if given is None:
-        return natural
-    listed = [str(d).lower() for d in (given if isinstance(given, list) else [given])]
-    if listed != natural:
-        raise AsdError(
-            f"hydra.sweeper.direction={given}: {', '.join(names)} can only be "
-            f"{', '.join(natural)}; leave the option out"
-        )
-    return listed
 
 
 def check_comparable(names: Sequence[str], searched: Sequence[str]) -> list[str]:
@@ -104,21 +85,21 @@ def check_comparable(names: Sequence[str], searched: Sequence[str]) -> list[str]
             f"{loss[0]}; choose search.objectives=[validation_mse], or both of its parts: "
             "[validation_mse,validation_cce]"
         )
-    said = []
+    warnings = []
     care = [o for o in searched if o.split(".")[0] in ("frontend", "window", "data", "standardise")]
     if care and any(name.startswith("validation_") for name in names):
-        said.append(
+        warnings.append(
             f"WARNING: {', '.join(care)} changes what is reconstructed, so that validation errors "
             "compare only roughly (docs/search.md)"
         )
     if "experiment" in searched and "validation_loss" in names:
-        said.append(
+        warnings.append(
             "WARNING: experiments differ in their loss; validation losses of U and SS are not "
             "comparable (docs/search.md)"
         )
     if "seed" in searched:
-        said.append("WARNING: seed is searched: the best of several seeds is the luckiest")
-    return said
+        warnings.append("WARNING: seed is searched: the best of several seeds is the luckiest")
+    return warnings
 
 
 def objective_values(folder: RunFolder, names: Sequence[str]) -> list[float]:
@@ -127,50 +108,42 @@ def objective_values(folder: RunFolder, names: Sequence[str]) -> list[float]:
     Raises:
         AsdError: the run has no such quantity.
     """
-    return [_value(folder, name) for name in names]
+    if selected_on(names) == VALIDATION:
+        return [_of_training(folder, name) for name in names]
+    from asd.scoring.clip_scores import read_scores
+    from asd.scoring.metrics import evaluate_scores
+
+    scores = read_scores(folder.scores)
+    tested = evaluate_scores(scores, float(folder.record()["max_fpr"])).mean
+    return [
+        float(tested[name.removeprefix("test_")])
+        if OBJECTIVES[name].on_test
+        else _of_training(folder, name)
+        for name in names
+    ]
 
 
-def _value(folder: RunFolder, name: str) -> float:
-    if OBJECTIVES[name].on_test:
-        from asd.scoring.clip_scores import read_scores
-        from asd.scoring.metrics import evaluate_scores
-
-        max_fpr = float(folder.record()["max_fpr"])
-        return float(
-            evaluate_scores(read_scores(folder.scores), max_fpr).mean[name.removeprefix("test_")]
-        )
+def _of_training(folder: RunFolder, name: str) -> float:
     models = folder.models()
     if name == "parameters":
         return float(sum(_parameters(model) for model in models))
+    histories = [read_history(model / "history.csv") for model in models]
     if name == "train_seconds":
-        return float(sum(_history(model)["epoch_seconds"].sum() for model in models))
-    best = _config(folder)["trainer"]["weights"] == "best"
-    return math.fsum(_at_weights(model, name, best) for model in models) / len(models)
+        return math.fsum(row["epoch_seconds"] for rows in histories for row in rows)
+    best = yaml.safe_load(folder.config.read_text())["trainer"]["weights"] == "best"
+    return math.fsum(_at_weights(rows, name, best) for rows in histories) / len(models)
 
 
-def _at_weights(model: Path, name: str, best: bool) -> float:
+def _at_weights(rows: list[dict[str, float]], name: str, best: bool) -> float:
     """The objective at the epoch whose weights score."""
-    rows = _history(model)
     column = OBJECTIVES[name].column
-    if column not in rows:
+    if column not in rows[-1]:
         raise AsdError(f"search.objectives: {name} needs a classifier: loss=semi_supervised")
-    return float(rows[column][rows["val/loss"].argmin() if best else len(rows) - 1])
-
-
-def _history(model: Path) -> Any:
-    import pandas as pd
-
-    return pd.read_csv(model / "history.csv")
+    losses = [math.inf if math.isnan(row["val/loss"]) else row["val/loss"] for row in rows]
+    return rows[losses.index(min(losses)) if best else -1][column]
 
 
 def _parameters(model: Path) -> int:
     from asd.models.detector import load_detector
 
     return sum(p.numel() for p in load_detector(model / "model.ckpt").parameters())
-
-
-def _config(folder: RunFolder) -> dict[str, Any]:
-    import yaml
-
-    config: dict[str, Any] = yaml.safe_load(folder.config.read_text())
-    return config

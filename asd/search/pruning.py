@@ -1,4 +1,155 @@
-class PruningListener:
+"""The trial's side of a search: tell the study of every epoch, and stop if it says so.
+
+What is reported is what the objective would be if training ended now: with ``trainer.weights=best``
+the value at the best epoch so far. With one model per machine type they are trained one after
+another; the mean is over all of them, and one that is not begun counts as
+``search.untrained_loss``, so that at equal steps trials have done equal work.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from asd.composition import build
+from asd.errors import Pruned
+from asd.experiment.listener import RunListener
+from asd.search.objectives import OBJECTIVES, TEST, selected_on
+
+if TYPE_CHECKING:
+    from optuna.trial import Trial
+
+    from asd.experiment.run_folder import RunFolder
+
+log = logging.getLogger(__name__)
+
+SELECTED_ON, PRUNED = "selected_on", "pruned"
+# Seconds for which a storage that did not answer is left alone: each attempt may cost a timeout.
+_REST = 30.0
+
+
+class PruningListener(RunListener):
+    """Tags a run that is a trial, reports its epochs and prunes it; of another it does nothing.
+
+    Args:
+        search: the config node ``search``.
+        epochs: that each model may train.
+        best: whether the best epoch's weights score, or the last one's.
+    """
+
+    def __init__(self, search: Mapping[str, Any], epochs: int, best: bool) -> None:
+        self.search = search
+        self.epochs = epochs
+        self.best = best
+        names = search["objectives"]
+        column = OBJECTIVES[names[0]].column if len(names) == 1 else None
+        self.column = column if search["trial"] is not None else None
+        self._values: dict[str, float] = {}
+        self._lowest: dict[str, float] = {}
+        self._waiting: dict[int, float] = {}
+        self._trial: Trial | None = None
+        self._pruned: Pruned | None = None
+        self._not_before = 0.0
+
     @classmethod
-    def of(cls, config):
-        return None
+    def of(cls, config: Mapping[str, Any]) -> PruningListener:
+        """From the composed config of a run, trial or not."""
+        trainer = config["trainer"]
+        return cls(config["search"], trainer["max_epochs"], trainer["weights"] == "best")
+
+    def finished_before(self, folder: RunFolder) -> None:
+        """Tag a run that was finished before it became a trial."""
+        folder.update(tags=self._tagged(folder.record().get("tags", {})))
+
+    def started(self, folder: RunFolder, models: Sequence[str]) -> None:
+        """Tag the run; of an earlier pruning nothing is left to say."""
+        self._values = dict.fromkeys(models, float(self.search["untrained_loss"]))
+        folder.update(tags=self._tagged(folder.record().get("tags", {})))
+
+    def _tagged(self, tags: dict[str, str]) -> dict[str, str]:
+        """Tags with those of the trial. Once test clips have had a say, they have had it."""
+        kept = {name: value for name, value in tags.items() if name != PRUNED}
+        if self.search["trial"] is None:
+            return kept
+        clips = TEST if kept.get(SELECTED_ON) == TEST else selected_on(self.search["objectives"])
+        trial = {"study": self.search["study"], "trial": str(self.search["trial"])}
+        return {**kept, **trial, SELECTED_ON: clips}
+
+    def model_started(self, model: str, history: Sequence[Mapping[str, float]]) -> None:
+        """Report the epochs of an earlier start.
+
+        Raises:
+            Pruned: the study has seen enough.
+        """
+        for row in history:
+            self._take(model, int(row["epoch"]), row)
+        self._ask()
+
+    def epoch_ended(self, model: str, epoch: int, values: Mapping[str, float]) -> None:
+        """Report an epoch.
+
+        Raises:
+            Pruned: the study has seen enough.
+        """
+        self._take(model, epoch, values)
+        self._ask()
+
+    def ended(self, folder: RunFolder, status: str) -> None:
+        """Say of a pruned run that it is one."""
+        if self._pruned is not None:
+            folder.update(tags={**folder.record()["tags"], PRUNED: str(self._pruned)})
+
+    def _take(self, model: str, epoch: int, values: Mapping[str, float]) -> None:
+        if self.column is None:
+            return
+        if not self.best or values["val/loss"] < self._lowest.get(model, math.inf):
+            self._lowest[model] = values["val/loss"]
+            self._values[model] = values.get(self.column, math.nan)
+        step = list(self._values).index(model) * self.epochs + epoch
+        self._waiting[step] = sum(self._values.values()) / len(self._values)
+
+    def _ask(self) -> None:
+        """Report what waits, then ask about the last of it."""
+        if not self._waiting or time.monotonic() < self._not_before:
+            return
+        from optuna.exceptions import UpdateFinishedTrialError
+
+        from asd.search.storage import StorageError, reaching
+
+        last = max(self._waiting)
+        try:
+            with reaching(self.search["storage"]):
+                if self._report():
+                    self._pruned = Pruned(last + 1)
+                    raise self._pruned
+        except (StorageError, KeyError) as error:
+            # Training is worth more than its report; what waits is sent with a later epoch.
+            self._not_before = time.monotonic() + _REST
+            log.warning("the study does not answer; training goes on. %s", error)
+        except UpdateFinishedTrialError:
+            log.info("trial %s is closed; nothing is reported to it", self.search["trial"])
+            self.column = None
+
+    def _report(self) -> bool:
+        trial = self._trial = self._trial or self._open()
+        for step in sorted(self._waiting):
+            trial.report(self._waiting[step], step)
+            del self._waiting[step]
+        return trial.should_prune()
+
+    def _open(self) -> Trial:
+        import optuna
+
+        from asd.search.storage import connect
+
+        storage, name = connect(self.search["storage"]), self.search["study"]
+        # The sampler is asked nothing here.
+        sampler = optuna.samplers.RandomSampler()
+        study = optuna.load_study(study_name=name, storage=storage, sampler=sampler)
+        study.pruner = build(study.user_attrs["pruner"], "hydra.sweeper.pruner")
+        number = self.search["trial"]
+        trial_id = storage.get_trial_id_from_study_id_trial_number(study._study_id, number)
+        return optuna.Trial(study, trial_id)

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, Transformer
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import Trial
 
 from asd.errors import AsdError
 
-if TYPE_CHECKING:
-    from hydra.core.config_loader import ConfigLoader
-    from hydra.core.override_parser.types import Override
-    from omegaconf import DictConfig
-    from optuna.distributions import BaseDistribution
-    from optuna.trial import Trial
-
-Extend = Callable[["DictConfig", "Trial"], None]
+Extend = Callable[[DictConfig, Trial], None]
 
 
 @dataclass(frozen=True)
@@ -44,9 +50,6 @@ class Space:
         Raises:
             AsdError: an override cannot be read or searched, or nothing is searched.
         """
-        from hydra.core.override_parser.overrides_parser import OverridesParser
-        from hydra.errors import HydraException
-
         parser = OverridesParser.create(config_loader=loader)
         try:
             parsed = {o.get_key_element(): o for o in parser.parse_overrides(list(arguments))}
@@ -65,27 +68,25 @@ class Space:
         """Overrides of a trial: what it has values for keeps them, the rest is sampled.
 
         Raises:
-            AsdError: ``custom_search_space`` sets what is fixed.
+            AsdError: ``custom_search_space`` sets what is fixed, or the sampler cannot sample this.
         """
-        for name, distribution in self.axes.items():
-            _suggest(trial, name, distribution)
-        if self.extend is not None:
-            self.extend(config, trial)
-            fixed = {o.split("=", 1)[0] for o in self.fixed}
-            if both := fixed & trial.params.keys():
-                raise AsdError(
-                    f"hydra.sweeper.custom_search_space: {', '.join(sorted(both))} is fixed by an "
-                    "override"
-                )
+        try:
+            for name, distribution in self.axes.items():
+                trial._suggest(name, distribution)
+            if self.extend is not None:
+                self.extend(config, trial)
+        except ValueError as error:
+            raise AsdError(f"hydra.sweeper.sampler: {error}") from error
+        if both := {o.split("=", 1)[0] for o in self.fixed} & trial.params.keys():
+            raise AsdError(
+                f"hydra.sweeper.custom_search_space: {', '.join(sorted(both))} is fixed by an "
+                "override"
+            )
         return self.overrides(trial.params)
 
     def overrides(self, params: dict[str, Any]) -> tuple[str, ...]:
         """What a user types to run a trial with these values."""
         return (*self.fixed, *(f"{name}={as_text(value)}" for name, value in params.items()))
-
-    def described(self) -> dict[str, str]:
-        """Options and their ranges as text, equal for equal spaces."""
-        return {name: str(distribution) for name, distribution in sorted(self.axes.items())}
 
 
 def as_text(value: Any) -> str:
@@ -94,40 +95,9 @@ def as_text(value: Any) -> str:
     >>> [as_text(v) for v in (True, None, 8, 1e-05, "[8,16]")]
     ['true', 'null', '8', '1e-05', '[8,16]']
     """
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
     return value if isinstance(value, str) else repr(value)
-
-
-def quoted(value: Any) -> str:
-    """Any plain value in the syntax of overrides, texts in quotes.
-
-    >>> quoted({"_target_": "a.B", "seed": None, "steps": [1, 2.5]})
-    "{_target_:'a.B',seed:null,steps:[1,2.5]}"
-    """
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{name}:{quoted(v)}" for name, v in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(map(quoted, value)) + "]"
-    if isinstance(value, str):
-        from hydra.core.override_parser.types import Quote, QuotedString
-
-        return QuotedString(value, Quote.single).with_quotes()
-    return as_text(value)
-
-
-def _suggest(trial: Trial, name: str, distribution: BaseDistribution) -> None:
-    from optuna.distributions import FloatDistribution, IntDistribution
-
-    d: Any = distribution
-    if isinstance(d, FloatDistribution):
-        trial.suggest_float(name, d.low, d.high, step=d.step, log=d.log)
-    elif isinstance(d, IntDistribution):
-        trial.suggest_int(name, d.low, d.high, step=d.step, log=d.log)
-    else:
-        trial.suggest_categorical(name, d.choices)
 
 
 def _distribution(override: Override) -> BaseDistribution:
@@ -149,8 +119,6 @@ def _distribution(override: Override) -> BaseDistribution:
 
 
 def _between(low: Any, high: Any, step: Any, log: bool) -> BaseDistribution:
-    from optuna.distributions import FloatDistribution, IntDistribution
-
     if isinstance(low, int) and isinstance(high, int):
         return IntDistribution(low, high, log=log, step=step or 1)
     return FloatDistribution(float(low), float(high), log=log, step=step and round(step, 12))
@@ -158,25 +126,20 @@ def _between(low: Any, high: Any, step: Any, log: bool) -> BaseDistribution:
 
 def _choice(elements: Iterable[Any]) -> BaseDistribution:
     """Numbers stay numbers, so that plots order them; the rest is text as overrides write it."""
-    from hydra.core.override_parser.types import Transformer
-    from optuna.distributions import CategoricalDistribution
-
-    def plain(element: Any) -> bool | int | float | str | None:
-        if element is None or isinstance(element, bool | int | float):
-            return element
-        return str(Transformer.encode(element))
-
-    return CategoricalDistribution([plain(element) for element in elements])
+    plain = (type(None), bool, int, float)
+    return CategoricalDistribution(
+        [e if isinstance(e, plain) else str(Transformer.encode(e)) for e in elements]
+    )
 
 
 def _function(name: str) -> Extend:
     from hydra.utils import get_method
 
     try:
-        found: Extend = get_method(name)
+        function: Extend = get_method(name)
     except Exception as error:  # Hydra raises many kinds, of importing and of finding
         raise AsdError(
             f"hydra.sweeper.custom_search_space={name}: no such function: "
             f"{str(error).splitlines()[0]}"
         ) from error
-    return found
+    return function

@@ -1,132 +1,180 @@
-"""A study: what is searched, under which name; the same search is the same study."""
+"""What a search asks, and the study that keeps its trials: the same search is the same study."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
+import time
 import warnings
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import Any
 
+import numpy as np
+import optuna
+from hydra.core.config_loader import ConfigLoader
+from omegaconf import DictConfig, OmegaConf
+from optuna.samplers import BaseSampler
+from optuna.study import Study
+from optuna.trial import TrialState, create_trial
+
+from asd.composition import build
 from asd.errors import AsdError
+from asd.experiment.experiment import Experiment
 from asd.experiment.identity import flat
-from asd.search.objectives import selected_on
+from asd.search.objectives import OBJECTIVES, check_comparable, check_objectives, selected_on
+from asd.search.search_options import SearchOptions
+from asd.search.space import Space
+from asd.search.storage import (
+    HeartbeatStorage,
+    StorageError,
+    connect,
+    make_storage,
+    reaching,
+    storage_url,
+)
+from asd.sweeps.cells import Cells
 
-if TYPE_CHECKING:
-    from optuna import Study
-    from optuna.storages import RDBStorage
-
+_NO_PRUNER = {"_target_": "optuna.pruners.NopPruner"}
 # The study's user attribute that says what it is for.
-_SEARCH = "search"
+_QUESTION = "search"
 
 
-@dataclass(frozen=True)
-class Question:
-    """What a study is for; another question is another study.
-
-    Args:
-        config: the options that its trials share, without what cannot change a result.
-        space: options that vary, and their ranges.
-        objectives: their names.
-        directions: one each.
-        custom: ``custom_search_space``.
-    """
-
-    config: dict[str, Any]
-    space: dict[str, str]
-    objectives: list[str]
-    directions: list[str]
-    custom: str | None
-
-    @classmethod
-    def of(
-        cls,
-        config: dict[str, Any],
-        space: dict[str, str],
-        objectives: list[str],
-        directions: list[str],
-        custom: str | None,
-    ) -> Question:
-        """From the composed options; ``identity.exclude`` and what varies are left out."""
-        left_out = (*config["identity"]["exclude"], *(name.lstrip("+") for name in space))
-
-        def kept(option: str) -> bool:
-            return not any(option == name or option.startswith(f"{name}.") for name in left_out)
-
-        fixed = {name: value for name, value in flat(config).items() if kept(name)}
-        return cls(
-            json.loads(json.dumps(fixed, default=str)), space, objectives, directions, custom
-        )
-
-    def as_dict(self) -> dict[str, Any]:
-        """All of it as flat plain values."""
-        return {
-            **self.config,
-            **{f"space of {name}": text for name, text in self.space.items()},
-            "search.objectives": self.objectives,
-            "hydra.sweeper.custom_search_space": self.custom,
-        }
-
-    def name(self, base: str) -> str:
-        """A study's name: readable, and another one for another question.
-
-        Args:
-            base: the sweep's name.
-        """
-        text = json.dumps(self.as_dict(), sort_keys=True)
-        digest = hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
-        # It is a folder's name too.
-        return re.sub(r"[^\w.-]+", "-", base) + f"-{digest}"
-
-
-def open_study(storage: RDBStorage, name: str, question: Question, label: str) -> Study:
-    """The study, made where it is not there yet; the caller holds ``store.exclusively``.
+class Search:
+    """What is searched, checked; nothing is begun.
 
     Args:
-        storage: where.
-        name: of the study.
-        question: what it is to be for.
-        label: what the data is.
+        loader: Hydra's.
+        master: the config that no trial has touched.
+        arguments: overrides, fixed ones and ranges.
 
     Raises:
-        AsdError: a study of this name is there and for something else.
+        AsdError: something of it cannot be used.
     """
-    import optuna
 
-    ways: Any = question.directions
-    study = optuna.create_study(
-        storage=storage, study_name=name, directions=ways, load_if_exists=True
-    )
-    ours, known = question.as_dict(), study.user_attrs.get(_SEARCH)
-    if known is None and (study.trials or [d.name.lower() for d in study.directions] != (
-        question.directions
-    )):  # fmt: skip
-        raise AsdError(
-            f"hydra.sweeper.study_name={name}: there is such a study, and this program did not "
-            "make it; choose another name"
-        )
-    if known is not None and known != ours:
+    def __init__(self, loader: ConfigLoader, master: DictConfig, arguments: Sequence[str]) -> None:
+        node: Any = OmegaConf.to_container(master.hydra.sweeper, resolve=True)
+        target = "asd.search.search_options.SearchOptions"
+        options: SearchOptions = build({**node, "_target_": target}, "hydra.sweeper")
+        self.options = options
+        params = [f"{name}={value}" for name, value in (options.params or {}).items()]
+        self.space = Space.of(loader, [*params, *arguments], options.custom_search_space)
+        self.cells = Cells(loader, master)
+        self.config = config = self.cells.compose(self.space.fixed)
+        self.objectives: list[str] = config["search"]["objectives"]
+        check_objectives(self.objectives)
+        self.warnings = check_comparable(self.objectives, list(self.space.axes))
+        self.url = storage_url(options.storage, config["paths"]["runs"])
+        # Refused now rather than at the first trial.
+        build(options.pruner, "hydra.sweeper.pruner")
+        seeded_sampler(options.sampler, 0)
+        experiment = Experiment.of(config, {}, "")
+        self.data_label = experiment.data_label
+        self.title = str(config["sweep"]["name"] or "search")
+        corpus = config["data"].get("name", experiment.corpus.name)
+        name = re.sub(r"[^\w.-]+", "-", f"{self.title}-{corpus}-{config['scale']['name']}")
+        text = json.dumps(self._question(), sort_keys=True)
+        digest = hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+        self.name = options.study_name or f"{name}-{digest}"
+        self.runs = Path(config["paths"]["runs"]).absolute()
+        self.folder = self.runs / "search" / self.name
+
+    @property
+    def prunes(self) -> bool:
+        """Whether trials can be judged epoch by epoch."""
+        return len(self.objectives) == 1 and OBJECTIVES[self.objectives[0]].column is not None
+
+    @cached_property
+    def storage(self) -> HeartbeatStorage:
+        """Where the study is, connected as a worker."""
+        return connect(self.url, self.options.heartbeat_seconds, self.options.dead_after_seconds)
+
+    def load(self) -> Study | None:
+        """The study, as it is; None if there is none.
+
+        Raises:
+            AsdError: the storage cannot be used.
+        """
+        with reaching(self.url), suppress(KeyError):
+            return optuna.load_study(study_name=self.name, storage=self.storage)
+        return None
+
+    def begin(self) -> Study:
+        """The study, made where it is not there yet, with a waiting trial for each to come.
+
+        Raises:
+            AsdError: a study of this name is there and for something else.
+        """
+        try:
+            make_storage(self.url)
+        except StorageError:  # another process may be making it at this moment
+            time.sleep(1.0)
+            make_storage(self.url)
+        ways: Any = [OBJECTIVES[name].direction for name in self.objectives]
+        with reaching(self.url):
+            study = optuna.create_study(
+                storage=self.storage, study_name=self.name, load_if_exists=True, directions=ways
+            )
+            self._check_question(study, ways)
+            study.set_user_attr("pruner", self.options.pruner if self.prunes else _NO_PRUNER)
+            # Failures of earlier starts are not held against this one.
+            study.set_user_attr("before", counts(study))
+            # Two that begin at once may add too many; those numbered beyond n_trials just wait.
+            for _ in range(len(study.trials), self.options.n_trials):
+                study.add_trial(create_trial(state=TrialState.WAITING))
+        return study
+
+    def too_many_failed(self, study: Study) -> bool:
+        """Whether ``max_failure_rate`` ends the search."""
+        now, before = counts(study), study.user_attrs["before"]
+        ended, failed = (int(now[state] - before[state]) for state in ("ended", "fail"))
+        most = self.options.max_failure_rate * ended
+        return ended >= self.options.failure_grace and failed > most
+
+    def _question(self) -> dict[str, Any]:
+        """What the study is for, flat and plain: all that can change a result or the choice."""
+        excluded = (*self.config["identity"]["exclude"], *(n.lstrip("+") for n in self.space.axes))
+        fixed = {
+            option: value
+            for option, value in flat(self.config).items()
+            if not any(option == name or option.startswith(f"{name}.") for name in excluded)
+        }
+        ranges = {f"space of {name}": str(range) for name, range in self.space.axes.items()}
+        return {
+            **json.loads(json.dumps(fixed, default=str)),
+            **ranges,
+            "search.objectives": self.objectives,
+            "hydra.sweeper.custom_search_space": self.options.custom_search_space,
+        }
+
+    def _check_question(self, study: Study, ways: list[str]) -> None:
+        """Note in a new study what it is for; refuse one that is for something else."""
+        ours, known = self._question(), study.user_attrs.get(_QUESTION, {})
         differ = sorted(k for k in {*known, *ours} if known.get(k) != ours.get(k))
-        first = differ[0]
-        raise AsdError(
-            f"hydra.sweeper.study_name={name}: made for another search: {first} was "
-            f"{known.get(first, 'not there')}, now {ours.get(first, 'not there')}"
-            + (f" ({len(differ) - 1} more differ)" if len(differ) > 1 else "")
-            + "; choose another name, or leave the option out"
-        )
-    if known is None:
-        study.set_user_attr(_SEARCH, ours)
-        study.set_user_attr("objectives", question.objectives)
-        study.set_user_attr("selected_on", selected_on(question.objectives))
-        study.set_user_attr("data", label)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that the function is experimental
-            study.set_metric_names(question.objectives)
-    return study
+        foreign = study.trials or [d.name.lower() for d in study.directions] != ways
+        if differ and (known or foreign):
+            before, now = (values.get(differ[0], "not there") for values in (known, ours))
+            raise AsdError(
+                f"hydra.sweeper.study_name={self.name}: made for another search: {differ[0]} was "
+                f"{before}, now {now}; choose another name, or leave the option out"
+            )
+        study.set_user_attr(_QUESTION, ours)
+        study.set_user_attr("selected_on", selected_on(self.objectives))
+        study.set_user_attr("data", self.data_label)
+        study.set_metric_names(self.objectives)
 
 
-def build_sampler(config: dict[str, Any], number: int) -> Any:
+def counts(study: Study) -> dict[str, int]:
+    """Trials by state, and as ``ended`` those in a state that no trial leaves."""
+    states = [trial.state for trial in study.get_trials(deepcopy=False)]
+    by_state = {state.name.lower(): states.count(state) for state in TrialState}
+    return {**by_state, "ended": sum(state.is_finished() for state in states)}
+
+
+def seeded_sampler(config: dict[str, Any], number: int) -> BaseSampler:
     """The sampler that proposes trial ``number``.
 
     Made anew for each trial, with a seed of its own: a search that is resumed, or has several
@@ -135,10 +183,6 @@ def build_sampler(config: dict[str, Any], number: int) -> Any:
     Raises:
         AsdError: Optuna refuses an option of it.
     """
-    import numpy as np
-
-    from asd.composition import build
-
     config = dict(config)
     # A quasi-random sequence is one sequence; the storage knows how far it is.
     if config.get("seed") is not None and not config["_target_"].endswith("QMCSampler"):
@@ -146,4 +190,5 @@ def build_sampler(config: dict[str, Any], number: int) -> Any:
         config["seed"] = int(seeds.generate_state(1)[0])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that a sampler is experimental
-        return build(config, "hydra.sweeper.sampler")
+        sampler: BaseSampler = build(config, "hydra.sweeper.sampler")
+    return sampler

@@ -1,190 +1,158 @@
-"""The trials of a study as this worker runs them: asked when a place is free, told when ended."""
+"""One worker's trials: taken up, run in this process, and told to the study."""
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-import logging
 import math
+import os
+import socket
 import time
-import warnings
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages._heartbeat import get_heartbeat_thread
+from optuna.study import Study
+from optuna.trial import Trial, TrialState
 
 from asd.errors import AsdError, Pruned
-from asd.search.options import SearchOptions
-from asd.search.space import Space, quoted
-from asd.search.store import exclusively, storage_errors, unusable
-from asd.search.study import build_sampler
-from asd.search.workers import Worker
-from asd.sweeps.cells import Cell, Cells
-from asd.sweeps.conduct import Ended
+from asd.search.storage import StorageError, patiently, reaching
+from asd.search.study import Search, seeded_sampler
+from asd.sweeps.attempts import WorkerRole, count_deaths
+from asd.sweeps.cells import Cell
+from asd.sweeps.outcomes import Outcome, RunFailedError, reason
+from asd.sweeps.workers import is_worker
 
-if TYPE_CHECKING:
-    from optuna.study import Study
-    from optuna.trial import Trial
-
-log = logging.getLogger(__name__)
-
-# Seconds between two attempts on a storage that is away, and how many there are.
-_PAUSE, _ATTEMPTS = 10.0, 30
-T = TypeVar("T")
+# Seconds between two looks for a trial, where all are taken.
+_LOOK = 1.0
 
 
-class Trials:
-    """Asks the study for trials and tells it of them.
+class TrialLoop:
+    """Runs trials that wait, one after another, until none is left.
 
     Args:
-        study: the study.
-        url: of its storage.
-        space: what is searched.
-        options: of the sweeper.
-        cells: composes the trials' runs.
-        worker: this process.
-        say: prints a line.
+        search: what is searched.
+        study: its study.
+        run: runs a trial's cell in this process.
+        look: called when a trial begins and when it has ended.
     """
 
     def __init__(
         self,
+        search: Search,
         study: Study,
-        url: str,
-        space: Space,
-        options: SearchOptions,
-        cells: Cells,
-        worker: Worker,
-        say: Callable[[str], None],
+        run: Callable[[Cell], Outcome],
+        look: Callable[[], object],
     ) -> None:
+        self.search = search
         self.study = study
-        self.url = url
-        self.space = space
-        self.options = options
-        self.cells = cells
-        self.worker = worker
-        self.say = say
-        #: What became of the trials that this worker ran.
-        self.ended: list[Ended] = []
-        #: Whether ``max_failure_rate`` ended the search.
-        self.given_up = False
-        self._open: dict[int, tuple[Trial, Cell]] = {}
+        self.storage = search.storage
+        self.run_cell = run
+        self.look = look
 
-    def cells_to_run(self) -> Iterator[Cell]:
-        """The next trial's cell whenever it is advanced, to the study's last trial."""
-        while not self.given_up and (chosen := self._patiently(self._choose)) is not None:
-            trial, overrides = chosen
-            cell = self.cells.cell(trial.number, overrides)
-            self._open[trial.number] = trial, cell
-            if cell.error is not None:
-                self.say(f"trial {trial.number} refused: {cell.label}: {cell.error}")
-                self.told(Ended(cell, None, AsdError(cell.error)))
-                continue
-            yield dataclasses.replace(cell, overrides=(*cell.overrides, *self._handle(trial)))
+    def run(self) -> None:
+        """Run them all.
 
-    def told(self, ended: Ended) -> None:
-        """Tell the study what became of a trial."""
-        trial, cell = self._open[ended.cell.number]
-        ended = dataclasses.replace(ended, cell=cell)  # whose command is a user's
-        error, values = ended.error, _values(ended.value)
-        if error is None and (values is None or not all(map(math.isfinite, values))):
-            error = AsdError(f"the objective is {ended.value}, which is no number to compare")
-            ended = dataclasses.replace(ended, error=error)
-        self._patiently(lambda: self._tell(trial, cell, error, values))
-        del self._open[trial.number]
-        self.ended.append(ended)
-        failed = len(self.failed)
-        rate = failed / len(self.ended)
-        if len(self.ended) >= self.options.failure_grace and rate > self.options.max_failure_rate:
-            if not self.given_up:
-                self.say(
-                    f"{failed} of {len(self.ended)} trials failed, more than "
-                    f"hydra.sweeper.max_failure_rate={self.options.max_failure_rate} allows; no "
-                    "more are begun"
-                )
-            self.given_up = True
+        With nothing left to begin, wait until it would be known that another worker died just now,
+        to take up its trial.
 
-    @property
-    def failed(self) -> list[Ended]:
-        """Those that did; a pruned trial is none of them."""
-        return [e for e in self.ended if e.error is not None and not isinstance(e.error, Pruned)]
-
-    def release(self) -> None:
-        """Let others, or a later start, take up what this worker leaves unfinished."""
-        for trial, _ in self._open.values():
-            try:
-                trial.set_user_attr("worker", None)
-            except storage_errors():  # then our death says it
-                log.debug("a claim stays", exc_info=True)
-
-    def _choose(self) -> tuple[Trial, tuple[str, ...]] | None:
-        """An orphan, or the next new trial; None if the study has as many as it is to have."""
-        from optuna.trial import Trial, TrialState
-
-        with exclusively(self.url), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that samplers are experimental
-            there = self.study.get_trials(deepcopy=False)
-            for frozen in there:
-                running = frozen.state == TrialState.RUNNING
-                if running and frozen.number not in self._open and self.worker.is_orphan(frozen):
-                    trial = Trial(self.study, frozen._trial_id)
-                    self.say(f"trial {trial.number} was left unfinished; it goes on")
-                    break
+        Raises:
+            StorageError: the storage is away for minutes.
+            KeyboardInterrupt: stopped; the trial waits for whoever comes next.
+        """
+        patience, idle = self.search.options.dead_after_seconds + 2 * _LOOK, time.monotonic()
+        while time.monotonic() - idle < patience:
+            trial, left = patiently(self.search.url, self._take)
+            if trial is not None:
+                self._run(trial)
+                idle = time.monotonic()
+            elif not left:
+                return
             else:
-                waiting = any(t.state == TrialState.WAITING for t in there)
-                if len(there) >= self.options.n_trials and not waiting:
-                    return None
-                self.study.sampler = build_sampler(self.options.sampler, len(there))
-                trial = self.study.ask()
-            self.worker.claim(trial)
-            try:
-                return trial, self.space.suggest(self.cells.master, trial)
-            except ValueError as error:  # of a sampler that cannot sample this space
-                raise AsdError(f"hydra.sweeper.sampler: {error}") from error
+                time.sleep(_LOOK)
 
-    def _tell(
-        self, trial: Trial, cell: Cell, error: BaseException | None, values: list[float] | None
-    ) -> None:
-        from optuna.exceptions import UpdateFinishedTrialError
-        from optuna.trial import TrialState
+    def _take(self) -> tuple[Trial | None, bool]:
+        """A trial that waits, now ours, and whether others are running."""
+        for trial_id in self.storage._get_stale_trial_ids(self.study._study_id):
+            self._put_back(trial_id)
+        if self.search.too_many_failed(self.study):
+            return None, False
+        trials = self.study.get_trials(deepcopy=False)
+        for frozen in trials[: self.search.options.n_trials]:
+            if frozen.state != TrialState.WAITING:
+                continue
+            # First, for a running trial without a heartbeat would never count as stale.
+            self.storage.record_heartbeat(frozen._trial_id)
+            with suppress(UpdateFinishedTrialError):
+                if self.storage.set_trial_state_values(frozen._trial_id, TrialState.RUNNING):
+                    options = self.search.options.sampler
+                    self.study.sampler = seeded_sampler(options, frozen.number)
+                    return Trial(self.study, frozen._trial_id), True
+        return None, any(trial.state == TrialState.RUNNING for trial in trials)
 
-        state = TrialState.COMPLETE
+    def _put_back(self, trial_id: int) -> None:
+        """Let a trial wait, with its number and its values, for the next worker."""
+        with suppress(UpdateFinishedTrialError):
+            self.storage.set_trial_state_values(trial_id, TrialState.WAITING)
+
+    def _run(self, trial: Trial) -> None:
+        url = self.search.url
+        try:
+            with get_heartbeat_thread(trial._trial_id, self.storage):
+                cell = self._cell(trial)
+                patiently(url, lambda: self._describe(trial, cell))
+                self.look()
+                error = _refusal(cell)
+                outcome = Outcome(cell, None, error) if error else self.run_cell(cell)
+            patiently(url, lambda: self._tell(trial, outcome))
+        except KeyboardInterrupt:
+            # What cannot be told now, the end of its heartbeat will.
+            with suppress(StorageError), reaching(url):
+                self._put_back(trial._trial_id)
+            raise
+        self.look()
+
+    def _cell(self, trial: Trial) -> Cell:
+        """The trial's run; one with an error if it is refused."""
+        space, cells = self.search.space, self.search.cells
+        try:
+            overrides = patiently(self.search.url, lambda: space.suggest(cells.master, trial))
+        except StorageError:
+            raise
+        except AsdError as error:
+            return Cell(trial.number, (), "", None, error=str(error))
+        return cells.cell(trial.number, overrides)
+
+    def _describe(self, trial: Trial, cell: Cell) -> None:
+        """Note in the study who runs the trial, and in which folder."""
+        trial.set_user_attr("worker", f"{socket.gethostname()} {os.getpid()}")
+        if cell.folder is not None:
+            trial.set_user_attr("models", cell.models)
+            trial.set_user_attr("run", cell.folder.path.name)
+
+    def _tell(self, trial: Trial, outcome: Outcome) -> None:
+        values: Any = outcome.value if isinstance(outcome.value, list) else [outcome.value]
+        error, state = outcome.error, TrialState.COMPLETE
+        if error is None and not all(isinstance(v, float) and math.isfinite(v) for v in values):
+            error = AsdError(f"the objective is {outcome.value}, which is no number to compare")
         if error is not None:
             state = TrialState.PRUNED if isinstance(error, Pruned) else TrialState.FAIL
-            values = None
-        with warnings.catch_warnings(), contextlib.suppress(UpdateFinishedTrialError):
-            warnings.simplefilter("ignore")
-            if cell.folder is not None:
-                trial.set_user_attr("run", cell.folder.path.name)
-            if state == TrialState.FAIL:
-                trial.set_user_attr("error", str(error))
-            self.study.tell(trial, values, state, skip_if_finished=True)
-
-    def _handle(self, trial: Trial) -> list[str]:
-        """Overrides by which the run finds its trial, to report to."""
-        return [
-            f"search.storage={quoted(self.url)}",
-            f"search.study={quoted(self.study.study_name)}",
-            f"search.trial={trial.number}",
-            f"search.pruner={quoted(self.options.pruner)}",
-            # Two trials with the same values are one run: the second waits for the first.
-            "if_running=wait",
-        ]
-
-    def _patiently(self, do: Callable[[], T]) -> T:
-        """Do it, again and again while the storage is away."""
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                return do()
-            except storage_errors() as error:
-                if attempt == _ATTEMPTS:
-                    raise unusable(self.url, error) from error
-                if attempt == 1:
-                    self.say(f"{unusable(self.url, error)}; trying again")
-                time.sleep(_PAUSE)
-        raise AssertionError
+        with suppress(UpdateFinishedTrialError):
+            if error is not None and state == TrialState.FAIL:
+                trial.set_user_attr("error", reason(error))
+                trial.set_user_attr("refused", isinstance(error, AsdError))
+            # Others may have taken this worker for dead, so that its trial waits; yet it has ended.
+            self.storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
+            self.study.tell(trial, None if error else values, state, skip_if_finished=True)
 
 
-def _values(value: Any) -> list[float] | None:
-    listed = value if isinstance(value, list) else [value]
-    try:
-        return [float(v) for v in listed]
-    except (TypeError, ValueError):
-        return None
+def _refusal(cell: Cell) -> Exception | None:
+    """Why a trial is not run: its options are refused, or its run takes its workers down."""
+    if cell.error is not None:
+        return AsdError(cell.error)
+    if is_worker():  # which a launcher would replace again and again
+        role = WorkerRole.of_this_process()
+        deaths = count_deaths(cell, role.sweep)
+        if deaths >= role.attempts:
+            return RunFailedError(f"its process died {deaths} times (out of memory?)")
+    return None

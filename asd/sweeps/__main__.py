@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from asd.composition import folder_of, register_resolvers
 from asd.errors import AsdError
@@ -12,10 +13,10 @@ from asd.sweeps.arguments import expand
 _USE = """\
 python -m asd.sweeps list
     the declared sweeps
-python -m asd.sweeps status [sweep=NAME] [option=value ...]
+python -m asd.sweeps status [--watch] [sweep=NAME] [option=value ...]
     which runs of a sweep are done, running, cut, failed or missing, and why; of a search,
     its trials;
-    the options are those that the sweep was started with
+    the options are those that the sweep was started with; --watch goes on looking
 """
 
 
@@ -43,8 +44,10 @@ def _status(arguments: list[str]) -> None:
     from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import HydraException
     from hydra.types import RunMode
+    from hydra.utils import get_class
 
-    options = [a for a in arguments if a not in ("-m", "--multirun")]
+    watch = "--watch" in arguments
+    options = [a for a in arguments if a not in ("-m", "--multirun", "--watch")]
     if not options:
         names = ", ".join(path.stem for path in sweep_files())
         raise AsdError(
@@ -58,14 +61,8 @@ def _status(arguments: list[str]) -> None:
             master = loader.load_configuration("config", overrides, RunMode.MULTIRUN)
         except HydraException as error:
             raise AsdError(str(error).splitlines()[0]) from error
-        if "Optuna" in master.hydra.sweeper._target_:
-            from asd.search.status import show_search
-
-            show_search(loader, master, list(master.hydra.overrides.task))
-            return
-        from asd.sweeps.status import show_status
-
-        show_status(loader, master)
+        sweeper: Any = get_class(master.hydra.sweeper._target_)
+        sweeper.status(loader, master, watch)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,15 +117,20 @@ class Cells:
         self.make = make
         self._data: dict[str, Clips | None] = {}
 
-    def of(self, combinations: Sequence[Sequence[str]], first: int = 0) -> list[Cell]:
+    def of(self, combinations: Sequence[Sequence[str]]) -> list[Cell]:
         """The cells of these combinations of overrides, in order, named by what they do not share.
 
         Args:
             combinations: the overrides of each.
-            first: number of the first.
         """
+        return list(self.beginning_with(0, combinations))
+
+    def beginning_with(self, first: int, combinations: Sequence[Sequence[str]]) -> Iterator[Cell]:
+        """The same from another one on, the first ones last; each composed when it is asked for."""
         shared = set(combinations[0]).intersection(*combinations) if len(combinations) > 1 else ()
-        return [self.cell(first + i, own, shared) for i, own in enumerate(combinations)]
+        for i in range(first, first + len(combinations)):
+            number = i % len(combinations)
+            yield self.cell(number, combinations[number], shared)
 
     def cell(self, number: int, overrides: Sequence[str], shared: Collection[str] = ()) -> Cell:
         """One cell; a config that is refused is a cell with its error.

@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 
 # Bars of runs that a terminal shows at once; more are counted.
 _BARS = 8
+# Runs' worth of work that the time left can be told from.
+_ENOUGH = 0.1
 # Seconds between two looks at the run folders.
 _PERIOD = 1.0
 
@@ -45,6 +47,11 @@ class Display:
         self._running: dict[int, tuple[Cell, float]] = {}
         self._began = time.monotonic()
         self._shares: dict[int, float] = {}
+        # How far runs were when their first epoch was seen, when that was first, and what has been
+        # done since: what came before (imports, features) says nothing of the rest.
+        self._first_shares: dict[int, float] = {}
+        self._first_epoch: float | None = None
+        self._ended_shares = 0.0
         self._stop = threading.Event()
         self._watch = threading.Thread(target=self._look, daemon=True)
         self._live: Any = None
@@ -60,7 +67,7 @@ class Display:
                 transient=True,  # the last lines say how it went
             )
             self._live.start()
-            self._watch.start()
+        self._watch.start()
         return self
 
     def __exit__(
@@ -69,9 +76,9 @@ class Display:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._stop.set()
+        self._watch.join()
         if self._live is not None:
-            self._stop.set()
-            self._watch.join()
             self._live.stop()
 
     def say(self, text: str) -> None:
@@ -79,8 +86,14 @@ class Display:
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def started(self, cell: Cell) -> None:
-        """A run begins."""
-        self._running[cell.number] = cell, time.monotonic()
+        """A run begins, or has begun before."""
+        self._running.setdefault(cell.number, (cell, time.monotonic()))
+
+    def stopped(self, cell: Cell) -> None:
+        """A run has stopped before its end; it may be started again."""
+        self._running.pop(cell.number, None)
+        self._ended_shares += self._shares.pop(cell.number, 0.0)
+        self._ended_shares -= self._first_shares.pop(cell.number, 0.0)
 
     def ended(self, cell: Cell, error: BaseException | None, said: str) -> None:
         """A run has ended.
@@ -92,6 +105,7 @@ class Display:
         """
         _, began = self._running.pop(cell.number, (cell, time.monotonic()))
         self._shares.pop(cell.number, None)
+        self._ended_shares += 1.0 - self._first_shares.pop(cell.number, 0.0)
         self.ended_now += 1
         self.failed += error is not None
         spent = duration(time.monotonic() - began)
@@ -102,11 +116,12 @@ class Display:
 
     def left(self) -> float | None:
         """Seconds to the end, if it goes on as it did; None while nothing is known."""
-        done = self.ended_now + sum(self._shares.values())
-        todo = self.total - self.before - done
-        if done < 0.05 or todo <= 0:
+        shares = sum(self._shares.values())
+        done = self._ended_shares + shares - sum(self._first_shares.values())
+        todo = self.total - self.before - self.ended_now - shares
+        if done < _ENOUGH or todo <= 0:
             return None
-        return (time.monotonic() - self._began) / done * todo
+        return (time.monotonic() - (self._first_epoch or self._began)) / done * todo
 
     def _look(self) -> None:
         while not self._stop.wait(_PERIOD):
@@ -115,8 +130,10 @@ class Display:
                     share = cell.progress()
                 except Exception:  # a file that is being replaced; the next look will do
                     continue
-                if number in self._running:
+                if number in self._running and share > 0:
                     self._shares[number] = share
+                    self._first_shares.setdefault(number, share)
+                    self._first_epoch = self._first_epoch or time.monotonic()
 
     def _picture(self) -> RenderableType:
         from rich.console import Group

@@ -1,7 +1,7 @@
 """The MLflow run of a run folder: a copy of its files, made from them alone and safe to repeat.
 
-``run.json`` remembers it as ``mlflow``: the tracker's ``uri``, ``run_id``, whether it is
-``described``, and the ``tags`` that it was given.
+``run.json`` remembers it: ``mlflow`` (the tracker's ``uri``, ``run_id``, and the ``tags`` that it
+was given) and ``published`` (whether it has all).
 """
 
 from __future__ import annotations
@@ -18,12 +18,8 @@ from asd.experiment.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric, RunInfo
+    from mlflow.entities import Metric, Run
 
-    from asd.scoring.metrics import Metrics
-
-# Metrics and params that MLflow accepts in one request, and characters of a description.
-BATCH, _PARAMS, _LONGEST_NOTE = 500, 100, 7900
 # What MLflow answers for a run that it never had, or that was deleted.
 _GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE")
 # What is copied of a run's folder.
@@ -31,8 +27,6 @@ _FILES = (
     "config.yaml", "environment.json", "run.json", "scores.csv", "train.log", "tables/*",
     "pictures/*", "models/*/model.ckpt", "models/*/history.csv", "models/*/validation.csv",
 )  # fmt: skip
-# Tags that a run may lose again, where its record does not say which it was given.
-_LOST_BEFORE = ("pruned",)
 
 
 def is_published(record: Mapping[str, Any]) -> bool:
@@ -41,17 +35,20 @@ def is_published(record: Mapping[str, Any]) -> bool:
     return bool(record.get("published")) and tags == record.get("tags", {})
 
 
-def active_run(client: MlflowClient, run_id: str) -> RunInfo | None:
-    """A run as the tracker knows it; None if it never had it, or it was deleted there."""
+def known_run(client: MlflowClient, uri: str, record: Mapping[str, Any]) -> Run | None:
+    """The run that ``run.json`` remembers; None if this tracker never had it, or no longer has."""
     from mlflow.exceptions import MlflowException
 
+    known = record.get("mlflow", {})
+    if known.get("uri") != uri:
+        return None
     try:
-        info = client.get_run(run_id).info
+        run = client.get_run(known["run_id"])
     except MlflowException as error:
         if error.error_code in _GONE:
             return None
         raise
-    return info if info.lifecycle_stage == "active" else None
+    return run if run.info.lifecycle_stage == "active" else None
 
 
 def open_run(client: MlflowClient, experiment: str, uri: str, folder: RunFolder) -> str:
@@ -70,96 +67,96 @@ def open_run(client: MlflowClient, experiment: str, uri: str, folder: RunFolder)
     Raises:
         MlflowException, OSError: the tracker cannot be reached.
     """
-    known = folder.record().get("mlflow") or {}
-    if known.get("uri") != uri or active_run(client, known["run_id"]) is None:
-        known = {"uri": uri, "run_id": _create(client, experiment, folder), "described": False}
-        folder.update(mlflow=known, mlflow_token=None, published=False)
-    run_id = str(known["run_id"])
+    record = folder.record()
+    run, known = known_run(client, uri, record), record.get("mlflow", {})
+    if run is None:
+        run = _create(client, experiment, folder)
+        known = {"uri": uri, "run_id": run.info.run_id}
+    folder.update(mlflow=known, mlflow_token=None, published=False)
+    run_id = str(run.info.run_id)
     client.update_run(run_id, status="RUNNING")
-    if not known.get("described", True):  # again, where a process was killed over it
-        _describe(client, run_id, folder.record())
-        folder.update(mlflow={**known, "described": True})
-    _update_tags(client, folder)
+    _describe(client, run, record, known.get("tags", {}))
+    folder.update(mlflow={**known, "tags": record.get("tags", {})})
     return run_id
 
 
-def _create(client: MlflowClient, experiment: str, folder: RunFolder) -> str:
+def _create(client: MlflowClient, experiment: str, folder: RunFolder) -> Run:
     """A new run, or the one that a process made that was killed before it could note its id."""
     record = folder.record()
     token = record.get("mlflow_token") or uuid4().hex
     folder.update(mlflow_token=token)
     for run in client.search_runs([experiment], f"tags.token = '{token}'", max_results=1):
-        return str(run.info.run_id)
+        return run
     name = record.get("run_name", record.get("title", folder.path.name))
     tags = {**record.get("tags", {}), "token": token}
-    return str(client.create_run(experiment, tags=tags, run_name=name).info.run_id)
+    run = client.create_run(experiment, tags=tags, run_name=name)
+    return client.get_run(run.info.run_id)
 
 
-def _describe(client: MlflowClient, run_id: str, record: dict[str, Any]) -> None:
-    """Log the options and the data that the record names."""
-    from mlflow.entities import Dataset, DatasetInput, InputTag, Param
+def _describe(
+    client: MlflowClient, run: Run, record: Mapping[str, Any], earlier_tags: Mapping[str, Any]
+) -> None:
+    """Log the tags, options and data that the record names.
+
+    Options and data that the run has stay. Of its tags those go that only an earlier record had;
+    what users set in MLflow stays.
+    """
+    from mlflow.entities import Dataset, DatasetInput, InputTag, Param, RunTag
     from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
-    from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH
 
-    params = []
-    for key, value in record.get("params", {}).items():
-        text = value if isinstance(value, str) else json.dumps(value)
-        if len(text) > MAX_PARAM_VAL_LENGTH:
-            text = f"({len(text)} characters: see config.yaml)"
-        params.append(Param(key, text))
-    for at in range(0, len(params), _PARAMS):
-        client.log_batch(run_id, params=params[at : at + _PARAMS])
+    run_id, tags = run.info.run_id, record.get("tags", {})
+    params = [
+        Param(name, value if isinstance(value, str) else json.dumps(value))
+        for name, value in record.get("params", {}).items()
+        if name not in run.data.params
+    ]
+    labels = [RunTag(name, str(value)) for name, value in tags.items()]
+    client.log_batch(run_id, params=params, tags=labels)
+    for name in (set(earlier_tags) - set(tags)) & set(run.data.tags):
+        client.delete_tag(run_id, name)
     inputs = []
     for data in record.get("datasets", []):  # of asd.experiment.datasets.describe
         source, profile = json.dumps(data["source"]), json.dumps(data["profile"])
         dataset = Dataset(data["name"], data["digest"], "corpus", source, profile=profile)
         inputs.append(DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, data["context"])]))
-    if inputs:
+    if inputs and not (run.inputs and run.inputs.dataset_inputs):
         client.log_inputs(run_id, inputs)
 
 
-def _update_tags(client: MlflowClient, folder: RunFolder) -> None:
-    """Set the record's tags and remove those that only an earlier record had.
-
-    What users set in MLflow stays.
-    """
-    from mlflow.entities import RunTag
-
-    record = folder.record()
-    known, tags = record["mlflow"], record.get("tags", {})
-    if known.get("tags") == tags:
-        return
-    run_id = known["run_id"]
-    client.log_batch(run_id, tags=[RunTag(name, str(value)) for name, value in tags.items()])
-    lost = set(known.get("tags", _LOST_BEFORE)) - set(tags)
-    for name in lost & set(client.get_run(run_id).data.tags):
-        client.delete_tag(run_id, name)
-    folder.update(mlflow={**known, "tags": tags})
-
-
-def publish(
-    client: MlflowClient, folder: RunFolder, status: str, metrics: Metrics | None = None
-) -> None:
+def publish(client: MlflowClient, folder: RunFolder) -> None:
     """Copy to the run of ``open_run`` what it does not have yet, and close it.
 
     Args:
         client: of the tracker.
         folder: the files; ``run.json`` then says ``published``.
-        status: FINISHED, FAILED or KILLED.
-        metrics: of the folder's scores, where they are at hand; None: the scores are read.
 
     Raises:
         MlflowException, OSError: the tracker cannot be reached.
         AsdError: the scores are damaged.
     """
-    folder.update(published=False)
-    _update_tags(client, folder)
-    run_id = folder.record()["mlflow"]["run_id"]
+    from mlflow.entities import Metric
+
+    from asd.scoring.clip_scores import read_scores
+    from asd.scoring.metrics import evaluate_scores, flat_metrics
+    from asd.scoring.tables import markdown
+
+    record = folder.record()
+    run_id, values = record["mlflow"]["run_id"], dict(record.get("resources", {}))
+    if folder.scores.exists():
+        metrics = evaluate_scores(read_scores(folder.scores), record["max_fpr"])
+        values |= flat_metrics(metrics)
+        note = markdown(metrics, record["title"], record["data_label"])
+        client.set_tag(run_id, "mlflow.note.content", note)
     for model in folder.models():
-        _missing_epochs(client, run_id, model)
-    _results(client, run_id, folder, metrics)
-    _files(client, run_id, folder)
-    client.set_terminated(run_id, status, folder.record().get("ended"))
+        client.log_batch(run_id, metrics=_missing_epochs(client, run_id, model))
+    # Again with the same time, MLflow keeps them once.
+    ended = record.get("ended") or int(time.time() * 1000)
+    results = [Metric(name, value, ended, 0) for name, value in values.items()]
+    client.log_batch(run_id, metrics=results)
+    for file in (file for pattern in _FILES for file in sorted(folder.path.glob(pattern))):
+        place = file.parent.relative_to(folder.path).as_posix()
+        client.log_artifact(run_id, str(file), None if place == "." else place)
+    client.set_terminated(run_id, record["status"], ended)
     folder.update(published=True)
 
 
@@ -181,7 +178,7 @@ def epoch_metrics(model: str, epoch: int, values: Mapping[str, float], when: flo
     return [Metric(name + end, v, at, epoch) for name, v in values.items() if name != "epoch"]
 
 
-def _missing_epochs(client: MlflowClient, run_id: str, model: Path) -> None:
+def _missing_epochs(client: MlflowClient, run_id: str, model: Path) -> list[Metric]:
     """Epochs that a tracker in trouble did not get, at the times when they ended."""
     path = model / "history.csv"
     name = "val/loss" if model.name == "shared" else f"val/loss/{model.name}"
@@ -192,36 +189,4 @@ def _missing_epochs(client: MlflowClient, run_id: str, model: Path) -> None:
         if (epoch := int(row["epoch"])) not in logged:
             entries = epoch_metrics(model.name, epoch, row, ended) + entries
         ended -= row.get("epoch_seconds", 0.0)
-    _log(client, run_id, entries)
-
-
-def _results(client: MlflowClient, run_id: str, folder: RunFolder, metrics: Metrics | None) -> None:
-    from mlflow.entities import Metric
-
-    from asd.scoring.clip_scores import read_scores
-    from asd.scoring.metrics import evaluate_scores, flat_metrics
-    from asd.scoring.tables import markdown
-
-    record = folder.record()
-    values = dict(record.get("resources", {}))
-    if metrics is None and folder.scores.exists():
-        metrics = evaluate_scores(read_scores(folder.scores), record["max_fpr"])
-    if metrics is not None:
-        values = {**flat_metrics(metrics), **values}
-        note = markdown(metrics, record["title"], record["data_label"])
-        client.set_tag(run_id, "mlflow.note.content", note[:_LONGEST_NOTE])
-    logged = client.get_run(run_id).data.metrics
-    now = int(time.time() * 1000)
-    new = [Metric(name, v, now, 0) for name, v in values.items() if logged.get(name) != v]
-    _log(client, run_id, new)
-
-
-def _log(client: MlflowClient, run_id: str, entries: list[Metric]) -> None:
-    for at in range(0, len(entries), BATCH):
-        client.log_batch(run_id, metrics=entries[at : at + BATCH])
-
-
-def _files(client: MlflowClient, run_id: str, folder: RunFolder) -> None:
-    for file in (file for pattern in _FILES for file in sorted(folder.path.glob(pattern))):
-        place = file.parent.relative_to(folder.path).as_posix()
-        client.log_artifact(run_id, str(file), None if place == "." else place)
+    return entries

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import sqlite3
-import sys
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _SQLITE = "sqlite:///"
-_SERVERS = ("http", "https")
 
 
 @dataclass(frozen=True)
@@ -56,6 +53,13 @@ class Tracking:
         check_whole("tracking.timeout", self.timeout, 1)
         check_whole("tracking.retries", self.retries, 0)
         check_whole("tracking.live_every", self.live_every, 0)
+        parts = urlsplit(self.uri)
+        if parts.password is not None or "password" in parse_qs(parts.query):
+            raise AsdError(
+                "tracking.uri: holds a password, which every run would store; give it in "
+                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (a server), or in "
+                "PGPASSWORD or ~/.pgpass (PostgreSQL)"
+            )
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Tracking:
@@ -64,11 +68,11 @@ class Tracking:
         Raises:
             AsdError: an option cannot be used, or the address holds a password.
         """
-        tracking = cls(**{field.name: options[field.name] for field in fields(cls)})
-        if not tracking.enabled:
-            return tracking
-        artifacts = str(Path(tracking.artifacts).absolute())
-        return replace(tracking, uri=_absolute(tracking.uri), artifacts=artifacts)
+        values = {field.name: options[field.name] for field in fields(cls)}
+        values["artifacts"] = str(Path(values["artifacts"]).absolute())
+        if values["uri"].startswith(_SQLITE):
+            values["uri"] = _SQLITE + str(Path(values["uri"].removeprefix(_SQLITE)).absolute())
+        return cls(**values)
 
     @classmethod
     def configured(cls, uri: str | None = None, experiment: str | None = None) -> Tracking:
@@ -99,31 +103,36 @@ class Tracking:
     @property
     def ui_command(self) -> str | None:
         """The line that opens the UI of an embedded database; None for a server."""
-        if not self.embedded:
-            return None
-        program = os.path.relpath(Path(sys.executable).with_name("mlflow"))
-        database = os.path.relpath(self.uri.removeprefix(_SQLITE))
-        program = "mlflow" if shutil.which("mlflow") else program
-        return f"{program} ui --backend-store-uri {_SQLITE}{database}"
+        return f"python -m mlflow ui --backend-store-uri {self.uri}" if self.embedded else None
 
 
-def _absolute(uri: str) -> str:
-    """The tracker's address; a database file's path made absolute."""
-    if uri.startswith(_SQLITE):
-        return _SQLITE + str(Path(uri[len(_SQLITE) :]).absolute())
-    if "://" not in uri:
+@contextmanager
+def answering(tracking: Tracking) -> Iterator[None]:
+    """Around what is asked of the tracker.
+
+    Raises:
+        AsdError: for whatever a tracker raises that is away, or refuses us.
+    """
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
         raise AsdError(
-            f"tracking.uri={uri}: must be a server (http://...) or a database "
-            "(sqlite:///FILE, postgresql://...); MLflow no longer accepts folders"
-        )
-    parts = urlsplit(uri)
-    if parts.password is not None or "password" in parse_qs(parts.query):
-        raise AsdError(
-            "tracking.uri: holds a password, which every run would store; give it in "
-            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (a server), or in PGPASSWORD or "
-            "~/.pgpass (PostgreSQL)"
-        )
-    return uri
+            f"tracking.uri={tracking.uri}: cannot be used: {reason(error)}; start it (users "
+            "are named in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD; PostgreSQL needs "
+            "pip install 'asd[server]'), or choose another address or tracking=off"
+        ) from error
+
+
+def reason(error: Exception) -> str:
+    """What went wrong in a few words: MLflow wraps a refused connection in half a page."""
+    message = str(error).strip()
+    for words in ("Connection refused", "timed out", "Name or service not known"):
+        if words in message:
+            return words.lower()
+    return message.splitlines()[0] if message else type(error).__name__
 
 
 def connect(tracking: Tracking) -> tuple[MlflowClient, str]:
@@ -141,21 +150,21 @@ def connect(tracking: Tracking) -> tuple[MlflowClient, str]:
     # MLflow's own defaults try a dead server for minutes. What the user has set stays.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", str(tracking.retries))
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(tracking.timeout))
+    import sqlalchemy
     from filelock import FileLock
 
-    if not tracking.embedded:
-        if urlsplit(tracking.uri).scheme not in _SERVERS:
-            _try_database(tracking)
+    with answering(tracking):
+        if tracking.embedded:
+            database = Path(tracking.uri.removeprefix(_SQLITE))
+            database.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(f"{database}.lock"):
+                if not database.exists():
+                    _make(tracking, database)
+                return _open(tracking)
+        if not tracking.uri.startswith("http"):
+            # Once: MLflow itself would try a database ten times, for minutes.
+            sqlalchemy.create_engine(tracking.uri).connect().close()
         return _open(tracking)
-    database = Path(tracking.uri.removeprefix(_SQLITE))
-    try:
-        database.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(str(database) + ".lock"):
-            if not database.exists():
-                _make(tracking, database)
-            return _open(tracking)
-    except OSError as error:
-        raise AsdError(f"{database}: {error.strerror}; set paths.mlruns or tracking.uri") from error
 
 
 def _make(tracking: Tracking, database: Path) -> None:
@@ -178,82 +187,24 @@ def _make(tracking: Tracking, database: Path) -> None:
     draft.unlink()
 
 
-def _try_database(tracking: Tracking) -> None:
-    """Connect once: MLflow itself would try ten times, for minutes."""
-    import sqlalchemy
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        sqlalchemy.create_engine(tracking.uri).connect().close()
-    except ImportError as error:
-        raise AsdError(
-            f"tracking.uri={tracking.uri}: {error}; for PostgreSQL: pip install 'asd[server]'"
-        ) from error
-    except SQLAlchemyError as error:
-        raise unusable(tracking, error) from error
-
-
 def _open(tracking: Tracking) -> tuple[MlflowClient, str]:
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
     for name in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    artifacts = Path(tracking.artifacts).as_uri() if tracking.embedded else None
-    try:
-        client = MlflowClient(tracking.uri)
-        experiment = client.get_experiment_by_name(tracking.experiment)
-        if experiment is None:
-            try:
-                tags = experiment_tags()
-                return client, client.create_experiment(tracking.experiment, artifacts, tags)
-            except MlflowException:
-                # Another process may have made it since we looked.
-                experiment = client.get_experiment_by_name(tracking.experiment)
-                if experiment is None:
-                    raise
-    except MlflowException as error:
-        raise unusable(tracking, error) from error
-    if experiment.lifecycle_stage != "active":
+    client, name = MlflowClient(tracking.uri), tracking.experiment
+    if client.get_experiment_by_name(name) is None:
+        artifacts = Path(tracking.artifacts).as_uri() if tracking.embedded else None
+        try:
+            client.create_experiment(name, artifacts, experiment_tags())
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":  # made since by another process
+                raise
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None or experiment.lifecycle_stage != "active":
         raise AsdError(
-            f"tracking.experiment={tracking.experiment}: deleted in MLflow; restore it "
+            f"tracking.experiment={name}: deleted in MLflow; restore it "
             "(mlflow experiments restore) or choose another name"
         )
     return client, str(experiment.experiment_id)
-
-
-def tracker_errors() -> tuple[type[Exception], ...]:
-    """What a tracker raises that is away, or refuses a request; for ``except``."""
-    from mlflow.exceptions import MlflowException
-
-    return (MlflowException, OSError)
-
-
-def unusable(tracking: Tracking, error: Exception) -> AsdError:
-    """What the user is told of a tracker that cannot be reached, or refuses us."""
-    user = os.environ.get("MLFLOW_TRACKING_USERNAME")
-    if "error code 401" in str(error):
-        who = f"the password of user {user!r}" if user else "a request without a user name"
-        problem = (
-            f"the server refuses {who}; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
-        )
-    elif "error code 403" in str(error):
-        problem = (
-            f"user {user!r} may not write to experiment {tracking.experiment!r}; ask the server's "
-            "admin, or choose another tracking.experiment"
-        )
-    else:
-        problem = (
-            f"cannot be used: {reason(error)}. Start the server, or use the embedded database "
-            "(unset MLFLOW_TRACKING_URI) or tracking=off"
-        )
-    return AsdError(f"tracking.uri={tracking.uri}: {problem}")
-
-
-def reason(error: Exception) -> str:
-    """What went wrong in a few words: MLflow wraps a refused connection in half a page."""
-    message = str(error).strip()
-    for words in ("Connection refused", "timed out", "Name or service not known"):
-        if words in message:
-            return words.lower()
-    return message.splitlines()[0] if message else type(error).__name__

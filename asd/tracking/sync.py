@@ -12,21 +12,16 @@ from pathlib import Path
 
 from asd.errors import AsdError
 from asd.experiment.run_folder import FAILED, RUNNING, RunFolder
-from asd.tracking.mlflow_run import active_run, is_published, open_run, publish
-from asd.tracking.mlflow_store import Tracking, connect, reason, tracker_errors
+from asd.tracking.mlflow_run import is_published, known_run, open_run, publish
+from asd.tracking.mlflow_store import Tracking, answering, connect
 
 
-def complete(folder: RunFolder, uri: str | None = None, experiment: str | None = None) -> str:
+def complete(folder: RunFolder, tracking: Tracking) -> str:
     """Bring a folder's MLflow run up to what the files say; the caller holds the folder's lock.
 
-    A folder that still says RUNNING is one whose process is dead: it becomes FAILED, in the folder
-    and in MLflow. The run is made if the tracker does not have it.
-
     Args:
-        folder: the files.
-        uri: of the tracker; None: the one that the run was logged to, else MLFLOW_TRACKING_URI,
-            else the embedded database of the working directory.
-        experiment: in which a new run is listed; None: the one that the run was trained under.
+        folder: the files. The run is made if the tracker does not have it.
+        tracking: where.
 
     Returns:
         What was done, in a few words.
@@ -35,28 +30,14 @@ def complete(folder: RunFolder, uri: str | None = None, experiment: str | None =
         AsdError: the tracker cannot be reached.
     """
     record = folder.record()
-    known = record.get("mlflow") or {}
-    tracking = Tracking.configured(
-        uri or known.get("uri"), experiment or record.get("mlflow_experiment")
-    )
-    status, died = record["status"], record["status"] == RUNNING
-    if died:
-        status = FAILED
-        folder.update(status=status)
-    client, experiment_id = connect(tracking)
-    try:
-        if known.get("uri") == tracking.uri and is_published(record) and not died:
-            run = active_run(client, known["run_id"])
-            if run is not None and run.status == status:
-                return f"already complete ({status})"
-        open_run(client, experiment_id, tracking.uri, folder)
-        publish(client, folder, status)
-    except tracker_errors() as error:
-        raise AsdError(
-            f"{folder.path.name}: {tracking.uri} does not answer: {reason(error)}; run this again "
-            "when it is back"
-        ) from error
-    return f"completed as {status}" + (", for its process is gone" if died else "")
+    client, experiment = connect(tracking)
+    with answering(tracking):
+        run = known_run(client, tracking.uri, record)
+        if run and run.info.status == record["status"] and is_published(record):
+            return f"already complete ({record['status']})"
+        open_run(client, experiment, tracking.uri, folder)
+        publish(client, folder)
+    return f"completed as {record['status']}"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -77,7 +58,12 @@ def main(arguments: list[str] | None = None) -> int:
             if "status" not in folder.record():
                 raise AsdError(f"{path}: no run folder (it has no run.json)")
             with folder.lock():
-                print(f"{path.name}: {complete(folder, options.uri, options.experiment)}")
+                record = folder.record()
+                if record["status"] == RUNNING:  # of a process that is gone: the lock is free
+                    folder.update(status=FAILED, published=False)
+                uri = options.uri or record.get("mlflow", {}).get("uri")
+                experiment = options.experiment or record.get("mlflow_experiment")
+                print(f"{path.name}: {complete(folder, Tracking.configured(uri, experiment))}")
         except AsdError as error:
             failed += 1
             print(f"error: {error}", file=sys.stderr)

@@ -29,10 +29,7 @@ def keep_freed_memory() -> bool:
 
 
 def give_back_memory() -> None:
-    """Return to the system what is free now: a process that trains many runs starts each small.
-
-    joblib takes one that has grown for leaking, and starts another in its place.
-    """
+    """Return to the system what is free now: a process that trains many runs starts each small."""
     trim = _glibc("malloc_trim")
     if trim is not None:
         trim(0)

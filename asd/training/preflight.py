@@ -6,6 +6,7 @@ from typing import Any
 
 from asd.composition import build
 from asd.experiment.experiment import Experiment
+from asd.options import from_config
 from asd.training.trainer_options import TrainerOptions
 
 # Where the window is as long as the shortest clip, which is not known yet: any length does.
@@ -23,7 +24,7 @@ def checked_experiment(config: dict[str, Any], delta: dict[str, Any], command: s
     Raises:
         AsdError: an option is refused by the part that owns it, or the corpus is not on disk.
     """
-    TrainerOptions.of(config["trainer"])
+    from_config(TrainerOptions, "trainer", config["trainer"])
     return Experiment.of(config, delta, command)
 
 
@@ -37,7 +38,7 @@ def check_model(experiment: Experiment) -> None:
 
     from asd.training.devices import check_precision, choose_device
 
-    options = TrainerOptions.of(experiment.config["trainer"])
+    options = from_config(TrainerOptions, "trainer", experiment.config["trainer"])
     check_precision(options.precision, choose_device(options.accelerator))
     frontend = experiment.frontend
     frames = experiment.windows.length(frontend, _SOME_SECONDS * frontend.rate)

@@ -23,6 +23,7 @@ from asd.experiment.run_folder import FINISHED, RunFolder, set_aside
 from asd.features import parts_of
 from asd.models.detector import Detector, save_detector
 from asd.models.standardiser import Standardiser
+from asd.options import from_config
 from asd.scoring.clip_scores import read_scores, write_scores
 from asd.scoring.metrics import Metrics, evaluate_scores
 from asd.scoring.score import Scorer
@@ -57,7 +58,7 @@ def run(experiment: Experiment, listeners: Sequence[RunListener] = ()) -> RunRes
     """
     config, events = experiment.config, Listeners(listeners)
     events.tell(RunListener.check)
-    clips = Clips.of(experiment)
+    clips = Clips.of(experiment, compute=True)
     check_classes(experiment, clips)
     models = clips.groups(experiment.scope)
     folder = experiment.folder(clips.data_hash())
@@ -80,7 +81,7 @@ def run(experiment: Experiment, listeners: Sequence[RunListener] = ()) -> RunRes
 def _compute(experiment: Experiment, clips: Clips, folder: RunFolder, events: Listeners) -> Metrics:
     """The data's way: from clips to metrics."""
     config, frontend = experiment.config, experiment.frontend
-    options, seed = TrainerOptions.of(config["trainer"]), config["seed"]
+    options, seed = from_config(TrainerOptions, "trainer", config["trainer"]), config["seed"]
     store = experiment.feature_store()
     # All of them first: a clip that cannot be read stops the run before hours of training.
     store.build(clips.train, clips.test)
@@ -167,7 +168,7 @@ def _recipe(
         "classes": classes,
         "machines": clips.train.machines,
         "data_label": experiment.data_label,
-        "channel": experiment.feature_store().channel,
+        "channel": experiment.corpus.channel,
         **{part: config[part] for part in ("frontend", "window", "model", "loss", "scoring")},
     }
 

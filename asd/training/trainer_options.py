@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
-from asd.errors import AsdError
 from asd.options import check_choice, check_number, check_whole
 
 WEIGHTS = ("best", "last")
@@ -44,20 +43,6 @@ class TrainerOptions:
     checkpoint_in_background: str | bool
     gpu_share: float
     progress: str
-
-    @classmethod
-    def of(cls, config: Mapping[str, Any]) -> TrainerOptions:
-        """From the composed config group.
-
-        Raises:
-            AsdError: an option is missing or not one of these, or has a value that cannot be.
-        """
-        names = tuple(field.name for field in fields(cls))
-        for name in config:
-            check_choice("trainer", name, names)
-        if missing := [name for name in names if name not in config]:
-            raise AsdError(f"trainer.{missing[0]}: not set")
-        return cls(**config)
 
     def __post_init__(self) -> None:
         check_whole("trainer.max_epochs", self.max_epochs, 1)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -9,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from corpora import folder
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
 from asd.composition import plain
 from asd.data.corpus import Corpus, corpus_of
@@ -30,7 +29,7 @@ def counts(corpus: Folder, releases: list[str]) -> dict[tuple[object, ...], int]
 
 
 def test_flat_layout_is_the_development_release(write_corpus: Write) -> None:
-    corpus = Folder(root=write_corpus(), cache=None)
+    corpus = folder(write_corpus(), cache=None)
     assert isinstance(corpus, Corpus)
     assert (corpus.name, corpus.simulated) == ("folder", False)
     corpus.check(DEVELOPMENT)
@@ -51,7 +50,7 @@ def test_release_folders(write_corpus: Write) -> None:
     write_corpus(
         root=root, release="evaluation", ids=["01"], train=0, normal=0, anomaly=0, open_test=4
     )
-    corpus = Folder(root=root)
+    corpus = folder(root)
     corpus.check(list(RELEASES))
     assert len(corpus.manifest(DEVELOPMENT)) == 2 * 2 * 7
     assert len(corpus.manifest(["development", "additional"])) == 2 * 2 * 7 + 2 * 3
@@ -61,65 +60,48 @@ def test_release_folders(write_corpus: Write) -> None:
     assert set(evaluation["path"].str.split("/").str[0]) == {"evaluation"}
 
 
-def test_same_manifest_wherever_the_folder_lies(write_corpus: Write, tmp_path: Path) -> None:
+def test_same_manifest_wherever_the_folder_lies(
+    write_corpus: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = write_corpus()
-    moved = tmp_path / "moved"
-    shutil.copytree(root, moved)
-    a, b = Folder(root=root).manifest(DEVELOPMENT), Folder(root=moved).manifest(DEVELOPMENT)
-    assert a.data_hash() == b.data_hash()
+    shutil.copytree(root, tmp_path / "moved")
+    monkeypatch.chdir(tmp_path)
+    moved = folder("moved", cache="cache").manifest(DEVELOPMENT)
+    assert moved.root == tmp_path / "moved"
+    assert moved.data_hash() == folder(root).manifest(DEVELOPMENT).data_hash()
+    assert (tmp_path / "cache" / "scan").is_dir()
 
 
-def test_relative_root(write_corpus: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = write_corpus()
-    monkeypatch.chdir(root.parent)
-    corpus = Folder(root="corpus", cache="cache")
-    assert corpus.manifest(DEVELOPMENT).root == root
-    assert (root.parent / "cache" / "scan").is_dir()
-
-
-def test_any_machine_types(write_corpus: Write) -> None:
-    root = write_corpus(machines=["lathe", "fridge 2", "Überdruckpumpe"], ids=["7"])
-    manifest = Folder(root=root).manifest(DEVELOPMENT)
-    assert manifest.machines == ["fridge 2", "lathe", "Überdruckpumpe"]
-
-
-def test_test_clips_are_not_needed(write_corpus: Write) -> None:
-    root = write_corpus(machines=["fan"], normal=0, anomaly=0)
-    corpus = Folder(root=root)
+def test_any_machine_types_without_test_clips(write_corpus: Write) -> None:
+    machines = ["fridge 2", "lathe", "Überdruckpumpe"]
+    corpus = folder(write_corpus(machines=machines, ids=["7"], normal=0, anomaly=0))
     corpus.check(DEVELOPMENT)
+    assert corpus.manifest(DEVELOPMENT).machines == machines
     assert set(corpus.manifest(DEVELOPMENT).clips["split"]) == {"train"}
 
 
 # Choosing
 
 
-@pytest.mark.parametrize("machines", ["pump", ["pump"], ("pump",)])
-def test_choosing_machines(write_corpus: Write, machines: object) -> None:
-    corpus = Folder(root=write_corpus(), machines=machines)  # type: ignore[arg-type]
-    assert corpus.manifest(DEVELOPMENT).machines == ["pump"]
+FAN_02, PUMP_02 = ("fan", "02"), ("pump", "02")
 
 
-@pytest.mark.parametrize("ids", [["02"], [2], 2, "02", {"fan": ["02"], "pump": [2]}])
-def test_choosing_ids(write_corpus: Write, ids: object) -> None:
-    manifest = Folder(root=write_corpus(), ids=ids).manifest(DEVELOPMENT)  # type: ignore[arg-type]
-    assert set(manifest.clips["id"]) == {"02"}
-    assert manifest.machines == ["fan", "pump"]
-
-
-def test_ids_of_one_machine(write_corpus: Write) -> None:
-    corpus = Folder(root=write_corpus(), ids={"fan": ["00"]})
-    pairs = corpus.manifest(DEVELOPMENT).clips[["machine", "id"]].drop_duplicates()
-    assert sorted(map(tuple, pairs.to_numpy().tolist())) == [
-        ("fan", "00"),
-        ("pump", "00"),
-        ("pump", "02"),
-    ]
-
-
-def test_ids_not_chosen_are_not_read(write_corpus: Write) -> None:
+@pytest.mark.parametrize(
+    ("options", "left"),
+    [
+        *[({"machines": some}, [("pump", "00"), PUMP_02]) for some in ("pump", ["pump"])],
+        *[({"ids": some}, [FAN_02, PUMP_02]) for some in (["02"], [2], 2, "02")],
+        ({"ids": {"fan": ["02"], "pump": [2]}}, [FAN_02, PUMP_02]),
+        ({"ids": {"fan": ["02"]}}, [FAN_02, ("pump", "00"), PUMP_02]),
+    ],
+)
+def test_choosing(
+    write_corpus: Write, options: dict[str, object], left: list[tuple[str, str]]
+) -> None:
     root = write_corpus()
-    (root / "fan" / "train" / "normal_id_02_00000000.wav").write_bytes(b"")
-    assert len(Folder(root=root, ids=["00"]).manifest(DEVELOPMENT)) == 14
+    (root / "fan" / "train" / "normal_id_00_00000000.wav").write_bytes(b"")  # is not read
+    clips = folder(root, **options).manifest(DEVELOPMENT).clips
+    assert sorted(set(zip(clips["machine"], clips["id"], strict=True))) == left
 
 
 @pytest.mark.parametrize(
@@ -140,129 +122,101 @@ def test_options_as_hydra_hands_them_over(
     assert (tmp_path / "scan").is_dir()
 
 
-def test_every_option_is_in_the_config_file() -> None:
-    config = OmegaConf.load(CONF / "data" / "folder.yaml")
-    assert set(config) - {"_target_", "defaults", "test"} == set(Folder.__dataclass_fields__)
-
-
 # Refusals
 
 
-@pytest.mark.parametrize("root", [None, ""])
-def test_root_is_needed(root: str | None) -> None:
-    with pytest.raises(AsdError, match=r"data\.root is not set: .*data\.root=DIR"):
-        Folder(root=root).check(DEVELOPMENT)
-
-
-def test_root_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(AsdError, match=f"{tmp_path}/gone: no such folder: .*data.root=DIR"):
-        Folder(root=tmp_path / "gone").check(DEVELOPMENT)
-
-
-def test_root_is_empty(tmp_path: Path) -> None:
-    with pytest.raises(AsdError, match="no machine type there, that is no <machine>/train"):
-        Folder(root=tmp_path).check(DEVELOPMENT)
-
-
-def test_root_is_one_machine(write_corpus: Write) -> None:
+@pytest.mark.parametrize(
+    ("gone", "message"),
+    [
+        (".", "corpus: no such folder: .*data.root=DIR"),
+        ("*", "no machine type there, that is no <machine>/train"),
+        ("pump/train", "pump/train: no such folder: the development release"),
+        ("pump/train/*", "no train clips in release development, machine type pump"),
+    ],
+)
+def test_what_is_not_there_is_named(gone: str, message: str, write_corpus: Write) -> None:
     root = write_corpus()
-    with pytest.raises(AsdError, match=f"folder of one machine type; data.root={root} is needed"):
-        Folder(root=root / "fan").check(DEVELOPMENT)
+    for path in [root] if gone == "." else list(root.glob(gone)):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with pytest.raises(AsdError, match=message):
+        folder(root).check(DEVELOPMENT)
 
 
-def test_root_cannot_be_listed(write_corpus: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"machines": ["fan", "lathe", "drill"]}, r"not there: lathe, drill \(found: fan, pump\)"),
+        ({"ids": {"lathe": ["04"]}}, r"data\.ids names machine types that are not there: lathe"),
+        ({"ids": ["00", "09"]}, r"ID 09 \(found: fan: 00, 02, 04; pump: 00, 02\)"),
+        ({"ids": {"pump": ["04"]}}, "of ID 04 "),
+        ({"ids": ["04"]}, r"data.ids=\['04'\] in release development, .* pump"),
+    ],
+)
+def test_what_is_chosen_must_be_there(
+    options: dict[str, object], message: str, write_corpus: Write
+) -> None:
     root = write_corpus()
-
-    def refuse(folder: Path) -> object:
-        raise PermissionError(13, "Permission denied", str(folder))
-
-    monkeypatch.setattr(os, "scandir", refuse)
-    with pytest.raises(AsdError, match=f"{root}: cannot list this folder"):
-        Folder(root=root).check(DEVELOPMENT)
-
-
-def test_machine_is_not_there(write_corpus: Write) -> None:
-    corpus = Folder(root=write_corpus(), machines=["fan", "lathe", "drill"])
-    with pytest.raises(AsdError, match=r"not there: lathe, drill \(found: fan, pump\)"):
-        corpus.check(DEVELOPMENT)
-
-
-def test_machine_is_missing_in_one_release(write_corpus: Write) -> None:
-    root = write_corpus(release="development")
-    write_corpus(root=root, release="additional", machines=["fan"], ids=["01"])
-    corpus = Folder(root=root, machines=["fan", "pump"])
-    corpus.check(DEVELOPMENT)
-    with pytest.raises(AsdError, match=r"additional: machine types not there: pump"):
-        corpus.check(["development", "additional"])
-
-
-def test_train_is_needed(write_corpus: Write) -> None:
-    root = write_corpus()
-    shutil.rmtree(root / "pump" / "train")
-    with pytest.raises(AsdError, match="pump/train: no such folder: the development release"):
-        Folder(root=root).check(DEVELOPMENT)
-
-
-def test_train_has_no_clips(write_corpus: Write) -> None:
-    root = write_corpus()
-    for file in (root / "pump" / "train").iterdir():
-        file.unlink()
-    with pytest.raises(AsdError, match="no train clips in release development, machine type pump"):
-        Folder(root=root).check(DEVELOPMENT)
-
-
-def test_no_clip_is_left_to_train_on(write_corpus: Write) -> None:
-    root = write_corpus()
-    for file in (root / "pump" / "train").iterdir():
-        file.write_bytes(b"")
-    corpus = Folder(root=root, on_bad_clip="skip")
-    with pytest.raises(AsdError, match="no train clips in release development, machine type pump"):
-        corpus.manifest(DEVELOPMENT)
-    (root / "pump" / "train" / "wrong name.wav").touch()
-    with pytest.raises(AsdError, match="no train clips in release development, machine type pump"):
-        corpus.manifest(DEVELOPMENT)
-
-
-def test_evaluation_needs_test_clips(write_corpus: Write) -> None:
-    root = write_corpus(release="evaluation", normal=0, anomaly=0)
-    with pytest.raises(AsdError, match="fan/test: no such folder: the evaluation release"):
-        Folder(root=root).check(["evaluation"])
-
-
-def test_release_is_not_there(write_corpus: Write) -> None:
-    flat = Folder(root=write_corpus())
-    with pytest.raises(AsdError, match=r"release additional is not there .*root>/<release>"):
-        flat.check(["development", "additional"])
-    root = write_corpus(root=flat.folder.parent / "other", release="development")
-    with pytest.raises(AsdError, match=r"release evaluation is not there \(found: development\)"):
-        Folder(root=root).check(["development", "evaluation"])
-
-
-@pytest.mark.parametrize("releases", [[], ["first"]])
-def test_release_is_not_known(write_corpus: Write, releases: list[str]) -> None:
-    with pytest.raises(AsdError, match="must be of development, additional, evaluation"):
-        Folder(root=write_corpus()).check(releases)
+    write_corpus(root=root, machines=["fan"], ids=["04"])
+    folder(root, ids=["00", "04"]).check(DEVELOPMENT)  # 04 is there, if not of every machine
+    with pytest.raises(AsdError, match=message):
+        folder(root, **options).check(DEVELOPMENT)
 
 
 def test_two_layouts_at_once(write_corpus: Write) -> None:
     root = write_corpus()
     write_corpus(root=root, release="additional")
     with pytest.raises(AsdError, match=r"releases \(additional\) and machine types .*fan, pump"):
-        Folder(root=root).check(DEVELOPMENT)
+        folder(root).check(DEVELOPMENT)
 
 
-def test_id_is_not_there(write_corpus: Write) -> None:
+@pytest.mark.parametrize("root", [None, ""])
+def test_root_is_needed(root: str | None) -> None:
+    with pytest.raises(AsdError, match=r"data\.root is not set: .*data\.root=DIR"):
+        folder(root).check(DEVELOPMENT)
+
+
+def test_root_is_one_machine(write_corpus: Write) -> None:
     root = write_corpus()
-    write_corpus(root=root, machines=["fan"], ids=["04"])
-    Folder(root=root, ids=["00", "04"]).check(DEVELOPMENT)  # 04 is there, if not of every machine
-    with pytest.raises(AsdError, match=r"ID 09 \(found: fan: 00, 02, 04; pump: 00, 02\)"):
-        Folder(root=root, ids=["00", "09"]).check(DEVELOPMENT)
-    with pytest.raises(AsdError, match="of ID 04 "):
-        Folder(root=root, ids={"pump": ["04"]}).check(DEVELOPMENT)
-    with pytest.raises(AsdError, match=r"data.ids=\['04'\] in release development, .* pump"):
-        Folder(root=root, ids=["04"]).check(DEVELOPMENT)
-    with pytest.raises(AsdError, match=r"data\.ids names machine types that are not there: lathe"):
-        Folder(root=root, ids={"lathe": ["04"]}).check(DEVELOPMENT)
+    with pytest.raises(AsdError, match=f"folder of one machine type; data.root={root} is needed"):
+        folder(root / "fan").check(DEVELOPMENT)
+
+
+def test_machine_is_missing_in_one_release(write_corpus: Write) -> None:
+    root = write_corpus(release="development")
+    write_corpus(root=root, release="additional", machines=["fan"], ids=["01"])
+    corpus = folder(root, machines=["fan", "pump"])
+    corpus.check(DEVELOPMENT)
+    with pytest.raises(AsdError, match=r"additional: machine types not there: pump"):
+        corpus.check(["development", "additional"])
+
+
+def test_no_clip_is_left_to_train_on(write_corpus: Write) -> None:
+    root = write_corpus()
+    for file in (root / "pump" / "train").iterdir():
+        file.write_bytes(b"")
+    corpus = folder(root, on_bad_clip="skip")
+    for _ in range(2):
+        with pytest.raises(AsdError, match=r"no train clips in release development, .* pump"):
+            corpus.manifest(DEVELOPMENT)
+        (root / "pump" / "train" / "wrong name.wav").touch()
+
+
+def test_evaluation_needs_test_clips(write_corpus: Write) -> None:
+    root = write_corpus(release="evaluation", normal=0, anomaly=0)
+    with pytest.raises(AsdError, match="fan/test: no such folder: the evaluation release"):
+        folder(root).check(["evaluation"])
+
+
+def test_release_is_not_there(write_corpus: Write) -> None:
+    flat = folder(write_corpus())
+    with pytest.raises(AsdError, match=r"release additional is not there .*root>/<release>"):
+        flat.check(["development", "additional"])
+    root = write_corpus(root=flat.folder.parent / "other", release="development")
+    with pytest.raises(AsdError, match=r"release evaluation is not there \(found: development\)"):
+        folder(root).check(["development", "evaluation"])
+    for unknown in ([], ["first"]):
+        with pytest.raises(AsdError, match="must be of development, additional, evaluation"):
+            flat.check(unknown)
 
 
 @pytest.mark.parametrize(
@@ -279,20 +233,20 @@ def test_id_is_not_there(write_corpus: Write) -> None:
 )
 def test_wrong_options(option: str, value: object) -> None:
     with pytest.raises(AsdError, match=f"data.{option}="):
-        Folder(root="x", **{option: value})  # type: ignore[arg-type]
+        folder("x", **{option: value})
 
 
 def test_bad_clips_of_all_machines_in_one_report(write_corpus: Write) -> None:
     root = write_corpus()
     (root / "fan" / "train" / "normal_id_00_00000000.wav").write_bytes(b"")
     (root / "pump" / "test" / "strange.wav").touch()
-    corpus = Folder(root=root)
+    corpus = folder(root)
     corpus.check(DEVELOPMENT)  # opens nothing
     with pytest.raises(AsdError, match="2 bad clips") as caught:
         corpus.manifest(DEVELOPMENT)
     assert "fan/train/normal_id_00_00000000.wav: empty file" in str(caught.value)
     assert "pump/test/strange.wav: the name does not fit" in str(caught.value)
-    assert len(Folder(root=root, on_bad_clip="skip").manifest(DEVELOPMENT)) == 27
+    assert len(folder(root, on_bad_clip="skip").manifest(DEVELOPMENT)) == 27
 
 
 def test_channel_option_reaches_the_files(write_corpus: Write) -> None:
@@ -300,8 +254,8 @@ def test_channel_option_reaches_the_files(write_corpus: Write) -> None:
     for file in (root / "fan").rglob("*.wav"):
         soundfile.write(file, np.full((500, 2), 0.25), 16000)
     with pytest.raises(AsdError, match="14 bad clips"):
-        Folder(root=root).manifest(DEVELOPMENT)
-    assert set(Folder(root=root, channel=1).manifest(DEVELOPMENT).clips["samples"]) == {500}
+        folder(root).manifest(DEVELOPMENT)
+    assert set(folder(root, channel=1).manifest(DEVELOPMENT).clips["samples"]) == {500}
 
 
 # Labels of evaluation clips
@@ -327,7 +281,7 @@ def test_labels(
     evaluation: Path, place: str, newline: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     (evaluation / place).write_bytes(LIST.replace("\n", newline).encode())
-    clips = Folder(root=evaluation).manifest(["evaluation"]).clips
+    clips = folder(evaluation).manifest(["evaluation"]).clips
     assert clips["label"].tolist() == [0, 1, 1, 0]  # fan, then pump
     assert caplog.records == []
 
@@ -335,7 +289,7 @@ def test_labels(
 def test_clips_without_a_label(evaluation: Path, caplog: pytest.LogCaptureFixture) -> None:
     lines = LIST.splitlines()
     (evaluation / "eval_data_list.csv").write_text("\n".join(lines[:2]))
-    clips = Folder(root=evaluation).manifest(["evaluation"]).clips
+    clips = folder(evaluation).manifest(["evaluation"]).clips
     assert clips["label"].tolist() == [0, -1, -1, -1]
     assert "3 clips named id_... have no label in eval_data_list.csv" in caplog.text
 
@@ -346,11 +300,11 @@ def test_clips_without_a_label(evaluation: Path, caplog: pytest.LogCaptureFixtur
 def test_broken_list(evaluation: Path, line: str) -> None:
     (evaluation / "eval_data_list.csv").write_text(f"fan\n{line}\n")
     with pytest.raises(AsdError, match=r"eval_data_list\.csv: cannot be used \(line 2 .*fetch"):
-        Folder(root=evaluation).manifest(["evaluation"])
+        folder(evaluation).manifest(["evaluation"])
 
 
 def test_real_recordings(real_audio: Path) -> None:
-    corpus = Folder(root=real_audio / "mimii_fan")
+    corpus = folder(real_audio / "mimii_fan")
     manifest = corpus.manifest(DEVELOPMENT)
     assert counts(corpus, DEVELOPMENT) == {
         ("development", "fan", "00", "train", 0): 12,

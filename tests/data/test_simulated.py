@@ -7,6 +7,7 @@ import errno
 import hashlib
 import logging
 import multiprocessing
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -18,7 +19,7 @@ from asd.data import simulated as simulated_module
 from asd.data.corpus import Corpus
 from asd.data.dcase2020_facts import load_facts
 from asd.data.simulated import IDS, Simulated
-from asd.data.simulation import build, making, wav
+from asd.data.simulation import build, making
 from asd.errors import AsdError
 
 RELEASES = ["development", "additional", "evaluation"]
@@ -27,6 +28,15 @@ RELEASES = ["development", "additional", "evaluation"]
 def small(root: Path, **fields: object) -> Simulated:
     """Twelve clips a machine type and ID at most, of half a second."""
     values: dict[str, object] = {
+        "seed": 0,
+        "rate": 16000,
+        "machines": tuple(IDS),
+        "counts": "given",
+        "snr_db": 6.0,
+        "snr_spread_db": 2.0,
+        "level_db": -42.0,
+        "level_spread_db": 3.0,
+        "strength": (0.2, 1.0),
         "seconds": 0.5,
         "toy_car_seconds": 0.5,
         "ids_development": 2,
@@ -81,18 +91,8 @@ def test_manifest_says_what_the_files_are(corpus: Simulated) -> None:
         info = soundfile.info(path)
         assert (info.samplerate, info.channels, info.subtype) == (16000, 1, "PCM_16")
         assert info.frames == row.samples == 8000
-        assert path.stat().st_size == wav.wav_bytes(info.frames)
+        assert path.stat().st_size == making.wav_bytes(info.frames)
         assert row.hash == hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
-
-
-def test_training_is_normal_only_and_ids_differ_between_releases(corpus: Simulated) -> None:
-    clips = corpus.manifest(RELEASES).clips
-    assert (clips.loc[clips["split"] == "train", "label"] == 0).all()
-    for machine in IDS:
-        mine = clips[clips["machine"] == machine]
-        ids = {release: set(mine.loc[mine["release"] == release, "id"]) for release in RELEASES}
-        assert ids["development"].isdisjoint(ids["additional"])
-        assert ids["evaluation"] == ids["additional"]
 
 
 def test_only_the_releases_asked_for_are_made(tmp_path: Path) -> None:
@@ -105,14 +105,14 @@ def test_only_the_releases_asked_for_are_made(tmp_path: Path) -> None:
 
 
 def test_every_anomaly_has_a_named_cause(corpus: Simulated) -> None:
-    from asd.data.simulation.clip import MACHINES
+    from asd.data.simulation.units import causes
 
     manifest = corpus.manifest(["development"]).clips
     with (corpus.folder / "development" / "causes.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert {row["path"] for row in rows} == set(manifest.loc[manifest["label"] == 1, "path"])
     for row in rows:
-        assert row["cause"] in MACHINES[row["path"].split("/")[1]].causes
+        assert row["cause"] in causes(row["path"].split("/")[1])
         assert 0.2 <= float(row["strength"]) <= 1.0
 
 
@@ -132,7 +132,7 @@ def test_worker_processes_make_the_same_bytes(corpus: Simulated, tmp_path: Path)
     assert other.folder.name == corpus.folder.name
     made = other.manifest(["development"])
     assert made.data_hash() == corpus.manifest(["development"]).data_hash()
-    assert not list(other.folder.rglob(f"*{wav.TEMPORARY}"))
+    assert not list(other.folder.rglob(f"*{making.TEMPORARY}"))
 
 
 def test_another_seed_makes_other_sounds(corpus: Simulated, tmp_path: Path) -> None:
@@ -146,17 +146,8 @@ def test_another_seed_makes_other_sounds(corpus: Simulated, tmp_path: Path) -> N
 
 
 def test_what_defines_the_corpus_and_what_does_not(tmp_path: Path) -> None:
-    names = [
-        small(tmp_path, **change).folder.name
-        for change in (
-            {},
-            {"snr_db": 0},
-            {"strength": [0.5, 1.0]},
-            {"train_per_id": 3},
-            {"seconds": 1.0},
-            {"level_db": -40.0},
-        )
-    ]
+    changes = [{}, {"snr_db": 0}, {"strength": [0.5, 1.0]}, {"train_per_id": 3}, {"seconds": 1.0}]
+    names = [small(tmp_path, **change).folder.name for change in changes]
     assert len(set(names)) == len(names)
     same = [
         small(tmp_path / "other", workers=2),
@@ -176,7 +167,7 @@ def test_a_killed_build_is_completed_not_restarted(tmp_path: Path) -> None:
     cut.write_bytes(cut.read_bytes()[:1000])
     gone.unlink()
     (release / "manifest.csv").unlink()
-    left_over = gone.with_name(f".{gone.name}.123{wav.TEMPORARY}")
+    left_over = gone.with_name(f".{gone.name}.123{making.TEMPORARY}")
     left_over.write_bytes(b"half")
 
     after = corpus.manifest(["development"])
@@ -195,9 +186,7 @@ def test_what_goes_missing_later_is_made_again(tmp_path: Path, harm: str) -> Non
     if harm == "clip":
         next(release.rglob("anomaly*.wav")).unlink()
     elif harm == "folder":
-        for path in (release / "valve" / "test").iterdir():
-            path.unlink()
-        (release / "valve" / "test").rmdir()
+        shutil.rmtree(release / "valve" / "test")
     else:
         text = (release / "manifest.csv").read_text()
         (release / "manifest.csv").write_text(text[: len(text) // 2])
@@ -224,8 +213,8 @@ def test_a_full_disk_is_told_and_nothing_half_written_stays(
     release = corpus.folder / "development"
     assert not (release / "manifest.csv").exists()
     assert not list(release.rglob("anomaly*"))
-    assert not list(release.rglob(f".*{wav.TEMPORARY}"))
-    assert {p.stat().st_size for p in release.rglob("*.wav")} == {wav.wav_bytes(8000)}
+    assert not list(release.rglob(f".*{making.TEMPORARY}"))
+    assert {p.stat().st_size for p in release.rglob("*.wav")} == {making.wav_bytes(8000)}
     assert len(corpus.manifest(["development"])) == 10
 
 
@@ -290,20 +279,12 @@ def test_a_complete_corpus_is_read_without_making_anything(
 
 def test_real_counts_of_dcase2020(tmp_path: Path) -> None:
     facts = load_facts()
-    corpus = Simulated(
-        root=tmp_path,
-        counts="dcase2020",
-        seconds=10.0,
-        toy_car_seconds=11.0,
-        ids_development=None,
-        ids_additional=None,
-        train_per_id=None,
-        test_normal_per_id=None,
-        test_anomaly_per_id=None,
-    )
+    counts = dict.fromkeys(("ids_development", "ids_additional", "train_per_id"))
+    counts |= dict.fromkeys(("test_normal_per_id", "test_anomaly_per_id"))
+    lengths = {"seconds": 10.0, "toy_car_seconds": 11.0}
+    corpus = small(tmp_path, counts="dcase2020", **lengths, **counts)
     clips = list(corpus._clips(RELEASES))
-    real = facts.total("development") + facts.total("additional") + facts.total("evaluation")
-    assert len(clips) == real.train + real.test
+    assert len(clips) == sum(count.train + count.test for count in facts.counts.values())
     for (release, machine, machine_id), count in facts.counts.items():
         assert machine_id in IDS[machine][release != "development"]
         mine = [c for c in clips if (c.release, c.machine, c.id) == (release, machine, machine_id)]
@@ -313,39 +294,34 @@ def test_real_counts_of_dcase2020(tmp_path: Path) -> None:
     assert corpus._samples("fan") == facts.samples["fan"]
 
 
-@pytest.mark.parametrize(
-    ("option", "value"),
-    [
-        ("rate", 4000),
-        ("seconds", 0),
-        ("toy_car_seconds", -1),
-        ("seconds", float("nan")),
-        ("counts", "all"),
-        ("seed", -1),
-        ("ids_development", 0),
-        ("ids_development", 5),
-        ("ids_additional", 4),
-        ("train_per_id", None),
-        ("test_normal_per_id", 0),
-        ("test_anomaly_per_id", 1.5),
-        ("snr_spread_db", -1),
-        ("snr_db", "loud"),
-        ("strength", [0.0, 1.0]),
-        ("strength", [0.5, 0.2]),
-        ("strength", [0.5]),
-        ("machines", ["fan", "gearbox"]),
-        ("machines", ["fan", "fan"]),
-        ("machines", []),
-        ("workers", 0),
-    ],
-)
-def test_bad_options_are_refused_by_name(tmp_path: Path, option: str, value: object) -> None:
-    with pytest.raises(AsdError, match=rf"data\.{option}"):
-        small(tmp_path, **{option: value})
+BAD: dict[str, list[object]] = {
+    "rate": [4000],
+    "seconds": [0, float("nan")],
+    "toy_car_seconds": [-1],
+    "counts": ["all"],
+    "seed": [-1],
+    "ids_development": [0, 5],
+    "ids_additional": [4],
+    "train_per_id": [None],
+    "test_normal_per_id": [0],
+    "test_anomaly_per_id": [1.5],
+    "snr_spread_db": [-1],
+    "snr_db": ["loud"],
+    "strength": [[0.0, 1.0], [0.5, 0.2], [0.5]],
+    "machines": [["fan", "gearbox"], ["fan", "fan"], []],
+    "workers": [0],
+}
+
+
+@pytest.mark.parametrize("option", BAD)
+def test_bad_options_are_refused_by_name(tmp_path: Path, option: str) -> None:
+    for value in BAD[option]:
+        with pytest.raises(AsdError, match=rf"data\.{option}"):
+            small(tmp_path, **{option: value})
 
 
 def test_bad_releases_and_folders_are_refused_before_any_work(tmp_path: Path) -> None:
-    with pytest.raises(AsdError, match="'third' is none of"):
+    with pytest.raises(AsdError, match="release=third: must be one of development"):
         small(tmp_path).check(["third"])
     with pytest.raises(AsdError, match=r"data\.ids_additional=0"):
         small(tmp_path, ids_additional=0).check(["additional"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from asd.experiment.history import append_epoch, read_history
+from asd.experiment.history import append_epoch, read_history, write_history
 
 
 def test_rows_are_read_back_but_for_one_cut_by_a_crash(tmp_path: Path) -> None:
@@ -16,3 +16,6 @@ def test_rows_are_read_back_but_for_one_cut_by_a_crash(tmp_path: Path) -> None:
     with path.open("a") as stream:
         stream.write("2,0.5,")
     assert read_history(path) == rows
+    write_history(path, [])
+    append_epoch(path, rows[1])
+    assert read_history(path) == rows[1:]

@@ -9,18 +9,15 @@ from asd.errors import AsdError
 from asd.experiment.run_folder import RunFolder, find_run, set_aside
 
 
-def test_record_is_kept_and_changed(tmp_path: Path) -> None:
+def test_record_is_kept_and_changed_and_named_when_damaged(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     assert folder.record() == {}
     folder.update(status="RUNNING", pid=1)
     folder.update(status="FINISHED")
     assert folder.record() == {"status": "FINISHED", "pid": 1}
-
-
-def test_damaged_record_is_named(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"status": ')
     with pytest.raises(AsdError, match=r"run\.json: damaged"):
-        RunFolder(tmp_path).record()
+        folder.record()
 
 
 def test_two_holders_are_refused(tmp_path: Path) -> None:
@@ -33,22 +30,17 @@ def test_two_holders_are_refused(tmp_path: Path) -> None:
         pass
 
 
-def test_same_identity_is_the_same_folder_under_any_name(tmp_path: Path) -> None:
-    first = find_run(tmp_path, "u-fan", "abc")
-    first.path.mkdir()
-    assert find_run(tmp_path, "custom", "abc").path == first.path
-    assert find_run(tmp_path, "custom", "abd").path == tmp_path / "custom-abd"
-
-
-def test_set_aside_loses_nothing(tmp_path: Path) -> None:
+def test_an_identity_is_found_under_any_name_and_set_aside_without_loss(tmp_path: Path) -> None:
     for content in ("one", "two"):
         folder = find_run(tmp_path, "u", "abc")
+        assert folder.path == tmp_path / "u-abc"
         folder.path.mkdir()
         folder.scores.write_text(content)
+        assert find_run(tmp_path, "custom", "abc").path == folder.path
+        assert find_run(tmp_path, "custom", "abd").path == tmp_path / "custom-abd"
         set_aside(folder)
-    assert (tmp_path / "u-abc~1" / "scores.csv").read_text() == "one"
-    assert (tmp_path / "u-abc~2" / "scores.csv").read_text() == "two"
-    assert not find_run(tmp_path, "u", "abc").path.exists()
+    kept = [(tmp_path / f"u-abc~{n}" / "scores.csv").read_text() for n in (1, 2)]
+    assert kept == ["one", "two"]
 
 
 def test_what_is_logged_meanwhile_is_in_the_file(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import pytest
 from conftest import synthetic_clips
 from gammatone.fftweight import fft_gtgram
 
-from asd.errors import AsdError
 from asd.frontends.gammatone import Gammatone
 from asd.frontends.gammatone_fft import GammatoneFFT
 
@@ -77,9 +76,3 @@ def test_upper_frequency() -> None:
     np.testing.assert_array_equal(centres, Gammatone(f_max=4000).centre_frequencies())
     wave = np.sin(2 * np.pi * 1000 * np.arange(16000) / 16000).astype(np.float32)
     assert abs(frontend.features(wave)[10].argmax() - np.abs(centres - 1000).argmin()) <= 1
-
-
-@pytest.mark.parametrize("settings", [{"bands": 0}, {"hop_seconds": 0}, {"window_seconds": 6e-5}])
-def test_bad_settings_are_named(settings: dict[str, Any]) -> None:
-    with pytest.raises(AsdError, match=f"frontend.{next(iter(settings))}"):
-        GammatoneFFT(**settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,8 +22,9 @@ from asd.features import Features
 from asd.models.standardiser import Standardiser
 from asd.pictures.examples import KINDS, PictureOptions, chosen, thinned
 from asd.pictures.listener import PictureListener
-from asd.pictures.model_files import EMBEDDINGS, EXAMPLES, read_embeddings, read_examples
+from asd.pictures.model_files import EMBEDDINGS, EXAMPLES, KeptClips
 from asd.pictures.run_pictures import run_pictures
+from asd.scoring.clip_scores import write_scores
 from asd.scoring.score import ScoredClips
 
 
@@ -92,24 +94,29 @@ def test_what_is_kept_is_what_the_network_gives(places: Sequence[int], tmp_path:
     listener.clips_scored(ScoredClips(detector, features, index, table, bottleneck))
     listener.model_scored("shared", tmp_path)
 
-    kept = read_examples(tmp_path / EXAMPLES)
-    assert (kept.hop_seconds, list(kept.centre_hz)) == (0.02, Axes().centre_frequencies())
-    assert [(c.role, c.score) for c in kept.clips] == [("median normal", 1), ("most anomalous", 9)]
-    for clip, first in zip(kept.clips, (0, 3 * frames), strict=True):
+    kept = KeptClips.read(tmp_path / EXAMPLES)
+    arrays = kept.arrays
+    assert (arrays["hop_seconds"], [*arrays["centre_hz"]]) == (0.02, Axes().centre_frequencies())
+    assert kept.clips[["role", "score"]].to_numpy().tolist() == [
+        ["median normal", 1.0], ["most anomalous", 9.0],
+    ]  # fmt: skip
+    for number, first in enumerate((0, 3 * frames)):
+        names = ("input", "reconstruction", "error")
+        shown, decibels, squares = (arrays[f"{name}_{number}"] for name in names)
         for at in range(places[-1] + length):  # a frame, mean over the windows that see it
             seen = [
                 (n, first + at - s) for n, s in enumerate(starts) if 0 <= first + at - s < length
             ]
             output, error = (torch.stack([x[at] for at in seen]).mean(0) for x in (outputs, errors))
-            np.testing.assert_allclose(clip.error[at], error, rtol=1e-5)
-            decibels = output * detector.standardiser.std + detector.standardiser.mean
-            np.testing.assert_allclose(clip.reconstruction[at], decibels, rtol=1e-5)
-        np.testing.assert_array_equal(clip.input, values[first : first + len(clip.error)])
-        assert len(clip.error) == places[-1] + length
-    embeddings = read_embeddings(tmp_path / EMBEDDINGS)
+            np.testing.assert_allclose(squares[at], error, rtol=1e-5)
+            output = output * detector.standardiser.std + detector.standardiser.mean
+            np.testing.assert_allclose(decibels[at], output, rtol=1e-5)
+        np.testing.assert_array_equal(shown, values[first : first + len(shown)])
+        assert len(shown) == len(squares) == places[-1] + length
+    embeddings = KeptClips.read(tmp_path / EMBEDDINGS)
     assert embeddings.clips["file"].tolist() == ["0.wav", "2.wav"]
     means = bottleneck.reshape(4, len(places), 3).mean(1)[[0, 2]]
-    np.testing.assert_allclose(embeddings.values, means, rtol=1e-5)
+    np.testing.assert_allclose(embeddings.arrays["values"], means, rtol=1e-5)
 
 
 def test_a_run_is_drawn_at_its_end_and_from_its_files_alike(
@@ -130,14 +137,11 @@ def test_a_run_is_drawn_at_its_end_and_from_its_files_alike(
             assert len(image.convert("RGB").getcolors(1 << 24)) > 20
 
 
-def test_in_sweeps_off_and_when_a_picture_cannot_be_drawn(
+def test_in_sweeps_and_when_a_picture_cannot_be_drawn(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     table, folder = frame([0, 1, 0, 1], [1.0, 2.0, 3.0, 4.0]), RunFolder(tmp_path)
-    PictureListener(PictureOptions.configured(enabled=False), Axes(), True).scored(
-        folder, table, None
-    )
-    assert not (tmp_path / "pictures").exists()
+    write_scores(folder.scores, table)
     (tmp_path / "pictures").write_text("a file where the folder would be")
     in_sweep = PictureListener(PictureOptions.configured(in_sweeps=["scores"]), Axes(), True)
     in_sweep.scored(folder, table, None)
@@ -147,10 +151,16 @@ def test_in_sweeps_off_and_when_a_picture_cannot_be_drawn(
     assert [p.name for p in (tmp_path / "pictures").iterdir()] == ["scores.png"]
 
 
-def test_damaged_files_are_named(tmp_path: Path) -> None:
-    for read, name in ((read_examples, EXAMPLES), (read_embeddings, EMBEDDINGS)):
-        with pytest.raises(AsdError, match="no such file"):
-            read(tmp_path / name)
-        (tmp_path / name).write_bytes(b"PK\x03\x04 cut short")
-        with pytest.raises(AsdError, match="damaged"):
-            read(tmp_path / name)
+def test_damaged_files_are_named_and_those_of_earlier_versions_read(tmp_path: Path) -> None:
+    path = tmp_path / EXAMPLES
+    with pytest.raises(AsdError, match="no such file"):
+        KeptClips.read(path)
+    path.write_bytes(b"PK\x03\x04 cut short")
+    with pytest.raises(AsdError, match="damaged"):
+        KeptClips.read(path)
+    for about in ({"id": ["00", "02"]}, {"clips": [{"id": "00"}, {"id": "02"}], "hop_seconds": 1}):
+        np.savez(path, about=np.array(json.dumps(about)), values=np.ones(2))
+        kept = KeptClips.read(path)
+        assert kept.clips.to_dict("list") == {"id": ["00", "02"]}
+        assert kept.arrays["values"].tolist() == [1, 1]
+        assert kept.arrays["hop_seconds"] == about.get("hop_seconds")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +11,11 @@ import pandas as pd
 import pytest
 from sklearn.decomposition import PCA
 
-from asd.errors import AsdError
 from asd.pictures.embedding import project, scatter
 from asd.pictures.grid_pictures import AlphaPoint, Point, alpha_curves, differences, overview
-from asd.pictures.model_files import Embeddings, Example, Examples
+from asd.pictures.model_files import KeptClips
 from asd.pictures.score_pictures import distributions, roc
-from asd.pictures.spectrograms import _ticks, triptychs
+from asd.pictures.spectrograms import triptychs
 from asd.pictures.training_curves import curves
 
 
@@ -58,17 +56,6 @@ def test_pca_is_scikit_learns_and_tsne_repeats() -> None:
     one, _ = project(values, "tsne", 3)
     np.testing.assert_array_equal(one, project(values, "tsne", 3)[0])
     assert project(values[:, :1], "pca", 0)[0].shape == (20, 2)
-    with pytest.raises(AsdError, match="projection=umap"):
-        project(values, "umap", 0)
-
-
-def test_ticks_stand_where_their_frequency_is() -> None:
-    centre = np.geomspace(40, 7800, 64)
-    ticks, places = _ticks(centre)
-    assert ticks == [8000, 4000, 2000, 1000, 500, 200, 100, 50]
-    for hz, place in zip(ticks[1:], places[1:], strict=True):
-        assert np.interp(place, np.arange(64), centre) == pytest.approx(hz)
-    assert all(a - b >= 0.09 * 64 for a, b in pairwise(places))
 
 
 def test_one_model_several_and_none(scores: pd.DataFrame, tmp_path: Path) -> None:
@@ -77,17 +64,18 @@ def test_one_model_several_and_none(scores: pd.DataFrame, tmp_path: Path) -> Non
         {"epoch": 0.0, "train/loss": 2.0, "val/loss": 3.0, "learning_rate": 0.001},
         {"epoch": 1.0, "train/loss": 1.0, "val/loss": 20.0, "learning_rate": 0.001},
     ]
-    for histories in ({"shared": rows, "other": []}, {"fan": rows, "valve": rows}):
+    some, none = pd.DataFrame(rows), pd.DataFrame()
+    for histories in ({"shared": some, "other": none}, {"fan": some, "valve": some}):
         assert curves(histories, "x", path) == path
-    assert curves({"shared": []}, "x", path) is None
-    whole = Embeddings(rng.standard_normal((len(scores), 5)).astype(np.float32), scores)
-    short = Embeddings(whole.values[:2], scores[:2])
+    assert curves({"shared": none}, "x", path) is None
+    whole = KeptClips(scores, {"values": rng.standard_normal((len(scores), 5))})
+    short = KeptClips(scores[:2], {"values": whole.arrays["values"][:2]})
     for models in ({"shared": whole}, {"fan": whole, "valve": whole, "pump": short}):
         assert scatter(models, "pca", 0, "x", path) == path
     assert scatter({"pump": short}, "pca", 0, "x", path) is None
-    maps = [rng.standard_normal((30, 16)).astype(np.float32) for _ in range(3)]
-    clip = Example("median normal", "fan", "00", "a/normal_id_00.wav", 0, 0.5, *maps)
-    examples = Examples(np.geomspace(50, 7000, 16), 0.02, [clip])
+    maps = {f"{m}_0": rng.random((30, 16)) for m in ("input", "reconstruction", "error")}
+    axes = {"centre_hz": np.geomspace(50, 7000, 16), "hop_seconds": 0.02}
+    examples = KeptClips(scores[:1].assign(role="median normal"), {**axes, **maps})
     assert triptychs(examples, "fan", "x", path) == path
     assert triptychs(examples, "pump", "x", path) is None
 

@@ -12,6 +12,7 @@ from asd.errors import AsdError
 from asd.features import Features
 from asd.models.detector import Detector
 from asd.models.standardiser import Standardiser
+from asd.options import from_config
 from asd.scoring.score import ScoredClips, Scorer
 from asd.scoring.scoring_options import ScoringOptions
 
@@ -129,7 +130,7 @@ def test_a_score_that_is_not_finite_is_never_given() -> None:
 def test_options_that_cannot_be_are_named(changed: dict[str, Any], message: str) -> None:
     options = {"score": "mse", "max_fpr": 0.1, "batch_frames": 80, "form": "auto"}
     with pytest.raises(AsdError, match=message):
-        ScoringOptions.of({**options, **changed})
+        from_config(ScoringOptions, "scoring", {**options, **changed})
 
 
 def test_a_score_of_ones_own_that_is_not_there_is_named() -> None:

@@ -8,10 +8,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import matplotlib.image
 import pytest
@@ -25,14 +27,25 @@ from asd.sweeps.__main__ import main as sweeps
 
 Train = Callable[..., int]
 Cheap = Callable[..., list[dict[str, object]]]
+UNTRACKED = ["tracking=off", "trainer.learning_rate=tag(log, interval(1e-4, 1e-2))"]
+LONG = ["trainer.stop_patience=null", "hydra/sweeper/pruner=none"]
+QUICK = ["hydra.sweeper.heartbeat_seconds=1", "hydra.sweeper.dead_after_seconds=3"]
 # A rate that learns and one that is too high, in an order that the sampler's seed decides.
 TWO = ["trainer.learning_rate=choice(3e-3, 0.08)", "trainer.max_epochs=4"]
 PRUNE = ["hydra.sweeper.pruner.n_startup_trials=1", "hydra.sweeper.pruner.n_warmup_steps=1"]
 
 
 def real(*more: str) -> list[str]:
-    given = [a for a in SEARCH if not a.startswith(("tracking", "trainer.learning_rate"))]
-    return [*given, *more]
+    kept = [a for a in SEARCH if not a.startswith(("tracking", "trainer.learning_rate"))]
+    return [*kept, *more]
+
+
+def started(shared_data: list[str], folder: Path, options: list[str]) -> subprocess.Popen[str]:
+    """A search in a process of its own, whose output can be read."""
+    command = [sys.executable, "-m", "asd.train", "-m", *shared_data, *options[1:]]
+    return subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
 
 
 def runs_in(folder: Path) -> list[RunFolder]:
@@ -68,8 +81,8 @@ def test_a_search_prunes_by_epoch_and_a_pruned_run_can_go_on(
     assert {"history.png", "slice.png", "epochs.png"} <= drawn
     for name in drawn:
         assert matplotlib.image.imread(folder / name)[..., :3].std() > 0.05, name
-    about = client.get_run(study.user_attrs["mlflow"]["run_id"])
-    assert about.data.tags["kind"] == "search"
+    (about,) = client.search_runs([run.info.experiment_id], "tags.kind = 'search'")
+    assert about.data.metrics["trials/pruned"] == states.count(TrialState.PRUNED)
     assert drawn | {"trials.csv"} == {a.path for a in client.list_artifacts(about.info.run_id)}
     said = capfd.readouterr().err
     assert "pruned after epoch 2" in said
@@ -93,15 +106,8 @@ def test_a_search_prunes_by_epoch_and_a_pruned_run_can_go_on(
     assert "pruned" not in client.get_run(run.info.run_id).data.tags
 
     # Chosen by test clips, by name only: each of its runs says so, finished before or not.
-    assert (
-        run_train(
-            *options,
-            "search.objectives=[test_auc]",
-            "hydra.sweeper.n_trials=3",
-            "hydra.sweeper.sampler.seed=3",
-        )
-        == 0
-    )
+    on_test = ["search.objectives=[test_auc]", "hydra.sweeper.n_trials=3"]
+    assert run_train(*options, *on_test, "hydra.sweeper.sampler.seed=3") == 0
     said = capfd.readouterr().err
     assert "SELECTED ON TEST CLIPS" in said
     tags = client.get_run(run.info.run_id).data.tags
@@ -111,14 +117,9 @@ def test_a_search_prunes_by_epoch_and_a_pruned_run_can_go_on(
 def test_a_killed_search_goes_on_with_its_trial(
     run_train: Train, shared_data: list[str], tmp_path: Path
 ) -> None:
-    options = real(
-        "tracking=off", "trainer.learning_rate=tag(log, interval(1e-4, 1e-2))",
-        "trainer.max_epochs=100", "trainer.stop_patience=null", "hydra/sweeper/pruner=none",
-        "hydra.sweeper.n_trials=2",
-    )  # fmt: skip
-    command = [sys.executable, "-m", "asd.train", "-m", *shared_data, *options[1:]]
-    with (tmp_path / "said.txt").open("w") as said:
-        process = subprocess.Popen(command, cwd=tmp_path, stdout=said, stderr=said)
+    epochs = ["trainer.max_epochs=100", "hydra.sweeper.n_trials=2"]
+    options = real(*UNTRACKED, *LONG, *QUICK, *epochs)
+    process = started(shared_data, tmp_path, options)
     rows: list[str] = []
     while len(rows) < 5 and process.poll() is None:
         time.sleep(0.02)
@@ -126,10 +127,10 @@ def test_a_killed_search_goes_on_with_its_trial(
             with contextlib.suppress(FileNotFoundError):
                 rows = path.read_text().splitlines()
     process.kill()
-    process.wait()
-    assert 5 <= len(rows) < 100, (tmp_path / "said.txt").read_text()
-    (before,) = study_in(tmp_path).trials
-    assert before.state == TrialState.RUNNING
+    output = process.communicate()[0]
+    assert 5 <= len(rows) < 100, output
+    before, later = study_in(tmp_path).trials
+    assert (before.state, later.state) == (TrialState.RUNNING, TrialState.WAITING)
     (folder,) = runs_in(tmp_path)
 
     assert run_train(*options) == 0
@@ -145,58 +146,72 @@ def test_a_killed_search_goes_on_with_its_trial(
 def test_two_workers_share_a_study_on_postgresql(
     postgres: Postgres, shared_data: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Two starts of the same command at the same moment, on a database without tables."""
     postgres.psql("postgres", "-c", "CREATE DATABASE optuna")
     url = f"postgresql://mlflow@127.0.0.1:{postgres.port}/optuna"
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
-    options = real(
-        "tracking=off", "trainer.learning_rate=tag(log, interval(1e-4, 1e-2))",
-        "trainer.max_epochs=1", "hydra.sweeper.n_trials=5", f"hydra.sweeper.storage={url}",
-    )  # fmt: skip
-    command = [sys.executable, "-m", "asd.train", "-m", *shared_data, *options[1:]]
-    workers = [
-        subprocess.Popen(
-            command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        for _ in range(2)
-    ]
-    said = [worker.communicate(timeout=180)[0] for worker in workers]
-    assert [worker.returncode for worker in workers] == [0, 0], said
-    trials = study_in(tmp_path, url).trials
+    few = ["trainer.max_epochs=1", "hydra.sweeper.n_trials=5"]
+    options = real(*UNTRACKED, *few, f"hydra.sweeper.storage={url}")
+    workers = [started(shared_data, tmp_path, options) for _ in range(2)]
+    output = [worker.communicate(timeout=180)[0] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0], output
+    trials = [t for t in study_in(tmp_path, url).trials if t.state != TrialState.WAITING]
     assert [t.number for t in trials] == list(range(5))
     assert {t.state for t in trials} == {TrialState.COMPLETE}
     assert len({t.params["trainer.learning_rate"] for t in trials}) == 5
-    assert {t.user_attrs["worker"]["pid"] for t in trials} == {w.pid for w in workers}
-    assert PASSWORD not in "".join(said)
+    assert len({t.user_attrs["worker"] for t in trials}) == 2
+    assert PASSWORD not in "".join(output)
+
+
+def test_workers_of_a_launcher(run_train: Train, tmp_path: Path) -> None:
+    """Several processes by one command; one that is killed is replaced, and its trial goes on."""
+    two = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra.sweeper.n_trials=4"]
+    options = real(*UNTRACKED, *LONG, *QUICK, *two, "trainer.max_epochs=40")
+
+    def kill_one() -> None:
+        while not (held := [r.record() for r in runs_in(tmp_path) if r.is_held()]):
+            time.sleep(0.05)
+        victims.append(held[0]["pid"])
+        os.kill(held[0]["pid"], signal.SIGKILL)
+
+    victims: list[int] = []
+    killer = threading.Thread(target=kill_one, daemon=True)
+    killer.start()
+    assert run_train(*options) == 0
+    killer.join()
+    trials = study_in(tmp_path).trials
+    assert [t.state for t in trials] == [TrialState.COMPLETE] * 4
+    workers = [int(t.user_attrs["worker"].split()[1]) for t in trials]
+    assert len(set(workers)) >= 2
+    assert victims[0] not in workers
+    assert os.getpid() not in workers
+    assert sum(r.record()["starts"] for r in runs_in(tmp_path)) == 5
 
 
 def test_optuna_dashboard_shows_the_study(run_train: Train, cheap: Cheap, tmp_path: Path) -> None:
     cheap(lambda config: config["trainer"]["learning_rate"])
     assert run_train(*SEARCH, "hydra.sweeper.n_trials=3") == 0
-    port = free_port()
-    program = Path(sys.executable).with_name("optuna-dashboard")
+    program, port = Path(sys.executable).with_name("optuna-dashboard"), free_port()
     if not program.exists():
         pytest.skip("optuna-dashboard is not installed")
-    with (tmp_path / "said.txt").open("w") as out:
-        process = subprocess.Popen(
-            [program, f"sqlite:///{tmp_path}/runs/optuna.db", "--port", str(port)],
-            stdout=out, stderr=out, env={**os.environ, "no_proxy": "*"},
-        )  # fmt: skip
-    try:
-        base = f"http://127.0.0.1:{port}/api"
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    command = [program, f"sqlite:///{tmp_path}/runs/optuna.db", "--port", str(port)]
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+
+    def answer(path: str) -> Any:
         deadline = time.monotonic() + 60
         while True:
             try:
-                listed = json.load(opener.open(f"{base}/studies"))
-                break
+                return json.load(opener.open(f"http://127.0.0.1:{port}/api/studies{path}"))
             except OSError:
-                assert process.poll() is None, (tmp_path / "said.txt").read_text()
+                assert process.poll() is None
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
-        (shown,) = listed["study_summaries"]
+
+    try:
+        (shown,) = answer("")["study_summaries"]
         assert shown["study_name"] == study_in(tmp_path).study_name
-        detail = json.load(opener.open(f"{base}/studies/{shown['study_id']}?after=0"))
-        assert len(detail["trials"]) == 3
+        assert len(answer(f"/{shown['study_id']}?after=0")["trials"]) == 3
     finally:
-        process.send_signal(signal.SIGTERM)
+        process.terminate()
         process.wait()

@@ -13,9 +13,9 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from asd.composition import folder_of
 from asd.errors import AsdError
-from asd.search.objectives import check_comparable, directions, selected_on
-from asd.search.space import Space, as_text, quoted
-from asd.search.store import storage_url
+from asd.search.objectives import check_comparable, check_objectives, selected_on
+from asd.search.space import Space, as_text
+from asd.search.storage import storage_url
 
 
 @pytest.fixture
@@ -69,22 +69,18 @@ def test_refused_spaces(loader: ConfigLoader, arguments: list[str], said: str) -
         Space.of(loader, arguments)
 
 
-def test_values_survive_the_way_through_an_override(loader: ConfigLoader) -> None:
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
-    value = {"_target_": "a.B", "path": "it's C:\\x", "n": None, "on": True, "of": [1, 2.5e-7]}
-    (parsed,) = OverridesParser.create().parse_overrides([f"a={quoted(value)}"])
-    assert parsed.value() == value
-    assert [as_text(v) for v in (0.1, False, "x")] == ["0.1", "false", "x"]
+def test_values_as_overrides() -> None:
+    assert [as_text(v) for v in (0.1, 5e-324, False, None, "x")] == [
+        "0.1", "5e-324", "false", "null", "x"
+    ]  # fmt: skip
 
 
-def test_objectives_know_their_direction_and_their_clips() -> None:
-    assert directions(["validation_loss", "test_auc"], None) == ["minimize", "maximize"]
-    assert directions(["parameters"], "minimize") == ["minimize"]
-    with pytest.raises(AsdError, match=r"hydra\.sweeper\.direction"):
-        directions(["test_auc"], "minimize")
+def test_objectives_know_their_clips() -> None:
     assert selected_on(["validation_loss", "parameters"]) == "validation clips"
     assert selected_on(["validation_loss", "test_pauc"]) == "test clips"
+    for wrong in ("validation_loss", [], ["test_acu"]):
+        with pytest.raises(AsdError, match=r"search\.objectives"):
+            check_objectives(wrong)
 
 
 def test_a_loss_is_not_its_own_judge() -> None:

@@ -28,6 +28,8 @@ def ray_nodes() -> Iterator[str]:
     environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
     # Ray's workers step back for everything else on the machine, which here is other tests.
     environment["RAY_worker_niceness"] = "0"
+    # Else a token that some other use of Ray has left in the home folder is asked for.
+    environment["RAY_AUTH_MODE"] = "disabled"
     ours: list[psutil.Process] = []
     try:
         for arguments in (

@@ -63,7 +63,7 @@ class SlurmNode:
 
     def jobs(self) -> dict[str, str]:
         """States of the jobs that wait or run, by number."""
-        lines = self.run("squeue", "--noheader", "--format=%i %T").splitlines()
+        lines = self.run("squeue", "--noheader", "--array", "--format=%i %T").splitlines()
         return dict(line.split() for line in lines)
 
     def start_requeued(self, job: str) -> None:

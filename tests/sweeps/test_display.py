@@ -43,6 +43,16 @@ def test_time_left_counts_what_running_jobs_have_done(tmp_path: Path) -> None:
     assert 29 < left < 32  # one of four took ten seconds
 
 
+def test_time_left_does_not_count_what_came_before_the_first_epoch() -> None:
+    display = Display("paper", 2, console=Console(file=io.StringIO()))
+    now = time.monotonic()
+    display._began, display._first_epoch = now - 1000, now - 10
+    display._first_shares, display._shares = {0: 0.1}, {0: 0.6}
+    left = display.left()
+    assert left is not None
+    assert 27 < left < 30  # half a run took ten seconds, and 1.4 are left
+
+
 def test_a_terminal_shows_bars_of_the_running_ones(tmp_path: Path) -> None:
     history = tmp_path / "models" / "shared" / "history.csv"
     history.parent.mkdir(parents=True)

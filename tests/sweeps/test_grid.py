@@ -95,6 +95,12 @@ def test_two_sweeps_at_once_share_the_work(shared_data: list[str], tmp_path: Pat
         )
         for more in ([], ["hydra/launcher=joblib", "hydra.launcher.n_jobs=1"])
     ]  # fmt: skip
+    watched = subprocess.run(
+        [sys.executable, "-m", "asd.sweeps", "status", "--watch", *asked], cwd=tmp_path,
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert "[3/3] " in watched.stderr
+    assert "sweep: 3 runs: 3 done" in watched.stdout
     said = [process.communicate(timeout=300) for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     assert len(records(tmp_path)) == 3

@@ -29,7 +29,7 @@ MOMENTS = (0.3, 6.0)
 CELLS = ["+experiment=u,ss_0.5,b", "seed=0,1", "data.machines=[fan,pump]", "trainer.max_epochs=12"]
 PRELOAD = [
     "asd.train", "asd.training.run", "asd.training.one_model", "asd.tracking.sync", "mlflow",
-    "asd.sweeps.grid", "asd.reporting.runs", "asd.search.objectives",
+    "asd.sweeps.grid_sweep", "asd.reporting.runs", "asd.search.objectives",
 ]  # fmt: skip
 
 

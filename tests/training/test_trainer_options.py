@@ -6,6 +6,7 @@ import pytest
 from tiny import TRAINER, options
 
 from asd.errors import AsdError
+from asd.options import from_config
 from asd.training.trainer_options import TrainerOptions
 
 
@@ -40,4 +41,4 @@ def test_what_cannot_be_is_refused_by_name(changed: dict[str, Any], message: str
 
 def test_a_missing_option_is_named() -> None:
     with pytest.raises(AsdError, match=r"trainer\.threads: not set"):
-        TrainerOptions.of({k: v for k, v in TRAINER.items() if k != "threads"})
+        from_config(TrainerOptions, "trainer", {k: v for k, v in TRAINER.items() if k != "threads"})

@@ -12,6 +12,7 @@ from asd.data.windows import Windows
 from asd.features import Features
 from asd.models.detector import Detector
 from asd.models.standardiser import Standardiser
+from asd.options import from_config
 from asd.training.fit import TrainingSet, fit
 from asd.training.trainer_options import TrainerOptions
 
@@ -56,7 +57,7 @@ TRAINER = {
 
 
 def options(**trainer: Any) -> TrainerOptions:
-    return TrainerOptions.of({**TRAINER, **trainer})
+    return from_config(TrainerOptions, "trainer", {**TRAINER, **trainer})
 
 
 def detector(**model: Any) -> Detector:

@@ -1,6 +1,6 @@
 """``python -m asd.data.download``: fetch the real corpus, resumably, verified and atomically.
 
-``command.py`` is the program; ``plan.py`` says what to fetch and how much room it takes;
-``fetch.py`` fetches a file by pooch; ``unpack.py`` opens an archive safely and puts its clips where
-they belong; ``published.py`` decides whether a folder is what was published.
+``__main__.py`` is the program; ``delivery.py`` brings one published file to its place, by
+``fetch.py`` (pooch, requests) and ``unpack.py`` (a zip opened safely); ``published.py`` says what
+was published and lists what differs from it.
 """

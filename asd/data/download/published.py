@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from asd.data.dcase2020_facts import Archive, Facts
+import pooch
+import soundfile
+
+from asd.data.dcase2020_facts import Facts
 from asd.data.evaluation_labels import read_labels
 from asd.data.manifest import SPLITS
 
-MARKER = ".complete.json"
 _CLIP = re.compile(r"((?:(?:normal|anomaly)_)?id_\d+)_\d{8}\.wav")
 
 
@@ -36,15 +37,14 @@ def expected_clips(facts: Facts, release: str, machine: str) -> dict[str, int]:
     return {prefix: number for prefix, number in expected.items() if number}
 
 
-def clip_problems(
-    folder: Path, expected: Mapping[str, int], form: tuple[int, int] | None = None
-) -> list[str]:
+def clip_problems(folder: Path, expected: Mapping[str, int], samples: int, rate: int) -> list[str]:
     """Every way in which the clips in ``folder`` are not those expected.
 
     Args:
         expected: clips by ``clip_prefix``.
-        form: samples and rate in Hz of a clip, mono, for comparison with each WAV's header
-            (libsndfile counts the samples really there, so a cut file shows); None: none is opened.
+        samples: in each, mono, compared with the WAV's header (libsndfile counts the samples
+            really there, so a cut file shows).
+        rate: Hz, compared likewise.
     """
     if not folder.is_dir():
         return [f"{folder}: folder missing"]
@@ -57,8 +57,16 @@ def clip_problems(
                 problems.append(f"{path}: not a clip of this corpus")
                 continue
             counts[prefix] += 1
-            if form is not None:
-                problems += _header_problems(path, *form)
+            try:
+                info = soundfile.info(str(path))
+            except soundfile.LibsndfileError as error:
+                problems.append(f"{path}: cannot be read ({error.error_string})")
+                continue
+            if (info.frames, info.samplerate, info.channels) != (samples, rate, 1):
+                problems.append(
+                    f"{path}: {info.frames} samples, {info.samplerate} Hz, {info.channels} "
+                    f"channel(s); {samples} samples, {rate} Hz, 1 channel expected"
+                )
     return problems + [
         f"{folder}/{prefix}_*.wav: {counts[prefix]} clips, {expected.get(prefix, 0)} expected"
         for prefix in sorted({*counts, *expected})
@@ -66,66 +74,20 @@ def clip_problems(
     ]
 
 
-def _header_problems(path: Path, samples: int, rate: int) -> list[str]:
-    import soundfile
-
-    try:
-        info = soundfile.info(str(path))
-    except soundfile.LibsndfileError as error:
-        return [f"{path}: cannot be read ({error.error_string})"]
-    if (info.frames, info.samplerate, info.channels) == (samples, rate, 1):
-        return []
-    return [
-        f"{path}: {info.frames} samples, {info.samplerate} Hz, {info.channels} channel(s); "
-        f"{samples} samples, {rate} Hz, 1 channel expected"
-    ]
-
-
-def label_problems(path: Path, facts: Facts, machines: Mapping[str, Path]) -> list[str]:
+def label_problems(path: Path, md5: str) -> list[str]:
     """Every way in which the list of labels is not the published one, or does not fit the clips.
 
-    Args:
-        machines: the folder of each machine type to compare with; only folders that exist count.
+    Compared are the machine folders beside it, as far as they are there.
     """
     if not path.is_file():
         return [f"{path}: missing"]
-    try:
-        labels = read_labels(path)
-    except ValueError as error:
-        return [f"{path}: {error}"]
+    if pooch.file_hash(str(path), "md5") != md5:
+        return [f"{path}: MD5 is not {md5}"]
     problems = []
-    for (release, machine, machine_id), counts in facts.counts.items():
-        names = labels.get(machine, {}).items()
-        of_id = [label for name, label in names if name.startswith(f"id_{machine_id}_")]
-        listed = of_id.count(0), of_id.count(1)
-        if release == "evaluation" and listed != (counts.test_normal, counts.test_anomaly):
-            problems.append(
-                f"{path}: {machine} ID {machine_id}: {listed[0]} normal and {listed[1]} anomalous "
-                f"clips listed, {counts.test_normal} and {counts.test_anomaly} expected"
-            )
-    for machine, folder in machines.items():
+    for machine, labels in read_labels(path).items():
+        folder = path.with_name(machine)
         if folder.is_dir():
-            named = set(labels.get(machine, {}))
-            clips = {file.name for file in (folder / "test").glob("*.wav")}
+            named, clips = set(labels), {file.name for file in (folder / "test").glob("*.wav")}
             problems += [f"{folder}/test/{name}: missing" for name in sorted(named - clips)]
             problems += [f"{folder}/test/{name}: not in {path}" for name in sorted(clips - named)]
     return problems
-
-
-def write_marker(folder: Path, archive: Archive, expected: Mapping[str, int]) -> None:
-    """Say inside ``folder`` which archive it was unpacked from, once its clips are counted."""
-    text = json.dumps(_marker(archive, expected), indent=1) + "\n"
-    (folder / MARKER).write_text(text, encoding="utf-8")
-
-
-def has_marker(folder: Path, archive: Archive, expected: Mapping[str, int]) -> bool:
-    """True if ``folder`` was unpacked by this program from this very archive."""
-    try:
-        text = (folder / MARKER).read_text(encoding="utf-8")
-        return bool(json.loads(text) == _marker(archive, expected))
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        return False
-
-
-def _marker(archive: Archive, expected: Mapping[str, int]) -> dict[str, object]:
-    return {"file": archive.file, "md5": archive.md5, "clips": dict(expected)}

@@ -38,19 +38,3 @@ def factory_background(take: Take) -> Array:
     )
     total += blows(take, at, rng.uniform(0.3, 1.5, len(at)), clank)
     return np.asarray(total / rms(total))
-
-
-def add_background(machine: Array, background: Array, reference_rms: float, snr_db: float) -> Array:
-    """The machine's sound with the background at a signal-to-noise ratio.
-
-    Args:
-        machine: sound of the machine, [samples].
-        background: [samples], of any level.
-        reference_rms: rms of the machine in normal work, to which the ratio refers: a louder fault
-            does not make the factory louder.
-        snr_db: dB.
-
-    Returns:
-        float64 [samples].
-    """
-    return np.asarray(machine + background * (reference_rms / rms(background) / amplitude(snr_db)))

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from asd.data.manifest import COLUMNS, sorted_manifest
 from asd.data.simulation.clip import ClipName, SoundSettings, draw_fault
-from asd.data.simulation.making import make_clips
-from asd.data.simulation.wav import TEMPORARY, wav_bytes
+from asd.data.simulation.making import TEMPORARY, make_clips, wav_bytes
 from asd.errors import AsdError
 from asd.files import write_text
 from asd.progress import progress_bar
@@ -93,7 +92,6 @@ def _make_release(plan: CorpusPlan, release: str) -> pd.DataFrame:
         return table
     clips = plan.clips[release]
     for folder in {(plan.folder / clip.path).parent for clip in clips}:
-        folder.mkdir(parents=True, exist_ok=True)
         for left_over in folder.glob(f".*{TEMPORARY}"):  # of a process that was killed
             left_over.unlink(missing_ok=True)
     write_text(plan.folder / "README.txt", README + json.dumps(plan.definition, indent=1) + "\n")
@@ -106,14 +104,14 @@ def _make_release(plan: CorpusPlan, release: str) -> pd.DataFrame:
     faults = {clip.path: draw_fault(plan.settings, clip) for clip in clips}
     causes = [(p, fault.cause, f"{fault.strength:.4f}") for p, fault in faults.items() if fault]
     table = pd.DataFrame(causes, columns=["path", "cause", "strength"])
-    _write_csv(plan.folder / release / CAUSES, table)
+    write_text(plan.folder / release / CAUSES, table.to_csv(index=False))
     rate = plan.settings.rate
     rows = [
         asdict(clip) | {"path": clip.path, "samples": n, "rate": rate, "hash": hashes[clip.path]}
         for clip, n in work
     ]
     table = sorted_manifest(plan.folder, rows).clips
-    _write_csv(plan.folder / release / MANIFEST, table)
+    write_text(plan.folder / release / MANIFEST, table.to_csv(index=False))
     return table
 
 
@@ -121,24 +119,15 @@ def _complete(plan: CorpusPlan, release: str) -> pd.DataFrame | None:
     """The manifest of a release if it lists exactly its clips and all are there in full size."""
     import pandas as pd
 
+    wanted = {clip.path: plan.samples[clip.machine] for clip in plan.clips[release]}
     try:
         path = plan.folder / release / MANIFEST
         table = pd.read_csv(path, dtype={"id": str, "hash": str}, keep_default_na=False)
+        whole = list(table.columns) == COLUMNS and all(
+            (plan.folder / path).stat().st_size == wav_bytes(samples)
+            for path, samples in wanted.items()
+        )
     except (FileNotFoundError, NotADirectoryError, pd.errors.ParserError, pd.errors.EmptyDataError):
         return None
-    wanted = {clip.path: plan.samples[clip.machine] for clip in plan.clips[release]}
-    if list(table.columns) != COLUMNS or len(table) != len(wanted):
-        return None
-    if dict(zip(table["path"], table["samples"], strict=True)) != wanted:
-        return None
-    try:
-        sizes = {path: (plan.folder / path).stat().st_size for path in wanted}
-    except FileNotFoundError:
-        return None
-    if sizes != {path: wav_bytes(samples) for path, samples in wanted.items()}:
-        return None
-    return table
-
-
-def _write_csv(path: Path, table: pd.DataFrame) -> None:
-    write_text(path, table.to_csv(index=False, lineterminator="\n"))
+    listed = whole and dict(zip(table["path"], table["samples"], strict=True)) == wanted
+    return table if listed and len(table) == len(wanted) else None

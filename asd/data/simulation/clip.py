@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from asd.data.simulation.background import add_background, factory_background
-from asd.data.simulation.fan import Fan
-from asd.data.simulation.machine import Fault, Machine, Take, amplitude, rms
-from asd.data.simulation.pump import Pump
-from asd.data.simulation.slider import Slider
-from asd.data.simulation.toy_car import ToyCar
-from asd.data.simulation.toy_conveyor import ToyConveyor
-from asd.data.simulation.valve import Valve
+from asd.data.simulation.background import factory_background
+from asd.data.simulation.flow_machines import fan_sound, pump_sound
+from asd.data.simulation.machine import Array, Fault, Take, amplitude, rms
+from asd.data.simulation.stroke_machines import slider_sound, valve_sound
+from asd.data.simulation.toys import toy_car_sound, toy_conveyor_sound
+from asd.data.simulation.units import Unit, causes, draw
 
-MACHINES: dict[str, type[Machine]] = {
-    "ToyCar": ToyCar,
-    "ToyConveyor": ToyConveyor,
-    "fan": Fan,
-    "pump": Pump,
-    "slider": Slider,
-    "valve": Valve,
+SOUNDS: dict[str, Callable[[Unit, Take], Array]] = {
+    "ToyCar": toy_car_sound,
+    "ToyConveyor": toy_conveyor_sound,
+    "fan": fan_sound,
+    "pump": pump_sound,
+    "slider": slider_sound,
+    "valve": valve_sound,
 }
 REFERENCE_TAKES = 8  # normal takes of half a second that set a unit's level
 
@@ -74,19 +73,19 @@ def _cut_normal(rng: np.random.Generator) -> float:
     return float(np.clip(rng.standard_normal(), -2.0, 2.0))
 
 
-def draw_unit(seed: int, machine: str, machine_id: str) -> Machine:
+def draw_unit(seed: int, machine: str, machine_id: str) -> Unit:
     """The unit that bears this ID in the corpus of this seed."""
-    return MACHINES[machine].draw(generator(seed, "unit", machine, machine_id))
+    return draw(generator(seed, "unit", machine, machine_id), machine)
 
 
 @lru_cache(maxsize=64)
-def _unit(settings: SoundSettings, machine: str, machine_id: str) -> tuple[Machine, float, float]:
+def _unit(settings: SoundSettings, machine: str, machine_id: str) -> tuple[Unit, float, float]:
     """A unit, its rms in normal work, and the gain that brings this to the unit's level."""
     unit = draw_unit(settings.seed, machine, machine_id)
     rng = generator(settings.seed, "reference", machine, machine_id)
     level = settings.level_db + settings.level_spread_db * _cut_normal(rng)
-    length = settings.rate // 2
-    takes = [unit.sound(Take(length, settings.rate, rng)) for _ in range(REFERENCE_TAKES)]
+    sound, length = SOUNDS[machine], settings.rate // 2
+    takes = [sound(unit, Take(length, settings.rate, rng)) for _ in range(REFERENCE_TAKES)]
     normal = rms(np.array(takes))
     return unit, normal, amplitude(level) / normal
 
@@ -96,8 +95,8 @@ def draw_fault(settings: SoundSettings, clip: ClipName) -> Fault | None:
     if not clip.label:
         return None
     rng = generator(settings.seed, "fault", clip.path)
-    causes = list(MACHINES[clip.machine].causes)
-    cause = causes[int(rng.integers(len(causes)))]
+    known = list(causes(clip.machine))
+    cause = known[int(rng.integers(len(known)))]
     strength = rng.uniform(settings.strength_low, settings.strength_high)
     return Fault(cause, round(float(strength), 4))
 
@@ -110,8 +109,9 @@ def render(settings: SoundSettings, clip: ClipName, samples: int) -> NDArray[np.
     unit, normal, gain = _unit(settings, clip.machine, clip.id)
     rng = generator(settings.seed, "clip", clip.path)
     take = Take(samples, settings.rate, rng, draw_fault(settings, clip))
-    sound = unit.sound(take)
+    sound = SOUNDS[clip.machine](unit, take)
     snr_db = settings.snr_db + settings.snr_spread_db * _cut_normal(rng)
     background = factory_background(take)
-    mixed = gain * add_background(sound, background, normal, snr_db)
+    # the ratio refers to normal work: a louder fault does not make the factory louder
+    mixed = gain * (sound + background * (normal / rms(background) / amplitude(snr_db)))
     return np.clip(np.rint(mixed * 32768.0), -32768, 32767).astype(np.int16)

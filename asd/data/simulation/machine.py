@@ -1,9 +1,8 @@
-"""What a machine model is: a unit drawn once, and takes of it, sound or faulty."""
+"""Takes: one recording of a machine to be made, of sound work or with a fault."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,16 +49,3 @@ class Take:
     def gain(self, spread_db: float = 1.0) -> float:
         """A random gain whose level has this standard deviation in dB."""
         return amplitude(spread_db * self.rng.standard_normal())
-
-
-class Machine(Protocol):
-    """A unit of a machine type. Its fields are what differs from unit to unit."""
-
-    causes: ClassVar[dict[str, str]]  # cause -> what it does to the sound
-
-    @classmethod
-    def draw(cls, rng: np.random.Generator) -> Self:
-        """A unit."""
-
-    def sound(self, take: Take) -> Array:
-        """Sound of one take, float64 [take.samples], normal rms of the order of 1."""

@@ -1,7 +1,8 @@
-"""Makes clips, in this process or in several."""
+"""Makes clips as WAV files, 16-bit mono, in this process or in several."""
 
 from __future__ import annotations
 
+import io
 import logging
 import multiprocessing
 import os
@@ -13,10 +14,12 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from asd.cores import cores
 from asd.data.manifest import content_hash
 from asd.data.simulation.clip import ClipName, SoundSettings, render
-from asd.data.simulation.wav import encode_wav, wav_bytes
 from asd.files import replacing
 
 log = logging.getLogger(__name__)
@@ -24,6 +27,22 @@ log = logging.getLogger(__name__)
 Work = list[tuple[ClipName, int]]  # clips and their lengths in samples
 LONG_S = 400.0  # sound, above which starting worker processes pays
 PART = 16  # clips that a worker takes at a time
+HEADER_BYTES = 44  # of a mono 16-bit PCM WAV as libsndfile writes it
+TEMPORARY = ".partial"  # how the name of a file ends that `asd.files.replacing` is writing
+
+
+def wav_bytes(samples: int) -> int:
+    """Size of the file of a clip of so many samples."""
+    return HEADER_BYTES + 2 * samples
+
+
+def encode_wav(samples: NDArray[np.int16], rate: int) -> bytes:
+    """The WAV file of these samples, [n] at ``rate`` Hz."""
+    import soundfile
+
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, rate, subtype="PCM_16", format="WAV")
+    return buffer.getvalue()
 
 
 def make_clip(folder: Path, settings: SoundSettings, clip: ClipName, samples: int) -> str:
@@ -51,7 +70,7 @@ def make_clips(
     workers: int | None,
     advance: Callable[[int], None],
 ) -> dict[str, str]:
-    """Make clips; their folders are there.
+    """Make clips.
 
     Args:
         folder: the corpus's folder.

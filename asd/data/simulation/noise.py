@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -51,11 +52,29 @@ def band_noise(take: Take, low_hz: float, high_hz: float) -> Array:
     )
 
 
-def draw_levels(
-    rng: np.random.Generator, db: Sequence[float], spread_db: float
-) -> tuple[float, ...]:
-    """Levels about ``db`` with this standard deviation."""
-    return tuple((np.array(db) + spread_db * rng.standard_normal(len(db))).tolist())
+class Spectrum(NamedTuple):
+    """Density of a unit's noise, whose tilt differs from take to take."""
+
+    hz: Sequence[float]
+    db: Sequence[float]  # at each of ``hz``
+    tilt: Sequence[float]  # how much of a take's tilt in dB each gets
+
+
+def draw_spectrum(
+    rng: np.random.Generator,
+    hz: Sequence[float],
+    db: Sequence[float],
+    tilt: Sequence[float],
+    spread_db: float,
+) -> Spectrum:
+    """A spectrum of levels about ``db`` with this standard deviation."""
+    return Spectrum(hz, (np.array(db) + spread_db * rng.standard_normal(len(db))).tolist(), tilt)
+
+
+def tilted_noise(take: Take, spectrum: Spectrum) -> Array:
+    """``shaped_noise`` of this spectrum, its tilt of standard deviation 1 dB drawn for the take."""
+    tilt = take.rng.standard_normal() * np.array(spectrum.tilt)
+    return shaped_noise(take, spectrum.hz, np.add(spectrum.db, tilt))
 
 
 def wander(take: Take, hz: float) -> Array:

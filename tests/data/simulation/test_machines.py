@@ -7,7 +7,7 @@ import pytest
 from scipy.signal import find_peaks, welch
 
 from asd.data.simulation.clip import (
-    MACHINES,
+    SOUNDS,
     ClipName,
     SoundSettings,
     draw_fault,
@@ -16,6 +16,7 @@ from asd.data.simulation.clip import (
     render,
 )
 from asd.data.simulation.machine import Array, Fault, Take, rms
+from asd.data.simulation.units import causes
 
 RATE = 16000
 SAMPLES = 4 * RATE
@@ -32,7 +33,7 @@ def take(machine: str, seed: int, cause: str | None = None, strength: float = 1.
     """Four seconds of a unit without background."""
     unit = draw_unit(seed, machine, "00")
     fault = Fault(cause, strength) if cause else None
-    return unit.sound(Take(SAMPLES, RATE, generator(seed, "take"), fault))
+    return SOUNDS[machine](unit, Take(SAMPLES, RATE, generator(seed, "take"), fault))
 
 
 def band(signal: Array, low_hz: float, high_hz: float) -> float:
@@ -176,26 +177,24 @@ def test_coil_fault_buzzes_at_twice_the_mains() -> None:
     assert line(beats) > line(usual) + 6.0
 
 
-@pytest.mark.parametrize("machine", sorted(MACHINES))
+@pytest.mark.parametrize("machine", sorted(SOUNDS))
 def test_every_cause_is_audible_and_grows_with_strength(machine: str) -> None:
     """The change of the mean log spectrum, by which an autoencoder could tell it."""
-    causes = MACHINES[machine].causes
-    assert len(causes) >= 3
+    assert len(causes(machine)) >= 3
 
     def spectrum(cause: str | None, strength: float) -> Array:
         sounds = [take(machine, seed, cause, strength) for seed in range(3)]
         return np.array([np.log10(welch(s, RATE, nperseg=512)[1]) for s in sounds])
 
     usual = spectrum(None, 0.0)
-    for cause in causes:
+    for cause in causes(machine):
         weak, clear = (np.abs(spectrum(cause, s) - usual).mean() for s in (0.1, 1.0))
         assert clear > 1.5 * weak > 0.0, cause
 
 
-@pytest.mark.parametrize("machine", sorted(MACHINES))
+@pytest.mark.parametrize("machine", sorted(SOUNDS))
 def test_units_differ_and_takes_differ(machine: str) -> None:
-    units = {draw_unit(0, machine, machine_id) for machine_id in ("00", "01", "02")}
-    assert len(units) == 3
+    assert draw_unit(0, machine, "00") != draw_unit(0, machine, "01")
     assert draw_unit(0, machine, "00") == draw_unit(0, machine, "00") != draw_unit(1, machine, "00")
     first, second = (
         render(settings(), ClipName("development", machine, "00", "train", 0, k), 8000)
@@ -206,7 +205,7 @@ def test_units_differ_and_takes_differ(machine: str) -> None:
     assert np.abs(first).max() < 32767
 
 
-@pytest.mark.parametrize("machine", sorted(MACHINES))
+@pytest.mark.parametrize("machine", sorted(SOUNDS))
 def test_level_of_a_unit_is_as_set(machine: str) -> None:
     clips = [ClipName("development", machine, "00", "train", 0, k) for k in range(8)]
     quiet = settings(snr_db=60.0, snr_spread_db=0.0, level_db=-40.0, level_spread_db=0.0)
@@ -216,13 +215,13 @@ def test_level_of_a_unit_is_as_set(machine: str) -> None:
 
 def test_signal_to_noise_ratio_of_clips_is_as_set() -> None:
     """Noise power from the difference of two renderings that differ in the ratio alone."""
-    clips = [ClipName("development", "fan", "00", "train", 0, k) for k in range(6)]
-    plain = settings(level_db=-20.0, level_spread_db=0.0, snr_db=60.0, snr_spread_db=0.0)
-    noisy = settings(level_db=-20.0, level_spread_db=0.0, snr_db=6.0, snr_spread_db=0.0)
-    for clip in clips:
+    plain = settings(level_db=-40.0, level_spread_db=0.0, snr_db=60.0, snr_spread_db=0.0)
+    noisy = settings(level_db=-40.0, level_spread_db=0.0, snr_db=6.0, snr_spread_db=0.0)
+    for k in range(8):  # half of them with a fault, which does not make the factory louder
+        clip = ClipName("development", "fan", "00", "test", k % 2, k)
         machine = render(plain, clip, RATE).astype(np.float64)
         both = render(noisy, clip, RATE).astype(np.float64)
-        reference = 32768.0 * 10 ** (-20.0 / 20.0)
+        reference = 32768.0 * 10 ** (-40.0 / 20.0)
         assert 20 * np.log10(reference / rms(both - machine)) == pytest.approx(6.0, abs=0.2)
 
 
@@ -230,20 +229,17 @@ def test_faults_are_drawn_evenly_and_within_their_strength() -> None:
     clips = [ClipName("development", "pump", "00", "test", 1, k) for k in range(200)]
     faults = [draw_fault(settings(strength_low=0.4, strength_high=0.6), clip) for clip in clips]
     assert draw_fault(settings(), ClipName("development", "pump", "00", "test", 0, 1)) is None
-    counts = {
-        cause: sum(f.cause == cause for f in faults if f) for cause in MACHINES["pump"].causes
-    }
+    counts = {cause: sum(f.cause == cause for f in faults if f) for cause in causes("pump")}
     assert sum(counts.values()) == 200
     assert min(counts.values()) > 25
     assert all(0.4 <= f.strength <= 0.6 for f in faults if f)
 
 
 def test_a_clip_is_longer_or_shorter_without_error() -> None:
-    for machine in MACHINES:
-        causes = [None, *MACHINES[machine].causes]
-        for k, cause in enumerate(causes):
+    for machine, sound_of in SOUNDS.items():
+        for k, cause in enumerate([None, *causes(machine)]):
             unit = draw_unit(k, machine, "00")
             fault = Fault(cause, 0.5) if cause else None
-            sound = unit.sound(Take(4000, 8000, generator(k), fault))
+            sound = sound_of(unit, Take(4000, 8000, generator(k), fault))
             assert sound.shape == (4000,)
             assert np.isfinite(sound).all()

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.signal import welch
 
-from asd.data.simulation.background import add_background, factory_background
+from asd.data.simulation.background import factory_background
 from asd.data.simulation.clip import generator
 from asd.data.simulation.impacts import FEW, Mode, blows, ring
-from asd.data.simulation.machine import Take, amplitude, rms
+from asd.data.simulation.machine import Take, rms
 from asd.data.simulation.noise import band_noise, gain_wander, shaped_noise, wander
 from asd.data.simulation.rotation import (
     TWO_PI,
@@ -97,21 +97,8 @@ def test_few_and_many_blows_add_up_alike() -> None:
     assert not blows(take(0, 8000), np.array([-5.0, 9000.0]), np.ones(2), modes).any()
 
 
-@pytest.mark.parametrize("snr_db", [-6.0, 0.0, 12.0])
-def test_background_stands_at_the_ratio_set(snr_db: float) -> None:
-    rng = generator(5)
-    machine = 3.0 * rng.standard_normal(32000)
-    noise = factory_background(Take(32000, RATE, rng))
-    assert rms(noise) == pytest.approx(1.0)
-    reference = rms(machine)
-    added = add_background(machine, noise, reference, snr_db) - machine
-    assert 20 * np.log10(reference / rms(added)) == pytest.approx(snr_db, abs=1e-9)
-    assert reference / rms(added) == pytest.approx(amplitude(snr_db))
-    louder = add_background(5 * machine, noise, reference, snr_db) - 5 * machine
-    np.testing.assert_allclose(louder, added, atol=1e-9)  # a loud fault: the same factory
-
-
 def test_background_differs_from_clip_to_clip() -> None:
+    assert rms(factory_background(take(0, 32000))) == pytest.approx(1.0)
     spectra = [
         10 * np.log10(welch(factory_background(take(k, 32000)), RATE, nperseg=256)[1])
         for k in range(30)

@@ -1,0 +1,72 @@
+"""What the names of sound files say, before any is opened."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from asd.data.part_reader import Part
+from asd.errors import AsdError
+
+NAMES = "{normal,anomaly}_id_<ID>_<digits>.wav, or id_<ID>_<digits>.wav without a label"
+Problems = dict[Path, str]  # files that cannot be used, and why
+_NAME = re.compile(r"(?:(normal|anomaly)_)?id_([0-9A-Za-z-]+)_[0-9]+\.(?i:wav)")
+_LABELS = {"normal": 0, "anomaly": 1, None: -1}
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A file whose name is understood."""
+
+    part: Part
+    id: str
+    label: int  # 0 normal, 1 anomaly, -1 not known
+    path: Path
+
+
+def list_folder(folder: Path) -> list[os.DirEntry[str]]:
+    """Entries of a folder by name, without hidden ones (.DS_Store, ._name.wav).
+
+    Raises:
+        AsdError: the folder cannot be listed.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            return sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
+    except OSError as error:
+        raise AsdError(
+            f"{folder}: cannot list this folder ({error.strerror or error}): "
+            "check that it is there and that you may read it"
+        ) from error
+
+
+def parse_name(name: str) -> tuple[str, int] | None:
+    """Machine ID and label of a clip's file name, or None if it does not fit ``NAMES``."""
+    match = _NAME.fullmatch(name)
+    return (match[2], _LABELS[match[1]]) if match else None
+
+
+def list_clips(folder: Path, part: Part) -> tuple[list[Clip], Problems]:
+    """The clips of a part that lie in this folder, by name; no file is opened.
+
+    Files that are not ``.wav`` are left alone. A ``.wav`` with another name than ``NAMES``, or one
+    named an anomaly among the training clips, is a problem.
+
+    Raises:
+        AsdError: the folder cannot be listed.
+    """
+    clips: list[Clip] = []
+    problems: Problems = {}
+    for entry in list_folder(folder):
+        if not entry.name.lower().endswith(".wav"):
+            continue
+        path, parsed = folder / entry.name, parse_name(entry.name)
+        if parsed is None:
+            problems[path] = f"the name does not fit {NAMES}: rename it"
+        elif part.split == "train" and parsed[1] == 1:
+            problems[path] = "named an anomaly, but training clips must be normal: move it to test"
+        else:
+            clips.append(Clip(part, *parsed, path))
+    return clips, problems

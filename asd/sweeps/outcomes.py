@@ -1,0 +1,227 @@
+"""Run one cell of a sweep, and what has become of cells: values, failures, exit status."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from asd.errors import AsdError, Pruned, RunIsBusyError, Terminated
+from asd.experiment.run_folder import FAILED, FINISHED
+from asd.sweeps.cells import Cell
+
+if TYPE_CHECKING:
+    from hydra.core.config_loader import ConfigLoader
+    from hydra.types import TaskFunction
+    from omegaconf import DictConfig
+
+
+class RunFailedError(Exception):
+    """A run's failure in one line, where its exception is another process's."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A cell's run, ended: its value (what ``asd.train.train`` returns), or why it failed."""
+
+    cell: Cell
+    value: object
+    error: BaseException | None
+
+    @property
+    def busy(self) -> bool:
+        """Whether another process trains this very run."""
+        return isinstance(self.error, RunIsBusyError)
+
+    @property
+    def pruned(self) -> bool:
+        """Whether a search gave the run up."""
+        return isinstance(self.error, Pruned)
+
+
+def run_cell(cell: Cell, loader: ConfigLoader, master: DictConfig, task: TaskFunction) -> Outcome:
+    """Compose and run one cell in this process, which says nothing to the terminal meanwhile.
+
+    A failure ends the run's log and is noted in its ``run.json``, however early it came.
+
+    Args:
+        cell: what to run.
+        loader: Hydra's.
+        master: the sweep's own config.
+        task: what Hydra calls for a run.
+
+    Raises:
+        KeyboardInterrupt: stopped (``Terminated``: by SIGTERM); the run is closed.
+    """
+    try:
+        outcome = _run(cell, loader, master, task)
+    except SystemExit as stopped:
+        raise (Terminated if stopped.code == 143 else KeyboardInterrupt) from None
+    if outcome.error is not None and not outcome.busy and not outcome.pruned:
+        note_failure(cell, outcome.error)
+    return outcome
+
+
+def _run(cell: Cell, loader: ConfigLoader, master: DictConfig, task: TaskFunction) -> Outcome:
+    from hydra._internal.callbacks import Callbacks
+    from hydra.core.utils import JobStatus, run_job, setup_globals
+    from hydra.errors import HydraException
+    from hydra.types import HydraContext
+    from omegaconf import open_dict
+    from omegaconf.errors import OmegaConfBaseException
+
+    from asd.composition import register_resolvers
+
+    setup_globals()
+    register_resolvers()
+    try:
+        composed = loader.load_sweep_config(master, list(cell.overrides))
+    except (HydraException, OmegaConfBaseException) as error:
+        return Outcome(cell, None, AsdError(str(error).splitlines()[0]))
+    with open_dict(composed):
+        composed.hydra.job.id = composed.hydra.job.num = cell.number
+    with _quiet():
+        result = run_job(
+            task_function=task,
+            config=composed,
+            job_dir_key="hydra.sweep.dir",
+            job_subdir_key="hydra.sweep.subdir",
+            hydra_context=HydraContext(config_loader=loader, callbacks=Callbacks(composed)),
+            configure_logging=False,
+        )
+    value = result._return_value
+    if result.status == JobStatus.COMPLETED:
+        return Outcome(cell, value, None)
+    assert isinstance(value, BaseException)
+    return Outcome(cell, None, value)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Say nothing to the terminal, which shows the sweep; the run folder's train.log has it all."""
+    from asd import progress
+
+    root = logging.getLogger()
+    level, handlers, before = root.level, root.handlers, progress.quiet
+    root.setLevel(logging.INFO)
+    root.handlers = [h for h in handlers if not _prints(h)] or [logging.NullHandler()]
+    progress.quiet = True
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        root.handlers = handlers
+        progress.quiet = before
+
+
+def _prints(handler: logging.Handler) -> bool:
+    return isinstance(handler, logging.StreamHandler) and not isinstance(
+        handler, logging.FileHandler
+    )
+
+
+def note_failure(cell: Cell, error: BaseException) -> None:
+    """Let the run's log and record say why it failed, unless another process has the run by now."""
+    if cell.folder is None:
+        return
+    with suppress(RunIsBusyError), cell.folder.lock():
+        with cell.folder.log_file.open("a") as file:
+            file.write("".join(traceback.format_exception(error)))
+        record = cell.folder.record()
+        noted = record.get("status") == FAILED and record.get("error")
+        if record.get("status") != FINISHED and not noted:
+            about = {"message": reason(error), "user": isinstance(error, AsdError)}
+            ended = int(time.time() * 1000)
+            cell.folder.update(status=FAILED, error=about, ended=ended)
+
+
+def failure_of(cell: Cell) -> BaseException:
+    """Why a run failed, by its folder: an ``AsdError`` if it is the user's to mend."""
+    record: dict[str, Any] = {} if cell.folder is None else cell.folder.record()
+    about = record.get("error") or {}
+    message = about.get("message", "its folder does not say why")
+    return AsdError(message) if about.get("user") else RunFailedError(message)
+
+
+def reason(error: BaseException) -> str:
+    """Why, in few words; an exception that is not ours with its type."""
+    if isinstance(error, AsdError | RunFailedError):
+        return str(error)
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+
+
+def figure(cell: Cell) -> str:
+    """The mean AUC of a finished run, from its scores."""
+    if cell.folder is None or not cell.folder.scores.exists():
+        return ""
+    from asd.scoring.clip_scores import read_scores
+    from asd.scoring.metrics import evaluate_scores
+
+    max_fpr = float(cell.folder.record()["max_fpr"])
+    auc = evaluate_scores(read_scores(cell.folder.scores), max_fpr).mean["auc"]
+    return f"mean AUC {100 * auc:.2f}"
+
+
+def summary(outcome: Outcome) -> str:
+    """How a run ended, in few words."""
+    if outcome.busy:
+        return "being trained by another process; looked at again at the end"
+    if outcome.pruned:
+        return str(outcome.error)
+    if outcome.error is not None:
+        return f"FAILED: {reason(outcome.error)}"
+    return ", ".join(["finished", *filter(None, [figure(outcome.cell)])])
+
+
+def failures(outcomes: list[Outcome]) -> list[str]:
+    """Lines that say what failed, why, where its log is, and how to run it again."""
+    lines = []
+    for outcome in outcomes:
+        cell = outcome.cell
+        if outcome.error is None:
+            continue
+        lines.append(f"FAILED {cell.label}: {reason(outcome.error)}")
+        if cell.folder is not None and cell.folder.log_file.exists():
+            lines.append(f"  log:       {short(cell.folder.log_file)}")
+        lines.append(f"  run again: {cell.command}")
+    return lines
+
+
+def exit_code(outcomes: list[Outcome]) -> int:
+    """0; 2 if all that failed is for the user to mend; else 1."""
+    errors = [outcome.error for outcome in outcomes if outcome.error is not None]
+    if not errors:
+        return 0
+    return 2 if all(isinstance(error, AsdError) for error in errors) else 1
+
+
+def sweep_command() -> str:
+    """The command line of this program, which goes on with what is missing."""
+    return shlex.join(["python", *sys.orig_argv[1:]])
+
+
+def short(path: Path) -> Path:
+    """A path as seen from the working directory, if it lies in it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+@contextmanager
+def without_traceback() -> Iterator[None]:
+    """Let what is no fault of the program end it with a message and its status: 2, 130 or 143."""
+    try:
+        yield
+    except AsdError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except Terminated:
+        sys.exit(143)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,507 @@
+"""The feature store, with the real front ends on tiny clips."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import tracemalloc
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from corpora import feature_store, folder
+
+from asd.data.audio import Recording, read_clip
+from asd.data.manifest import Manifest
+from asd.errors import AsdError
+from asd.features import FeatureStore, parts_of
+from asd.features.lock import locked
+from asd.frontends.frontend import FrontEnd
+from asd.frontends.gammatone import Gammatone
+from asd.frontends.mel import Mel
+
+GAMMATONE = Gammatone(bands=16)
+MEL = Mel(bands=32, n_fft=512, hop=256)
+ROOT = Path(__file__).resolve().parents[2]
+BOTH = [("development", "train"), ("development", "test")]
+
+
+def manifest_of(root: Path) -> Manifest:
+    return folder(root).manifest(["development"])
+
+
+def train_clips(root: Path) -> Manifest:
+    return manifest_of(root).select(split="train")
+
+
+@pytest.fixture
+def corpus(write_corpus: Callable[..., Path]) -> Path:
+    """Two machine types, two IDs each, three training and four test clips an ID."""
+    return write_corpus(seconds=0.2)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FeatureStore:
+    return feature_store(tmp_path / "cache" / "features", GAMMATONE)
+
+
+def files(store: FeatureStore, ending: str) -> list[Path]:
+    return sorted(p for p in store.folder.glob(f"*{ending}") if p.name != "settings.json")
+
+
+def expected_of(clips: Manifest, frontend: FrontEnd = GAMMATONE) -> np.ndarray:
+    waves = (soundfile.read(clips.root / p, dtype="float32")[0] for p in clips.clips["path"])
+    return np.concatenate([frontend.features(wave) for wave in waves])
+
+
+def build_command(root: Path, cache: Path, *more: str) -> list[str]:
+    words = ["data=folder", f"data.root={root}", f"paths.cache={cache}", "frontend.bands=16"]
+    return [sys.executable, "-m", "asd.features", "build", *words, *more]
+
+
+# What is stored
+
+
+@pytest.mark.parametrize("frontend", [GAMMATONE, MEL], ids=["gammatone", "mel"])
+def test_holds_what_the_front_end_gives(frontend: FrontEnd, corpus: Path, tmp_path: Path) -> None:
+    clips = manifest_of(corpus)
+    got = feature_store(tmp_path / "features", frontend).load(clips)
+    np.testing.assert_array_equal(got.values, expected_of(clips, frontend))
+    assert got.frames.tolist() == [len(got.values) // 28] * 28
+
+
+def test_part_is_mapped_and_torch_takes_it_as_it_is(corpus: Path, store: FeatureStore) -> None:
+    import torch
+
+    clips = next(parts_of(train_clips(corpus)))
+    part = store.part(clips)
+    assert isinstance(part.values, np.memmap)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tensor = torch.from_numpy(part.values)
+    tensor.zero_()
+    np.testing.assert_array_equal(store.part(clips).values, expected_of(clips))
+
+
+def test_load_keeps_one_copy_that_can_be_written(corpus: Path, store: FeatureStore) -> None:
+    clips = manifest_of(corpus)
+    many = pd.concat([clips.clips.iloc[:6]] * 300).sort_values(["machine", "path"])
+    clips = Manifest(clips.root, many.reset_index(drop=True))
+    store.build(clips)
+    tracemalloc.start()
+    try:
+        got = store.load(clips)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert got.values.nbytes > 1e6
+    assert peak - got.values.nbytes < 0.75 * got.values.nbytes  # a second copy would be all of it
+    assert got.values.flags.writeable
+
+
+def test_computed_once_wherever_the_clips_lie(
+    corpus: Path, store: FeatureStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.build(manifest_of(corpus))
+    names = files(store, ".npy")
+    assert json.loads((store.folder / "settings.json").read_text())["frontend"]["bands"] == 16
+    caplog.set_level(logging.INFO)
+    clips = manifest_of(corpus.rename(tmp_path / "moved"))
+    expected = expected_of(clips)
+    shutil.rmtree(tmp_path / "moved")
+    np.testing.assert_array_equal(store.load(clips).values, expected)
+    assert files(store, ".npy") == names
+    assert "computing" not in caplog.text
+
+
+def test_changed_contents_are_another_part(corpus: Path, store: FeatureStore) -> None:
+    store.build(manifest_of(corpus))
+    changed = corpus / "fan" / "train" / "normal_id_00_00000000.wav"
+    wave, rate = soundfile.read(changed)
+    soundfile.write(changed, wave[::-1], rate)
+    clips = train_clips(corpus)
+    np.testing.assert_array_equal(store.load(clips).values, expected_of(clips))
+    assert len(files(store, ".npy")) == 5
+
+
+def test_clips_of_another_rate_have_the_frames_that_resampling_gives(
+    write_corpus: Callable[..., Path], store: FeatureStore
+) -> None:
+    root = write_corpus(rate=44100, seconds=0.1003, machines=["fan"], ids=["00"])
+    clips = train_clips(root)
+    expected = [GAMMATONE.features(read_clip(root / p, 16000)) for p in clips.clips["path"]]
+    np.testing.assert_array_equal(store.load(clips).values, np.concatenate(expected))
+
+
+def test_unsorted_clips_are_refused(corpus: Path, store: FeatureStore) -> None:
+    clips = train_clips(corpus)
+    with pytest.raises(ValueError, match="sorted"):
+        store.load(Manifest(clips.root, clips.clips.sort_values("hash").reset_index(drop=True)))
+
+
+@pytest.mark.parametrize("level", [1.0, 1e-3, 1e-6, 0.0])
+def test_float16_error_is_bounded(
+    level: float, write_corpus: Callable[..., Path], store: FeatureStore
+) -> None:
+    root = write_corpus(machines=["fan"], ids=["00"], train=2)
+    for path in (root / "fan" / "train").iterdir():
+        wave, rate = soundfile.read(path)
+        soundfile.write(path, wave * level, rate, subtype="FLOAT")
+    clips = train_clips(root)
+    exact = store.load(clips).values
+    half = replace(store, dtype="float16").load(clips).values
+    assert half.dtype == np.float16
+    error = np.abs(half.astype(np.float64) - exact)
+    # Half a step of 11 binary digits: 1/32 dB to -128 dB, 1/16 to -256, 1/8 to -512.
+    bound = 2.0 ** (np.ceil(np.log2(np.maximum(np.abs(exact), 1))) - 12)
+    assert (error <= bound).all()
+    if level == 1.0:
+        assert 0 < error.max() <= 1 / 32
+
+
+def test_processes_map_one_shared_copy(
+    corpus: Path, store: FeatureStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clips, shared = manifest_of(corpus), replace(store, shared=tmp_path / "shared")
+    first = shared.load(clips)
+    assert isinstance(first.values, np.memmap)
+    first.values[:] = 7.0  # a copy of the page: neither the file nor other processes see it
+    np.testing.assert_array_equal(shared.load(clips).values, expected_of(clips))
+    (data,) = (tmp_path / "shared").glob("*.npy")
+    flip_a_byte(data, data)
+    np.testing.assert_array_equal(shared.load(clips).values, expected_of(clips))
+    assert f"{data}: damaged" in caplog.text
+
+
+# The key
+
+
+def test_key_follows_from_all_that_changes_the_numbers(tmp_path: Path) -> None:
+    @dataclass(frozen=True)
+    class Changed(Gammatone):
+        version = 2
+
+    Changed.__qualname__ = "Gammatone"
+    base = feature_store(tmp_path, GAMMATONE)
+    others = [
+        feature_store(tmp_path, MEL),
+        feature_store(tmp_path, Changed(bands=16)),
+        feature_store(tmp_path, replace(GAMMATONE, bands=17)),
+        feature_store(tmp_path, replace(GAMMATONE, precision="float64")),
+        feature_store(tmp_path, GAMMATONE, dtype="float16"),
+        feature_store(tmp_path, GAMMATONE, channel=0),
+        feature_store(tmp_path, GAMMATONE, channel="mean"),
+    ]
+    assert len({s.frontend_key() for s in [base, *others]}) == 8
+    same = [
+        feature_store(tmp_path / "elsewhere", GAMMATONE, workers=3),
+        feature_store(tmp_path, replace(GAMMATONE, f_min=0)),
+    ]
+    assert {s.frontend_key() for s in same} == {base.frontend_key()}
+
+
+# In the pass that checks the clips
+
+
+def test_one_pass_reads_each_file_once_and_stores_what_build_stores(
+    corpus: Path, store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    read = Recording.read
+
+    def counting(path: Path) -> Recording:
+        opened.append(path.name)
+        return read(path)
+
+    monkeypatch.setattr(Recording, "read", counting)
+    cached = folder(corpus, cache=tmp_path / "cache")
+    for _ in range(2):
+        clips = cached.manifest(["development"], store.reader(BOTH))
+        got = store.load(clips)
+        assert len(opened) == 28
+    np.testing.assert_array_equal(got.values, expected_of(clips))
+    apart = replace(store, root=tmp_path / "apart")
+    apart.build(manifest_of(corpus))
+    assert [p.name for p in files(store, "")] == [p.name for p in files(apart, "")]
+    for path in files(apart, ""):
+        assert (store.folder / path.name).read_bytes() == path.read_bytes()
+
+
+def test_one_pass_takes_only_the_parts_wanted_of_which_nothing_is_known(
+    corpus: Path, store: FeatureStore, tmp_path: Path, write_clip: Callable[..., Path]
+) -> None:
+    cached = folder(corpus, cache=tmp_path / "cache", machines=["fan"])
+    cached.manifest(["development"], store.reader(BOTH[:1]))
+    assert [p.stem.rsplit("-", 1)[0] for p in files(store, ".npy")] == ["development-fan-train"]
+    write_clip(corpus / "pump" / "train" / "normal_id_09_00000000.wav", seed=77, seconds=0.2)
+    folder(corpus, cache=tmp_path / "cache", ids={"pump": ["00"]}).manifest(["development"])
+    every = folder(corpus, cache=tmp_path / "cache").manifest(["development"], store.reader(BOTH))
+    assert len(files(store, ".npy")) == 1  # some clips of each other part were known: see build
+    np.testing.assert_array_equal(store.load(every).values, expected_of(every))
+
+
+@pytest.mark.parametrize("reason", ["empty", "short"])
+def test_one_pass_that_a_clip_stops_leaves_no_half_part(
+    reason: str, corpus: Path, store: FeatureStore, write_clip: Callable[..., Path]
+) -> None:
+    bad = corpus / "pump" / "train" / "normal_id_00_00000001.wav"
+    content = bad.read_bytes()
+    if reason == "empty":
+        bad.write_bytes(b"")
+        message = r"(?s)1 bad clips.*pump/train/normal_id_00_00000001.wav: empty"
+    else:
+        write_clip(bad, seconds=0.01)
+        message = f"{bad}: clip of 160 samples is too short"
+    with pytest.raises(AsdError, match=message):
+        folder(corpus).manifest(["development"], store.reader(BOTH))
+    assert not [p for p in files(store, "") if "pump-train" in p.name or "partial" in p.name]
+    if reason == "empty":
+        skipping = folder(corpus, on_bad_clip="skip")
+        clips = skipping.manifest(["development"], store.reader(BOTH)).select(machine="pump")
+        assert len(files(store, "pump-train*.npy")) == 1
+        np.testing.assert_array_equal(store.load(clips).values, expected_of(clips))
+    bad.write_bytes(content)
+    clips = folder(corpus).manifest(["development"], store.reader(BOTH))
+    np.testing.assert_array_equal(store.load(clips).values, expected_of(clips))
+
+
+# What goes wrong
+
+
+def flip_a_byte(data: Path, record: Path) -> None:
+    content = bytearray(data.read_bytes())
+    content[len(content) // 2] ^= 1
+    data.write_bytes(content)
+
+
+def change(record: Path, alter: Callable[[dict[str, list[int]]], object]) -> None:
+    content = json.loads(record.read_text())
+    alter(content)
+    record.write_text(json.dumps(content))
+
+
+DAMAGES: dict[str, Callable[[Path, Path], object]] = {
+    "a byte": flip_a_byte,
+    "cut": lambda data, record: data.write_bytes(data.read_bytes()[:-100]),
+    "lengthened": lambda data, record: data.write_bytes(data.read_bytes() + b"x"),
+    "header": lambda data, record: data.write_bytes(b"no array" + data.read_bytes()[8:]),
+    "type": lambda data, record: data.write_bytes(data.read_bytes().replace(b"<f4", b"<i4")),
+    "cut record": lambda data, record: record.write_text(record.read_text()[:-30]),
+    "empty record": lambda data, record: record.write_text("{}"),
+    "record of others": lambda data, record: change(record, lambda r: r["hashes"].reverse()),
+    "shifted": lambda data, record: change(record, lambda r: r["frames"].__setitem__(0, 11)
+                                           or r["frames"].__setitem__(1, 9)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damage_is_said_and_computed_again(
+    damage: str, corpus: Path, store: FeatureStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    clips = next(parts_of(train_clips(corpus)))
+    expected = expected_of(clips)
+    store.build(clips)
+    data, record = files(store, ".npy")[0], files(store, ".json")[0]
+    contents = data.read_bytes(), record.read_bytes()
+    for read in (store.load, store.part):
+        DAMAGES[damage](data, record)
+        assert (data.read_bytes(), record.read_bytes()) != contents
+        caplog.clear()
+        np.testing.assert_array_equal(read(clips).values, expected)
+        (warning,) = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+        assert f"{data}: damaged" in warning and "computed again" in warning
+        assert (data.read_bytes(), record.read_bytes()) == contents
+    assert not files(store, ".partial")
+
+
+@pytest.mark.parametrize("missing", [".npy", ".json"])
+def test_half_a_part_is_computed_again(missing: str, corpus: Path, store: FeatureStore) -> None:
+    clips = next(parts_of(train_clips(corpus)))
+    store.build(clips)
+    files(store, missing)[0].unlink()
+    np.testing.assert_array_equal(store.load(clips).values, expected_of(clips))
+
+
+def test_a_clip_that_cannot_be_read_is_named(corpus: Path, store: FeatureStore) -> None:
+    clips = train_clips(corpus)
+    bad = corpus / clips.clips["path"].iloc[-1]
+    content = bad.read_bytes()
+    bad.unlink()
+    with pytest.raises(AsdError, match=f"{bad.name}: is not there"):
+        store.load(clips)
+    bad.write_bytes(content[:-10] + bytes(10))
+    with pytest.raises(AsdError, match=f"{bad.name}: changed since the corpus was checked"):
+        store.load(clips)
+    assert [p.stem.rsplit("-", 1)[0] for p in files(store, "")] == ["development-fan-train"] * 2
+    soundfile.write(bad, np.zeros(160), 16000)
+    with pytest.raises(AsdError, match=f"{bad.name}: clip of 160 samples is too short"):
+        store.build(manifest_of(corpus))
+
+
+@dataclass(frozen=True)
+class Infinite(Gammatone):
+    """Gives what float16 cannot hold."""
+
+    def features(self, wave: np.ndarray) -> np.ndarray:
+        return super().features(wave) - 1e5
+
+
+def test_features_beyond_float16_are_refused(corpus: Path, tmp_path: Path) -> None:
+    clips = train_clips(corpus)
+    feature_store(tmp_path / "features", Infinite()).load(clips)
+    with pytest.raises(AsdError, match=r"normal_id_.*not finite numbers as float16"):
+        feature_store(tmp_path / "features", Infinite(), dtype="float16").load(clips)
+
+
+def test_wrong_options(tmp_path: Path) -> None:
+    for option, value in (
+        ("features.dtype", "float64"),
+        ("features.workers", 0),
+        ("data.channel", -1),
+    ):
+        with pytest.raises(AsdError, match=f"{option}={value}: must be"):
+            feature_store(tmp_path, GAMMATONE, **{option.split(".")[1]: value})
+
+
+def test_a_folder_that_cannot_be_written_is_named(corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for shared in (None, tmp_path / "file" / "shared"):
+        root = tmp_path / "features" if shared else tmp_path / "file" / "features"
+        with pytest.raises(AsdError, match=r"file/(features|shared).*set paths.cache"):
+            feature_store(root, GAMMATONE, shared=shared).load(train_clips(corpus))
+
+
+def test_too_little_space_is_said_first(
+    corpus: Path, store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = train_clips(corpus)
+    usage = shutil.disk_usage(corpus)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    for build in (
+        lambda: store.build(clips),
+        lambda: folder(corpus).manifest(["development"], store.reader(BOTH)),
+    ):
+        with pytest.raises(AsdError, match=r"need .*B and 1.0 kB are free.*features.dtype=float16"):
+            build()
+        assert files(store, "") == []
+
+
+@pytest.mark.parametrize("scanned", [False, True], ids=["one pass", "clips known"])
+def test_a_full_disk_is_said_and_nothing_passes_for_complete(
+    scanned: bool, write_corpus: Callable[..., Path], tmp_path: Path
+) -> None:
+    root = write_corpus(seconds=1.0, machines=["fan"])  # 24 and 32 kB of features
+    cache = tmp_path / "cache"
+    if scanned:
+        folder(root, cache=cache).manifest(["development"])
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (15_000, 15_000))
+
+    done = subprocess.run(
+        build_command(root, cache), preexec_fn=limit, capture_output=True, text=True, cwd=ROOT,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "development-fan-" in done.stderr
+    assert "Free some space, or set paths.cache" in done.stderr
+    assert not list(cache.glob("features/*/*fan*"))
+    clips = manifest_of(root)
+    got = feature_store(cache / "features", GAMMATONE).load(clips)
+    np.testing.assert_array_equal(got.values, expected_of(clips))
+
+
+# Several processes, and those that are killed
+
+
+def test_two_processes_at_once_compute_once(corpus: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    store = feature_store(cache / "features", GAMMATONE)
+    log_files = [tmp_path / f"log{i}" for i in range(2)]
+    with locked(store.folder):  # until both have come to it
+        processes = []
+        for path in log_files:
+            with path.open("w") as log:
+                arguments = build_command(corpus, cache)
+                processes.append(subprocess.Popen(arguments, stderr=log, stdout=log, cwd=ROOT))
+        until = time.monotonic() + 60
+        while not all("waiting for it" in path.read_text() for path in log_files):
+            assert time.monotonic() < until, [path.read_text() for path in log_files]
+            time.sleep(0.02)
+    assert [process.wait(60) for process in processes] == [0, 0]
+    texts = [path.read_text() for path in log_files]
+    assert sum(text.count("computing gammatone") for text in texts) == 1
+    assert [text.count("waiting for it") for text in texts] == [1, 1]
+    assert all("28 clips" in text and "whole" in text for text in texts)
+    assert store.load(manifest_of(corpus)).values.shape == (28 * 10, 16)
+
+
+@pytest.mark.parametrize("scanned", [False, True], ids=["one pass", "clips known"])
+def test_killed_while_building_ends_with_the_same_bytes(
+    scanned: bool, write_corpus: Callable[..., Path], tmp_path: Path
+) -> None:
+    root = write_corpus(machines=["fan"], ids=["00"], train=40, normal=1, anomaly=0, seconds=3.0)
+    store = feature_store(tmp_path / "cache" / "features", Gammatone(bands=16, precision="float64"))
+    if scanned:
+        folder(root, cache=tmp_path / "cache").manifest(["development"])
+    words = ["frontend.precision=float64", "features.workers=1"]
+    arguments = build_command(root, tmp_path / "cache", *words)
+    process = subprocess.Popen(arguments, cwd=ROOT, stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 60
+    while not any(p.stat().st_size >= 20_000 for p in store.folder.glob("*train*.partial")):
+        assert process.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.001)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait(60)
+    assert not list(store.folder.glob("*train*.npy"))
+
+    clips = folder(root, cache=tmp_path / "cache").manifest(["development"], store.reader(BOTH))
+    store.build(clips)
+    fresh = replace(store, root=tmp_path / "fresh")
+    fresh.build(clips)
+    assert len(files(fresh, "")) == 4
+    for path in files(fresh, ""):
+        assert (store.folder / path.name).read_bytes() == path.read_bytes()
+    assert [p.name for p in files(store, "")] == [p.name for p in files(fresh, "")]
+
+
+@dataclass(frozen=True)
+class Threads(Mel):
+    """Mel that writes down how many threads torch has where it is computed."""
+
+    seen = []  # noqa: RUF012
+
+    def features(self, wave: np.ndarray) -> np.ndarray:
+        import torch
+
+        self.seen.append(torch.get_num_threads())
+        return super().features(wave)
+
+
+def test_torch_has_one_thread_in_each_worker(corpus: Path, tmp_path: Path) -> None:
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        store = feature_store(tmp_path / "features", Threads(), workers=2)
+        folder(corpus, machines=["fan"]).manifest(["development"], store.reader(BOTH[:1]))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert len(Threads.seen) == 6
+    assert set(Threads.seen[1:]) == {1}  # the first clip is computed before the pool starts
