@@ -77,6 +77,6 @@ class PictureListener(RunListener):
         """Draw."""
         kinds = self.options.in_sweeps if self.in_sweep else KINDS
         try:
-            run_pictures(folder.path, self.options, kinds=kinds)
+            run_pictures(folder.path, self.options, kinds=kinds, scores=scores)
         except AsdError as error:
             log.warning("pictures: %s", error)

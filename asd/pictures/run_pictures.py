@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from asd.errors import AsdError
 from asd.experiment.history import read_history
@@ -13,6 +14,9 @@ from asd.pictures.model_files import EMBEDDINGS, EXAMPLES, KeptClips
 from asd.scoring.clip_scores import read_scores
 from asd.scoring.metrics import machine_order
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 FOLDER = "pictures"
 
 
@@ -21,6 +25,7 @@ def run_pictures(
     options: PictureOptions,
     out: Path | None = None,
     kinds: Sequence[str] = KINDS,
+    scores: pd.DataFrame | None = None,
 ) -> list[Path]:
     """Draw ROC, score distributions, training curves, example clips and the bottleneck.
 
@@ -31,6 +36,7 @@ def run_pictures(
         options: how to draw.
         out: where to; None: ``pictures/`` in the run's folder.
         kinds: which of them.
+        scores: the clips' scores; None: from ``scores.csv``.
 
     Returns:
         The PNGs, in the order in which they are best looked at.
@@ -40,13 +46,18 @@ def run_pictures(
     """
     folder, out = RunFolder(Path(run_folder)), out or Path(run_folder) / FOLDER
     try:
-        return [path for path in _draw(folder, options, kinds, out) if path is not None]
+        scores = read_scores(folder.scores) if scores is None else scores
+        return [path for path in _draw(folder, scores, options, kinds, out) if path is not None]
     except OSError as error:
         raise AsdError(f"{out}: {error.strerror}; pictures cannot be written there") from error
 
 
 def _draw(
-    folder: RunFolder, options: PictureOptions, kinds: Sequence[str], out: Path
+    folder: RunFolder,
+    scores: pd.DataFrame,
+    options: PictureOptions,
+    kinds: Sequence[str],
+    out: Path,
 ) -> Iterator[Path | None]:
     import pandas as pd
 
@@ -55,7 +66,7 @@ def _draw(
     from asd.pictures.spectrograms import triptychs
     from asd.pictures.training_curves import curves
 
-    record, scores = folder.record(), read_scores(folder.scores)
+    record = folder.record()
     about = record.get("title", folder.path.name)  # says what the data is
     models = {path.name: path for path in folder.models()}
     if "roc" in kinds:

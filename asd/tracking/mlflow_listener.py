@@ -20,8 +20,11 @@ from asd.tracking.mlflow_store import Tracking, answering, connect
 from asd.tracking.sync import complete
 
 if TYPE_CHECKING:
+    import pandas as pd
     from mlflow import MlflowClient
     from mlflow.entities import Metric
+
+    from asd.scoring.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +46,7 @@ class MlflowListener(RunListener):
         self._waiting: list[Metric] = []
         self._sent = float("-inf")
         self._monitor: Any = None
+        self._metrics: Metrics | None = None
 
     def check(self) -> None:
         """Refuse a server that is down, or refuses us.
@@ -103,6 +107,10 @@ class MlflowListener(RunListener):
                 error,
             )
 
+    def scored(self, folder: RunFolder, scores: pd.DataFrame, metrics: Metrics) -> None:
+        """Keep the metrics for the end."""
+        self._metrics = metrics
+
     def ended(self, folder: RunFolder, status: str) -> None:
         """Copy the folder's results and close the MLflow run with this status."""
         if self._monitor is not None:
@@ -113,7 +121,7 @@ class MlflowListener(RunListener):
     def _complete(self, folder: RunFolder) -> None:
         tracking = replace(self.tracking, uri=folder.record()["mlflow"]["uri"])
         try:
-            log.info("its MLflow run: %s", complete(folder, tracking))
+            log.info("its MLflow run: %s", complete(folder, tracking, self._metrics))
         except AsdError as error:
             log.warning(
                 "%s; all results are in %s. This completes the MLflow run later: "

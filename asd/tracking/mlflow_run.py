@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Run
 
+    from asd.scoring.metrics import Metrics
+
 # What MLflow answers for a run that it never had, or that was deleted.
 _GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE")
 # What is copied of a run's folder.
@@ -123,12 +125,13 @@ def _describe(
         client.log_inputs(run_id, inputs)
 
 
-def publish(client: MlflowClient, folder: RunFolder) -> None:
+def publish(client: MlflowClient, folder: RunFolder, metrics: Metrics | None = None) -> None:
     """Copy to the run of ``open_run`` what it does not have yet, and close it.
 
     Args:
         client: of the tracker.
         folder: the files; ``run.json`` then says ``published``.
+        metrics: of the scores; None: computed from ``scores.csv``, if it is there.
 
     Raises:
         MlflowException, OSError: the tracker cannot be reached.
@@ -142,8 +145,9 @@ def publish(client: MlflowClient, folder: RunFolder) -> None:
 
     record = folder.record()
     run_id, values = record["mlflow"]["run_id"], dict(record.get("resources", {}))
-    if folder.scores.exists():
+    if metrics is None and folder.scores.exists():
         metrics = evaluate_scores(read_scores(folder.scores), record["max_fpr"])
+    if metrics is not None:
         values |= flat_metrics(metrics)
         note = markdown(metrics, record["title"], record["data_label"])
         client.set_tag(run_id, "mlflow.note.content", note)

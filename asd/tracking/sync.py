@@ -9,19 +9,24 @@ import argparse
 import logging
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from asd.errors import AsdError
 from asd.experiment.run_folder import FAILED, RUNNING, RunFolder
 from asd.tracking.mlflow_run import is_published, known_run, open_run, publish
 from asd.tracking.mlflow_store import Tracking, answering, connect
 
+if TYPE_CHECKING:
+    from asd.scoring.metrics import Metrics
 
-def complete(folder: RunFolder, tracking: Tracking) -> str:
+
+def complete(folder: RunFolder, tracking: Tracking, metrics: Metrics | None = None) -> str:
     """Bring a folder's MLflow run up to what the files say; the caller holds the folder's lock.
 
     Args:
         folder: the files. The run is made if the tracker does not have it.
         tracking: where.
+        metrics: as ``publish`` takes them.
 
     Returns:
         What was done, in a few words.
@@ -36,7 +41,7 @@ def complete(folder: RunFolder, tracking: Tracking) -> str:
         if run and run.info.status == record["status"] and is_published(record):
             return f"already complete ({record['status']})"
         open_run(client, experiment, tracking.uri, folder)
-        publish(client, folder)
+        publish(client, folder, metrics)
     return f"completed as {record['status']}"
 
 
