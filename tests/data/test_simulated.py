@@ -327,7 +327,7 @@ def test_bad_releases_and_folders_are_refused_before_any_work(tmp_path: Path) ->
         small(tmp_path, ids_additional=0).check(["additional"])
     (tmp_path / "file").write_text("")
     with pytest.raises(AsdError, match=r"data\.root"):
-        small(tmp_path / "file" / "data").check(["development"])
+        small(tmp_path / "file" / "data").manifest(["development"])
     assert not small(tmp_path).folder.exists()
 
 
