@@ -167,13 +167,13 @@ class Simulated:
     @cached_property
     def _plan(self) -> Plan:
         """Clips (train, test normal, test anomaly) of each release, machine type and ID."""
-        plan: Plan = {}
         if self.counts == "dcase2020":
             published = sorted(load_facts().counts.items())
             counts = {key: (c.train, c.test_normal, c.test_anomaly) for key, c in published}
             return {key: count for key, count in counts.items() if key[1] in self.machines}
         train = int(self.train_per_id or 0)
         test = int(self.test_normal_per_id or 0), int(self.test_anomaly_per_id or 0)
+        plan: Plan = {}
         for machine in sorted(self.machines):
             development, additional = IDS[machine]
             for machine_id in development[: self.ids_development]:

@@ -21,14 +21,9 @@ def in_threads(
     label: str,
     done: Callable[[Group, list[Result]], object],
 ) -> None:
-    """Call ``call`` with every item, with progress shown.
+    """Call ``call`` with every item of groups that are not empty, with progress shown.
 
-    Args:
-        call: the work; an exception that it raises ends everything.
-        groups: their items, none of them empty.
-        workers: threads.
-        label: of the progress.
-        done: is given each group's results in their order, before the next group begins.
+    ``done`` is given each group's results in their order, before the next group begins.
     """
     total = sum(len(items) for items in groups.values())
     with progress_bar(label, total) as advance, ThreadPoolExecutor(workers) as pool:

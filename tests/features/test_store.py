@@ -23,7 +23,7 @@ import pytest
 import soundfile
 from corpora import feature_store, folder
 
-from asd.data.audio import Channel, Recording, read_clip
+from asd.data.audio import Channel, Recording
 from asd.data.manifest import Manifest
 from asd.errors import AsdError
 from asd.features import FeatureStore, parts_of
@@ -134,15 +134,6 @@ def test_changed_contents_are_another_part(corpus: Path, store: FeatureStore) ->
     clips = train_clips(corpus)
     np.testing.assert_array_equal(store.load(clips).values, expected_of(clips))
     assert len(files(store, ".npy")) == 5
-
-
-def test_clips_of_another_rate_have_the_frames_that_resampling_gives(
-    write_corpus: Callable[..., Path], store: FeatureStore
-) -> None:
-    root = write_corpus(rate=44100, seconds=0.1003, machines=["fan"], ids=["00"])
-    clips = train_clips(root)
-    expected = [GAMMATONE.features(read_clip(root / p, 16000)) for p in clips.clips["path"]]
-    np.testing.assert_array_equal(store.load(clips).values, np.concatenate(expected))
 
 
 @pytest.mark.parametrize("level", [1.0, 1e-3, 1e-6, 0.0])
@@ -279,6 +270,8 @@ def change(record: Path, alter: Callable[[dict[str, list[int]]], object]) -> Non
 
 
 DAMAGES: dict[str, Callable[[Path, Path], object]] = {
+    "no data": lambda data, record: data.unlink(),
+    "no record": lambda data, record: record.unlink(),
     "a byte": flip_a_byte,
     "cut": lambda data, record: data.write_bytes(data.read_bytes()[:-100]),
     "lengthened": lambda data, record: data.write_bytes(data.read_bytes() + b"x"),
@@ -303,20 +296,12 @@ def test_damage_is_said_and_computed_again(
     contents = data.read_bytes(), record.read_bytes()
     for read in (store.load, store.part):
         DAMAGES[damage](data, record)
-        assert (data.read_bytes(), record.read_bytes()) != contents
         caplog.clear()
         np.testing.assert_array_equal(read(clips).values, expected)
-        (warning,) = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
-        assert f"{data}: damaged" in warning and "computed again" in warning
+        warnings = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+        if not damage.startswith("no "):  # what is not there is no damage
+            assert f"{data}: damaged" in warnings.pop() and not warnings
         assert (data.read_bytes(), record.read_bytes()) == contents
-
-
-@pytest.mark.parametrize("missing", [".npy", ".json"])
-def test_half_a_part_is_computed_again(missing: str, corpus: Path, store: FeatureStore) -> None:
-    clips = next(parts_of(train_clips(corpus)))
-    store.build(clips)
-    files(store, missing)[0].unlink()
-    np.testing.assert_array_equal(store.load(clips).values, expected_of(clips))
 
 
 def test_a_clip_that_cannot_be_read_is_named(corpus: Path, store: FeatureStore) -> None:
