@@ -109,9 +109,9 @@ def _read(
         if arrays:
             reader.store(part, hashes, arrays, sum(wanted.values()))
 
-    workers = reader.workers if reader and wanted else corpus.workers
+    workers = reader.workers or cores() if reader and wanted else corpus.workers or min(8, cores())
     label = "reading and checking clips" + (", computing features" if wanted else "")
-    in_threads(read, new, workers or cores(), label, keep)
+    in_threads(read, new, workers, label, keep)
 
 
 def _row(root: Path, clip: Clip, facts: ClipFacts) -> dict[str, object]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import shutil
 import sys
@@ -20,6 +19,7 @@ from asd.composition import build, compose_config, plain
 from asd.data.corpus import corpus_of
 from asd.data.manifest import parts_of
 from asd.errors import AsdError
+from asd.exit_status import exit_status
 from asd.features.part import damage_of
 from asd.features.store import KEY, SETTINGS, FeatureStore
 from asd.options import check_number
@@ -38,21 +38,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        config = plain(compose_config([word for word in options.words if "=" in word]))
-        root = Path(config["paths"]["cache"]).absolute() / "features"
-        if options.command == "build":
-            _build(config, root)
-        elif options.command == "list":
-            _list(root, options.quick)
-        else:
-            _prune(root, options)
-    except AsdError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return exit_status(lambda: _run(options))
     except KeyboardInterrupt:
         print("stopped; whole parts are kept, the same command goes on", file=sys.stderr)
         return 130
-    return 0
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
@@ -69,11 +58,22 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     options = parser.parse_intermixed_args(arguments)
     options.keys = [word for word in options.words if "=" not in word]
     choices = bool(options.keys) + options.damaged + (options.older_than is not None)
-    if options.quick and options.command != "list":
-        parser.error("--quick: is for list")
     if choices != (options.command == "prune") or (options.dry_run and not choices):
         parser.error("prune, and nothing else, takes one of KEY..., --older-than, --damaged, --all")
+    if options.quick and options.command != "list":
+        parser.error("--quick: is for list")
     return options
+
+
+def _run(options: argparse.Namespace) -> None:
+    config = plain(compose_config([word for word in options.words if "=" in word]))
+    root = Path(config["paths"]["cache"]).absolute() / "features"
+    if options.command == "build":
+        _build(config, root)
+    elif options.command == "list":
+        _list(root, options.quick)
+    else:
+        _prune(root, options)
 
 
 def _build(config: dict[str, Any], root: Path) -> None:
@@ -110,10 +110,8 @@ def _list(root: Path, quick: bool) -> None:
         state = f"{len(damaged)} damaged" if len(damaged) else "whole"
         size = decimal(int(parts["bytes"].sum()))
         print(f"{key}: {len(parts)} parts, {size}, {used}, {state}")
-        try:
-            print(f"  {json.loads((root / str(key) / SETTINGS).read_text(encoding='utf-8'))}")
-        except (OSError, ValueError) as error:
-            print(f"  settings not known ({error})")
+        settings = root / str(key) / SETTINGS
+        print(settings.read_text(encoding="utf-8") if settings.exists() else "settings not known")
         for part, damage in zip(damaged["part"], damaged["damage"], strict=True):
             print(f"  {part.stem} is damaged: {damage}")
     if stored.empty:

@@ -13,7 +13,6 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +35,7 @@ class Features:
 
 
 class DamagedPartError(Exception):
-    """Files of a part that are not as written; the message says how."""
+    """A part whose files are not as written; the message says how."""
 
 
 def part_file(folder: Path, label: str, hashes: Iterable[str]) -> Path:
@@ -61,19 +60,18 @@ def write_part(file: Path, hashes: Sequence[str], arrays: Sequence[np.ndarray]) 
     Raises:
         AsdError: it cannot be written; nothing of it passes for whole then.
     """
-    frames, header = [len(array) for array in arrays], BytesIO()
+    frames = [len(array) for array in arrays]
     shape = (sum(frames), arrays[0].shape[1])
-    about = {"descr": arrays[0].dtype.str, "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(header, about)
-    crc32 = zlib.crc32(header.getbuffer(), _start(file, frames, hashes))
+    header = {"descr": arrays[0].dtype.str, "fortran_order": False, "shape": shape}
+    record: dict[str, object] = {"frames": frames, "hashes": list(hashes)}
     with saying_where(file):
         file.with_suffix(".json").unlink(missing_ok=True)
-        with replacing(file) as temporary, temporary.open("wb") as stream:
-            stream.write(header.getbuffer())
-            for array in arrays:
-                stream.write(array.data)
-                crc32 = zlib.crc32(array.data, crc32)
-        record = {"frames": frames, "hashes": list(hashes), "crc32": crc32}
+        with replacing(file) as temporary:
+            with temporary.open("wb") as stream:
+                np.lib.format.write_array_header_1_0(stream, header)
+                for array in arrays:
+                    stream.write(array.data)
+            record["crc32"] = _checksum(temporary, file.stem, frames, record["hashes"])
         with replacing(file.with_suffix(".json")) as temporary:
             temporary.write_text(json.dumps(record), encoding="utf-8")
 
@@ -86,20 +84,20 @@ def read_part(file: Path) -> Features:
     """
     try:
         record = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
-        frames, start = record["frames"], _start(file, record["frames"], record["hashes"])
-        # The header too, so that numpy need not make sense of a damaged one.
-        if zlib.crc32(np.memmap(file, np.uint8, "c").data, start) != record["crc32"]:
+        crc32 = _checksum(file, file.stem, record["frames"], record["hashes"])
+        if crc32 != record["crc32"]:  # before numpy makes sense of a damaged header
             raise DamagedPartError("it has another checksum")
-        return Features(np.load(file, mmap_mode="c"), np.array(frames, dtype=np.int64))
+        frames = np.array(record["frames"], dtype=np.int64)
+        return Features(np.load(file, mmap_mode="c"), frames)
     except FileNotFoundError as error:
         raise DamagedPartError("one of its two files is missing") from error
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise DamagedPartError(f"{type(error).__name__}: {error}") from error
 
 
-def _start(file: Path, frames: object, hashes: object) -> int:
-    """Checksum of all but the values: where theirs goes on from."""
-    return zlib.crc32(json.dumps([file.stem, frames, hashes]).encode())
+def _checksum(file: Path, *about: object) -> int:
+    """Of a whole file and what else is known of the part."""
+    return zlib.crc32(np.memmap(file, np.uint8, "c").data, zlib.crc32(json.dumps(about).encode()))
 
 
 def damage_of(file: Path, quick: bool = False) -> str:
@@ -125,7 +123,7 @@ def whole_part(file: Path, make: Callable[[], object]) -> Features:
     with suppress(DamagedPartError):
         return read_part(file)
     with locked(file.parent):
-        if damage := damage_of(file):  # or another process made it in the meantime
+        if damage := damage_of(file):  # else another process made it in the meantime
             if is_stored(file):
                 log.warning("%s: damaged (%s); computed again", file, damage)
             make()

@@ -147,7 +147,7 @@ class FeatureStore:
                 f"{self.folder}: the features need {decimal(needed)} and {decimal(free)} are free; "
                 "free some space, set paths.cache to a larger disk, or use features.dtype=float16"
             )
-        write_text(self.folder / SETTINGS, json.dumps(self.settings(), indent=2, default=str))
+        write_text(self.folder / SETTINGS, json.dumps(self.settings(), default=str))
         write_part(part_file(self.folder, "-".join(part), hashes), hashes, arrays)
 
     def build(self, *manifests: Manifest) -> None:
