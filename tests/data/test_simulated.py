@@ -8,8 +8,6 @@ import hashlib
 import logging
 import multiprocessing
 import shutil
-import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -60,14 +58,10 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Simulated:
     return made
 
 
-def test_is_a_corpus_that_says_it_is_simulated(corpus: Simulated) -> None:
-    assert isinstance(corpus, Corpus)
-    assert corpus.name == "simulated"
-    assert corpus.simulated is True
-    assert (corpus.folder / "README.txt").read_text().startswith("SIMULATED")
-
-
 def test_layout_and_counts(corpus: Simulated) -> None:
+    assert isinstance(corpus, Corpus)
+    assert (corpus.name, corpus.simulated) == ("simulated", True)
+    assert (corpus.folder / "README.txt").read_text().startswith("SIMULATED")
     clips = corpus.manifest(RELEASES).clips
     counts = clips.groupby(["release", "machine", "id", "split", "label"]).size().to_dict()
     wanted = {}
@@ -229,28 +223,6 @@ def test_workers_that_die_leave_the_work_to_this_process(
         corpus = small(tmp_path, machines=["fan"], workers=2, train_per_id=9)
         assert len(corpus.manifest(["development"])) == 24
     assert "ended early" in caplog.text
-
-
-def test_one_builds_and_the_other_waits_and_says_so_once(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    from filelock import FileLock
-
-    corpus = small(tmp_path, machines=["fan"])
-    taken = threading.Event()
-
-    def hold() -> None:
-        with FileLock(corpus.folder.with_name(corpus.folder.name + ".lock")):
-            taken.set()
-            time.sleep(0.5)
-
-    other = threading.Thread(target=hold)
-    other.start()
-    assert taken.wait(10)
-    with caplog.at_level(logging.INFO):
-        assert len(corpus.manifest(["development"])) == 10
-    other.join()
-    assert caplog.text.count("another process makes this corpus") == 1
 
 
 def test_two_processes_at_once_make_one_corpus(tmp_path: Path) -> None:
