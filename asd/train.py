@@ -120,7 +120,7 @@ def _listeners(experiment: Experiment) -> list[RunListener]:
         listeners.append(build(node, f"listeners.{name}"))
     pictures = build(config["pictures"], "pictures")
     if pictures.enabled:
-        from asd.pictures.listener import PictureListener
+        from asd.pictures.picture_listener import PictureListener
 
         listeners.append(PictureListener(pictures, experiment.frontend, not _single()))
     tracking = Tracking.of(config["tracking"])

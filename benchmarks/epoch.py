@@ -16,7 +16,7 @@ from asd.experiment.run_folder import RunFolder
 from asd.features import Features
 from asd.models.detector import Detector
 from asd.options import from_config
-from asd.scoring.score import Scorer
+from asd.scoring.scorer import Scorer
 from asd.scoring.scoring_options import ScoringOptions
 from asd.tracking.mlflow_listener import MlflowListener
 from asd.tracking.mlflow_store import Tracking

@@ -6,7 +6,7 @@ The rows of a case take turns step by step in one process: after each step of th
 of ``asd.training.fit``, with its callbacks and MLflow) the bare loops make theirs. Ratios are
 medians of the ratios within a turn, so that load on the machine cancels; "CPU" is processor time.
 The usual way (benchmarks.usual) takes turns by epochs. Scoring is that of a run
-(``asd.scoring.score``).
+(``asd.scoring.scorer``).
 """
 
 from __future__ import annotations

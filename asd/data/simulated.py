@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -122,7 +123,6 @@ class Simulated:
                     " set it to at least 1"
                 )
         todo = [release for release in releases if not self.is_there([release])]
-<<<<<<< HEAD
         if not todo:
             return
         nearest = next(path for path in (self.folder, *self.folder.parents) if path.exists())
@@ -134,13 +134,7 @@ class Simulated:
         if self.folder.exists():
             return  # partly made already: what is lacking is not counted here
         from asd.data.simulation.making import wav_bytes
-=======
-        if not todo or self.folder.exists():
-            return  # what is lacking of one that is partly made is not counted here
-        from asd.data.simulation.wav import wav_bytes
->>>>>>> r-data
 
-        nearest = next(path for path in self.folder.parents if path.exists())
         needed = sum(wav_bytes(self._samples(clip.machine)) for clip in self._clips(todo))
         if needed > (free := shutil.disk_usage(nearest).free):
             raise AsdError(

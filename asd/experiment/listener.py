@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from asd.experiment.run_folder import RunFolder
     from asd.scoring.metrics import Metrics
-    from asd.scoring.score import ScoredClips
+    from asd.scoring.scorer import ScoredClips
 
 
 class RunListener:

@@ -16,7 +16,7 @@ from asd.pictures.model_files import MAPS
 if TYPE_CHECKING:
     import pandas as pd
 
-    from asd.scoring.score import ScoredClips
+    from asd.scoring.scorer import ScoredClips
 
 KINDS = ("roc", "scores", "training", "embedding", "clips")
 PROJECTIONS = ("pca", "tsne")

@@ -17,7 +17,7 @@ from asd.features import Features
 from asd.frontends.frontend import FrontEnd
 from asd.models.detector import load_detector
 from asd.options import check_choice, from_config
-from asd.scoring.score import Scorer
+from asd.scoring.scorer import Scorer
 from asd.scoring.scoring_options import ScoringOptions
 from asd.scoring.window_scores import OF_CLASSES
 

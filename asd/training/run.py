@@ -26,7 +26,7 @@ from asd.models.standardiser import Standardiser
 from asd.options import from_config
 from asd.scoring.clip_scores import read_scores, write_scores
 from asd.scoring.metrics import Metrics, evaluate_scores
-from asd.scoring.score import Scorer
+from asd.scoring.scorer import Scorer
 from asd.scoring.tables import write_tables
 from asd.training.devices import choose_device
 from asd.training.fit import TrainingSet, fit

@@ -21,11 +21,11 @@ from asd.experiment.run_folder import RunFolder
 from asd.features import Features
 from asd.models.standardiser import Standardiser
 from asd.pictures.examples import KINDS, PictureOptions, chosen, thinned
-from asd.pictures.listener import PictureListener
 from asd.pictures.model_files import EMBEDDINGS, EXAMPLES, KeptClips
+from asd.pictures.picture_listener import PictureListener
 from asd.pictures.run_pictures import run_pictures
 from asd.scoring.clip_scores import write_scores
-from asd.scoring.score import ScoredClips
+from asd.scoring.scorer import ScoredClips
 
 
 def frame(labels: list[int], scores: list[float], machine: str = "fan") -> pd.DataFrame:

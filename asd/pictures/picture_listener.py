@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from asd.frontends.frontend import FrontEnd
     from asd.scoring.metrics import Metrics
-    from asd.scoring.score import ScoredClips
+    from asd.scoring.scorer import ScoredClips
 
 log = logging.getLogger(__name__)
 

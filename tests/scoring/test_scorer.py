@@ -13,7 +13,7 @@ from asd.features import Features
 from asd.models.detector import Detector
 from asd.models.standardiser import Standardiser
 from asd.options import from_config
-from asd.scoring.score import ScoredClips, Scorer
+from asd.scoring.scorer import ScoredClips, Scorer
 from asd.scoring.scoring_options import ScoringOptions
 
 BANDS, LENGTH = 3, 4
