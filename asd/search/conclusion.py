@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -21,6 +22,13 @@ from asd.sweeps.outcomes import sweep_command
 from asd.tracking.mlflow_store import Tracking, connect, reason, tracker_errors
 
 log = logging.getLogger(__name__)
+
+# Of one objective.
+_PLOTS: dict[str, Callable[..., Any]] = {
+    "history": plots.plot_optimization_history,
+    "importances": plots.plot_param_importances,
+    "slice": plots.plot_slice,
+}
 
 
 def write_table(search: Search, study: Study) -> None:
@@ -44,14 +52,14 @@ def draw(search: Search, study: Study) -> list[str]:
     # Its category axes remark on every choice that is a number.
     logging.getLogger("matplotlib").setLevel(logging.WARNING)
     plt.switch_backend("Agg")
-    title = f"{search.name} ({search.experiment.data_label})"
+    title = f"{search.name} ({search.data_label})"
     if selected_on(search.objectives) == TEST:
         title += "\nSELECTED ON TEST CLIPS"
     skipped = []
-    for name, (plot, options) in _plots(search.objectives).items():
+    for name, plot in _plots(search.objectives).items():
         with plt.rc_context():  # Optuna sets a style of its own
             try:
-                axes = list(np.ravel(plot(study, **options)))
+                axes = list(np.ravel(plot(study)))
                 if not any(one.has_data() for one in axes):
                     raise ValueError("too few trials")
                 axes[0].figure.suptitle(f"{name}: {title}", y=1.0, va="bottom")
@@ -63,20 +71,19 @@ def draw(search: Search, study: Study) -> list[str]:
     return skipped
 
 
-def _plots(objectives: list[str]) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
-    """Optuna's functions and their options, by the names of the files."""
+def _plots(objectives: list[str]) -> dict[str, Callable[[Study], Any]]:
+    """What draws each plot, by the names of the files."""
     if len(objectives) == 1:
-        result: dict[str, Any] = {"epochs": (plots.plot_intermediate_values, {})}
+        result: dict[str, Callable[[Study], Any]] = {"epochs": plots.plot_intermediate_values}
     else:  # of more than three Optuna says that it cannot
-        result = {"pareto_front": (plots.plot_pareto_front, {})}
+        result = {"pareto_front": plots.plot_pareto_front}
     for i, objective in enumerate(objectives):
         about: dict[str, Any] = {"target_name": objective}
         suffix = ""
         if len(objectives) > 1:
             about["target"], suffix = (lambda trial, i=i: trial.values[i]), f"_{objective}"
-        result[f"history{suffix}"] = plots.plot_optimization_history, about
-        result[f"importances{suffix}"] = plots.plot_param_importances, about
-        result[f"slice{suffix}"] = plots.plot_slice, about
+        for name, plot in _PLOTS.items():
+            result[f"{name}{suffix}"] = partial(plot, **about)
     return result
 
 
@@ -89,14 +96,13 @@ def publish(search: Search, study: Study) -> None:
         "kind": "search",
         "study": search.name,
         "selected_on": selected_on(search.objectives),
-        "data_label": search.experiment.data_label,
+        "data_label": search.data_label,
         "mlflow.source.name": sweep_command(),
     }
     values: dict[str, float] = {f"trials/{state}": n for state, n in counts(study).items()}
-    if len(search.objectives) == 1:
-        for trial in best_trials(study):
-            tags |= {f"best {option}": str(value) for option, value in trial.params.items()}
-            values |= {f"best/{search.objectives[0]}": trial.values[0], "best/trial": trial.number}
+    for trial in best_trials(study) if len(search.objectives) == 1 else []:
+        tags |= {f"best {option}": str(value) for option, value in trial.params.items()}
+        values |= {f"best/{search.objectives[0]}": trial.values[0], "best/trial": trial.number}
     errors: tuple[type[Exception], ...] = (AsdError, *tracker_errors())
     try:
         client, experiment = connect(tracking)

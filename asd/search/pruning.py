@@ -72,24 +72,20 @@ class PruningListener(RunListener):
             Pruned: the study has seen enough.
         """
         for row in history:
-            self._take(model, int(row["epoch"]), row)
-        self._ask()
+            self._note(model, int(row["epoch"]), row)
+        self._report()
 
     def epoch_ended(self, model: str, epoch: int, values: Mapping[str, float]) -> None:
-        """Report an epoch.
-
-        Raises:
-            Pruned: the study has seen enough.
-        """
-        self._take(model, epoch, values)
-        self._ask()
+        """Report an epoch; raises as ``model_started``."""
+        self._note(model, epoch, values)
+        self._report()
 
     def ended(self, folder: RunFolder, status: str) -> None:
         """Say of a pruned run that it is one."""
         if self._pruned is not None:
             folder.update(tags={**folder.record()["tags"], PRUNED: str(self._pruned)})
 
-    def _take(self, model: str, epoch: int, values: Mapping[str, float]) -> None:
+    def _note(self, model: str, epoch: int, values: Mapping[str, float]) -> None:
         if self.column is None:
             return
         if not self.best or values["val/loss"] < self._lowest.get(model, math.inf):
@@ -98,7 +94,7 @@ class PruningListener(RunListener):
         step = list(self._values).index(model) * self.epochs + epoch
         self._waiting[step] = sum(self._values.values()) / len(self._values)
 
-    def _ask(self) -> None:
+    def _report(self) -> None:
         """Report what waits, then ask about the last of it."""
         if not self._waiting:
             return

@@ -57,15 +57,8 @@ class SearchOptions:
     dead_after_seconds: int
 
     def __post_init__(self) -> None:
-        # A heartbeat a second, and none late by one.
-        least = {"n_trials": 1, "failure_grace": 1, "dead_after_seconds": 3}
-        for name, low in least.items():
+        for name, low in {"n_trials": 1, "failure_grace": 1, "dead_after_seconds": 3}.items():
             check_whole(f"hydra.sweeper.{name}", getattr(self, name), low)
-        if self.study_name is not None and not re.fullmatch(r"[\w.-]+", str(self.study_name)):
-            raise AsdError(
-                f"hydra.sweeper.study_name={self.study_name}: names a folder too; use letters, "
-                "digits, '.', '_' and '-'"
-            )
 
 
 class Search:
@@ -96,9 +89,16 @@ class Search:
         if not self.prunes and options.pruner != _NO_PRUNER:
             self.warnings.append(f"no trial is pruned: {self.objectives} is not known by epoch")
         self.url = storage_url(options.storage, config["paths"]["runs"])
-        self.experiment = Experiment.of(config, {}, "")
+        experiment = Experiment.of(config, {}, "")
+        self.data_label = experiment.data_label
         self.title = str(config["sweep"]["name"] or "search")
-        self.name = options.study_name or self._name()
+        corpus = config["data"].get("name", experiment.corpus.name)
+        name = options.study_name or f"{self.title}-{corpus}-{config['scale']['name']}"
+        # Of all that can change a result or the choice: no two searches share a study.
+        ranges = {option: str(axis) for option, axis in self.space.axes.items()}
+        asked = [ranges, options.custom_search_space, self.objectives]
+        digest = identity({**config, "asked": asked}, "")
+        self.name = re.sub(r"[^\w.-]+", "-", f"{name}-{digest}")
         self.runs = Path(config["paths"]["runs"]).absolute()
         self.folder = self.runs / "search" / self.name
 
@@ -106,18 +106,6 @@ class Search:
     def storage(self) -> HeartbeatStorage:
         """Where the study is, connected as a worker."""
         return connect(self.url, self.options.dead_after_seconds)
-
-    @cached_property
-    def question(self) -> str:
-        """Hash of all that can change a result or the choice."""
-        ranges = {name: str(axis) for name, axis in self.space.axes.items()}
-        asked = [ranges, self.options.custom_search_space, self.objectives]
-        return identity({**self.config, "asked": asked}, "")
-
-    def _name(self) -> str:
-        corpus = self.config["data"].get("name", self.experiment.corpus.name)
-        name = f"{self.title}-{corpus}-{self.config['scale']['name']}-{self.question}"
-        return re.sub(r"[^\w.-]+", "-", name)
 
     def load(self) -> Study | None:
         """The study, as it is; None if there is none."""
@@ -131,8 +119,7 @@ class Search:
         """The study, made where it is not there yet, with a waiting trial for each to come.
 
         Raises:
-            AsdError: a study of this name is there and for something else, or the storage, the
-                sampler or the pruner cannot be used.
+            AsdError: the storage, the sampler or the pruner cannot be used.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -149,18 +136,10 @@ class Search:
         study = optuna.create_study(
             storage=storage, study_name=self.name, load_if_exists=True, directions=ways
         )
-        known = study.user_attrs.get("question")
-        foreign = study.trials or [d.name.lower() for d in study.directions] != ways
-        if known != self.question and (known or foreign):
-            raise AsdError(
-                f"hydra.sweeper.study_name={self.name}: made for another search; choose another "
-                "name, or leave the option out"
-            )
         study.set_metric_names(self.objectives)
         attributes = {
-            "question": self.question,
             "selected_on": selected_on(self.objectives),
-            "data": self.experiment.data_label,
+            "data": self.data_label,
             "pruner": self.options.pruner if self.prunes else _NO_PRUNER,
         }
         for name, value in attributes.items():
