@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from conftest import SEARCH, study_in
 from optuna.storages._heartbeat import HeartbeatThread
 from optuna.trial import TrialState
 from postgres import free_port
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from asd.experiment.run_folder import RunFolder
 from asd.search.pruning import PruningListener
@@ -67,14 +67,10 @@ def test_a_study_has_its_trials_and_no_more(
     other = cheap(parabola)
     assert run_train(*SEARCH, "hydra.sweeper.n_trials=5", "paths.runs=other") == 0
     assert rates(other) == rates(seen)
-    for question in (
-        "model.dropout=0.2",
-        "search.objectives=[parameters]",
-        "trainer.batch_size=4,8",
-    ):
-        one = ["hydra.sweeper.n_trials=1", "hydra.sweeper.study_name=mine", "paths.runs=third"]
+    one = ["hydra.sweeper.n_trials=1", "hydra.sweeper.study_name=mine", "paths.runs=third"]
+    for question in ("model.dropout=0.2", "trainer.batch_size=4,8"):
         assert run_train(*SEARCH, question, *one) == 0
-    assert len(list((tmp_path / "third/search").glob("mine-*/trials.csv"))) == 3
+    assert len(list((tmp_path / "third/search").glob("mine-*/trials.csv"))) == 2
 
 
 def test_failed_trials_are_recorded_and_not_fatal(
@@ -198,27 +194,20 @@ def test_several_objectives_and_the_dashboard(
     program, port = Path(sys.executable).with_name("optuna-dashboard"), free_port()
     if not program.exists():
         pytest.skip("optuna-dashboard is not installed")
-    command = [program, f"sqlite:///{tmp_path}/runs/optuna.db", "--port", str(port)]
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-
-    def answer(path: str) -> Any:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                return json.load(opener.open(f"http://127.0.0.1:{port}/api/studies{path}"))
-            except OSError:
-                assert process.poll() is None
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
-
-    try:
-        (shown,) = answer("")["study_summaries"]
-        assert shown["study_name"] == study.study_name
-        assert len(answer(f"/{shown['study_id']}?after=0")["trials"]) == 6
-    finally:
-        process.terminate()
-        process.wait()
+    command = [str(program), f"sqlite:///{tmp_path}/runs/optuna.db", "--port", str(port)]
+    api, session = f"http://127.0.0.1:{port}/api/studies", requests.Session()
+    session.trust_env = False  # no proxy
+    session.mount(
+        "http://", HTTPAdapter(max_retries=Retry(99, backoff_factor=0.1, backoff_max=0.5))
+    )
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        try:
+            (shown,) = session.get(api).json()["study_summaries"]
+            assert shown["study_name"] == study.study_name
+            shown = session.get(f"{api}/{shown['study_id']}?after=0").json()
+            assert len(shown["trials"]) == 6
+        finally:
+            process.terminate()
 
 
 @pytest.mark.parametrize(
