@@ -207,7 +207,7 @@ def test_several_objectives_and_the_dashboard(
             shown = session.get(f"{api}/{shown['study_id']}?after=0").json()
             assert len(shown["trials"]) == 6
         finally:
-            process.terminate()
+            process.kill()
 
 
 @pytest.mark.parametrize(
