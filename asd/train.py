@@ -100,7 +100,7 @@ def _train(experiment: Experiment) -> float | list[float]:
     log.info("run folder: %s", result.folder.path)
     if _single():
         _say_where_in_mlflow(result.folder, experiment)
-    values = objective_values(result.folder, experiment.config["search"]["objectives"])
+    values = objective_values(result, experiment.config["search"]["objectives"])
     return values[0] if len(values) == 1 else values
 
 
@@ -114,7 +114,7 @@ def _listeners(experiment: Experiment) -> list[RunListener]:
     config = experiment.config
     listeners: list[RunListener] = [
         ProgressListener(config["trainer"]["progress"]),
-        PruningListener.of(config),
+        PruningListener(config),
     ]
     for name, node in config["listeners"].items():
         listeners.append(build(node, f"listeners.{name}"))

@@ -1,92 +1,90 @@
-"""What a study has shown: in words, as a table, and as an MLflow run beside those of its trials."""
+"""What a study leaves behind: a table, Optuna's plots, an MLflow run beside those of its trials."""
 
 from __future__ import annotations
 
 import logging
 import re
-import shlex
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import matplotlib.pyplot as plt
+import numpy as np
+import optuna.visualization.matplotlib as plots
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
-from asd.composition import command_of
 from asd.errors import AsdError
-from asd.files import write_text
-from asd.search.objectives import TEST
-from asd.search.study import Search, counts
-from asd.sweeps.outcomes import short, sweep_command
-from asd.tracking.mlflow_store import Tracking, connect, reason
+from asd.files import replacing, write_text
+from asd.search.objectives import TEST, selected_on
+from asd.search.study import Search, best_trials, counts
+from asd.sweeps.outcomes import sweep_command
+from asd.tracking.mlflow_store import Tracking, connect, reason, tracker_errors
 
 log = logging.getLogger(__name__)
 
-# Of several objectives' best trials, how many are printed; trials.csv has all.
-_PRINTED = 5
+# Of one objective.
+_PLOTS: dict[str, Callable[..., Any]] = {
+    "history": plots.plot_optimization_history,
+    "importances": plots.plot_param_importances,
+    "slice": plots.plot_slice,
+}
 
 
-def best_trials(study: Study) -> list[FrozenTrial]:
-    """The best one; of several objectives those that no other beats in all; none at first."""
-    if len(study.directions) > 1:
-        return sorted(study.best_trials, key=lambda trial: trial.values)
-    return [study.best_trial] if counts(study)["complete"] else []
-
-
-def values_of(trial: FrozenTrial, objectives: list[str]) -> str:
-    """A trial's objectives: ``validation_loss 0.8312``."""
-    pairs = zip(objectives, trial.values or [], strict=False)
-    return ", ".join(f"{name} {value:.5g}" for name, value in pairs)
-
-
-def described(params: dict[str, Any]) -> str:
-    """Options and their values, in few digits: ``trainer.learning_rate=0.00123``."""
-    return " ".join(
-        f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
-        for name, value in params.items()
-    )
-
-
-def test_warning(objectives: list[str]) -> str:
-    """Said of a search that looks at test clips."""
-    return (
-        f"*** SELECTED ON TEST CLIPS ({', '.join(objectives)}): the best trial's test figures are "
-        "too good; they are no estimate of how it does on new recordings ***"
-    )
-
-
-def lines(search: Search, study: Study) -> list[str]:
-    """What to print: counts, the best trials and how to run them again, and where to look."""
-    states = ", ".join(f"{n} {name}" for name, n in counts(study).items() if n and name != "ended")
-    result = [f"study {study.study_name}: {states}"]
-    if study.user_attrs["selected_on"] == TEST:
-        result.append(test_warning(search.objectives))
-    best = best_trials(study)
-    for trial in best[:_PRINTED]:
-        values = values_of(trial, search.objectives)
-        result.append(f"best: trial {trial.number}, {values}: {described(trial.params)}")
-        overrides = search.space.overrides(trial.params)
-        again = [o for o in overrides if not o.startswith(("search.", "sweep."))]
-        result.append(f"  run again: {command_of(again)}")
-    if len(best) > _PRINTED:
-        result.append(f"  and {len(best) - _PRINTED} more that none beats in all: trials.csv")
-    result.append(f"table and plots: {short(search.folder)}")
-    result.append(f"look at it: {shlex.join(['optuna-dashboard', search.url])}")
-    return result
-
-
-def write_table(study: Study, path: Path) -> None:
-    """The trials that have begun as CSV: number, state, objectives, options, run, error, seconds.
+def write_table(search: Search, study: Study) -> None:
+    """``trials.csv``, those that have begun: number, state, objectives, options, run, error, time.
 
     Raises:
         AsdError: it cannot be written.
     """
     attributes = ("number", "state", "values", "params", "user_attrs", "duration")
     table = study.trials_dataframe(attributes)
-    table = table[table["state"] != TrialState.WAITING.name] if len(table) else table
-    ours = [f"user_attrs_{name}" for name in ("models", "refused")]
-    table = table.drop(columns=ours, errors="ignore")
+    table = table[table["state"] != TrialState.WAITING.name]
     columns = {c: re.sub("^(values|params|user_attrs)_", "", c) for c in table.columns}
-    write_text(path, table.rename(columns={**columns, "number": "trial"}).to_csv(index=False))
+    table = table.rename(columns={**columns, "number": "trial"})
+    write_text(search.folder / "trials.csv", table.to_csv(index=False))
+
+
+def draw(search: Search, study: Study) -> list[str]:
+    """Draw what can be drawn; a line for each plot that cannot be yet."""
+    if not counts(study)["complete"]:
+        return ["plots not drawn: no trial has completed"]
+    # Its category axes remark on every choice that is a number.
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)
+    plt.switch_backend("Agg")
+    title = f"{search.name} ({search.data_label})"
+    if selected_on(search.objectives) == TEST:
+        title += "\nSELECTED ON TEST CLIPS"
+    skipped = []
+    for name, plot in _plots(search.objectives).items():
+        with plt.rc_context():  # Optuna sets a style of its own
+            try:
+                axes = list(np.ravel(plot(study)))
+                if not any(one.has_data() for one in axes):
+                    raise ValueError("too few trials")
+                axes[0].figure.suptitle(f"{name}: {title}", y=1.0, va="bottom")
+                with replacing(search.folder / f"{name}.png") as path:
+                    axes[0].figure.savefig(path, dpi=110, format="png", bbox_inches="tight")
+            except (ValueError, RuntimeError, ImportError) as error:
+                skipped.append(f"plot {name} not drawn: {str(error).splitlines()[0]}")
+            plt.close("all")
+    return skipped
+
+
+def _plots(objectives: list[str]) -> dict[str, Callable[[Study], Any]]:
+    """What draws each plot, by the names of the files."""
+    if len(objectives) == 1:
+        result: dict[str, Callable[[Study], Any]] = {"epochs": plots.plot_intermediate_values}
+    else:  # of more than three Optuna says that it cannot
+        result = {"pareto_front": plots.plot_pareto_front}
+    for i, objective in enumerate(objectives):
+        about: dict[str, Any] = {"target_name": objective}
+        suffix = ""
+        if len(objectives) > 1:
+            about["target"], suffix = (lambda trial, i=i: trial.values[i]), f"_{objective}"
+        for name, plot in _PLOTS.items():
+            result[f"{name}{suffix}"] = partial(plot, **about)
+    return result
 
 
 def publish(search: Search, study: Study) -> None:
@@ -94,33 +92,28 @@ def publish(search: Search, study: Study) -> None:
     tracking = Tracking.of(search.config["tracking"])
     if not tracking.enabled:
         return
-    from mlflow.entities import Metric, RunTag
-    from mlflow.exceptions import MlflowException
-
-    name = study.study_name
     tags = {
         "kind": "search",
-        "study": name,
-        "selected_on": study.user_attrs["selected_on"],
-        "data_label": study.user_attrs["data"],
+        "study": search.name,
+        "selected_on": selected_on(search.objectives),
+        "data_label": search.data_label,
         "mlflow.source.name": sweep_command(),
     }
     values: dict[str, float] = {f"trials/{state}": n for state, n in counts(study).items()}
-    for trial in best_trials(study)[:1]:
+    for trial in best_trials(study) if len(search.objectives) == 1 else []:
         tags |= {f"best {option}": str(value) for option, value in trial.params.items()}
-        if len(trial.values) == 1:
-            values |= {f"best/{search.objectives[0]}": trial.values[0], "best/trial": trial.number}
+        values |= {f"best/{search.objectives[0]}": trial.values[0], "best/trial": trial.number}
+    errors: tuple[type[Exception], ...] = (AsdError, *tracker_errors())
     try:
         client, experiment = connect(tracking)
-        query = f"tags.kind = 'search' and tags.study = '{name}'"
+        query = f"tags.kind = 'search' and tags.study = '{search.name}'"
         known = client.search_runs([experiment], query, max_results=1)
-        run = known[0] if known else client.create_run(experiment, run_name=f"search {name}")
-        client.log_batch(
-            run.info.run_id,
-            metrics=[Metric(key, float(value), 0, 0) for key, value in values.items()],
-            tags=[RunTag(key, value) for key, value in tags.items()],
-        )
+        run = known[0] if known else client.create_run(experiment, run_name=f"search {search.name}")
+        for name, value in values.items():
+            client.log_metric(run.info.run_id, name, value)
+        for name, text in tags.items():
+            client.set_tag(run.info.run_id, name, text)
         client.log_artifacts(run.info.run_id, str(search.folder))
         client.set_terminated(run.info.run_id)
-    except (AsdError, MlflowException, OSError) as error:
+    except errors as error:
         log.warning("MLflow has no run of this study: %s; %s has all", reason(error), search.folder)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,34 +15,28 @@ from asd.options import check_choice
 
 if TYPE_CHECKING:
     from asd.experiment.run_folder import RunFolder
+    from asd.training.run import RunResult
 
-MINIMIZE, MAXIMIZE = "minimize", "maximize"
 VALIDATION, TEST = "validation clips", "test clips"
+#: Known epoch by epoch: columns of ``history.csv``.
+COLUMNS = {
+    "validation_loss": "val/loss",
+    "validation_mse": "val/mse",
+    "validation_cce": "val/cce",
+}
+#: The larger, the better; all others are made small.
+ON_TEST = ("test_auc", "test_pauc")
+OBJECTIVES = (*COLUMNS, "parameters", "train_seconds", *ON_TEST)
 
-
-@dataclass(frozen=True)
-class Objective:
-    """One quantity of a finished run.
-
-    Args:
-        direction: which way is better.
-        column: of ``history.csv``, where it is known epoch by epoch.
-        on_test: whether it looks at test clips.
-    """
-
-    direction: str
-    column: str | None = None
-    on_test: bool = False
-
-
-OBJECTIVES = {
-    "validation_loss": Objective(MINIMIZE, "val/loss"),
-    "validation_mse": Objective(MINIMIZE, "val/mse"),
-    "validation_cce": Objective(MINIMIZE, "val/cce"),
-    "parameters": Objective(MINIMIZE),
-    "train_seconds": Objective(MINIMIZE),
-    "test_auc": Objective(MAXIMIZE, on_test=True),
-    "test_pauc": Objective(MAXIMIZE, on_test=True),
+_ROUGHLY = "it changes what is reconstructed, so that validation errors compare only roughly"
+# Config groups, and why to compare their options with care.
+_CARE = {
+    "frontend": _ROUGHLY,
+    "window": _ROUGHLY,
+    "data": _ROUGHLY,
+    "standardise": _ROUGHLY,
+    "experiment": "validation losses of U and SS are not comparable",
+    "seed": "the best of several seeds is the luckiest",
 }
 
 
@@ -56,12 +49,12 @@ def check_objectives(names: object) -> None:
     if not isinstance(names, list) or not names:
         raise AsdError("search.objectives: must be a list, such as [validation_loss]")
     for name in names:
-        check_choice("search.objectives", name, tuple(OBJECTIVES))
+        check_choice("search.objectives", name, OBJECTIVES)
 
 
 def selected_on(names: Sequence[str]) -> str:
     """Which clips choose by these objectives: ``validation clips`` or ``test clips``."""
-    return TEST if any(OBJECTIVES[name].on_test for name in names) else VALIDATION
+    return TEST if set(names) & set(ON_TEST) else VALIDATION
 
 
 def check_comparable(names: Sequence[str], searched: Sequence[str]) -> list[str]:
@@ -72,13 +65,13 @@ def check_comparable(names: Sequence[str], searched: Sequence[str]) -> list[str]
         searched: options that vary.
 
     Returns:
-        Warnings for what can be compared only with care.
+        Warnings: of a choice by test clips, and of what can be compared only with care.
 
     Raises:
         AsdError: the loss itself would vary, and be its own judge.
     """
     searched = [option.lstrip("+") for option in searched]
-    loss = [o for o in searched if o == "loss" or o.startswith("loss.")]
+    loss = [option for option in searched if option.split(".")[0] == "loss"]
     if loss and "validation_loss" in names:
         raise AsdError(
             f"search.objectives={list(names)}: the validation loss is another quantity for each "
@@ -86,39 +79,29 @@ def check_comparable(names: Sequence[str], searched: Sequence[str]) -> list[str]
             "[validation_mse,validation_cce]"
         )
     warnings = []
-    care = [o for o in searched if o.split(".")[0] in ("frontend", "window", "data", "standardise")]
-    if care and any(name.startswith("validation_") for name in names):
+    if selected_on(names) == TEST:
         warnings.append(
-            f"WARNING: {', '.join(care)} changes what is reconstructed, so that validation errors "
-            "compare only roughly (docs/search.md)"
+            f"*** SELECTED ON TEST CLIPS ({', '.join(names)}): the best trial's test figures are "
+            "too good; they are no estimate of how it does on new recordings ***"
         )
-    if "experiment" in searched and "validation_loss" in names:
-        warnings.append(
-            "WARNING: experiments differ in their loss; validation losses of U and SS are not "
-            "comparable (docs/search.md)"
-        )
-    if "seed" in searched:
-        warnings.append("WARNING: seed is searched: the best of several seeds is the luckiest")
+    judged = any(name in COLUMNS for name in names)
+    for option in searched:
+        group = option.split(".")[0]
+        if group in _CARE and (judged or group == "seed"):
+            warnings.append(f"WARNING: {option} is searched: {_CARE[group]} (docs/search.md)")
     return warnings
 
 
-def objective_values(folder: RunFolder, names: Sequence[str]) -> list[float]:
-    """The objectives of a finished run, from its files.
+def objective_values(result: RunResult, names: Sequence[str]) -> list[float]:
+    """The objectives of a finished run.
 
     Raises:
         AsdError: the run has no such quantity.
     """
-    if selected_on(names) == VALIDATION:
-        return [_of_training(folder, name) for name in names]
-    from asd.scoring.clip_scores import read_scores
-    from asd.scoring.metrics import evaluate_scores
-
-    scores = read_scores(folder.scores)
-    tested = evaluate_scores(scores, float(folder.record()["max_fpr"])).mean
     return [
-        float(tested[name.removeprefix("test_")])
-        if OBJECTIVES[name].on_test
-        else _of_training(folder, name)
+        float(result.metrics.mean[name.removeprefix("test_")])
+        if name in ON_TEST
+        else _of_training(result.folder, name)
         for name in names
     ]
 
@@ -136,11 +119,10 @@ def _of_training(folder: RunFolder, name: str) -> float:
 
 def _at_weights(rows: list[dict[str, float]], name: str, best: bool) -> float:
     """The objective at the epoch whose weights score."""
-    column = OBJECTIVES[name].column
-    if column not in rows[-1]:
+    if COLUMNS[name] not in rows[-1]:
         raise AsdError(f"search.objectives: {name} needs a classifier: loss=semi_supervised")
     losses = [math.inf if math.isnan(row["val/loss"]) else row["val/loss"] for row in rows]
-    return rows[losses.index(min(losses)) if best else -1][column]
+    return rows[losses.index(min(losses)) if best else -1][COLUMNS[name]]
 
 
 def _parameters(model: Path) -> int:

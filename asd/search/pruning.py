@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from asd.composition import build
-from asd.errors import Pruned
+from asd.errors import AsdError, Pruned
 from asd.experiment.listener import RunListener
-from asd.search.objectives import OBJECTIVES, TEST, selected_on
+from asd.search.objectives import COLUMNS, TEST, selected_on
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -27,38 +26,26 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SELECTED_ON, PRUNED = "selected_on", "pruned"
-# Seconds for which a storage that did not answer is left alone: each attempt may cost a timeout.
-_REST = 30.0
 
 
 class PruningListener(RunListener):
     """Tags a run that is a trial, reports its epochs and prunes it; of another it does nothing.
 
     Args:
-        search: the config node ``search``.
-        epochs: that each model may train.
-        best: whether the best epoch's weights score, or the last one's.
+        config: the composed config of the run.
     """
 
-    def __init__(self, search: Mapping[str, Any], epochs: int, best: bool) -> None:
-        self.search = search
-        self.epochs = epochs
-        self.best = best
-        names = search["objectives"]
-        column = OBJECTIVES[names[0]].column if len(names) == 1 else None
-        self.column = column if search["trial"] is not None else None
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self.search = search = config["search"]
+        self.epochs = config["trainer"]["max_epochs"]
+        self.best = config["trainer"]["weights"] == "best"
+        judged = search["trial"] is not None and len(search["objectives"]) == 1
+        self.column = COLUMNS.get(search["objectives"][0]) if judged else None
         self._values: dict[str, float] = {}
         self._lowest: dict[str, float] = {}
         self._waiting: dict[int, float] = {}
         self._trial: Trial | None = None
         self._pruned: Pruned | None = None
-        self._not_before = 0.0
-
-    @classmethod
-    def of(cls, config: Mapping[str, Any]) -> PruningListener:
-        """From the composed config of a run, trial or not."""
-        trainer = config["trainer"]
-        return cls(config["search"], trainer["max_epochs"], trainer["weights"] == "best")
 
     def finished_before(self, folder: RunFolder) -> None:
         """Tag a run that was finished before it became a trial."""
@@ -67,7 +54,7 @@ class PruningListener(RunListener):
     def started(self, folder: RunFolder, models: Sequence[str]) -> None:
         """Tag the run; of an earlier pruning nothing is left to say."""
         self._values = dict.fromkeys(models, float(self.search["untrained_loss"]))
-        folder.update(tags=self._tagged(folder.record().get("tags", {})))
+        self.finished_before(folder)
 
     def _tagged(self, tags: dict[str, str]) -> dict[str, str]:
         """Tags with those of the trial. Once test clips have had a say, they have had it."""
@@ -85,24 +72,20 @@ class PruningListener(RunListener):
             Pruned: the study has seen enough.
         """
         for row in history:
-            self._take(model, int(row["epoch"]), row)
-        self._ask()
+            self._note(model, int(row["epoch"]), row)
+        self._report()
 
     def epoch_ended(self, model: str, epoch: int, values: Mapping[str, float]) -> None:
-        """Report an epoch.
-
-        Raises:
-            Pruned: the study has seen enough.
-        """
-        self._take(model, epoch, values)
-        self._ask()
+        """Report an epoch; raises as ``model_started``."""
+        self._note(model, epoch, values)
+        self._report()
 
     def ended(self, folder: RunFolder, status: str) -> None:
         """Say of a pruned run that it is one."""
         if self._pruned is not None:
             folder.update(tags={**folder.record()["tags"], PRUNED: str(self._pruned)})
 
-    def _take(self, model: str, epoch: int, values: Mapping[str, float]) -> None:
+    def _note(self, model: str, epoch: int, values: Mapping[str, float]) -> None:
         if self.column is None:
             return
         if not self.best or values["val/loss"] < self._lowest.get(model, math.inf):
@@ -111,34 +94,31 @@ class PruningListener(RunListener):
         step = list(self._values).index(model) * self.epochs + epoch
         self._waiting[step] = sum(self._values.values()) / len(self._values)
 
-    def _ask(self) -> None:
+    def _report(self) -> None:
         """Report what waits, then ask about the last of it."""
-        if not self._waiting or time.monotonic() < self._not_before:
+        if not self._waiting:
             return
         from optuna.exceptions import UpdateFinishedTrialError
 
-        from asd.search.storage import StorageError, reaching
+        from asd.search.storage import reaching
 
         last = max(self._waiting)
         try:
             with reaching(self.search["storage"]):
-                if self._report():
+                trial = self._trial = self._trial or self._open()
+                for step in sorted(self._waiting):
+                    trial.report(self._waiting[step], step)
+                    del self._waiting[step]
+                if trial.should_prune():
                     self._pruned = Pruned(last + 1)
-                    raise self._pruned
-        except (StorageError, KeyError) as error:
+        except (AsdError, KeyError) as error:
             # Training is worth more than its report; what waits is sent with a later epoch.
-            self._not_before = time.monotonic() + _REST
             log.warning("the study does not answer; training goes on. %s", error)
         except UpdateFinishedTrialError:
             log.info("trial %s is closed; nothing is reported to it", self.search["trial"])
             self.column = None
-
-    def _report(self) -> bool:
-        trial = self._trial = self._trial or self._open()
-        for step in sorted(self._waiting):
-            trial.report(self._waiting[step], step)
-            del self._waiting[step]
-        return trial.should_prune()
+        if self._pruned is not None:
+            raise self._pruned
 
     def _open(self) -> Trial:
         import optuna

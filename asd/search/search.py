@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.plugins.launcher import Launcher
 from hydra.types import TaskFunction
 from omegaconf import DictConfig
 from optuna.study import Study
 
 from asd.errors import AsdError
-from asd.search import plots
-from asd.search.conclusion import lines, publish, test_warning, write_table
-from asd.search.objectives import TEST, selected_on
-from asd.search.storage import is_there
+from asd.search.conclusion import draw, publish, write_table
+from asd.search.objectives import selected_on
+from asd.search.storage import reaching
 from asd.search.study import Search, counts
-from asd.search.trial_display import TrialDisplay
-from asd.search.trials import TrialLoop
+from asd.search.study_display import StudyDisplay, lines
+from asd.search.trials import run_trials
 from asd.signals import stopped_by
-from asd.sweeps.attempts import count_deaths
 from asd.sweeps.cells import Cell
 from asd.sweeps.display import Display, duration
 from asd.sweeps.outcomes import (
@@ -50,8 +48,8 @@ def sweep_search(
     """Run trials until the study has as many as it is to have; a worker only its part of them.
 
     Raises:
-        SystemExit: no trial completed, or too many failed (1; 2 if all that failed is for the user
-            to mend); or stopped: the same command goes on.
+        SystemExit: no trial completed, or some wait that this search will not run (1; 2 if all
+            that failed is for the user to mend); or stopped: the same command goes on.
     """
     # Hydra loads its plugins' files anew when it looks for them.
     from hydra._internal.core_plugins.basic_launcher import BasicLauncher
@@ -63,94 +61,62 @@ def sweep_search(
                 f"hydra/launcher: {type(launcher).__name__} runs no search; choose sequential, "
                 "joblib, submitit_slurm or ray"
             )
-
-        def run(cell: Cell) -> Outcome:
-            return run_cell(_reporting(search, cell), loader, master, task)
-
-        if is_worker():
-            TrialLoop(search, search.load() or search.begin(), run, lambda: None).run()
-        elif code := _conduct(search, launcher, run):
-            sys.exit(code)
-
-
-def _reporting(search: Search, cell: Cell) -> Cell:
-    """A trial's cell whose run knows where to report to."""
-    url = QuotedString(search.url, Quote.single).with_quotes()
-    # Two trials with the same values are one run: the second waits for the first.
-    more = (f"search.study={search.name}", f"search.trial={cell.number}", "if_running=wait")
-    return dataclasses.replace(cell, overrides=(*cell.overrides, f"search.storage={url}", *more))
+        run = partial(run_cell, loader=loader, master=master, task=task)
+        with reaching(search.url):
+            study = search.begin()
+            if is_worker():
+                run_trials(search, study, run, lambda: None)
+            elif code := _conduct(search, study, launcher, run):
+                sys.exit(code)
 
 
-def _conduct(search: Search, launcher: Launcher, run: Callable[[Cell], Outcome]) -> int:
-    """Begin the study, have its trials run, say what was found; the exit status."""
-    start, study = time.monotonic(), search.begin()
-    done = counts(study)["ended"]
-    with Display(search.title, max(search.options.n_trials, done), done) as display:
-        for line in _announcement(search, done):
+def _conduct(
+    search: Search, study: Study, launcher: Launcher, run: Callable[[Cell], Outcome]
+) -> int:
+    """Have the trials run, show how they go and what was found; the exit status."""
+    start, total, done = time.monotonic(), search.options.n_trials, counts(study)["ended"]
+    with Display(search.title, max(total, done), done) as display:
+        display.say(
+            f"{search.title}: study {search.name}, {total} trials, {done} finished before; "
+            f"{', '.join(search.objectives)} on {selected_on(search.objectives)}"
+        )
+        for line in search.warnings:
             display.say(line)
-        trials = TrialDisplay(search, study, display)
+        trials = StudyDisplay(search, study, display)
         try:
             if isinstance(launcher, WorkerLauncher):
-                _work(launcher, trials, search.options.n_trials - done)
+                _work(launcher, trials, total - done)
             else:
-                TrialLoop(search, study, run, trials.look).run()
+                run_trials(search, study, run, trials.look)
         finally:
             trials.look()
+            write_table(search, study)
+            skipped = draw(search, study)
+            publish(search, study)
             display.say(f"{search.title}: ended after {duration(time.monotonic() - start)}")
-            for line in _conclusion(search, study, trials.failed):
+            for line in [*skipped, *lines(search, study), *failures(trials.failed)]:
                 display.say(line)
-    given_up = search.too_many_failed(study)
-    return exit_code(trials.failed) if given_up or not counts(study)["complete"] else 0
+            if trials.left:
+                display.say(f"what is missing, unless other workers run it: {sweep_command()}")
+    given_up = trials.left and trials.waiting
+    return (exit_code(trials.failed) or 1) if given_up or not counts(study)["complete"] else 0
 
 
-def _work(launcher: WorkerLauncher, trials: TrialDisplay, most: int) -> None:
+def _work(launcher: WorkerLauncher, trials: StudyDisplay, most: int) -> None:
     """Have workers run what is left; their logs stay if something still is."""
-    for trial in trials.study.get_trials(deepcopy=False):
-        if not trial.state.is_finished():  # whatever died with it did so before this start
-            count_deaths(trials.cell(trial), None)
 
     def watch() -> bool:
-        left = trials.look()
-        launcher.is_over = not left
-        return left
+        with suppress(AsdError), reaching(trials.search.url):  # which may be away for a moment
+            trials.look()
+        launcher.is_over = not trials.left
+        return trials.left
 
-    if watch():
+    if trials.look():
         launcher.work(watch, most)
-    if watch():
+    if trials.look():
         trials.display.say(f"not all trials ended; the workers' logs: {short(launcher.folder)}")
     else:
         shutil.rmtree(launcher.folder, ignore_errors=True)
-
-
-def _announcement(search: Search, done: int) -> list[str]:
-    objectives = search.objectives
-    result = [
-        f"{search.title}: study {search.name}, {search.options.n_trials} trials, {done} finished "
-        f"before; {', '.join(objectives)} on {selected_on(objectives)}",
-        *search.warnings,
-    ]
-    if selected_on(objectives) == TEST:
-        result.append(test_warning(objectives))
-    if not search.prunes and "Nop" not in search.options.pruner["_target_"]:
-        which = "several objectives" if len(objectives) > 1 else objectives[0]
-        result.append(f"no trial is pruned: {which} cannot be judged epoch by epoch")
-    return result
-
-
-def _conclusion(search: Search, study: Study, failed: list[Outcome]) -> list[str]:
-    """Table, plots and MLflow run; the last lines."""
-    write_table(study, search.folder / "trials.csv")
-    result = plots.draw(study, search.folder)
-    publish(search, study)
-    result += [*lines(search, study), *failures(failed)]
-    if search.too_many_failed(study):
-        result.append(
-            "too many trials failed, by hydra.sweeper.max_failure_rate="
-            f"{search.options.max_failure_rate}; no more are begun"
-        )
-    if counts(study)["ended"] < search.options.n_trials:
-        result.append(f"what is missing, unless other workers run it: {sweep_command()}")
-    return result
 
 
 def show_search(loader: ConfigLoader, master: DictConfig, watch: bool) -> None:
@@ -165,15 +131,16 @@ def show_search(loader: ConfigLoader, master: DictConfig, watch: bool) -> None:
         AsdError: the search's options or its storage cannot be used.
     """
     search = Search(loader, master, list(master.hydra.overrides.task))
-    study = search.load() if is_there(search.url) else None
-    if study is None:
-        print(f"study {search.name}: not begun")
-        return
-    with Display(search.title, search.options.n_trials, counts(study)["ended"]) as display:
-        trials = TrialDisplay(search, study, display)
-        while watch and trials.look() and trials.running:
-            time.sleep(1.0)
-    for trial in study.get_trials(deepcopy=False):
-        if error := trial.user_attrs.get("error"):
-            print(f"failed: trial {trial.number}: {error}")
-    print("\n".join(lines(search, study)))
+    with reaching(search.url):
+        study = search.load()
+        if study is None:
+            print(f"study {search.name}: not begun")
+            return
+        with Display(search.title, search.options.n_trials, counts(study)["ended"]) as display:
+            trials = StudyDisplay(search, study, display)
+            while watch and trials.look() and trials.running:
+                time.sleep(1.0)
+        for trial in study.get_trials(deepcopy=False):
+            if error := trial.user_attrs.get("error"):
+                print(f"failed: trial {trial.number}: {error}")
+        print("\n".join(lines(search, study)))

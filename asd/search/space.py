@@ -10,6 +10,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Transformer
 from hydra.errors import HydraException
+from hydra.utils import get_method
 from omegaconf import DictConfig
 from optuna.distributions import (
     BaseDistribution,
@@ -21,8 +22,6 @@ from optuna.trial import Trial
 
 from asd.errors import AsdError
 
-Extend = Callable[[DictConfig, Trial], None]
-
 
 @dataclass(frozen=True)
 class Space:
@@ -31,12 +30,12 @@ class Space:
     Args:
         fixed: overrides that all trials share.
         axes: options that vary, with their distributions.
-        extend: adds to it what depends on other values (``hydra.sweeper.custom_search_space``).
+        extend: suggests more, which may depend on them (``hydra.sweeper.custom_search_space``).
     """
 
     fixed: tuple[str, ...]
     axes: dict[str, BaseDistribution]
-    extend: Extend | None = None
+    extend: Callable[[DictConfig, Trial], object] | None = None
 
     @classmethod
     def of(cls, loader: ConfigLoader, arguments: Sequence[str], extend: str | None = None) -> Space:
@@ -62,13 +61,17 @@ class Space:
                 "hydra/sweeper=optuna: nothing is searched; give a range to some option, such as "
                 "'trainer.learning_rate=tag(log, interval(1e-4, 1e-2))'"
             )
-        return cls(fixed, axes, _function(extend) if extend else None)
+        try:
+            return cls(fixed, axes, get_method(extend) if extend else None)
+        except Exception as error:  # Hydra raises many kinds, of importing and of finding
+            reason = str(error).splitlines()[0]
+            raise AsdError(f"hydra.sweeper.custom_search_space={extend}: {reason}") from error
 
     def suggest(self, config: DictConfig, trial: Trial) -> tuple[str, ...]:
         """Overrides of a trial: what it has values for keeps them, the rest is sampled.
 
         Raises:
-            AsdError: ``custom_search_space`` sets what is fixed, or the sampler cannot sample this.
+            AsdError: the sampler cannot sample this.
         """
         try:
             for name, distribution in self.axes.items():
@@ -77,11 +80,6 @@ class Space:
                 self.extend(config, trial)
         except ValueError as error:
             raise AsdError(f"hydra.sweeper.sampler: {error}") from error
-        if both := {o.split("=", 1)[0] for o in self.fixed} & trial.params.keys():
-            raise AsdError(
-                f"hydra.sweeper.custom_search_space: {', '.join(sorted(both))} is fixed by an "
-                "override"
-            )
         return self.overrides(trial.params)
 
     def overrides(self, params: dict[str, Any]) -> tuple[str, ...]:
@@ -130,16 +128,3 @@ def _choice(elements: Iterable[Any]) -> BaseDistribution:
     return CategoricalDistribution(
         [e if isinstance(e, plain) else str(Transformer.encode(e)) for e in elements]
     )
-
-
-def _function(name: str) -> Extend:
-    from hydra.utils import get_method
-
-    try:
-        function: Extend = get_method(name)
-    except Exception as error:  # Hydra raises many kinds, of importing and of finding
-        raise AsdError(
-            f"hydra.sweeper.custom_search_space={name}: no such function: "
-            f"{str(error).splitlines()[0]}"
-        ) from error
-    return function

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 import time
-import warnings
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,31 +14,51 @@ from typing import Any
 import numpy as np
 import optuna
 from hydra.core.config_loader import ConfigLoader
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from optuna.samplers import BaseSampler
 from optuna.study import Study
-from optuna.trial import TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from asd.composition import build
+from asd.composition import build, plain
 from asd.errors import AsdError
 from asd.experiment.experiment import Experiment
-from asd.experiment.identity import flat
-from asd.search.objectives import OBJECTIVES, check_comparable, check_objectives, selected_on
-from asd.search.search_options import SearchOptions
-from asd.search.space import Space
-from asd.search.storage import (
-    HeartbeatStorage,
-    StorageError,
-    connect,
-    make_storage,
-    reaching,
-    storage_url,
+from asd.experiment.identity import identity
+from asd.options import check_whole, from_config
+from asd.search.objectives import (
+    COLUMNS,
+    ON_TEST,
+    check_comparable,
+    check_objectives,
+    selected_on,
 )
+from asd.search.space import Space
+from asd.search.storage import HeartbeatStorage, connect, database_file, storage_url
 from asd.sweeps.cells import Cells
 
 _NO_PRUNER = {"_target_": "optuna.pruners.NopPruner"}
-# The study's user attribute that says what it is for.
-_QUESTION = "search"
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """See ``conf/hydra/sweeper/optuna.yaml``, whose names and defaults these are.
+
+    Raises:
+        AsdError: a value cannot be used.
+    """
+
+    sampler: dict[str, Any]
+    pruner: dict[str, Any]
+    storage: str | None
+    study_name: str | None
+    n_trials: int
+    failure_grace: int
+    params: dict[str, Any] | None
+    custom_search_space: str | None
+    dead_after_seconds: int
+
+    def __post_init__(self) -> None:
+        for name, low in {"n_trials": 1, "failure_grace": 1, "dead_after_seconds": 3}.items():
+            check_whole(f"hydra.sweeper.{name}", getattr(self, name), low)
 
 
 class Search:
@@ -56,115 +74,80 @@ class Search:
     """
 
     def __init__(self, loader: ConfigLoader, master: DictConfig, arguments: Sequence[str]) -> None:
-        node: Any = OmegaConf.to_container(master.hydra.sweeper, resolve=True)
-        target = "asd.search.search_options.SearchOptions"
-        options: SearchOptions = build({**node, "_target_": target}, "hydra.sweeper")
-        self.options = options
+        node = plain(master.hydra.sweeper)
+        given = {name: node[name] for name in node if not name.startswith("_")}
+        self.options = options = from_config(SearchOptions, "hydra.sweeper", given)
         params = [f"{name}={value}" for name, value in (options.params or {}).items()]
         self.space = Space.of(loader, [*params, *arguments], options.custom_search_space)
         self.cells = Cells(loader, master)
         self.config = config = self.cells.compose(self.space.fixed)
         self.objectives: list[str] = config["search"]["objectives"]
         check_objectives(self.objectives)
+        #: Said wherever a result is.
         self.warnings = check_comparable(self.objectives, list(self.space.axes))
+        self.prunes = len(self.objectives) == 1 and self.objectives[0] in COLUMNS
+        if not self.prunes and options.pruner != _NO_PRUNER:
+            self.warnings.append(f"no trial is pruned: {self.objectives} is not known by epoch")
         self.url = storage_url(options.storage, config["paths"]["runs"])
-        # Refused now rather than at the first trial.
-        build(options.pruner, "hydra.sweeper.pruner")
-        seeded_sampler(options.sampler, 0)
         experiment = Experiment.of(config, {}, "")
         self.data_label = experiment.data_label
         self.title = str(config["sweep"]["name"] or "search")
         corpus = config["data"].get("name", experiment.corpus.name)
-        name = re.sub(r"[^\w.-]+", "-", f"{self.title}-{corpus}-{config['scale']['name']}")
-        text = json.dumps(self._question(), sort_keys=True)
-        digest = hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
-        self.name = options.study_name or f"{name}-{digest}"
+        name = options.study_name or f"{self.title}-{corpus}-{config['scale']['name']}"
+        # Of all that can change a result or the choice: no two searches share a study.
+        ranges = {option: str(axis) for option, axis in self.space.axes.items()}
+        asked = [ranges, options.custom_search_space, self.objectives]
+        digest = identity({**config, "asked": asked}, "")
+        self.name = re.sub(r"[^\w.-]+", "-", f"{name}-{digest}")
         self.runs = Path(config["paths"]["runs"]).absolute()
         self.folder = self.runs / "search" / self.name
-
-    @property
-    def prunes(self) -> bool:
-        """Whether trials can be judged epoch by epoch."""
-        return len(self.objectives) == 1 and OBJECTIVES[self.objectives[0]].column is not None
 
     @cached_property
     def storage(self) -> HeartbeatStorage:
         """Where the study is, connected as a worker."""
-        return connect(self.url, self.options.heartbeat_seconds, self.options.dead_after_seconds)
+        return connect(self.url, self.options.dead_after_seconds)
 
     def load(self) -> Study | None:
-        """The study, as it is; None if there is none.
-
-        Raises:
-            AsdError: the storage cannot be used.
-        """
-        with reaching(self.url), suppress(KeyError):
-            return optuna.load_study(study_name=self.name, storage=self.storage)
+        """The study, as it is; None if there is none."""
+        file = database_file(self.url)
+        if file is None or file.exists():
+            with suppress(KeyError):
+                return optuna.load_study(study_name=self.name, storage=self.storage)
         return None
 
     def begin(self) -> Study:
         """The study, made where it is not there yet, with a waiting trial for each to come.
 
         Raises:
-            AsdError: a study of this name is there and for something else.
+            AsdError: the storage, the sampler or the pruner cannot be used.
         """
         try:
-            make_storage(self.url)
-        except StorageError:  # another process may be making it at this moment
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise AsdError(f"{self.folder}: {error.strerror}; set paths.runs") from error
+        try:
+            storage = self.storage
+        except AsdError:  # another process may be making its tables at this moment
             time.sleep(1.0)
-            make_storage(self.url)
-        ways: Any = [OBJECTIVES[name].direction for name in self.objectives]
-        with reaching(self.url):
-            study = optuna.create_study(
-                storage=self.storage, study_name=self.name, load_if_exists=True, directions=ways
-            )
-            self._check_question(study, ways)
-            study.set_user_attr("pruner", self.options.pruner if self.prunes else _NO_PRUNER)
-            # Failures of earlier starts are not held against this one.
-            study.set_user_attr("before", counts(study))
-            # Two that begin at once may add too many; those numbered beyond n_trials just wait.
-            for _ in range(len(study.trials), self.options.n_trials):
-                study.add_trial(create_trial(state=TrialState.WAITING))
-        return study
-
-    def too_many_failed(self, study: Study) -> bool:
-        """Whether ``max_failure_rate`` ends the search."""
-        now, before = counts(study), study.user_attrs["before"]
-        ended, failed = (int(now[state] - before[state]) for state in ("ended", "fail"))
-        most = self.options.max_failure_rate * ended
-        return ended >= self.options.failure_grace and failed > most
-
-    def _question(self) -> dict[str, Any]:
-        """What the study is for, flat and plain: all that can change a result or the choice."""
-        excluded = (*self.config["identity"]["exclude"], *(n.lstrip("+") for n in self.space.axes))
-        fixed = {
-            option: value
-            for option, value in flat(self.config).items()
-            if not any(option == name or option.startswith(f"{name}.") for name in excluded)
-        }
-        ranges = {f"space of {name}": str(range) for name, range in self.space.axes.items()}
-        return {
-            **json.loads(json.dumps(fixed, default=str)),
-            **ranges,
-            "search.objectives": self.objectives,
-            "hydra.sweeper.custom_search_space": self.options.custom_search_space,
-        }
-
-    def _check_question(self, study: Study, ways: list[str]) -> None:
-        """Note in a new study what it is for; refuse one that is for something else."""
-        ours, known = self._question(), study.user_attrs.get(_QUESTION, {})
-        differ = sorted(k for k in {*known, *ours} if known.get(k) != ours.get(k))
-        foreign = study.trials or [d.name.lower() for d in study.directions] != ways
-        if differ and (known or foreign):
-            before, now = (values.get(differ[0], "not there") for values in (known, ours))
-            raise AsdError(
-                f"hydra.sweeper.study_name={self.name}: made for another search: {differ[0]} was "
-                f"{before}, now {now}; choose another name, or leave the option out"
-            )
-        study.set_user_attr(_QUESTION, ours)
-        study.set_user_attr("selected_on", selected_on(self.objectives))
-        study.set_user_attr("data", self.data_label)
+            storage = self.storage
+        build(self.options.pruner, "hydra.sweeper.pruner")
+        seeded_sampler(self.options.sampler, 0)
+        ways: Any = ["maximize" if name in ON_TEST else "minimize" for name in self.objectives]
+        study = optuna.create_study(
+            storage=storage, study_name=self.name, load_if_exists=True, directions=ways
+        )
         study.set_metric_names(self.objectives)
+        attributes = {
+            "selected_on": selected_on(self.objectives),
+            "data": self.data_label,
+            "pruner": self.options.pruner if self.prunes else _NO_PRUNER,
+        }
+        for name, value in attributes.items():
+            study.set_user_attr(name, value)
+        # Two that begin at once may add too many; those numbered beyond n_trials just wait.
+        for _ in range(len(study.trials), self.options.n_trials):
+            study.add_trial(create_trial(state=TrialState.WAITING))
+        return study
 
 
 def counts(study: Study) -> dict[str, int]:
@@ -172,6 +155,13 @@ def counts(study: Study) -> dict[str, int]:
     states = [trial.state for trial in study.get_trials(deepcopy=False)]
     by_state = {state.name.lower(): states.count(state) for state in TrialState}
     return {**by_state, "ended": sum(state.is_finished() for state in states)}
+
+
+def best_trials(study: Study) -> list[FrozenTrial]:
+    """The best one; of several objectives those that no other beats in all; none at first."""
+    if len(study.directions) > 1:
+        return sorted(study.best_trials, key=lambda trial: trial.values)
+    return [study.best_trial] if counts(study)["complete"] else []
 
 
 def seeded_sampler(config: dict[str, Any], number: int) -> BaseSampler:
@@ -188,7 +178,5 @@ def seeded_sampler(config: dict[str, Any], number: int) -> BaseSampler:
     if config.get("seed") is not None and not config["_target_"].endswith("QMCSampler"):
         seeds = np.random.SeedSequence([config["seed"], number])
         config["seed"] = int(seeds.generate_state(1)[0])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that a sampler is experimental
-        sampler: BaseSampler = build(config, "hydra.sweeper.sampler")
+    sampler: BaseSampler = build(config, "hydra.sweeper.sampler")
     return sampler

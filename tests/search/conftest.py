@@ -11,7 +11,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from asd.search import plots, search
+from asd.search import search
 from asd.search.storage import connect
 from asd.sweeps.cells import Cell
 from asd.sweeps.outcomes import Outcome
@@ -46,7 +46,7 @@ def cheap(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[dict[str, Any]]
                 return Outcome(cell, None, error)
 
         if not draw:  # half of a small search's time
-            monkeypatch.setattr(plots, "draw", lambda study, folder: [])
+            monkeypatch.setattr(search, "draw", lambda search, study: [])
         monkeypatch.setattr(search, "run_cell", run)
         return seen
 

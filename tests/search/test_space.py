@@ -50,6 +50,11 @@ def test_syntax_of_the_published_plugin(loader: ConfigLoader, text: str, expecte
     assert space.axes == {"trainer.learning_rate": expected}
 
 
+def test_values_as_overrides() -> None:
+    texts = ["0.1", "5e-324", "false", "null", "x"]
+    assert [as_text(value) for value in (0.1, 5e-324, False, None, "x")] == texts
+
+
 def test_of_two_overrides_the_later_counts(loader: ConfigLoader) -> None:
     space = Space.of(loader, ["seed=interval(1, 2)", "trainer.batch_size=4,8", "seed=5"])
     assert (space.fixed, list(space.axes)) == (("seed=5",), ["trainer.batch_size"])
@@ -67,12 +72,6 @@ def test_of_two_overrides_the_later_counts(loader: ConfigLoader) -> None:
 def test_refused_spaces(loader: ConfigLoader, arguments: list[str], said: str) -> None:
     with pytest.raises(AsdError, match=said):
         Space.of(loader, arguments)
-
-
-def test_values_as_overrides() -> None:
-    assert [as_text(v) for v in (0.1, 5e-324, False, None, "x")] == [
-        "0.1", "5e-324", "false", "null", "x"
-    ]  # fmt: skip
 
 
 def test_objectives_know_their_clips() -> None:
