@@ -19,7 +19,7 @@ from asd.files import replacing, write_text
 from asd.search.objectives import TEST, selected_on
 from asd.search.study import Search, best_trials, counts
 from asd.sweeps.outcomes import sweep_command
-from asd.tracking.mlflow_store import Tracking, connect, reason, tracker_errors
+from asd.tracking.mlflow_store import Tracking, answering, connect
 
 log = logging.getLogger(__name__)
 
@@ -103,17 +103,18 @@ def publish(search: Search, study: Study) -> None:
     for trial in best_trials(study) if len(search.objectives) == 1 else []:
         tags |= {f"best {option}": str(value) for option, value in trial.params.items()}
         values |= {f"best/{search.objectives[0]}": trial.values[0], "best/trial": trial.number}
-    errors: tuple[type[Exception], ...] = (AsdError, *tracker_errors())
     try:
         client, experiment = connect(tracking)
-        query = f"tags.kind = 'search' and tags.study = '{search.name}'"
-        known = client.search_runs([experiment], query, max_results=1)
-        run = known[0] if known else client.create_run(experiment, run_name=f"search {search.name}")
-        for name, value in values.items():
-            client.log_metric(run.info.run_id, name, value)
-        for name, text in tags.items():
-            client.set_tag(run.info.run_id, name, text)
-        client.log_artifacts(run.info.run_id, str(search.folder))
-        client.set_terminated(run.info.run_id)
-    except errors as error:
-        log.warning("MLflow has no run of this study: %s; %s has all", reason(error), search.folder)
+        with answering(tracking):
+            query = f"tags.kind = 'search' and tags.study = '{search.name}'"
+            known = client.search_runs([experiment], query, max_results=1)
+            name = f"search {search.name}"
+            run = known[0] if known else client.create_run(experiment, run_name=name)
+            for name, value in values.items():
+                client.log_metric(run.info.run_id, name, value)
+            for name, text in tags.items():
+                client.set_tag(run.info.run_id, name, text)
+            client.log_artifacts(run.info.run_id, str(search.folder))
+            client.set_terminated(run.info.run_id)
+    except AsdError as error:
+        log.warning("MLflow has no run of this study: %s; %s has all", error, search.folder)
