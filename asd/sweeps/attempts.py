@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
+import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 from asd.errors import RunIsBusyError
 from asd.experiment.run_folder import KILLED, RUNNING
@@ -19,7 +20,7 @@ class WorkerRole:
     Args:
         sweep: names the start of the sweep.
         attempts: how often a cell may take its worker down before it is a failed one.
-        first: cell that it begins with: another for each worker, and whenever one is replaced.
+        first: cell that it begins with: another for each worker.
     """
 
     sweep: str
@@ -30,8 +31,12 @@ class WorkerRole:
     def of_this_process(cls) -> WorkerRole:
         """As its launcher has said (``WorkerLauncher.environment``)."""
         sweep, attempts, number = os.environ["ASD_WORKER"].split()
-        starts = int(os.environ["ASD_WORKER_STARTS"])
-        return cls(sweep, int(attempts), int(number) + starts)
+        return cls(sweep, int(attempts), int(number))
+
+
+def sweep_start() -> str:
+    """A name for a sweep that starts now, here."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{socket.gethostname()}-{os.getpid()}"
 
 
 def is_through(cell: Cell, state: str, sweep: str) -> bool:
@@ -42,27 +47,21 @@ def is_through(cell: Cell, state: str, sweep: str) -> bool:
         state: its state.
         sweep: names the start of the sweep.
     """
-    return (state == DONE and not has_more_to_do(cell)) or (
-        state in (DONE, BROKEN) and _record(cell).get("sweep") == sweep
-    )
+    if state == DONE and not has_more_to_do(cell):
+        return True
+    return state in (DONE, BROKEN) and cell.record().get("sweep") == sweep
 
 
 def has_more_to_do(cell: Cell) -> bool:
     """Whether a finished run has: it is to begin anew (``force``), or its tracker lacks a copy."""
-    record = _record(cell)
+    record = cell.record()
     forced = any(o.lstrip("+") == "force=true" for o in cell.overrides)
     return forced or ("mlflow" in record and not record.get("published", True))
 
 
-def was_begun(cell: Cell, sweep: str) -> bool:
-    """Whether this sweep has; then the cell goes on, even if it was to begin anew."""
-    record = _record(cell)
-    return record.get("sweep") == sweep or sweep in record.get("deaths", {})
-
-
 def sign(cell: Cell, sweep: str) -> None:
-    """Note that a worker of this sweep had the cell, and lives."""
-    if cell.folder is not None and _record(cell):
+    """Note that this sweep had the cell: it fails for all of it, and begins anew only once."""
+    if cell.folder is not None and cell.record():
         with suppress(RunIsBusyError), cell.folder.lock():
             cell.folder.update(sweep=sweep)
 
@@ -74,7 +73,7 @@ def count_deaths(cell: Cell, sweep: str | None) -> int:
         cell: the cell.
         sweep: None before it begins: what died then does not count.
     """
-    if cell.folder is None or not _record(cell):
+    if cell.folder is None or not cell.record():
         return 0
     with suppress(RunIsBusyError), cell.folder.lock():
         record = cell.folder.record()
@@ -82,10 +81,6 @@ def count_deaths(cell: Cell, sweep: str | None) -> int:
         if record.get("status") == RUNNING:  # and yet the lock is free
             if sweep is not None:
                 deaths = {**deaths, sweep: deaths.get(sweep, 0) + 1}
-            cell.folder.update(status=KILLED, deaths=deaths)
+            cell.folder.update(status=KILLED, deaths=deaths, sweep=sweep)
         return deaths.get(str(sweep), 0)
     return 0
-
-
-def _record(cell: Cell) -> dict[str, Any]:
-    return {} if cell.folder is None else cell.folder.record()

@@ -8,11 +8,10 @@ import signal
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
-from hydra.plugins.launcher import Launcher
-
-from asd.errors import AsdError
+from asd.errors import AsdError, RunIsBusyError
 from asd.signals import stopped_by
 from asd.sweeps.arguments import NAMED
 from asd.sweeps.attempts import (
@@ -21,7 +20,7 @@ from asd.sweeps.attempts import (
     has_more_to_do,
     is_through,
     sign,
-    was_begun,
+    sweep_start,
 )
 from asd.sweeps.cells import DONE, IN_PROGRESS, Cell, Cells
 from asd.sweeps.display import Display, duration
@@ -42,7 +41,7 @@ from asd.sweeps.workers import WorkerLauncher, is_worker
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
-    from hydra.types import HydraContext, TaskFunction
+    from hydra.types import TaskFunction
     from omegaconf import DictConfig
 
 
@@ -90,23 +89,22 @@ class GridSweep:
         self.overrides = overrides
         self.cells = Cells(loader, master)
         self.title = str(master.sweep.name or "sweep")
-        self.outcomes: list[Outcome] = []
 
-    def run(self, launcher: Launcher) -> list[Cell]:
+    def run(self, launcher: object) -> tuple[list[Cell], list[Outcome]]:
         """Run what is not finished, whatever fails of it.
 
         Returns:
-            all cells; ``outcomes`` says what became of those that were run or refused.
+            all cells, and what became of those that were run or refused.
 
         Raises:
             KeyboardInterrupt: stopped by the user or the system.
         """
-        cells = self.cells.of(self.overrides)
+        cells = list(self.cells.of(self.overrides))
         finished = [c for c in cells if c.state() == DONE and not has_more_to_do(c)]
         refused = [Outcome(c, None, AsdError(c.error)) for c in cells if c.error is not None]
         todo = [c for c in cells if c not in finished and c.error is None]
+        sweep = launcher.sweep if isinstance(launcher, WorkerLauncher) else sweep_start()
         began = time.monotonic()
-        self.outcomes = refused
         with Display(self.title, len(cells) - len(refused), len(finished)) as display:
             parts = [f"{self.title}: {len(cells)} runs"]
             parts += [f"{len(finished)} finished before"] if finished else []
@@ -114,92 +112,74 @@ class GridSweep:
             display.say(", ".join(parts))
             for outcome in refused:
                 display.say(f"refused: {outcome.cell.label}: {outcome.error}")
+            observed = Observation(todo, display, partial(is_through, sweep=sweep))
+            observed.outcomes += refused
             try:
-                self._train(launcher, todo, display)
+                self._train(launcher, sweep, observed)
             finally:
-                failed = sum(outcome.error is not None for outcome in self.outcomes)
-                fine = len(finished) + len(self.outcomes) - failed
+                outcomes = observed.outcomes
+                failed = sum(outcome.error is not None for outcome in outcomes)
+                fine = len(finished) + len(outcomes) - failed
                 text = f"{self.title}: {fine} of {len(cells)} runs finished"
                 text += f", {failed} failed" if failed else ""
                 display.say(f"{text} in {duration(time.monotonic() - began)}")
-                for line in failures(self.outcomes):
+                for line in failures(outcomes):
                     display.say(line)
                 if fine < len(cells):
                     display.say(f"what is missing: {sweep_command()}")
-        return cells
+        return cells, outcomes
 
-    def _train(self, launcher: Launcher, todo: list[Cell], display: Display) -> None:
-        from hydra._internal.core_plugins.basic_launcher import BasicLauncher
-
-        if isinstance(launcher, WorkerLauncher):
-            self._by_workers(launcher, todo, display)
-        elif isinstance(launcher, BasicLauncher):
-            self._one_by_one(todo, display)
-        else:
-            raise AsdError(
-                f"hydra/launcher: {type(launcher).__name__} runs no grid; choose sequential, "
-                "joblib, submitit_slurm or ray"
-            )
-
-    def _one_by_one(self, todo: list[Cell], display: Display) -> None:
-        """In this process. What others train is waited for when nothing else is left to do."""
-        busy: list[Cell] = []
-        for cell in todo:
-            outcome = self._shown(cell, display)
-            if outcome.busy:
-                busy.append(cell)
-                display.total += 1
-            else:
-                self.outcomes.append(outcome)
-        for cell in busy:
-            overrides = (*cell.overrides, "if_running=wait")
-            outcome = self._shown(dataclasses.replace(cell, overrides=overrides), display)
-            self.outcomes.append(outcome)
-
-    def _shown(self, cell: Cell, display: Display) -> Outcome:
-        display.started(cell)
-        outcome = run_cell(cell, self.loader, self.master, self.task)
-        error = None if outcome.busy or outcome.pruned else outcome.error
-        display.ended(cell, error, summary(outcome))
-        return outcome
-
-    def _by_workers(self, launcher: WorkerLauncher, todo: list[Cell], display: Display) -> None:
-        """By workers, until all is done or they can do no more. Another sweep's are waited for."""
-        for cell in todo:
+    def _train(self, launcher: object, sweep: str, observed: Observation) -> None:
+        """Until all is done or no more can be. What another sweep trains is waited for."""
+        for cell in observed.open.values():
             count_deaths(cell, None)
-        observed = Observation(
-            todo, display, lambda cell, state: is_through(cell, state, launcher.sweep)
-        )
-        observed.outcomes = self.outcomes
 
         def watch() -> bool:
             left = observed.look()
-            launcher.is_over = not observed.open
+            if isinstance(launcher, WorkerLauncher):
+                launcher.is_over = not observed.open
             return left
 
-        while before := len(observed.open):
-            launcher.work(watch, before)
-            if watch() and len(observed.open) == before:
-                break
+        vain = 0
+        while observed.open and vain < 2:
+            before = len(observed.open)
+            if isinstance(launcher, WorkerLauncher):
+                launcher.work(watch, before)
+            else:
+                role = WorkerRole(sweep, sys.maxsize, 0)
+                self.work(role, list(observed.open.values()), observed)
+            vain = vain + 1 if watch() and len(observed.open) == before else 0
             while observed.open and not watch():
                 time.sleep(1.0)
-        error = RunFailedError(f"not finished; the workers' logs: {short(launcher.folder)}")
-        self.outcomes += [Outcome(cell, None, error) for cell in observed.open.values()]
-        if not observed.open:
-            shutil.rmtree(launcher.folder, ignore_errors=True)
+        where = ""
+        if isinstance(launcher, WorkerLauncher):
+            where = f"; the workers' logs: {short(launcher.folder)}"
+            if not observed.open:
+                shutil.rmtree(launcher.folder, ignore_errors=True)
+        error = RunFailedError(f"not finished{where}")
+        observed.outcomes += [Outcome(cell, None, error) for cell in observed.open.values()]
 
-    def work(self, role: WorkerRole) -> None:
-        """Be a worker: go through the cells until none is left that this process could train."""
-        cells: Iterable[Cell] = self.cells.beginning_with(role.first, self.overrides)
-        trained = True
-        while trained:
-            known, trained = [], False
+    def work(
+        self, role: WorkerRole, cells: Iterable[Cell], observed: Observation | None = None
+    ) -> None:
+        """Train cells in this process, until none is left that it could.
+
+        Args:
+            role: of this process.
+            cells: to go through.
+            observed: is told of each; None in a worker, which prints it.
+        """
+        trained: set[int] = set()
+        before = -1
+        while len(trained) > before:
+            before, known = len(trained), []
             for cell in cells:
                 known.append(cell)
-                trained |= self._tried(cell, role)
+                if cell.number not in trained and self._tried(cell, role, observed):
+                    trained.add(cell.number)
             cells = known
 
-    def _tried(self, cell: Cell, role: WorkerRole) -> bool:
+    def _tried(self, cell: Cell, role: WorkerRole, observed: Observation | None) -> bool:
         """Run a cell, if nobody else has it and the sweep is not through with it."""
         state = cell.state()
         if cell.folder is None or state == IN_PROGRESS or is_through(cell, state, role.sweep):
@@ -209,20 +189,25 @@ class GridSweep:
             note_failure(cell, RunFailedError(f"its process died{times} (out of memory?)"))
             sign(cell, role.sweep)
             return False
-        if was_begun(cell, role.sweep):
+        if cell.record().get("sweep") == role.sweep:  # it has begun anew, if it was to
             cell = dataclasses.replace(cell, overrides=(*cell.overrides, "force=false"))
+        if observed is not None:
+            observed.display.started(cell)
         try:
             outcome = run_cell(cell, self.loader, self.master, self.task)
         finally:
             sign(cell, role.sweep)
-        print(f"{cell.label}: {summary(outcome)}", flush=True)
-        return not outcome.busy
+        if observed is not None:
+            observed.look()
+        else:
+            print(f"{cell.label}: {summary(outcome)}", flush=True)
+        return not isinstance(outcome.error, RunIsBusyError)
 
 
 def sweep_grid(
-    context: HydraContext,
+    loader: ConfigLoader,
     master: DictConfig,
-    launcher: Launcher,
+    launcher: object,
     task: TaskFunction,
     arguments: list[str],
     report: bool,
@@ -232,16 +217,16 @@ def sweep_grid(
     Raises:
         SystemExit: a run failed (1), or was refused (2).
     """
-    loader = context.config_loader
     with without_traceback(), stopped_by(signal.SIGTERM):
         grid = GridSweep(loader, master, task, combinations(loader, arguments))
         if is_worker():
-            grid.work(WorkerRole.of_this_process())
+            role = WorkerRole.of_this_process()
+            grid.work(role, grid.cells.of(grid.overrides, role.first))
             return
-        cells = grid.run(launcher)
+        cells, outcomes = grid.run(launcher)
         if report and master.sweep.name:
             from asd.sweeps.sweep_tables import show_tables
 
             show_tables(grid.title, cells)
-    if code := exit_code(grid.outcomes):
+    if code := exit_code(outcomes):
         sys.exit(code)

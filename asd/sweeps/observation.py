@@ -1,4 +1,4 @@
-"""What becomes of cells that other processes train, read from their run folders."""
+"""What becomes of cells, in whichever process they are trained, read from their run folders."""
 
 from __future__ import annotations
 

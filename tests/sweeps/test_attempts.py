@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from asd.experiment.run_folder import FAILED, FINISHED, KILLED, RUNNING, RunFolder
-from asd.sweeps.attempts import WorkerRole, count_deaths, is_through, sign, was_begun
+from asd.sweeps.attempts import WorkerRole, count_deaths, is_through, sign
 from asd.sweeps.cells import Cell
 
 
@@ -32,8 +32,7 @@ def test_deaths_are_counted_once_and_for_the_sweep_that_they_happened_in(cell: C
         assert [count_deaths(cell, sweep) for _ in range(2)] == [deaths, deaths]
         assert folder_of(cell).record()["status"] == KILLED
     assert count_deaths(cell, "one") == 2
-    assert was_begun(cell, "other")
-    assert not was_begun(cell, "third")
+    assert cell.record()["sweep"] == "other"  # which began it
 
 
 def test_a_sweep_is_through_with_what_is_finished_or_failed_in_it(cell: Cell) -> None:
@@ -52,9 +51,6 @@ def test_a_sweep_is_through_with_what_is_finished_or_failed_in_it(cell: Cell) ->
     assert not is_through(cell, cell.state(), "other")
 
 
-def test_a_worker_that_is_started_again_begins_with_another_cell(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_worker_knows_its_role(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ASD_WORKER", "20260101-one-1 3 4")
-    monkeypatch.setenv("ASD_WORKER_STARTS", "2")
-    assert WorkerRole.of_this_process() == WorkerRole("20260101-one-1", 3, 6)
+    assert WorkerRole.of_this_process() == WorkerRole("20260101-one-1", 3, 4)

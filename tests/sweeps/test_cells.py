@@ -35,7 +35,8 @@ def test_a_cell_is_the_run_of_its_options(
         [*common, "+experiment=b", "scope=both"],
         [*common, "+experiment=b", "sede=4"],
     ]
-    cells = Cells(*hydra).of(combinations)
+    cells = list(Cells(*hydra).of(combinations))
+    assert [c.number for c in Cells(*hydra).of(combinations[:3], first=2)] == [2, 0, 1]
     assert [c.label for c in cells[:3]] == [
         "SS-0.5-0.5 seed 3", "SS-0.5-0.5 seed 3, alpha 0.5", "B seed 4, frontend mel",
     ]  # fmt: skip
@@ -55,7 +56,7 @@ def test_a_cell_is_the_run_of_its_options(
 def test_what_a_run_folder_says_is_the_cells_state(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     cell = Cell(0, ("seed=0",), "U", folder, models=2, epochs=4)
-    assert (cell.state(), cell.progress(), cell.trained()) == ("missing", 0.0, 0.0)
+    assert (cell.state(), cell.progress()) == ("missing", 0.0)
     for machine, rows in (("fan", 4), ("pump", 1)):
         history = folder.model(machine) / "history.csv"
         history.parent.mkdir(parents=True)
@@ -67,7 +68,7 @@ def test_what_a_run_folder_says_is_the_cells_state(tmp_path: Path) -> None:
         assert cell.progress() == 5 / 8
     (folder.model("fan") / "scores.csv").write_text("")
     (folder.model("fan") / "history.csv").write_text("epoch,val/loss\n0,1\n")  # stopped early
-    assert cell.trained() == 5 / 8
+    assert cell.progress() == 5 / 8
     for status, state in (("FAILED", "failed"), ("KILLED", "cut"), ("FINISHED", "done")):
         folder.update(status=status)
         assert cell.state() == state

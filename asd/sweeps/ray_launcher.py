@@ -1,4 +1,4 @@
-"""``hydra/launcher=ray``: workers as tasks of a Ray cluster, as many as it has room for."""
+"""``hydra/launcher=ray``: workers as tasks of a Ray cluster, as many at once as have room."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from asd.cores import share
 from asd.errors import AsdError
-from asd.sweeps.workers import GRACE, WorkerLauncher, start_script
+from asd.sweeps.workers import GRACE, WorkerLauncher, start_process
 
 
 class RayLauncher(WorkerLauncher):
@@ -26,24 +26,17 @@ class RayLauncher(WorkerLauncher):
         self.remote = {name: value for name, value in remote.items() if value is not None}
         self.parallelism = parallelism
 
-    def start(self, most: int) -> dict[Path, Any]:
-        """See ``WorkerLauncher.start``."""
+    def start(self, numbers: Sequence[int]) -> dict[int, Any]:
+        """See ``WorkerLauncher.start``. Those that have no room yet wait in Ray's own queue."""
         self.ray = _connected(self.init)
-        cluster = self.ray.cluster_resources()
-        if cluster.get("GPU"):
+        if self.ray.cluster_resources().get("GPU"):
             self.remote.setdefault("num_gpus", 1)
-        count = min(most, self.parallelism or room(cluster, self.remote))
-        if count < 1:
-            raise AsdError(
-                f"hydra.launcher.remote: the cluster has no room for a worker with {self.remote}; "
-                "with an autoscaler set hydra.launcher.parallelism"
-            )
         task = self.ray.remote(run_worker).options(**self.remote, name="asd")
-        threads, workers = share(max(1, int(self.remote.get("num_cpus", 1))), 1), {}
-        for number in range(count):
-            log_file = self.folder / f"worker{number}.log"
-            variables = {**threads, **self.environment(number)}
-            workers[log_file] = task.remote(self.script(most), log_file, variables, Path.cwd())
+        threads = share(max(1, int(self.remote.get("num_cpus", 1))), 1)
+        workers, command, here = {}, self.command(), Path.cwd()
+        for i in numbers[: self.parallelism]:
+            variables = {**threads, **self.environment(i)}
+            workers[i] = task.remote(command, self.log_file(i), variables, here)
         return workers
 
     def status(self, worker: Any) -> int | str | None:
@@ -65,31 +58,13 @@ class RayLauncher(WorkerLauncher):
         self.ray.shutdown()
 
 
-def room(cluster: Mapping[str, float], options: Mapping[str, Any]) -> int:
-    """How many tasks with these options a cluster with these resources has room for.
+def run_worker(
+    command: list[str], log_file: Path, variables: Mapping[str, str], folder: Path
+) -> int:
+    """The task: a worker beside Ray's own process, in this folder; gives its exit status.
 
-    >>> room({"CPU": 8.0, "GPU": 2.0}, {"num_cpus": 2, "num_gpus": 1})
-    2
-    """
-    names = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory"}
-    needs = {names[name]: need for name, need in options.items() if name in names}
-    needs = {"CPU": 1, **needs, **options.get("resources", {})}
-    return min(int(cluster.get(name, 0) / need) for name, need in needs.items() if need)
-
-
-def run_worker(script: str, log_file: Path, variables: Mapping[str, str], folder: Path) -> int:
-    """The task: a worker beside Ray's own process; gives its exit status.
-
-    Args:
-        script: that runs it.
-        log_file: that its output is added to.
-        variables: of its environment.
-        folder: that the sweep was started in; relative paths mean the same here.
-
-    Raises:
-        RuntimeError: the folder is not there.
-        KeyboardInterrupt: the sweep was stopped; the worker has ended.
-        SystemExit: Ray's, on SIGTERM; it tries the task again.
+    Ray raises SystemExit here on SIGTERM and tries the task again, and KeyboardInterrupt if the
+    sweep was stopped; both end the worker.
     """
     import ray
 
@@ -97,22 +72,18 @@ def run_worker(script: str, log_file: Path, variables: Mapping[str, str], folder
     if not folder.is_dir():
         raise RuntimeError(f"{folder} is not on {place}: all nodes must share the sweep's folder")
     os.chdir(folder)
-    worker = start_script(script, log_file, {**variables, "ASD_PLACE": place})
+    worker = start_process(command, log_file, {**variables, "ASD_PLACE": place})
     try:
         while (status := worker.poll()) is None:
             time.sleep(0.5)  # not wait(): Ray's cancelling is noticed between two lines
         return status
-    finally:  # if the sweep or the node goes, the run closes
+    finally:
         worker.terminate()
         worker.wait(GRACE)
 
 
 def _connected(options: Mapping[str, Any]) -> Any:
-    """Ray, connected to its cluster.
-
-    Raises:
-        AsdError: Ray is not installed, or there is no such cluster.
-    """
+    """Ray, connected to its cluster; an ``AsdError`` where there is none."""
     try:
         import ray
     except ImportError as error:
