@@ -25,7 +25,6 @@ from asd.search.study import Search, counts
 from asd.search.trial_display import TrialDisplay
 from asd.search.trials import TrialLoop
 from asd.signals import stopped_by
-from asd.sweeps.attempts import count_deaths
 from asd.sweeps.cells import Cell
 from asd.sweeps.display import Display, duration
 from asd.sweeps.outcomes import (
@@ -107,7 +106,7 @@ def _work(launcher: WorkerLauncher, trials: TrialDisplay, most: int) -> None:
     """Have workers run what is left; their logs stay if something still is."""
     for trial in trials.study.get_trials(deepcopy=False):
         if not trial.state.is_finished():  # whatever died with it did so before this start
-            count_deaths(trials.cell(trial), None)
+            trials.cell(trial).count_deaths(None)
 
     def watch() -> bool:
         left = trials.look()

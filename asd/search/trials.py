@@ -18,8 +18,7 @@ from optuna.trial import Trial, TrialState
 from asd.errors import AsdError, Pruned
 from asd.search.storage import StorageError, patiently, reaching
 from asd.search.study import Search, seeded_sampler
-from asd.sweeps.attempts import WorkerRole, count_deaths
-from asd.sweeps.cells import Cell
+from asd.sweeps.cells import ATTEMPTS, Cell
 from asd.sweeps.outcomes import Outcome, RunFailedError, reason
 from asd.sweeps.workers import is_worker
 
@@ -151,8 +150,7 @@ def _refusal(cell: Cell) -> Exception | None:
     if cell.error is not None:
         return AsdError(cell.error)
     if is_worker():  # which a launcher would replace again and again
-        role = WorkerRole.of_this_process()
-        deaths = count_deaths(cell, role.sweep)
-        if deaths >= role.attempts:
+        deaths = cell.count_deaths(os.environ["ASD_WORKER"])
+        if deaths >= ATTEMPTS:
             return RunFailedError(f"its process died {deaths} times (out of memory?)")
     return None

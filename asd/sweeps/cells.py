@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from asd.composition import command_of, plain
-from asd.errors import AsdError
+from asd.errors import AsdError, RunIsBusyError
 from asd.experiment.history import read_history
-from asd.experiment.run_folder import FAILED, FINISHED, RunFolder
+from asd.experiment.run_folder import FAILED, FINISHED, KILLED, RUNNING, RunFolder
 from asd.experiment.run_labels import run_name, run_params
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 # What a cell may be, in the order of the status table.
 DONE, IN_PROGRESS, CUT, BROKEN = "done", "running", "cut", "failed"
 REFUSED, MISSING = "refused", "missing"
+
+#: How often a cell may take its worker down before it is a failed one.
+ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,43 @@ class Cell:
             finished = (model / "scores.csv").exists()
             done += 1.0 if finished else len(read_history(model / "history.csv")) / self.epochs
         return min(1.0, done / self.models)
+
+    def has_more_to_do(self) -> bool:
+        """Whether a finished run is to begin anew (``force``), or its tracker lacks a copy."""
+        record = self.record()
+        forced = any(o.lstrip("+") == "force=true" for o in self.overrides)
+        return forced or ("mlflow" in record and not record.get("published", True))
+
+    def is_through(self, sweep: str) -> bool:
+        """Whether the sweep of this name needs not come back: finished, or failed in this sweep."""
+        state = self.state()
+        if state == DONE and not self.has_more_to_do():
+            return True
+        return state in (DONE, BROKEN) and self.record().get("sweep") == sweep
+
+    def sign(self, sweep: str) -> None:
+        """Note that this sweep had it: it fails for all of it, and begins anew only once."""
+        if self.folder is not None and self.record():
+            with suppress(RunIsBusyError), self.folder.lock():
+                self.folder.update(sweep=sweep)
+
+    def count_deaths(self, sweep: str | None) -> int:
+        """How many processes of this sweep died with a run that nobody has at the moment.
+
+        Args:
+            sweep: None before it begins: what died then does not count.
+        """
+        if self.folder is None or not self.record():
+            return 0
+        with suppress(RunIsBusyError), self.folder.lock():
+            record = self.folder.record()
+            deaths: dict[str, int] = record.get("deaths", {})
+            if record.get("status") == RUNNING:  # and yet the lock is free
+                if sweep is not None:
+                    deaths = {**deaths, sweep: deaths.get(sweep, 0) + 1}
+                self.folder.update(status=KILLED, deaths=deaths, sweep=sweep)
+            return deaths.get(str(sweep), 0)
+        return 0
 
 
 class Cells:

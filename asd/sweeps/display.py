@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
-from types import TracebackType
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from asd.errors import AsdError
-from asd.sweeps.cells import Cell
+from asd.sweeps.cells import BROKEN, DONE, IN_PROGRESS, Cell
+from asd.sweeps.outcomes import Outcome, failure_of, summary
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,12 +61,7 @@ class Display:
         self._watch.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._stop.set()
         self._watch.join()
         self.bars.stop()
@@ -134,15 +131,41 @@ class Display:
             self.bars.update(self._all, description=", ".join(words))
 
 
-def duration(seconds: float) -> str:
-    """Seconds as people say them.
+class Observation:
+    """Looks at cells in whichever process they are trained, and tells a display what has changed.
 
-    >>> duration(7.4), duration(312), duration(9000)
-    ('7 s', '5 min', '2 h 30 min')
+    Args:
+        cells: to look at.
+        display: is told.
     """
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 100:
-        return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min"
+
+    def __init__(self, cells: Sequence[Cell], display: Display) -> None:
+        self.display = display
+        #: Names the start of the sweep that may try again what failed before; None: nobody will.
+        self.sweep: str | None = None
+        #: Those that something may still happen to.
+        self.open = {cell.number: cell for cell in cells}
+        #: What has become of the others.
+        self.outcomes: list[Outcome] = []
+
+    def look(self) -> bool:
+        """Read the folders once; whether there are cells that nobody trains and somebody should."""
+        left = False
+        for cell in list(self.open.values()):
+            state = cell.state()
+            if state == IN_PROGRESS:
+                self.display.started(cell)
+            elif cell.is_through(self.sweep) if self.sweep else state in (DONE, BROKEN):
+                del self.open[cell.number]
+                outcome = Outcome(cell, None, None if state == DONE else failure_of(cell))
+                self.outcomes.append(outcome)
+                self.display.ended(cell, outcome.error, summary(outcome))
+            else:
+                left = True
+                self.display.stopped(cell)
+        return left
+
+
+def duration(seconds: float) -> str:
+    """Seconds as hours, minutes and seconds: ``0:05:12``."""
+    return str(timedelta(seconds=round(seconds)))

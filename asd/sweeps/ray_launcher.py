@@ -21,33 +21,31 @@ class RayLauncher(WorkerLauncher):
     def __init__(
         self, init: Mapping[str, Any], remote: Mapping[str, Any], parallelism: int | None
     ) -> None:
-        super().__init__(1 + (remote["max_retries"] or 0))
         self.init = {name: value for name, value in init.items() if value is not None}
         self.remote = {name: value for name, value in remote.items() if value is not None}
         self.parallelism = parallelism
 
     def start(self, numbers: Sequence[int]) -> dict[int, Any]:
         """See ``WorkerLauncher.start``. Those that have no room yet wait in Ray's own queue."""
-        self.ray = _connected(self.init)
+        self.ray = self._connected()
         if self.ray.cluster_resources().get("GPU"):
             self.remote.setdefault("num_gpus", 1)
         task = self.ray.remote(run_worker).options(**self.remote, name="asd")
         threads = share(max(1, int(self.remote.get("num_cpus", 1))), 1)
-        workers, command, here = {}, self.command(), Path.cwd()
+        workers, here = {}, Path.cwd()
         for i in numbers[: self.parallelism]:
             variables = {**threads, **self.environment(i)}
-            workers[i] = task.remote(command, self.log_file(i), variables, here)
+            workers[i] = task.remote(self.command, self.log_file(i), variables, here)
         return workers
 
-    def status(self, worker: Any) -> int | str | None:
+    def status(self, worker: Any) -> Any:
         """See ``WorkerLauncher.status``. What Ray gives up it has tried several times."""
         if not self.ray.wait([worker], timeout=0)[0]:
             return None
         try:
-            status: int = self.ray.get(worker)
+            return self.ray.get(worker)
         except self.ray.exceptions.RayError as error:
             return f"Ray gave it up: {str(error).strip().splitlines()[-1]}"
-        return status
 
     def stop(self, workers: list[Any]) -> None:
         """Tell workers to stop, and wait while they close."""
@@ -56,6 +54,26 @@ class RayLauncher(WorkerLauncher):
         if workers:
             self.ray.wait(workers, num_returns=len(workers), timeout=GRACE)
         self.ray.shutdown()
+
+    def _connected(self) -> Any:
+        """Ray, connected to its cluster; an ``AsdError`` where there is none."""
+        address = self.init.get("address") or os.environ.get("RAY_ADDRESS", "")
+        host, _, port = address.rpartition("/")[2].rpartition(":")
+        handler = signal.getsignal(signal.SIGTERM)
+        try:
+            import ray
+
+            if port.isdigit():  # where nobody listens, ray.init would try for ever
+                socket.create_connection((host, int(port)), timeout=10).close()
+            ray.init(**self.init, ignore_reinit_error=True)
+        except (ImportError, OSError, RuntimeError, ValueError) as error:
+            raise AsdError(
+                f"hydra.launcher.init.address={address or None}: no Ray there ({error}); "
+                "pip install -e '.[ray]', then `ray start --head --port=PORT`, or no address"
+            ) from error
+        finally:
+            signal.signal(signal.SIGTERM, handler)  # Ray's would end this process on the spot
+        return ray
 
 
 def run_worker(
@@ -80,26 +98,3 @@ def run_worker(
     finally:
         worker.terminate()
         worker.wait(GRACE)
-
-
-def _connected(options: Mapping[str, Any]) -> Any:
-    """Ray, connected to its cluster; an ``AsdError`` where there is none."""
-    try:
-        import ray
-    except ImportError as error:
-        raise AsdError("hydra/launcher=ray needs Ray: pip install -e '.[ray]'") from error
-    address = options.get("address") or os.environ.get("RAY_ADDRESS", "")
-    host, _, port = address.rpartition("/")[2].rpartition(":")
-    handler = signal.getsignal(signal.SIGTERM)
-    try:
-        if port.isdigit():  # where nobody listens, ray.init would try for ever
-            socket.create_connection((host, int(port)), timeout=10).close()
-        ray.init(**options, ignore_reinit_error=True)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise AsdError(
-            f"hydra.launcher.init.address={address or None}: no Ray there ({error}); start it by "
-            "`ray start --head --port=PORT`, or leave the address out"
-        ) from error
-    finally:
-        signal.signal(signal.SIGTERM, handler)  # Ray's would end this process on the spot
-    return ray

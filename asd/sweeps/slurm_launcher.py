@@ -29,8 +29,7 @@ export {variables}
 worker=$!
 trap 'kill -TERM $worker' USR2
 trap 'stop=1; kill -TERM $worker' TERM
-wait $worker; status=$?
-while kill -0 $worker 2> /dev/null; do wait $worker; status=$?; done
+until wait $worker; status=$?; ! kill -0 $worker 2> /dev/null; do :; done
 if [ $status -ge 128 ] && [ ! "$stop" ] && [ "${{SLURM_RESTART_COUNT:-0}}" -lt {requeues} ]
 then exec scontrol requeue "$task"
 fi
@@ -41,19 +40,15 @@ exit $status
 class SlurmLauncher(WorkerLauncher):
     """Workers as jobs of Slurm; its options: ``conf/hydra/launcher/submitit_slurm.yaml``."""
 
-    def __init__(
-        self, attempts: int, array_parallelism: int, max_num_timeout: int, poll_s: float,
-        setup: list[str] | None, **options: Any,
-    ) -> None:  # fmt: skip
-        super().__init__(attempts)
+    def __init__(self, array_parallelism: int, poll_s: float, **options: Any) -> None:
         self.most = array_parallelism
-        self.requeues = max_num_timeout
         self.poll_s = poll_s
-        self.setup = setup or []
-        self.options = options
+        self.requeues: int = options.pop("max_num_timeout")
+        self.setup: list[str] = options.pop("setup") or []
+        self.options = options  # sbatch's
         self._jobs: dict[str, tuple[str, str]] = {}
         self._asked = 0.0
-        self._reasons = {"None", "Priority", "Resources", "BeginTime"}
+        self._reasons: set[str] = set()
 
     def start(self, numbers: Sequence[int]) -> dict[str, str]:
         """See ``WorkerLauncher.start``; workers that an earlier start left count as some."""
@@ -63,8 +58,10 @@ class SlurmLauncher(WorkerLauncher):
             log.warning("Slurm has workers of this sweep already: %s", " ".join(workers))
         missing = min(len(numbers), self.most) - len(workers)
         if missing > 0:
-            job = _slurm("sbatch", "--parsable", *self.flags(missing), script=self.script())
-            job = job.split(";")[0]
+            answer = _slurm("sbatch", "--parsable", *self.flags(missing), script=self.script())
+            if answer.returncode:
+                raise AsdError(f"hydra.launcher: Slurm's answer: {answer.stderr.strip()}")
+            job = answer.stdout.strip().split(";")[0]
             workers += [f"{job}_{i}" for i in range(missing)]
             self._ask()
         return {worker: worker for worker in workers}
@@ -76,7 +73,7 @@ class SlurmLauncher(WorkerLauncher):
         if worker not in self._jobs:
             return ""
         state, reason = self._jobs[worker]
-        if reason not in self._reasons:
+        if state == "PENDING" and reason not in self._reasons:
             self._reasons.add(reason)
             log.warning("Slurm job %s: %s (%s)", worker, state, reason)
         return None
@@ -91,14 +88,13 @@ class SlurmLauncher(WorkerLauncher):
 
     def name(self) -> str:
         """Of the jobs: the sweep's own, so that a later start finds them."""
-        text = f"{self.folder.parent} {Path.cwd()} {shlex.join(self.command())}"
+        text = f"{self.folder.parent} {Path.cwd()} {shlex.join(self.command)}"
         return f"{self.options['job_name']}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
     def flags(self, count: int) -> list[str]:
         """What sbatch is told of so many workers."""
-        log_file = self.log_file("%A_%a")
-        ours = {"job_name": self.name(), "array": f"0-{count - 1}", "output": log_file}
-        options = {**self.options, **ours, "open_mode": "append"}
+        ours = {"job_name": self.name(), "array": f"0-{count - 1}", "open_mode": "append"}
+        options = {**self.options, **ours, "output": self.log_file("%A_%a")}
         return [
             f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}")
             for name, value in options.items()
@@ -107,13 +103,15 @@ class SlurmLauncher(WorkerLauncher):
 
     def script(self) -> str:
         """What a job runs."""
-        place = {"ASD_PLACE": "slurm job $task on $(hostname)"}
-        threads = share(self.options["cpus_per_task"], 1)
-        variables = {**threads, **self.environment("$SLURM_ARRAY_TASK_ID"), **place}
+        variables = {
+            **share(self.options["cpus_per_task"], 1),
+            **self.environment("$SLURM_ARRAY_TASK_ID"),
+            "ASD_PLACE": "slurm job $task on $(hostname)",
+        }
         return _SCRIPT.format(
             setup="\n".join(self.setup),
             variables=" ".join(f'{name}="{value}"' for name, value in variables.items()),
-            command=shlex.join(self.command()),
+            command=shlex.join(self.command),
             requeues=self.requeues,
         )
 
@@ -121,24 +119,18 @@ class SlurmLauncher(WorkerLauncher):
         """States and reasons of this sweep's jobs; without an answer all stays as it was."""
         self._asked = time.monotonic()
         which = ("--array", f"--name={self.name()}", "--format=%i|%T|%r")
-        try:
-            answer = _slurm("squeue", "--noheader", *which)
-        except AsdError as error:
-            log.debug("squeue: %s", error)
-            return
-        rows = [line.split("|") for line in answer.splitlines()]
-        self._jobs = {row[0]: (row[1], row[2]) for row in rows}
+        answer = _slurm("squeue", "--noheader", *which)
+        if answer.returncode == 0:
+            rows = [line.split("|") for line in answer.stdout.splitlines()]
+            self._jobs = {row[0]: (row[1], row[2]) for row in rows}
 
 
-def _slurm(*command: str, script: str = "") -> str:
-    """What one of Slurm's commands prints; an ``AsdError`` if it refuses."""
+def _slurm(*command: str, script: str = "") -> subprocess.CompletedProcess[str]:
+    """Run one of Slurm's commands; an ``AsdError`` if it is not there."""
     # What Slurm set for the job that the sweep itself may be is not for its workers.
     ours = {n: v for n, v in os.environ.items() if n == "SLURM_CONF" or "SLURM_" not in n}
     try:
-        answer = subprocess.run(command, input=script, capture_output=True, text=True, env=ours)
+        return subprocess.run(command, input=script, capture_output=True, text=True, env=ours)
     except OSError as error:
         why = f"no {command[0]} here; start the sweep on a login node (docs/scaling.md)"
         raise AsdError(f"hydra/launcher=submitit_slurm: {why}") from error
-    if answer.returncode:
-        raise AsdError(f"hydra.launcher: Slurm's answer: {answer.stderr.strip()}")
-    return answer.stdout.strip()

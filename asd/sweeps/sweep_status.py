@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 
 from asd.sweeps.cells import BROKEN, CUT, DONE, IN_PROGRESS, MISSING, REFUSED, Cell, Cells
-from asd.sweeps.display import Display
+from asd.sweeps.display import Display, Observation
 from asd.sweeps.grid_sweep import combinations
-from asd.sweeps.observation import Observation
 from asd.sweeps.outcomes import figure, short
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ def _watch(cells: list[Cell], title: str) -> None:
     todo = [cell for cell in cells if cell.state() != DONE]
     done = len(cells) - len(todo)
     with suppress(KeyboardInterrupt), Display(title, len(cells), done) as display:
-        observed = Observation(todo, display, lambda _, state: state in (DONE, BROKEN))
+        observed = Observation(todo, display)
         observed.look()
         while observed.open:
             time.sleep(1.0)

@@ -11,8 +11,8 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import subprocess
-import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -20,9 +20,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from asd.cores import cores, share
+from asd.cores import cores, share, visible_gpus
 from asd.options import check_number, check_whole
-from asd.sweeps.attempts import sweep_start
+from asd.sweeps.cells import ATTEMPTS
 
 log = logging.getLogger(__name__)
 
@@ -35,21 +35,20 @@ def is_worker() -> bool:
     return "ASD_WORKER" in os.environ
 
 
+def sweep_start() -> str:
+    """A name for a sweep that starts now, here."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{socket.gethostname()}-{os.getpid()}"
+
+
 class WorkerLauncher(ABC):
-    """Starts workers.
+    """Starts workers."""
 
-    Args:
-        attempts: how often a cell is tried that takes its worker down.
-    """
+    #: Set by who watches when nothing is left to do or to wait for.
+    is_over = False
 
-    def __init__(self, attempts: int) -> None:
-        self.attempts = attempts
-        #: Set by who watches when nothing is left to do or to wait for.
-        self.is_over = False
-
-    def prepare(self, program: str, runs: Path) -> None:
-        """Say which module the workers run; their logs go into a folder below that of the runs."""
-        self.program = program
+    def prepare(self, command: list[str], runs: Path) -> None:
+        """Say what the workers run; their logs go into a folder below that of the runs."""
+        self.command = command
         self.sweep = sweep_start()
         self.folder = runs.absolute() / ".workers" / self.sweep
 
@@ -59,13 +58,9 @@ class WorkerLauncher(ABC):
         Args:
             watch: called about every second, for displays; whether work is left.
             most: no more workers than that.
-
-        Raises:
-            AsdError: an option cannot be used.
-            KeyboardInterrupt: stopped; the workers have been told, and have closed their runs.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        restarts = self.attempts * most
+        restarts = ATTEMPTS * most
         workers = self.start(range(most))
         try:
             while workers and not self.is_over:
@@ -87,10 +82,9 @@ class WorkerLauncher(ABC):
     def start(self, numbers: Sequence[int]) -> dict[Any, Any]:
         """Start workers of these numbers, if there is room; gives them by what names their logs."""
 
-    def status(self, worker: Any) -> int | str | None:
+    def status(self, worker: Any) -> Any:
         """How one has ended: 0 well, below 0 by a signal, else in words; None: not yet."""
-        status: int | None = worker.poll()
-        return status
+        return worker.poll()
 
     def stop(self, workers: list[Any]) -> None:
         """The sweep is over or stopped, and these have not ended: let each close its run."""
@@ -102,15 +96,9 @@ class WorkerLauncher(ABC):
             with suppress(ProcessLookupError):
                 os.killpg(worker.pid, signal.SIGKILL)
 
-    def command(self) -> list[str]:
-        """What a worker runs: this command line, one run after another in its own process."""
-        ours = ("hydra/launcher=", "hydra.launcher.")
-        arguments = [a for a in sys.argv[1:] if not a.lstrip("+~").startswith(ours)]
-        return [sys.executable, "-m", self.program, *arguments, "hydra/launcher=sequential"]
-
     def environment(self, number: int | str) -> dict[str, str]:
-        """What makes a process the worker of this number (``asd.sweeps.attempts.WorkerRole``)."""
-        return {"ASD_WORKER": f"{self.sweep} {self.attempts} {number}"}
+        """What makes a process a worker of this sweep, and says which of its cells is its first."""
+        return {"ASD_WORKER": self.sweep, "ASD_WORKER_NUMBER": str(number)}
 
     def log_file(self, number: int | str) -> Path:
         """What a worker prints."""
@@ -138,20 +126,21 @@ class JoblibLauncher(WorkerLauncher):
     Its options: ``conf/hydra/launcher/joblib.yaml``.
     """
 
-    def __init__(self, memory_gb: float, **counts: int | None) -> None:
+    def __init__(self, memory_gb: float, jobs_per_gpu: int, **counts: int | None) -> None:
         check_number("hydra.launcher.memory_gb", memory_gb, 0, above=True)
+        check_whole("hydra.launcher.jobs_per_gpu", jobs_per_gpu, 1)
         for name, count in counts.items():
-            if count is not None or name not in ("n_jobs", "threads"):
+            if count is not None:
                 check_whole(f"hydra.launcher.{name}", count, 1)
-        super().__init__(counts["attempts"] or 1)
         self.memory_gb = memory_gb
+        self.jobs_per_gpu = jobs_per_gpu
         self.counts = counts
 
     def shares(self) -> list[dict[str, str]]:
         """The machine divided: the environment of each worker."""
         import psutil
 
-        slots = visible_gpus() * (self.counts["jobs_per_gpu"] or 1)
+        slots = visible_gpus() * self.jobs_per_gpu
         fitting = int(psutil.virtual_memory().total / (self.memory_gb * 2**30))
         count = self.counts["n_jobs"] or len(slots) or max(1, min(cores(), fitting))
         common = share(self.counts["threads"] or max(1, cores() // count), count)
@@ -161,20 +150,8 @@ class JoblibLauncher(WorkerLauncher):
 
     def start(self, numbers: Sequence[int]) -> dict[int, subprocess.Popen[bytes]]:
         """See ``WorkerLauncher.start``."""
-        workers, command, shares = {}, self.command(), self.shares()
+        workers, shares = {}, self.shares()
         for i in numbers[: len(shares)]:
             variables = {**shares[i], **self.environment(i)}
-            workers[i] = start_process(command, self.log_file(i), variables)
+            workers[i] = start_process(self.command, self.log_file(i), variables)
         return workers
-
-
-def visible_gpus() -> list[str]:
-    """Names of the GPUs that this process may use, without importing torch."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return [name for name in visible.split(",") if name and name != "-1"]
-    query = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
-    try:
-        return subprocess.run(query, capture_output=True, text=True, check=True).stdout.split()
-    except (OSError, subprocess.SubprocessError):
-        return []

@@ -28,7 +28,7 @@ class AsdSweeper(Sweeper):
         self.task = task_function
 
     def open_launcher(self) -> Any:
-        """Ours, ready to start workers of this program; Hydra's own for one run after another.
+        """Ours, ready to start workers of this command; Hydra's for one run after another.
 
         Raises:
             AsdError: an option cannot be used, or it is another launcher.
@@ -46,7 +46,10 @@ class AsdSweeper(Sweeper):
         program = self.task.__module__
         if program == "__main__" and (spec := sys.modules["__main__"].__spec__) is not None:
             program = spec.name
-        launcher.prepare(program, Path(str(self.config.hydra.sweep.dir)))
+        ours = ("hydra/launcher=", "hydra.launcher.")
+        arguments = [a for a in sys.argv[1:] if not a.lstrip("+~").startswith(ours)]
+        command = [sys.executable, "-m", program, *arguments, "hydra/launcher=sequential"]
+        launcher.prepare(command, Path(str(self.config.hydra.sweep.dir)))
         return launcher
 
 

@@ -176,18 +176,17 @@ def test_a_trial_that_takes_its_workers_down_has_failed(
     def died(config: dict[str, Any]) -> float:
         folder = RunFolder(tmp_path / "runs" / study_in(tmp_path).trials[0].user_attrs["run"])
         folder.path.mkdir()
-        folder.update(status="RUNNING", deaths={"now": 1})
+        folder.update(status="RUNNING", deaths={"now": 2})
         raise KeyboardInterrupt
 
     cheap(died)
     assert run_train(*SEARCH, "hydra.sweeper.n_trials=2") == 130
     seen = cheap(parabola)
-    monkeypatch.setenv("ASD_WORKER", "now 2 0")
-    monkeypatch.setenv("ASD_WORKER_STARTS", "1")
+    monkeypatch.setenv("ASD_WORKER", "now")
     assert run_train(*SEARCH, "hydra.sweeper.n_trials=2") == 0
     first, second = study_in(tmp_path).trials
     assert (first.state, second.state) == (TrialState.FAIL, TrialState.COMPLETE)
-    assert "its process died 2 times" in first.user_attrs["error"]
+    assert "its process died 3 times" in first.user_attrs["error"]
     assert len(seen) == 1
 
 

@@ -11,7 +11,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from asd.composition import folder_of, register_resolvers
-from asd.experiment.run_folder import RunFolder
+from asd.experiment.run_folder import FAILED, FINISHED, KILLED, RUNNING, RunFolder
 from asd.sweeps.cells import Cell, Cells
 
 
@@ -84,3 +84,46 @@ def test_a_corpus_to_be_simulated_is_only_made_when_asked_for(
     assert not (tmp_path / "data").exists()
     (cell,) = Cells(*hydra).of(overrides)
     assert cell.folder is not None
+
+
+@pytest.fixture
+def cell(tmp_path: Path) -> Cell:
+    return Cell(0, ("seed=0",), "U", RunFolder(tmp_path / "run"))
+
+
+def test_deaths_are_counted_once_and_for_the_sweep_that_they_happened_in(
+    cell: Cell, tmp_path: Path
+) -> None:
+    folder = RunFolder(tmp_path / "run")
+    assert cell.count_deaths("one") == 0
+    assert not folder.path.exists()
+    folder.path.mkdir()
+    folder.update(status=RUNNING)
+    assert cell.count_deaths(None) == 0  # before any sweep
+    for sweep, deaths in (("one", 1), ("one", 2), ("other", 1)):
+        folder.update(status=RUNNING)
+        with folder.lock():
+            assert cell.state() == "running"
+        assert [cell.count_deaths(sweep) for _ in range(2)] == [deaths, deaths]
+        assert folder.record()["status"] == KILLED
+    assert cell.count_deaths("one") == 2
+    assert cell.record()["sweep"] == "other"  # which began it
+
+
+def test_a_sweep_is_through_with_what_is_finished_or_failed_in_it(
+    cell: Cell, tmp_path: Path
+) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir()
+    folder.update(status=FAILED)
+    assert not cell.is_through("one")
+    cell.sign("one")
+    assert cell.is_through("one")
+    assert not cell.is_through("other")
+    folder.update(status=FINISHED)
+    assert cell.is_through("other")
+    anew = Cell(0, ("seed=0", "force=true"), "U", cell.folder)
+    assert anew.is_through("one")
+    assert not anew.is_through("other")
+    folder.update(mlflow={}, published=False)
+    assert not cell.is_through("other")

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from asd.experiment.run_folder import RunFolder
 from asd.sweeps.cells import Cell
-from asd.sweeps.display import Display, duration
+from asd.sweeps.display import Display
 
 
 def cell(number: int, folder: Path | None = None, models: int = 1) -> Cell:
@@ -71,7 +71,3 @@ def shown(plain: Console, display: Display) -> str:
     with plain.capture() as captured:
         plain.print(display.bars.get_renderable())
     return captured.get()
-
-
-def test_durations() -> None:
-    assert [duration(s) for s in (0.4, 99, 150, 7500)] == ["0 s", "99 s", "2 min", "2 h 5 min"]

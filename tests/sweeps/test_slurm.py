@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,13 +32,13 @@ def slurm() -> Iterator[SlurmNode]:
         yield node
 
 
-def launcher(folder: Path, **changes: Any) -> SlurmLauncher:
+def launcher(folder: Path, *arguments: str, **changes: Any) -> SlurmLauncher:
     """As Hydra makes it from the config, for a program that is not there."""
     path = folder_of("conf") / "hydra" / "launcher" / "submitit_slurm.yaml"
     options: Any = OmegaConf.to_container(OmegaConf.load(path))
     given = {name: value for name, value in options.items() if not name.startswith("_")}
     one = SlurmLauncher(**{**given, "poll_s": 0.5, **changes})
-    one.prepare("no_such_program", folder / "runs")
+    one.prepare([sys.executable, "-m", "no_such_program", *arguments], folder / "runs")
     return one
 
 
@@ -151,12 +152,8 @@ def test_options_are_sbatchs(tmp_path: Path) -> None:
     assert "module load cuda" in one.script().splitlines()
 
 
-def test_jobs_have_the_name_of_their_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def name(folder: Path, *arguments: str) -> str:
-        monkeypatch.setattr("sys.argv", ["asd.train", "-m", *arguments])
-        return launcher(folder).name()
-
-    one = name(tmp_path, "seed=1,2", "hydra.launcher.poll_s=5")
-    assert one == name(tmp_path, "seed=1,2")
-    assert one != name(tmp_path, "seed=1,3")
-    assert one != name(tmp_path / "others", "seed=1,2")
+def test_jobs_have_the_name_of_their_sweep(tmp_path: Path) -> None:
+    one = launcher(tmp_path, "seed=1,2").name()
+    assert one == launcher(tmp_path, "seed=1,2").name()
+    assert one != launcher(tmp_path, "seed=1,3").name()
+    assert one != launcher(tmp_path / "others", "seed=1,2").name()
