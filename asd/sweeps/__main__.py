@@ -45,7 +45,7 @@ def _status(arguments: list[str]) -> None:
     from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import HydraException
     from hydra.types import RunMode
-    from hydra.utils import get_class
+    from hydra.utils import get_class, get_method
 
     watch = "--watch" in arguments
     options = [a for a in arguments if a not in ("-m", "--multirun", "--watch")]
@@ -63,7 +63,7 @@ def _status(arguments: list[str]) -> None:
         except HydraException as error:
             raise AsdError(str(error).splitlines()[0]) from error
         sweeper: Any = get_class(master.hydra.sweeper._target_)
-        sweeper.status(loader, master, watch)
+        get_method(sweeper.status)(loader, master, watch)
 
 
 if __name__ == "__main__":

@@ -52,11 +52,6 @@ class Cell:
     epochs: int = 1
     error: str | None = None
 
-    @property
-    def command(self) -> str:
-        """What runs this cell alone."""
-        return command_of(self.overrides)
-
     def record(self) -> dict[str, Any]:
         """What its ``run.json`` says; empty while there is none."""
         return {} if self.folder is None else self.folder.record()

@@ -21,6 +21,7 @@ from asd.sweeps.outcomes import (
     Outcome,
     RunFailedError,
     exit_code,
+    failure_of,
     failures,
     note_failure,
     run_cell,
@@ -63,7 +64,6 @@ def sweep_grid(
     launcher: object,
     task: TaskFunction,
     arguments: list[str],
-    report: bool,
 ) -> None:
     """Run what is not finished, whatever fails of it; a worker only its part.
 
@@ -73,13 +73,14 @@ def sweep_grid(
         launcher: a ``WorkerLauncher``; anything else: one run after another in this process.
         task: what Hydra calls for a run.
         arguments: overrides, with lists of values.
-        report: print the sweep's tables at its end.
 
     Raises:
         SystemExit: a run failed (1), or was refused (2).
         KeyboardInterrupt: stopped by the user or the system.
     """
-    overrides = combinations(loader, arguments)
+    options = master.hydra.sweeper
+    params = [f"{name}={value}" for name, value in (options.params or {}).items()]
+    overrides = combinations(loader, [*params, *arguments])
     composed = Cells(loader, master)
     run = partial(run_cell, loader=loader, master=master, task=task)
     with stopped_by(signal.SIGTERM):
@@ -89,7 +90,7 @@ def sweep_grid(
             return
         title, cells = str(master.sweep.name or "sweep"), list(composed.of(overrides))
         outcomes = _coordinate(title, cells, launcher, run)
-        if report and master.sweep.name:
+        if options.report and master.sweep.name:
             _show_tables(title, cells)
     if code := exit_code(outcomes):
         sys.exit(code)
@@ -100,7 +101,7 @@ def _coordinate(
 ) -> list[Outcome]:
     """Show a sweep from its announcement to its summary; what became of what was not finished."""
     finished = [c for c in cells if c.state() == DONE and not c.has_more_to_do()]
-    refused = [Outcome(c, None, AsdError(c.error)) for c in cells if c.error is not None]
+    refused = [Outcome(c, None, failure_of(c)) for c in cells if c.error is not None]
     todo = [c for c in cells if c not in finished and c.error is None]
     began = time.monotonic()
     with Display(title, len(cells) - len(refused), len(finished)) as display:

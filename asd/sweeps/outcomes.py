@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asd.composition import command_of
 from asd.errors import AsdError, Pruned, RunIsBusyError, Terminated
 from asd.experiment.run_folder import FAILED, FINISHED
 from asd.sweeps.cells import Cell
@@ -50,37 +51,23 @@ def run_cell(cell: Cell, loader: ConfigLoader, master: DictConfig, task: TaskFun
     Raises:
         KeyboardInterrupt: stopped (``Terminated``: by SIGTERM); the run is closed.
     """
-    from hydra._internal.callbacks import Callbacks
-    from hydra.core.utils import JobStatus, run_job, setup_globals
-    from hydra.types import HydraContext
-    from omegaconf import open_dict
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf, open_dict
 
-    from asd.composition import register_resolvers
-
-    setup_globals()
-    register_resolvers()
     composed = loader.load_sweep_config(master, list(cell.overrides))
     with open_dict(composed):
         composed.hydra.job.id = composed.hydra.job.num = cell.number
+    HydraConfig.instance().set_config(composed)
     try:
         with _quiet():
-            result = run_job(
-                task_function=task,
-                config=composed,
-                job_dir_key="hydra.sweep.dir",
-                job_subdir_key="hydra.sweep.subdir",
-                hydra_context=HydraContext(config_loader=loader, callbacks=Callbacks(composed)),
-                configure_logging=False,
-            )
+            config = OmegaConf.masked_copy(composed, [str(k) for k in composed if k != "hydra"])
+            return Outcome(cell, task(config), None)
     except SystemExit as stopped:
         raise (Terminated if stopped.code == 143 else KeyboardInterrupt) from None
-    value = result._return_value
-    if result.status == JobStatus.COMPLETED:
-        return Outcome(cell, value, None)
-    assert isinstance(value, BaseException)
-    if not isinstance(value, RunIsBusyError | Pruned):
-        note_failure(cell, value)
-    return Outcome(cell, None, value)
+    except Exception as error:  # whatever it is, it stops no other run
+        if not isinstance(error, RunIsBusyError | Pruned):
+            note_failure(cell, error)
+        return Outcome(cell, None, error)
 
 
 @contextmanager
@@ -91,10 +78,8 @@ def _quiet() -> Iterator[None]:
     root = logging.getLogger()
     level, handlers, before = root.level, root.handlers, progress.quiet
     root.setLevel(logging.INFO)
-    # Handlers of files are stream handlers, too.
-    files = [h for h in handlers if isinstance(h, logging.FileHandler)]
-    others = [h for h in handlers if not isinstance(h, logging.StreamHandler)]
-    root.handlers = [*files, *others, logging.NullHandler()]
+    quiet = [h for h in handlers if type(h) is not logging.StreamHandler]
+    root.handlers = [*quiet, logging.NullHandler()]
     progress.quiet = True
     try:
         yield
@@ -120,7 +105,9 @@ def note_failure(cell: Cell, error: BaseException) -> None:
 
 
 def failure_of(cell: Cell) -> BaseException:
-    """Why a run failed, by its folder: an ``AsdError`` if it is the user's to mend."""
+    """Why a cell is refused or failed, by its folder: an ``AsdError`` if the user is to mend it."""
+    if cell.error is not None:
+        return AsdError(cell.error)
     about = cell.record().get("error") or {}
     message = about.get("message", "its folder does not say why")
     return AsdError(message) if about.get("user") else RunFailedError(message)
@@ -156,13 +143,13 @@ def failures(outcomes: list[Outcome]) -> list[str]:
     """Lines that say what failed, why, where its log is, and how to run it again."""
     lines = []
     for outcome in outcomes:
-        cell = outcome.cell
         if outcome.error is None:
             continue
+        cell = outcome.cell
         lines.append(f"FAILED {cell.label}: {reason(outcome.error)}")
         if cell.folder is not None and cell.folder.log_file.exists():
             lines.append(f"  log:       {short(cell.folder.log_file)}")
-        lines.append(f"  run again: {cell.command}")
+        lines.append(f"  run again: {command_of(cell.overrides)}")
     return lines
 
 

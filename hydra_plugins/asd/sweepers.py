@@ -6,18 +6,23 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hydra.core.config_loader import ConfigLoader
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
+from hydra.utils import get_method
 from omegaconf import DictConfig
 
 
 class AsdSweeper(Sweeper):
     """What a grid and a search have in common; their options are read from the config."""
 
+    #: Function that runs a sweep.
+    run: str
+    #: Function that ``python -m asd.sweeps status`` calls.
+    status: str
+
     def __init__(self, **options: Any) -> None:
-        self.options = options
+        pass
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -52,45 +57,24 @@ class AsdSweeper(Sweeper):
         launcher.prepare(command, Path(str(self.config.hydra.sweep.dir)))
         return launcher
 
-
-class GridSweeper(AsdSweeper):
-    """Every combination of the options' values (``asd.sweeps.grid_sweep``)."""
-
     def sweep(self, arguments: list[str]) -> None:
         """Hydra's: run them all."""
-        from asd.sweeps.grid_sweep import sweep_grid
         from asd.sweeps.outcomes import without_traceback
 
-        loader = self.context.config_loader
-        params = [f"{name}={value}" for name, value in (self.options["params"] or {}).items()]
         with without_traceback():
-            launcher = self.open_launcher()
-            report: bool = self.options["report"]
-            sweep_grid(loader, self.config, launcher, self.task, [*params, *arguments], report)
+            run = get_method(self.run)
+            run(self.context.config_loader, self.config, self.open_launcher(), self.task, arguments)
 
-    @staticmethod
-    def status(loader: ConfigLoader, master: DictConfig, watch: bool) -> None:
-        """What ``python -m asd.sweeps status`` says of a sweep; with ``watch``, until its end."""
-        from asd.sweeps.sweep_status import show_status
 
-        show_status(loader, master, watch)
+class GridSweeper(AsdSweeper):
+    """Every combination of the options' values."""
+
+    run = "asd.sweeps.grid_sweep.sweep_grid"
+    status = "asd.sweeps.sweep_status.show_status"
 
 
 class OptunaSweeper(AsdSweeper):
-    """A search by Optuna (``asd.search.search``), which checks the options itself."""
+    """A search by Optuna."""
 
-    def sweep(self, arguments: list[str]) -> None:
-        """Hydra's: run the trials."""
-        from asd.search.search import sweep_search
-        from asd.sweeps.outcomes import without_traceback
-
-        loader = self.context.config_loader
-        with without_traceback():
-            sweep_search(loader, self.config, self.open_launcher(), self.task, arguments)
-
-    @staticmethod
-    def status(loader: ConfigLoader, master: DictConfig, watch: bool) -> None:
-        """What ``python -m asd.sweeps status`` says of a search; with ``watch``, until its end."""
-        from asd.search.search import show_search
-
-        show_search(loader, master, watch)
+    run = "asd.search.search.sweep_search"
+    status = "asd.search.search.show_search"

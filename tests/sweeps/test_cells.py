@@ -50,7 +50,6 @@ def test_a_cell_is_the_run_of_its_options(
     assert "must be one of" in str(cells[4].error) or "scope/both" in str(cells[4].error)
     assert "sede" in str(cells[5].error)
     assert cells[5].label == "+experiment=b sede=4"
-    assert cells[0].command.endswith("+experiment=ss_0.5 seed=3")
 
 
 def test_what_a_run_folder_says_is_the_cells_state(tmp_path: Path) -> None:
