@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,12 +25,17 @@ if TYPE_CHECKING:
     from asd.experiment.clips import Clips
     from asd.experiment.experiment import Experiment
 
-# What a cell may be, in the order of the status table.
+# What a cell may be.
 DONE, IN_PROGRESS, CUT, BROKEN = "done", "running", "cut", "failed"
 REFUSED, MISSING = "refused", "missing"
 
 #: How often a cell may take its worker down before it is a failed one.
 ATTEMPTS = 3
+
+
+def sweep_start() -> str:
+    """A name for a sweep that starts now, here."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{socket.gethostname()}-{os.getpid()}"
 
 
 @dataclass(frozen=True)

@@ -35,20 +35,22 @@ class Display:
     def __init__(
         self, title: str, total: int, done: int = 0, console: Console | None = None
     ) -> None:
+        from rich import progress as rich
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-        from rich.progress import TimeElapsedColumn as Elapsed
 
         self.title = title
         self.total = total
         self.done = done
         self.failed = 0
         self.console = console or Console(stderr=True)
-        self.bars = Progress(
-            TextColumn("{task.description}"), BarColumn(24), TaskProgressColumn(), Elapsed(),
-            console=self.console, disable=not self.console.is_terminal, transient=True,
+        self.bars = rich.Progress(
+            *(rich.TextColumn("{task.description}"), rich.BarColumn(24)),
+            *(rich.TaskProgressColumn(), rich.TimeElapsedColumn()),
+            console=self.console,
+            disable=not self.console.is_terminal,
+            transient=True,
             speed_estimate_period=math.inf,
-        )  # fmt: skip
+        )
         # The first bar is the sweep's, in runs' worth of work, from which rich tells the time left.
         self._all = self.bars.add_task(title, total=total, completed=done)
         self._running: dict[int, tuple[Cell, TaskID, float]] = {}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from asd.errors import AsdError, RunIsBusyError
 from asd.signals import stopped_by
 from asd.sweeps.arguments import NAMED
-from asd.sweeps.cells import ATTEMPTS, DONE, IN_PROGRESS, Cell, Cells
+from asd.sweeps.cells import ATTEMPTS, DONE, IN_PROGRESS, Cell, Cells, sweep_start
 from asd.sweeps.display import Display, Observation, duration
 from asd.sweeps.outcomes import (
     Outcome,
@@ -29,7 +29,7 @@ from asd.sweeps.outcomes import (
     summary,
     sweep_command,
 )
-from asd.sweeps.workers import WorkerLauncher, is_worker, sweep_start
+from asd.sweeps.workers import WorkerLauncher, is_worker
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader

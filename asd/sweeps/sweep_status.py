@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from asd.sweeps.cells import BROKEN, CUT, DONE, IN_PROGRESS, REFUSED, Cell, Cells
+from asd.sweeps.cells import BROKEN, CUT, DONE, IN_PROGRESS, MISSING, REFUSED, Cell, Cells
 from asd.sweeps.display import Display, Observation
 from asd.sweeps.grid_sweep import combinations
 from asd.sweeps.outcomes import Outcome, failure_of, failures, figure, short
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
+
+
+_ORDER = (DONE, IN_PROGRESS, CUT, BROKEN, REFUSED, MISSING)
 
 
 def show_status(loader: ConfigLoader, master: DictConfig, watch: bool) -> None:
@@ -45,7 +47,7 @@ def show_status(loader: ConfigLoader, master: DictConfig, watch: bool) -> None:
     broken = [c for c, state in zip(cells, states, strict=True) if state in (BROKEN, REFUSED)]
     for line in failures([Outcome(cell, None, failure_of(cell)) for cell in broken]):
         print(line)
-    counts = ", ".join(f"{n} {state}" for state, n in Counter(states).most_common())
+    counts = ", ".join(f"{states.count(state)} {state}" for state in _ORDER if state in states)
     print(f"{title}: {len(cells)} runs: {counts}")
 
 

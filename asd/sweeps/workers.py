@@ -11,7 +11,6 @@ import logging
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from abc import ABC, abstractmethod
@@ -22,7 +21,7 @@ from typing import Any
 
 from asd.cores import cores, share, visible_gpus
 from asd.options import check_number, check_whole
-from asd.sweeps.cells import ATTEMPTS
+from asd.sweeps.cells import ATTEMPTS, sweep_start
 
 log = logging.getLogger(__name__)
 
@@ -33,11 +32,6 @@ GRACE = 60.0
 def is_worker() -> bool:
     """Whether this process was started by a launcher of ours to work on a sweep."""
     return "ASD_WORKER" in os.environ
-
-
-def sweep_start() -> str:
-    """A name for a sweep that starts now, here."""
-    return f"{time.strftime('%Y%m%d-%H%M%S')}-{socket.gethostname()}-{os.getpid()}"
 
 
 class WorkerLauncher(ABC):
