@@ -11,7 +11,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-from ray_nodes import ray_nodes
 from sweep_process import EPOCHS, LONG, SweepProcess, epochs
 
 from asd.errors import AsdError
@@ -24,8 +23,20 @@ RAY = {"RAY_AUTH_MODE": "disabled"}
 
 @pytest.fixture(scope="module")
 def ray_sweep() -> Iterator[list[str]]:
-    with ray_nodes() as address:
-        yield ["hydra/launcher=ray", f"hydra.launcher.init.address={address}"]
+    pytest.importorskip("ray", reason="Ray is not installed (pip install -e '.[ray]')")
+    from ray.cluster_utils import Cluster
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("RAY_ADDRESS", raising=False)
+        # Ray's workers step back for everything else on the machine, which here is other tests.
+        patch.setenv("RAY_worker_niceness", "0")
+        # Else a token that some other use of Ray has left in the home folder is asked for.
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        options = {"num_cpus": 1, "include_dashboard": False}
+        cluster = Cluster(initialize_head=True, head_node_args=options)
+        cluster.add_node(num_cpus=1)
+        yield ["hydra/launcher=ray", f"hydra.launcher.init.address={cluster.address}"]
+        cluster.shutdown()
 
 
 def test_a_sweep_uses_both_nodes_and_a_lost_worker_costs_nothing(

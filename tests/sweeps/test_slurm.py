@@ -32,13 +32,13 @@ def slurm() -> Iterator[SlurmNode]:
         yield node
 
 
-def launcher(folder: Path, *arguments: str, **changes: Any) -> SlurmLauncher:
+def launcher(folder: Path, **changes: Any) -> SlurmLauncher:
     """As Hydra makes it from the config, for a program that is not there."""
     path = folder_of("conf") / "hydra" / "launcher" / "submitit_slurm.yaml"
     options: Any = OmegaConf.to_container(OmegaConf.load(path))
     given = {name: value for name, value in options.items() if not name.startswith("_")}
     one = SlurmLauncher(**{**given, "poll_s": 0.5, **changes})
-    one.prepare([sys.executable, "-m", "no_such_program", *arguments], folder / "runs")
+    one.prepare([sys.executable, "-m", "no_such_program"], folder / "runs")
     return one
 
 
@@ -150,10 +150,3 @@ def test_options_are_sbatchs(tmp_path: Path) -> None:
     }  # fmt: skip
     assert 'OMP_NUM_THREADS="4"' in one.script()
     assert "module load cuda" in one.script().splitlines()
-
-
-def test_jobs_have_the_name_of_their_sweep(tmp_path: Path) -> None:
-    one = launcher(tmp_path, "seed=1,2").name()
-    assert one == launcher(tmp_path, "seed=1,2").name()
-    assert one != launcher(tmp_path, "seed=1,3").name()
-    assert one != launcher(tmp_path / "others", "seed=1,2").name()
