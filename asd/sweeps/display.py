@@ -100,7 +100,7 @@ class Display:
         self.done += 1
         self.failed += error is not None
         place = f"[{self.done:>{len(str(self.total))}}/{self.total}]"
-        left = self.left()
+        left = self.left() if self.done < self.total else None
         after = f"; about {duration(left)} left" if left else ""
         self.say(f"{place} {cell.label}: {said} ({spent}){after}")
 

@@ -52,11 +52,9 @@ def run_cell(cell: Cell, loader: ConfigLoader, master: DictConfig, task: TaskFun
         KeyboardInterrupt: stopped (``Terminated``: by SIGTERM); the run is closed.
     """
     from hydra.core.hydra_config import HydraConfig
-    from omegaconf import OmegaConf, open_dict
+    from omegaconf import OmegaConf
 
     composed = loader.load_sweep_config(master, list(cell.overrides))
-    with open_dict(composed):
-        composed.hydra.job.id = composed.hydra.job.num = cell.number
     HydraConfig.instance().set_config(composed)
     try:
         with _quiet():

@@ -51,7 +51,7 @@ def test_a_run_that_takes_its_worker_down_stops_no_other(
     start_sweep: Start, shared_data: list[str], tmp_path: Path
 ) -> None:
     # With force it begins anew once, not after every kill.
-    arguments = [*JOBLIB, "hydra.launcher.threads=1", *shared_data, *LONG, "trainer.max_epochs=200"]
+    arguments = [*JOBLIB, "hydra.launcher.threads=1", *shared_data, *LONG]
     sweep = start_sweep(tmp_path, [*arguments, "seed=1,2", "force=true"])
     killed: list[int] = []
     while len(killed) < 3:

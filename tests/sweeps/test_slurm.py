@@ -83,9 +83,9 @@ def test_requeued_workers_resume_and_runs_that_fail_stop_nobody(
     for seed in orders:
         assert runs[seed].record()["status"] == FINISHED
         assert epochs(runs[seed]) == EPOCHS
-        assert run_train(*LONG, f"seed={seed}", f"paths.runs=undisturbed{seed}") == 0
-        (undisturbed,) = (tmp_path / f"undisturbed{seed}").glob("*/scores.csv")
-        assert runs[seed].scores.read_text() == undisturbed.read_text()
+    assert run_train(*LONG, "seed=1", "paths.runs=undisturbed") == 0
+    (undisturbed,) = (tmp_path / "undisturbed").glob("*/scores.csv")
+    assert runs[1].scores.read_text() == undisturbed.read_text()
 
 
 def test_a_sweep_that_is_stopped_leaves_its_workers_and_finds_them_again(
