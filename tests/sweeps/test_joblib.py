@@ -53,15 +53,14 @@ def test_a_run_that_takes_its_worker_down_stops_no_other(
     # With force it begins anew once, not after every kill.
     arguments = [*JOBLIB, "hydra.launcher.threads=1", *shared_data, *LONG]
     sweep = start_sweep(tmp_path, [*arguments, "seed=1,2", "force=true"])
-    killed: list[int] = []
-    while len(killed) < 3:
-        run = sweep.training(1)
+    run, killed = sweep.training(1), set[int]()
+    while sweep.process.poll() is None:
         record = run.record()
         if record["status"] == RUNNING and record["pid"] not in killed:
             environment = psutil.Process(record["pid"]).environ()
             assert environment["OMP_NUM_THREADS"] == "1"
             assert environment["ASD_BESIDE_OTHERS"] == "1"
-            killed.append(record["pid"])
+            killed.add(record["pid"])
             os.kill(record["pid"], signal.SIGKILL)
         time.sleep(0.05)
     printed = sweep.end()
