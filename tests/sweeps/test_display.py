@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import time
 from pathlib import Path
 
 import pytest
@@ -61,8 +62,11 @@ def test_a_terminal_shows_bars_of_the_running_ones(
         for number in range(3):
             display.started(cell(number, tmp_path))
         display.stopped(cell(2))
-        while " 40" not in (text := shown(plain, display)):
-            pass
+        for _ in range(500):
+            if (text := shown(plain, display)).count(" 40") == 2 and "running" in text:
+                break
+            time.sleep(0.01)
+    assert text.count(" 40") == 2
     assert "paper: 0/30 done, 2 running" in text
     assert len(text.splitlines()) == 3
 
