@@ -7,6 +7,7 @@ from typing import Any
 
 from asd.composition import folder_of, register_resolvers
 from asd.errors import AsdError
+from asd.exit_status import exit_status
 from asd.experiment.sweep_files import load_sweep, sweep_files
 from asd.sweeps.arguments import expand
 
@@ -22,21 +23,21 @@ python -m asd.sweeps status [--watch] [sweep=NAME] [option=value ...]
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status: 0, or 2 for an input that the user must mend."""
-    given = sys.argv[1:] if arguments is None else arguments
-    try:
-        if given[:1] == ["list"] and len(given) == 1:
-            for path in sweep_files():
-                print(f"{path.stem:14} {load_sweep(path.stem).get('title', '')}")
-            return 0
-        if given[:1] == ["status"] and not {"-h", "--help"} & set(given):
-            _status(given[1:])
-            return 0
-    except AsdError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    wrong = not given or not ({"-h", "--help"} & set(given))
-    print(_USE, end="", file=sys.stderr if wrong else sys.stdout)
-    return 2 if wrong else 0
+    words = sys.argv[1:] if arguments is None else arguments
+    if {"-h", "--help"} & set(words):
+        print(_USE, end="")
+        return 0
+    if words == ["list"]:
+        return exit_status(_list)
+    if words[:1] == ["status"]:
+        return exit_status(lambda: _status(words[1:]))
+    print(_USE, end="", file=sys.stderr)
+    return 2
+
+
+def _list() -> None:
+    for path in sweep_files():
+        print(f"{path.stem:14} {load_sweep(path.stem).get('title', '')}")
 
 
 def _status(arguments: list[str]) -> None:
@@ -44,7 +45,7 @@ def _status(arguments: list[str]) -> None:
     from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import HydraException
     from hydra.types import RunMode
-    from hydra.utils import get_class
+    from hydra.utils import get_class, get_method
 
     watch = "--watch" in arguments
     options = [a for a in arguments if a not in ("-m", "--multirun", "--watch")]
@@ -62,7 +63,7 @@ def _status(arguments: list[str]) -> None:
         except HydraException as error:
             raise AsdError(str(error).splitlines()[0]) from error
         sweeper: Any = get_class(master.hydra.sweeper._target_)
-        sweeper.status(loader, master, watch)
+        get_method(sweeper.status)(loader, master, watch)
 
 
 if __name__ == "__main__":

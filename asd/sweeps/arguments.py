@@ -28,13 +28,11 @@ def expand(arguments: list[str]) -> list[str]:
     given = {a.split("=", 1)[0].lstrip("+") for a in rest if "=" in a}
     if len(named) > 1:
         raise AsdError(f"{' '.join(named)}: one sweep at a time")
-    for argument in named:
-        name = argument.split("=", 1)[1]
-        for option, values in load_sweep(name)["overrides"].items():
-            if option.lstrip("+") not in given:
-                values = values if isinstance(values, list) else [values]
-                rest.append(f"{option}={','.join(map(str, values))}")
-        if "tracking.experiment" not in given:
-            rest.append(f"tracking.experiment={name}")
-        rest.append(f"{NAMED}{name}")
-    return rest
+    name = named[0].split("=", 1)[1]
+    for option, values in load_sweep(name)["overrides"].items():
+        if option.lstrip("+") not in given:
+            values = values if isinstance(values, list) else [values]
+            rest.append(f"{option}={','.join(map(str, values))}")
+    if "tracking.experiment" not in given:
+        rest.append(f"tracking.experiment={name}")
+    return [*rest, f"{NAMED}{name}"]

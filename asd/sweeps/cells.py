@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import time
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from asd.composition import command_of, plain
-from asd.errors import AsdError
-from asd.experiment.run_folder import FAILED, FINISHED, RUNNING, RunFolder
+from asd.errors import AsdError, RunIsBusyError
+from asd.experiment.history import read_history
+from asd.experiment.run_folder import FAILED, FINISHED, KILLED, RUNNING, RunFolder
 from asd.experiment.run_labels import run_name, run_params
 
 if TYPE_CHECKING:
@@ -21,15 +25,17 @@ if TYPE_CHECKING:
     from asd.experiment.clips import Clips
     from asd.experiment.experiment import Experiment
 
-# What a cell may be, in the order of the status table.
-DONE, IN_PROGRESS, CUT, BROKEN, MISSING, REFUSED = (
-    "done",
-    "running",
-    "cut",
-    "failed",
-    "missing",
-    "refused",
-)
+# What a cell may be.
+DONE, IN_PROGRESS, CUT, BROKEN = "done", "running", "cut", "failed"
+REFUSED, MISSING = "refused", "missing"
+
+#: How often a cell may take its worker down before it is a failed one.
+ATTEMPTS = 3
+
+
+def sweep_start() -> str:
+    """A name for a sweep that starts now, here."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{socket.gethostname()}-{os.getpid()}"
 
 
 @dataclass(frozen=True)
@@ -54,10 +60,9 @@ class Cell:
     epochs: int = 1
     error: str | None = None
 
-    @property
-    def command(self) -> str:
-        """What runs this cell alone."""
-        return command_of(self.overrides)
+    def record(self) -> dict[str, Any]:
+        """What its ``run.json`` says; empty while there is none."""
+        return {} if self.folder is None else self.folder.record()
 
     def state(self) -> str:
         """``done``, ``running``, ``cut``, ``failed``, ``missing`` or ``refused``.
@@ -66,7 +71,7 @@ class Cell:
         """
         if self.error is not None:
             return REFUSED
-        status = None if self.folder is None else self.folder.record().get("status")
+        status = self.record().get("status")
         if self.folder is None or status is None:
             return MISSING
         if status == FINISHED:
@@ -76,29 +81,52 @@ class Cell:
         return BROKEN if status == FAILED else CUT
 
     def progress(self) -> float:
-        """How much of a run in progress is done, 0 to 1."""
-        if self.folder is None:
-            return 0.0
-        record = self.folder.record()
-        if record.get("status") == FINISHED:
-            return 1.0
-        return self.trained() if record.get("status") == RUNNING else 0.0
-
-    def trained(self) -> float:
         """How many of its epochs have been trained, 0 to 1, whoever did it when."""
         if self.folder is None:
             return 0.0
+        if self.record().get("status") == FINISHED:
+            return 1.0
         done = 0.0
         for model in self.folder.models():
             finished = (model / "scores.csv").exists()
-            done += 1.0 if finished else _epochs(model / "history.csv") / self.epochs
+            done += 1.0 if finished else len(read_history(model / "history.csv")) / self.epochs
         return min(1.0, done / self.models)
 
+    def has_more_to_do(self) -> bool:
+        """Whether a finished run is to begin anew (``force``), or its tracker lacks a copy."""
+        record = self.record()
+        forced = any(o.lstrip("+") == "force=true" for o in self.overrides)
+        return forced or ("mlflow" in record and not record.get("published", True))
 
-def _epochs(history: Path) -> int:
-    try:
-        return max(0, history.read_text().count("\n") - 1)
-    except FileNotFoundError:
+    def is_through(self, sweep: str) -> bool:
+        """Whether the sweep of this name needs not come back: finished, or failed in this sweep."""
+        state = self.state()
+        if state == DONE and not self.has_more_to_do():
+            return True
+        return state in (DONE, BROKEN) and self.record().get("sweep") == sweep
+
+    def sign(self, sweep: str) -> None:
+        """Note that this sweep had it: it fails for all of it, and begins anew only once."""
+        if self.folder is not None and self.record():
+            with suppress(RunIsBusyError), self.folder.lock():
+                self.folder.update(sweep=sweep)
+
+    def count_deaths(self, sweep: str | None) -> int:
+        """How many processes of this sweep died with a run that nobody has at the moment.
+
+        Args:
+            sweep: None before it begins: what died then does not count.
+        """
+        if self.folder is None or not self.record():
+            return 0
+        with suppress(RunIsBusyError), self.folder.lock():
+            record = self.folder.record()
+            deaths: dict[str, int] = record.get("deaths", {})
+            if record.get("status") == RUNNING:  # and yet the lock is free
+                if sweep is not None:
+                    deaths = {**deaths, sweep: deaths.get(sweep, 0) + 1}
+                self.folder.update(status=KILLED, deaths=deaths, sweep=sweep)
+            return deaths.get(str(sweep), 0)
         return 0
 
 
@@ -117,16 +145,13 @@ class Cells:
         self.make = make
         self._data: dict[str, Clips | None] = {}
 
-    def of(self, combinations: Sequence[Sequence[str]]) -> list[Cell]:
-        """The cells of these combinations of overrides, in order, named by what they do not share.
+    def of(self, combinations: Sequence[Sequence[str]], first: int = 0) -> Iterator[Cell]:
+        """The cells of these combinations of overrides, each composed when it is asked for.
 
         Args:
-            combinations: the overrides of each.
+            combinations: the overrides of each; a cell is named by what they do not share.
+            first: which one comes first; those before it come last.
         """
-        return list(self.beginning_with(0, combinations))
-
-    def beginning_with(self, first: int, combinations: Sequence[Sequence[str]]) -> Iterator[Cell]:
-        """The same from another one on, the first ones last; each composed when it is asked for."""
         shared = set(combinations[0]).intersection(*combinations) if len(combinations) > 1 else ()
         for i in range(first, first + len(combinations)):
             number = i % len(combinations)

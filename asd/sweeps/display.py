@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import logging
+import math
 import threading
 import time
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
-from asd.sweeps.cells import Cell
+from asd.errors import AsdError
+from asd.sweeps.cells import BROKEN, DONE, IN_PROGRESS, Cell
+from asd.sweeps.outcomes import Outcome, failure_of, summary
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console
+    from rich.progress import TaskID
 
-log = logging.getLogger(__name__)
-
-# Bars of runs that a terminal shows at once; more are counted.
-_BARS = 8
-# Runs' worth of work that the time left can be told from.
-_ENOUGH = 0.1
 # Seconds between two looks at the run folders.
 _PERIOD = 1.0
 
@@ -36,50 +35,38 @@ class Display:
     def __init__(
         self, title: str, total: int, done: int = 0, console: Console | None = None
     ) -> None:
+        from rich import progress as rich
         from rich.console import Console
 
         self.title = title
         self.total = total
-        self.before = done
-        self.ended_now = 0
+        self.done = done
         self.failed = 0
         self.console = console or Console(stderr=True)
-        self._running: dict[int, tuple[Cell, float]] = {}
-        self._began = time.monotonic()
+        self.bars = rich.Progress(
+            *(rich.TextColumn("{task.description}"), rich.BarColumn(24)),
+            *(rich.TaskProgressColumn(), rich.TimeElapsedColumn()),
+            console=self.console,
+            disable=not self.console.is_terminal,
+            transient=True,
+            speed_estimate_period=math.inf,
+        )
+        # The first bar is the sweep's, in runs' worth of work, from which rich tells the time left.
+        self._all = self.bars.add_task(title, total=total, completed=done)
+        self._running: dict[int, tuple[Cell, TaskID, float]] = {}
         self._shares: dict[int, float] = {}
-        # How far runs were when their first epoch was seen, when that was first, and what has been
-        # done since: what came before (imports, features) says nothing of the rest.
-        self._first_shares: dict[int, float] = {}
-        self._first_epoch: float | None = None
-        self._ended_shares = 0.0
         self._stop = threading.Event()
         self._watch = threading.Thread(target=self._look, daemon=True)
-        self._live: Any = None
 
     def __enter__(self) -> Display:
-        if self.console.is_terminal:
-            from rich.live import Live
-
-            self._live = Live(
-                get_renderable=self._picture,
-                console=self.console,
-                refresh_per_second=4,
-                transient=True,  # the last lines say how it went
-            )
-            self._live.start()
+        self.bars.start()
         self._watch.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._stop.set()
         self._watch.join()
-        if self._live is not None:
-            self._live.stop()
+        self.bars.stop()
 
     def say(self, text: str) -> None:
         """A line above the bars."""
@@ -87,13 +74,17 @@ class Display:
 
     def started(self, cell: Cell) -> None:
         """A run begins, or has begun before."""
-        self._running.setdefault(cell.number, (cell, time.monotonic()))
+        if cell.number not in self._running:
+            bar = self.bars.add_task(f"  {cell.label}", total=1.0)
+            self._running[cell.number] = cell, bar, time.monotonic()
 
-    def stopped(self, cell: Cell) -> None:
-        """A run has stopped before its end; it may be started again."""
-        self._running.pop(cell.number, None)
-        self._ended_shares += self._shares.pop(cell.number, 0.0)
-        self._ended_shares -= self._first_shares.pop(cell.number, 0.0)
+    def stopped(self, cell: Cell) -> float:
+        """A run has stopped, perhaps to be started again; gives the seconds that it was seen."""
+        if cell.number not in self._running:
+            return 0.0
+        _, bar, began = self._running.pop(cell.number)
+        self.bars.remove_task(bar)
+        return time.monotonic() - began
 
     def ended(self, cell: Cell, error: BaseException | None, said: str) -> None:
         """A run has ended.
@@ -103,75 +94,80 @@ class Display:
             error: why it failed; None if it did not.
             said: how it went, in few words.
         """
-        _, began = self._running.pop(cell.number, (cell, time.monotonic()))
-        self._shares.pop(cell.number, None)
-        self._ended_shares += 1.0 - self._first_shares.pop(cell.number, 0.0)
-        self.ended_now += 1
+        spent = duration(self.stopped(cell))
+        self._shares.setdefault(cell.number, 0.0)
+        self._worked(cell, 1.0)
+        self.done += 1
         self.failed += error is not None
-        spent = duration(time.monotonic() - began)
-        place = f"[{self.before + self.ended_now:>{len(str(self.total))}}/{self.total}]"
-        left = self.left()
+        place = f"[{self.done:>{len(str(self.total))}}/{self.total}]"
+        left = self.left() if self.done < self.total else None
         after = f"; about {duration(left)} left" if left else ""
         self.say(f"{place} {cell.label}: {said} ({spent}){after}")
 
     def left(self) -> float | None:
         """Seconds to the end, if it goes on as it did; None while nothing is known."""
-        shares = sum(self._shares.values())
-        done = self._ended_shares + shares - sum(self._first_shares.values())
-        todo = self.total - self.before - self.ended_now - shares
-        if done < _ENOUGH or todo <= 0:
-            return None
-        return (time.monotonic() - (self._first_epoch or self._began)) / done * todo
+        return self.bars.tasks[0].time_remaining
+
+    def _worked(self, cell: Cell, share: float) -> None:
+        """A run has got so far; what was done before it was first seen says nothing of the rest."""
+        if cell.number in self._shares:
+            self.bars.advance(self._all, share - self._shares[cell.number])
+        else:
+            self.bars.update(self._all, total=(self.bars.tasks[0].total or 0.0) - share)
+        self._shares[cell.number] = share
 
     def _look(self) -> None:
         while not self._stop.wait(_PERIOD):
-            for number, (cell, _) in list(self._running.items()):
-                try:
+            for cell, bar, _ in list(self._running.values()):
+                with suppress(AsdError, OSError, KeyError):  # it may end or begin anew meanwhile
                     share = cell.progress()
-                except Exception:  # a file that is being replaced; the next look will do
-                    continue
-                if number in self._running and share > 0:
-                    self._shares[number] = share
-                    self._first_shares.setdefault(number, share)
-                    self._first_epoch = self._first_epoch or time.monotonic()
+                    self.bars.update(bar, completed=share)
+                    if cell.number in self._running:
+                        self._worked(cell, share)
+            words = [
+                f"{self.title}: {self.done}/{self.total} done",
+                f"{len(self._running)} running",
+            ]
+            words += [f"{self.failed} failed"] if self.failed else []
+            words += [f"about {duration(left)} left"] if (left := self.left()) else []
+            self.bars.update(self._all, description=", ".join(words))
 
-    def _picture(self) -> RenderableType:
-        from rich.console import Group
-        from rich.progress_bar import ProgressBar
-        from rich.table import Table
 
-        done = self.before + self.ended_now
-        words = [f"{self.title}: {done}/{self.total} done"]
-        running = list(self._running.values())
-        if running:
-            words.append(f"{len(running)} running")
-        if self.failed:
-            words.append(f"{self.failed} failed")
-        if (left := self.left()) is not None:
-            words.append(f"about {duration(left)} left")
-        bars = Table.grid(padding=(0, 1))
-        for cell, began in running[:_BARS]:
-            share = self._shares.get(cell.number, 0.0)
-            bars.add_row(
-                f"  {cell.label}",
-                ProgressBar(total=1.0, completed=share, width=24),
-                f"{100 * share:3.0f} %",
-                duration(time.monotonic() - began),
-            )
-        if len(running) > _BARS:
-            bars.add_row(f"  and {len(running) - _BARS} more")
-        return Group(", ".join(words), bars)
+class Observation:
+    """Looks at cells in whichever process they are trained, and tells a display what has changed.
+
+    Args:
+        cells: to look at.
+        display: is told.
+    """
+
+    def __init__(self, cells: Sequence[Cell], display: Display) -> None:
+        self.display = display
+        #: Names the start of the sweep that may try again what failed before; None: nobody will.
+        self.sweep: str | None = None
+        #: Those that something may still happen to.
+        self.open = {cell.number: cell for cell in cells}
+        #: What has become of the others.
+        self.outcomes: list[Outcome] = []
+
+    def look(self) -> bool:
+        """Read the folders once; whether there are cells that nobody trains and somebody should."""
+        left = False
+        for cell in list(self.open.values()):
+            state = cell.state()
+            if state == IN_PROGRESS:
+                self.display.started(cell)
+            elif cell.is_through(self.sweep) if self.sweep else state in (DONE, BROKEN):
+                del self.open[cell.number]
+                outcome = Outcome(cell, None, None if state == DONE else failure_of(cell))
+                self.outcomes.append(outcome)
+                self.display.ended(cell, outcome.error, summary(outcome))
+            else:
+                left = True
+                self.display.stopped(cell)
+        return left
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them.
-
-    >>> duration(7.4), duration(312), duration(9000)
-    ('7 s', '5 min', '2 h 30 min')
-    """
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 100:
-        return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min"
+    """Seconds as hours, minutes and seconds: ``0:05:12``."""
+    return str(timedelta(seconds=round(seconds)))

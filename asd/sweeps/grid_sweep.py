@@ -3,46 +3,37 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
-from hydra.plugins.launcher import Launcher
-
-from asd.errors import AsdError
+from asd.errors import AsdError, RunIsBusyError
 from asd.signals import stopped_by
 from asd.sweeps.arguments import NAMED
-from asd.sweeps.attempts import (
-    WorkerRole,
-    count_deaths,
-    has_more_to_do,
-    is_through,
-    sign,
-    was_begun,
-)
-from asd.sweeps.cells import DONE, IN_PROGRESS, Cell, Cells
-from asd.sweeps.display import Display, duration
-from asd.sweeps.observation import Observation
+from asd.sweeps.cells import ATTEMPTS, DONE, IN_PROGRESS, Cell, Cells, sweep_start
+from asd.sweeps.display import Display, Observation, duration
 from asd.sweeps.outcomes import (
     Outcome,
     RunFailedError,
     exit_code,
+    failure_of,
     failures,
     note_failure,
     run_cell,
     short,
     summary,
     sweep_command,
-    without_traceback,
 )
 from asd.sweeps.workers import WorkerLauncher, is_worker
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
-    from hydra.types import HydraContext, TaskFunction
+    from hydra.types import TaskFunction
     from omegaconf import DictConfig
 
 
@@ -67,181 +58,169 @@ def combinations(loader: ConfigLoader, arguments: Sequence[str]) -> list[list[st
         ) from error
 
 
-class GridSweep:
-    """All cells of a grid, in whichever process they are trained.
+def sweep_grid(
+    loader: ConfigLoader,
+    master: DictConfig,
+    launcher: object,
+    task: TaskFunction,
+    arguments: list[str],
+) -> None:
+    """Run what is not finished, whatever fails of it; a worker only its part.
 
     Args:
         loader: Hydra's.
         master: the sweep's own config.
+        launcher: a ``WorkerLauncher``; anything else: one run after another in this process.
         task: what Hydra calls for a run.
-        overrides: of each cell.
-    """
-
-    def __init__(
-        self,
-        loader: ConfigLoader,
-        master: DictConfig,
-        task: TaskFunction,
-        overrides: list[list[str]],
-    ) -> None:
-        self.loader = loader
-        self.master = master
-        self.task = task
-        self.overrides = overrides
-        self.cells = Cells(loader, master)
-        self.title = str(master.sweep.name or "sweep")
-        self.outcomes: list[Outcome] = []
-
-    def run(self, launcher: Launcher) -> list[Cell]:
-        """Run what is not finished, whatever fails of it.
-
-        Returns:
-            all cells; ``outcomes`` says what became of those that were run or refused.
-
-        Raises:
-            KeyboardInterrupt: stopped by the user or the system.
-        """
-        cells = self.cells.of(self.overrides)
-        finished = [c for c in cells if c.state() == DONE and not has_more_to_do(c)]
-        refused = [Outcome(c, None, AsdError(c.error)) for c in cells if c.error is not None]
-        todo = [c for c in cells if c not in finished and c.error is None]
-        began = time.monotonic()
-        self.outcomes = refused
-        with Display(self.title, len(cells) - len(refused), len(finished)) as display:
-            parts = [f"{self.title}: {len(cells)} runs"]
-            parts += [f"{len(finished)} finished before"] if finished else []
-            parts += [f"{len(refused)} refused"] if refused else []
-            display.say(", ".join(parts))
-            for outcome in refused:
-                display.say(f"refused: {outcome.cell.label}: {outcome.error}")
-            try:
-                self._train(launcher, todo, display)
-            finally:
-                failed = sum(outcome.error is not None for outcome in self.outcomes)
-                fine = len(finished) + len(self.outcomes) - failed
-                text = f"{self.title}: {fine} of {len(cells)} runs finished"
-                text += f", {failed} failed" if failed else ""
-                display.say(f"{text} in {duration(time.monotonic() - began)}")
-                for line in failures(self.outcomes):
-                    display.say(line)
-                if fine < len(cells):
-                    display.say(f"what is missing: {sweep_command()}")
-        return cells
-
-    def _train(self, launcher: Launcher, todo: list[Cell], display: Display) -> None:
-        from hydra._internal.core_plugins.basic_launcher import BasicLauncher
-
-        if isinstance(launcher, WorkerLauncher):
-            self._by_workers(launcher, todo, display)
-        elif isinstance(launcher, BasicLauncher):
-            self._one_by_one(todo, display)
-        else:
-            raise AsdError(
-                f"hydra/launcher: {type(launcher).__name__} runs no grid; choose sequential, "
-                "joblib, submitit_slurm or ray"
-            )
-
-    def _one_by_one(self, todo: list[Cell], display: Display) -> None:
-        """In this process. What others train is waited for when nothing else is left to do."""
-        busy: list[Cell] = []
-        for cell in todo:
-            outcome = self._shown(cell, display)
-            if outcome.busy:
-                busy.append(cell)
-                display.total += 1
-            else:
-                self.outcomes.append(outcome)
-        for cell in busy:
-            overrides = (*cell.overrides, "if_running=wait")
-            outcome = self._shown(dataclasses.replace(cell, overrides=overrides), display)
-            self.outcomes.append(outcome)
-
-    def _shown(self, cell: Cell, display: Display) -> Outcome:
-        display.started(cell)
-        outcome = run_cell(cell, self.loader, self.master, self.task)
-        error = None if outcome.busy or outcome.pruned else outcome.error
-        display.ended(cell, error, summary(outcome))
-        return outcome
-
-    def _by_workers(self, launcher: WorkerLauncher, todo: list[Cell], display: Display) -> None:
-        """By workers, until all is done or they can do no more. Another sweep's are waited for."""
-        for cell in todo:
-            count_deaths(cell, None)
-        observed = Observation(
-            todo, display, lambda cell, state: is_through(cell, state, launcher.sweep)
-        )
-        observed.outcomes = self.outcomes
-
-        def watch() -> bool:
-            left = observed.look()
-            launcher.is_over = not observed.open
-            return left
-
-        while before := len(observed.open):
-            launcher.work(watch, before)
-            if watch() and len(observed.open) == before:
-                break
-            while observed.open and not watch():
-                time.sleep(1.0)
-        error = RunFailedError(f"not finished; the workers' logs: {short(launcher.folder)}")
-        self.outcomes += [Outcome(cell, None, error) for cell in observed.open.values()]
-        if not observed.open:
-            shutil.rmtree(launcher.folder, ignore_errors=True)
-
-    def work(self, role: WorkerRole) -> None:
-        """Be a worker: go through the cells until none is left that this process could train."""
-        cells: Iterable[Cell] = self.cells.beginning_with(role.first, self.overrides)
-        trained = True
-        while trained:
-            known, trained = [], False
-            for cell in cells:
-                known.append(cell)
-                trained |= self._tried(cell, role)
-            cells = known
-
-    def _tried(self, cell: Cell, role: WorkerRole) -> bool:
-        """Run a cell, if nobody else has it and the sweep is not through with it."""
-        state = cell.state()
-        if cell.folder is None or state == IN_PROGRESS or is_through(cell, state, role.sweep):
-            return False
-        if count_deaths(cell, role.sweep) >= role.attempts:
-            times = "" if role.attempts == 1 else f" {role.attempts} times"
-            note_failure(cell, RunFailedError(f"its process died{times} (out of memory?)"))
-            sign(cell, role.sweep)
-            return False
-        if was_begun(cell, role.sweep):
-            cell = dataclasses.replace(cell, overrides=(*cell.overrides, "force=false"))
-        try:
-            outcome = run_cell(cell, self.loader, self.master, self.task)
-        finally:
-            sign(cell, role.sweep)
-        print(f"{cell.label}: {summary(outcome)}", flush=True)
-        return not outcome.busy
-
-
-def sweep_grid(
-    context: HydraContext,
-    master: DictConfig,
-    launcher: Launcher,
-    task: TaskFunction,
-    arguments: list[str],
-    report: bool,
-) -> None:
-    """What ``GridSweeper.sweep`` does.
+        arguments: overrides, with lists of values.
 
     Raises:
         SystemExit: a run failed (1), or was refused (2).
+        KeyboardInterrupt: stopped by the user or the system.
     """
-    loader = context.config_loader
-    with without_traceback(), stopped_by(signal.SIGTERM):
-        grid = GridSweep(loader, master, task, combinations(loader, arguments))
+    options = master.hydra.sweeper
+    params = [f"{name}={value}" for name, value in (options.params or {}).items()]
+    overrides = combinations(loader, [*params, *arguments])
+    composed = Cells(loader, master)
+    run = partial(run_cell, loader=loader, master=master, task=task)
+    with stopped_by(signal.SIGTERM):
         if is_worker():
-            grid.work(WorkerRole.of_this_process())
+            first = int(os.environ["ASD_WORKER_NUMBER"])
+            _work(os.environ["ASD_WORKER"], composed.of(overrides, first), run)
             return
-        cells = grid.run(launcher)
-        if report and master.sweep.name:
-            from asd.sweeps.sweep_tables import show_tables
-
-            show_tables(grid.title, cells)
-    if code := exit_code(grid.outcomes):
+        title, cells = str(master.sweep.name or "sweep"), list(composed.of(overrides))
+        outcomes = _coordinate(title, cells, launcher, run)
+        if options.report and master.sweep.name:
+            _show_tables(title, cells)
+    if code := exit_code(outcomes):
         sys.exit(code)
+
+
+def _coordinate(
+    title: str, cells: list[Cell], launcher: object, run: Callable[[Cell], Outcome]
+) -> list[Outcome]:
+    """Show a sweep from its announcement to its summary; what became of what was not finished."""
+    finished = [c for c in cells if c.state() == DONE and not c.has_more_to_do()]
+    refused = [Outcome(c, None, failure_of(c)) for c in cells if c.error is not None]
+    todo = [c for c in cells if c not in finished and c.error is None]
+    began = time.monotonic()
+    with Display(title, len(cells) - len(refused), len(finished)) as display:
+        before = f", {len(finished)} finished before" if finished else ""
+        more = f", {len(refused)} refused" if refused else ""
+        display.say(f"{title}: {len(cells)} runs{before}{more}")
+        for outcome in refused:
+            display.say(f"refused: {outcome.cell.label}: {outcome.error}")
+        observed = Observation(todo, display)
+        try:
+            _train(observed, launcher, run)
+        finally:
+            outcomes = [*refused, *observed.outcomes]
+            failed = sum(outcome.error is not None for outcome in outcomes)
+            fine = len(finished) + len(outcomes) - failed
+            text = f"{title}: {fine} of {len(cells)} runs finished"
+            text += f", {failed} failed" if failed else ""
+            display.say(f"{text} in {duration(time.monotonic() - began)}")
+            for line in failures(outcomes):
+                display.say(line)
+            if fine < len(cells):
+                display.say(f"what is missing: {sweep_command()}")
+    return outcomes
+
+
+def _train(observed: Observation, launcher: object, run: Callable[[Cell], Outcome]) -> None:
+    """Until all is done or no more can be. What another sweep trains is waited for."""
+    workers = launcher if isinstance(launcher, WorkerLauncher) else None
+    observed.sweep = workers.sweep if workers else sweep_start()
+    for cell in observed.open.values():
+        cell.count_deaths(None)
+
+    def watch() -> bool:
+        left = observed.look()
+        if workers:
+            workers.is_over = not observed.open
+        return left
+
+    vain = 0
+    while observed.open and vain < 2:
+        before = len(observed.open)
+        if workers:
+            workers.work(watch, before)
+        else:
+            _work(observed.sweep, list(observed.open.values()), run, observed)
+        vain = vain + 1 if watch() and len(observed.open) == before else 0
+        while observed.open and not watch():
+            time.sleep(1.0)
+    logs = f"; the workers' logs: {short(workers.folder)}" if workers else ""
+    error = RunFailedError(f"not finished{logs}")
+    observed.outcomes += [Outcome(cell, None, error) for cell in observed.open.values()]
+    if workers and not observed.open:
+        shutil.rmtree(workers.folder, ignore_errors=True)
+
+
+def _work(
+    sweep: str,
+    cells: Iterable[Cell],
+    run: Callable[[Cell], Outcome],
+    observed: Observation | None = None,
+) -> None:
+    """Train cells in this process, until none is left that it could.
+
+    Args:
+        sweep: names its start.
+        cells: to go through.
+        run: one of them.
+        observed: is told of each; None in a worker, which prints it.
+    """
+    trained: set[int] = set()
+    before = -1
+    while len(trained) > before:
+        before, known = len(trained), []
+        for cell in cells:
+            known.append(cell)
+            if cell.number in trained or not _is_free(cell, sweep):
+                continue
+            if cell.record().get("sweep") == sweep:  # it has begun anew, if it was to
+                cell = dataclasses.replace(cell, overrides=(*cell.overrides, "force=false"))
+            if observed:
+                observed.display.started(cell)
+            try:
+                outcome = run(cell)
+            finally:
+                cell.sign(sweep)
+            if observed:
+                observed.look()
+            else:
+                print(f"{cell.label}: {summary(outcome)}", flush=True)
+            if not isinstance(outcome.error, RunIsBusyError):
+                trained.add(cell.number)
+        cells = known
+
+
+def _is_free(cell: Cell, sweep: str) -> bool:
+    """Whether nobody has a cell and the sweep is not through with it, which it now may be."""
+    if cell.folder is None or cell.state() == IN_PROGRESS or cell.is_through(sweep):
+        return False
+    if (deaths := cell.count_deaths(sweep)) < ATTEMPTS:
+        return True
+    note_failure(cell, RunFailedError(f"its process died {deaths} times (out of memory?)"))
+    cell.sign(sweep)
+    return False
+
+
+def _show_tables(name: str, cells: list[Cell]) -> None:
+    """Print AUC and pAUC of the sweep's finished runs, and how to see more."""
+    from asd.documents import terminal
+    from asd.reporting.bootstrap import Resampling
+    from asd.reporting.content import WIDTH, table_blocks
+    from asd.reporting.declaration import declaration
+    from asd.reporting.runs import collect
+    from asd.reporting.sections import Section, corpora
+
+    folders = {cell.folder.path for cell in cells if cell.folder and cell.folder.scores.exists()}
+    if not (runs := collect(folders).runs):
+        return
+    how = declaration(name), Resampling()
+    parts = [Section(label, group, *how) for label, group in corpora(runs).items()]
+    blocks = [block for part in parts for block in table_blocks(part, ["auc", "pauc"])]
+    terminal.show(blocks, terminal.open_console(WIDTH))
+    print(f"comparisons, pictures, files: python -m asd.report sweep={name}")

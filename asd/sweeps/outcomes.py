@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from asd.composition import command_of
 from asd.errors import AsdError, Pruned, RunIsBusyError, Terminated
 from asd.experiment.run_folder import FAILED, FINISHED
 from asd.sweeps.cells import Cell
@@ -35,16 +36,6 @@ class Outcome:
     value: object
     error: BaseException | None
 
-    @property
-    def busy(self) -> bool:
-        """Whether another process trains this very run."""
-        return isinstance(self.error, RunIsBusyError)
-
-    @property
-    def pruned(self) -> bool:
-        """Whether a search gave the run up."""
-        return isinstance(self.error, Pruned)
-
 
 def run_cell(cell: Cell, loader: ConfigLoader, master: DictConfig, task: TaskFunction) -> Outcome:
     """Compose and run one cell in this process, which says nothing to the terminal meanwhile.
@@ -60,47 +51,21 @@ def run_cell(cell: Cell, loader: ConfigLoader, master: DictConfig, task: TaskFun
     Raises:
         KeyboardInterrupt: stopped (``Terminated``: by SIGTERM); the run is closed.
     """
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+
+    composed = loader.load_sweep_config(master, list(cell.overrides))
+    HydraConfig.instance().set_config(composed)
     try:
-        outcome = _run(cell, loader, master, task)
+        with _quiet():
+            config = OmegaConf.masked_copy(composed, [str(k) for k in composed if k != "hydra"])
+            return Outcome(cell, task(config), None)
     except SystemExit as stopped:
         raise (Terminated if stopped.code == 143 else KeyboardInterrupt) from None
-    if outcome.error is not None and not outcome.busy and not outcome.pruned:
-        note_failure(cell, outcome.error)
-    return outcome
-
-
-def _run(cell: Cell, loader: ConfigLoader, master: DictConfig, task: TaskFunction) -> Outcome:
-    from hydra._internal.callbacks import Callbacks
-    from hydra.core.utils import JobStatus, run_job, setup_globals
-    from hydra.errors import HydraException
-    from hydra.types import HydraContext
-    from omegaconf import open_dict
-    from omegaconf.errors import OmegaConfBaseException
-
-    from asd.composition import register_resolvers
-
-    setup_globals()
-    register_resolvers()
-    try:
-        composed = loader.load_sweep_config(master, list(cell.overrides))
-    except (HydraException, OmegaConfBaseException) as error:
-        return Outcome(cell, None, AsdError(str(error).splitlines()[0]))
-    with open_dict(composed):
-        composed.hydra.job.id = composed.hydra.job.num = cell.number
-    with _quiet():
-        result = run_job(
-            task_function=task,
-            config=composed,
-            job_dir_key="hydra.sweep.dir",
-            job_subdir_key="hydra.sweep.subdir",
-            hydra_context=HydraContext(config_loader=loader, callbacks=Callbacks(composed)),
-            configure_logging=False,
-        )
-    value = result._return_value
-    if result.status == JobStatus.COMPLETED:
-        return Outcome(cell, value, None)
-    assert isinstance(value, BaseException)
-    return Outcome(cell, None, value)
+    except Exception as error:  # whatever it is, it stops no other run
+        if not isinstance(error, RunIsBusyError | Pruned):
+            note_failure(cell, error)
+        return Outcome(cell, None, error)
 
 
 @contextmanager
@@ -111,7 +76,8 @@ def _quiet() -> Iterator[None]:
     root = logging.getLogger()
     level, handlers, before = root.level, root.handlers, progress.quiet
     root.setLevel(logging.INFO)
-    root.handlers = [h for h in handlers if not _prints(h)] or [logging.NullHandler()]
+    quiet = [h for h in handlers if type(h) is not logging.StreamHandler]
+    root.handlers = [*quiet, logging.NullHandler()]
     progress.quiet = True
     try:
         yield
@@ -119,12 +85,6 @@ def _quiet() -> Iterator[None]:
         root.setLevel(level)
         root.handlers = handlers
         progress.quiet = before
-
-
-def _prints(handler: logging.Handler) -> bool:
-    return isinstance(handler, logging.StreamHandler) and not isinstance(
-        handler, logging.FileHandler
-    )
 
 
 def note_failure(cell: Cell, error: BaseException) -> None:
@@ -143,9 +103,10 @@ def note_failure(cell: Cell, error: BaseException) -> None:
 
 
 def failure_of(cell: Cell) -> BaseException:
-    """Why a run failed, by its folder: an ``AsdError`` if it is the user's to mend."""
-    record: dict[str, Any] = {} if cell.folder is None else cell.folder.record()
-    about = record.get("error") or {}
+    """Why a cell is refused or failed, by its folder: an ``AsdError`` if the user is to mend it."""
+    if cell.error is not None:
+        return AsdError(cell.error)
+    about = cell.record().get("error") or {}
     message = about.get("message", "its folder does not say why")
     return AsdError(message) if about.get("user") else RunFailedError(message)
 
@@ -171,10 +132,6 @@ def figure(cell: Cell) -> str:
 
 def summary(outcome: Outcome) -> str:
     """How a run ended, in few words."""
-    if outcome.busy:
-        return "being trained by another process; looked at again at the end"
-    if outcome.pruned:
-        return str(outcome.error)
     if outcome.error is not None:
         return f"FAILED: {reason(outcome.error)}"
     return ", ".join(["finished", *filter(None, [figure(outcome.cell)])])
@@ -184,13 +141,13 @@ def failures(outcomes: list[Outcome]) -> list[str]:
     """Lines that say what failed, why, where its log is, and how to run it again."""
     lines = []
     for outcome in outcomes:
-        cell = outcome.cell
         if outcome.error is None:
             continue
+        cell = outcome.cell
         lines.append(f"FAILED {cell.label}: {reason(outcome.error)}")
         if cell.folder is not None and cell.folder.log_file.exists():
             lines.append(f"  log:       {short(cell.folder.log_file)}")
-        lines.append(f"  run again: {cell.command}")
+        lines.append(f"  run again: {command_of(cell.overrides)}")
     return lines
 
 

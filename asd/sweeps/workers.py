@@ -9,42 +9,24 @@ from __future__ import annotations
 
 import logging
 import os
-import shlex
 import shutil
-import socket
+import signal
 import subprocess
-import sys
 import time
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hydra.core.utils import JobReturn
-from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
-
-from asd.errors import AsdError
+from asd.cores import cores, share, visible_gpus
+from asd.options import check_number, check_whole
+from asd.sweeps.cells import ATTEMPTS, sweep_start
 
 log = logging.getLogger(__name__)
 
 #: Seconds that stopped runs get to close their files.
 GRACE = 60.0
-# Another worker takes the place of one that was taken down (status from 128: by a signal), unless
-# that was told to go: by TERM, or by Slurm's USR2 when the job's time is nearly up.
-_SCRIPT = """\
-trap 'stop=1; kill -TERM $worker' TERM
-trap 'stop=1; time_up=1; kill -TERM $worker' USR2
-for ((start = 0; start < {starts}; start++)); do
-    ASD_WORKER_STARTS=$start {command} &
-    worker=$!
-    wait $worker; status=$?
-    while kill -0 $worker 2> /dev/null; do wait $worker; status=$?; done
-    if [ -n "$stop" ] || [ $status -lt 128 ]; then break; fi
-    echo "the worker was taken down (status $status); another takes its place"
-done
-"""
 
 
 def is_worker() -> bool:
@@ -52,105 +34,118 @@ def is_worker() -> bool:
     return "ASD_WORKER" in os.environ
 
 
-class WorkerLauncher(Launcher):
-    """Starts workers.
+class WorkerLauncher(ABC):
+    """Starts workers."""
 
-    Args:
-        attempts: how often a cell is tried that takes its worker down.
-    """
+    #: Set by who watches when nothing is left to do or to wait for.
+    is_over = False
 
-    def __init__(self, attempts: int) -> None:
-        self.attempts = attempts
-        #: Set by who watches when nothing is left to do or to wait for.
-        self.is_over = False
+    def prepare(self, command: list[str], runs: Path) -> None:
+        """Say what the workers run; their logs go into a folder below that of the runs."""
+        self.command = command
+        self.sweep = sweep_start()
+        self.folder = runs.absolute() / ".workers" / self.sweep
 
-    def setup(
-        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
-    ) -> None:
-        """Hydra's: which program the workers run, and where they log."""
-        self.program = task_function.__module__
-        if self.program == "__main__" and (spec := sys.modules["__main__"].__spec__) is not None:
-            self.program = spec.name
-        #: Names this start of the sweep.
-        self.sweep = f"{time.strftime('%Y%m%d-%H%M%S')}-{socket.gethostname()}-{os.getpid()}"
-        self.folder = Path(str(config.hydra.sweep.dir)).absolute() / ".workers" / self.sweep
-
-    def work(self, watch: Callable[[], bool], most: int | None = None) -> None:
-        """Start workers, each this program's own command line, and return when all have ended.
+    def work(self, watch: Callable[[], bool], most: int) -> None:
+        """Start workers and return when all have ended. One that was taken down is replaced.
 
         Args:
             watch: called about every second, for displays; whether work is left.
-            most: no more workers than that; None: as many as there is room for.
-
-        Raises:
-            AsdError: an option cannot be used.
-            KeyboardInterrupt: stopped; the workers have been told, and have closed their runs.
+            most: no more workers than that.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        workers = self.start(most or sys.maxsize)
+        restarts = ATTEMPTS * most
+        workers = self.start(range(most))
         try:
             while workers and not self.is_over:
                 time.sleep(1.0)
-                watch()
-                for log_file, worker in list(workers.items()):
-                    if (status := self.status(worker)) is not None:
-                        del workers[log_file]
-                        warn_of_status(log_file, status)
+                left = watch()
+                for number, worker in list(workers.items()):
+                    if (status := self.status(worker)) is None:
+                        continue
+                    del workers[number]
+                    if status:
+                        log.warning("worker %s: %s; %s", number, status, self.log_file(number))
+                    if isinstance(status, int) and status < 0 and left and restarts > 0:
+                        restarts -= 1
+                        workers |= self.start([number])
         finally:
             self.stop(list(workers.values()))
 
     @abstractmethod
-    def start(self, most: int) -> dict[Path, Any]:
-        """Start as many workers as there is room for; gives, by their logs, what they are."""
+    def start(self, numbers: Sequence[int]) -> dict[Any, Any]:
+        """Start workers of these numbers, if there is room; gives them by what names their logs."""
 
-    @abstractmethod
-    def status(self, worker: Any) -> int | str | None:
-        """How a worker has ended: 0 well, else an exit status or in words; None: not yet."""
+    def status(self, worker: Any) -> Any:
+        """How one has ended: 0 well, below 0 by a signal, else in words; None: not yet."""
+        return worker.poll()
 
-    @abstractmethod
     def stop(self, workers: list[Any]) -> None:
-        """The sweep is over, or its own process goes; these workers have not ended."""
-
-    def launch(
-        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
-    ) -> Sequence[JobReturn]:
-        """Hydra's way to launch, for which workers are not made; an ``AsdError``."""
-        raise AsdError("hydra/launcher: workers are for hydra/sweeper=grid and optuna")
-
-    def command(self) -> str:
-        """What a worker runs: this command line, one run after another in its own process."""
-        ours = ("hydra/launcher=", "hydra.launcher.")
-        arguments = [a for a in sys.argv[1:] if not a.lstrip("+~").startswith(ours)]
-        worker = [sys.executable, "-m", self.program, *arguments, "hydra/launcher=sequential"]
-        return shlex.join(worker)
-
-    def script(self, most: int) -> str:
-        """Shell lines that run a worker, and another in its place as long as that may help."""
-        return _SCRIPT.format(starts=1 + self.attempts * most, command=self.command())
+        """The sweep is over or stopped, and these have not ended: let each close its run."""
+        for worker in workers:
+            worker.terminate()
+        for worker in workers:
+            with suppress(subprocess.TimeoutExpired):
+                worker.wait(GRACE)
+            with suppress(ProcessLookupError):
+                os.killpg(worker.pid, signal.SIGKILL)
 
     def environment(self, number: int | str) -> dict[str, str]:
-        """What makes a process the worker of this number (``asd.sweeps.attempts.WorkerRole``)."""
-        return {"ASD_WORKER": f"{self.sweep} {self.attempts} {number}"}
+        """What makes a process a worker of this sweep, and says which of its cells is its first."""
+        return {"ASD_WORKER": self.sweep, "ASD_WORKER_NUMBER": str(number)}
+
+    def log_file(self, number: int | str) -> Path:
+        """What a worker prints."""
+        return self.folder / f"worker-{number}.log"
 
 
-def start_script(
-    script: str, log_file: Path, environment: Mapping[str, str]
+def start_process(
+    command: Sequence[str], log_file: Path, environment: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
-    """Run shell lines in a process that, on Linux, the system stops if this one dies.
+    """Run a worker in a process that, on Linux, the system stops if this one dies.
 
     It has a session of its own: the terminal's Ctrl-C is for the sweep, which passes it on once.
     """
     bound = ["setpriv", "--pdeathsig=TERM"] if shutil.which("setpriv") else []
     with log_file.open("ab") as output:
         return subprocess.Popen(
-            [*bound, "bash", "-c", script], env={**os.environ, **environment}, stdout=output,
+            [*bound, *command], env={**os.environ, **environment}, stdout=output,
             stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
 
 
-def warn_of_status(log_file: Path, status: int | str) -> None:
-    """Say that a worker has not ended well, and the end of its log."""
-    if status:
-        lines = log_file.read_text(errors="replace").splitlines()[-5:] if log_file.exists() else []
-        text = f"{log_file.stem} ended: {status}; its log: {log_file}"
-        log.warning("%s", "\n  ".join([text, *lines]))
+class JoblibLauncher(WorkerLauncher):
+    """Workers on this machine, which share its cores and GPUs (``hydra/launcher=joblib``).
+
+    Its options: ``conf/hydra/launcher/joblib.yaml``.
+    """
+
+    def __init__(self, memory_gb: float, jobs_per_gpu: int, **counts: int | None) -> None:
+        check_number("hydra.launcher.memory_gb", memory_gb, 0, above=True)
+        check_whole("hydra.launcher.jobs_per_gpu", jobs_per_gpu, 1)
+        for name, count in counts.items():
+            if count is not None:
+                check_whole(f"hydra.launcher.{name}", count, 1)
+        self.memory_gb = memory_gb
+        self.jobs_per_gpu = jobs_per_gpu
+        self.counts = counts
+
+    def shares(self) -> list[dict[str, str]]:
+        """The machine divided: the environment of each worker."""
+        import psutil
+
+        slots = visible_gpus() * self.jobs_per_gpu
+        fitting = int(psutil.virtual_memory().total / (self.memory_gb * 2**30))
+        count = self.counts["n_jobs"] or len(slots) or max(1, min(cores(), fitting))
+        common = share(self.counts["threads"] or max(1, cores() // count), count)
+        if not slots:
+            return [common] * count
+        return [{**common, "CUDA_VISIBLE_DEVICES": slots[i % len(slots)]} for i in range(count)]
+
+    def start(self, numbers: Sequence[int]) -> dict[int, subprocess.Popen[bytes]]:
+        """See ``WorkerLauncher.start``."""
+        workers, shares = {}, self.shares()
+        for i in numbers[: len(shares)]:
+            variables = {**shares[i], **self.environment(i)}
+            workers[i] = start_process(self.command, self.log_file(i), variables)
+        return workers

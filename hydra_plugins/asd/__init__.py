@@ -1,1 +1,1 @@
-"""Hydra's way to our sweepers and launchers; Hydra imports these files at every start."""
+"""Hydra's way to our sweepers; Hydra imports these files at every start."""

@@ -78,7 +78,6 @@ def slurm_node() -> Iterator[SlurmNode]:
     where = {name: shutil.which(name, path=path) for name in PROGRAMS}
     if missing := [name for name in PROGRAMS if where[name] is None]:
         pytest.skip(f"not installed: {', '.join(missing)} (apt-get install slurm-wlm munge)")
-    pytest.importorskip("submitit")
     folder = Path(tempfile.mkdtemp(prefix="asd-slurm-"))
     node = SlurmNode(folder)
     host, user = socket.gethostname().split(".")[0], pwd.getpwuid(os.geteuid()).pw_name

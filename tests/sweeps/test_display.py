@@ -4,11 +4,12 @@ import io
 import time
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from asd.experiment.run_folder import RunFolder
 from asd.sweeps.cells import Cell
-from asd.sweeps.display import Display, duration
+from asd.sweeps.display import Display
 
 
 def cell(number: int, folder: Path | None = None, models: int = 1) -> Cell:
@@ -29,51 +30,48 @@ def test_a_log_has_a_line_a_run() -> None:
         "[2/4] U seed 0: finished, mean AUC 71.00", "[3/4] U seed 1: FAILED: no",
         "[4/4] U seed 2: finished",
     ]  # fmt: skip
-    assert ["left" in line for line in lines] == [True, True, False]
     assert display.failed == 1
+    assert not display.left()
 
 
-def test_time_left_counts_what_running_jobs_have_done(tmp_path: Path) -> None:
-    display = Display("paper", 4, console=Console(file=io.StringIO()))
+def test_time_left_counts_what_is_done_from_the_first_epoch_that_was_seen() -> None:
+    display, clock = Display("paper", 4, console=Console(file=io.StringIO())), [1000.0]
+    display.bars.get_time = lambda: clock[0]
+    display._worked(cell(0), 0.6)  # by an earlier start
     assert display.left() is None
-    display._began = time.monotonic() - 10
-    display._shares = {0: 0.5, 1: 0.5}
-    left = display.left()
-    assert left is not None
-    assert 29 < left < 32  # one of four took ten seconds
+    for share in (0.7, 0.8, 0.9):
+        clock[0] += 10.0
+        display._worked(cell(0), share)
+    assert display.left() == pytest.approx(310, abs=1)  # 3.1 runs are left, at 0.1 in 10 s
+    clock[0] += 10.0
+    display.ended(cell(0), None, "finished")
+    assert display.left() == pytest.approx(300, abs=1)
 
 
-def test_time_left_does_not_count_what_came_before_the_first_epoch() -> None:
-    display = Display("paper", 2, console=Console(file=io.StringIO()))
-    now = time.monotonic()
-    display._began, display._first_epoch = now - 1000, now - 10
-    display._first_shares, display._shares = {0: 0.1}, {0: 0.6}
-    left = display.left()
-    assert left is not None
-    assert 27 < left < 30  # half a run took ten seconds, and 1.4 are left
-
-
-def test_a_terminal_shows_bars_of_the_running_ones(tmp_path: Path) -> None:
+def test_a_terminal_shows_bars_of_the_running_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asd.sweeps.display._PERIOD", 0.01)
     history = tmp_path / "models" / "shared" / "history.csv"
     history.parent.mkdir(parents=True)
     history.write_text("epoch,val/loss\n" + "".join(f"{i},1.0\n" for i in range(4)))
     RunFolder(tmp_path).update(status="RUNNING")
-    out = io.StringIO()
-    console = Console(file=out, force_terminal=True, width=100, height=20)
+    console = Console(file=io.StringIO(), force_terminal=True, width=100, height=20)
+    plain = Console(file=io.StringIO(), width=100)
     with Display("paper", 30, console=console) as display:
-        display._stop.set()
-        for number in range(10):
+        for number in range(3):
             display.started(cell(number, tmp_path))
-        display._shares[0] = cell(0, tmp_path).progress()
-        plain = Console(file=io.StringIO(), width=100)
-        with plain.capture() as shown:
-            plain.print(display._picture())
-    text = shown.get()
-    assert "paper: 0/30 done, 10 running" in text
-    assert " 40 %" in text.splitlines()[1]
-    assert "and 2 more" in text
-    assert len(text.splitlines()) == 10
+        display.stopped(cell(2))
+        for _ in range(500):
+            if (text := shown(plain, display)).count(" 40") == 2 and "running" in text:
+                break
+            time.sleep(0.01)
+    assert text.count(" 40") == 2
+    assert "paper: 0/30 done, 2 running" in text
+    assert len(text.splitlines()) == 3
 
 
-def test_durations() -> None:
-    assert [duration(s) for s in (0.4, 99, 150, 7500)] == ["0 s", "99 s", "2 min", "2 h 5 min"]
+def shown(plain: Console, display: Display) -> str:
+    with plain.capture() as captured:
+        plain.print(display.bars.get_renderable())
+    return captured.get()

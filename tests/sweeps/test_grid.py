@@ -111,13 +111,3 @@ def test_two_sweeps_at_once_share_the_work(shared_data: list[str], tmp_path: Pat
         epochs = [line.split("epoch ")[1].split(" ")[0] for line in lines if " epoch " in line]
         assert epochs == [f"{n}/6" for n in range(1, 7)]
     assert all("3 of 3 runs finished" in err for _, err in said)
-
-
-def test_a_run_in_progress_is_not_trained_twice(run_train: Train, tmp_path: Path) -> None:
-    """Without a sweep it is refused; a sweep comes back to it."""
-    assert run_train("+experiment=u", *SHORT) == 0
-    folder = RunFolder(next(p.parent for p in (tmp_path / "runs").glob("*/run.json")))
-    with folder.lock():
-        assert folder.is_held()
-        assert run_train("+experiment=u", *SHORT) == 2
-    assert not folder.is_held()

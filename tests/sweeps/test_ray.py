@@ -11,12 +11,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-from ray_nodes import ray_nodes
 from sweep_process import EPOCHS, LONG, SweepProcess, epochs
 
 from asd.errors import AsdError
 from asd.experiment.run_folder import FINISHED, KILLED, RUNNING
-from hydra_plugins.asd.ray_launcher import RayLauncher, room
+from asd.sweeps.ray_launcher import RayLauncher
 
 Start = Callable[..., SweepProcess]
 RAY = {"RAY_AUTH_MODE": "disabled"}
@@ -24,8 +23,20 @@ RAY = {"RAY_AUTH_MODE": "disabled"}
 
 @pytest.fixture(scope="module")
 def ray_sweep() -> Iterator[list[str]]:
-    with ray_nodes() as address:
-        yield ["hydra/launcher=ray", f"hydra.launcher.init.address={address}"]
+    pytest.importorskip("ray", reason="Ray is not installed (pip install -e '.[ray]')")
+    from ray.cluster_utils import Cluster
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("RAY_ADDRESS", raising=False)
+        # Ray's workers step back for everything else on the machine, which here is other tests.
+        patch.setenv("RAY_worker_niceness", "0")
+        # Else a token that some other use of Ray has left in the home folder is asked for.
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        options = {"num_cpus": 1, "include_dashboard": False}
+        cluster = Cluster(initialize_head=True, head_node_args=options)
+        cluster.add_node(num_cpus=1)
+        yield ["hydra/launcher=ray", f"hydra.launcher.init.address={cluster.address}"]
+        cluster.shutdown()
 
 
 def test_a_sweep_uses_both_nodes_and_a_lost_worker_costs_nothing(
@@ -45,9 +56,7 @@ def test_a_sweep_uses_both_nodes_and_a_lost_worker_costs_nothing(
         if seed == 1:
             worker.kill()
         else:  # the node's own process, with all that it started
-            shell = worker.parent()
-            assert shell is not None
-            task = shell.parent()
+            task = worker.parent()
             assert task is not None
             assert "ray::" in task.name() + " ".join(task.cmdline())
             task.send_signal(signal.SIGTERM)
@@ -85,12 +94,4 @@ def test_what_cannot_be_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None
     pytest.importorskip("ray")
     launcher = RayLauncher({"address": "127.0.0.1:1"}, {"max_retries": 3}, None)
     with pytest.raises(AsdError, match=r"address=127\.0\.0\.1:1: no Ray there"):
-        launcher.start(1)
-
-
-def test_room_in_a_cluster() -> None:
-    cluster = {"CPU": 8.0, "GPU": 1.0, "memory": 16e9}
-    assert room(cluster, {"num_cpus": 3, "max_retries": 3}) == 2
-    assert room(cluster, {"num_cpus": 1, "num_gpus": 0.5}) == 2
-    assert room(cluster, {"num_cpus": 1, "memory": 32e9}) == 0
-    assert room(cluster, {"num_cpus": 1, "resources": {"lab": 1}}) == 0
+        launcher.start([0])

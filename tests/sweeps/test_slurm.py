@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ from sweep_process import EPOCHS, LONG, SMALL, SweepProcess, epochs
 from asd.composition import folder_of
 from asd.errors import AsdError
 from asd.experiment.run_folder import FINISHED, KILLED, RunFolder
-from hydra_plugins.asd.slurm_launcher import SlurmLauncher
+from asd.sweeps.slurm_launcher import SlurmLauncher
 
 Start = Callable[..., SweepProcess]
 SLURM = ["hydra/launcher=submitit_slurm", "hydra.launcher.cpus_per_task=1",
@@ -38,9 +38,7 @@ def launcher(folder: Path, **changes: Any) -> SlurmLauncher:
     options: Any = OmegaConf.to_container(OmegaConf.load(path))
     given = {name: value for name, value in options.items() if not name.startswith("_")}
     one = SlurmLauncher(**{**given, "poll_s": 0.5, **changes})
-    config: Any = SimpleNamespace(hydra=SimpleNamespace(sweep=SimpleNamespace(dir=folder / "runs")))
-    task: Any = SimpleNamespace(__module__="no_such_program")
-    one.setup(hydra_context=None, task_function=task, config=config)  # type: ignore[arg-type]
+    one.prepare([sys.executable, "-m", "no_such_program"], folder / "runs")
     return one
 
 
@@ -85,9 +83,9 @@ def test_requeued_workers_resume_and_runs_that_fail_stop_nobody(
     for seed in orders:
         assert runs[seed].record()["status"] == FINISHED
         assert epochs(runs[seed]) == EPOCHS
-        assert run_train(*LONG, f"seed={seed}", f"paths.runs=undisturbed{seed}") == 0
-        (undisturbed,) = (tmp_path / f"undisturbed{seed}").glob("*/scores.csv")
-        assert runs[seed].scores.read_text() == undisturbed.read_text()
+    assert run_train(*LONG, "seed=1", "paths.runs=undisturbed") == 0
+    (undisturbed,) = (tmp_path / "undisturbed").glob("*/scores.csv")
+    assert runs[1].scores.read_text() == undisturbed.read_text()
 
 
 def test_a_sweep_that_is_stopped_leaves_its_workers_and_finds_them_again(
@@ -116,7 +114,7 @@ def test_a_sweep_that_is_stopped_leaves_its_workers_and_finds_them_again(
     assert places <= set(jobs)
 
 
-def test_what_is_stuck_cancelled_or_broken_is_said(
+def test_what_is_stuck_or_refused_is_said_in_slurms_words(
     slurm: SlurmNode,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -125,51 +123,30 @@ def test_what_is_stuck_cancelled_or_broken_is_said(
     monkeypatch.setenv("SLURM_CONF", str(slurm.conf))
 
     def watch() -> bool:
-        if "is stuck: JobHeldUser" in caplog.text:
+        if "PENDING (JobHeldUser)" in caplog.text:
             slurm.run("scancel", *slurm.jobs())
         return False
 
-    one = launcher(tmp_path, additional_parameters={"hold": True}, comment="mine")
-    one.work(watch, most=1)
-    assert re.search(
-        r"slurm-\d+_0 ended: CANCELLED \(gone from the queue\); its log: \S+", caplog.text
-    )
-    launcher(tmp_path, setup=["echo out of luck"]).work(lambda: False, most=1)
-    assert re.search(r"slurm-\d+_0 ended: FAILED \(NonZeroExitCode\)", caplog.text)
-    assert "out of luck" in caplog.text or "No module named no_such_program" in caplog.text
-
-
-def test_what_slurm_refuses_is_said_in_its_words(
-    slurm: SlurmNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SLURM_CONF", str(slurm.conf))
-    with pytest.raises(AsdError, match=r"does not take the workers: .*invalid partition"):
+    launcher(tmp_path, hold=True).work(watch, most=1)  # until it is cancelled
+    assert caplog.text.count("PENDING (JobHeldUser)") == 1
+    broken = launcher(tmp_path, setup=["echo out of luck"])
+    broken.work(lambda: False, most=1)
+    (log_file,) = broken.folder.iterdir()
+    assert "out of luck" in log_file.read_text()
+    assert "No module named no_such_program" in log_file.read_text()
+    with pytest.raises(AsdError, match=r"Slurm's answer: .*invalid partition"):
         launcher(tmp_path, partition="gone").work(lambda: False, most=1)
-    with pytest.raises(AsdError, match="array_parallelism=0: must be a whole number"):
-        launcher(tmp_path, array_parallelism=0).work(lambda: False, most=1)
 
 
 def test_options_are_sbatchs(tmp_path: Path) -> None:
     one = launcher(
-        tmp_path, mem_gb=1.5, timeout_min=9, cpus_per_task=4, exclusive=True, comment="mine",
-        setup=["module load cuda"], additional_parameters={"reservation": "my lab"},
+        tmp_path, mem="1536M", cpus_per_task=4, exclusive=True, reservation="my lab",
+        setup=["module load cuda"],
     )  # fmt: skip
-    lines = one.job_script(count=3, most=7).splitlines()
-    options = {line.removeprefix("#SBATCH --") for line in lines if line.startswith("#SBATCH ")}
-    assert options == {
-        "job-name=asd", "time=9", "signal=B:USR2@120", "mem=1536M", "reservation='my lab'",
-        "cpus-per-task=4", "exclusive", "requeue", "array=0-2", f"comment='mine {one.mark()}'",
-        f"output={one.folder}/slurm-%A_%a.log", "open-mode=append",
+    assert set(one.flags(3)) == {
+        f"--job-name={one.name()}", "--time=60", "--signal=B:USR2@120", "--mem=1536M",
+        "--reservation=my lab", "--cpus-per-task=4", "--exclusive", "--requeue", "--array=0-2",
+        f"--output={one.folder}/worker-%A_%a.log", "--open-mode=append",
     }  # fmt: skip
-    assert {'export OMP_NUM_THREADS="4"', "module load cuda"} <= set(lines)
-
-
-def test_a_mark_is_the_sweeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def mark(folder: Path, *arguments: str) -> str:
-        monkeypatch.setattr("sys.argv", ["asd.train", "-m", *arguments])
-        return launcher(folder).mark()
-
-    one = mark(tmp_path, "seed=1,2", "hydra.launcher.poll_s=5")
-    assert one == mark(tmp_path, "seed=1,2")
-    assert one != mark(tmp_path, "seed=1,3")
-    assert one != mark(tmp_path / "others", "seed=1,2")
+    assert 'OMP_NUM_THREADS="4"' in one.script()
+    assert "module load cuda" in one.script().splitlines()

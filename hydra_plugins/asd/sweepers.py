@@ -1,0 +1,80 @@
+"""``hydra/sweeper=grid`` and ``hydra/sweeper=optuna``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from hydra.core.plugins import Plugins
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from hydra.utils import get_method
+from omegaconf import DictConfig
+
+
+class AsdSweeper(Sweeper):
+    """What a grid and a search have in common; their options are read from the config."""
+
+    #: Function that runs a sweep.
+    run: str
+    #: Function that ``python -m asd.sweeps status`` calls.
+    status: str
+
+    def __init__(self, **options: Any) -> None:
+        pass
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Hydra's."""
+        self.config: DictConfig = config
+        self.context = hydra_context
+        self.task = task_function
+
+    def open_launcher(self) -> Any:
+        """Ours, ready to start workers of this command; Hydra's for one run after another.
+
+        Raises:
+            AsdError: an option cannot be used, or it is another launcher.
+        """
+        from asd.composition import build, plain
+        from asd.errors import AsdError
+
+        node = self.config.hydra.launcher
+        if node._target_.startswith("hydra._internal"):
+            return Plugins.instance().instantiate_launcher(self.context, self.task, self.config)
+        if not node._target_.startswith("asd.sweeps."):
+            choices = "sequential, joblib, submitit_slurm or ray"
+            raise AsdError(f"hydra/launcher: {node._target_} runs no sweep of ours; {choices} does")
+        launcher: Any = build(plain(node), "hydra.launcher")
+        program = self.task.__module__
+        if program == "__main__" and (spec := sys.modules["__main__"].__spec__) is not None:
+            program = spec.name
+        ours = ("hydra/launcher=", "hydra.launcher.")
+        arguments = [a for a in sys.argv[1:] if not a.lstrip("+~").startswith(ours)]
+        command = [sys.executable, "-m", program, *arguments, "hydra/launcher=sequential"]
+        launcher.prepare(command, Path(str(self.config.hydra.sweep.dir)))
+        return launcher
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Hydra's: run them all."""
+        from asd.sweeps.outcomes import without_traceback
+
+        with without_traceback():
+            run = get_method(self.run)
+            run(self.context.config_loader, self.config, self.open_launcher(), self.task, arguments)
+
+
+class GridSweeper(AsdSweeper):
+    """Every combination of the options' values."""
+
+    run = "asd.sweeps.grid_sweep.sweep_grid"
+    status = "asd.sweeps.sweep_status.show_status"
+
+
+class OptunaSweeper(AsdSweeper):
+    """A search by Optuna."""
+
+    run = "asd.search.search.sweep_search"
+    status = "asd.search.search.show_search"
