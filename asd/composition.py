@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from asd.errors import AsdError
@@ -35,6 +35,23 @@ def command_of(overrides: Sequence[str]) -> str:
 def register_resolvers() -> None:
     """Resolvers of the configs: ``one_minus`` (rounded, so that 1 - 0.7 is 0.3)."""
     OmegaConf.register_new_resolver("one_minus", lambda x: round(1.0 - float(x), 12), replace=True)
+
+
+def compose_config(overrides: Sequence[str]) -> DictConfig:
+    """The config that ``conf/`` and these overrides give; nothing is resolved yet.
+
+    Raises:
+        AsdError: an override does not compose.
+    """
+    from hydra import compose, initialize_config_dir
+    from hydra.errors import HydraException
+
+    register_resolvers()
+    try:
+        with initialize_config_dir(str(folder_of("conf")), version_base="1.3"):
+            return compose("config", list(overrides))
+    except HydraException as error:
+        raise AsdError(str(error)) from error
 
 
 def plain(cfg: Any) -> Any:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from asd.data.part_reader import Part
+from asd.data.manifest import Part
 from asd.errors import AsdError
 
 NAMES = "{normal,anomaly}_id_<ID>_<digits>.wav, or id_<ID>_<digits>.wav without a label"
-Problems = dict[Path, str]  # files that cannot be used, and why
+Problems = dict[Path, str]  # files that cannot be used, and what to say
 _NAME = re.compile(r"(?:(normal|anomaly)_)?id_([0-9A-Za-z-]+)_[0-9]+\.(?i:wav)")
 _LABELS = {"normal": 0, "anomaly": 1, None: -1}
 
@@ -26,20 +25,20 @@ class Clip:
     path: Path
 
 
-def list_folder(folder: Path) -> list[os.DirEntry[str]]:
-    """Entries of a folder by name, without hidden ones (.DS_Store, ._name.wav).
+def list_folder(folder: Path) -> list[Path]:
+    """What lies in a folder by name, without hidden files (.DS_Store, ._name.wav).
 
     Raises:
         AsdError: the folder cannot be listed.
     """
     try:
-        with os.scandir(folder) as entries:
-            return sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
+        paths = [path for path in folder.iterdir() if not path.name.startswith(".")]
     except OSError as error:
         raise AsdError(
             f"{folder}: cannot list this folder ({error.strerror or error}): "
             "check that it is there and that you may read it"
         ) from error
+    return sorted(paths, key=lambda path: path.name)
 
 
 def parse_name(name: str) -> tuple[str, int] | None:
@@ -49,7 +48,7 @@ def parse_name(name: str) -> tuple[str, int] | None:
 
 
 def list_clips(folder: Path, part: Part) -> tuple[list[Clip], Problems]:
-    """The clips of a part that lie in this folder, by name; no file is opened.
+    """The clips that lie in a part's folder, by name, if it is there; no file is opened.
 
     Files that are not ``.wav`` are left alone. A ``.wav`` with another name than ``NAMES``, or one
     named an anomaly among the training clips, is a problem.
@@ -59,14 +58,14 @@ def list_clips(folder: Path, part: Part) -> tuple[list[Clip], Problems]:
     """
     clips: list[Clip] = []
     problems: Problems = {}
-    for entry in list_folder(folder):
-        if not entry.name.lower().endswith(".wav"):
+    for path in list_folder(folder) if folder.exists() else []:
+        parsed = parse_name(path.name)
+        if path.suffix.lower() != ".wav":
             continue
-        path, parsed = folder / entry.name, parse_name(entry.name)
         if parsed is None:
-            problems[path] = f"the name does not fit {NAMES}: rename it"
+            problems[path] = f"{path}: the name does not fit {NAMES}: rename it"
         elif part.split == "train" and parsed[1] == 1:
-            problems[path] = "named an anomaly, but training clips must be normal: move it to test"
+            problems[path] = f"{path}: training clips must be normal: move this anomaly to test"
         else:
             clips.append(Clip(part, *parsed, path))
     return clips, problems

@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from asd.composition import build
-from asd.data.audio import Channel
-from asd.data.manifest import Manifest
-from asd.data.part_reader import PartReader
+from asd.data.audio import Channel, Recording
+from asd.data.manifest import Manifest, Part
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class PartReader(Protocol):
+    """What computes features while a scan checks clips, so that no file is read twice."""
+
+    @property
+    def workers(self) -> int | None:
+        """Threads that compute; None: all cores."""
+
+    def computing(self) -> AbstractContextManager[None]:
+        """Around a scan that reads files: only one process does at a time."""
+
+    def wants(self, part: Part) -> bool:
+        """Whether it takes the clips of this part."""
+
+    def compute(self, recording: Recording) -> np.ndarray:
+        """Features of a clip of a part wanted; an AsdError ends the scan. Threads call it."""
+
+    def store(
+        self, part: Part, hashes: Sequence[str], arrays: Sequence[np.ndarray], left: int
+    ) -> None:
+        """Keep a part: content hashes and features, and how many clips are still to come."""
 
 
 @runtime_checkable

@@ -9,8 +9,10 @@ from asd.data.clip_files import Clip, Problems
 from asd.data.dcase2020_facts import load_facts
 from asd.data.folder import Folder
 from asd.data.manifest import RELEASES
-from asd.data.scan import SHOWN
+from asd.data.scan import first_lines
 from asd.errors import AsdError
+
+LABELS = {0: "normal", 1: "anomaly", -1: "without label"}
 
 
 @dataclass(frozen=True)
@@ -25,26 +27,13 @@ class DCASE2020(Folder):
     verify_counts: bool  # compare clips per machine type, ID and split with what is published
 
     name = "dcase2020"
+    how_to_get = (
+        "get it with `python -m asd.data.download`, say where it lies with data.root=DIR, "
+        "or use simulated recordings with data=simulated (other recordings: data=folder)"
+    )
 
-    def _how_to_get(self) -> str:
-        return (
-            "get it with `python -m asd.data.download`, say where it lies with data.root=DIR, "
-            "or use simulated recordings with data=simulated"
-        )
-
-    def _expected_machines(self) -> list[str]:
-        published = list(load_facts().machines)
-        chosen = super()._expected_machines()
-        strangers = sorted(set(chosen or ()) - set(published))
-        if strangers and self.verify_counts:
-            raise AsdError(
-                f"data.machines: DCASE 2020 has no {', '.join(strangers)}; it has "
-                f"{', '.join(published)} (other recordings: data=folder)"
-            )
-        return chosen or published
-
-    def _flat_releases(self) -> tuple[str, ...]:
-        return RELEASES
+    def _machines(self) -> list[str]:
+        return super()._machines() or list(load_facts().machines)
 
     def _flat_release(self, clip: Clip) -> str:
         for release in RELEASES:
@@ -56,48 +45,38 @@ class DCASE2020(Folder):
     def _verify(self, releases: list[str], clips: list[Clip], problems: Problems) -> None:
         if not self.verify_counts:
             return
-        present = Counter((c.part.release, c.part.machine, c.id, _kind(c)) for c in clips)
+        present = Counter((*c.part, c.id, c.label) for c in clips)
         expected = self._expected_counts(releases)
         wrong = [
-            f"  {machine} ID {machine_id}, {release} {kind}: "
+            f"  {machine} ID {machine_id}, {release} {split} {LABELS[label]}: "
             f"{present[key]} found, {expected[key]} expected"
             for key in sorted({*present, *expected})
             if present[key] != expected[key]
-            for release, machine, machine_id, kind in [key]
+            for release, machine, split, machine_id, label in [key]
         ]
         if not wrong:
             return
-        if len(wrong) > SHOWN:
-            wrong = [*wrong[:SHOWN], f"  and {len(wrong) - SHOWN} more"]
-        wrong += [f"  {path}: {reason}" for path, reason in list(problems.items())[:SHOWN]]
+        misnamed = [f"  {problem}" for problem in problems.values()]
         raise AsdError(
             f"{self.folder}: not the clips that are published\n"
-            + "\n".join(wrong)
+            + first_lines(wrong + misnamed)
             + "\nfind out with `python -m asd.data.download --verify`, "
             "or use what is there with data.verify_counts=false"
         )
 
-    def _expected_counts(self, releases: list[str]) -> Counter[tuple[str, str, str, str]]:
-        expected: Counter[tuple[str, str, str, str]] = Counter()
-        machines = self._expected_machines()
+    def _expected_counts(self, releases: list[str]) -> Counter[tuple[str, str, str, str, int]]:
+        """Clips by release, machine type, split, ID and the label that their names tell."""
+        expected: Counter[tuple[str, str, str, str, int]] = Counter()
         for (release, machine, machine_id), counts in load_facts().counts.items():
-            wanted = self.wanted_ids(machine)
-            if release not in releases or machine not in machines:
+            ids = self.wanted_ids(machine)
+            if release not in releases or machine not in self._machines():
                 continue
-            if wanted is not None and machine_id not in wanted:
+            if ids is not None and machine_id not in ids:
                 continue
-            key = (release, machine, machine_id)
-            expected[*key, "train"] = counts.train
-            if release == "evaluation":  # published without labels in the names
-                expected[*key, "test"] = counts.test
+            expected[release, machine, "train", machine_id, 0] = counts.train
+            if release == "evaluation":
+                expected[release, machine, "test", machine_id, -1] = counts.test
             else:
-                expected[*key, "test normal"] = counts.test_normal
-                expected[*key, "test anomaly"] = counts.test_anomaly
+                expected[release, machine, "test", machine_id, 0] = counts.test_normal
+                expected[release, machine, "test", machine_id, 1] = counts.test_anomaly
         return expected
-
-
-def _kind(clip: Clip) -> str:
-    """What the published counts tell apart."""
-    if clip.part.split == "train" or clip.part.release == "evaluation":
-        return clip.part.split
-    return f"test {'without label' if clip.label == -1 else ('normal', 'anomaly')[clip.label]}"

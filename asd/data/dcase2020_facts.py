@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -59,29 +58,24 @@ def load_facts() -> Facts:
     """The facts of ``dcase2020.yaml``, which lies beside this file."""
     import yaml
 
-    text = files("asd.data").joinpath("dcase2020.yaml").read_text(encoding="utf-8")
-    return _facts(yaml.safe_load(text))
-
-
-def _facts(raw: dict[str, Any]) -> Facts:
+    raw = yaml.safe_load(files("asd.data").joinpath("dcase2020.yaml").read_text(encoding="utf-8"))
     archives = [
         Archive(release, machine, str(group["record"]), **entry)
         for release, group in raw["archives"].items()
         for machine, entry in group["files"].items()
     ]
-    labels = dict(raw["labels"])
-    labels["record"] = str(labels["record"])
-    archives.append(Archive(machine=None, **labels))
+    labels = {**raw["labels"], "record": str(raw["labels"]["record"])}
+    counts = {
+        (release, machine, machine_id): Counts(*numbers)
+        for release, machines in raw["counts"].items()
+        for machine, ids in machines.items()
+        for machine_id, numbers in ids.items()
+    }
     return Facts(
         machines=tuple(raw["samples"]),
-        samples=dict(raw["samples"]),
+        samples=raw["samples"],
         rate=raw["rate"],
-        counts={
-            (release, machine, machine_id): Counts(*numbers)
-            for release, machines in raw["counts"].items()
-            for machine, ids in machines.items()
-            for machine_id, numbers in ids.items()
-        },
-        archives=tuple(archives),
+        counts=counts,
+        archives=(*archives, Archive(machine=None, **labels)),
         url_template=raw["url_template"],
     )

@@ -45,25 +45,19 @@ def label_clips(root: Path, clips: list[Clip]) -> list[Clip]:
     """
     if all(clip.label != -1 for clip in clips):
         return clips
-    labels: dict[tuple[str, str], int] = {}
+    labels: dict[str, dict[str, int]] = {}
     for path in (root / LABEL_LIST, root / "evaluation" / LABEL_LIST):
-        if path.is_file():
-            labels |= _labels(path)
-    labelled = [
-        replace(clip, label=labels.get((clip.part.machine, clip.path.name), -1))
-        if clip.label == -1
-        else clip
-        for clip in clips
-    ]
+        try:
+            labels |= read_labels(path) if path.is_file() else {}
+        except (OSError, ValueError) as error:
+            raise AsdError(
+                f"{path}: cannot be used ({error}): mend it or fetch it again"
+            ) from error
+    labelled = []
+    for clip in clips:
+        listed = labels.get(clip.part.machine, {}).get(clip.path.name, -1)
+        labelled.append(replace(clip, label=listed) if clip.label == -1 else clip)
     if missing := sum(clip.label == -1 for clip in labelled):
         text = "%s: %d clips named id_... have no label in %s: they are scored but not judged"
         log.warning(text, root, missing, LABEL_LIST)
     return labelled
-
-
-def _labels(path: Path) -> dict[tuple[str, str], int]:
-    try:
-        sections = read_labels(path)
-    except (OSError, ValueError) as error:
-        raise AsdError(f"{path}: cannot be used ({error}): mend it or fetch it again") from error
-    return {(machine, name): n for machine, names in sections.items() for name, n in names.items()}

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from asd.data.audio import Channel, check_channel
+from asd.data.audio import Channel
 from asd.data.clip_files import Clip, Problems, list_clips, list_folder
+from asd.data.corpus import PartReader
 from asd.data.evaluation_labels import label_clips
-from asd.data.manifest import RELEASES, SPLITS, Manifest, sorted_manifest
-from asd.data.part_reader import Part, PartReader
-from asd.data.scan import ON_BAD_CLIP, Scan
+from asd.data.manifest import RELEASES, SPLITS, Manifest, Part, parts_of, sorted_manifest
+from asd.data.scan import ON_BAD_CLIP, scan
 from asd.errors import AsdError
 from asd.options import check_choice, check_whole
 
@@ -41,10 +41,12 @@ class Folder:
 
     name = "folder"
     simulated = False
+    how_to_get = f"give the folder of the recordings, data.root=DIR ({LAYOUT})"
 
     def __post_init__(self) -> None:
         check_whole("data.rate", self.rate, 1)
-        check_channel(self.channel)
+        if self.channel not in (None, "mean"):
+            check_whole("data.channel", self.channel, 0)
         check_choice("data.on_bad_clip", self.on_bad_clip, ON_BAD_CLIP)
         if self.workers is not None:
             check_whole("data.workers", self.workers, 1)
@@ -61,9 +63,7 @@ class Folder:
             AsdError: no root is given.
         """
         if self.root is None or not str(self.root):
-            raise AsdError(
-                f"data.root is not set: give the folder of the recordings, data.root=DIR ({LAYOUT})"
-            )
+            raise AsdError(f"data.root is not set: {self.how_to_get}")
         return Path(self.root).expanduser().absolute()
 
     def check(self, releases: list[str]) -> None:
@@ -85,27 +85,18 @@ class Folder:
             AsdError: as ``asd.data.corpus.Corpus.manifest``.
         """
         clips, problems, needed = self._list(releases)
-        rows = Scan(self, reader).rows(label_clips(self.folder, clips), problems)
+        rows = scan(self, label_clips(self.folder, clips), problems, reader)
         manifest = sorted_manifest(self.folder, rows)
-        names = manifest.clips[list(Part._fields)].itertuples(index=False, name=None)
-        self._refuse_empty(needed, {Part(*name) for name in names})
+        self._refuse_empty(needed - {part.part() for part in parts_of(manifest)})
         return manifest
 
     # What another corpus of the same layout may say differently.
 
-    def _how_to_get(self) -> str:
-        """The end of the message about a folder that is not there."""
-        return f"give the folder of the recordings, data.root=DIR ({LAYOUT})"
-
-    def _expected_machines(self) -> list[str] | None:
+    def _machines(self) -> list[str] | None:
         """The machine types that must be there, or None for all that are."""
         if self.machines is None:
             return None
         return [self.machines] if isinstance(self.machines, str) else list(self.machines)
-
-    def _flat_releases(self) -> tuple[str, ...]:
-        """The releases that ``<root>/<machine>`` may hold."""
-        return ("development",)
 
     def _flat_release(self, clip: Clip) -> str:
         """The release of a clip in ``<root>/<machine>``."""
@@ -120,91 +111,61 @@ class Folder:
         """Clips asked for, by name; files that are none; and the parts that need clips."""
         clips: list[Clip] = []
         problems: Problems = {}
-        places = self._places(releases)
-        for place, path in places:
-            more, bad = list_clips(path, place)
-            if not place.release:
-                more = [
-                    replace(c, part=place._replace(release=self._flat_release(c))) for c in more
-                ]
-            clips += more
-            problems |= bad
+        needed: set[Part] = set()
+        for release, folder in self._layout(releases).items():
+            for machine in self._machines_in(folder):
+                wanted = releases if release is None else [release]
+                needed |= {Part(name, machine, NEEDED_SPLIT[name]) for name in wanted}
+                for split in SPLITS:
+                    more, bad = list_clips(folder / machine / split, Part("", machine, split))
+                    names = [release or self._flat_release(clip) for clip in more]
+                    parts = [Part(name, machine, split) for name in names]
+                    clips += [replace(c, part=part) for c, part in zip(more, parts, strict=True)]
+                    problems |= bad
         clips = self._choose_ids([clip for clip in clips if clip.part.release in releases])
         self._verify(releases, clips, problems)
-        needed = {
-            Part(release, place.machine, NEEDED_SPLIT[release])
-            for release in releases
-            for place, _ in places
-            if place.release in ("", release)
-        }
         if not problems:  # otherwise the report of those says more
-            self._refuse_empty(needed, {clip.part for clip in clips})
+            self._refuse_empty(needed - {clip.part for clip in clips})
         return clips, problems, needed
 
-    def _refuse_empty(self, needed: set[Part], filled: set[Part]) -> None:
-        if lacking := sorted(needed - filled):
-            release, _, split = lacking[0]
-            machines = ", ".join(part.machine for part in lacking if part.release == release)
+    def _layout(self, releases: list[str]) -> dict[str | None, Path]:
+        """The folders of machine types by release; None: the clips decide."""
+        for release in releases:
+            check_choice("release", release, RELEASES)
+        root = self.folder
+        if not root.is_dir():
+            raise AsdError(f"{root}: no such folder: {self.how_to_get}")
+        present = [release for release in RELEASES if (root / release).is_dir()]
+        machines, splits = _machine_folders(root), [s for s in SPLITS if (root / s).is_dir()]
+        if splits or (present and machines):
+            raise AsdError(
+                f"{root}: must be {LAYOUT}, but holds {', '.join(splits + present + machines)}: "
+                f"keep one layout; data.root={root.parent} if this is one machine type's folder"
+            )
+        return {release: root / release for release in releases} if present else {None: root}
+
+    def _machines_in(self, folder: Path) -> list[str]:
+        """Machine types wanted, which must be in this folder."""
+        present = _machine_folders(folder) if folder.is_dir() else []
+        machines = self._machines() or present
+        absent = [machine for machine in machines if machine not in present]
+        if absent or not machines:
+            raise AsdError(
+                f"{folder}: machine types not there, as <machine>/train or <machine>/test: "
+                f"{', '.join(absent) or 'any'} (found: {', '.join(present) or 'none'}): "
+                f"choose with data.machines=[...]; {self.how_to_get}"
+            )
+        return machines
+
+    def _refuse_empty(self, lacking: set[Part]) -> None:
+        if lacking:
+            release, _, split = min(lacking)
+            machines = ", ".join(sorted(part.machine for part in lacking if part[0] == release))
             chosen = "" if self.ids is None else f" of data.ids={self.ids}"
             raise AsdError(
                 f"{self.folder}: no {split} clips{chosen} in release {release}, machine type "
                 f"{machines}: put them there, or choose others with data.machines=[...]"
             )
-
-    def _places(self, releases: list[str]) -> list[tuple[Part, Path]]:
-        """Folders of clips and what they hold; release "" if the clips decide it."""
-        if not releases or any(release not in RELEASES for release in releases):
-            raise AsdError(f"releases {releases}: must be of {', '.join(RELEASES)}")
-        root, how = self.folder, self._how_to_get()
-        if not root.is_dir():
-            raise AsdError(f"{root}: no such folder: {how}")
-        folders = [entry.name for entry in list_folder(root) if entry.is_dir()]
-        if any(split in folders for split in SPLITS):
-            raise AsdError(
-                f"{root}: this is the folder of one machine type; data.root={root.parent} is needed"
-            )
-        present = [release for release in RELEASES if release in folders]
-        flat = _machine_folders(root)
-        if present and flat:
-            raise AsdError(
-                f"{root}: holds releases ({', '.join(present)}) and machine types beside them "
-                f"({', '.join(flat)}): keep one layout, {LAYOUT}"
-            )
-        absent = [r for r in releases if r not in (present or self._flat_releases())]
-        if absent and (present or flat):
-            raise AsdError(
-                f"{root}: release {', '.join(absent)} is not there (found: "
-                f"{', '.join(present) or ', '.join(flat) + ' without a release folder'}): "
-                f"expected {root / absent[0]}/<machine>/{{train,test}}; {how}"
-            )
-        if present:
-            return [place for r in releases for place in self._machine_places(root / r, r)]
-        return self._machine_places(root, "" if len(self._flat_releases()) > 1 else "development")
-
-    def _machine_places(self, folder: Path, release: str) -> list[tuple[Part, Path]]:
-        present = _machine_folders(folder)
-        machines = self._expected_machines() or present
-        if absent := [machine for machine in machines if machine not in present]:
-            raise AsdError(
-                f"{folder}: machine types not there: {', '.join(absent)} "
-                f"(found: {', '.join(present) or 'none'}): choose with data.machines=[...]; "
-                + self._how_to_get()
-            )
-        if not machines:
-            raise AsdError(
-                f"{folder}: no machine type there, that is no <machine>/train or <machine>/test: "
-                + self._how_to_get()
-            )
-        needed = NEEDED_SPLIT.get(release)
-        for machine in machines:
-            if needed and not (folder / machine / needed).is_dir():
-                raise AsdError(
-                    f"{folder / machine / needed}: no such folder: the {release} release needs it; "
-                    "put the clips there, or leave the machine type out with data.machines=[...]"
-                )
-        places = [Part(release, machine, split) for machine in machines for split in SPLITS]
-        paths = [(place, folder / place.machine / place.split) for place in places]
-        return [(place, path) for place, path in paths if path.is_dir()]
 
     def wanted_ids(self, machine: str) -> list[str] | None:
         """The machine IDs asked for of a machine type; None for all.
@@ -220,33 +181,25 @@ class Folder:
     def _choose_ids(self, clips: list[Clip]) -> list[Clip]:
         if self.ids is None:
             return clips
-        present: dict[str, set[str]] = {}
-        for clip in clips:
-            present.setdefault(clip.part.machine, set()).add(clip.id)
-        by_machine = isinstance(self.ids, Mapping)
-        strangers = sorted(set(self.ids) - set(present)) if isinstance(self.ids, Mapping) else []
-        if strangers:
+        present = sorted({f"{clip.part.machine} {clip.id}" for clip in clips})
+        if isinstance(self.ids, Mapping):
+            named = [f"{m} {i}" for m in self.ids for i in self.wanted_ids(m) or ()]
+            absent = set(named) - set(present)
+        else:  # of some machine type, if not of all
+            absent = set(self.wanted_ids("") or ()) - {clip.id for clip in clips}
+        if absent:
             raise AsdError(
-                f"data.ids names machine types that are not there: {', '.join(strangers)} "
-                f"(found: {', '.join(sorted(present))})"
+                f"data.ids: no clips in {self.folder} of ID {', '.join(sorted(absent))} "
+                f"(found: {', '.join(present) or 'none'})"
             )
-        everywhere: set[str] = set().union(*present.values())
-        wanted = {machine: self.wanted_ids(machine) for machine in present}
-        for machine, ids in present.items():
-            absent = set(wanted[machine] or []) - (ids if by_machine else everywhere)
-            if absent:
-                lines = [f"{m}: {', '.join(sorted(some))}" for m, some in sorted(present.items())]
-                raise AsdError(
-                    f"data.ids: no clips in {self.folder} of ID {', '.join(sorted(absent))} "
-                    f"(found: {'; '.join(lines)})"
-                )
-        return [c for c in clips if (ids_of := wanted[c.part.machine]) is None or c.id in ids_of]
+        wanted = {clip.part.machine: self.wanted_ids(clip.part.machine) for clip in clips}
+        return [c for c in clips if (ids := wanted[c.part.machine]) is None or c.id in ids]
 
 
 def _machine_folders(folder: Path) -> list[str]:
     """Folders in this one that have train or test in them."""
     return [
-        entry.name
-        for entry in list_folder(folder)
-        if any((folder / entry.name / split).is_dir() for split in SPLITS)
+        path.name
+        for path in list_folder(folder)
+        if any((path / split).is_dir() for split in SPLITS)
     ]

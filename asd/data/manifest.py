@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from asd.errors import AsdError
 
@@ -27,6 +28,14 @@ RELEASES = ("development", "additional", "evaluation")
 SPLITS = ("train", "test")
 
 
+class Part(NamedTuple):
+    """Clips that belong together, as a feature store keeps them."""
+
+    release: str
+    machine: str
+    split: str
+
+
 @dataclass(frozen=True)
 class Manifest:
     """Clips of a corpus.
@@ -37,11 +46,6 @@ class Manifest:
 
     root: Path
     clips: pd.DataFrame
-
-    def __post_init__(self) -> None:
-        missing = [c for c in COLUMNS if c not in self.clips.columns]
-        if missing:
-            raise AsdError(f"manifest of {self.root}: columns missing: {', '.join(missing)}")
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -58,6 +62,15 @@ class Manifest:
             values = value if isinstance(value, list) else [value]
             keep = keep[keep[column].isin(values)]
         return Manifest(self.root, keep.reset_index(drop=True))
+
+    def part(self) -> Part:
+        """Release, machine type and split of the first clip; of all, in one of ``parts_of``."""
+        return Part(*self.clips.iloc[0][list(Part._fields)])
+
+    def files(self) -> list[tuple[Path, str]]:
+        """Each clip's file, and the hash of its content."""
+        paths = [self.root / path for path in self.clips["path"]]
+        return list(zip(paths, self.clips["hash"], strict=True))
 
     def data_hash(self) -> str:
         """Hash of what was recorded: names, labels and contents, but not where the folder lies."""
@@ -88,3 +101,17 @@ def sorted_manifest(root: Path, rows: list[dict[str, object]]) -> Manifest:
         raise AsdError(f"{root}: listed twice: {twice.iloc[0]}")
     clips = clips.sort_values(["release", "machine", "split", "path"], kind="stable")
     return Manifest(root, clips.reset_index(drop=True))
+
+
+def parts_of(manifest: Manifest) -> Iterator[Manifest]:
+    """The manifest's clips by release, machine and split, in the manifest's order.
+
+    Raises:
+        ValueError: clips of one part do not stand together, so that parts in order would not be
+            the manifest in order.
+    """
+    groups = [rows for _, rows in manifest.clips.groupby(list(Part._fields), sort=False)]
+    if [i for rows in groups for i in rows.index] != list(manifest.clips.index):
+        raise ValueError("a manifest must be sorted by release, machine and split")
+    for rows in groups:
+        yield Manifest(manifest.root, rows.reset_index(drop=True))

@@ -5,177 +5,149 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
-from contextlib import closing
-from functools import partial
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from asd.cores import cores
-from asd.data.audio import EIGHT_BIT, ClipError, ClipFacts, Recording
+from asd.data.audio import EIGHT_BIT, ClipFacts, Recording
 from asd.data.clip_files import Clip, Problems
-from asd.data.part_reader import Part, PartReader
-from asd.data.scan_cache import ScanCache
+from asd.data.manifest import Part
+from asd.data.scan_cache import Known, cache_file, read_cache, write_cache
 from asd.data.threads import in_threads
 from asd.errors import AsdError
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from asd.data.corpus import PartReader
     from asd.data.folder import Folder
 
 log = logging.getLogger(__name__)
 
 ON_BAD_CLIP = ("error", "skip")
-Known = dict[Path, ClipFacts]
 SHOWN = 20  # names in a message before the rest is only counted
 
+KINDS: dict[str, Callable[[ClipFacts], bool]] = {
+    "are silent, every sample is zero": lambda facts: facts.silent,
+    "have only 8 bits a sample": lambda facts: facts.subtype in EIGHT_BIT,
+    "go beyond [-1, 1]; they are used as they are": lambda facts: facts.beyond,
+}
 
-class Scan:
-    """Reads every clip of a folder once, as the corpus's options say.
 
-    What was learnt of a file is kept under ``cache`` and used again while the file's size and time
-    stamp stay the same.
+def scan(
+    corpus: Folder, clips: list[Clip], problems: Problems, reader: PartReader | None = None
+) -> list[dict[str, object]]:
+    """The clips' rows of the manifest (``asd.data.manifest.COLUMNS``); each file is read once.
+
+    What was learnt of a file is kept under the corpus's ``cache`` and used again while the file's
+    size and time stamp stay the same.
 
     Args:
         corpus: where the clips lie, and its options.
+        clips: the clips to read.
+        problems: files that are already known not to be usable; more are added.
         reader: takes the clips of those parts of which no file is known yet.
+
+    Raises:
+        AsdError: some files are bad (all of them are counted, the first named), or all are,
+            or the reader refuses a clip.
     """
+    paths = [clip.path for clip in clips]
+    file = cache_file(corpus.cache, corpus.folder, corpus.channel)
+    known = read_cache(file, corpus.folder, paths)
+    if len(known) < len(clips):
+        with reader.computing() if reader else nullcontext():
+            # Again: another process may have read them while this one waited.
+            known = read_cache(file, corpus.folder, paths)
+            try:
+                _read(corpus, clips, known, problems, reader)
+            finally:  # an interrupted scan goes on where it stopped
+                write_cache(file, corpus.folder, known)
+    if problems:
+        _report(corpus, problems)
+    if clips and not known:
+        raise AsdError(f"{corpus.folder}: no usable clip is left; all {len(clips)} are bad")
+    _warn(corpus, known)
+    return [_row(corpus.folder, clip, known[clip.path]) for clip in clips if clip.path in known]
 
-    def __init__(self, corpus: Folder, reader: PartReader | None = None) -> None:
-        self.corpus = corpus
-        self.root = corpus.folder
-        self.reader = reader
 
-    def rows(self, clips: list[Clip], problems: Problems) -> list[dict[str, object]]:
-        """The clips' rows of the manifest (``asd.data.manifest.COLUMNS``).
+def _read(
+    corpus: Folder, clips: list[Clip], known: Known, problems: Problems, reader: PartReader | None
+) -> None:
+    """Read what is not known yet: adds to ``known`` or ``problems``; the reader gets new parts."""
+    new: dict[Part, list[Clip]] = {}
+    for clip in sorted(clips, key=lambda clip: (clip.part, clip.path)):
+        if clip.path not in known:
+            new.setdefault(clip.part, []).append(clip)
+    if not new:
+        return
+    sizes = Counter(clip.part for clip in clips)
+    whole = [part for part in new if len(new[part]) == sizes[part]]
+    wanted = {part: sizes[part] for part in whole if reader and reader.wants(part)}
 
-        Args:
-            clips: the clips to read.
-            problems: files that are already known not to be usable.
+    def stops() -> bool:
+        """Whether the run will stop: then only what else is wrong is of interest."""
+        return bool(problems) and corpus.on_bad_clip == "error"
 
-        Raises:
-            AsdError: some files are bad (all of them are counted, the first named), or all are,
-                or the reader refuses a clip.
-        """
-        known = self._cache().look_up(clip.path for clip in clips)
-        if len(known) == len(clips):
-            self._report(problems)
-        elif self.reader is not None and self._choose(self.reader, clips, known, problems):
-            with self.reader.begin():
-                known = self._read(clips, problems, self.reader)
-        else:
-            known = self._read(clips, problems, None)
-        if clips and not known:
-            raise AsdError(f"{self.root}: no usable clip is left; all {len(clips)} are bad")
-        self._warn(known)
-        return [self._row(clip, known[clip.path]) for clip in clips if clip.path in known]
-
-    def _cache(self) -> ScanCache:
-        cache = self.corpus.cache
-        return ScanCache(self.root, self.corpus.channel, None if cache is None else Path(cache))
-
-    def _choose(
-        self, reader: PartReader | None, clips: list[Clip], known: Known, problems: Problems
-    ) -> set[Part]:
-        """The parts that the reader takes: none of which a file is known, as it is not read."""
-        if reader is None or (problems and self.corpus.on_bad_clip == "error"):
-            return set()
-        parts = Counter(clip.part for clip in clips)
-        for clip in clips:
-            if clip.path in known:
-                parts.pop(clip.part, None)
-        return set(reader.choose(parts))
-
-    def _read(self, clips: list[Clip], problems: Problems, reader: PartReader | None) -> Known:
-        """What is learnt of all usable clips; the reader gets those of whole new parts.
-
-        Raises:
-            AsdError: as ``rows``.
-        """
-        cache = self._cache()  # another process may have read them while this one waited
-        known = cache.look_up(clip.path for clip in clips)
-        new = sorted((c for c in clips if c.path not in known), key=lambda clip: clip.part)
-        problems, refusal = dict(problems), None
-        chosen = self._choose(reader, clips, known, problems)
-        threads = reader.workers if reader and chosen else self.corpus.workers or min(8, cores())
-        call, label = partial(self._read_clip, reader, chosen), "reading and checking clips"
-        label += ", computing features" if chosen else ""
+    def read(clip: Clip) -> np.ndarray | None:
         try:
-            with closing(in_threads(call, new, threads, label)) as results:
-                for clip, (facts, values) in zip(new, results, strict=True):
-                    if isinstance(facts, ClipError):
-                        problems[clip.path] = facts.reason
-                    else:
-                        known[clip.path] = facts
-                    if isinstance(values, AsdError):
-                        refusal = refusal or values
-                    elif reader and values is not None and clip.part in chosen:
-                        reader.take(clip.part, known[clip.path].hash, values)
-                    if refusal or (problems and self.corpus.on_bad_clip == "error"):
-                        chosen.clear()  # the run stops: only what else is wrong is of interest
-        finally:  # an interrupted scan goes on where it stopped
-            cache.save(known)
-        self._report(problems)
-        if refusal is not None:
-            raise refusal
-        return known
-
-    def _read_clip(
-        self, reader: PartReader | None, chosen: set[Part], clip: Clip
-    ) -> tuple[ClipFacts | ClipError, Any]:
-        """What the file tells, and what the reader makes of it (or why it refuses it)."""
-        try:
-            recording = Recording.read(clip.path)
-            facts = recording.facts(self.corpus.channel)
-        except ClipError as error:
-            return error, None
-        if reader is None or clip.part not in chosen:
-            return facts, None
-        try:
-            return facts, reader.compute(recording)
+            recording = Recording.read(clip.path, corpus.channel)
         except AsdError as error:
-            return facts, error
+            problems[clip.path] = str(error)
+            return None
+        known[clip.path] = recording.facts
+        if reader is None or clip.part not in wanted or stops():
+            return None
+        return reader.compute(recording)
 
-    def _row(self, clip: Clip, facts: ClipFacts) -> dict[str, object]:
-        path = clip.path.relative_to(self.root).as_posix()
-        name = {**clip.part._asdict(), "id": clip.id, "label": clip.label, "path": path}
-        return {**name, "samples": facts.samples, "rate": facts.rate, "hash": facts.hash}
-
-    def _names(self, paths: Iterable[Path]) -> str:
-        names = sorted(path.relative_to(self.root).as_posix() for path in paths)
-        rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-        return ", ".join(names[:SHOWN]) + rest
-
-    def _report(self, problems: Problems) -> None:
-        if not problems:
+    def keep(part: Part, results: list[np.ndarray | None]) -> None:
+        if wanted.pop(part, 0) == 0 or reader is None or stops():
             return
-        names = {path.relative_to(self.root).as_posix(): path for path in sorted(problems)}
-        lines = [f"  {name}: {problems[path]}" for name, path in names.items()]
-        if (
-            self.corpus.on_bad_clip == "skip"
-        ):  # every name: a result without these is another result
-            text = "data.on_bad_clip=skip leaves out %d bad clips of %s:\n%s"
-            log.warning(text, len(problems), self.root, "\n".join(lines))
-            return
-        if len(lines) > SHOWN:
-            lines = [*lines[:SHOWN], f"  and {len(lines) - SHOWN} more"]
-        raise AsdError(
-            f"{self.root}: {len(problems)} bad clips\n"
-            + "\n".join(lines)
-            + "\nmend or remove them, or leave them out with data.on_bad_clip=skip"
-        )
+        hashes = [known[clip.path].hash for clip in new[part] if clip.path in known]
+        arrays = [array for array in results if array is not None]
+        if arrays:
+            reader.store(part, hashes, arrays, sum(wanted.values()))
 
-    def _warn(self, known: Known) -> None:
-        rates = Counter(facts.rate for facts in known.values() if facts.rate != self.corpus.rate)
-        if rates:
-            counts = ", ".join(f"{count} at {rate} Hz" for rate, count in sorted(rates.items()))
-            text = "%s: %d of %d clips are resampled to data.rate=%d Hz: %s"
-            log.warning(text, self.root, sum(rates.values()), len(known), self.corpus.rate, counts)
-        kinds: dict[str, Callable[[ClipFacts], bool]] = {
-            "are silent, every sample is zero": lambda facts: facts.silent,
-            "have only 8 bits a sample": lambda facts: facts.subtype in EIGHT_BIT,
-            "go beyond [-1, 1]; they are used as they are": lambda facts: facts.beyond,
-        }
-        for what, applies in kinds.items():
-            paths = [path for path, facts in known.items() if applies(facts)]
-            if paths:
-                names = self._names(paths)
-                log.warning("%s: %d clips %s: %s", self.root, len(paths), what, names)
+    workers = reader.workers or cores() if reader and wanted else corpus.workers or min(8, cores())
+    label = "reading and checking clips" + (", computing features" if wanted else "")
+    in_threads(read, new, workers, label, keep)
+
+
+def _row(root: Path, clip: Clip, facts: ClipFacts) -> dict[str, object]:
+    path = clip.path.relative_to(root).as_posix()
+    name = {**clip.part._asdict(), "id": clip.id, "label": clip.label, "path": path}
+    return {**name, "samples": facts.samples, "rate": facts.rate, "hash": facts.hash}
+
+
+def first_lines(lines: Iterable[str]) -> str:
+    """The first ``SHOWN`` of these lines, the rest only counted."""
+    every = list(lines)
+    rest = [f"  and {len(every) - SHOWN} more"] if len(every) > SHOWN else []
+    return "\n".join(every[:SHOWN] + rest)
+
+
+def _report(corpus: Folder, problems: Problems) -> None:
+    lines = [f"  {problems[path]}" for path in sorted(problems)]
+    if corpus.on_bad_clip == "skip":  # every name: a result without these is another result
+        text = "data.on_bad_clip=skip leaves out %d bad clips of %s:\n%s"
+        log.warning(text, len(problems), corpus.folder, "\n".join(lines))
+        return
+    raise AsdError(
+        f"{corpus.folder}: {len(problems)} bad clips\n{first_lines(lines)}"
+        "\nmend or remove them, or leave them out with data.on_bad_clip=skip"
+    )
+
+
+def _warn(corpus: Folder, known: Known) -> None:
+    root = corpus.folder
+    rates = Counter(facts.rate for facts in known.values() if facts.rate != corpus.rate)
+    if rates:
+        counts = ", ".join(f"{count} at {rate} Hz" for rate, count in sorted(rates.items()))
+        text = "%s: %d of %d clips are resampled to data.rate=%d Hz: %s"
+        log.warning(text, root, rates.total(), len(known), corpus.rate, counts)
+    for what, applies in KINDS.items():
+        names = sorted(p.relative_to(root).as_posix() for p, f in known.items() if applies(f))
+        if names:
+            text = "%s: %d clips %s:\n%s"
+            log.warning(text, root, len(names), what, first_lines(f"  {name}" for name in names))

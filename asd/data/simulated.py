@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from asd.data.corpus import PartReader
+from asd.data.dcase2020_facts import load_facts
 from asd.data.manifest import RELEASES, Manifest
-from asd.data.part_reader import PartReader
 from asd.errors import AsdError
 from asd.options import check_choice, check_number, check_whole
 
@@ -85,24 +85,20 @@ class Simulated:
 
     def __post_init__(self) -> None:
         check_choice("data.counts", self.counts, COUNTS)
+        check_whole("data.seed", self.seed, 0, 2**63)
         for option, least, most in RANGES:
             check_number(f"data.{option}", getattr(self, option), least, most)
-        check_whole("data.seed", self.seed, 0, 2**63)
         for option, low, high in COUNT_RANGES if self.counts == "given" else ():
             check_whole(f"data.{option}", getattr(self, option), low, high)
         if self.workers is not None:
             check_whole("data.workers", self.workers, 1)
-        if isinstance(self.machines, str) or not self.machines:
-            raise AsdError(f"data.machines={self.machines!r}: give a list of machine types")
-        for machine in self.machines:
-            check_choice("data.machines", machine, tuple(IDS))
-        if len(set(self.machines)) < len(self.machines):
-            raise AsdError(f"data.machines={list(self.machines)}: one stands twice")
+        machines = [] if isinstance(self.machines, str) else list(self.machines)
+        if not machines or not len(set(machines) & set(IDS)) == len(machines):
+            raise AsdError(f"data.machines={self.machines}: must be a list of {', '.join(IDS)}")
         if isinstance(self.strength, str) or len(self.strength) != 2:
             raise AsdError(f"data.strength={self.strength}: give the least and the greatest")
-        weak, clear = self.strength
-        check_number("data.strength", weak, 0, 1, above=True)
-        check_number("data.strength", clear, weak, 1)
+        check_number("data.strength", self.strength[0], 0, 1, above=True)
+        check_number("data.strength", self.strength[1], self.strength[0], 1)
 
     @cached_property
     def folder(self) -> Path:
@@ -115,8 +111,8 @@ class Simulated:
         """Refuse cheaply what cannot work.
 
         Raises:
-            AsdError: a release is unknown or empty, the folder cannot be written to, or what is
-                yet to be made does not fit on the disk.
+            AsdError: a release is unknown or empty, or what is yet to be made does not fit on the
+                disk.
         """
         for release in releases:
             check_choice("release", release, RELEASES)
@@ -126,21 +122,13 @@ class Simulated:
                     " set it to at least 1"
                 )
         todo = [release for release in releases if not self.is_there([release])]
-        if not todo:
-            return
-        nearest = next(path for path in (self.folder, *self.folder.parents) if path.exists())
-        if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-            raise AsdError(
-                f"{nearest}: the simulated corpus cannot be written there; set data.root to a "
-                "folder that can be written to"
-            )
-        if self.folder.exists():
-            return  # partly made already: what is lacking is not counted here
+        if not todo or self.folder.exists():
+            return  # what is lacking of one that is partly made is not counted here
         from asd.data.simulation.making import wav_bytes
 
+        nearest = next(path for path in self.folder.parents if path.exists())
         needed = sum(wav_bytes(self._samples(clip.machine)) for clip in self._clips(todo))
-        free = shutil.disk_usage(nearest).free
-        if needed > free:
+        if needed > (free := shutil.disk_usage(nearest).free):
             raise AsdError(
                 f"{nearest}: the simulated corpus needs {needed / 1e9:.1f} GB and"
                 f" {free / 1e9:.1f} GB are free; set data.root to a larger disk"
@@ -179,16 +167,13 @@ class Simulated:
     @cached_property
     def _plan(self) -> Plan:
         """Clips (train, test normal, test anomaly) of each release, machine type and ID."""
-        plan: Plan = {}
         if self.counts == "dcase2020":
-            from asd.data.dcase2020_facts import load_facts
-
-            for key, real in sorted(load_facts().counts.items()):
-                if key[1] in self.machines:
-                    plan[key] = (real.train, real.test_normal, real.test_anomaly)
-            return plan
+            published = sorted(load_facts().counts.items())
+            counts = {key: (c.train, c.test_normal, c.test_anomaly) for key, c in published}
+            return {key: count for key, count in counts.items() if key[1] in self.machines}
         train = int(self.train_per_id or 0)
         test = int(self.test_normal_per_id or 0), int(self.test_anomaly_per_id or 0)
+        plan: Plan = {}
         for machine in sorted(self.machines):
             development, additional = IDS[machine]
             for machine_id in development[: self.ids_development]:
@@ -228,8 +213,6 @@ class Simulated:
 
     def _definition(self) -> dict[str, Any]:
         """What defines the corpus, in one form whatever way it was asked for."""
-        from dataclasses import asdict
-
         from asd.data.simulation import GENERATOR_VERSION
 
         return {

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from asd.data.manifest import Manifest
 from asd.errors import AsdError
+from asd.options import check_choice
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,19 +40,13 @@ def validation_split(
         bool [clips], True for validation.
 
     Raises:
-        AsdError: the fraction is out of range, or gives no clip for validation, or a stratum is
-            not one of ``STRATA``.
+        AsdError: the fraction gives no clip for validation, or a stratum is not of ``STRATA``.
         ValueError: there are clips that are not for training.
     """
     import numpy as np
 
-    if isinstance(fraction, bool) or not 0 < fraction < 1:
-        raise AsdError(
-            f"trainer.validation_fraction={fraction}: must be above 0 (the validation loss chooses "
-            "the weights) and below 1"
-        )
-    if unknown := [name for name in strata_by if name not in STRATA]:
-        raise AsdError(f"trainer.validation_strata={unknown}: must be of {', '.join(STRATA)}")
+    for name in strata_by:
+        check_choice("trainer.validation_strata", name, STRATA)
     clips = manifest.clips
     if (clips["split"] != "train").any():
         raise ValueError("validation clips are chosen among training clips only")

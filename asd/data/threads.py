@@ -1,45 +1,40 @@
-"""The same work on many items, in threads."""
+"""The same work on many items, in threads, group by group."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Generator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from asd.cores import one_torch_thread
 from asd.progress import progress_bar
 
+Group = TypeVar("Group")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_AHEAD = 8  # items a thread: results wait in memory
-
 
 def in_threads(
-    call: Callable[[Item], Result], items: list[Item], workers: int, label: str
-) -> Generator[Result]:
-    """What ``call`` gives for each of these items, in their order, with progress shown.
+    call: Callable[[Item], Result],
+    groups: Mapping[Group, Sequence[Item]],
+    workers: int,
+    label: str,
+    done: Callable[[Group, list[Result]], object],
+) -> None:
+    """Call ``call`` with every item of groups that are not empty, with progress shown.
 
-    The first item is done in the caller's thread: it imports and compiles what the threads then
-    share. They are a few items ahead of the caller, who may be slower. Close the generator to stop
-    before the end.
+    ``done`` is given each group's results in their order, before the next group begins.
     """
-    with progress_bar(label, len(items)) as advance:
-        for item in items[:1]:
-            yield call(item)
+    total = sum(len(items) for items in groups.values())
+    with progress_bar(label, total) as advance, ThreadPoolExecutor(workers) as pool:
+
+        def work(item: Item) -> Result:
+            result = call(item)
             advance(1)
-        with one_torch_thread():
-            pool = ThreadPoolExecutor(workers)
-            ahead: deque[Future[Result]] = deque()
-            try:
-                for item in items[1:]:
-                    ahead.append(pool.submit(call, item))
-                    if len(ahead) > _AHEAD * workers:
-                        yield ahead.popleft().result()
-                        advance(1)
-                while ahead:
-                    yield ahead.popleft().result()
-                    advance(1)
-            finally:
-                pool.shutdown(cancel_futures=True)
+            return result
+
+        for group, items in groups.items():
+            first = work(items[0])  # here: it imports and compiles what the threads then share
+            with one_torch_thread():
+                rest = list(pool.map(work, items[1:]))
+            done(group, [first, *rest])

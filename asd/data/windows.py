@@ -69,13 +69,10 @@ class Windows:
                 f"{', ...' if len(short) > 5 else ''}. Set window.seconds to the shortest clip's "
                 "length, or window.seconds=null to have it found"
             )
-        offsets = np.concatenate([[0], np.cumsum(frames)[:-1]]).astype(np.int64)
-        starts, clips = [], []
-        for clip, (offset, count) in enumerate(zip(offsets, frames, strict=True)):
-            inside = _inside(self.cover, length, int(count))
-            starts.append(offset + inside)
-            clips.append(np.full(len(inside), clip, dtype=np.int64))
-        return Index(length, np.concatenate(starts), np.concatenate(clips))
+        offsets = (np.cumsum(frames) - frames).astype(np.int64)
+        inside = [_inside(self.cover, length, int(count)) for count in frames]
+        clips = np.repeat(np.arange(len(frames)), [len(starts) for starts in inside])
+        return Index(length, offsets[clips] + np.concatenate(inside), clips)
 
 
 @dataclass(frozen=True)

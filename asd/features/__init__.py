@@ -1,9 +1,11 @@
 """The feature store: features of a clip are computed once, and shared by all runs and processes.
 
-``store.py`` is what the rest of the code uses; ``part.py`` is a part's file on disk; ``build.py``
-computes what is missing; ``command.py`` is the program ``python -m asd.features``.
+``store.py`` is what the rest of the code uses, ``part.py`` a part's files on disk, ``__main__.py``
+the program ``python -m asd.features``; ``batches.py`` cuts windows.
 """
 
-from asd.features.store import Features, FeatureStore, parts_of
+from asd.data.manifest import parts_of
+from asd.features.part import Features
+from asd.features.store import FeatureStore
 
 __all__ = ["FeatureStore", "Features", "parts_of"]

@@ -1,7 +1,154 @@
-"""The program."""
+"""``python -m asd.features``: build, list and prune the feature store."""
 
+from __future__ import annotations
+
+import argparse
+import logging
+import shutil
 import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
-from asd.features.command import main
+import pandas as pd
+from filelock import FileLock, Timeout
+from rich.filesize import decimal
 
-sys.exit(main())
+from asd.composition import build, compose_config, plain
+from asd.data.corpus import corpus_of
+from asd.data.manifest import parts_of
+from asd.errors import AsdError
+from asd.exit_status import exit_status
+from asd.features.part import damage_of
+from asd.features.store import KEY, SETTINGS, FeatureStore
+from asd.options import check_number
+
+DAY = 86400.0
+EPILOG = """\
+build NAME=VALUE...: compute what a run with these options of asd.train would read
+list [--quick]: what is stored, every checksum compared
+prune KEY... (as list shows them) | --older-than DAYS | --damaged | --all [--dry-run]
+The store is the folder features in paths.cache. What is removed is computed again when needed.
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit status: 0, 2 for the user to mend, 130 if stopped."""
+    options = _options(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        return exit_status(lambda: _run(options))
+    except KeyboardInterrupt:
+        print("stopped; whole parts are kept, the same command goes on", file=sys.stderr)
+        return 130
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("python -m asd.features", epilog=EPILOG, formatter_class=raw)
+    add = parser.add_argument
+    add("command", choices=("build", "list", "prune"))
+    add("words", nargs="*", metavar="NAME=VALUE | KEY", help="paths.cache=DIR: of all commands")
+    add("--quick", action="store_true", help="do not read the features")
+    add("--damaged", action="store_true")
+    add("--older-than", type=float, metavar="DAYS", help="not used for so long")
+    add("--all", dest="older_than", action="store_const", const=0.0)
+    add("--dry-run", action="store_true", help="only say what would go")
+    options = parser.parse_intermixed_args(arguments)
+    options.keys = [word for word in options.words if "=" not in word]
+    choices = bool(options.keys) + options.damaged + (options.older_than is not None)
+    if choices != (options.command == "prune") or (options.dry_run and not choices):
+        parser.error("prune, and nothing else, takes one of KEY..., --older-than, --damaged, --all")
+    if options.quick and options.command != "list":
+        parser.error("--quick: is for list")
+    return options
+
+
+def _run(options: argparse.Namespace) -> None:
+    config = plain(compose_config([word for word in options.words if "=" in word]))
+    root = Path(config["paths"]["cache"]).absolute() / "features"
+    if options.command == "build":
+        _build(config, root)
+    elif options.command == "list":
+        _list(root, options.quick)
+    else:
+        _prune(root, options)
+
+
+def _build(config: dict[str, Any], root: Path) -> None:
+    frontend, corpus = build(config["frontend"], "frontend"), corpus_of(config["data"])
+    dtype, workers = config["features"]["dtype"], config["features"]["workers"]
+    store = FeatureStore(root, frontend, dtype, corpus.channel, workers)
+    splits = [(release, "train") for release in config["release"]["train"]]
+    splits.append((config["data"]["test"], "test"))
+    releases = list(dict.fromkeys(release for release, _ in splits))
+    corpus.check(releases)
+    manifest = corpus.manifest(releases, store.reader(splits))
+    chosen = [manifest.select(release=release, split=split) for release, split in splits]
+    store.build(*chosen)
+    parts = [part for clips in chosen for part in parts_of(clips)]
+    size = decimal(sum(store.part(part).values.nbytes for part in parts))  # compares checksums
+    print(f"{store.folder}: {sum(map(len, parts)):,} clips, {size}, whole")
+
+
+def _stored(root: Path, quick: bool) -> pd.DataFrame:
+    """A row a part: key of its folder, its ``.npy``, bytes, when it was last used, damage."""
+    files = root.glob(f"*-{KEY}/*-{KEY}.*")
+    stats = [(f, f.stat()) for f in files]
+    rows = [(f.parent.name, f.with_suffix(".npy"), s.st_size, s.st_mtime) for f, s in stats]
+    table = pd.DataFrame(rows, columns=["key", "part", "bytes", "used"])
+    parts = table.groupby(["key", "part"], as_index=False).agg({"bytes": "sum", "used": "max"})
+    return parts.assign(damage=[damage_of(part, quick) for part in parts["part"]])
+
+
+def _list(root: Path, quick: bool) -> None:
+    stored = _stored(root, quick)
+    for key, parts in stored.groupby("key"):
+        damaged = parts[parts["damage"] != ""]
+        used = f"used {(time.time() - parts['used'].max()) // DAY:.0f} days ago"
+        state = f"{len(damaged)} damaged" if len(damaged) else "whole"
+        size = decimal(int(parts["bytes"].sum()))
+        print(f"{key}: {len(parts)} parts, {size}, {used}, {state}")
+        settings = root / str(key) / SETTINGS
+        print(settings.read_text(encoding="utf-8") if settings.exists() else "settings not known")
+        for part, damage in zip(damaged["part"], damaged["damage"], strict=True):
+            print(f"  {part.stem} is damaged: {damage}")
+    if stored.empty:
+        print(f"{root}: no features")
+
+
+def _prune(root: Path, options: argparse.Namespace) -> None:
+    stored = _stored(root, quick=not options.damaged)
+    keys = stored["key"]
+    if unknown := sorted(set(options.keys) - set(keys)):
+        there = ", ".join(keys.unique()) or "nothing"
+        raise AsdError(f"{unknown[0]}: no such key in {root}; there is {there}")
+    if options.older_than is not None:
+        check_number("--older-than", options.older_than, 0)
+        chosen = stored[stored["used"] <= time.time() - DAY * options.older_than]
+    else:
+        chosen = stored[stored["damage"] != "" if options.damaged else keys.isin(options.keys)]
+    for key, parts in chosen.groupby("key"):
+        state = "would be removed" if options.dry_run else _remove(root / str(key), parts["part"])
+        print(f"{key}: {len(parts)} parts, {decimal(int(parts['bytes'].sum()))}, {state}")
+
+
+def _remove(folder: Path, parts: Iterable[Path]) -> str:
+    """Remove these parts, and the folder if nothing is left; says what became of them."""
+    try:
+        with FileLock(f"{folder}.lock", blocking=False):
+            for part in parts:  # the record first: without it nothing passes for whole
+                part.with_suffix(".json").unlink(missing_ok=True)
+                part.unlink(missing_ok=True)
+            if not any(folder.glob(f"*-{KEY}.*")):
+                shutil.rmtree(folder)
+    except Timeout:
+        return "left alone, for another process is computing there"
+    except OSError as error:
+        raise AsdError(f"{error.filename}: cannot be removed: {error.strerror}") from error
+    return "removed"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

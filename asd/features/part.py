@@ -1,4 +1,4 @@
-"""A part of the feature store on disk: written clip by clip, and read back with its checksum.
+"""A part of the feature store on disk: written in one go, and read back with its checksum.
 
 The ``.npy`` holds the features [frames, bands] of the part's clips, one after another. The
 ``.json`` is written last: without it the part is not whole. Its time stamp is the last use.
@@ -9,14 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import math
 import zlib
-from collections.abc import Callable, Iterable
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field
-from io import BytesIO
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 
@@ -25,17 +22,20 @@ from asd.files import replacing
 
 log = logging.getLogger(__name__)
 
-_GROUP = 1 << 23  # bytes read and checked at once: small beside memory, large beside a call
-_DAMAGED = "%s: damaged (%s); computed again"
-PARTIAL = ".partial"  # how the name of a part ends while it is written
+
+@dataclass(frozen=True)
+class Features:
+    """Features of clips, in order.
+
+    ``values`` [frames, bands], clips one after another; ``frames`` [clips] how many each has.
+    """
+
+    values: np.ndarray
+    frames: np.ndarray
 
 
 class DamagedPartError(Exception):
-    """Files of a part that do not fit together, or are not as written; the message says how."""
-
-
-class MissingPartError(DamagedPartError):
-    """A part without one of its files, or both."""
+    """A part whose files are not as written; the message says how."""
 
 
 def part_file(folder: Path, label: str, hashes: Iterable[str]) -> Path:
@@ -44,169 +44,134 @@ def part_file(folder: Path, label: str, hashes: Iterable[str]) -> Path:
     return folder / f"{label}-{key}.npy"
 
 
-@dataclass
-class Record:
-    """What the ``.json`` holds: ``frames`` and content ``hashes`` of the clips in order.
-
-    ``crc32`` is that of the values and of the other fields.
-    """
-
-    bands: int
-    dtype: str
-    frames: list[int] = field(default_factory=list)
-    hashes: list[str] = field(default_factory=list)
-    crc32: int = 0
-
-    def header(self) -> bytes:
-        """The start of the ``.npy``; numpy leaves room in it for any number of frames."""
-        buffer, shape = BytesIO(), (sum(self.frames), self.bands)
-        about = {"descr": np.dtype(self.dtype).str, "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(buffer, about)
-        return buffer.getvalue()
-
-    def checksum(self, of_values: int) -> int:
-        """What ``crc32`` must be where the values have this one."""
-        return zlib.crc32(json.dumps({**asdict(self), "crc32": 0}).encode(), of_values)
+def is_stored(file: Path) -> bool:
+    """Whether both files of a part are there; whether they are right is known once it is read."""
+    return file.exists() and file.with_suffix(".json").exists()
 
 
-@dataclass(frozen=True)
-class StoredPart:
-    """A part whose files fit together; whether its bytes are right is known after ``read``.
-
-    ``values`` [frames, bands] are memory-mapped, copy on write: torch takes them as they are, and
-    nothing that is done to them reaches the file.
-    """
-
-    file: Path
-    record: Record
-    values: np.memmap
-
-    @classmethod
-    def open(cls, file: Path) -> Self:
-        """The part, not yet read.
-
-        Raises:
-            DamagedPartError: it is not there (then a MissingPartError), or does not fit together.
-        """
-        label = file.stem.rsplit("-", 1)[0]
-        try:
-            record = Record(**json.loads(file.with_suffix(".json").read_text(encoding="utf-8")))
-            with file.open("rb") as stream:
-                header, shape = record.header(), (sum(record.frames), record.bands)
-                size = len(header) + math.prod(shape) * np.dtype(record.dtype).itemsize
-                fits = (header, size) == (stream.read(len(header)), file.stat().st_size)
-                if not fits or file != part_file(file.parent, label, record.hashes):
-                    raise DamagedPartError("its files do not fit together")
-                values = np.memmap(stream, record.dtype, "c", len(header), shape)
-        except FileNotFoundError as error:
-            raise MissingPartError("one of its two files is missing") from error
-        except (ValueError, TypeError, AttributeError, OSError) as error:
-            raise DamagedPartError(str(error)) from error
-        return cls(file, record, values)
-
-    def read(self, out: np.ndarray | None = None) -> Self:
-        """Read all values once and compare the checksum.
-
-        Args:
-            out: [frames, bands] of the part's dtype, to keep what is read; None: only compare.
-
-        Raises:
-            DamagedPartError: it is not what was written.
-        """
-        size, crc32, position = self.values.nbytes, 0, 0
-        target = np.empty(min(size, _GROUP), np.uint8) if out is None else out.reshape(-1)
-        room = memoryview(target.view(np.uint8))  # type: ignore[arg-type]
-        if out is not None and len(room) != size:
-            raise DamagedPartError("it has not these clips' frames")
-        try:
-            with self.file.open("rb", buffering=0) as stream:
-                stream.seek(self.values.offset)
-                while position < size:
-                    begin = 0 if out is None else position
-                    count = stream.readinto(room[begin : begin + min(_GROUP, size - position)])
-                    if not count:
-                        break
-                    crc32 = zlib.crc32(room[begin : begin + count], crc32)
-                    position += count
-        except OSError as error:
-            raise DamagedPartError(str(error)) from error
-        if position < size or self.record.crc32 != self.record.checksum(crc32):
-            raise DamagedPartError("it has another checksum")
-        return self
-
-
-def is_there(file: Path, say: bool = False) -> bool:
-    """Whether a part can be opened; ``say`` warns if it is damaged."""
-    try:
-        StoredPart.open(file)
-    except DamagedPartError as error:
-        if say and not isinstance(error, MissingPartError):
-            log.warning(_DAMAGED, file, error)
-        return False
-    return True
-
-
-def whole_part(
-    file: Path, make: Callable[[], None], out: np.ndarray | None = None, again: bool = True
-) -> StoredPart:
-    """The part, read and checked, made where it is not there; a damaged one is made again.
+def write_part(file: Path, hashes: Sequence[str], arrays: Sequence[np.ndarray]) -> None:
+    """Write a part; the caller holds the lock of its folder.
 
     Args:
         file: its ``.npy``.
-        make: writes it; the caller holds the lock of its folder.
-        out: as ``StoredPart.read``.
-        again: False where it was made just now.
+        hashes: content hashes of the clips.
+        arrays: features [frames, bands] of each.
+
+    Raises:
+        AsdError: it cannot be written; nothing of it passes for whole then.
+    """
+    frames = [len(array) for array in arrays]
+    shape = (sum(frames), arrays[0].shape[1])
+    header = {"descr": arrays[0].dtype.str, "fortran_order": False, "shape": shape}
+    record: dict[str, object] = {"frames": frames, "hashes": list(hashes)}
+    with saying_where(file):
+        file.with_suffix(".json").unlink(missing_ok=True)
+        with replacing(file) as temporary:
+            with temporary.open("wb") as stream:
+                np.lib.format.write_array_header_1_0(stream, header)
+                for array in arrays:
+                    stream.write(array.data)
+            record["crc32"] = _checksum(temporary, file.stem, frames, record["hashes"])
+        with replacing(file.with_suffix(".json")) as temporary:
+            temporary.write_text(json.dumps(record), encoding="utf-8")
+
+
+def read_part(file: Path) -> Features:
+    """Map a part into memory, copy on write, and compare its checksum.
+
+    Raises:
+        DamagedPartError: it is not what was written, or one of its files is missing.
+    """
+    try:
+        record = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+        crc32 = _checksum(file, file.stem, record["frames"], record["hashes"])
+        if crc32 != record["crc32"]:  # before numpy makes sense of a damaged header
+            raise DamagedPartError("it has another checksum")
+        frames = np.array(record["frames"], dtype=np.int64)
+        return Features(np.load(file, mmap_mode="c"), frames)
+    except FileNotFoundError as error:
+        raise DamagedPartError("one of its two files is missing") from error
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DamagedPartError(f"{type(error).__name__}: {error}") from error
+
+
+def _checksum(file: Path, *about: object) -> int:
+    """Of a whole file and what else is known of the part."""
+    return zlib.crc32(np.memmap(file, np.uint8, "c").data, zlib.crc32(json.dumps(about).encode()))
+
+
+def damage_of(file: Path, quick: bool = False) -> str:
+    """What is wrong with a part, "" if nothing; ``quick``: as far as is seen without reading it."""
+    try:
+        if not quick or not is_stored(file):
+            read_part(file)
+    except DamagedPartError as error:
+        return str(error)
+    return ""
+
+
+def whole_part(file: Path, make: Callable[[], object]) -> Features:
+    """A part as ``read_part`` gives it, made where it is not there; a damaged one is made again.
+
+    Args:
+        file: its ``.npy``.
+        make: writes it; only one process at a time does.
 
     Raises:
         AsdError: what was just written cannot be read.
     """
+    with suppress(DamagedPartError):
+        return read_part(file)
+    with locked(file.parent):
+        if damage := damage_of(file):  # else another process made it in the meantime
+            if is_stored(file):
+                log.warning("%s: damaged (%s); computed again", file, damage)
+            make()
     try:
-        return StoredPart.open(file).read(out)
+        return read_part(file)
     except DamagedPartError as error:
-        if not again:
-            raise AsdError(f"{file}: not as written ({error}); is the disk failing?") from error
-        if not isinstance(error, MissingPartError):
-            log.warning(_DAMAGED, file, error)
-    make()
-    return whole_part(file, make, out, again=False)
+        raise AsdError(f"{file}: not as written ({error}); is the disk failing?") from error
 
 
-class PartWriter:
-    """Writes a part clip by clip; ``close`` it, and nothing is left of it if it was not finished.
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Be the one process that writes in a folder.
 
-    Only one at a time may write in a folder. The methods raise OSError if they cannot write.
+    The lock's file lies beside the folder and stays: removing it while another process waits for
+    it would let two in. The system lets go of it when the process ends.
+
+    Raises:
+        AsdError: the lock's file cannot be written.
     """
+    from filelock import FileLock, Timeout
 
-    def __init__(self, folder: Path, label: str, bands: int, dtype: str) -> None:
-        self.label = label
-        self.partial = folder / f"{label}{PARTIAL}"
-        self._record = Record(bands, dtype)
-        self._crc32 = 0
+    lock = FileLock(f"{folder}.lock")
+    with saying_where(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        self._stream = self.partial.open("wb")
-        self._stream.write(self._record.header())
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            log.info("another process computes these features (%s); waiting for it", folder)
+            lock.acquire()
+        for leftover in folder.glob(".*.partial"):  # of a process that was killed
+            leftover.unlink()
+    try:
+        yield
+    finally:
+        lock.release()
 
-    def append(self, frames: list[int], hashes: list[str], values: np.ndarray) -> None:
-        """Write values [frames, bands] of one clip, or of several."""
-        self._stream.write(values.data)
-        self._crc32 = zlib.crc32(values.data, self._crc32)
-        self._record.frames += frames
-        self._record.hashes += hashes
 
-    def finish(self) -> None:
-        """Make the part whole, in place of what stands there."""
-        self._stream.seek(0)
-        self._stream.write(self._record.header())
-        self._stream.close()
-        self._record.crc32 = self._record.checksum(self._crc32)
-        file = part_file(self.partial.parent, self.label, self._record.hashes)
-        file.with_suffix(".json").unlink(missing_ok=True)
-        self.partial.replace(file)
-        with replacing(file.with_suffix(".json")) as temporary:
-            temporary.write_text(json.dumps(asdict(self._record)), encoding="utf-8")
+@contextmanager
+def saying_where(path: Path) -> Iterator[None]:
+    """Say of what could not be written where it is and what to do.
 
-    def close(self) -> None:
-        """Remove what is written, unless it was finished."""
-        with suppress(OSError):
-            self._stream.close()
-        self.partial.unlink(missing_ok=True)
+    Raises:
+        AsdError: in place of OSError.
+    """
+    try:
+        yield
+    except (OSError, NotImplementedError) as error:  # the latter: a disk without locks
+        raise AsdError(
+            f"{path}: {getattr(error, 'strerror', None) or error}; nothing of it is kept. Free "
+            "some space, or set paths.cache to a folder that can be written to, then start again"
+        ) from error

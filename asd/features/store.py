@@ -7,52 +7,39 @@ split (``asd.features.part``). A part's name ends with a hash of its clips' cont
 from __future__ import annotations
 
 import dataclasses
+import glob
 import hashlib
 import json
 import os
-from collections.abc import Collection, Iterator
+import shutil
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.filesize import decimal
 
 from asd.cores import cores
-from asd.data.audio import Channel, check_channel
-from asd.data.manifest import Manifest
-from asd.data.part_reader import Part
-from asd.features.build import PartBuilder, frames_of, part_name
-from asd.features.lock import locked, saying
-from asd.features.part import (
-    DamagedPartError,
-    PartWriter,
-    StoredPart,
-    is_there,
-    part_file,
-    whole_part,
-)
+from asd.data.audio import Channel, Recording
+from asd.data.manifest import Manifest, Part, parts_of
+from asd.data.threads import in_threads
+from asd.errors import AsdError
+from asd.features.part import Features, is_stored, locked, part_file, whole_part, write_part
+from asd.files import write_text
 from asd.frontends.frontend import FrontEnd
 from asd.options import check_choice, check_whole
 
-FORMAT = 3
-
-
-@dataclass(frozen=True)
-class Features:
-    """Features of a manifest's clips, in its order.
-
-    ``values`` [frames, bands], clips one after another; ``frames`` [clips] how many each has.
-    """
-
-    values: np.ndarray
-    frames: np.ndarray
+FORMAT = 4
+KEY = 12 * "[0-9a-f]"  # how names of folders and parts end
+SETTINGS = "settings.json"  # in a folder of the store, for people and for ``list``
 
 
 @dataclass(frozen=True)
 class FeatureStore:
-    """Features on disk under ``root``.
+    """Features on disk under ``root``; it can be a scan's ``asd.data.corpus.PartReader``.
 
     Args:
         root: folder of the store.
@@ -62,6 +49,7 @@ class FeatureStore:
         workers: threads; None: all cores.
         shared: folder of files that processes of this machine map together; None: every process
             has its own copy in memory.
+        splits: (release, split) of what it takes from a scan.
     """
 
     root: Path
@@ -70,12 +58,12 @@ class FeatureStore:
     channel: Channel
     workers: int | None
     shared: Path | None = None
+    splits: Collection[tuple[str, str]] = ()
 
     def __post_init__(self) -> None:
         check_choice("features.dtype", self.dtype, ("float32", "float16"))
         if self.workers is not None:
             check_whole("features.workers", self.workers, 1)
-        check_channel(self.channel)
 
     def settings(self) -> dict[str, Any]:
         """All that determines a clip's features but the clip."""
@@ -102,46 +90,125 @@ class FeatureStore:
 
     def file(self, clips: Manifest) -> Path:
         """Where the features of a part are or will be."""
-        return part_file(self.folder, "-".join(part_name(clips)), clips.clips["hash"])
+        return part_file(self.folder, "-".join(clips.part()), clips.clips["hash"])
 
-    def reader(self, splits: Collection[tuple[str, str]]) -> PartBuilder:
-        """What takes the clips of these (release, split) from a corpus's scan as they are read."""
-        return PartBuilder(self, splits)
+    def reader(self, splits: Collection[tuple[str, str]]) -> FeatureStore:
+        """The store that takes the clips of these (release, split) from a corpus's scan."""
+        return dataclasses.replace(self, splits=splits)
+
+    def computing(self) -> AbstractContextManager[None]:
+        """Be the one process that computes; others wait, and find it done."""
+        return locked(self.folder)
+
+    def wants(self, part: Part) -> bool:
+        """Whether it is of the splits chosen, and nothing of this name is stored.
+
+        What is stored may be these clips or not: ``build`` computes what turns out to be lacking.
+        """
+        names = f"{glob.escape('-'.join(part))}-{KEY}.json"
+        return (part.release, part.split) in self.splits and not any(self.folder.glob(names))
+
+    def compute(self, recording: Recording) -> np.ndarray:
+        """Features [frames, bands] of one clip, as they are stored.
+
+        Raises:
+            AsdError: the clip is too short, or its features are not finite; names it.
+        """
+        path, frontend = recording.path, self.frontend
+        wave = recording.signal(frontend.rate)
+        try:
+            expected = (frontend.n_frames(len(wave)), frontend.bands)
+            values = frontend.features(wave)
+        except AsdError as error:
+            raise AsdError(f"{path}: {error}") from error
+        if values.shape != expected:
+            raise AsdError(
+                f"{path}: {frontend.name} gave features of the shape {values.shape} where "
+                f"{expected} was expected"
+            )
+        with np.errstate(over="ignore"):
+            stored = np.ascontiguousarray(values, dtype=self.dtype)
+        if not np.isfinite(stored).all():
+            raise AsdError(f"{path}: {frontend.name} features are not finite as {self.dtype}")
+        return stored
+
+    def store(
+        self, part: Part, hashes: Sequence[str], arrays: Sequence[np.ndarray], left: int
+    ) -> None:
+        """Write a part, if there is room for it and for the ``left`` clips still to come.
+
+        Raises:
+            AsdError: the disk is full, or will be.
+        """
+        size = sum(array.nbytes for array in arrays)
+        needed, free = size + size * left // len(arrays), shutil.disk_usage(self.root).free
+        if needed > free:
+            raise AsdError(
+                f"{self.folder}: the features need {decimal(needed)} and {decimal(free)} are free; "
+                "free some space, set paths.cache to a larger disk, or use features.dtype=float16"
+            )
+        write_text(self.folder / SETTINGS, json.dumps(self.settings(), default=str))
+        write_part(part_file(self.folder, "-".join(part), hashes), hashes, arrays)
 
     def build(self, *manifests: Manifest) -> None:
-        """Compute what is missing of these clips, all in one go.
-
-        Only one process computes at a time; others wait, and find it done. Damage that shows only
-        when all is read is mended by ``load`` and ``part``.
+        """Compute what is missing of these clips, all in one go; damage shows when it is read.
 
         Raises:
             AsdError: a clip cannot be used, or the disk is full; parts done by then are kept.
         """
         parts = {self.file(part): part for manifest in manifests for part in parts_of(manifest)}
-        if not all(is_there(file) for file in parts):
-            with PartBuilder(self).begin() as builder:
-                lacking = [part for file, part in parts.items() if not is_there(file, say=True)]
-                builder.build(lacking)
+        if not all(is_stored(file) for file in parts):
+            with self.computing():
+                self._build([part for file, part in parts.items() if not is_stored(file)])
+
+    def _build(self, parts: list[Manifest]) -> None:
+        """Compute these parts; the caller holds the lock."""
+        clips = {part.part(): part for part in parts}
+        left = {name: len(part) for name, part in clips.items()}
+
+        def compute(clip: tuple[Path, str]) -> np.ndarray:
+            recording = Recording.read(clip[0], self.channel)
+            if recording.facts.hash != clip[1]:
+                raise AsdError(
+                    f"{clip[0]}: changed since the corpus was checked: start again (if that does "
+                    "not help, remove the folder scan in paths.cache)"
+                )
+            return self.compute(recording)
+
+        def keep(part: Part, arrays: list[np.ndarray]) -> None:
+            del left[part]
+            self.store(part, list(clips[part].clips["hash"]), arrays, sum(left.values()))
+
+        files = {name: part.files() for name, part in clips.items()}
+        label = f"{self.frontend.name} features"
+        in_threads(compute, files, self.workers or cores(), label, keep)
 
     def load(self, manifest: Manifest) -> Features:
         """Features of all clips of a manifest; what is missing is computed.
 
-        There is one copy of them, into which the files are read and their checksums compared. It is
-        in this process's memory and writable; with ``shared``, one copy for all processes.
+        They are one array in this process's memory, writable; with ``shared``, one for all
+        processes, copy on write.
 
         Raises:
             AsdError: a clip cannot be used, or the disk is full.
         """
         self.build(manifest)
-        frames = np.array(frames_of(self.frontend, manifest), dtype=np.int64)
-        if self.shared is not None:
-            return Features(self._mapped(self.shared, manifest), frames)
-        values = np.empty((int(frames.sum()), self.frontend.bands), self.dtype)
         parts = list(parts_of(manifest))
-        ends = np.cumsum(frames)[np.cumsum([len(part) for part in parts]) - 1]
-        with ThreadPoolExecutor(self.workers or cores()) as pool:
-            list(pool.map(self._read, parts, np.split(values, ends[:-1])))
-        return Features(values, frames)
+        if self.shared is None:
+            with ThreadPoolExecutor(self.workers or cores()) as pool:
+                loaded = list(pool.map(self.part, parts))
+            values = np.concatenate([np.asarray(features.values) for features in loaded])
+            return Features(values, np.concatenate([features.frames for features in loaded]))
+        hashes = list(manifest.clips["hash"])
+        file = part_file(self.shared, self.frontend_key(), hashes)
+
+        def write() -> None:
+            arrays: list[np.ndarray] = []
+            for features in map(self.part, parts):
+                arrays += np.split(features.values, np.cumsum(features.frames)[:-1])
+            write_part(file, hashes, arrays)
+
+        return whole_part(file, write)
 
     def part(self, clips: Manifest) -> Features:
         """Features of one part, memory-mapped (copy on write), the checksum compared.
@@ -149,42 +216,7 @@ class FeatureStore:
         Raises:
             AsdError: a clip cannot be used, or the disk is full.
         """
-        stored = self._read(clips)
-        return Features(stored.values, np.array(stored.record.frames, dtype=np.int64))
-
-    def _read(self, clips: Manifest, out: np.ndarray | None = None) -> StoredPart:
-        """The part with its checksum right; a damaged one is computed again."""
         file = self.file(clips)
         with suppress(OSError):  # it is not there, or may only be read
             os.utime(file.with_suffix(".json"))  # for prune --older-than
-        with suppress(DamagedPartError):
-            return StoredPart.open(file).read(out)
-        with PartBuilder(self).begin() as builder:
-            return whole_part(file, lambda: builder.build([clips]), out)
-
-    def _mapped(self, folder: Path, manifest: Manifest) -> np.ndarray:
-        """All features in one file of the same kind, which the first process that asks writes."""
-        label = self.frontend_key()
-
-        def write() -> None:
-            with closing(PartWriter(folder, label, self.frontend.bands, self.dtype)) as writer:
-                for part in map(self._read, parts_of(manifest)):
-                    writer.append(part.record.frames, part.record.hashes, part.values)
-                writer.finish()
-
-        with locked(folder / label), saying(folder):
-            return whole_part(part_file(folder, label, manifest.clips["hash"]), write).values
-
-
-def parts_of(manifest: Manifest) -> Iterator[Manifest]:
-    """The manifest's clips by release, machine and split, in the manifest's order.
-
-    Raises:
-        ValueError: clips of one part do not stand together, so that parts in order would not be
-            the manifest in order.
-    """
-    groups = [rows for _, rows in manifest.clips.groupby(list(Part._fields), sort=False)]
-    if [i for rows in groups for i in rows.index] != list(manifest.clips.index):
-        raise ValueError("a manifest must be sorted by release, machine and split")
-    for rows in groups:
-        yield Manifest(manifest.root, rows.reset_index(drop=True))
+        return whole_part(file, lambda: self._build([clips]))

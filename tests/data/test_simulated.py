@@ -8,8 +8,6 @@ import hashlib
 import logging
 import multiprocessing
 import shutil
-import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -60,14 +58,10 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Simulated:
     return made
 
 
-def test_is_a_corpus_that_says_it_is_simulated(corpus: Simulated) -> None:
-    assert isinstance(corpus, Corpus)
-    assert corpus.name == "simulated"
-    assert corpus.simulated is True
-    assert (corpus.folder / "README.txt").read_text().startswith("SIMULATED")
-
-
 def test_layout_and_counts(corpus: Simulated) -> None:
+    assert isinstance(corpus, Corpus)
+    assert (corpus.name, corpus.simulated) == ("simulated", True)
+    assert (corpus.folder / "README.txt").read_text().startswith("SIMULATED")
     clips = corpus.manifest(RELEASES).clips
     counts = clips.groupby(["release", "machine", "id", "split", "label"]).size().to_dict()
     wanted = {}
@@ -231,28 +225,6 @@ def test_workers_that_die_leave_the_work_to_this_process(
     assert "ended early" in caplog.text
 
 
-def test_one_builds_and_the_other_waits_and_says_so_once(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    from filelock import FileLock
-
-    corpus = small(tmp_path, machines=["fan"])
-    taken = threading.Event()
-
-    def hold() -> None:
-        with FileLock(corpus.folder.with_name(corpus.folder.name + ".lock")):
-            taken.set()
-            time.sleep(0.5)
-
-    other = threading.Thread(target=hold)
-    other.start()
-    assert taken.wait(10)
-    with caplog.at_level(logging.INFO):
-        assert len(corpus.manifest(["development"])) == 10
-    other.join()
-    assert caplog.text.count("another process makes this corpus") == 1
-
-
 def test_two_processes_at_once_make_one_corpus(tmp_path: Path) -> None:
     corpus = small(tmp_path, machines=["fan"])
     context = multiprocessing.get_context("spawn")
@@ -327,7 +299,7 @@ def test_bad_releases_and_folders_are_refused_before_any_work(tmp_path: Path) ->
         small(tmp_path, ids_additional=0).check(["additional"])
     (tmp_path / "file").write_text("")
     with pytest.raises(AsdError, match=r"data\.root"):
-        small(tmp_path / "file" / "data").check(["development"])
+        small(tmp_path / "file" / "data").manifest(["development"])
     assert not small(tmp_path).folder.exists()
 
 
