@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import multiprocessing
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asd.data.manifest import COLUMNS, sorted_manifest
-from asd.data.simulation.clip import ClipName, SoundSettings, draw_fault
-from asd.data.simulation.making import TEMPORARY, make_clips, wav_bytes
+from asd.data.simulation.clip import PlannedClip, SoundSettings, draw_fault
+from asd.data.simulation.making import TEMPORARY, clip_hashes, wav_bytes
 from asd.errors import AsdError
 from asd.files import write_text
 from asd.progress import progress_bar
@@ -41,8 +42,7 @@ class CorpusPlan:
 
     folder: Path  # the corpus's own
     settings: SoundSettings
-    clips: dict[str, list[ClipName]]  # of each release asked for
-    samples: dict[str, int]  # length of a clip of each machine type
+    clips: dict[str, list[PlannedClip]]  # of each release asked for
     definition: dict[str, Any]  # everything that defines the corpus, for its README.txt
     workers: int | None  # processes; None: all cores for long work, else this process
 
@@ -81,6 +81,11 @@ def ready_manifests(plan: CorpusPlan) -> dict[str, pd.DataFrame]:
             f"{plan.folder}: the simulated corpus cannot be made there ({error.strerror or error});"
             " free some space or set data.root to another folder. What is made so far is kept"
         ) from error
+    except BrokenProcessPool as error:
+        raise AsdError(
+            "the worker processes that make the simulated corpus were killed (out of memory?);"
+            " set data.workers=1. What is made so far is kept"
+        ) from error
 
 
 def _make_release(plan: CorpusPlan, release: str) -> pd.DataFrame:
@@ -97,19 +102,18 @@ def _make_release(plan: CorpusPlan, release: str) -> pd.DataFrame:
     write_text(plan.folder / "README.txt", README + json.dumps(plan.definition, indent=1) + "\n")
     (plan.folder / release / MANIFEST).unlink(missing_ok=True)
 
-    work = [(clip, plan.samples[clip.machine]) for clip in clips]
-    with progress_bar(f"simulated corpus, {release}", len(work)) as advance:
-        hashes = make_clips(plan.folder, plan.settings, work, plan.workers, advance)
+    rows = []
+    with progress_bar(f"simulated corpus, {release}", len(clips)) as advance:
+        hashes = clip_hashes(plan.folder, plan.settings, clips, plan.workers)
+        for clip, digest in zip(clips, hashes, strict=True):
+            path, rate = clip.path, plan.settings.rate
+            rows.append(asdict(clip) | {"path": path, "rate": rate, "hash": digest})
+            advance(1)
 
     faults = {clip.path: draw_fault(plan.settings, clip) for clip in clips}
     causes = [(p, fault.cause, f"{fault.strength:.4f}") for p, fault in faults.items() if fault]
     table = pd.DataFrame(causes, columns=["path", "cause", "strength"])
     write_text(plan.folder / release / CAUSES, table.to_csv(index=False))
-    rate = plan.settings.rate
-    rows = [
-        asdict(clip) | {"path": clip.path, "samples": n, "rate": rate, "hash": hashes[clip.path]}
-        for clip, n in work
-    ]
     table = sorted_manifest(plan.folder, rows).clips
     write_text(plan.folder / release / MANIFEST, table.to_csv(index=False))
     return table
@@ -119,7 +123,7 @@ def _complete(plan: CorpusPlan, release: str) -> pd.DataFrame | None:
     """The manifest of a release if it lists exactly its clips and all are there in full size."""
     import pandas as pd
 
-    wanted = {clip.path: plan.samples[clip.machine] for clip in plan.clips[release]}
+    wanted = {clip.path: clip.samples for clip in plan.clips[release]}
     try:
         path = plan.folder / release / MANIFEST
         table = pd.read_csv(path, dtype={"id": str, "hash": str}, keep_default_na=False)
