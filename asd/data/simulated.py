@@ -148,20 +148,15 @@ class Simulated:
         """
         import pandas as pd
 
-        from asd.data.simulation.build import CorpusPlan, ready_manifests
+        from asd.data.simulation.build import CorpusPlan, ready_manifest
 
         self.check(releases)
-        chosen = [release for release in RELEASES if release in releases]
-        plan = CorpusPlan(
-            folder=self.folder,
-            settings=self._settings(),
-            clips={release: list(self._clips([release])) for release in chosen},
-            definition=self._definition(),
-            workers=self.workers,
-        )
-        tables = ready_manifests(plan)
-        clips = pd.concat([tables[release] for release in sorted(chosen)], ignore_index=True)
-        return Manifest(self.folder, clips)
+        plan = CorpusPlan(self.folder, self._settings(), self._definition(), self.workers)
+        tables = [
+            ready_manifest(plan, release, list(self._clips([release])))
+            for release in sorted(set(releases))
+        ]
+        return Manifest(self.folder, pd.concat(tables, ignore_index=True))
 
     @cached_property
     def _plan(self) -> Plan:

@@ -244,7 +244,7 @@ def test_a_complete_corpus_is_read_without_making_anything(
     def refuse(*_: object) -> object:
         raise AssertionError("nothing is to be made")
 
-    monkeypatch.setattr(build, "_make_release", refuse)
+    monkeypatch.setattr(build, "_make", refuse)
     assert corpus.manifest(RELEASES).clips.equals(before.clips)
 
 
