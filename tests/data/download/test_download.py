@@ -28,7 +28,6 @@ from asd.data.dcase2020_facts import Archive, Counts, Facts
 from asd.data.download import fetch
 from asd.data.download.__main__ import main
 from asd.data.download.unpack import unpack
-from asd.data.evaluation_labels import read_labels
 from asd.data.simulation.making import encode_wav
 from asd.errors import AsdError
 
@@ -326,29 +325,22 @@ def test_a_file_of_wrong_md5_is_not_kept(run: Program) -> None:
     assert _files(run.corpus) == {}
 
 
-def _special(name: str, mode: int) -> zipfile.ZipInfo:
-    entry = zipfile.ZipInfo(name)
-    entry.external_attr = mode << 16
-    return entry
-
-
 CLIP = "fan/train/normal_id_00_00000009.wav"
+LINK = zipfile.ZipInfo(CLIP)
+LINK.external_attr = (stat.S_IFLNK | 0o777) << 16
 
 
 @pytest.mark.parametrize(
     ("entry", "content", "words"),
     [
         ("../escaped.wav", b"", None),
-        ("/tmp/fan/escaped.wav", b"", None),
         (CLIP.replace("/", "\\"), b"", None),
         (
             f"fan/train/../../../{CLIP}",
             b"",
             "fan ID 00, development train normal: 4 found, 3 expected",
         ),
-        (f"C:/{CLIP}", b"", "fan ID 00, development train normal: 4 found, 3 expected"),
-        (_special(CLIP, stat.S_IFLNK | 0o777), b"/etc/passwd", "cannot be read"),
-        (_special("fan/pipe", stat.S_IFIFO | 0o644), b"", None),
+        (LINK, b"/etc/passwd", "cannot be read"),
         (f"else/{CLIP.replace('9.wav', '0.wav')}", b"", "File exists"),
     ],
 )
@@ -499,13 +491,3 @@ def test_help_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "--verify" in done.stdout
-
-
-def test_labels_file_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "list.csv"
-    path.write_bytes(LABELS.replace(b"\n", b"\r\n"))
-    labels = read_labels(path)
-    assert labels["pump"] == {f"id_01_0000000{n}.wav": label for n, label in enumerate((1, 1, 0))}
-    path.write_text("fan\nid_01_00000000.wav,what?\n")
-    with pytest.raises(ValueError, match="line 2"):
-        read_labels(path)
