@@ -146,35 +146,29 @@ def test_cause_raises_its_band(
     assert min(rises) > 0.0
 
 
+def beats(signal: Array, low_hz: float, high_hz: float, hz: float, width: float) -> float:
+    """Line of a frequency in a band's envelope, dB."""
+    swing = envelope(signal, low_hz, high_hz)
+    return line_over_floor(swing - swing.mean(), hz, width)
+
+
 @pytest.mark.parametrize("seed", SEEDS)
-def test_imbalance_raises_the_shaft_line(seed: int) -> None:
-    hz = draw_unit(seed, "fan", "00").shaft_hz
-    assert rise("fan", "imbalance", lambda s: line_over_floor(s, hz), seed) > 6.0
+def test_modulations_and_lines_grow(seed: int) -> None:
+    fan, car, valve = (draw_unit(seed, name, "00") for name in ("fan", "ToyCar", "valve"))
+    mesh, hum = car.motor_hz * car.teeth, 2 * valve.hum_hz
+    line = lambda s: line_over_floor(s, fan.shaft_hz)  # noqa: E731
+    assert rise("fan", "imbalance", line, seed) > 6.0
+    swing = lambda s: np.std(envelope(s, 0.9 * mesh, 1.1 * mesh))  # noqa: E731
+    assert rise("ToyCar", "bent_shaft", swing, seed) > 0.0
+    assert rise("ToyConveyor", "belt_tension", lambda s: band(s, 250, 2200), seed) > 0.5
+    buzz = lambda s: beats(s, 300, 5000, hum, 0.03)  # noqa: E731
+    assert rise("valve", "coil_fault", buzz, seed) > 6.0
 
 
 @pytest.mark.parametrize("machine", ["fan", "pump"])
 def test_bearing_blows_come_at_the_ball_pass_frequency(machine: str) -> None:
-    unit = draw_unit(0, machine, "00")
-    beats = envelope(take(machine, 0, "bearing_fault"), 1000, 6000)
-    assert line_over_floor(beats - beats.mean(), unit.ball_order * unit.shaft_hz, 0.1) > 10.0
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_modulations_grow(seed: int) -> None:
-    car = draw_unit(seed, "ToyCar", "00")
-    mesh = car.motor_hz * car.teeth
-    swing = lambda s: np.std(envelope(s, 0.9 * mesh, 1.1 * mesh))  # noqa: E731
-    assert rise("ToyCar", "bent_shaft", swing, seed) > 0.0
-    frame = lambda s: band(s, 250, 2200)  # noqa: E731
-    assert rise("ToyConveyor", "belt_tension", frame, seed) > 0.5
-
-
-def test_coil_fault_buzzes_at_twice_the_mains() -> None:
-    unit = draw_unit(0, "valve", "00")
-    beats = envelope(take("valve", 0, "coil_fault"), 300, 5000)
-    usual = envelope(take("valve", 0), 300, 5000)
-    line = lambda e: line_over_floor(e - e.mean(), 2 * unit.hum_hz, 0.03)  # noqa: E731
-    assert line(beats) > line(usual) + 6.0
+    unit, sound = draw_unit(0, machine, "00"), take(machine, 0, "bearing_fault")
+    assert beats(sound, 1000, 6000, unit.ball_order * unit.shaft_hz, 0.1) > 10.0
 
 
 @pytest.mark.parametrize("machine", sorted(SOUNDS))
