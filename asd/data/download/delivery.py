@@ -132,19 +132,6 @@ class Delivery:
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
 
-    def space(self) -> tuple[int, int]:
-        """Bytes that the clips take on the disk, and those of the file that are not there yet.
-
-        A file of unknown size is taken to be as large as its clips, which is more than it is.
-        """
-        clips, facts, machine = 0, self.facts, self.archive.machine
-        if machine:
-            number = facts.clips(self.archive.release, machine).total()
-            clips = number * (2 * facts.samples[machine] + DISK_BLOCK)
-        here = self.file.parent.glob(f"{self.file.name}*")  # whole, or a part
-        lacking = (self.archive.bytes or clips) - sum(path.stat().st_size for path in here)
-        return clips, max(lacking, 0)
-
 
 def _wrong_header(path: Path, samples: int, rate: int) -> list[str]:
     """libsndfile counts the samples that are really there, so that a cut file shows."""
@@ -185,11 +172,21 @@ def download(
 
 
 def _check_space(root: Path, todo: Sequence[Delivery], keep_archives: bool) -> None:
-    """All clips must fit, and all archives or the largest: they are done one after another."""
-    space, free = [delivery.space() for delivery in todo], shutil.disk_usage(root).free
-    archives = [lacking for _, lacking in space]
-    needed = sum(clips for clips, _ in space)
-    needed += sum(archives) if keep_archives else max(archives, default=0)
+    """All clips must fit, and all archives or the largest: they are done one after another.
+
+    An archive of unknown size is taken to be as large as its clips, which is more than it is.
+    """
+    needed, archives, free = 0, [0], shutil.disk_usage(root).free
+    for delivery in todo:
+        archive, facts, clips = delivery.archive, delivery.facts, 0
+        if archive.machine:
+            number = facts.clips(archive.release, archive.machine).total()
+            clips = number * (2 * facts.samples[archive.machine] + DISK_BLOCK)
+        here = delivery.file.parent.glob(f"{archive.file}*")  # whole, or a part
+        lacking = (archive.bytes or clips) - sum(path.stat().st_size for path in here)
+        archives.append(max(lacking, 0))
+        needed += clips
+    needed += sum(archives) if keep_archives else max(archives)
     if needed > free:
         raise AsdError(
             f"--root {root}: {decimal(needed)} needed for archives and clips, "

@@ -47,9 +47,9 @@ def fetch(url: str, target: Path, md5: str) -> None:
         pooch.retrieve(url, f"md5:{md5}", target.name, target.parent, downloader=gather)
     except (ValueError, requests.RequestException) as error:  # ValueError: the hash
         raise AsdError(
-            f"{url}: {error}. Run the same command again later (what has arrived stays in "
-            f"{target.name}.part), name a mirror with --base-url, or put {target.name} into "
-            f"{target.parent} by hand."
+            f"{url}: {error}. Run the same command again later (a file that stopped half-way is "
+            f"resumed), name a mirror with --base-url, or put {target.name} into {target.parent} "
+            "by hand."
         ) from error
 
 
@@ -61,16 +61,15 @@ def _gather(target: Path, url: str, output_file: str, _: object) -> None:
     """
     part = target.with_name(target.name + ".part")
     Path(output_file).unlink()  # else a killed process would leave it beside the part
-    whole, furthest = False, _length(part)
-    while not whole:
+    while True:
+        have = _length(part)
         try:
             _request(url, part)
-            whole = True
+            break
         except requests.RequestException:
-            if _length(part) <= furthest:
+            if _length(part) <= have:
                 raise
-            furthest = _length(part)
-            say(f"{target.name}: connection closed at {furthest:,} bytes; going on from there")
+            say(f"{part.stem}: connection closed at {_length(part):,} bytes; going on from there")
     part.replace(output_file)
 
 
