@@ -6,13 +6,11 @@ from collections import Counter
 from dataclasses import dataclass
 
 from asd.data.clip_files import Clip, Problems
-from asd.data.dcase2020_facts import load_facts
+from asd.data.dcase2020_facts import ClipCounts, load_facts, wrong_counts
 from asd.data.folder import Folder
 from asd.data.manifest import RELEASES
 from asd.data.scan import first_lines
 from asd.errors import AsdError
-
-LABELS = {0: "normal", 1: "anomaly", -1: "without label"}
 
 
 @dataclass(frozen=True)
@@ -45,38 +43,19 @@ class DCASE2020(Folder):
     def _verify(self, releases: list[str], clips: list[Clip], problems: Problems) -> None:
         if not self.verify_counts:
             return
-        present = Counter((*c.part, c.id, c.label) for c in clips)
-        expected = self._expected_counts(releases)
-        wrong = [
-            f"  {machine} ID {machine_id}, {release} {split} {LABELS[label]}: "
-            f"{present[key]} found, {expected[key]} expected"
-            for key in sorted({*present, *expected})
-            if present[key] != expected[key]
-            for release, machine, split, machine_id, label in [key]
-        ]
+        expected: ClipCounts = Counter()
+        for machine in self._machines():
+            ids = self.wanted_ids(machine)
+            for release in releases:
+                for key, number in load_facts().clips(release, machine).items():
+                    if ids is None or key[3] in ids:
+                        expected[key] = number
+        wrong = wrong_counts(Counter((*c.part, c.id, c.label) for c in clips), expected)
         if not wrong:
             return
-        misnamed = [f"  {problem}" for problem in problems.values()]
         raise AsdError(
             f"{self.folder}: not the clips that are published\n"
-            + first_lines(wrong + misnamed)
+            + first_lines(f"  {line}" for line in [*wrong, *problems.values()])
             + "\nfind out with `python -m asd.data.download --verify`, "
             "or use what is there with data.verify_counts=false"
         )
-
-    def _expected_counts(self, releases: list[str]) -> Counter[tuple[str, str, str, str, int]]:
-        """Clips by release, machine type, split, ID and the label that their names tell."""
-        expected: Counter[tuple[str, str, str, str, int]] = Counter()
-        for (release, machine, machine_id), counts in load_facts().counts.items():
-            ids = self.wanted_ids(machine)
-            if release not in releases or machine not in self._machines():
-                continue
-            if ids is not None and machine_id not in ids:
-                continue
-            expected[release, machine, "train", machine_id, 0] = counts.train
-            if release == "evaluation":
-                expected[release, machine, "test", machine_id, -1] = counts.test
-            else:
-                expected[release, machine, "test", machine_id, 0] = counts.test_normal
-                expected[release, machine, "test", machine_id, 1] = counts.test_anomaly
-        return expected

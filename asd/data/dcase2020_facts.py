@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+
+# Clips by release, machine type, split, machine ID and the label that their names tell (-1: none).
+ClipCounts = Counter[tuple[str, str, str, str, int]]
+LABELS = {0: "normal", 1: "anomaly", -1: "without label"}
 
 
 @dataclass(frozen=True)
@@ -48,9 +53,30 @@ class Facts:
     archives: tuple[Archive, ...]
     url_template: str  # with {record} and {file}
 
-    def ids(self, release: str, machine: str) -> tuple[str, ...]:
-        """Machine IDs that this release has of this machine type, sorted."""
-        return tuple(sorted(i for r, m, i in self.counts if (r, m) == (release, machine)))
+    def clips(self, release: str, machine: str) -> ClipCounts:
+        """The clips of a machine type in a release; evaluation clips tell no label."""
+        clips: ClipCounts = Counter()
+        for (r, m, machine_id), counts in self.counts.items():
+            if (r, m) != (release, machine):
+                continue
+            clips[release, machine, "train", machine_id, 0] = counts.train
+            if release == "evaluation":
+                clips[release, machine, "test", machine_id, -1] = counts.test
+            else:
+                clips[release, machine, "test", machine_id, 0] = counts.test_normal
+                clips[release, machine, "test", machine_id, 1] = counts.test_anomaly
+        return clips
+
+
+def wrong_counts(present: ClipCounts, expected: ClipCounts) -> list[str]:
+    """A line for each kind of clip of which too few or too many are there."""
+    return [
+        f"{machine} ID {machine_id}, {release} {split} {LABELS[label]}: "
+        f"{present[key]} found, {expected[key]} expected"
+        for key in sorted({*present, *expected})
+        if present[key] != expected[key]
+        for release, machine, split, machine_id, label in [key]
+    ]
 
 
 @cache

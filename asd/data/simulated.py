@@ -19,7 +19,7 @@ from asd.errors import AsdError
 from asd.options import check_choice, check_number, check_whole
 
 if TYPE_CHECKING:
-    from asd.data.simulation.clip import ClipName, SoundSettings
+    from asd.data.simulation.clip import PlannedClip, SoundSettings
 
 # Machine IDs of the real corpus: (development, additional and evaluation).
 IDS = {
@@ -135,7 +135,7 @@ class Simulated:
             return  # partly made already: what is lacking is not counted here
         from asd.data.simulation.making import wav_bytes
 
-        needed = sum(wav_bytes(self._samples(clip.machine)) for clip in self._clips(todo))
+        needed = sum(wav_bytes(clip.samples) for clip in self._clips(todo))
         if needed > (free := shutil.disk_usage(nearest).free):
             raise AsdError(
                 f"{nearest}: the simulated corpus needs {needed / 1e9:.1f} GB and"
@@ -156,21 +156,15 @@ class Simulated:
         """
         import pandas as pd
 
-        from asd.data.simulation.build import CorpusPlan, ready_manifests
+        from asd.data.simulation.build import CorpusPlan, ready_manifest
 
         self.check(releases)
-        chosen = [release for release in RELEASES if release in releases]
-        plan = CorpusPlan(
-            folder=self.folder,
-            settings=self._settings(),
-            clips={release: list(self._clips([release])) for release in chosen},
-            samples={machine: self._samples(machine) for machine in self.machines},
-            definition=self._definition(),
-            workers=self.workers,
-        )
-        tables = ready_manifests(plan)
-        clips = pd.concat([tables[release] for release in sorted(chosen)], ignore_index=True)
-        return Manifest(self.folder, clips)
+        plan = CorpusPlan(self.folder, self._settings(), self._definition(), self.workers)
+        tables = [
+            ready_manifest(plan, release, list(self._clips([release])))
+            for release in sorted(set(releases))
+        ]
+        return Manifest(self.folder, pd.concat(tables, ignore_index=True))
 
     @cached_property
     def _plan(self) -> Plan:
@@ -191,15 +185,17 @@ class Simulated:
                 plan["evaluation", machine, machine_id] = (0, *test)
         return plan
 
-    def _clips(self, releases: list[str]) -> Iterator[ClipName]:
-        from asd.data.simulation.clip import ClipName
+    def _clips(self, releases: list[str]) -> Iterator[PlannedClip]:
+        from asd.data.simulation.clip import PlannedClip
 
         for (release, machine, machine_id), counts in self._plan.items():
             if release in releases:
                 kinds = zip(("train", "test", "test"), (0, 0, 1), counts, strict=True)
+                length = self._samples(machine)
                 for split, label, count in kinds:
                     for index in range(count):
-                        yield ClipName(release, machine, machine_id, split, label, index)
+                        name = (release, machine, machine_id, split, label, index)
+                        yield PlannedClip(*name, samples=length)
 
     def _samples(self, machine: str) -> int:
         seconds = self.toy_car_seconds if machine == "ToyCar" else self.seconds

@@ -100,8 +100,8 @@ def check_length(samples: int, needed: int, rate: int) -> None:
         )
 
 
-def check_wave(wave: np.ndarray, needed: int, rate: int) -> None:
-    """Refuse what is not one channel of at least ``needed`` finite floating-point samples.
+def check_wave(frontend: FrontEnd, wave: np.ndarray) -> None:
+    """Refuse what is not one channel of enough finite floating-point samples.
 
     Raises:
         AsdError: says what is wrong.
@@ -110,6 +110,6 @@ def check_wave(wave: np.ndarray, needed: int, rate: int) -> None:
 
     if wave.ndim != 1 or not np.issubdtype(wave.dtype, np.floating):
         raise AsdError(f"clip is {wave.dtype} {list(wave.shape)}: one channel of floats is needed")
-    check_length(wave.shape[0], needed, rate)
+    frontend.n_frames(wave.shape[0])
     if not np.isfinite(wave).all():
         raise AsdError("clip has samples that are not numbers (NaN or infinite)")

@@ -58,7 +58,7 @@ class Gammatone(GammatoneSettings):
         """See ``FrontEnd``."""
         import numpy as np
 
-        check_wave(wave, self.window, self.rate)
+        check_wave(self, wave)
         levels = self.levels(wave)
         out = np.empty((self.n_frames(wave.shape[0]), self.bands), np.float32)
         out[: len(levels)] = levels

@@ -50,7 +50,7 @@ class GammatoneFFT(GammatoneSettings):
         import numpy as np
         from scipy.fft import rfft
 
-        check_wave(wave, self.n_fft, self.rate)
+        check_wave(self, wave)
         window, weights = _tables(self)
         samples = np.asarray(wave, np.float32)
         frames = np.lib.stride_tricks.sliding_window_view(samples, self.n_fft)[:: self.hop]

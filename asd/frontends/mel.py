@@ -109,7 +109,7 @@ class Mel:
         import numpy as np
         import torch
 
-        check_wave(wave, self.n_fft, self.rate)
+        check_wave(self, wave)
         samples = np.require(wave, np.float32, ["C", "W"])  # torch warns of what is read-only
         with torch.inference_mode():
             level = _transform(self)(torch.from_numpy(samples)).T.contiguous()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import errno
 import hashlib
-import logging
 import multiprocessing
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -212,17 +213,15 @@ def test_a_full_disk_is_told_and_nothing_half_written_stays(
     assert len(corpus.manifest(["development"])) == 10
 
 
-def test_workers_that_die_leave_the_work_to_this_process(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def die(*_: object) -> object:
-        raise making.BrokenProcessPool("a worker was killed")
+def test_workers_that_die_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(making, "make_clip", _die)
+    with pytest.raises(AsdError, match=r"data\.workers=1"):
+        small(tmp_path, machines=["fan"], workers=2, train_per_id=9).manifest(["development"])
 
-    monkeypatch.setattr(making, "_in_processes", die)
-    with caplog.at_level(logging.WARNING):
-        corpus = small(tmp_path, machines=["fan"], workers=2, train_per_id=9)
-        assert len(corpus.manifest(["development"])) == 24
-    assert "ended early" in caplog.text
+
+def _die(*_: object) -> str:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return ""
 
 
 def test_two_processes_at_once_make_one_corpus(tmp_path: Path) -> None:
@@ -245,7 +244,7 @@ def test_a_complete_corpus_is_read_without_making_anything(
     def refuse(*_: object) -> object:
         raise AssertionError("nothing is to be made")
 
-    monkeypatch.setattr(build, "_make_release", refuse)
+    monkeypatch.setattr(build, "_make", refuse)
     assert corpus.manifest(RELEASES).clips.equals(before.clips)
 
 

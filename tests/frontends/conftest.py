@@ -5,14 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
+import soundfile
 
 AUDIO = Path(__file__).resolve().parents[3] / "shared" / "audio"
 RATE = 16000
 
 
-def synthetic_clips(samples: int = 24000) -> dict[str, np.ndarray]:
-    """Clips float32 [samples] by name."""
+def recordings() -> dict[str, np.ndarray]:
+    """Three whole recordings of 10 s, where there are some."""
+    paths = sorted(AUDIO.rglob("*.wav"))
+    return {
+        path.stem: soundfile.read(path, dtype="float32")[0]
+        for path in paths[:: len(paths) // 3 or 1][:3]
+    }
+
+
+def sample_clips(samples: int = 24000) -> dict[str, np.ndarray]:
+    """Clips float32 [samples] by name, and recordings of 10 s where there are some."""
     random = np.random.default_rng(7)
     time = np.arange(samples) / RATE
     seconds = samples / RATE
@@ -34,15 +43,4 @@ def synthetic_clips(samples: int = 24000) -> dict[str, np.ndarray]:
         "silence": np.zeros(samples),
         "noise, then silence": 0.1 * random.normal(size=samples) * (time < seconds / 2),
     }
-    return {name: clip.astype(np.float32) for name, clip in clips.items()}
-
-
-@pytest.fixture(scope="session")
-def real_clips() -> list[np.ndarray]:
-    """Three whole recordings, float32 [160000]."""
-    import soundfile
-
-    paths = sorted(AUDIO.rglob("*.wav"))
-    if not paths:
-        pytest.skip("no recordings in ../shared/audio")
-    return [soundfile.read(path, dtype="float32")[0] for path in paths[:: len(paths) // 3][:3]]
+    return {name: clip.astype(np.float32) for name, clip in clips.items()} | recordings()

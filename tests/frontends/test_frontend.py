@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import synthetic_clips
+from conftest import sample_clips
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
@@ -20,7 +20,7 @@ from asd.errors import AsdError
 from asd.frontends.frontend import FrontEnd
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "frontend"
-CLIPS = synthetic_clips()
+CLIPS = sample_clips()
 FILES = sorted(CONF.glob("*.yaml"))
 
 
@@ -51,6 +51,22 @@ def test_layout_and_types(frontend: FrontEnd) -> None:
     both = np.stack([wave, wave], axis=1)
     np.testing.assert_array_equal(frontend.features(both[:, 0]), features)
     np.testing.assert_array_equal(frontend.features(wave.astype(np.float64)), features)
+
+
+@pytest.mark.parametrize("f_max", [None, 4000])
+def test_a_tone_is_loudest_in_the_band_next_to_it(frontend: Any, f_max: float | None) -> None:
+    frontend = dataclasses.replace(frontend, f_max=f_max)
+    centres = frontend.centre_frequencies()
+    assert centres.shape == (frontend.bands,)
+    assert -1e-9 < centres[0] < 50 and centres[-1] < (f_max or 8000)
+    wave = np.sin(2 * np.pi * 1000 * np.arange(16000) / 16000).astype(np.float32)
+    loudest = frontend.features(wave)[10].argmax()
+    assert abs(loudest - np.abs(centres - 1000).argmin()) <= 1
+
+
+def test_frames_of_ten_seconds(frontend: FrontEnd) -> None:
+    frames = {"gammatone": 500, "gammatone_fft": 494, "mel": 313}
+    assert frontend.n_frames(160000) == frames[frontend.name]
 
 
 def test_threads_do_not_disturb_one_another(frontend: FrontEnd) -> None:

@@ -5,11 +5,11 @@ from typing import Any
 import librosa
 import numpy as np
 import pytest
-from conftest import synthetic_clips
+from conftest import sample_clips
 
 from asd.frontends.mel import Mel
 
-CLIPS = synthetic_clips()
+CLIPS = sample_clips()
 SETTINGS: list[dict[str, Any]] = [
     {},
     {"pad_mode": "constant"},
@@ -53,13 +53,6 @@ def test_other_sounds_agree_too(name: str) -> None:
     np.testing.assert_allclose(
         Mel().features(CLIPS[name])[heard], expected[heard], rtol=0, atol=1e-2
     )
-
-
-def test_real_recordings(real_clips: list[np.ndarray]) -> None:
-    for wave in real_clips:
-        features = Mel().features(wave)
-        assert features.shape == (313, 128)
-        np.testing.assert_allclose(features, reference(wave, Mel()), rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)

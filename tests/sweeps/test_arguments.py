@@ -16,8 +16,8 @@ def test_a_sweep_says_what_it_answers_and_has_rows_that_it_runs(path: Path) -> N
     assert lines[0].startswith("# ")
     assert any(f"+sweep={path.stem}" in line for line in lines if line.startswith("#"))
     sweep = load_sweep(path.stem)
-    for row in declaration(path.stem).rows:
-        for option, values in row.where.items():
+    for tags in declaration(path.stem).rows.values():
+        for option, values in tags.items():
             name = "+experiment" if option == "experiment" else option
             swept = sweep["overrides"][name]
             swept = swept if isinstance(swept, list) else [swept]

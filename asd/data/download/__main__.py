@@ -3,54 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from asd.data.dcase2020_facts import Facts, load_facts
 from asd.data.manifest import RELEASES
 from asd.errors import AsdError
-
-if TYPE_CHECKING:
-    from asd.data.download.delivery import Delivery
-
-
-def download(
-    root: Path, deliveries: Sequence[Delivery], base_url: str, keep_archives: bool
-) -> None:
-    """Fetch, check and unpack what is not there yet; what is complete costs no request.
-
-    Raises:
-        AsdError: see the message; what was completed stays, and a partial file is resumed.
-    """
-    from filelock import FileLock, Timeout
-    from rich.filesize import decimal
-
-    from asd.data.download.delivery import space_needed
-
-    root.mkdir(parents=True, exist_ok=True)
-    try:
-        # The system lets go of the lock when the process ends.
-        with FileLock(root / ".download.lock", timeout=0):
-            todo = [delivery for delivery in deliveries if not delivery.complete()]
-            needed, free = space_needed(todo, keep_archives), shutil.disk_usage(root).free
-            if needed > free:
-                raise AsdError(
-                    f"--root {root}: {decimal(needed)} needed for archives and clips, "
-                    f"{decimal(free)} free. Free {decimal(needed - free)}, choose another --root, "
-                    "or fewer of --release and --machines."
-                )
-            for delivery in todo:
-                delivery.bring(base_url, keep_archives)
-            with suppress(OSError):  # not there, or not empty
-                (root / "archives").rmdir()
-    except Timeout as error:
-        raise AsdError(
-            f"--root {root}: another download is at work in this folder; wait for it or stop it"
-        ) from error
 
 
 def _arguments(facts: Facts) -> argparse.ArgumentParser:
@@ -80,7 +39,7 @@ def main(argv: Sequence[str] | None = None, facts: Facts | None = None) -> int:
     """
     facts = facts or load_facts()
     values = _arguments(facts).parse_args(argv)
-    from asd.data.download.delivery import Delivery
+    from asd.data.download.delivery import Delivery, download
 
     releases = RELEASES if "all" in values.release else values.release
     deliveries = [
@@ -91,7 +50,10 @@ def main(argv: Sequence[str] | None = None, facts: Facts | None = None) -> int:
     ]
     try:
         if values.verify:
-            return _verify(values.root, deliveries)
+            problems = [problem for delivery in deliveries for problem in delivery.problems()]
+            summary = f"{len(problems)} discrepancies" if problems else "complete"
+            print(*problems, f"{values.root}: {summary}", sep="\n")
+            return 1 if problems else 0
         download(values.root, deliveries, values.base_url, values.keep_archives)
     except (AsdError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -101,13 +63,6 @@ def main(argv: Sequence[str] | None = None, facts: Facts | None = None) -> int:
         print("interrupted; run the same command again to go on from there", file=sys.stderr)
         return 130
     return 0
-
-
-def _verify(root: Path, deliveries: Sequence[Delivery]) -> int:
-    problems = [problem for delivery in deliveries for problem in delivery.problems()]
-    summary = f"{len(problems)} discrepancies" if problems else "complete"
-    print(*problems, f"{root}: {summary}", sep="\n")
-    return 1 if problems else 0
 
 
 if __name__ == "__main__":

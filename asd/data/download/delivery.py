@@ -1,16 +1,25 @@
-"""One published file: where it belongs, the room that it takes, and bringing it there."""
+"""One published file: whether its content is there, whole, and bringing it there."""
 
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from asd.data.dcase2020_facts import Archive, Facts
+import pooch
+import soundfile
+from filelock import FileLock, Timeout
+from rich.filesize import decimal
+
+from asd.data.clip_files import list_clips
+from asd.data.dcase2020_facts import Archive, ClipCounts, Facts, wrong_counts
 from asd.data.download.fetch import fetch, say
-from asd.data.download.published import clip_problems, expected_clips, label_problems
 from asd.data.download.unpack import unpack
+from asd.data.evaluation_labels import read_labels
+from asd.data.manifest import SPLITS, Part
 from asd.errors import AsdError
 from asd.files import replacing
 
@@ -35,18 +44,39 @@ class Delivery:
         """Where the published file itself lies while it is needed."""
         return self.root / "archives" / self.archive.file
 
-    def problems(self, machine_folder: Path | None = None) -> list[str]:
-        """Every discrepancy between what lies in the place and what was published.
+    def problems(self) -> list[str]:
+        """Every discrepancy between what lies in the place and what was published."""
+        if not self.place.exists():
+            return [f"{self.place}: missing"]
+        machine = self.archive.machine
+        return self._wrong_clips(self.place, machine) if machine else self._wrong_labels()
 
-        Args:
-            machine_folder: to look at instead of the place.
-        """
-        archive, facts = self.archive, self.facts
-        if archive.machine is None:
-            return label_problems(self.place, archive.md5)
-        expected = expected_clips(facts, archive.release, archive.machine)
-        samples = facts.samples[archive.machine]
-        return clip_problems(machine_folder or self.place, expected, samples, facts.rate)
+    def _wrong_clips(self, folder: Path, machine: str) -> list[str]:
+        """Names are read and clips counted as the corpus does it; of each the header is read."""
+        release = self.archive.release
+        problems: list[str] = []
+        present: ClipCounts = Counter()
+        for split in SPLITS:
+            clips, misnamed = list_clips(folder / split, Part(release, machine, split))
+            problems += misnamed.values()
+            for clip in clips:
+                problems += _wrong_header(clip.path, self.facts.samples[machine], self.facts.rate)
+                present[*clip.part, clip.id, clip.label] += 1
+        wrong = wrong_counts(present, self.facts.clips(release, machine))
+        return problems + [f"{folder}: {line}" for line in wrong]
+
+    def _wrong_labels(self) -> list[str]:
+        """The list must be the published one, and name the clips that lie beside it."""
+        if pooch.file_hash(str(self.place), "md5") != self.archive.md5:
+            return [f"{self.place}: MD5 is not {self.archive.md5}"]
+        problems = []
+        for machine, labels in read_labels(self.place).items():
+            folder = self.place.with_name(machine) / "test"
+            clips = {file.name for file in folder.glob("*.wav")}
+            for name in sorted(clips ^ set(labels) if folder.is_dir() else ()):
+                where = f"not in {self.place}" if name in clips else "missing"
+                problems.append(f"{folder / name}: {where}")
+        return problems
 
     def complete(self) -> bool:
         """Whether nothing is to be done; False where nothing lies in the place.
@@ -56,8 +86,7 @@ class Delivery:
         """
         if not self.place.exists():
             return False
-        problems = self.problems()
-        if problems:
+        if problems := self.problems():
             raise AsdError(
                 f"{self.place} is not complete ({len(problems)} discrepancies; the first: "
                 f"{problems[0]}). Move it away or delete it and run again; --verify lists them all."
@@ -79,11 +108,11 @@ class Delivery:
         url = base_url if "{file}" in base_url else base_url.rstrip("/") + "/{file}"
         url = url.replace("{record}", archive.record).replace("{file}", archive.file)
         fetch(url, self.file, archive.md5)
-        if archive.machine is None:
+        if archive.machine:
+            self._place_clips(archive.machine)
+        else:
             with replacing(self.place) as temporary:
                 shutil.copyfile(self.file, temporary)
-        else:
-            self._place_clips(archive.machine)
         if not keep_archive:
             self.file.unlink()
         say(f"{self.place}: complete")
@@ -91,43 +120,76 @@ class Delivery:
     def _place_clips(self, machine: str) -> None:
         """Unpack beside the place, check, then rename: the place is whole or not there."""
         fresh = self.place.with_name(f".unpacking-{machine}")
+        shutil.rmtree(fresh, ignore_errors=True)  # what a killed run left
         try:
-            _clear(fresh)  # what a killed run left
-            unpack(self.file, fresh, machine, 2 * self.facts.samples[machine])
-            problems = self.problems(fresh)
-            if problems:
+            unpack(self.file, fresh, machine)
+            if problems := self._wrong_clips(fresh, machine):
                 raise AsdError(
                     f"{self.file}: the clips inside are not those published; nothing was placed, "
                     "the file stays for inspection:\n  " + "\n  ".join(problems)
                 )
             fresh.rename(self.place)
         finally:
-            _clear(fresh)
-
-    def clips_bytes(self) -> int:
-        """Space that the clips take on the disk."""
-        archive = self.archive
-        if archive.machine is None:
-            return 0
-        clips = expected_clips(self.facts, archive.release, archive.machine).values()
-        return sum(clips) * (2 * self.facts.samples[archive.machine] + DISK_BLOCK)
+            shutil.rmtree(fresh, ignore_errors=True)
 
 
-def _clear(folder: Path) -> None:
-    if folder.exists():
-        shutil.rmtree(folder)
+def _wrong_header(path: Path, samples: int, rate: int) -> list[str]:
+    """libsndfile counts the samples that are really there, so that a cut file shows."""
+    try:
+        info = soundfile.info(str(path))
+    except soundfile.LibsndfileError as error:
+        return [f"{path}: cannot be read ({error.error_string})"]
+    if (info.frames, info.samplerate, info.channels) == (samples, rate, 1):
+        return []
+    return [
+        f"{path}: {info.frames} samples, {info.samplerate} Hz, {info.channels} channel(s); "
+        f"{samples} samples, {rate} Hz, 1 channel expected"
+    ]
 
 
-def space_needed(deliveries: Sequence[Delivery], keep_archives: bool) -> int:
-    """Most bytes taken at any time, beyond what lies there, if done one after another.
+def download(
+    root: Path, deliveries: Sequence[Delivery], base_url: str, keep_archives: bool
+) -> None:
+    """Fetch, check and unpack what is not there yet; what is complete costs no request.
+
+    Raises:
+        AsdError: see the message; what was completed stays, and a partial file is resumed.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    try:
+        # The system lets go of the lock when the process ends.
+        with FileLock(root / ".download.lock", timeout=0):
+            todo = [delivery for delivery in deliveries if not delivery.complete()]
+            _check_space(root, todo, keep_archives)
+            for delivery in todo:
+                delivery.bring(base_url, keep_archives)
+            with suppress(OSError):  # not there, or not empty
+                (root / "archives").rmdir()
+    except Timeout as error:
+        raise AsdError(
+            f"--root {root}: another download is at work in this folder; wait for it or stop it"
+        ) from error
+
+
+def _check_space(root: Path, todo: Sequence[Delivery], keep_archives: bool) -> None:
+    """All clips must fit, and all archives or the largest: they are done one after another.
 
     An archive of unknown size is taken to be as large as its clips, which is more than it is.
     """
-    taken = most = 0
-    for delivery in deliveries:
-        clips, file = delivery.clips_bytes(), delivery.file
-        have = sum(path.stat().st_size for path in file.parent.glob(f"{file.name}*"))  # or a part
-        lacking = max((delivery.archive.bytes or clips) - have, 0)
-        most = max(most, taken + lacking + clips)
-        taken += clips + (lacking if keep_archives else -have)
-    return most
+    needed, archives, free = 0, [0], shutil.disk_usage(root).free
+    for delivery in todo:
+        archive, facts, clips = delivery.archive, delivery.facts, 0
+        if archive.machine:
+            number = facts.clips(archive.release, archive.machine).total()
+            clips = number * (2 * facts.samples[archive.machine] + DISK_BLOCK)
+        here = delivery.file.parent.glob(f"{archive.file}*")  # whole, or a part
+        lacking = (archive.bytes or clips) - sum(path.stat().st_size for path in here)
+        archives.append(max(lacking, 0))
+        needed += clips
+    needed += sum(archives) if keep_archives else max(archives)
+    if needed > free:
+        raise AsdError(
+            f"--root {root}: {decimal(needed)} needed for archives and clips, "
+            f"{decimal(free)} free. Free {decimal(needed - free)}, choose another --root, "
+            "or fewer of --release and --machines."
+        )

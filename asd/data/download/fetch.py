@@ -36,31 +36,21 @@ def say(text: str) -> None:
 def fetch(url: str, target: Path, md5: str) -> None:
     """Fetch ``url`` into ``target``, or leave it if it is there with this MD5 (32 hex digits).
 
-    A wrong file is removed and fetched once more, from its first byte on.
+    A wrong file is removed, so that the next run fetches it from its first byte on.
 
     Raises:
-        AsdError: the server refuses or fails too often, or the file is wrong twice.
+        AsdError: the server refuses or fails too often, or the file is wrong.
         OSError: it cannot be written.
     """
-    store = pooch.create(
-        target.parent,
-        base_url="",
-        registry={target.name: f"md5:{md5}"},
-        urls={target.name: url},
-        retry_if_failed=1,
-    )
+    gather = partial(_gather, target)
     try:
-        store.fetch(target.name, downloader=partial(_gather, target))
-    except ValueError as error:  # what pooch raises for a wrong hash
-        raise _failure(url, target, error) from error
-
-
-def _failure(url: str, target: Path, error: Exception) -> AsdError:
-    return AsdError(
-        f"{url}: {error}. Run the same command again later (what has arrived stays in "
-        f"{target.name}.part), name a mirror with --base-url, or put {target.name} into "
-        f"{target.parent} by hand."
-    )
+        pooch.retrieve(url, f"md5:{md5}", target.name, target.parent, downloader=gather)
+    except (ValueError, requests.RequestException) as error:  # ValueError: the hash
+        raise AsdError(
+            f"{url}: {error}. Run the same command again later (a file that stopped half-way is "
+            f"resumed), name a mirror with --base-url, or put {target.name} into {target.parent} "
+            "by hand."
+        ) from error
 
 
 def _gather(target: Path, url: str, output_file: str, _: object) -> None:
@@ -71,16 +61,15 @@ def _gather(target: Path, url: str, output_file: str, _: object) -> None:
     """
     part = target.with_name(target.name + ".part")
     Path(output_file).unlink()  # else a killed process would leave it beside the part
-    whole, furthest = False, _length(part)
-    while not whole:
+    while True:
+        have = _length(part)
         try:
             _request(url, part)
-            whole = True
-        except requests.RequestException as error:
-            if _length(part) <= furthest:
-                raise _failure(url, target, error) from error
-            furthest = _length(part)
-            say(f"{target.name}: connection closed at {furthest:,} bytes; going on from there")
+            break
+        except requests.RequestException:
+            if _length(part) <= have:
+                raise
+            say(f"{part.stem}: connection closed at {_length(part):,} bytes; going on from there")
     part.replace(output_file)
 
 

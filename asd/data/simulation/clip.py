@@ -29,8 +29,8 @@ REFERENCE_TAKES = 8  # normal takes of half a second that set a unit's level
 
 
 @dataclass(frozen=True)
-class ClipName:
-    """What tells one clip from all others of a corpus."""
+class PlannedClip:
+    """A clip to be made: what tells it from all others of a corpus, and its length."""
 
     release: str
     machine: str
@@ -38,6 +38,7 @@ class ClipName:
     split: str
     label: int  # 0 normal, 1 anomaly
     index: int
+    samples: int
 
     @property
     def path(self) -> str:
@@ -90,7 +91,7 @@ def _unit(settings: SoundSettings, machine: str, machine_id: str) -> tuple[Unit,
     return unit, normal, amplitude(level) / normal
 
 
-def draw_fault(settings: SoundSettings, clip: ClipName) -> Fault | None:
+def draw_fault(settings: SoundSettings, clip: PlannedClip) -> Fault | None:
     """The fault of a clip, None for a normal one; independent of its sound's random numbers."""
     if not clip.label:
         return None
@@ -101,14 +102,14 @@ def draw_fault(settings: SoundSettings, clip: ClipName) -> Fault | None:
     return Fault(cause, round(float(strength), 4))
 
 
-def render(settings: SoundSettings, clip: ClipName, samples: int) -> NDArray[np.int16]:
-    """The clip's samples, int16 [samples].
+def render(settings: SoundSettings, clip: PlannedClip) -> NDArray[np.int16]:
+    """The clip's samples, int16 [clip.samples].
 
     float64 throughout, so that the last bits, in which processors differ, do not reach 16 bits.
     """
     unit, normal, gain = _unit(settings, clip.machine, clip.id)
     rng = generator(settings.seed, "clip", clip.path)
-    take = Take(samples, settings.rate, rng, draw_fault(settings, clip))
+    take = Take(clip.samples, settings.rate, rng, draw_fault(settings, clip))
     sound = SOUNDS[clip.machine](unit, take)
     snr_db = settings.snr_db + settings.snr_spread_db * _cut_normal(rng)
     background = factory_background(take)

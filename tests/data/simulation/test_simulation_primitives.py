@@ -47,12 +47,8 @@ def test_shaped_noise_has_the_spectrum_and_the_level_set(samples: int) -> None:
     assert level[1000] - level[250] == pytest.approx(-12.0, abs=1.0)
     assert level[4000] - level[250] == pytest.approx(6.0, abs=1.0)
     assert level[500] - level[250] == pytest.approx(-6.0, abs=1.0)
-
-
-def test_band_noise_stays_in_its_band() -> None:
-    hz, power = welch(band_noise(take(1, 64000), 1000.0, 2000.0), RATE, nperseg=1024)
-    inside = power[(hz > 950) & (hz < 2100)].sum()
-    assert inside / power.sum() > 0.9
+    power = welch(band_noise(take(1, 64000), 1000.0, 2000.0), RATE, nperseg=1024)[1]
+    assert power[(grid > 950) & (grid < 2100)].sum() / power.sum() > 0.9
 
 
 def test_wander_is_slow_and_of_unit_size() -> None:
