@@ -260,6 +260,8 @@ def test_what_cannot_work_is_refused_by_name(
     [
         (["loss.alpah=1"], "alpah"),
         (["frontend=cqt"], "gammatone"),
+        (["+experiment=u", "trainer.batch_size=0"], "trainer.batch_size"),
+        (["+experiment=u", "search.objectives=[loss]"], "search.objectives"),
         (["+experiment=nothing"], "ss_0.5"),
         (["-m", "+sweep=nothing"], "paper"),
         (["--help"], "frontend: "),
