@@ -263,6 +263,8 @@ def test_what_cannot_work_is_refused_by_name(
         (["frontend=cqt"], "gammatone"),
         (["+experiment=u", "trainer.batch_size=0"], "trainer.batch_size"),
         (["+experiment=u", "search.objectives=[loss]"], "search.objectives"),
+        (["+experiment=u", "pictures.anomalous=-1"], "pictures.anomalous"),
+        (["+experiment=u", "tracking.timeout=0"], "tracking.timeout"),
         (["+experiment=nothing"], "ss_0.5"),
         (["-m", "+sweep=nothing"], "paper"),
         (["--help"], "frontend: "),
