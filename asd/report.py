@@ -21,13 +21,15 @@ if TYPE_CHECKING:
     from asd.reporting.sections import Section
 
 VIEW_NAMES = ("auc", "pauc", "per_id", "harmonic", "pooled", "eq3")
+# Tags that have a flag of their own, and what they say.
+TAG_FLAGS = {"experiment": "u ss_0.5 ...", "data": "simulated, ...", "release": "first, full"}
 
 
 def normalise(arguments: list[str]) -> list[str]:
     """``key=value`` and ``key=[a,b]`` as flags; a key that is no flag filters by that tag.
 
     >>> normalise(["compare=[u,ss_0.5]", "data=simulated", "scale=small"])
-    ['--compare', 'u', 'ss_0.5', '--tag', 'data=simulated', '--tag', 'scale=small']
+    ['--compare', 'u', 'ss_0.5', '--data', 'simulated', '--tag', 'scale=small']
     """
     flags = {flag for action in _parser()._actions for flag in action.option_strings}
     words: list[str] = []
@@ -61,7 +63,8 @@ def report(options: argparse.Namespace) -> None:
     if options.max_fpr is not None:
         check_number("max_fpr", options.max_fpr, 0, 1, above=True)
     resampling = Resampling(options.resamples, options.confidence, options.seed)
-    wanted: dict[str, list[str]] = {}
+    wanted: dict[str, list[str]]
+    wanted = {name: values for name in TAG_FLAGS if (values := getattr(options, name))}
     for tag in options.tag:
         name, sign, value = tag.partition("=")
         if not sign or not name:
@@ -150,6 +153,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--tracking-uri", help="read the runs from this MLflow tracker instead")
     add("--tracking-experiment", nargs="+", help="experiments there (default: the sweep's and asd)")
     add("--tag", action="append", default=[], metavar="NAME=VALUE", help="only runs with this tag")
+    for name, values in TAG_FLAGS.items():
+        add(f"--{name}", nargs="+", action="extend", default=[], help=f"only runs of: {values}")
     add("--compare", nargs=2, action="append", default=[], metavar=("A", "B"), help="two systems")
     add("--view", nargs="+", choices=VIEW_NAMES, default=["auc", "pauc"],
         help="tables to print (default: auc pauc)")  # fmt: skip

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 from asd.errors import Terminated
+
+# Seconds after which a signal is repeated that Python could not let through.
+_REPEAT = 0.05
 
 
 @contextmanager
 def stopped_by(*signals: signal.Signals) -> Iterator[list[int]]:
     """Meanwhile, let the first of these signals raise ``Terminated``, and the rest do nothing.
 
-    Schedulers repeat themselves, and closing a run must not be cut short by that.
+    Schedulers repeat themselves, and closing a run must not be cut short by that. What is raised in
+    a destructor or a garbage collection is lost in Python; the signal then comes again.
 
     Yields:
         what has arrived, so far.
@@ -26,9 +34,19 @@ def stopped_by(*signals: signal.Signals) -> Iterator[list[int]]:
         if len(told) == 1:
             raise Terminated
 
+    def lost(report: Any) -> None:
+        if not isinstance(report.exc_value, Terminated):
+            unraisable(report)
+            return
+        number = told[0]
+        told.clear()
+        threading.Timer(_REPEAT, os.kill, (os.getpid(), number)).start()
+
+    unraisable, sys.unraisablehook = sys.unraisablehook, lost
     previous = {number: signal.signal(number, stop) for number in signals}
     try:
         yield told
     finally:
+        sys.unraisablehook = unraisable
         for number, handler in previous.items():
             signal.signal(number, handler)

@@ -87,10 +87,11 @@ def train(cfg: DictConfig) -> float | list[float]:
 def _train(experiment: Experiment) -> float | list[float]:
     from asd.search.objectives import objective_values
     from asd.training.preflight import check_model
+
+    listeners = _listeners(experiment)
+    check_model(experiment)
     from asd.training.run import run
 
-    check_model(experiment)
-    listeners = _listeners(experiment)
     with stopped_by(signal.SIGTERM):
         result = run(experiment, listeners)
     if _single():
@@ -107,23 +108,25 @@ def _train(experiment: Experiment) -> float | list[float]:
 def _listeners(experiment: Experiment) -> list[RunListener]:
     """Who is told how the run goes. The tracker comes last: it copies what the others leave."""
     from asd.composition import build
-    from asd.search.pruning import PruningListener
     from asd.tracking.mlflow_store import Tracking
-    from asd.training.epoch_progress import ProgressListener
 
     config = experiment.config
+    pictures = build(config["pictures"], "pictures")
+    tracking = Tracking.of(config["tracking"])
+    # From here on torch is imported: options are checked before.
+    from asd.search.pruning import PruningListener
+    from asd.training.epoch_progress import ProgressListener
+
     listeners: list[RunListener] = [
         ProgressListener(config["trainer"]["progress"]),
         PruningListener(config),
     ]
     for name, node in config["listeners"].items():
         listeners.append(build(node, f"listeners.{name}"))
-    pictures = build(config["pictures"], "pictures")
     if pictures.enabled:
         from asd.pictures.picture_listener import PictureListener
 
         listeners.append(PictureListener(pictures, experiment.frontend, not _single()))
-    tracking = Tracking.of(config["tracking"])
     if tracking.enabled:
         from asd.tracking.mlflow_listener import MlflowListener
 

@@ -221,6 +221,7 @@ REFUSED = {
     "single class": (["+experiment=ss_0.5", "data.machines=[fan]"], "all of one class"),
     "per machine": (["+experiment=ss_0.5", "scope=per_machine"], "scope=shared"),
     "nothing to combine": (["scoring=combined"], "loss=semi_supervised"),
+    "no such score": (["scoring.score=nowhere.peak"], "scoring.score=nowhere.peak"),
     "epochs": (["trainer.max_epochs=0"], "trainer.max_epochs=0"),
     "weights": (["trainer.weights=worst"], "trainer.weights=worst: must be one of best, last"),
     "pooling": (["model.filters=[4,4]"], "model.pooling="),
@@ -260,6 +261,10 @@ def test_what_cannot_work_is_refused_by_name(
     [
         (["loss.alpah=1"], "alpah"),
         (["frontend=cqt"], "gammatone"),
+        (["+experiment=u", "trainer.batch_size=0"], "trainer.batch_size"),
+        (["+experiment=u", "search.objectives=[loss]"], "search.objectives"),
+        (["+experiment=u", "pictures.anomalous=-1"], "pictures.anomalous"),
+        (["+experiment=u", "tracking.timeout=0"], "tracking.timeout"),
         (["+experiment=nothing"], "ss_0.5"),
         (["-m", "+sweep=nothing"], "paper"),
         (["--help"], "frontend: "),

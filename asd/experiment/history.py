@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from asd.files import replacing
 
 
@@ -15,6 +13,8 @@ def read_history(path: Path) -> list[dict[str, float]]:
 
     A row cut by a crash, as earlier versions could leave it, is left out.
     """
+    import pandas as pd
+
     try:
         rows = pd.read_csv(path, float_precision="round_trip").dropna()
     except (FileNotFoundError, pd.errors.EmptyDataError):
@@ -24,6 +24,8 @@ def read_history(path: Path) -> list[dict[str, float]]:
 
 def write_history(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
     """Replace all rows, whole or not at all: a kill over it must not lose what is there."""
+    import pandas as pd
+
     with replacing(path) as temporary:
         pd.DataFrame(rows).to_csv(temporary, index=False)
 

@@ -73,6 +73,7 @@ class ConvAutoencoder(nn.Module):
         check_choice("model.upsampling", upsampling, UPSAMPLINGS)
         check_choice("model.padding", padding, tuple(PADDINGS))
         check_number("model.dropout", dropout, 0, 0.99)
+        check_number("model.norm_eps", norm_eps, 0, above=True)
         check_choice("model.upsampling_form", upsampling_form, UPSAMPLING_FORMS)
         if upsampling_form == "fused" and upsampling != "nearest":
             raise AsdError(

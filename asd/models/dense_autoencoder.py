@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from asd.models.layers import initialise
-from asd.options import check_whole
+from asd.options import check_number, check_whole
 
 
 class DenseAutoencoder(nn.Module):
@@ -39,6 +39,7 @@ class DenseAutoencoder(nn.Module):
         super().__init__()
         for option, value in (("hidden", hidden), ("layers", layers), ("embedding", embedding)):
             check_whole(f"model.{option}", value, 1)
+        check_number("model.norm_eps", norm_eps, 0, above=True)
         self.embedding_size = embedding
 
         def stack(inputs: int, sizes: list[int]) -> nn.Sequential:

@@ -120,7 +120,9 @@ def alpha_curves(
             mean, below, above = 100 * np.array(figures).reshape(-1, 3).T
             look = {"color": style.BLUE, "marker": "o", "ms": 7, "capsize": 4, "lw": 1.8}
             label = "ours, interval over clips"
-            ax.errorbar([alpha for alpha, _ in ours], mean, [below, above], **look, label=label)
+            # Of few resamples or clips, the interval need not hold the mean.
+            bars = np.maximum([below, above], 0)
+            ax.errorbar([alpha for alpha, _ in ours], mean, bars, **look, label=label)
             for alpha, p in ours:
                 if len(values := 100 * np.array(p.values)) > 1:
                     ax.scatter([alpha] * len(values), values, s=22, c="black", marker="x", zorder=4)

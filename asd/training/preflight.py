@@ -29,15 +29,17 @@ def checked_experiment(config: dict[str, Any], delta: dict[str, Any], command: s
 
 
 def check_model(experiment: Experiment) -> None:
-    """Refuse a device, a precision or a model that cannot be, without memory for its weights.
+    """Refuse a device, a precision, a score or a model that cannot be, without memory for weights.
 
     Raises:
         AsdError: names the option.
     """
     import torch
 
+    from asd.scoring.window_scores import window_score
     from asd.training.devices import check_precision, choose_device
 
+    window_score(experiment.scoring.score)
     options = from_config(TrainerOptions, "trainer", experiment.config["trainer"])
     check_precision(options.precision, choose_device(options.accelerator))
     frontend = experiment.frontend

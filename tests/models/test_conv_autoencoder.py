@@ -91,6 +91,7 @@ def test_initialisation_is_keras_default() -> None:
         ("upsampling", "cubic"),
         ("padding", "mirror"),
         ("dropout", 1.0),
+        ("norm_eps", 0.0),
         ("initialisation", "zeros"),
     ],
 )

@@ -18,7 +18,7 @@ Capture = pytest.CaptureFixture[str]
 def test_names_with_equal_signs_are_flags_or_tags() -> None:
     got = normalise(["compare=[u, ss_0.5]", "data=simulated", "scale=small", "view=[auc,per_id]"])
     assert got == [
-        "--compare", "u", "ss_0.5", "--tag", "data=simulated", "--tag", "scale=small", "--view",
+        "--compare", "u", "ss_0.5", "--data", "simulated", "--tag", "scale=small", "--view",
         "auc", "per_id",
     ]  # fmt: skip
     assert normalise(["--tag", "a=b", "max_fpr=0.2"]) == ["--tag", "a=b", "--max-fpr", "0.2"]
@@ -62,7 +62,7 @@ def test_all_files_are_written_and_agree(folder: Path, tmp_path: Path, capsys: C
 
 def test_the_page_needs_nothing_else_and_holds_the_pictures(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    keep = [f"--runs={folder}", f"--out={out}", "--resamples=20", "experiment=u"]
+    keep = [f"--runs={folder}", f"--out={out}", "--resamples=20", "--experiment", "u"]
     assert main([*keep, "--compare", "u", "U"]) == 0
     addresses = re.findall(r'(?:src|href)="(.*?)"', (out / "report.html").read_text())
     pictures = [a for a in addresses if a.startswith("data:image/png;base64,")]
