@@ -10,12 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from asd.errors import AsdError
-from asd.models.layers import apply_upsampling_layers, initialise
+from asd.models.layers import initialise, upsample_and_convolve
 from asd.options import check_choice, check_number, check_whole
 
 POOLS = {"max": nn.MaxPool2d, "mean": nn.AvgPool2d}
-UPSAMPLINGS = ("nearest", "bilinear")
-UPSAMPLING_FORMS = ("auto", "fused", "plain")
 PADDINGS = {"zeros": "constant", "replicate": "replicate"}
 
 
@@ -70,15 +68,11 @@ class ConvAutoencoder(nn.Module):
         _check_blocks(filters, pooling, kernel)
         check_whole("model.embedding", embedding, 1)
         check_choice("model.pool", pool, tuple(POOLS))
-        check_choice("model.upsampling", upsampling, UPSAMPLINGS)
+        check_choice("model.upsampling", upsampling, ("nearest", "bilinear"))
         check_choice("model.padding", padding, tuple(PADDINGS))
         check_number("model.dropout", dropout, 0, 0.99)
-        check_choice("model.upsampling_form", upsampling_form, UPSAMPLING_FORMS)
-        if upsampling_form == "fused" and upsampling != "nearest":
-            raise AsdError(
-                "model.upsampling_form=fused: only for model.upsampling=nearest, "
-                f"which is {upsampling}"
-            )
+        forms = ("auto", "fused", "plain") if upsampling == "nearest" else ("auto", "plain")
+        check_choice("model.upsampling_form", upsampling_form, forms)
         self._upsampling_fused = upsampling == "nearest" and upsampling_form != "plain"
         self.embedding_size = embedding
         factors = [(int(p[0]), int(p[1])) for p in pooling]
@@ -123,11 +117,14 @@ class ConvAutoencoder(nn.Module):
     def decode(self, embedding: Tensor) -> Tensor:
         """[n, embedding] -> reconstructions [n, frames, bands]."""
         image = self.unflatten(self.from_embedding(self.dropout(embedding)))
-        # The upsampling that ends a block goes with the convolution that begins the next.
-        if self._upsampling_fused:
-            image = apply_upsampling_layers(chain(*self.decoder, [self.output]), image)
-        else:
-            image = self.output(self.decoder(image))
+        layers = iter([*chain(*self.decoder), self.output])
+        for layer in layers:
+            if self._upsampling_fused and isinstance(layer, nn.Upsample):
+                rows, columns = layer.scale_factor  # type: ignore[misc]
+                # The upsampling that ends a block goes with the convolution that begins the next.
+                image = upsample_and_convolve(image, next(layers), (int(rows), int(columns)))
+            else:
+                image = layer(image)
         bands, frames = self._size
         cropped: Tensor = image[:, 0, :bands, :frames].transpose(1, 2)
         return cropped

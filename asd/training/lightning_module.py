@@ -49,6 +49,18 @@ class DetectorTraining(pl.LightningModule):
         names = ("loss", "mse", "cce")[: len(sums)]
         return {f"{stage}/{name}": value / count for name, value in zip(names, sums, strict=True)}
 
+    def on_train_start(self) -> None:
+        # A checkpoint of another device may have another memory format, and the fused optimiser
+        # reads parameters and their state as they lie in memory.
+        for parameter, state in self.trainer.optimizers[0].state.items():
+            for name, value in state.items():
+                same_shape = torch.is_tensor(value) and value.shape == parameter.shape
+                if same_shape and value.stride() != parameter.stride():
+                    state[name] = torch.empty_like(parameter).copy_(value).detach()
+
+    def on_train_epoch_start(self) -> None:
+        self.trainer.train_dataloader.set_epoch(self.current_epoch)
+
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
     ) -> Batch:

@@ -7,6 +7,7 @@ from typing import Any
 from asd.composition import build
 from asd.experiment.experiment import Experiment
 from asd.options import from_config
+from asd.scoring.window_scores import window_score
 from asd.training.trainer_options import TrainerOptions
 
 # Where the window is as long as the shortest clip, which is not known yet: any length does.
@@ -29,17 +30,17 @@ def checked_experiment(config: dict[str, Any], delta: dict[str, Any], command: s
 
 
 def check_model(experiment: Experiment) -> None:
-    """Refuse a device, a precision or a model that cannot be, without memory for its weights.
+    """Refuse a device, a score or a model that cannot be, without memory for its weights.
 
     Raises:
         AsdError: names the option.
     """
     import torch
 
-    from asd.training.devices import check_precision, choose_device
+    from asd.training.devices import choose_device
 
-    options = from_config(TrainerOptions, "trainer", experiment.config["trainer"])
-    check_precision(options.precision, choose_device(options.accelerator))
+    choose_device(from_config(TrainerOptions, "trainer", experiment.config["trainer"]))
+    window_score(experiment.scoring.score)
     frontend = experiment.frontend
     frames = experiment.windows.length(frontend, _SOME_SECONDS * frontend.rate)
     shape = {"bands": frontend.bands, "frames": frames}

@@ -26,7 +26,7 @@ from asd.models.standardiser import Standardiser
 from asd.options import from_config
 from asd.scoring.clip_scores import read_scores, write_scores
 from asd.scoring.metrics import Metrics, evaluate_scores
-from asd.scoring.score import Scorer
+from asd.scoring.score import score_clips
 from asd.scoring.tables import write_tables
 from asd.training.devices import choose_device
 from asd.training.fit import TrainingSet, fit
@@ -72,16 +72,22 @@ def run(experiment: Experiment, listeners: Sequence[RunListener] = ()) -> RunRes
             events.tell(RunListener.finished_before, folder)
             scores = read_scores(folder.scores)
             return RunResult(folder, evaluate_scores(scores, experiment.scoring.max_fpr))
-        device = choose_device(config["trainer"]["accelerator"])
+        options = from_config(TrainerOptions, "trainer", config["trainer"])
+        device = choose_device(options)
         with recorded(experiment, clips, folder, device.type, list(models), events):
-            metrics = _compute(experiment, clips, folder, events)
+            metrics = _compute(experiment, options, clips, folder, events)
     return RunResult(folder, metrics)
 
 
-def _compute(experiment: Experiment, clips: Clips, folder: RunFolder, events: Listeners) -> Metrics:
+def _compute(
+    experiment: Experiment,
+    options: TrainerOptions,
+    clips: Clips,
+    folder: RunFolder,
+    events: Listeners,
+) -> Metrics:
     """The data's way: from clips to metrics."""
-    config, frontend = experiment.config, experiment.frontend
-    options, seed = from_config(TrainerOptions, "trainer", config["trainer"]), config["seed"]
+    config, frontend, seed = experiment.config, experiment.frontend, experiment.config["seed"]
     store = experiment.feature_store()
     # All of them first: a clip that cannot be read stops the run before hours of training.
     store.build(clips.train, clips.test)
@@ -132,20 +138,20 @@ def _compute(experiment: Experiment, clips: Clips, folder: RunFolder, events: Li
 
         # Scoring the test clips, a machine type at a time.
         with _timed(f"{name}: scored"):
-            scorer = Scorer(detector, experiment.scoring, options.threads or cores())
-            scored_tables = []
+            threads, scored_tables = options.threads or cores(), []
             for part in parts_of(group.test):
                 features = store.part(part)
                 paths = list(part.clips["path"])
                 windows = experiment.windows.starts(length, features.frames, paths)
                 numbers = class_numbers(part, experiment.classes, names)
-                scored = scorer.score(part.clips, features, windows, numbers)
+                clip_data = (part.clips, features, windows, numbers)
+                scored = score_clips(detector, experiment.scoring, *clip_data, threads)
                 events.tell(RunListener.clips_scored, scored)
                 scored_tables.append(scored.table)
             events.tell(RunListener.model_scored, name, model)
             tables.append(pd.concat(scored_tables, ignore_index=True))
             write_scores(scores_file, tables[-1])  # last: it says that the model is done
-        del detector, scorer, scored, features
+        del detector, scored, features
         give_back_memory()
 
     scores = pd.concat(tables, ignore_index=True)
