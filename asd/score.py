@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from asd.errors import AsdError
+from asd.exit_status import exit_status
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -23,19 +24,16 @@ def main(arguments: list[str] | None = None) -> int:
         "--class", dest="class_name", help="of the recordings (a machine type), if the score asks"
     )
     options = parser.parse_args(arguments)
-    checkpoint = options.checkpoint
+    return exit_status(lambda: _print_scores(options.checkpoint, options.file, options.class_name))
+
+
+def _print_scores(checkpoint: Path, paths: list[Path], class_name: str | None) -> None:
+    files = [file for path in paths for file in _expand(path)]
+    from asd.scoring.recordings import score_recordings
+
     if checkpoint.is_dir():
         checkpoint = checkpoint / "model.ckpt"
-    try:
-        files = [file for path in options.file for file in _expand(path)]
-        from asd.scoring.recordings import score_recordings
-
-        scores = score_recordings(checkpoint, files, options.class_name)
-    except AsdError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    scores.to_csv(sys.stdout, index=False)
-    return 0
+    score_recordings(checkpoint, files, class_name).to_csv(sys.stdout, index=False)
 
 
 def _expand(path: Path) -> list[Path]:

@@ -11,24 +11,20 @@ from asd.errors import Terminated
 
 
 @contextmanager
-def stopped_by(*signals: signal.Signals) -> Iterator[list[int]]:
+def stopped_by(*signals: signal.Signals) -> Iterator[None]:
     """Meanwhile, let the first of these signals raise ``Terminated``, and the rest do nothing.
 
     Schedulers repeat themselves, and closing a run must not be cut short by that.
-
-    Yields:
-        what has arrived, so far.
     """
-    told: list[int] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
-        told.append(number)
-        if len(told) == 1:
-            raise Terminated
+        for one in signals:
+            signal.signal(one, lambda *_: None)
+        raise Terminated
 
     previous = {number: signal.signal(number, stop) for number in signals}
     try:
-        yield told
+        yield
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

@@ -59,7 +59,8 @@ class DetectorTraining(pl.LightningModule):
                     state[name] = torch.empty_like(parameter).copy_(value).detach()
 
     def on_train_epoch_start(self) -> None:
-        self.trainer.train_dataloader.set_epoch(self.current_epoch)
+        batches: Any = self.trainer.train_dataloader
+        batches.set_epoch(self.current_epoch)
 
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int

@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -36,20 +35,15 @@ from asd.training.trainer_options import TrainerOptions
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class RunResult:
-    """A finished run: its folder, and the metrics of its scores."""
-
-    folder: RunFolder
-    metrics: Metrics
-
-
-def run(experiment: Experiment, listeners: Sequence[RunListener] = ()) -> RunResult:
+def run(experiment: Experiment, listeners: Sequence[RunListener] = ()) -> tuple[RunFolder, Metrics]:
     """Train and score, or go on where the run stands; a finished run is left as it is.
 
     Args:
         experiment: what is to be done.
         listeners: told how it goes, in this order.
+
+    Returns:
+        The run's folder, and the metrics of its scores.
 
     Raises:
         AsdError: the input cannot be used.
@@ -70,13 +64,12 @@ def run(experiment: Experiment, listeners: Sequence[RunListener] = ()) -> RunRes
         if folder.record().get("status") == FINISHED:
             log.info("%s is finished (force=true trains it again)", folder.path.name)
             events.tell(RunListener.finished_before, folder)
-            scores = read_scores(folder.scores)
-            return RunResult(folder, evaluate_scores(scores, experiment.scoring.max_fpr))
+            return folder, evaluate_scores(read_scores(folder.scores), experiment.scoring.max_fpr)
         options = from_config(TrainerOptions, "trainer", config["trainer"])
         device = choose_device(options)
         with recorded(experiment, clips, folder, device.type, list(models), events):
             metrics = _compute(experiment, options, clips, folder, events)
-    return RunResult(folder, metrics)
+    return folder, metrics
 
 
 def _compute(

@@ -13,7 +13,7 @@ from asd.features import Features
 from asd.models.detector import Detector
 from asd.models.standardiser import Standardiser
 from asd.options import from_config
-from asd.scoring.score import ScoredClips, Scorer
+from asd.scoring.score import ScoredClips, score_clips
 from asd.scoring.scoring_options import ScoringOptions
 
 BANDS, LENGTH = 3, 4
@@ -61,7 +61,8 @@ def score(
     index = Windows(None, LENGTH, "every").starts(LENGTH, FRAMES, FILES)
     options = ScoringOptions(name, 0.1, batch_frames, "auto")
     content = Features(values() if features is None else features, FRAMES)
-    return Scorer(detector(loss), options, workers).score(clips, content, index, np.array(classes))
+    numbers = np.array(classes)
+    return score_clips(detector(loss), options, clips, content, index, numbers, workers)
 
 
 @pytest.mark.parametrize("workers", [1, 3])
