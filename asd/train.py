@@ -59,9 +59,9 @@ def train(cfg: DictConfig) -> float | list[float]:
         AsdError: the input cannot be used.
         Pruned: a search gave the run up.
     """
+    from asd.experiment.experiment import Experiment
     from asd.experiment.identity import delta
     from asd.search.objectives import check_objectives
-    from asd.training.preflight import checked_experiment
 
     config, base = plain(cfg), plain(base_config())
     check_objectives(config["search"]["objectives"])
@@ -69,7 +69,7 @@ def train(cfg: DictConfig) -> float | list[float]:
     passing = ("force=true", "if_running=wait", "search.")
     overrides = [o for o in HydraConfig.get().overrides.task if not o.startswith(passing)]
     command = command_of(overrides)
-    experiment = checked_experiment(config, delta(config, base), command)
+    experiment = Experiment.of(config, delta(config, base), command)
     _announce(experiment.data_label, overrides)
     with _saying_how_to_resume(command):
         return _train(experiment)
@@ -77,13 +77,10 @@ def train(cfg: DictConfig) -> float | list[float]:
 
 def _train(experiment: Experiment) -> float | list[float]:
     from asd.search.objectives import objective_values
-    from asd.training.preflight import check_model
     from asd.training.run import run
 
-    check_model(experiment)
-    listeners = _listeners(experiment)
     with stopped_by(signal.SIGTERM):
-        folder, metrics = run(experiment, listeners)
+        folder, metrics = run(experiment, _listeners(experiment))
     if _single():
         from asd.scoring.tables import show
 

@@ -53,8 +53,8 @@ OPTIONS = (
 CHILD = """
 import sys
 import asd.train
-from asd.training import devices
-devices.cpu_has_bfloat16 = lambda: True
+from asd.training import speed
+speed.cpu_has_bfloat16 = lambda: True
 asd.train.main()
 """
 

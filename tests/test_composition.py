@@ -11,7 +11,7 @@ from asd.composition import build, folder_of, plain, register_resolvers
 from asd.errors import AsdError
 from asd.experiment.sweep_files import load_sweep
 from asd.options import check_choice, from_config
-from asd.training.trainer_options import TrainerOptions
+from asd.experiment.trainer_options import TrainerOptions
 
 CONF = folder_of("conf")
 EXPERIMENTS = sorted(p.stem for p in (CONF / "experiment").glob("*.yaml"))

@@ -78,7 +78,7 @@ class ConvAutoencoder(nn.Module):
         factors = [(int(p[0]), int(p[1])) for p in pooling]
         height = math.prod(f[0] for f in factors)
         width = math.prod(f[1] for f in factors)
-        rows, columns = _round_up(bands, height), _round_up(frames, width)
+        rows, columns = math.ceil(bands / height) * height, math.ceil(frames / width) * width
         self._pad = (0, columns - frames, 0, rows - bands)
         self._pad_mode = PADDINGS[padding]
         self._size = (bands, frames)
@@ -103,19 +103,17 @@ class ConvAutoencoder(nn.Module):
         self.unflatten = nn.Unflatten(1, inner)
         backwards = list(reversed(filters))
         up = zip([filters[-1], *backwards[:-1]], backwards, reversed(factors), strict=True)
-        self.decoder = nn.Sequential(*(block(i, o, _upsample(f, upsampling)) for i, o, f in up))
+        self.decoder = nn.Sequential(
+            *(block(i, o, nn.Upsample(None, f, upsampling)) for i, o, f in up)
+        )
         self.output = nn.Conv2d(filters[0], 1, kernel, padding="same")
         initialise(self, initialisation)
 
-    def encode(self, features: Tensor) -> Tensor:
-        """[n, frames, bands] -> embeddings [n, embedding]."""
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """[n, frames, bands] -> reconstruction of that shape, embeddings [n, embedding]."""
         image = features.transpose(1, 2).unsqueeze(1)
         image = F.pad(image, self._pad, mode=self._pad_mode)
-        embedding: Tensor = self.to_embedding(self.encoder(image).flatten(1))
-        return embedding
-
-    def decode(self, embedding: Tensor) -> Tensor:
-        """[n, embedding] -> reconstructions [n, frames, bands]."""
+        embedding = self.to_embedding(self.encoder(image).flatten(1))
         image = self.unflatten(self.from_embedding(self.dropout(embedding)))
         layers = iter([*chain(*self.decoder), self.output])
         for layer in layers:
@@ -126,22 +124,7 @@ class ConvAutoencoder(nn.Module):
             else:
                 image = layer(image)
         bands, frames = self._size
-        cropped: Tensor = image[:, 0, :bands, :frames].transpose(1, 2)
-        return cropped
-
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """[n, frames, bands] -> reconstruction of that shape, embeddings [n, embedding]."""
-        embedding = self.encode(features)
-        return self.decode(embedding), embedding
-
-
-def _upsample(factor: tuple[int, int], mode: str) -> nn.Module:
-    align = None if mode == "nearest" else False
-    return nn.Upsample(scale_factor=factor, mode=mode, align_corners=align)
-
-
-def _round_up(value: int, step: int) -> int:
-    return -(-value // step) * step
+        return image[:, 0, :bands, :frames].transpose(1, 2), embedding
 
 
 def _check_blocks(filters: Sequence[int], pooling: Sequence[Sequence[int]], kernel: int) -> None:

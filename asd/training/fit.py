@@ -16,14 +16,13 @@ import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
 from asd.data.windows import Index
+from asd.experiment.trainer_options import TrainerOptions
 from asd.features import Features
 from asd.features.batches import Batches
 from asd.models.detector import Detector, load_detector, read_checkpoint
 from asd.training.checkpoints import EpochCheckpoints, checkpoint_io
-from asd.training.devices import choose_device
 from asd.training.lightning_module import DetectorTraining
-from asd.training.speed import prepare, resident, set_threads, step_flop
-from asd.training.trainer_options import TrainerOptions
+from asd.training.speed import choose_device, prepare, resident, set_threads, step_flop
 
 
 @dataclass(frozen=True)
@@ -139,11 +138,6 @@ def _interruptible() -> Iterator[None]:
 def _quiet() -> None:
     """Silence what Lightning says of choices that are made on purpose."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    for message in (
-        ".*num_workers.*",
-        ".*does not have many workers.*",
-        ".*LeafSpec.*",
-        ".*`srun` command is available.*",
-        ".*GPU available but not used.*",
-    ):
-        warnings.filterwarnings("ignore", message=message)
+    # The last is of callbacks that earlier versions had.
+    known = ("LeafSpec", "`srun` command", "GPU available but", "callbacks used to create the")
+    warnings.filterwarnings("ignore", message=f".*({'|'.join(known)})")

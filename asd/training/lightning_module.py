@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from asd.errors import AsdError
+from asd.experiment.trainer_options import TrainerOptions
 from asd.features.batches import Batch
 from asd.models.detector import CHECKPOINT_FORMAT, TRAINING_PREFIX, Detector
-from asd.training.trainer_options import TrainerOptions
 
 
 class DetectorTraining(pl.LightningModule):

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import torch
 
+from asd.composition import build
 from asd.cores import cores
 from asd.data.split import validation_split
 from asd.experiment.clips import Clips, check_classes, class_names, class_numbers, shortest_clip
@@ -22,17 +23,19 @@ from asd.experiment.run_folder import FINISHED, RunFolder, set_aside
 from asd.features import parts_of
 from asd.models.detector import Detector, save_detector
 from asd.models.standardiser import Standardiser
-from asd.options import from_config
 from asd.scoring.clip_scores import read_scores, write_scores
 from asd.scoring.metrics import Metrics, evaluate_scores
 from asd.scoring.score import score_clips
 from asd.scoring.tables import write_tables
-from asd.training.devices import choose_device
+from asd.scoring.window_scores import window_score
 from asd.training.fit import TrainingSet, fit
 from asd.training.memory import give_back_memory
-from asd.training.trainer_options import TrainerOptions
+from asd.training.speed import choose_device
 
 log = logging.getLogger(__name__)
+
+# Where the window is as long as the shortest clip, which is not known yet: any length does.
+_SOME_SECONDS = 10
 
 
 def run(experiment: Experiment, listeners: Sequence[RunListener] = ()) -> tuple[RunFolder, Metrics]:
@@ -51,6 +54,7 @@ def run(experiment: Experiment, listeners: Sequence[RunListener] = ()) -> tuple[
         Pruned: a listener did; likewise.
     """
     config, events = experiment.config, Listeners(listeners)
+    device = _check_model(experiment)
     events.tell(RunListener.check)
     clips = Clips.of(experiment, compute=True)
     check_classes(experiment, clips)
@@ -65,22 +69,26 @@ def run(experiment: Experiment, listeners: Sequence[RunListener] = ()) -> tuple[
             log.info("%s is finished (force=true trains it again)", folder.path.name)
             events.tell(RunListener.finished_before, folder)
             return folder, evaluate_scores(read_scores(folder.scores), experiment.scoring.max_fpr)
-        options = from_config(TrainerOptions, "trainer", config["trainer"])
-        device = choose_device(options)
         with recorded(experiment, clips, folder, device.type, list(models), events):
-            metrics = _compute(experiment, options, clips, folder, events)
+            metrics = _compute(experiment, clips, folder, events)
     return folder, metrics
 
 
-def _compute(
-    experiment: Experiment,
-    options: TrainerOptions,
-    clips: Clips,
-    folder: RunFolder,
-    events: Listeners,
-) -> Metrics:
+def _check_model(experiment: Experiment) -> torch.device:
+    """Refuse a score, a device or a model that cannot be; the model takes no memory."""
+    window_score(experiment.scoring.score)
+    frontend = experiment.frontend
+    frames = experiment.windows.length(frontend, _SOME_SECONDS * frontend.rate)
+    shape = {"bands": frontend.bands, "frames": frames}
+    with torch.device("meta"):
+        build({**experiment.config["model"], **shape}, "model")
+    return choose_device(experiment.trainer)
+
+
+def _compute(experiment: Experiment, clips: Clips, folder: RunFolder, events: Listeners) -> Metrics:
     """The data's way: from clips to metrics."""
-    config, frontend, seed = experiment.config, experiment.frontend, experiment.config["seed"]
+    config, frontend, options = experiment.config, experiment.frontend, experiment.trainer
+    seed = config["seed"]
     store = experiment.feature_store()
     # All of them first: a clip that cannot be read stops the run before hours of training.
     store.build(clips.train, clips.test)

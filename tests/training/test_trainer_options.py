@@ -6,8 +6,8 @@ import pytest
 from tiny import TRAINER, options
 
 from asd.errors import AsdError
+from asd.experiment.trainer_options import TrainerOptions
 from asd.options import from_config
-from asd.training.trainer_options import TrainerOptions
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 
 from asd.data.windows import Windows
+from asd.experiment.trainer_options import TrainerOptions
 from asd.features import Features
 from asd.models.detector import Detector
 from asd.models.standardiser import Standardiser
 from asd.options import from_config
 from asd.training.fit import TrainingSet, fit
-from asd.training.trainer_options import TrainerOptions
 
 FRAMES, BANDS = 16, 8
 MODEL = {
