@@ -56,17 +56,6 @@ def test_float32_scores_are_written_as_their_float64_value(tmp_path: Path) -> No
     assert read_scores(tmp_path / "s.csv")["score"].iloc[0] == float(np.float32(0.1))
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_write_refuses_a_score_that_is_not_finite_and_names_the_clip(
-    tmp_path: Path, bad: float
-) -> None:
-    write_scores(tmp_path / "s.csv", frame_of([1.0, 2.0]))
-    before = (tmp_path / "s.csv").read_bytes()
-    with pytest.raises(AsdError, match=r"fan fan/test/clip_01\.wav"):
-        write_scores(tmp_path / "s.csv", frame_of([0.0, bad, 1.0]))
-    assert (tmp_path / "s.csv").read_bytes() == before
-
-
 @pytest.mark.parametrize(
     ("column", "values", "message"),
     [
@@ -75,17 +64,21 @@ def test_write_refuses_a_score_that_is_not_finite_and_names_the_clip(
         ("label", [0, 2], "'label' is 2"),
         ("label", ["0", "1"], "'label' is '0'"),
         ("score", ["low", "high"], "'score' is 'low'; it must be a finite number"),
+        ("score", [0.0, np.nan], r"row 2 \(fan fan/test/clip_01\.wav\): column 'score' is nan"),
+        ("score", [0.0, -np.inf], "'score' is -inf"),
         ("file", ["a.wav", "a.wav"], "stands twice"),
     ],
 )
 def test_write_refuses_a_bad_column(
-    tmp_path: Path, column: str, values: list[str] | list[int], message: str
+    tmp_path: Path, column: str, values: list[object], message: str
 ) -> None:
     frame = frame_of([1.0, 2.0])
+    write_scores(tmp_path / "s.csv", frame)
+    before = (tmp_path / "s.csv").read_bytes()
     frame[column] = values
     with pytest.raises(AsdError, match=message):
         write_scores(tmp_path / "s.csv", frame)
-    assert not list(tmp_path.iterdir())
+    assert (tmp_path / "s.csv").read_bytes() == before
 
 
 def test_write_refuses_missing_columns_and_no_rows(tmp_path: Path) -> None:
@@ -93,28 +86,6 @@ def test_write_refuses_missing_columns_and_no_rows(tmp_path: Path) -> None:
         write_scores(tmp_path / "s.csv", frame_of([1.0]).drop(columns=["id", "score"]))
     with pytest.raises(AsdError, match="no clips"):
         write_scores(tmp_path / "s.csv", frame_of([]))
-
-
-def test_a_write_that_fails_midway_leaves_the_old_file_and_no_temporary_one(tmp_path: Path) -> None:
-    resource = pytest.importorskip("resource")  # not on Windows
-    path = tmp_path / "s.csv"
-    write_scores(path, frame_of([1.0]))
-    before = path.read_bytes()
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # the disk takes no more than that
-    try:
-        with pytest.raises(AsdError, match=r"s\.csv: cannot be written.*Nothing was lost"):
-            write_scores(path, frame_of([1.0] * 99))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert path.read_bytes() == before
-    assert [p.name for p in tmp_path.iterdir()] == ["s.csv"]
-
-
-def test_write_where_a_file_stands_in_the_folder_s_place(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(AsdError, match="cannot be written"):
-        write_scores(tmp_path / "file" / "s.csv", frame_of([1.0]))
 
 
 @pytest.mark.parametrize(

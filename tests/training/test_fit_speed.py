@@ -5,14 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import pytorch_lightning as pl
 import torch
-from tiny import BANDS, FRAMES, data, detector, largest_difference, options, trained
+from tiny import BANDS, FRAMES, detector, largest_difference, options, trained
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from asd.errors import AsdError
 from asd.features.batches import Batch
-from asd.training.fit import fit
 from asd.training.lightning_module import DetectorTraining
 from asd.training.speed import choose_device, prepare, resident, set_threads, step_flop
 
@@ -46,18 +44,6 @@ def test_a_run_goes_on_in_another_memory_format(tmp_path: Path) -> None:
     trained(tmp_path / "b", {**there, "max_epochs": 2})
     got = trained(tmp_path / "b", {"precision": "64-true", "max_epochs": 4})
     assert largest_difference(got, expected) < 1e-6
-
-
-def test_extra_callbacks_are_told_of_every_step(tmp_path: Path) -> None:
-    class Count(pl.Callback):
-        steps = 0
-
-        def on_train_batch_end(self, *args: Any) -> None:
-            self.steps += 1
-
-    count = Count()
-    fit(detector(), data(), options(), 0, tmp_path, lambda epoch, values: None, [count])
-    assert count.steps == 3 * 3
 
 
 def test_flop_are_those_of_the_layers() -> None:
