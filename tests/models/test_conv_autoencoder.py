@@ -2,24 +2,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from parts import CONV, options_of
 
 from asd.errors import AsdError
 from asd.models.conv_autoencoder import ConvAutoencoder
 
-PAPER = {
-    "filters": [32, 64, 128],
-    "pooling": [[2, 2], [2, 2], [2, 2]],
-    "embedding": 128,
-    "kernel": 3,
-    "pool": "max",
-    "upsampling": "nearest",
-    "padding": "zeros",
-    "dropout": 0.0,
-    "norm_eps": 1e-3,
-    "norm_momentum": 0.01,
-    "initialisation": "glorot_uniform",
-    "upsampling_form": "auto",
-}
+PAPER = options_of(
+    CONV, filters=[32, 64, 128], pooling=[[2, 2]] * 3, embedding=128, norm_momentum=0.01
+)
 SMALL = {**PAPER, "filters": [4, 6], "pooling": [[2, 2], [2, 5]], "embedding": 7}
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from parts import CONV, DENSE, SS
 from torch import nn
 
 from asd.features.batches import Batch
@@ -11,36 +12,7 @@ from asd.models.detector import Detector
 from asd.models.scoring_form import scoring_form
 from asd.models.standardiser import Standardiser
 
-CONV = {
-    "_target_": "asd.models.conv_autoencoder.ConvAutoencoder",
-    "filters": [4, 32],
-    "pooling": [[2, 2], [2, 2]],
-    "embedding": 5,
-    "kernel": 3,
-    "pool": "max",
-    "upsampling": "nearest",
-    "padding": "zeros",
-    "dropout": 0.2,
-    "norm_eps": 1e-3,
-    "norm_momentum": 0.1,
-    "initialisation": "glorot_uniform",
-    "upsampling_form": "auto",
-}
-DENSE = {
-    "_target_": "asd.models.dense_autoencoder.DenseAutoencoder",
-    "hidden": 6,
-    "layers": 2,
-    "embedding": 3,
-    "norm_eps": 1e-3,
-    "norm_momentum": 0.1,
-    "initialisation": "glorot_uniform",
-}
-SS = {
-    "_target_": "asd.models.loss.SemiSupervisedLoss",
-    "alpha": 0.5,
-    "beta": 0.5,
-    "classes": "machine",
-}
+CONV = {**CONV, "filters": [4, 32], "dropout": 0.2}
 
 
 def trained(model: dict[str, Any]) -> Detector:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from parts import DENSE, MSE, SS
 
 from asd.data.windows import Windows
 from asd.errors import AsdError
@@ -17,20 +18,6 @@ from asd.scoring.score import ScoredClips, score_clips
 from asd.scoring.scoring_options import ScoringOptions
 
 BANDS, LENGTH = 3, 4
-MODEL = {
-    "_target_": "asd.models.dense_autoencoder.DenseAutoencoder",
-    "hidden": 5,
-    "layers": 1,
-    "embedding": 2,
-    "norm_eps": 1e-3,
-    "norm_momentum": 0.1,
-    "initialisation": "glorot_uniform",
-}
-MSE = {"_target_": "asd.models.loss.ReconstructionLoss"}
-SS = {
-    "_target_": "asd.models.loss.SemiSupervisedLoss", "alpha": 0.7, "beta": 0.3,
-    "classes": "machine",
-}  # fmt: skip
 MEAN, STD = np.array([-50.0, -49, -51]), np.array([9.0, 3, 1])
 FRAMES = np.array([9, 4, 12])
 FILES = ["a.wav", "b.wav", "c.wav"]
@@ -38,7 +25,7 @@ FILES = ["a.wav", "b.wav", "c.wav"]
 
 def detector(loss: dict[str, Any]) -> Detector:
     torch.manual_seed(0)
-    recipe = {"bands": BANDS, "frames": LENGTH, "classes": ["fan", "pump"], "model": MODEL,
+    recipe = {"bands": BANDS, "frames": LENGTH, "classes": ["fan", "pump"], "model": DENSE,
               "loss": loss}  # fmt: skip
     return Detector(recipe, Standardiser(MEAN, STD)).eval()
 
