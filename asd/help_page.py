@@ -23,7 +23,7 @@ python -m asd.train --hydra-help                            Hydra's own options
 """
 
 
-def choices(conf: Path) -> list[str]:
+def _choices(conf: Path) -> str:
     """A line a config group: its name and its files, ``+`` before what only adds."""
     lines = []
     for group in sorted(p for p in conf.rglob("*") if p.is_dir() and any(p.glob("*.yaml"))):
@@ -31,7 +31,8 @@ def choices(conf: Path) -> list[str]:
         names = ", ".join(sorted(p.stem for p in group.glob("*.yaml")))
         sweeps = "  (with -m)" if group.is_relative_to(conf / "hydra") else ""
         lines.append(f"{plus}{group.relative_to(conf).as_posix()}: {names}{sweeps}")
-    return [*lines, "+sweep: " + ", ".join(p.stem for p in sweep_files()) + "  (with -m)"]
+    sweep_names = ", ".join(path.stem for path in sweep_files())
+    return "\n".join([*lines, f"+sweep: {sweep_names}  (with -m)"])
 
 
 def help_page(overrides: list[str]) -> str:
@@ -46,8 +47,7 @@ def help_page(overrides: list[str]) -> str:
     conf = folder_of("conf")
     with initialize_config_dir(str(conf), version_base="1.3"):
         options = OmegaConf.to_yaml(compose("config", overrides))
-    listed = "\n".join(choices(conf))
     return (
-        f"{USE}\n== Choices (group=name) ==\n{listed}\n\n"
+        f"{USE}\n== Choices (group=name) ==\n{_choices(conf)}\n\n"
         f"== Options (any of them: name=value) ==\n{options}"
     )

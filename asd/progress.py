@@ -29,22 +29,16 @@ def rich_bar(detail: str) -> Progress:
     Args:
         detail: a text with fields of rich's task, such as ``{task.completed}/{task.total}``.
     """
+    from rich import progress as rich
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
 
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(20),
-        TextColumn(detail),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(elapsed_when_finished=False),
+    return rich.Progress(
+        rich.TextColumn("{task.description}"),
+        rich.BarColumn(20),
+        rich.TextColumn(detail),
+        rich.TimeElapsedColumn(),
+        rich.TextColumn("left"),
+        rich.TimeRemainingColumn(elapsed_when_finished=False),
         console=Console(stderr=True),
     )
 

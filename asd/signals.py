@@ -18,34 +18,32 @@ _REPEAT = 0.05
 
 
 @contextmanager
-def stopped_by(*signals: signal.Signals) -> Iterator[list[int]]:
+def stopped_by(*signals: signal.Signals) -> Iterator[None]:
     """Meanwhile, let the first of these signals raise ``Terminated``, and the rest do nothing.
 
     Schedulers repeat themselves, and closing a run must not be cut short by that. What is raised in
     a destructor or a garbage collection is lost in Python; the signal then comes again.
-
-    Yields:
-        what has arrived, so far.
     """
-    told: list[int] = []
+
+    arrived: list[int] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
-        told.append(number)
-        if len(told) == 1:
+        arrived.append(number)
+        if len(arrived) == 1:
             raise Terminated
 
     def lost(report: Any) -> None:
         if not isinstance(report.exc_value, Terminated):
             unraisable(report)
             return
-        number = told[0]
-        told.clear()
+        number = arrived[0]
+        arrived.clear()
         threading.Timer(_REPEAT, os.kill, (os.getpid(), number)).start()
 
     unraisable, sys.unraisablehook = sys.unraisablehook, lost
     previous = {number: signal.signal(number, stop) for number in signals}
     try:
-        yield told
+        yield
     finally:
         sys.unraisablehook = unraisable
         for number, handler in previous.items():

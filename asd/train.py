@@ -35,7 +35,6 @@ from asd.sweeps.arguments import expand
 if TYPE_CHECKING:
     from asd.experiment.experiment import Experiment
     from asd.experiment.listener import RunListener
-    from asd.experiment.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
 
@@ -60,9 +59,9 @@ def train(cfg: DictConfig) -> float | list[float]:
         AsdError: the input cannot be used.
         Pruned: a search gave the run up.
     """
+    from asd.experiment.experiment import Experiment
     from asd.experiment.identity import delta
     from asd.search.objectives import check_objectives
-    from asd.training.preflight import checked_experiment
 
     config, base = plain(cfg), plain(base_config())
     check_objectives(config["search"]["objectives"])
@@ -70,38 +69,34 @@ def train(cfg: DictConfig) -> float | list[float]:
     passing = ("force=true", "if_running=wait", "search.")
     overrides = [o for o in HydraConfig.get().overrides.task if not o.startswith(passing)]
     command = command_of(overrides)
-    experiment = checked_experiment(config, delta(config, base), command)
+    experiment = Experiment.of(config, delta(config, base), command)
     _announce(experiment.data_label, overrides)
-    try:
-        with _saying_how_to_resume(command):
-            return _train(experiment)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise AsdError(
-                f"{error.filename or 'disk'}: disk full; nothing finished is lost. Free some "
-                f"space, then resume with: {command}"
-            ) from error
-        raise
+    with _saying_how_to_resume(command):
+        return _train(experiment)
 
 
 def _train(experiment: Experiment) -> float | list[float]:
     from asd.search.objectives import objective_values
-    from asd.training.preflight import check_model
 
     listeners = _listeners(experiment)
-    check_model(experiment)
     from asd.training.run import run
 
     with stopped_by(signal.SIGTERM):
-        result = run(experiment, listeners)
+        folder, metrics = run(experiment, listeners)
     if _single():
         from asd.scoring.tables import show
 
-        show(result.metrics, experiment.title, experiment.data_label)
-    log.info("run folder: %s", result.folder.path)
-    if _single():
-        _say_where_in_mlflow(result.folder, experiment)
-    values = objective_values(result, experiment.config["search"]["objectives"])
+        show(metrics, experiment.title, experiment.data_label)
+    log.info("run folder: %s", folder.path)
+    record = folder.record()
+    if _single() and "mlflow" in record:
+        from asd.tracking.mlflow_store import Tracking
+
+        log.info("MLflow run: %s", record["mlflow"]["run_id"])
+        ui_command = Tracking.of(experiment.config["tracking"]).ui_command
+        if ui_command is not None:
+            log.info("open it:    %s", ui_command)
+    values = objective_values(folder, metrics, experiment.config["search"]["objectives"])
     return values[0] if len(values) == 1 else values
 
 
@@ -143,24 +138,15 @@ def _saying_how_to_resume(command: str) -> Iterator[None]:
         raise
     except AsdError:
         raise
-    except Exception:
-        log.error(
-            "the run failed; nothing finished is lost. Mend the cause, then resume with: %s",
-            command,
-        )
+    except Exception as error:
+        lost = "nothing finished is lost"
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise AsdError(
+                f"{error.filename or 'disk'}: disk full; {lost}. Free some space, then resume "
+                f"with: {command}"
+            ) from error
+        log.error("the run failed; %s. Mend the cause, then resume with: %s", lost, command)
         raise
-
-
-def _say_where_in_mlflow(folder: RunFolder, experiment: Experiment) -> None:
-    record = folder.record()
-    if "mlflow" not in record:
-        return
-    from asd.tracking.mlflow_store import Tracking
-
-    log.info("MLflow run: %s", record["mlflow"]["run_id"])
-    tracking = Tracking.of(experiment.config["tracking"])
-    if tracking.ui_command is not None:
-        log.info("open it:    %s", tracking.ui_command)
 
 
 def _single() -> bool:
@@ -200,19 +186,15 @@ def _task(cfg: DictConfig) -> float | list[float]:
 def main() -> None:
     """The command-line program."""
     register_resolvers()
-    if {"-h", "--help"} & set(sys.argv[1:]):
-        from asd.help_page import help_page
+    try:
+        if {"-h", "--help"} & set(sys.argv[1:]):
+            from asd.help_page import help_page
 
-        try:
             options = [a for a in sys.argv[1:] if "=" in a]
             print(help_page([o for o in options if not o.lstrip("+").startswith("sweep=")]))
-        except HydraException as error:
-            print(f"error: {error}", file=sys.stderr)
-            sys.exit(2)
-        return
-    try:
+            return
         sys.argv[1:] = expand(sys.argv[1:])
-    except AsdError as error:
+    except (AsdError, HydraException) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     hydra.main(version_base="1.3", config_path=str(folder_of("conf")), config_name="config")(

@@ -16,7 +16,7 @@ from asd.experiment.run_folder import RunFolder
 from asd.features import Features
 from asd.models.detector import Detector
 from asd.options import from_config
-from asd.scoring.scorer import Scorer
+from asd.scoring.scorer import score_clips
 from asd.scoring.scoring_options import ScoringOptions
 from asd.tracking.mlflow_listener import MlflowListener
 from asd.tracking.mlflow_store import Tracking
@@ -76,10 +76,11 @@ def scoring_seconds(case: Case, detector: Detector, device: torch.device, clips:
     table = pd.DataFrame({"machine": "fan", "id": "00", "path": names, "label": 0})
     index = case.windows.starts(case.frames, frames, names)
     options = from_config(ScoringOptions, "scoring", case.config["scoring"])
-    scorer = Scorer(detector.to(device), options, case.options.threads or cores())
+    threads, numbers = case.options.threads or cores(), np.zeros(clips, dtype=np.int64)
+    data = (table, Features(noise, frames), index, numbers)
     best = float("inf")
     for _ in range(3):  # the first also compiles
         start, _ = now(device)
-        scorer.score(table, Features(noise, frames), index, np.zeros(clips, dtype=np.int64))
+        score_clips(detector.to(device), options, *data, threads)
         best = min(best, now(device)[0] - start)
     return best / clips

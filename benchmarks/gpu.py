@@ -31,7 +31,6 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks it of
 import pytorch_lightning as pl
 import torch
 
-from asd.training.devices import choose_device
 from asd.training.fit import fit
 from asd.training.speed import prepare, step_flop
 from benchmarks.cases import CASES, Bare, Case
@@ -236,7 +235,8 @@ def main() -> None:
     def late() -> bool:
         return bool(time.perf_counter() - began > 60 * options.minutes)
 
-    device = choose_device(options.accelerator)
+    gpu_wanted = options.accelerator != "cpu" and torch.cuda.is_available()
+    device = torch.device("cuda" if gpu_wanted else "cpu")
     gpu = device.type == "cuda"
     case = Case.of(options.case or ("paper" if gpu else "tiny"), overrides)
     where = torch.cuda.get_device_name() if gpu else "no GPU: the CPU"

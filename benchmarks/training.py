@@ -26,7 +26,6 @@ import pytorch_lightning as pl
 import torch
 
 from asd.experiment.run_folder import RunFolder
-from asd.training.devices import choose_device
 from asd.training.fit import fit
 from asd.training.speed import prepare, set_threads, step_flop
 from benchmarks.cases import TEST_CLIPS, TRAIN_CLIPS, Bare, Case
@@ -269,7 +268,8 @@ def main() -> None:
     options, overrides = parser.parse_known_args()
     from rich.console import Console
 
-    device = choose_device(options.accelerator)
+    gpu_wanted = options.accelerator != "cpu" and torch.cuda.is_available()
+    device = torch.device("cuda" if gpu_wanted else "cpu")
     name = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {os.cpu_count()} cores"
     load = f"load average {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     if options.threads:

@@ -10,8 +10,8 @@ from omegaconf import DictConfig
 from asd.composition import build, folder_of, plain, register_resolvers
 from asd.errors import AsdError
 from asd.experiment.sweep_files import load_sweep
-from asd.options import check_choice, from_config
-from asd.training.trainer_options import TrainerOptions
+from asd.experiment.trainer_options import TrainerOptions
+from asd.options import from_config
 
 CONF = folder_of("conf")
 EXPERIMENTS = sorted(p.stem for p in (CONF / "experiment").glob("*.yaml"))
@@ -76,11 +76,6 @@ def test_beta_follows_from_alpha(alpha: float, beta: float) -> None:
 def test_unknown_option_of_a_part_is_named() -> None:
     with pytest.raises(AsdError, match=r"window: .*colour"):
         build({**plain(composed().window), "colour": "red"}, "window")
-
-
-def test_near_misses_are_suggested() -> None:
-    with pytest.raises(AsdError, match=r"scope=shard: must be one of .* \(did you mean shared\?\)"):
-        check_choice("scope", "shard", ("shared", "per_machine"))
 
 
 def test_a_wheel_carries_configs_and_sweeps(tmp_path: Path) -> None:

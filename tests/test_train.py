@@ -74,14 +74,12 @@ def test_preset_end_to_end(experiment: str, run_train: Train, tmp_path: Path) ->
     client, run = mlflow_run(tmp_path, folder)
     assert run.info.status == "FINISHED"
     tags = run.data.tags
-    assert tags["system"] == system
-    assert tags["frontend"] == frontend
-    assert tags["scope"] == scope
-    assert tags["experiment"] == ("ss_0.5" if experiment == "ss" else experiment)
-    assert tags["release"] == ("full" if experiment == "u_fd" else "first")
-    assert tags["simulated"] == "true"
-    assert tags["data"] == "simulated"
-    assert tags["seed"] == "0"
+    expected = {
+        "system": system, "frontend": frontend, "scope": scope, "simulated": "true", "seed": "0",
+        "experiment": "ss_0.5" if experiment == "ss" else experiment, "data": "simulated",
+        "release": "full" if experiment == "u_fd" else "first",
+    }  # fmt: skip
+    assert {name: tags[name] for name in expected} == expected
     assert len(tags["mlflow.source.git.commit"]) >= 7
     assert "SIMULATED" in tags["mlflow.note.content"]
     assert run.data.params["scale.name"] == "tiny"
@@ -214,7 +212,6 @@ def test_a_stopped_run_is_killed_in_name_and_says_how_to_go_on(
 
 
 REFUSED = {
-    "alpha above 1": (["+experiment=ss_0.5", "loss.alpha=1.2"], "loss.alpha=1.2"),
     "alpha and beta": (["+experiment=ss_0.5", "loss.beta=0.9"], "must add up to 1"),
     "no corpus": (["+experiment=u", "data=dcase2020", "paths.data=nowhere"], "asd.data.download"),
     "no root": (["+experiment=u", "data=folder"], "data.root"),
@@ -222,13 +219,9 @@ REFUSED = {
     "per machine": (["+experiment=ss_0.5", "scope=per_machine"], "scope=shared"),
     "nothing to combine": (["scoring=combined"], "loss=semi_supervised"),
     "no such score": (["scoring.score=nowhere.peak"], "scoring.score=nowhere.peak"),
-    "epochs": (["trainer.max_epochs=0"], "trainer.max_epochs=0"),
     "weights": (["trainer.weights=worst"], "trainer.weights=worst: must be one of best, last"),
     "pooling": (["model.filters=[4,4]"], "model.pooling="),
     "bf16": (["trainer.precision=bf16-mixed", "trainer.accelerator=cpu"], "32-true"),
-    "test set": (["data.test=training"], "data.test=training"),
-    "fraction": (["trainer.validation_fraction=1.5"], "trainer.validation_fraction=1.5"),
-    "bands": (["frontend.bands=0"], "frontend.bands=0"),
     "window": (["window.cover=none"], "window.cover=none"),
     "tracking folder": (["tracking.uri=mlruns"], "tracking.uri=mlruns"),
     "dead server": (["tracking.uri=http://127.0.0.1:9"], "tracking.uri=http://127.0.0.1:9"),

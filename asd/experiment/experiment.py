@@ -13,6 +13,7 @@ from asd.data.manifest import RELEASES
 from asd.errors import AsdError
 from asd.experiment.identity import identity
 from asd.experiment.run_folder import RunFolder, find_run
+from asd.experiment.trainer_options import TrainerOptions
 from asd.options import check_choice, check_whole, from_config
 from asd.scoring.scoring_options import ScoringOptions
 from asd.scoring.window_scores import OF_CLASSES
@@ -43,6 +44,7 @@ class Experiment:
     corpus: Corpus
     frontend: FrontEnd
     windows: Windows
+    trainer: TrainerOptions
     scoring: ScoringOptions
 
     @classmethod
@@ -64,6 +66,7 @@ class Experiment:
             corpus_of(config["data"]),
             build(config["frontend"], "frontend"),
             build(config["window"], "window"),
+            from_config(TrainerOptions, "trainer", config["trainer"]),
             scoring,
         )
         experiment.feature_store()

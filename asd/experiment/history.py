@@ -30,11 +30,6 @@ def write_history(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
         pd.DataFrame(rows).to_csv(temporary, index=False)
 
 
-def append_epoch(path: Path, row: Mapping[str, float]) -> None:
-    """Add an epoch's row."""
-    write_history(path, [*read_history(path), row])
-
-
 def scoring_loss(path: Path, weights: str) -> float:
     """The validation loss of the weights that score, from a model's ``history.csv``.
 

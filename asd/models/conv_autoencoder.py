@@ -10,12 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from asd.errors import AsdError
-from asd.models.layers import apply_upsampling_layers, initialise
+from asd.models.layers import initialise, upsample_and_convolve
 from asd.options import check_choice, check_number, check_whole
 
 POOLS = {"max": nn.MaxPool2d, "mean": nn.AvgPool2d}
-UPSAMPLINGS = ("nearest", "bilinear")
-UPSAMPLING_FORMS = ("auto", "fused", "plain")
 PADDINGS = {"zeros": "constant", "replicate": "replicate"}
 
 
@@ -70,22 +68,18 @@ class ConvAutoencoder(nn.Module):
         _check_blocks(filters, pooling, kernel)
         check_whole("model.embedding", embedding, 1)
         check_choice("model.pool", pool, tuple(POOLS))
-        check_choice("model.upsampling", upsampling, UPSAMPLINGS)
+        check_choice("model.upsampling", upsampling, ("nearest", "bilinear"))
         check_choice("model.padding", padding, tuple(PADDINGS))
         check_number("model.dropout", dropout, 0, 0.99)
         check_number("model.norm_eps", norm_eps, 0, above=True)
-        check_choice("model.upsampling_form", upsampling_form, UPSAMPLING_FORMS)
-        if upsampling_form == "fused" and upsampling != "nearest":
-            raise AsdError(
-                "model.upsampling_form=fused: only for model.upsampling=nearest, "
-                f"which is {upsampling}"
-            )
+        forms = ("auto", "fused", "plain") if upsampling == "nearest" else ("auto", "plain")
+        check_choice("model.upsampling_form", upsampling_form, forms)
         self._upsampling_fused = upsampling == "nearest" and upsampling_form != "plain"
         self.embedding_size = embedding
         factors = [(int(p[0]), int(p[1])) for p in pooling]
         height = math.prod(f[0] for f in factors)
         width = math.prod(f[1] for f in factors)
-        rows, columns = _round_up(bands, height), _round_up(frames, width)
+        rows, columns = math.ceil(bands / height) * height, math.ceil(frames / width) * width
         self._pad = (0, columns - frames, 0, rows - bands)
         self._pad_mode = PADDINGS[padding]
         self._size = (bands, frames)
@@ -110,42 +104,28 @@ class ConvAutoencoder(nn.Module):
         self.unflatten = nn.Unflatten(1, inner)
         backwards = list(reversed(filters))
         up = zip([filters[-1], *backwards[:-1]], backwards, reversed(factors), strict=True)
-        self.decoder = nn.Sequential(*(block(i, o, _upsample(f, upsampling)) for i, o, f in up))
+        self.decoder = nn.Sequential(
+            *(block(i, o, nn.Upsample(None, f, upsampling)) for i, o, f in up)
+        )
         self.output = nn.Conv2d(filters[0], 1, kernel, padding="same")
         initialise(self, initialisation)
 
-    def encode(self, features: Tensor) -> Tensor:
-        """[n, frames, bands] -> embeddings [n, embedding]."""
-        image = features.transpose(1, 2).unsqueeze(1)
-        image = F.pad(image, self._pad, mode=self._pad_mode)
-        embedding: Tensor = self.to_embedding(self.encoder(image).flatten(1))
-        return embedding
-
-    def decode(self, embedding: Tensor) -> Tensor:
-        """[n, embedding] -> reconstructions [n, frames, bands]."""
-        image = self.unflatten(self.from_embedding(self.dropout(embedding)))
-        # The upsampling that ends a block goes with the convolution that begins the next.
-        if self._upsampling_fused:
-            image = apply_upsampling_layers(chain(*self.decoder, [self.output]), image)
-        else:
-            image = self.output(self.decoder(image))
-        bands, frames = self._size
-        cropped: Tensor = image[:, 0, :bands, :frames].transpose(1, 2)
-        return cropped
-
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """[n, frames, bands] -> reconstruction of that shape, embeddings [n, embedding]."""
-        embedding = self.encode(features)
-        return self.decode(embedding), embedding
-
-
-def _upsample(factor: tuple[int, int], mode: str) -> nn.Module:
-    align = None if mode == "nearest" else False
-    return nn.Upsample(scale_factor=factor, mode=mode, align_corners=align)
-
-
-def _round_up(value: int, step: int) -> int:
-    return -(-value // step) * step
+        image = features.transpose(1, 2).unsqueeze(1)
+        image = F.pad(image, self._pad, mode=self._pad_mode)
+        embedding = self.to_embedding(self.encoder(image).flatten(1))
+        image = self.unflatten(self.from_embedding(self.dropout(embedding)))
+        layers = iter([*chain(*self.decoder), self.output])
+        for layer in layers:
+            if self._upsampling_fused and isinstance(layer, nn.Upsample):
+                rows, columns = layer.scale_factor  # type: ignore[misc]
+                # The upsampling that ends a block goes with the convolution that begins the next.
+                image = upsample_and_convolve(image, next(layers), (int(rows), int(columns)))
+            else:
+                image = layer(image)
+        bands, frames = self._size
+        return image[:, 0, :bands, :frames].transpose(1, 2), embedding
 
 
 def _check_blocks(filters: Sequence[int], pooling: Sequence[Sequence[int]], kernel: int) -> None:

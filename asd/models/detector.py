@@ -100,13 +100,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         version = content["asd"]["format"]
-    except FileNotFoundError as error:
-        raise AsdError(f"{path}: no such checkpoint") from error
     except Exception as error:  # torch.load raises many kinds for damaged files
-        raise AsdError(
-            f"{path}: cannot be read as a checkpoint ({type(error).__name__}: "
-            f"{str(error).splitlines()[0] if str(error) else 'no message'})"
-        ) from error
+        raise AsdError(f"{path}: cannot be read as a checkpoint ({error!r:.300})") from error
     if version != CHECKPOINT_FORMAT:
         raise AsdError(
             f"{path}: checkpoint format {version}, this version reads {CHECKPOINT_FORMAT}"

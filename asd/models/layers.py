@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -56,22 +54,3 @@ def upsample_and_convolve(image: Tensor, layer: nn.Conv2d, factor: tuple[int, in
     kernel = F.avg_pool2d(kernel, factor, stride=1, divisor_override=1)
     padding = (layer.kernel_size[0] // 2, layer.kernel_size[1] // 2)
     return F.conv_transpose2d(image, kernel, layer.bias, stride=factor, padding=padding)
-
-
-def apply_upsampling_layers(layers: Iterable[nn.Module], image: Tensor) -> Tensor:
-    """Apply layers in order, each nearest upsampling together with the convolution after it.
-
-    Args:
-        layers: a convolution follows every upsampling.
-        image: [n, channels, rows, columns].
-    """
-    remaining = iter(layers)
-    for layer in remaining:
-        if isinstance(layer, nn.Upsample):
-            rows, columns = layer.scale_factor  # type: ignore[misc]
-            convolution = next(remaining)
-            assert isinstance(convolution, nn.Conv2d)
-            image = upsample_and_convolve(image, convolution, (int(rows), int(columns)))
-        else:
-            image = layer(image)
-    return image

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from asd.errors import AsdError
 from asd.options import check_choice, check_number
@@ -16,10 +16,7 @@ if TYPE_CHECKING:
 class ReconstructionLoss:
     """Mean squared error."""
 
-    @property
-    def classes(self) -> str | None:
-        """No classifier is wanted."""
-        return None
+    classes: ClassVar[None] = None  # no classifier is wanted
 
     def combine(self, mse: Tensor, cce: Tensor | None) -> Tensor:
         """The loss of these parts, shapes kept."""
@@ -52,6 +49,5 @@ class SemiSupervisedLoss:
 
     def combine(self, mse: Tensor, cce: Tensor | None) -> Tensor:
         """The loss of these parts, shapes kept."""
-        if cce is None:
-            raise ValueError("a semi-supervised loss needs the classification error")
+        assert cce is not None
         return self.alpha * mse + self.beta * cce

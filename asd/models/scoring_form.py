@@ -11,7 +11,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 from asd.models.detector import Detector
 
 
-def scoring_form(detector: Detector, fold: bool) -> Detector:
+def scoring_form(detector: Detector, form: str) -> Detector:
     """A copy for forward passes alone.
 
     Images are channels last, which was faster forward at every size on a CPU, and is expected to be
@@ -19,10 +19,10 @@ def scoring_form(detector: Detector, fold: bool) -> Detector:
 
     Args:
         detector: trained, in evaluation mode; left as it is.
-        fold: make batch norms part of the layers before them.
+        form: ``scoring.form``: ``auto``: batch norms become part of the layers before them.
     """
     copied = copy.deepcopy(detector).eval().requires_grad_(False)
-    if fold:
+    if form == "auto":
         for module in copied.network.modules():
             if isinstance(module, nn.Sequential):
                 _fold_batch_norms(module)

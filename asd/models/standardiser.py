@@ -39,20 +39,11 @@ class Standardiser(nn.Module):
 
         A band that is constant over all of them gets the deviation 1, so that it becomes 0.
         """
-        ends = np.cumsum(features.frames)
-        total = np.zeros(features.values.shape[1])
-        count = 0
-        clips = np.flatnonzero(training)
-        for clip in clips:
-            values = features.values[ends[clip] - features.frames[clip] : ends[clip]]
-            total += values.sum(axis=0, dtype=np.float64)
-            count += len(values)
-        mean = total / count
-        squares = np.zeros_like(total)
-        for clip in clips:
-            values = features.values[ends[clip] - features.frames[clip] : ends[clip]]
-            squares += np.square(values - mean).sum(axis=0)
-        std = np.sqrt(squares / count)
+        of_clips = np.split(features.values, np.cumsum(features.frames)[:-1])
+        clips = [values for values, learnt in zip(of_clips, training, strict=True) if learnt]
+        count = sum(map(len, clips))
+        mean = sum(values.sum(axis=0, dtype=np.float64) for values in clips) / count
+        std = np.sqrt(sum(np.square(values - mean).sum(axis=0) for values in clips) / count)
         # Rounding makes a constant band's deviation tiny rather than 0.
         constant = std <= 1e-6 * np.maximum(1.0, np.abs(mean))
         return cls(mean, np.where(constant, 1.0, std))

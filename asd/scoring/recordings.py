@@ -17,7 +17,7 @@ from asd.features import Features
 from asd.frontends.frontend import FrontEnd
 from asd.models.detector import load_detector
 from asd.options import check_choice, from_config
-from asd.scoring.scorer import Scorer
+from asd.scoring.scorer import score_clips
 from asd.scoring.scoring_options import ScoringOptions
 from asd.scoring.window_scores import OF_CLASSES
 
@@ -49,36 +49,28 @@ def score_recordings(
     if "scoring" not in recipe:
         log.warning("%s does not say how it scores (an earlier version): mse", checkpoint)
     options = from_config(ScoringOptions, "scoring", recipe.get("scoring", _EARLIER))
-    number = _class_number(recipe["classes"], class_name, options.score)
+    number = -1
+    if class_name is not None:
+        check_choice("--class", class_name, recipe["classes"])
+        number = recipe["classes"].index(class_name)
+    elif options.score in OF_CLASSES:
+        raise AsdError(
+            f"this detector's score ({options.score}) needs to know of which class the recordings "
+            f"are: --class NAME, one of {', '.join(recipe['classes'])}"
+        )
     frontend: FrontEnd = build(recipe["frontend"], "frontend")
     windows: Windows = build(recipe["window"], "window")
-    values = [_features(file, frontend, recipe["channel"]) for file in files]
+    values = []
+    for file in files:
+        wave = read_clip(file, frontend.rate, recipe["channel"])
+        try:
+            values.append(frontend.features(wave))
+        except AsdError as error:
+            raise AsdError(f"{file}: {error}") from error
     frames = np.array([len(v) for v in values], dtype=np.int64)
     names = [str(file) for file in files]
     index = windows.starts(recipe["frames"], frames, names)
     clips = pd.DataFrame({"machine": "", "id": "", "path": names, "label": -1})
-    scored = Scorer(detector, options, cores()).score(
-        clips, Features(np.concatenate(values), frames), index, np.full(len(files), number)
-    )
+    features, classes = Features(np.concatenate(values), frames), np.full(len(files), number)
+    scored = score_clips(detector, options, clips, features, index, classes, cores())
     return scored.table[["file", "score"]]
-
-
-def _class_number(classes: list[str], name: str | None, score: str) -> int:
-    """The number of the class; -1 where none is given and none is needed."""
-    if name is not None:
-        check_choice("--class", name, classes)
-        return classes.index(name)
-    if score in OF_CLASSES:
-        raise AsdError(
-            f"this detector's score ({score}) needs to know of which class the recordings are: "
-            f"--class NAME, one of {', '.join(classes)}"
-        )
-    return -1
-
-
-def _features(file: Path, frontend: FrontEnd, channel: int | str | None) -> np.ndarray:
-    try:
-        return frontend.features(read_clip(file, frontend.rate, channel))  # type: ignore[arg-type]
-    except AsdError as error:
-        text = str(error)
-        raise AsdError(text if str(file) in text else f"{file}: {text}") from error

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 from asd.options import check_choice, check_whole
 from asd.scoring.roc import check_max_fpr
-from asd.scoring.window_scores import check_window_score
-
-FORMS = ("auto", "plain")
+from asd.scoring.window_scores import WINDOW_SCORES
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,8 @@ class ScoringOptions:
     form: str
 
     def __post_init__(self) -> None:
-        check_window_score(self.score)
+        if "." not in str(self.score):
+            check_choice("scoring.score", self.score, tuple(WINDOW_SCORES))
         check_max_fpr(self.max_fpr)
         check_whole("scoring.batch_frames", self.batch_frames, 1)
-        check_choice("scoring.form", self.form, FORMS)
+        check_choice("scoring.form", self.form, ("auto", "plain"))

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from asd.errors import AsdError
-from asd.options import check_choice
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,25 +40,14 @@ WINDOW_SCORES: dict[str, WindowScore] = {"mse": mse, "mse_db": mse_db, "combined
 OF_CLASSES = ("combined",)
 
 
-def check_window_score(name: str) -> None:
-    """Refuse a name that is neither one of ours nor a dotted one.
-
-    Raises:
-        AsdError: names the option.
-    """
-    if "." not in str(name):
-        check_choice("scoring.score", name, tuple(WINDOW_SCORES))
-
-
 def window_score(name: str) -> WindowScore:
-    """The function of this name.
+    """The function of this name: one of ``WINDOW_SCORES``, or a dotted one.
 
     Raises:
         AsdError: there is no such function.
     """
     if name in WINDOW_SCORES:
         return WINDOW_SCORES[name]
-    check_window_score(name)
     from hydra.utils import get_method
 
     try:

@@ -15,7 +15,7 @@ from asd.options import check_choice
 
 if TYPE_CHECKING:
     from asd.experiment.run_folder import RunFolder
-    from asd.training.run import RunResult
+    from asd.scoring.metrics import Metrics
 
 VALIDATION, TEST = "validation clips", "test clips"
 #: Known epoch by epoch: columns of ``history.csv``.
@@ -92,16 +92,16 @@ def check_comparable(names: Sequence[str], searched: Sequence[str]) -> list[str]
     return warnings
 
 
-def objective_values(result: RunResult, names: Sequence[str]) -> list[float]:
+def objective_values(folder: RunFolder, metrics: Metrics, names: Sequence[str]) -> list[float]:
     """The objectives of a finished run.
 
     Raises:
         AsdError: the run has no such quantity.
     """
     return [
-        float(result.metrics.mean[name.removeprefix("test_")])
+        float(metrics.mean[name.removeprefix("test_")])
         if name in ON_TEST
-        else _of_training(result.folder, name)
+        else _of_training(folder, name)
         for name in names
     ]
 

@@ -171,9 +171,9 @@ class Cells:
             config = self.compose(overrides)
             params = run_params(config, {}, telling)
             label = run_name(config["tracking"]["run_name"], telling, params)
-            from asd.training.preflight import checked_experiment
+            from asd.experiment.experiment import Experiment
 
-            experiment = checked_experiment(config, {}, command_of(overrides))
+            experiment = Experiment.of(config, {}, command_of(overrides))
             clips = self._clips(experiment)
         except AsdError as error:
             return Cell(number, tuple(overrides), label, None, error=str(error))

@@ -1,9 +1,11 @@
-"""Checkpoints: the last epoch's, to go on from, and the best one's, to score with."""
+"""What an epoch leaves on disk: ``history.csv``, ``last.ckpt`` to go on from, and ``best.ckpt``."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +14,12 @@ import torch
 from lightning_fabric.plugins import CheckpointIO, TorchCheckpointIO
 from pytorch_lightning.plugins.io import AsyncCheckpointIO
 
+from asd.experiment.history import read_history, write_history
 from asd.files import replacing
-
-# The entry of a checkpoint that says whether its epoch is the best one so far.
-_IMPROVED = "improved"
 
 
 class EpochCheckpointIO(TorchCheckpointIO):
-    """Writes ``last.ckpt`` whole or not at all; an epoch that improved becomes ``best.ckpt`` too.
+    """Writes ``last.ckpt`` whole or not at all; with ``best`` as an option, ``best.ckpt`` too.
 
     Best first: a crash between the two repeats the epoch and finds the same best.
     """
@@ -30,9 +30,12 @@ class EpochCheckpointIO(TorchCheckpointIO):
         """Write the checkpoint of an epoch to ``path``, and ``best.ckpt`` beside it."""
         with replacing(Path(path)) as temporary:
             super().save_checkpoint(checkpoint, temporary)
-            if checkpoint.get(_IMPROVED):
+            if storage_options == {"best": True}:
                 with replacing(Path(path).with_name("best.ckpt")) as best:
-                    _link(temporary, best)
+                    try:
+                        os.link(temporary, best)
+                    except OSError:  # a file system without links
+                        shutil.copyfile(temporary, best)
 
 
 def checkpoint_io(in_background: bool | str, device: torch.device) -> CheckpointIO:
@@ -51,47 +54,51 @@ def checkpoint_io(in_background: bool | str, device: torch.device) -> Checkpoint
 
 
 class EpochCheckpoints(pl.callbacks.Checkpoint):
-    """Saves every epoch, and knows which was the best.
+    """Writes an epoch's row, tells of it, and saves the epoch.
 
-    Lightning's own ModelCheckpoint writes both files in full, and forgets which was best when the
-    folder has been moved.
+    Lightning's own ModelCheckpoint writes both checkpoints in full, and forgets which was best when
+    the folder has been moved.
 
     Args:
-        folder: where they lie.
+        folder: where the files lie.
+        on_epoch: called with the epoch's number and its values, between row and checkpoint.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, on_epoch: Callable[[int, dict[str, float]], None]) -> None:
         self.last = folder / "last.ckpt"
         self.best = folder / "best.ckpt"
+        self.history = folder / "history.csv"
+        self.on_epoch = on_epoch
         self.best_loss = float("inf")
-        self.best_epoch = -1
+        self._rows: list[dict[str, float]] = []
+        self._start = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Drop rows of epochs that will be repeated, for want of their checkpoint."""
+        rows = read_history(self.history)
+        self._rows = [row for row in rows if row["epoch"] < trainer.current_epoch]
+        if len(self._rows) < len(rows):
+            write_history(self.history, self._rows)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the epoch's clock."""
+        self._start = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save."""
-        loss = float(trainer.callback_metrics["val/loss"])
-        if loss < self.best_loss:
-            self.best_loss, self.best_epoch = loss, trainer.current_epoch
-        trainer.save_checkpoint(self.last)
-
-    def on_save_checkpoint(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        """Say whether it is the best."""
-        checkpoint[_IMPROVED] = self.best_epoch == trainer.current_epoch
+        """Write the row, tell of it, save."""
+        values = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        values["epoch_seconds"] = time.perf_counter() - self._start
+        self._rows.append({"epoch": trainer.current_epoch, **values})
+        write_history(self.history, self._rows)
+        self.on_epoch(trainer.current_epoch, values)
+        improved = values["val/loss"] < self.best_loss
+        self.best_loss = min(self.best_loss, values["val/loss"])
+        trainer.save_checkpoint(self.last, storage_options={"best": improved})
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run must know."""
-        return {"best_loss": self.best_loss, "best_epoch": self.best_epoch}
+        return {"best_loss": self.best_loss}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up a saved state."""
         self.best_loss = state_dict["best_loss"]
-        self.best_epoch = state_dict["best_epoch"]
-
-
-def _link(source: Path, target: Path) -> None:
-    """Let ``target`` be the same file as ``source``; a copy where links cannot be made."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)

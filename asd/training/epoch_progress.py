@@ -4,71 +4,56 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 
 from asd import progress
 from asd.experiment.listener import RunListener
 
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
 log = logging.getLogger(__name__)
 
-# A bar is drawn anew at most this often within an epoch, in seconds.
-_REDRAW = 0.2
+# Of all epochs, how many lines a log gets.
+_LINES = 10
 
 
-class ProgressListener(RunListener):
-    """Gives each model's training an ``EpochProgress``.
+class ProgressListener(RunListener, pl.Callback):
+    """Shows epoch, losses and time left of each model; the Trainer's callback for that, too.
 
     Args:
         style: ``trainer.progress``: ``auto``, ``bar``, ``lines`` or ``off``.
     """
 
     def __init__(self, style: str) -> None:
-        self.style = style
-
-    def trainer_callbacks(self, label: str, max_epochs: int) -> Sequence[Any]:
-        """See ``RunListener.trainer_callbacks``."""
-        return [EpochProgress(label, max_epochs, self.style)]
-
-
-class EpochProgress(pl.Callback):
-    """A live line that shows epoch, losses and time left; in a log, a line now and then.
-
-    Args:
-        label: what is trained.
-        max_epochs: where the bar ends.
-        style: ``auto``, ``bar``, ``lines`` or ``off``.
-    """
-
-    # Of all epochs, how many lines a log gets.
-    LINES = 10
-
-    def __init__(self, label: str, max_epochs: int, style: str) -> None:
-        self.label = label
-        self.max_epochs = max_epochs
         if style == "auto":
             style = "bar" if progress.shows_bars() else "lines"
         self.style = style
-        self.best = float("inf")
-        self._bar: Any = None
-        self._drawn = 0.0
-        self._first_epoch = 0
+        self._bar: Progress | None = None
+
+    def model_started(self, model: str, history: Sequence[Mapping[str, float]]) -> None:
+        """See ``RunListener.model_started``."""
+        self._losses = ""
+        self._best = min((row["val/loss"] for row in history), default=float("inf"))
+
+    def trainer_callbacks(self, label: str, max_epochs: int) -> Sequence[Any]:
+        """See ``RunListener.trainer_callbacks``."""
+        self._label, self._epochs = label, max_epochs
+        return [self]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Open the bar where training begins or goes on."""
-        self._start = time.perf_counter()
-        self._first_epoch = trainer.current_epoch
+        self._start, self._first_epoch = time.perf_counter(), trainer.current_epoch
         if trainer.current_epoch > 0:
-            log.info("%s: going on at epoch %d", self.label, trainer.current_epoch + 1)
-        if self.style != "bar":
-            return
-        self._bar = progress.rich_bar("{task.fields[losses]}")
-        self._bar.start()
-        epoch = trainer.current_epoch
-        text = self._text(epoch)
-        self._task = self._bar.add_task(text, total=self.max_epochs, completed=epoch, losses="")
+            log.info("%s: going on at epoch %d", self._label, trainer.current_epoch + 1)
+        if self.style == "bar":
+            self._bar = progress.rich_bar("{task.fields[losses]}")
+            self._bar.start()
+            self._task = self._bar.add_task("", total=self._epochs, losses="")
+            self._move(trainer.current_epoch)
 
     def on_train_batch_end(
         self,
@@ -79,54 +64,37 @@ class EpochProgress(pl.Callback):
         batch_idx: int,
     ) -> None:
         """Move the bar within a long epoch."""
-        if self._bar is None or time.perf_counter() - self._drawn < _REDRAW:
-            return
-        self._drawn = time.perf_counter()
-        done = trainer.current_epoch + (batch_idx + 1) / max(1, trainer.num_training_batches)
-        self._bar.update(self._task, completed=done, description=self._text(trainer.current_epoch))
+        self._move(trainer.current_epoch, (batch_idx + 1) / trainer.num_training_batches)
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Show the epoch's losses."""
-        values = trainer.callback_metrics
-        train, val = float(values["train/loss"]), float(values["val/loss"])
-        self.best = min(self.best, val)
-        losses = f"train {train:.4f} val {val:.4f} best {self.best:.4f}"
-        epoch = trainer.current_epoch + 1
-        if self._bar is not None:
-            self._bar.update(
-                self._task, completed=epoch, losses=losses, description=self._text(epoch - 1)
-            )
-        elif self.style == "lines" and self._due(epoch):
+    def epoch_ended(self, model: str, epoch: int, values: Mapping[str, float]) -> None:
+        """See ``RunListener.epoch_ended``: before the epoch is saved, which may go wrong."""
+        train, val, done = values["train/loss"], values["val/loss"], epoch + 1
+        self._best = min(self._best, val)
+        self._losses = f"train {train:.4f} val {val:.4f} best {self._best:.4f}"
+        self._move(epoch, 1.0)
+        due = done % max(1, self._epochs // _LINES) == 0 or done == self._epochs
+        if self.style == "lines" and due:
             spent = time.perf_counter() - self._start
-            left = spent / (epoch - self._first_epoch) * (self.max_epochs - epoch)
-            log.info("%s  %s  left %.0f s at most", self._text(epoch - 1), losses, left)
-
-    def state_dict(self) -> dict[str, Any]:
-        """What a resumed run must know."""
-        return {"best": self.best}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up a saved state."""
-        self.best = state_dict["best"]
-
-    def _due(self, epoch: int) -> bool:
-        step = max(1, self.max_epochs // self.LINES)
-        return epoch % step == 0 or epoch == self.max_epochs
-
-    def _text(self, epoch: int) -> str:
-        return f"{self.label} epoch {min(epoch + 1, self.max_epochs)}/{self.max_epochs}"
-
-    def _close(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+            left = spent / (done - self._first_epoch) * (self._epochs - done)
+            log.info("%s  %s  left %.0f s at most", self._text(epoch), self._losses, left)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Close the bar."""
-        self._close()
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
         """Close the bar, so that the message stands below it."""
-        self._close()
+        self.on_train_end(trainer, pl_module)
+
+    def _move(self, epoch: int, part: float = 0.0) -> None:
+        """Let the bar stand where so much of the epoch is done."""
+        if self._bar is not None:
+            done, text = epoch + part, self._text(epoch)
+            self._bar.update(self._task, completed=done, description=text, losses=self._losses)
+
+    def _text(self, epoch: int) -> str:
+        return f"{self._label} epoch {min(epoch + 1, self._epochs)}/{self._epochs}"

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -17,15 +16,13 @@ import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
 from asd.data.windows import Index
+from asd.experiment.trainer_options import TrainerOptions
 from asd.features import Features
 from asd.features.batches import Batches
 from asd.models.detector import Detector, load_detector, read_checkpoint
 from asd.training.checkpoints import EpochCheckpoints, checkpoint_io
-from asd.training.devices import check_precision, choose_device
-from asd.training.epoch_history import EpochHistory
 from asd.training.lightning_module import DetectorTraining
-from asd.training.speed import StateLayout, prepare, resident, set_threads, step_flop
-from asd.training.trainer_options import TrainerOptions
+from asd.training.speed import choose_device, prepare, resident, set_threads, step_flop
 
 
 @dataclass(frozen=True)
@@ -69,20 +66,15 @@ def fit(
         AsdError: the device, the precision or a checkpoint cannot be used, or training diverged.
         KeyboardInterrupt: the user stopped it; ``folder`` has all that resuming needs.
     """
-    device = choose_device(options.accelerator)
-    check_precision(options.precision, device)
+    device = choose_device(options)
     set_threads(options.threads, step_flop(detector, options.batch_size))
     folder.mkdir(parents=True, exist_ok=True)
     for leftover in folder.glob(".*.partial"):  # of a process that was killed
         leftover.unlink()
-    checkpoints = EpochCheckpoints(folder)
+    checkpoints = EpochCheckpoints(folder, on_epoch)
     resume = checkpoints.last if checkpoints.last.exists() else None
     if resume is None or not _stopped_early(resume, options.stop_patience):
-        own = [EpochHistory(folder / "history.csv", on_epoch), checkpoints, StateLayout()]
-        if options.stop_patience is not None:
-            own.append(pl.callbacks.EarlyStopping("val/loss", patience=options.stop_patience))
-        # Progress is shown before the epoch is saved, so that it stands above what goes wrong.
-        trainer = _trainer(options, device, [*callbacks, *own])
+        trainer = _trainer(options, device, [*callbacks, checkpoints])
         prepare(detector, options, device)
         values = resident(data.features.values, device, options.gpu_share)
         size = options.batch_size
@@ -90,7 +82,7 @@ def fit(
         val = Batches(values, data.validation, data.classes, size, device=device)
         module = DetectorTraining(detector, options)
         with _interruptible():
-            trainer.fit(module, _Shuffled(train), val, ckpt_path=resume, weights_only=True)
+            trainer.fit(module, train, val, ckpt_path=resume, weights_only=True)
     chosen = checkpoints.best if options.weights == "best" else checkpoints.last
     return load_detector(chosen).to(device)
 
@@ -99,6 +91,9 @@ def _trainer(
     options: TrainerOptions, device: torch.device, callbacks: Sequence[pl.Callback]
 ) -> pl.Trainer:
     _quiet()
+    if options.stop_patience is not None:
+        stopping = pl.callbacks.EarlyStopping("val/loss", patience=options.stop_patience)
+        callbacks = [*callbacks, stopping]
     # Lightning's deterministic mode also has every new tensor filled, which nothing here needs.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return pl.Trainer(
@@ -122,11 +117,8 @@ def _trainer(
 
 def _stopped_early(last: Path, patience: int | None) -> bool:
     """Whether this checkpoint is of an epoch after which training had ended."""
-    content = read_checkpoint(last)
-    if patience is None:
-        return False
-    states = content["callbacks"].items()
-    return any(k.startswith("EarlyStopping") and s["wait_count"] >= patience for k, s in states)
+    states = read_checkpoint(last)["callbacks"].values()
+    return patience is not None and any(s.get("wait_count", 0) >= patience for s in states)
 
 
 @contextmanager
@@ -143,28 +135,9 @@ def _interruptible() -> Iterator[None]:
         signal.signal(signal.SIGINT, handler)
 
 
-class _Shuffled:
-    """Batches under the two names by which the Trainer announces the epoch."""
-
-    def __init__(self, batches: Batches) -> None:
-        self.batches = batches
-        self.sampler = batches
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def __iter__(self) -> Any:
-        return iter(self.batches)
-
-
 def _quiet() -> None:
     """Silence what Lightning says of choices that are made on purpose."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    for message in (
-        ".*num_workers.*",
-        ".*does not have many workers.*",
-        ".*LeafSpec.*",
-        ".*`srun` command is available.*",
-        ".*GPU available but not used.*",
-    ):
-        warnings.filterwarnings("ignore", message=message)
+    # The last is of callbacks that earlier versions had.
+    known = ("LeafSpec", "`srun` command", "GPU available but", "callbacks used to create the")
+    warnings.filterwarnings("ignore", message=f".*({'|'.join(known)})")

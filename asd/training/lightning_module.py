@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from asd.errors import AsdError
+from asd.experiment.trainer_options import TrainerOptions
 from asd.features.batches import Batch
 from asd.models.detector import CHECKPOINT_FORMAT, TRAINING_PREFIX, Detector
-from asd.training.trainer_options import TrainerOptions
 
 
 class DetectorTraining(pl.LightningModule):
@@ -48,6 +48,19 @@ class DetectorTraining(pl.LightningModule):
         self._sums = None
         names = ("loss", "mse", "cce")[: len(sums)]
         return {f"{stage}/{name}": value / count for name, value in zip(names, sums, strict=True)}
+
+    def on_train_start(self) -> None:
+        # A checkpoint of another device may have another memory format, and the fused optimiser
+        # reads parameters and their state as they lie in memory.
+        for parameter, state in self.trainer.optimizers[0].state.items():
+            for name, value in state.items():
+                same_shape = torch.is_tensor(value) and value.shape == parameter.shape
+                if same_shape and value.stride() != parameter.stride():
+                    state[name] = torch.empty_like(parameter).copy_(value).detach()
+
+    def on_train_epoch_start(self) -> None:
+        batches: Any = self.trainer.train_dataloader
+        batches.set_epoch(self.current_epoch)
 
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from typing import Any
 
 # From glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
@@ -22,24 +21,16 @@ def keep_freed_memory() -> bool:
     Returns:
         Whether there is a glibc that can be told so.
     """
-    mallopt = _glibc("mallopt")
-    if mallopt is None:
-        return False
-    return bool(mallopt(_M_MMAP_THRESHOLD, _NEVER)) and bool(mallopt(_M_TRIM_THRESHOLD, _NEVER))
+    thresholds = (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD)
+    return all(_call_glibc("mallopt", threshold, _NEVER) for threshold in thresholds)
 
 
 def give_back_memory() -> None:
     """Return to the system what is free now: a process that trains many runs starts each small."""
-    trim = _glibc("malloc_trim")
-    if trim is not None:
-        trim(0)
+    _call_glibc("malloc_trim", 0)
 
 
-def _glibc(name: str) -> Any:
-    """A function of the C library; None where it has no such."""
-    if not sys.platform.startswith("linux"):
-        return None
-    try:
-        return getattr(ctypes.CDLL(None), name)
-    except (OSError, AttributeError):  # another C library
-        return None
+def _call_glibc(name: str, *arguments: int) -> bool:
+    """Whether the C library has this function, and the function succeeds."""
+    function = getattr(ctypes.CDLL(None), name, None) if sys.platform.startswith("linux") else None
+    return function is not None and bool(function(*arguments))

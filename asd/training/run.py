@@ -6,12 +6,12 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 import torch
 
+from asd.composition import build
 from asd.cores import cores
 from asd.data.split import validation_split
 from asd.experiment.clips import Clips, check_classes, class_names, class_numbers, shortest_clip
@@ -23,33 +23,30 @@ from asd.experiment.run_folder import FINISHED, RunFolder, set_aside
 from asd.features import parts_of
 from asd.models.detector import Detector, save_detector
 from asd.models.standardiser import Standardiser
-from asd.options import from_config
 from asd.scoring.clip_scores import read_scores, write_scores
 from asd.scoring.metrics import Metrics, evaluate_scores
-from asd.scoring.scorer import Scorer
+from asd.scoring.scorer import score_clips
 from asd.scoring.tables import write_tables
-from asd.training.devices import choose_device
+from asd.scoring.window_scores import window_score
 from asd.training.fit import TrainingSet, fit
 from asd.training.memory import give_back_memory
-from asd.training.trainer_options import TrainerOptions
+from asd.training.speed import choose_device
 
 log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class RunResult:
-    """A finished run: its folder, and the metrics of its scores."""
-
-    folder: RunFolder
-    metrics: Metrics
+# Where the window is as long as the shortest clip, which is not known yet: any length does.
+_SOME_SECONDS = 10
 
 
-def run(experiment: Experiment, listeners: Sequence[RunListener] = ()) -> RunResult:
+def run(experiment: Experiment, listeners: Sequence[RunListener] = ()) -> tuple[RunFolder, Metrics]:
     """Train and score, or go on where the run stands; a finished run is left as it is.
 
     Args:
         experiment: what is to be done.
         listeners: told how it goes, in this order.
+
+    Returns:
+        The run's folder, and the metrics of its scores.
 
     Raises:
         AsdError: the input cannot be used.
@@ -57,6 +54,7 @@ def run(experiment: Experiment, listeners: Sequence[RunListener] = ()) -> RunRes
         Pruned: a listener did; likewise.
     """
     config, events = experiment.config, Listeners(listeners)
+    device = _check_model(experiment)
     events.tell(RunListener.check)
     clips = Clips.of(experiment, compute=True)
     check_classes(experiment, clips)
@@ -70,18 +68,27 @@ def run(experiment: Experiment, listeners: Sequence[RunListener] = ()) -> RunRes
         if folder.record().get("status") == FINISHED:
             log.info("%s is finished (force=true trains it again)", folder.path.name)
             events.tell(RunListener.finished_before, folder)
-            scores = read_scores(folder.scores)
-            return RunResult(folder, evaluate_scores(scores, experiment.scoring.max_fpr))
-        device = choose_device(config["trainer"]["accelerator"])
+            return folder, evaluate_scores(read_scores(folder.scores), experiment.scoring.max_fpr)
         with recorded(experiment, clips, folder, device.type, list(models), events):
             metrics = _compute(experiment, clips, folder, events)
-    return RunResult(folder, metrics)
+    return folder, metrics
+
+
+def _check_model(experiment: Experiment) -> torch.device:
+    """Refuse a score, a device or a model that cannot be; the model takes no memory."""
+    window_score(experiment.scoring.score)
+    frontend = experiment.frontend
+    frames = experiment.windows.length(frontend, _SOME_SECONDS * frontend.rate)
+    shape = {"bands": frontend.bands, "frames": frames}
+    with torch.device("meta"):
+        build({**experiment.config["model"], **shape}, "model")
+    return choose_device(experiment.trainer)
 
 
 def _compute(experiment: Experiment, clips: Clips, folder: RunFolder, events: Listeners) -> Metrics:
     """The data's way: from clips to metrics."""
-    config, frontend = experiment.config, experiment.frontend
-    options, seed = from_config(TrainerOptions, "trainer", config["trainer"]), config["seed"]
+    config, frontend, options = experiment.config, experiment.frontend, experiment.trainer
+    seed = config["seed"]
     store = experiment.feature_store()
     # All of them first: a clip that cannot be read stops the run before hours of training.
     store.build(clips.train, clips.test)
@@ -132,20 +139,20 @@ def _compute(experiment: Experiment, clips: Clips, folder: RunFolder, events: Li
 
         # Scoring the test clips, a machine type at a time.
         with _timed(f"{name}: scored"):
-            scorer = Scorer(detector, experiment.scoring, options.threads or cores())
-            scored_tables = []
+            threads, scored_tables = options.threads or cores(), []
             for part in parts_of(group.test):
                 features = store.part(part)
                 paths = list(part.clips["path"])
                 windows = experiment.windows.starts(length, features.frames, paths)
                 numbers = class_numbers(part, experiment.classes, names)
-                scored = scorer.score(part.clips, features, windows, numbers)
+                clip_data = (part.clips, features, windows, numbers)
+                scored = score_clips(detector, experiment.scoring, *clip_data, threads)
                 events.tell(RunListener.clips_scored, scored)
                 scored_tables.append(scored.table)
             events.tell(RunListener.model_scored, name, model)
             tables.append(pd.concat(scored_tables, ignore_index=True))
             write_scores(scores_file, tables[-1])  # last: it says that the model is done
-        del detector, scorer, scored, features
+        del detector, scored, features
         give_back_memory()
 
     scores = pd.concat(tables, ignore_index=True)

@@ -1,19 +1,17 @@
-"""What makes training fast on a device and leaves its results alone: threads, layout, memory,
-compiling."""
+"""The device that trains, and what makes training fast there and leaves its results alone."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from asd.cores import cores
 from asd.errors import AsdError
+from asd.experiment.trainer_options import TrainerOptions
 from asd.models.detector import Detector
 from asd.training.memory import keep_freed_memory
-from asd.training.trainer_options import TrainerOptions
 
 # A thread more for each so many floating-point operations of a step: below, a second thread was
 # measured to cost more than it brings (docs/performance.md).
@@ -22,20 +20,46 @@ _FLOP_A_THREAD = 1e9
 _CPU_CHANNELS_LAST = 64
 
 
-def window_flop(detector: Detector) -> float:
-    """Floating-point operations of the network's forward pass on one window, as it is executed."""
+def choose_device(options: TrainerOptions) -> torch.device:
+    """The device of ``trainer.accelerator``, which can do what the other options ask of it.
+
+    Raises:
+        AsdError: there is no GPU and one is needed; or bf16 on a CPU without it (measured 7 to 17
+            times slower than float32).
+    """
+    gpu = torch.cuda.is_available()
+    if options.accelerator == "gpu" and not gpu:
+        raise AsdError("trainer.accelerator=gpu: torch sees no GPU; use auto or cpu")
+    if gpu and options.accelerator != "cpu":
+        return torch.device("cuda")
+    if options.cuda_graphs:
+        raise AsdError("trainer.cuda_graphs=true: for GPUs only")
+    if options.precision == "bf16-mixed" and not cpu_has_bfloat16():
+        raise AsdError(
+            "trainer.precision=bf16-mixed: this CPU has no bfloat16 arithmetic and would be many "
+            "times slower; use trainer.precision=32-true, or a GPU"
+        )
+    return torch.device("cpu")
+
+
+def cpu_has_bfloat16() -> bool:
+    """AVX-512 BF16 or AMX."""
+    tests = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, lambda: False)() for name in tests)
+
+
+def step_flop(detector: Detector, batch_size: int) -> float:
+    """Floating-point operations of a training step, as it is executed.
+
+    Three times those of the network on a batch: the backward pass costs two forward passes.
+    """
     network = detector.network
     training, device = network.training, next(network.parameters()).device
     window = torch.zeros(1, detector.recipe["frames"], detector.recipe["bands"], device=device)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network.eval()(window)
     network.train(training)
-    return float(counter.get_total_flops())
-
-
-def step_flop(detector: Detector, batch_size: int) -> float:
-    """The same of a training step: the backward pass costs two forward passes."""
-    return 3 * batch_size * window_flop(detector)
+    return 3.0 * batch_size * float(counter.get_total_flops())
 
 
 def set_threads(threads: int | None, flop: float) -> None:
@@ -56,42 +80,26 @@ def prepare(detector: Detector, options: TrainerOptions, device: torch.device) -
 
     Args:
         detector: changed in place; the names in its state stay.
-        options: ``memory_format``, ``keep_freed_memory``, ``compile``, ``cuda_graphs``.
+        options: ``keep_freed_memory``, ``compile``, ``cuda_graphs``, and ``memory_format``, which
+            orders the weights of convolutions in memory, and so decides how images are laid out.
+            ``auto``: channels_last on a GPU, and on a CPU where no layer has more than 64 filters.
         device: that it will be on.
-
-    Raises:
-        AsdError: an option cannot be had on this device.
     """
-    set_memory_format(detector, options.memory_format, device)
+    last = options.memory_format == "channels_last"
+    if options.memory_format == "auto":
+        layers = [m for m in detector.network.modules() if isinstance(m, nn.Conv2d)]
+        widest = max((layer.out_channels for layer in layers), default=0)
+        last = device.type == "cuda" or widest <= _CPU_CHANNELS_LAST
+    torch_format = torch.channels_last if last else torch.contiguous_format
+    detector.network.to(memory_format=torch_format)  # type: ignore[call-overload]
     if device.type == "cpu" and options.keep_freed_memory:
         keep_freed_memory()
-    if options.cuda_graphs and device.type != "cuda":
-        raise AsdError("trainer.cuda_graphs=true: for GPUs only")
     if options.cuda_graphs or options.compile:
         # A process may train many models, and dynamo counts what it has compiled for all of them.
         torch._dynamo.reset()  # type: ignore[no-untyped-call]
         # "reduce-overhead" is torch's name for compiling with CUDA graphs.
         mode = "reduce-overhead" if options.cuda_graphs else "default"
         detector.network.compile(mode=mode, dynamic=False)
-
-
-def set_memory_format(detector: Detector, choice: str, device: torch.device) -> None:
-    """Order the weights of the convolutions in memory, which decides how images are laid out.
-
-    Args:
-        detector: changed in place.
-        choice: ``contiguous``, ``channels_last``, or ``auto``: channels_last on a GPU, and on a CPU
-            where no layer has more than 64 filters.
-        device: that it will be on.
-    """
-    if choice == "auto":
-        layers = [m for m in detector.network.modules() if isinstance(m, nn.Conv2d)]
-        widest = max((layer.out_channels for layer in layers), default=0)
-        last = device.type == "cuda" or widest <= _CPU_CHANNELS_LAST
-    else:
-        last = choice == "channels_last"
-    torch_format = torch.channels_last if last else torch.contiguous_format
-    detector.network.to(memory_format=torch_format)  # type: ignore[call-overload]
 
 
 def resident(values: np.ndarray, device: torch.device, share: float) -> torch.Tensor:
@@ -106,20 +114,3 @@ def resident(values: np.ndarray, device: torch.device, share: float) -> torch.Te
     if device.type == "cuda" and tensor.nbytes < share * torch.cuda.mem_get_info(device)[0]:
         return tensor.to(device)
     return tensor
-
-
-class StateLayout(pl.Callback):
-    """Gives the optimiser's state the layout of its parameters.
-
-    A checkpoint that was written on another device may have another memory format, and the fused
-    optimiser reads both as they lie in memory.
-    """
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """After a checkpoint has been restored."""
-        for optimiser in trainer.optimizers:
-            for parameter, state in optimiser.state.items():
-                for name, value in state.items():
-                    same_shape = torch.is_tensor(value) and value.shape == parameter.shape
-                    if same_shape and value.stride() != parameter.stride():
-                        state[name] = torch.empty_like(parameter).copy_(value).detach()

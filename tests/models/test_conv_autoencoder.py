@@ -2,24 +2,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from parts import CONV, options_of
 
 from asd.errors import AsdError
 from asd.models.conv_autoencoder import ConvAutoencoder
 
-PAPER = {
-    "filters": [32, 64, 128],
-    "pooling": [[2, 2], [2, 2], [2, 2]],
-    "embedding": 128,
-    "kernel": 3,
-    "pool": "max",
-    "upsampling": "nearest",
-    "padding": "zeros",
-    "dropout": 0.0,
-    "norm_eps": 1e-3,
-    "norm_momentum": 0.01,
-    "initialisation": "glorot_uniform",
-    "upsampling_form": "auto",
-}
+PAPER = options_of(
+    CONV, filters=[32, 64, 128], pooling=[[2, 2]] * 3, embedding=128, norm_momentum=0.01
+)
 SMALL = {**PAPER, "filters": [4, 6], "pooling": [[2, 2], [2, 5]], "embedding": 7}
 
 
@@ -78,6 +68,40 @@ def test_initialisation_is_keras_default() -> None:
     assert model.encoder[0][1].momentum == 0.01
 
 
+def test_the_model_gives_the_same_in_either_form() -> None:
+    plain = ConvAutoencoder(10, 23, **{**SMALL, "upsampling_form": "plain"}).double()
+    fused = ConvAutoencoder(10, 23, **{**SMALL, "upsampling_form": "fused"}).double()
+    # checkpoints go both ways
+    fused.load_state_dict(plain.state_dict())
+    plain.load_state_dict(fused.state_dict())
+    features = torch.randn(3, 23, 10, dtype=torch.float64)
+    losses = []
+    for model in (plain, fused):
+        reconstruction, _ = model(features)
+        losses.append((reconstruction - features).square().mean())
+        losses[-1].backward()
+    assert abs(float(losses[0].detach() - losses[1].detach())) < 1e-12
+    for (name, a), (_, b) in zip(plain.named_parameters(), fused.named_parameters(), strict=True):
+        assert (a.grad - b.grad).abs().max() < 1e-12, name
+    for (name, a), (_, b) in zip(plain.named_buffers(), fused.named_buffers(), strict=True):
+        assert torch.allclose(a, b, rtol=0, atol=1e-12), name
+
+
+def test_auto_is_fused_for_nearest_and_plain_for_bilinear() -> None:
+    features = torch.randn(2, 20, 10)
+    outputs = {}
+    for form in ("auto", "fused", "plain"):
+        torch.manual_seed(2)
+        model = ConvAutoencoder(10, 20, **{**SMALL, "upsampling_form": form}).eval()
+        outputs[form] = model(features)[0]
+    assert torch.equal(outputs["auto"], outputs["fused"])
+    assert torch.allclose(outputs["auto"], outputs["plain"], atol=1e-5)
+    bilinear = {**SMALL, "upsampling": "bilinear"}
+    assert ConvAutoencoder(10, 20, **bilinear)(features)[0].shape == (2, 20, 10)
+    with pytest.raises(AsdError, match=r"model\.upsampling_form=fused"):
+        ConvAutoencoder(10, 20, **{**bilinear, "upsampling_form": "fused"})
+
+
 @pytest.mark.parametrize(
     ("option", "value"),
     [
@@ -93,6 +117,7 @@ def test_initialisation_is_keras_default() -> None:
         ("dropout", 1.0),
         ("norm_eps", 0.0),
         ("initialisation", "zeros"),
+        ("upsampling_form", "fast"),
     ],
 )
 def test_bad_options_are_named(option: str, value: object) -> None:

@@ -2,18 +2,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from parts import DENSE, options_of
 
 from asd.errors import AsdError
 from asd.models.dense_autoencoder import DenseAutoencoder
 
-B = {
-    "hidden": 128,
-    "layers": 4,
-    "embedding": 8,
-    "norm_eps": 1e-3,
-    "norm_momentum": 0.01,
-    "initialisation": "glorot_uniform",
-}
+B = options_of(DENSE, hidden=128, layers=4, embedding=8, norm_momentum=0.01)
 
 
 def test_parameters_are_the_organisers() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from parts import DENSE, MSE, SS
 
 from asd.data.windows import Windows
 from asd.errors import AsdError
@@ -13,24 +14,10 @@ from asd.features import Features
 from asd.models.detector import Detector
 from asd.models.standardiser import Standardiser
 from asd.options import from_config
-from asd.scoring.scorer import ScoredClips, Scorer
+from asd.scoring.scorer import ScoredClips, score_clips
 from asd.scoring.scoring_options import ScoringOptions
 
 BANDS, LENGTH = 3, 4
-MODEL = {
-    "_target_": "asd.models.dense_autoencoder.DenseAutoencoder",
-    "hidden": 5,
-    "layers": 1,
-    "embedding": 2,
-    "norm_eps": 1e-3,
-    "norm_momentum": 0.1,
-    "initialisation": "glorot_uniform",
-}
-MSE = {"_target_": "asd.models.loss.ReconstructionLoss"}
-SS = {
-    "_target_": "asd.models.loss.SemiSupervisedLoss", "alpha": 0.7, "beta": 0.3,
-    "classes": "machine",
-}  # fmt: skip
 MEAN, STD = np.array([-50.0, -49, -51]), np.array([9.0, 3, 1])
 FRAMES = np.array([9, 4, 12])
 FILES = ["a.wav", "b.wav", "c.wav"]
@@ -38,7 +25,7 @@ FILES = ["a.wav", "b.wav", "c.wav"]
 
 def detector(loss: dict[str, Any]) -> Detector:
     torch.manual_seed(0)
-    recipe = {"bands": BANDS, "frames": LENGTH, "classes": ["fan", "pump"], "model": MODEL,
+    recipe = {"bands": BANDS, "frames": LENGTH, "classes": ["fan", "pump"], "model": DENSE,
               "loss": loss}  # fmt: skip
     return Detector(recipe, Standardiser(MEAN, STD)).eval()
 
@@ -61,7 +48,8 @@ def score(
     index = Windows(None, LENGTH, "every").starts(LENGTH, FRAMES, FILES)
     options = ScoringOptions(name, 0.1, batch_frames, "auto")
     content = Features(values() if features is None else features, FRAMES)
-    return Scorer(detector(loss), options, workers).score(clips, content, index, np.array(classes))
+    numbers = np.array(classes)
+    return score_clips(detector(loss), options, clips, content, index, numbers, workers)
 
 
 @pytest.mark.parametrize("workers", [1, 3])

@@ -5,23 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import pytorch_lightning as pl
 import torch
-from tiny import BANDS, FRAMES, data, detector, largest_difference, options, trained
+from tiny import BANDS, FRAMES, detector, largest_difference, options, trained
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from asd.errors import AsdError
 from asd.features.batches import Batch
-from asd.training.fit import fit
 from asd.training.lightning_module import DetectorTraining
-from asd.training.speed import (
-    prepare,
-    resident,
-    set_memory_format,
-    set_threads,
-    step_flop,
-    window_flop,
-)
+from asd.training.speed import choose_device, prepare, resident, set_threads, step_flop
 
 CPU = torch.device("cpu")
 
@@ -55,30 +46,17 @@ def test_a_run_goes_on_in_another_memory_format(tmp_path: Path) -> None:
     assert largest_difference(got, expected) < 1e-6
 
 
-def test_extra_callbacks_are_told_of_every_step(tmp_path: Path) -> None:
-    class Count(pl.Callback):
-        steps = 0
-
-        def on_train_batch_end(self, *args: Any) -> None:
-            self.steps += 1
-
-    count = Count()
-    fit(detector(), data(), options(), 0, tmp_path, lambda epoch, values: None, [count])
-    assert count.steps == 3 * 3
-
-
 def test_flop_are_those_of_the_layers() -> None:
     # by hand, two for a multiplication and addition, pixels x kernel x channels in x out
     dense = 2 * 2 * 5 * (6 * 2 * 4)
     full, half, quarter = 8 * 16, 4 * 8, 2 * 4
     encoder = full * 9 * (1 * 4 + 4 * 4) + half * 9 * (4 * 6 + 6 * 6)
     plain = quarter * 9 * (6 * 6 + 6 * 6) + half * 9 * (6 * 4 + 4 * 4) + full * 9 * 4 * 1
-    assert window_flop(detector(upsampling_form="plain")) == dense + 2 * (encoder + plain)
+    assert step_flop(detector(upsampling_form="plain"), 1) == 3 * (dense + 2 * (encoder + plain))
     # fused: 16 products an input pixel instead of 9 an output pixel
     less = 2 * (9 * half - 16 * quarter) * 6 * 4 + 2 * (9 * full - 16 * half) * 4 * 1
     fused = detector()
-    assert window_flop(fused) == dense + 2 * (encoder + plain) - less
-    assert step_flop(fused, 7) == 21 * window_flop(fused)
+    assert step_flop(fused, 7) == 21 * (dense + 2 * (encoder + plain) - less)
     assert fused.network.training
 
 
@@ -112,16 +90,28 @@ def test_threads_follow_the_size_of_a_step(
     ],
 )
 def test_memory_format_follows_the_width(choice: str, filters: list[int], last: bool) -> None:
-    made = detector(filters=filters)
-    set_memory_format(made, choice, CPU)
-    weight = made.network.encoder[1][3].weight
+    laid_out = detector(filters=filters)
+    prepare(laid_out, options(memory_format=choice), CPU)
+    weight = laid_out.network.encoder[1][3].weight
     assert weight.is_contiguous(memory_format=torch.channels_last) == last
     assert weight.is_contiguous() != last
 
 
-def test_what_cannot_be_had_is_named() -> None:
-    with pytest.raises(AsdError, match=r"trainer\.cuda_graphs=true"):
-        prepare(detector(), options(cuda_graphs=True), CPU)
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"cuda_graphs": True}, r"trainer\.cuda_graphs=true: for GPUs only"),
+        ({"accelerator": "gpu"}, r"trainer\.accelerator=gpu: torch sees no GPU"),
+        ({"precision": "bf16-mixed"}, r"trainer\.precision=bf16-mixed: .*=32-true"),
+    ],
+)
+def test_what_cannot_be_had_is_named(
+    changed: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("asd.training.speed.cpu_has_bfloat16", lambda: False)
+    with pytest.raises(AsdError, match=message):
+        choose_device(options(**changed))
 
 
 def test_features_in_memory_are_not_copied() -> None:
@@ -131,30 +121,30 @@ def test_features_in_memory_are_not_copied() -> None:
     assert tensor.tolist() == values.tolist()
 
 
-class Asked(TorchDispatchMode):
+class Waiting(TorchDispatchMode):
     """Notes operations for which the computer and a GPU have to wait for one another."""
 
-    WAITING = ("lift_fresh", "_local_scalar_dense", "nonzero", "is_nonzero", "equal")
+    NAMES = ("lift_fresh", "_local_scalar_dense", "nonzero", "is_nonzero", "equal")
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[str] = []
+        self.noted: list[str] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = func.overloadpacket.__name__
-        if name in self.WAITING:
-            self.found.append(name)
+        if name in self.NAMES:
+            self.noted.append(name)
         return func(*args, **(kwargs or {}))
 
 
 def test_a_step_asks_nothing_of_the_device_and_sends_it_nothing() -> None:
-    made = DetectorTraining(detector(), options())
+    module = DetectorTraining(detector(), options())
     batch = Batch(torch.randn(4, FRAMES, BANDS), torch.zeros(4, dtype=torch.long))
-    with Asked() as asked:
+    with Waiting() as waiting:
         for number in range(2):  # the second adds to sums that are there
-            made.training_step(batch, number).backward()
-    assert asked.found == []
-    with Asked() as asked:
+            module.training_step(batch, number).backward()
+    assert waiting.noted == []
+    with Waiting() as waiting:
         torch.ones(1).new_tensor(3)  # a number that is sent
         torch.ones(1).item()  # and one that is read
-    assert asked.found == ["lift_fresh", "_local_scalar_dense"]
+    assert waiting.noted == ["lift_fresh", "_local_scalar_dense"]

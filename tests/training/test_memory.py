@@ -37,11 +37,3 @@ def test_memory_that_was_freed_is_used_again() -> None:
     assert kept < 10
     assert usual > kept
     assert given_back > kept
-
-
-def test_another_system_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    from asd.training.memory import give_back_memory, keep_freed_memory
-
-    monkeypatch.setattr(sys, "platform", "darwin")
-    assert not keep_freed_memory()
-    give_back_memory()

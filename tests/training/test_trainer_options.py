@@ -6,18 +6,16 @@ import pytest
 from tiny import TRAINER, options
 
 from asd.errors import AsdError
+from asd.experiment.trainer_options import TrainerOptions
 from asd.options import from_config
-from asd.training.trainer_options import TrainerOptions
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
         ({"max_epochs": 0}, r"trainer\.max_epochs=0: must be a whole number 1 or more"),
-        ({"max_epochs": 1.5}, r"trainer\.max_epochs=1\.5: must be a whole number"),
         ({"batch_size": 1}, r"trainer\.batch_size=1: must be a whole number 2 or more"),
         ({"learning_rate": 0}, r"trainer\.learning_rate=0: must be a number above 0"),
-        ({"learning_rate": "fast"}, r"trainer\.learning_rate=fast: must be a number"),
         ({"validation_fraction": 0.95}, r"trainer\.validation_fraction=0\.95"),
         ({"plateau": {"factor": 1.0, "patience": 3}}, r"trainer\.plateau\.factor=1"),
         ({"plateau": {"factor": 0.5}}, r"trainer\.plateau\.patience=None"),

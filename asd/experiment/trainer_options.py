@@ -8,11 +8,20 @@ from typing import Any
 
 from asd.options import check_choice, check_number, check_whole
 
-WEIGHTS = ("best", "last")
-ACCELERATORS = ("auto", "cpu", "gpu")
-PRECISIONS = ("32-true", "bf16-mixed", "64-true")
-MEMORY_FORMATS = ("auto", "contiguous", "channels_last")
-PROGRESS = ("auto", "bar", "lines", "off")
+_SWITCH = (True, False)
+_CHOICES = {
+    "weights": ("best", "last"),
+    "accelerator": ("auto", "cpu", "gpu"),
+    "precision": ("32-true", "bf16-mixed", "64-true"),
+    "memory_format": ("auto", "contiguous", "channels_last"),
+    "deterministic": _SWITCH,
+    "keep_freed_memory": _SWITCH,
+    "fused_adam": _SWITCH,
+    "compile": _SWITCH,
+    "cuda_graphs": _SWITCH,
+    "checkpoint_in_background": ("auto", True, False),
+    "progress": ("auto", "bar", "lines", "off"),
+}
 
 
 @dataclass(frozen=True)
@@ -55,20 +64,9 @@ class TrainerOptions:
             factor, patience = self.plateau.get("factor"), self.plateau.get("patience")
             check_number("trainer.plateau.factor", factor, 0, 0.999999, above=True)
             check_whole("trainer.plateau.patience", patience, 0)
-        if self.stop_patience is not None:
-            check_whole("trainer.stop_patience", self.stop_patience, 1)
-        if self.threads is not None:
-            check_whole("trainer.threads", self.threads, 1)
-        check_choice("trainer.weights", self.weights, WEIGHTS)
-        check_choice("trainer.accelerator", self.accelerator, ACCELERATORS)
-        check_choice("trainer.precision", self.precision, PRECISIONS)
-        check_choice("trainer.memory_format", self.memory_format, MEMORY_FORMATS)
-        for switch in (
-            "deterministic", "keep_freed_memory", "fused_adam", "compile", "cuda_graphs",
-        ):  # fmt: skip
-            check_choice(f"trainer.{switch}", getattr(self, switch), (True, False))
-        check_choice(
-            "trainer.checkpoint_in_background", self.checkpoint_in_background, ("auto", True, False)
-        )
+        for name in ("stop_patience", "threads"):
+            if getattr(self, name) is not None:
+                check_whole(f"trainer.{name}", getattr(self, name), 1)
         check_number("trainer.gpu_share", self.gpu_share, 0, 1)
-        check_choice("trainer.progress", self.progress, PROGRESS)
+        for name, allowed in _CHOICES.items():
+            check_choice(f"trainer.{name}", getattr(self, name), allowed)

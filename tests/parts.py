@@ -1,0 +1,42 @@
+"""Configs of parts that are as small as they can be, and as complete as those in ``conf/``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+CONV: dict[str, Any] = {
+    "_target_": "asd.models.conv_autoencoder.ConvAutoencoder",
+    "filters": [4, 6],
+    "pooling": [[2, 2], [2, 2]],
+    "embedding": 5,
+    "kernel": 3,
+    "pool": "max",
+    "upsampling": "nearest",
+    "padding": "zeros",
+    "dropout": 0.0,
+    "norm_eps": 1e-3,
+    "norm_momentum": 0.1,
+    "initialisation": "glorot_uniform",
+    "upsampling_form": "auto",
+}
+DENSE: dict[str, Any] = {
+    "_target_": "asd.models.dense_autoencoder.DenseAutoencoder",
+    "hidden": 5,
+    "layers": 2,
+    "embedding": 2,
+    "norm_eps": 1e-3,
+    "norm_momentum": 0.1,
+    "initialisation": "glorot_uniform",
+}
+MSE = {"_target_": "asd.models.loss.ReconstructionLoss"}
+SS = {
+    "_target_": "asd.models.loss.SemiSupervisedLoss",
+    "alpha": 0.7,
+    "beta": 0.3,
+    "classes": "machine",
+}
+
+
+def options_of(config: dict[str, Any], **changed: Any) -> dict[str, Any]:
+    """Arguments of the class that the config names."""
+    return {k: v for k, v in {**config, **changed}.items() if k != "_target_"}
