@@ -18,22 +18,23 @@ class _Collected:
 
 
 def test_a_signal_during_garbage_collection_is_not_lost() -> None:
-    with pytest.raises(Terminated), stopped_by(signal.SIGTERM) as told:
+    with pytest.raises(Terminated), stopped_by(signal.SIGTERM):
         collected = _Collected()
         reference = weakref.ref(collected, lambda _: os.kill(os.getpid(), signal.SIGTERM))
         del collected
         assert reference() is None
         for _ in range(200):
             time.sleep(0.05)
-    assert told == [signal.SIGTERM]
 
 
 def test_a_repeated_signal_does_not_cut_the_closing_short() -> None:
-    with pytest.raises(Terminated), stopped_by(signal.SIGTERM) as told:
+    closed = False
+    with pytest.raises(Terminated), stopped_by(signal.SIGTERM):
         try:
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(10)
         finally:
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(0.01)
-    assert told == [signal.SIGTERM, signal.SIGTERM]
+            closed = True
+    assert closed
