@@ -22,7 +22,7 @@ def stopped_by(*signals: signal.Signals) -> Iterator[list[int]]:
     """Meanwhile, let the first of these signals raise ``Terminated``, and the rest do nothing.
 
     Schedulers repeat themselves, and closing a run must not be cut short by that. What is raised in
-    a destructor or a garbage collection is lost in Python; the signal then comes again.
+    a destructor or a garbage collection is lost in Python; the signal then comes again, Ctrl-C too.
 
     Yields:
         what has arrived, so far.
@@ -35,11 +35,15 @@ def stopped_by(*signals: signal.Signals) -> Iterator[list[int]]:
             raise Terminated
 
     def lost(report: Any) -> None:
-        if not isinstance(report.exc_value, Terminated):
+        raised = report.exc_value
+        if isinstance(raised, Terminated) and told:
+            number = told[0]
+            told.clear()
+        elif isinstance(raised, KeyboardInterrupt) and not isinstance(raised, Terminated):
+            number = signal.SIGINT
+        else:
             unraisable(report)
             return
-        number = told[0]
-        told.clear()
         threading.Timer(_REPEAT, os.kill, (os.getpid(), number)).start()
 
     unraisable, sys.unraisablehook = sys.unraisablehook, lost
