@@ -22,9 +22,8 @@ def stopped_by(*signals: signal.Signals) -> Iterator[None]:
     """Meanwhile, let the first of these signals raise ``Terminated``, and the rest do nothing.
 
     Schedulers repeat themselves, and closing a run must not be cut short by that. What is raised in
-    a destructor or a garbage collection is lost in Python; the signal then comes again.
+    a destructor or a garbage collection is lost in Python; the signal then comes again, Ctrl-C too.
     """
-
     arrived: list[int] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -33,11 +32,15 @@ def stopped_by(*signals: signal.Signals) -> Iterator[None]:
             raise Terminated
 
     def lost(report: Any) -> None:
-        if not isinstance(report.exc_value, Terminated):
+        raised = report.exc_value
+        if isinstance(raised, Terminated) and arrived:
+            number = arrived[0]
+            arrived.clear()
+        elif isinstance(raised, KeyboardInterrupt) and not isinstance(raised, Terminated):
+            number = signal.SIGINT
+        else:
             unraisable(report)
             return
-        number = arrived[0]
-        arrived.clear()
         threading.Timer(_REPEAT, os.kill, (os.getpid(), number)).start()
 
     unraisable, sys.unraisablehook = sys.unraisablehook, lost

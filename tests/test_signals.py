@@ -17,10 +17,12 @@ class _Collected:
     """Something that can be referred to weakly."""
 
 
-def test_a_signal_during_garbage_collection_is_not_lost() -> None:
-    with pytest.raises(Terminated), stopped_by(signal.SIGTERM):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_during_garbage_collection_is_not_lost(number: signal.Signals) -> None:
+    expected = Terminated if number == signal.SIGTERM else KeyboardInterrupt
+    with pytest.raises(expected), stopped_by(signal.SIGTERM):
         collected = _Collected()
-        reference = weakref.ref(collected, lambda _: os.kill(os.getpid(), signal.SIGTERM))
+        reference = weakref.ref(collected, lambda _: os.kill(os.getpid(), number))
         del collected
         assert reference() is None
         for _ in range(200):
