@@ -25,7 +25,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as asd.train does
 import pytorch_lightning as pl
 import torch
 
-from asd.experiment.run_folder import RunFolder
+from asd.experiment.run_folder import FINISHED, RunFolder
 from asd.training.fit import fit
 from asd.training.speed import prepare, set_threads, step_flop
 from benchmarks.cases import TEST_CLIPS, TRAIN_CLIPS, Bare, Case
@@ -188,7 +188,9 @@ def measure(case: Case, device: torch.device, steps: int, usual: bool) -> Figure
             lambda epoch, values: run.epoch_ended("shared", epoch, values),
             [turns, ends],
         )
-        run.ended(RunFolder(Path(folder) / "run"), "FINISHED")
+        ended = RunFolder(Path(folder) / "run")
+        ended.update(status=FINISHED)
+        run.ended(ended, FINISHED)
     step = turns.of("asd", 0)
     of_copy = None
     if device.type == "cuda":
