@@ -78,7 +78,7 @@ def test_several_runs_into_one_folder_unless_they_would_share_it(
         ('{"max_fpr": "0.1"}', [], "run.json: max_fpr=0.1: must be a number above 0"),
         ('{"max_fpr": 2}', [], "run.json: max_fpr=2"),
         ("{}", ["--max-fpr", "2"], "--max-fpr=2"),
-        ("{}", ["bad.csv"], "error: bad.csv: line 1: columns missing"),
+        ("{}", ["bad.csv"], "error: bad.csv: columns missing"),
     ],
 )
 def test_bad_input_is_named_and_nothing_written(

@@ -78,6 +78,9 @@ class Experiment:
         from asd.features import FeatureStore
 
         options, cache = self.config["features"], Path(self.config["paths"]["cache"]).absolute()
+        for name in ("shared", "dtype", "workers"):
+            if name not in options:
+                raise AsdError(f"features.{name}: not set")
         check_choice("features.shared", options["shared"], ("auto", True, False))
         shared = beside_others() if options["shared"] == "auto" else options["shared"]
         return FeatureStore(

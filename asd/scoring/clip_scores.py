@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from asd.errors import AsdError
 from asd.files import write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = ("machine", "id", "file", "label", "score")  # first, in this order; others may follow
 LABELS = (0, 1, -1)  # normal, anomaly, not known
@@ -99,6 +101,8 @@ def read_scores(path: str | Path) -> pd.DataFrame:
     Raises:
         AsdError: there is no such file, or it is not valid; the message names row and column.
     """
+    import pandas as pd
+
     try:
         with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
             frame = pd.read_csv(

@@ -7,14 +7,14 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from asd.errors import AsdError
 from asd.files import replacing
-from asd.options import check_choice, check_whole
+from asd.options import check_choice, check_whole, from_config
 from asd.tracking.experiment_page import experiment_tags
 
 if TYPE_CHECKING:
@@ -53,6 +53,9 @@ class Tracking:
         check_whole("tracking.timeout", self.timeout, 1)
         check_whole("tracking.retries", self.retries, 0)
         check_whole("tracking.live_every", self.live_every, 0)
+        for name in ("uri", "artifacts", "experiment"):
+            if not isinstance(getattr(self, name), str):
+                raise AsdError(f"tracking.{name}={getattr(self, name)}: must be a text")
         parts = urlsplit(self.uri)
         if parts.password is not None or "password" in parse_qs(parts.query):
             raise AsdError(
@@ -68,11 +71,12 @@ class Tracking:
         Raises:
             AsdError: an option cannot be used, or the address holds a password.
         """
-        values = {field.name: options[field.name] for field in fields(cls)}
-        values["artifacts"] = str(Path(values["artifacts"]).absolute())
-        if values["uri"].startswith(_SQLITE):
-            values["uri"] = _SQLITE + str(Path(values["uri"].removeprefix(_SQLITE)).absolute())
-        return cls(**values)
+        place = {name: options[name] for name in options if name != "run_name"}
+        given = from_config(cls, "tracking", place)
+        uri = given.uri
+        if uri.startswith(_SQLITE):
+            uri = _SQLITE + str(Path(uri.removeprefix(_SQLITE)).absolute())
+        return replace(given, uri=uri, artifacts=str(Path(given.artifacts).absolute()))
 
     @classmethod
     def configured(cls, uri: str | None = None, experiment: str | None = None) -> Tracking:
