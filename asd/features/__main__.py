@@ -21,7 +21,7 @@ from asd.data.manifest import parts_of
 from asd.errors import AsdError
 from asd.exit_status import exit_status
 from asd.features.part import damage_of
-from asd.features.store import KEY, SETTINGS, FeatureStore
+from asd.features.store import FORMAT, KEY, SETTINGS, FeatureStore
 from asd.options import check_number
 
 DAY = 86400.0
@@ -105,13 +105,16 @@ def _stored(root: Path, quick: bool) -> pd.DataFrame:
 def _list(root: Path, quick: bool) -> None:
     stored = _stored(root, quick)
     for key, parts in stored.groupby("key"):
-        damaged = parts[parts["damage"] != ""]
+        settings = root / str(key) / SETTINGS
+        text = settings.read_text(encoding="utf-8") if settings.exists() else ""
+        ours = not text or f'"format": {FORMAT},' in text
+        damaged = parts[ours & (parts["damage"] != "")]
         used = f"used {(time.time() - parts['used'].max()) // DAY:.0f} days ago"
         state = f"{len(damaged)} damaged" if len(damaged) else "whole"
+        state = state if ours else "of another version of asd, not read: prune it"
         size = decimal(int(parts["bytes"].sum()))
         print(f"{key}: {len(parts)} parts, {size}, {used}, {state}")
-        settings = root / str(key) / SETTINGS
-        print(settings.read_text(encoding="utf-8") if settings.exists() else "settings not known")
+        print(text or "settings not known")
         for part, damage in zip(damaged["part"], damaged["damage"], strict=True):
             print(f"  {part.stem} is damaged: {damage}")
     if stored.empty:

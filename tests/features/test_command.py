@@ -105,8 +105,12 @@ def test_list_shows_settings_and_state(cache: Path, capsys: pytest.CaptureFixtur
     flip_a_byte(data)
     assert "1 damaged" not in run(cache, capsys, "list", "--quick")[1]
     assert f"{data.stem} is damaged: it has another checksum" in run(cache, capsys, "list")[1]
+    settings = data.parent / "settings.json"
+    settings.write_text(settings.read_text().replace('"format": ', '"format": 1'))
+    text = run(cache, capsys, "list")[1]
+    assert "of another version of asd, not read: prune it" in text and "is damaged" not in text
     data.with_suffix(".json").unlink()
-    (data.parent / "settings.json").unlink()
+    settings.unlink()
     text = run(cache, capsys, "list", "--quick")[1]
     assert f"{data.stem} is damaged: one of its two files is missing" in text
     assert "settings not known" in text
