@@ -88,3 +88,18 @@ def build(cfg: Any, option: str) -> Any:
         if isinstance(cause, AsdError):
             raise cause from None
         raise AsdError(f"{option}: {str(cause).splitlines()[0]}") from error
+
+
+def function_of(name: str, option: str) -> Any:
+    """The function of a dotted name.
+
+    Raises:
+        AsdError: there is no such function; names the option.
+    """
+    from hydra.utils import get_method
+
+    try:
+        return get_method(name)
+    except Exception as error:  # Hydra raises many kinds, of importing and of finding
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise AsdError(f"{option}={name}: {reason}") from error

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from asd.errors import AsdError
-
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -48,10 +46,7 @@ def window_score(name: str) -> WindowScore:
     """
     if name in WINDOW_SCORES:
         return WINDOW_SCORES[name]
-    from hydra.utils import get_method
+    from asd.composition import function_of
 
-    try:
-        function: WindowScore = get_method(name)
-    except Exception as error:  # Hydra raises many kinds, of importing and of finding
-        raise AsdError(f"scoring.score={name}: {str(error).splitlines()[0]}") from error
+    function: WindowScore = function_of(name, "scoring.score")
     return function

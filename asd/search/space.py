@@ -10,7 +10,6 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Transformer
 from hydra.errors import HydraException
-from hydra.utils import get_method
 from omegaconf import DictConfig
 from optuna.distributions import (
     BaseDistribution,
@@ -20,6 +19,7 @@ from optuna.distributions import (
 )
 from optuna.trial import Trial
 
+from asd.composition import function_of
 from asd.errors import AsdError
 
 
@@ -61,11 +61,8 @@ class Space:
                 "hydra/sweeper=optuna: nothing is searched; give a range to some option, such as "
                 "'trainer.learning_rate=tag(log, interval(1e-4, 1e-2))'"
             )
-        try:
-            return cls(fixed, axes, get_method(extend) if extend else None)
-        except Exception as error:  # Hydra raises many kinds, of importing and of finding
-            reason = str(error).splitlines()[0]
-            raise AsdError(f"hydra.sweeper.custom_search_space={extend}: {reason}") from error
+        option = "hydra.sweeper.custom_search_space"
+        return cls(fixed, axes, function_of(extend, option) if extend else None)
 
     def suggest(self, config: DictConfig, trial: Trial) -> tuple[str, ...]:
         """Overrides of a trial: what it has values for keeps them, the rest is sampled.
