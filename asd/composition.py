@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,62 @@ def build(cfg: Any, option: str) -> Any:
         if isinstance(cause, AsdError):
             raise cause from None
         raise AsdError(f"{option}: {str(cause).splitlines()[0]}") from error
+
+
+@functools.cache
+def known_names(group: str) -> frozenset[str]:
+    """The classes that ``conf/<group>/*.yaml`` name."""
+    import yaml
+
+    files = (folder_of("conf") / group).glob("*.yaml")
+    named = [yaml.safe_load(file.read_text()).get("_target_") for file in files]
+    return frozenset(filter(None, named))
+
+
+def build_known(node: Any, group: str, allowed: Collection[str] = ()) -> Any:
+    """The object that a checkpoint, a run folder or a database describes.
+
+    Such content chooses among classes that ``conf/`` or the user name; no other is imported, and
+    nothing within it is. (Hydra, for configs of the user's own, calls whatever is named.)
+
+    Args:
+        node: options as plain values, with ``_target_``.
+        group: of ``conf/``, whose classes are known.
+        allowed: dotted names of further ones, which the user's config or command line names.
+
+    Raises:
+        AsdError: another class is named, or this one refuses its options.
+    """
+    options = dict(node) if isinstance(node, Mapping) else {}
+    name = options.pop("_target_", None)
+    check_known(name, group, allowed)
+    if _names_objects(options):
+        raise AsdError(f"{group}: {name}: options from a file may not name objects of their own")
+    try:
+        return function_of(name, group)(**options)
+    except (TypeError, ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
+        raise AsdError(f"{group}: {name}: {(str(error).splitlines() or [''])[0]}") from error
+
+
+def check_known(name: object, group: str, allowed: Collection[str] = ()) -> None:
+    """Refuse a dotted name from a file that neither ``conf/`` nor the user names.
+
+    Raises:
+        AsdError: says how to allow it.
+    """
+    if not isinstance(name, str) or name not in {*known_names(group), *allowed}:
+        raise AsdError(
+            f"{group}: the file names {name!r:.200}, which is not part of this program and could "
+            "do anything; if you trust file and name: --allow NAME (python -m asd.score), or name "
+            "it in your own config"
+        )
+
+
+def _names_objects(value: Any) -> bool:
+    """Whether a key, however deep, is of those that Hydra acts on."""
+    if isinstance(value, Mapping):
+        return any(str(k).startswith("_") or _names_objects(v) for k, v in value.items())
+    return isinstance(value, list | tuple) and any(map(_names_objects, value))
 
 
 def function_of(name: str, option: str) -> Any:

@@ -23,16 +23,22 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--class", dest="class_name", help="of the recordings (a machine type), if the score asks"
     )
+    parser.add_argument(
+        "--allow", action="append", default=[], metavar="package.module.NAME",
+        help="a class or function of yours that the checkpoint may name; it is imported",
+    )  # fmt: skip
     options = parser.parse_args(arguments)
-    return exit_status(lambda: _score(options.checkpoint, options.file, options.class_name))
+    return exit_status(
+        lambda: _score(options.checkpoint, options.file, options.class_name, options.allow)
+    )
 
 
-def _score(checkpoint: Path, paths: list[Path], class_name: str | None) -> None:
+def _score(checkpoint: Path, paths: list[Path], class_name: str | None, allowed: list[str]) -> None:
     files = [file for path in paths for file in _expand(path)]
     from asd.scoring.recordings import score_recordings
 
     model = checkpoint / "model.ckpt" if checkpoint.is_dir() else checkpoint
-    score_recordings(model, files, class_name).to_csv(sys.stdout, index=False)
+    score_recordings(model, files, class_name, allowed).to_csv(sys.stdout, index=False)
 
 
 def _expand(path: Path) -> list[Path]:

@@ -96,7 +96,7 @@ def _train(experiment: Experiment) -> float | list[float]:
         ui_command = Tracking.of(experiment.config["tracking"]).ui_command
         if ui_command is not None:
             log.info("open it:    %s", ui_command)
-    values = objective_values(folder, metrics, experiment.config["search"]["objectives"])
+    values = objective_values(folder, metrics, experiment.config)
     return values[0] if len(values) == 1 else values
 
 

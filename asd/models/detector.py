@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from asd.composition import build
+from asd.composition import build, build_known
 from asd.errors import AsdError
 from asd.features.batches import Batch
 from asd.files import replacing
@@ -19,6 +21,7 @@ from asd.models.standardiser import Standardiser
 CHECKPOINT_FORMAT = 1
 # How the detector's tensors are called in a checkpoint of training, which has others beside them.
 TRAINING_PREFIX = "detector."
+_RECIPE = {"bands": int, "frames": int, "classes": list, "model": dict, "loss": dict}
 
 
 class Reconstruction(NamedTuple):
@@ -54,15 +57,22 @@ class Detector(nn.Module):
             ``classes`` (names, in the classifier's order), and whatever else a user of the
             checkpoint should know.
         standardiser: fitted; None where a checkpoint brings it.
+        make: of ``asd.composition``: ``build`` for a recipe of the user's config, else
+            ``build_known``.
     """
 
-    def __init__(self, recipe: dict[str, Any], standardiser: Standardiser | None = None) -> None:
+    def __init__(
+        self,
+        recipe: dict[str, Any],
+        standardiser: Standardiser | None = None,
+        make: Callable[[Any, str], Any] = build,
+    ) -> None:
         super().__init__()
         self.recipe = recipe
         self.standardiser = standardiser or Standardiser.identity(recipe["bands"])
         shape = {"bands": recipe["bands"], "frames": recipe["frames"]}
-        self.network: nn.Module = build({**recipe["model"], **shape}, "model")
-        self.loss = build(recipe["loss"], "loss")
+        self.network: nn.Module = make({**recipe["model"], **shape}, "model")
+        self.loss = make(recipe["loss"], "loss")
         self.classifier: nn.Module | None = None
         if self.loss.classes is not None:
             size = self.network.embedding_size
@@ -119,20 +129,42 @@ def save_detector(detector: Detector, path: Path) -> None:
         torch.save({"asd": about, "state_dict": detector.state_dict()}, temporary)
 
 
-def load_detector(path: Path) -> Detector:
+def load_detector(path: Path, allowed: Collection[str] = ()) -> Detector:
     """The detector that a checkpoint holds, ready to score.
+
+    Args:
+        path: of the checkpoint, which may be anyone's.
+        allowed: classes from outside this package that it may name (``build_known``).
+
+    Raises:
+        AsdError: see ``read_checkpoint``; or it names a class that it may not.
+    """
+    content = read_checkpoint(path)
+    recipe = content["asd"].get("recipe")
+    for name, kind in _RECIPE.items():
+        if not isinstance(recipe, dict) or not isinstance(recipe.get(name), kind):
+            raise AsdError(f"{path}: cannot be used as a checkpoint: its recipe lacks {name}")
+    recipe["model"].pop("norm_form", None)  # an option of computing that versions before had
+    try:
+        detector = Detector(recipe, make=partial(build_known, allowed=allowed))
+    except AsdError as error:
+        raise AsdError(f"{path}: {error}") from error
+    return _with_weights(detector, content, path)
+
+
+def trained(recipe: dict[str, Any], path: Path) -> Detector:
+    """The detector of this recipe, which is the user's own, with a checkpoint's weights.
 
     Raises:
         AsdError: see ``read_checkpoint``.
     """
-    content = read_checkpoint(path)
-    recipe = content["asd"]["recipe"]
-    recipe["model"].pop("norm_form", None)  # an option of computing that versions before had
-    detector = Detector(recipe)
-    state = content["state_dict"]
-    weights = {name.removeprefix(TRAINING_PREFIX): value for name, value in state.items()}
+    return _with_weights(Detector(recipe), read_checkpoint(path), path)
+
+
+def _with_weights(detector: Detector, content: dict[str, Any], path: Path) -> Detector:
     try:
-        detector.load_state_dict(weights)
-    except RuntimeError as error:
+        state = content["state_dict"].items()
+        detector.load_state_dict({k.removeprefix(TRAINING_PREFIX): v for k, v in state})
+    except (RuntimeError, KeyError, AttributeError, TypeError) as error:
         raise AsdError(f"{path}: weights do not fit the model: {error}") from error
     return detector.eval()

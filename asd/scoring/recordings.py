@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from asd.composition import build
+from asd.composition import build_known, check_known
 from asd.cores import cores
 from asd.data.audio import read_clip
 from asd.data.windows import Windows
@@ -28,7 +29,10 @@ _EARLIER = {"score": "mse", "max_fpr": 0.1, "batch_frames": 8000, "form": "auto"
 
 
 def score_recordings(
-    checkpoint: Path, files: list[Path], class_name: str | None = None
+    checkpoint: Path,
+    files: list[Path],
+    class_name: str | None = None,
+    allowed: Collection[str] = (),
 ) -> pd.DataFrame:
     """Anomaly scores of recordings, computed as the run that trained the detector computed its own.
 
@@ -36,6 +40,7 @@ def score_recordings(
         checkpoint: ``model.ckpt`` of a run's model (``best.ckpt`` and ``last.ckpt`` do too).
         files: recordings of the machines that it was trained on.
         class_name: of which of the detector's classes they are, for scores that need it.
+        allowed: classes and functions from outside this package that the checkpoint may name.
 
     Returns:
         A row a file: file, score.
@@ -44,11 +49,13 @@ def score_recordings(
         AsdError: the checkpoint or a file cannot be used, or the class is needed and not given;
             nothing is scored then.
     """
-    detector = load_detector(checkpoint)
+    detector = load_detector(checkpoint, allowed)
     recipe = detector.recipe
     if "scoring" not in recipe:
         log.warning("%s does not say how it scores (an earlier version): mse", checkpoint)
     options = from_config(ScoringOptions, "scoring", recipe.get("scoring", _EARLIER))
+    if "." in options.score:
+        check_known(options.score, "scoring", allowed)
     number = -1
     if class_name is not None:
         check_choice("--class", class_name, recipe["classes"])
@@ -58,11 +65,11 @@ def score_recordings(
             f"this detector's score ({options.score}) needs to know of which class the recordings "
             f"are: --class NAME, one of {', '.join(recipe['classes'])}"
         )
-    frontend: FrontEnd = build(recipe["frontend"], "frontend")
-    windows: Windows = build(recipe["window"], "window")
+    frontend: FrontEnd = build_known(recipe.get("frontend"), "frontend", allowed)
+    windows: Windows = build_known(recipe.get("window"), "window", allowed)
     values = []
     for file in files:
-        wave = read_clip(file, frontend.rate, recipe["channel"])
+        wave = read_clip(file, frontend.rate, recipe.get("channel"))
         try:
             values.append(frontend.features(wave))
         except AsdError as error:

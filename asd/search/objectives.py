@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import yaml
+from typing import TYPE_CHECKING, Any
 
 from asd.errors import AsdError
 from asd.experiment.history import read_history
@@ -92,8 +90,13 @@ def check_comparable(names: Sequence[str], searched: Sequence[str]) -> list[str]
     return warnings
 
 
-def objective_values(folder: RunFolder, metrics: Metrics, names: Sequence[str]) -> list[float]:
+def objective_values(folder: RunFolder, metrics: Metrics, config: Mapping[str, Any]) -> list[float]:
     """The objectives of a finished run.
+
+    Args:
+        folder: the run's.
+        metrics: its own.
+        config: as composed, which names the objectives (``search.objectives``).
 
     Raises:
         AsdError: the run has no such quantity.
@@ -101,19 +104,20 @@ def objective_values(folder: RunFolder, metrics: Metrics, names: Sequence[str]) 
     return [
         float(metrics.mean[name.removeprefix("test_")])
         if name in ON_TEST
-        else _of_training(folder, name)
-        for name in names
+        else _of_training(folder, name, config)
+        for name in config["search"]["objectives"]
     ]
 
 
-def _of_training(folder: RunFolder, name: str) -> float:
+def _of_training(folder: RunFolder, name: str, config: Mapping[str, Any]) -> float:
     models = folder.models()
     if name == "parameters":
-        return float(sum(_parameters(model) for model in models))
+        own = [config[part]["_target_"] for part in ("model", "loss")]
+        return float(sum(_parameters(model, own) for model in models))
     histories = [read_history(model / "history.csv") for model in models]
     if name == "train_seconds":
         return math.fsum(row["epoch_seconds"] for rows in histories for row in rows)
-    best = yaml.safe_load(folder.config.read_text())["trainer"]["weights"] == "best"
+    best = config["trainer"]["weights"] == "best"
     return math.fsum(_at_weights(rows, name, best) for rows in histories) / len(models)
 
 
@@ -125,7 +129,7 @@ def _at_weights(rows: list[dict[str, float]], name: str, best: bool) -> float:
     return rows[losses.index(min(losses)) if best else -1][COLUMNS[name]]
 
 
-def _parameters(model: Path) -> int:
+def _parameters(model: Path, allowed: Collection[str]) -> int:
     from asd.models.detector import load_detector
 
-    return sum(p.numel() for p in load_detector(model / "model.ckpt").parameters())
+    return sum(p.numel() for p in load_detector(model / "model.ckpt", allowed).parameters())

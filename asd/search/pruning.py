@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from asd.composition import build
+from asd.composition import build_known
 from asd.errors import AsdError, Pruned
 from asd.experiment.listener import RunListener
 from asd.search.objectives import COLUMNS, TEST, selected_on
@@ -122,6 +122,7 @@ class PruningListener(RunListener):
 
     def _open(self) -> Trial:
         import optuna
+        from hydra.core.hydra_config import HydraConfig
 
         from asd.search.storage import connect
 
@@ -129,7 +130,10 @@ class PruningListener(RunListener):
         # The sampler is asked nothing here.
         sampler = optuna.samplers.RandomSampler()
         study = optuna.load_study(study_name=name, storage=storage, sampler=sampler)
-        study.pruner = build(study.user_attrs["pruner"], "hydra.sweeper.pruner")
+        # The database may be anyone's: of its pruners those of conf/ and of our own command.
+        sweeper = HydraConfig.get().sweeper if HydraConfig.initialized() else {}
+        own = (sweeper.get("pruner") or {}).get("_target_", "")
+        study.pruner = build_known(study.user_attrs["pruner"], "hydra/sweeper/pruner", [own])
         number = self.search["trial"]
         trial_id = storage.get_trial_id_from_study_id_trial_number(study._study_id, number)
         return optuna.Trial(study, trial_id)

@@ -64,6 +64,18 @@ def test_checkpoints_of_earlier_versions_are_read_and_gone_on_from(tmp_path: Pat
     assert largest_difference(resumed, expected) == 0
 
 
+def test_a_resumed_run_builds_what_its_own_config_names(tmp_path: Path) -> None:
+    expected = trained(tmp_path / "a", {"max_epochs": 4})
+    trained(tmp_path / "b", {"max_epochs": 2})
+    last, target = tmp_path / "b" / "last.ckpt", tmp_path / "written"
+    content = torch.load(last, weights_only=True)
+    for part in ("model", "loss"):
+        content["asd"]["recipe"][part] = {"_target_": "pathlib.Path.touch", "self": str(target)}
+    torch.save(content, last)
+    assert largest_difference(trained(tmp_path / "b", {"max_epochs": 4}), expected) == 0
+    assert not target.exists()
+
+
 @pytest.mark.parametrize("background", [False, True])
 def test_a_full_disk_ends_training_and_leaves_no_part(
     background: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,0 +1,125 @@
+"""Checkpoints, run folders and databases may come from anyone: nothing in them is run."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from parts import CONV, MSE
+
+from asd.composition import build_known
+from asd.errors import AsdError
+from asd.models.detector import Detector, load_detector, save_detector
+from asd.score import main as score
+
+RECIPE: dict[str, Any] = {
+    "bands": 8, "frames": 16, "classes": [], "channel": None, "model": CONV, "loss": MSE,
+    "frontend": {
+        "_target_": "asd.frontends.mel.Mel", "rate": 16000, "bands": 8, "n_fft": 256, "hop": 128,
+        "f_min": 0.0, "f_max": None, "power": 2.0, "eps": 1e-16, "pad_mode": "reflect",
+        "mel_scale": "slaney", "norm": "slaney",
+    },
+    "window": {"_target_": "asd.data.windows.Windows", "seconds": None, "frames": 16,
+               "cover": "first"},
+    "scoring": {"score": "mse", "max_fpr": 0.1, "batch_frames": 8000, "form": "auto"},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint that anyone may have."""
+    path = tmp_path_factory.mktemp("honest") / "model.ckpt"
+    save_detector(Detector(RECIPE), path)
+    return path
+
+
+def tampered(honest: Path, path: Path, part: str, content: object) -> Path:
+    """The checkpoint with another part in its recipe."""
+    content_of = torch.load(honest, weights_only=True)
+    recipe = copy.deepcopy(content_of["asd"]["recipe"])
+    content_of["asd"]["recipe"] = {**recipe, part: content}
+    torch.save(content_of, path)
+    return path
+
+
+def attacks(target: Path) -> dict[str, dict[str, Any]]:
+    """Ways by which Hydra would write the file ``target``."""
+    file = {"_target_": "pathlib.Path", "_args_": [str(target)]}
+    write = {"_target_": "pathlib.Path.write_text", "_args_": [file, "pwned"]}
+    return {
+        "call": write,
+        "load": {"_target_": "joblib.load", "filename": str(target)},
+        "import": {"_target_": "evil.Evil"},
+        "nested": {"deep": [{"deeper": write}]},
+        "partial": {"_partial_": True},
+        "not a mapping": {"_target_": ["evil.Evil"]},
+    }
+
+
+@pytest.mark.parametrize("part", ["frontend", "window", "model", "loss"])
+@pytest.mark.parametrize("attack", list(attacks(Path())))
+def test_a_checkpoint_runs_nothing(
+    part: str, attack: str, honest: Path, tmp_path: Path, write_clip: Any,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    target = tmp_path / "written"
+    (tmp_path / "evil.py").write_text(f"open({str(target)!r}, 'w')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    clip = write_clip(tmp_path / "clip.wav", seconds=1.0)
+    assert score([str(honest), str(clip)]) == 0
+    content = attacks(target)[attack]
+    if "_target_" not in content:
+        content = {**RECIPE[part], **content}
+    checkpoint = tampered(honest, tmp_path / "model.ckpt", part, content)
+    capsys.readouterr()
+    assert score([str(checkpoint), str(clip)]) == 2
+    out, err = capsys.readouterr()
+    assert "Traceback" not in err and part in err and out == ""
+    assert not target.exists()
+
+
+def test_a_score_is_a_known_function_too(
+    honest: Path, tmp_path: Path, write_clip: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip = write_clip(tmp_path / "clip.wav", seconds=1.0)
+    scoring = {**RECIPE["scoring"], "score": "os.system"}
+    checkpoint = tampered(honest, tmp_path / "model.ckpt", "scoring", scoring)
+    assert score([str(checkpoint), str(clip)]) == 2
+    assert "'os.system', which is not part of this program" in capsys.readouterr().err
+
+
+def test_a_study_chooses_among_pruners() -> None:
+    median = {"_target_": "optuna.pruners.MedianPruner", "n_startup_trials": 3}
+    assert build_known(median, "hydra/sweeper/pruner")._n_startup_trials == 3
+    with pytest.raises(AsdError, match=r"'os\.system'"):
+        build_known({"_target_": "os.system", "command": "true"}, "hydra/sweeper/pruner")
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9)
+    | st.sampled_from(["_target_", "model", "frontend", "asd", "recipe", "bands"]),
+    lambda x: st.lists(x, max_size=3) | st.dictionaries(st.text(max_size=9), x, max_size=3),
+    max_leaves=8,
+)  # fmt: skip
+FUZZ = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@FUZZ
+@given(part=st.sampled_from([*RECIPE, "asd", "state_dict"]), junk=JUNK)
+def test_any_checkpoint_is_read_or_refused(
+    part: str, junk: Any, honest: Path, tmp_path: Path
+) -> None:
+    path = tampered(honest, tmp_path / "junk.ckpt", part, junk)
+    if part in ("asd", "state_dict"):
+        torch.save({**torch.load(honest, weights_only=True), part: junk}, path)
+    try:
+        load_detector(path)
+    except AsdError as error:
+        assert "junk.ckpt" in str(error)
