@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from asd.errors import AsdError
+from asd.secrets import redacted
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -30,7 +31,7 @@ def folder_of(name: str) -> Path:
 
 def command_of(overrides: Sequence[str]) -> str:
     """What a user types to start or resume the run with these overrides."""
-    return shlex.join(["python", "-m", "asd.train", *overrides])
+    return redacted(shlex.join(["python", "-m", "asd.train", *overrides]))
 
 
 def register_resolvers() -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from asd.secrets import redacted
+
 
 class AsdError(Exception):
     """A wrong input: the message names the file or the option and says what to do.
 
     The command-line programs print it without a traceback and exit with status 2.
     """
+
+    def __str__(self) -> str:
+        return redacted(super().__str__())
 
 
 class RunIsBusyError(AsdError):

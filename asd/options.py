@@ -9,6 +9,7 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 from asd.errors import AsdError
+from asd.secrets import redacted
 
 Options = TypeVar("Options")
 
@@ -55,6 +56,20 @@ def check_whole(option: str, value: object, low: int, high: float = math.inf) ->
     whole = isinstance(value, int) and not isinstance(value, bool)
     if not whole or not low <= value <= high:  # type: ignore[operator]
         raise AsdError(f"{option}={value}: must be a whole number {_range(low, high, False)}")
+
+
+def check_no_secret(option: str, value: object) -> None:
+    """Refuse an address that every run would store, with the secret in it.
+
+    Raises:
+        AsdError: names the option, and where the secret may stand.
+    """
+    if isinstance(value, str) and redacted(value) != value:
+        raise AsdError(
+            f"{option}: holds a password, user or token, which would be stored and printed; give "
+            "it in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD or MLFLOW_TRACKING_TOKEN "
+            "(a server), or in PGPASSWORD or ~/.pgpass (PostgreSQL)"
+        )
 
 
 def from_config(cls: type[Options], group: str, config: Mapping[str, Any]) -> Options:

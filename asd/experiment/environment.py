@@ -12,6 +12,8 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
+from asd.secrets import redacted
+
 
 def git_commit() -> str:
     """Commit of the code that runs, ``+changes`` if the tree differs from it, or ``unknown``."""
@@ -43,7 +45,7 @@ def environment(device_type: str) -> dict[str, Any]:
     """Code, packages and machine as one record."""
     return {
         "git_commit": git_commit(),
-        "command": sys.argv,
+        "command": [redacted(word) for word in sys.argv],
         "python": platform.python_version(),
         "platform": platform.platform(),
         "device": device_name(device_type),

@@ -11,10 +11,10 @@ from asd.cores import beside_others
 from asd.data.corpus import corpus_of
 from asd.data.manifest import RELEASES
 from asd.errors import AsdError
-from asd.experiment.identity import identity
+from asd.experiment.identity import flat, identity
 from asd.experiment.run_folder import RunFolder, find_run
 from asd.experiment.trainer_options import TrainerOptions
-from asd.options import check_choice, check_whole, from_config
+from asd.options import check_choice, check_no_secret, check_whole, from_config
 from asd.scoring.scoring_options import ScoringOptions
 from asd.scoring.window_scores import OF_CLASSES
 
@@ -142,6 +142,8 @@ class Experiment:
 
 def _check_own_options(config: dict[str, Any]) -> None:
     """Those that no part owns."""
+    for name, value in flat(config).items():
+        check_no_secret(name, value)
     check_choice("if_running", config["if_running"], ("refuse", "wait"))
     check_choice("scope", config["scope"]["name"], SCOPES)
     check_choice("data.test", config["data"]["test"], TESTS)

@@ -8,6 +8,7 @@ from typing import Any
 
 from asd.errors import AsdError
 from asd.experiment.run_folder import FINISHED, RunFolder
+from asd.options import check_no_secret
 from asd.reporting.runs import Collection, collect
 
 _NEEDED = ("scores.csv", "config.yaml", "run.json")
@@ -25,6 +26,7 @@ def collect_mlflow(uri: str, experiments: list[str], copies: Path, pictures: boo
     Raises:
         AsdError: the tracker cannot be reached, or has none of the experiments.
     """
+    check_no_secret("--tracking-uri", uri)
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import optuna
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
@@ -15,6 +15,7 @@ from optuna.storages import RDBStorage
 from sqlalchemy.exc import SQLAlchemyError
 
 from asd.errors import AsdError
+from asd.options import check_no_secret
 
 log = logging.getLogger(__name__)
 
@@ -53,11 +54,7 @@ def storage_url(url: str | None, runs: str) -> str:
             f"hydra.sweeper.storage: {parts.scheme or 'this'} cannot be used; give "
             "sqlite:///FILE or postgresql://USER@HOST/DATABASE"
         )
-    if parts.password is not None or "password" in parse_qs(parts.query):
-        raise AsdError(
-            "hydra.sweeper.storage: holds a password, which every run would store; give it in "
-            "PGPASSWORD or ~/.pgpass"
-        )
+    check_no_secret("hydra.sweeper.storage", url)
     return url
 
 

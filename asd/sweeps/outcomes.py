@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from asd.composition import command_of
 from asd.errors import AsdError, Pruned, RunIsBusyError, Terminated
 from asd.experiment.run_folder import FAILED, FINISHED
+from asd.secrets import redacted
 from asd.sweeps.cells import Cell
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def exit_code(outcomes: list[Outcome]) -> int:
 
 def sweep_command() -> str:
     """The command line of this program, which goes on with what is missing."""
-    return shlex.join(["python", *sys.orig_argv[1:]])
+    return redacted(shlex.join(["python", *sys.orig_argv[1:]]))
 
 
 def short(path: Path) -> Path:

@@ -9,18 +9,30 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
+from typing import TYPE_CHECKING, Any, cast
 
 from asd.errors import AsdError
 from asd.files import replacing
-from asd.options import check_choice, check_whole, from_config
+from asd.options import check_choice, check_no_secret, check_whole, from_config
 from asd.tracking.experiment_page import experiment_tags
+from asd.tracking.time_limit import LimitedClient, within
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+log = logging.getLogger(__name__)
+
 _SQLITE = "sqlite:///"
+# Seconds after which one who waits for another process says so.
+_GLANCE = 1.0
+_START = (
+    "start it (users are named in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD; "
+    "PostgreSQL needs pip install 'asd[server]')"
+)
+_REPAIR = (
+    "if the disk is full, free some space; if the file is damaged, move it aside (a new one is "
+    "made, and `python -m asd.tracking.sync runs/*/` fills it)"
+)
 
 
 @dataclass(frozen=True)
@@ -35,6 +47,8 @@ class Tracking:
         system_metrics: whether to log the use of processor, memory, disk, network and GPU.
         timeout: seconds that a server may take to answer.
         retries: how often a server is asked again before it counts as gone.
+        limit: seconds that one request to a server may take with all that, however it answers; of
+            a file, for each MB.
         live_every: seconds between two copies of a run's losses while it trains.
     """
 
@@ -45,6 +59,7 @@ class Tracking:
     system_metrics: bool
     timeout: int
     retries: int
+    limit: int
     live_every: int
 
     def __post_init__(self) -> None:
@@ -52,17 +67,12 @@ class Tracking:
         check_choice("tracking.system_metrics", self.system_metrics, (True, False))
         check_whole("tracking.timeout", self.timeout, 1)
         check_whole("tracking.retries", self.retries, 0)
+        check_whole("tracking.limit", self.limit, 1)
         check_whole("tracking.live_every", self.live_every, 0)
         for name in ("uri", "artifacts", "experiment"):
             if not isinstance(getattr(self, name), str):
                 raise AsdError(f"tracking.{name}={getattr(self, name)}: must be a text")
-        parts = urlsplit(self.uri)
-        if parts.password is not None or "password" in parse_qs(parts.query):
-            raise AsdError(
-                "tracking.uri: holds a password, which every run would store; give it in "
-                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (a server), or in "
-                "PGPASSWORD or ~/.pgpass (PostgreSQL)"
-            )
+        check_no_secret("tracking.uri", self.uri)
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Tracking:
@@ -115,25 +125,28 @@ def answering(tracking: Tracking) -> Iterator[None]:
     """Around what is asked of the tracker.
 
     Raises:
-        AsdError: for whatever a tracker raises that is away, or refuses us.
+        AsdError: for whatever a tracker raises that is away, damaged, or refuses us.
     """
+    from alembic.util import CommandError
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
+    failures = (MlflowException, SQLAlchemyError, CommandError, sqlite3.Error, OSError, ImportError)
     try:
         yield
-    except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
+    except failures as error:
+        advice = _REPAIR if tracking.embedded else _START
         raise AsdError(
-            f"tracking.uri={tracking.uri}: cannot be used: {reason(error)}; start it (users "
-            "are named in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD; PostgreSQL needs "
-            "pip install 'asd[server]'), or choose another address or tracking=off"
+            f"tracking.uri={tracking.uri}: cannot be used: {reason(error)}; {advice}, or choose "
+            "another address or tracking=off"
         ) from error
 
 
 def reason(error: Exception) -> str:
     """What went wrong in a few words: MLflow wraps a refused connection in half a page."""
     message = str(error).strip()
-    for words in ("Connection refused", "timed out", "Name or service not known"):
+    known = ("Connection refused", "timed out", "Name or service not known", "database is locked")
+    for words in known:
         if words in message:
             return words.lower()
     return message.splitlines()[0] if message else type(error).__name__
@@ -155,20 +168,46 @@ def connect(tracking: Tracking) -> tuple[MlflowClient, str]:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", str(tracking.retries))
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(tracking.timeout))
     import sqlalchemy
-    from filelock import FileLock
+    from filelock import FileLock, Timeout
 
     with answering(tracking):
         if tracking.embedded:
             database = Path(tracking.uri.removeprefix(_SQLITE))
             database.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{database}.lock"):
-                if not database.exists():
+            lock = FileLock(f"{database}.lock")
+            try:
+                lock.acquire(timeout=_GLANCE)
+            except Timeout:
+                log.warning("waiting for another process that holds %s", lock.lock_file)
+                lock.acquire()
+            try:
+                if database.exists():
+                    _check_file(database, tracking.limit)
+                else:
                     _make(tracking, database)
                 return _open(tracking)
+            finally:
+                lock.release()
         if not tracking.uri.startswith("http"):
             # Once: MLflow itself would try a database ten times, for minutes.
-            sqlalchemy.create_engine(tracking.uri).connect().close()
+            engine = sqlalchemy.create_engine(tracking.uri)
+            within(tracking.limit, engine.connect).close()
         return _open(tracking)
+
+
+def _check_file(database: Path, limit: int) -> None:
+    """Refuse at once what MLflow would try for minutes; say it where another process holds it."""
+    address = f"{database.absolute().as_uri()}?mode=rw"
+    with closing(sqlite3.connect(address, uri=True, timeout=_GLANCE)) as connection:
+        try:
+            connection.execute("begin immediate")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            log.warning("waiting for another process that writes to %s", database)
+            connection.execute(f"pragma busy_timeout = {1000 * limit}")
+            connection.execute("begin immediate")
+        connection.rollback()
 
 
 def _make(tracking: Tracking, database: Path) -> None:
@@ -179,16 +218,18 @@ def _make(tracking: Tracking, database: Path) -> None:
     """
     draft = database.with_name(f"{database.name}.draft")
     draft.unlink(missing_ok=True)
-    _open(replace(tracking, uri=f"{_SQLITE}{draft}"))
-    with (
-        replacing(database) as whole,
-        closing(sqlite3.connect(draft)) as source,
-        closing(sqlite3.connect(whole)) as target,
-    ):
-        source.backup(target)
-        # Lets one process write while others read; a property of the file from now on.
-        target.execute("pragma journal_mode=wal")
-    draft.unlink()
+    try:
+        _open(replace(tracking, uri=f"{_SQLITE}{draft}"))
+        with (
+            replacing(database) as whole,
+            closing(sqlite3.connect(draft)) as source,
+            closing(sqlite3.connect(whole)) as target,
+        ):
+            source.backup(target)
+            # Lets one process write while others read; a property of the file from now on.
+            target.execute("pragma journal_mode=wal")
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _open(tracking: Tracking) -> tuple[MlflowClient, str]:
@@ -198,6 +239,8 @@ def _open(tracking: Tracking) -> tuple[MlflowClient, str]:
     for name in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(name).setLevel(logging.WARNING)
     client, name = MlflowClient(tracking.uri), tracking.experiment
+    if not tracking.embedded:
+        client = cast(MlflowClient, LimitedClient(client, tracking.limit))
     if client.get_experiment_by_name(name) is None:
         artifacts = Path(tracking.artifacts).as_uri() if tracking.embedded else None
         try:
