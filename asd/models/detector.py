@@ -152,7 +152,7 @@ def load_detector(path: Path, allowed: Collection[str] = ()) -> Detector:
     return _with_weights(detector, content, path)
 
 
-def trained(recipe: dict[str, Any], path: Path) -> Detector:
+def rebuilt(recipe: dict[str, Any], path: Path) -> Detector:
     """The detector of this recipe, which is the user's own, with a checkpoint's weights.
 
     Raises:

@@ -19,7 +19,7 @@ from asd.data.windows import Index
 from asd.experiment.trainer_options import TrainerOptions
 from asd.features import Features
 from asd.features.batches import Batches
-from asd.models.detector import Detector, read_checkpoint, trained
+from asd.models.detector import Detector, read_checkpoint, rebuilt
 from asd.training.checkpoints import EpochCheckpoints, checkpoint_io
 from asd.training.lightning_module import DetectorTraining
 from asd.training.speed import choose_device, prepare, resident, set_threads, step_flop
@@ -84,7 +84,7 @@ def fit(
         with _interruptible():
             trainer.fit(module, train, val, ckpt_path=resume, weights_only=True)
     chosen = checkpoints.best if options.weights == "best" else checkpoints.last
-    return trained(detector.recipe, chosen).to(device)
+    return rebuilt(detector.recipe, chosen).to(device)
 
 
 def _trainer(
