@@ -35,4 +35,6 @@ class Pruned(AsdError):
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: a scheduler takes the machine back. Handled like Ctrl-C."""
+    """SIGTERM or SIGHUP, whose number it is raised with: the machine is taken back, or the terminal
+    closed. Handled like Ctrl-C.
+    """

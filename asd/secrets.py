@@ -10,9 +10,10 @@ _SECRET_NAMES = (
 )
 _SECRETS = (
     # Of a web address every user part (a token may stand alone), of a database's the password.
-    (re.compile(r"(https?://)[^/\s'\"?#]*@", re.I), r"\1***@"),
-    (re.compile(r"(\w://[^/\s:@]*):(?!\d+/|\*\*\*@)[^\s'\"@]*@"), r"\1:***@"),
-    (re.compile(rf"([?&](?:{_SECRET_NAMES})=)[^\s&'\"#]+", re.I), r"\1***"),
+    # Backslashes: Hydra's quoting.
+    (re.compile(r"(https?\\?://)[^/\s'\"?#]*@", re.I), r"\1***@"),
+    (re.compile(r"(\w\\?://[^/\s:@\\]*\\?):(?!\d+/|\*\*\*@)[^\s'\"@]*@"), r"\1:***@"),
+    (re.compile(rf"([?&](?:{_SECRET_NAMES})\\?=)[^\s&'\"#]+", re.I), r"\1***"),
 )
 
 

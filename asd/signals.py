@@ -13,6 +13,8 @@ from typing import Any
 
 from asd.errors import Terminated
 
+#: A scheduler takes the machine back; the terminal is closed.
+ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 # Seconds after which a signal is repeated that Python could not let through.
 _REPEAT = 0.05
 
@@ -29,7 +31,7 @@ def stopped_by(*signals: signal.Signals) -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
         arrived.append(number)
         if len(arrived) == 1:
-            raise Terminated
+            raise Terminated(number)
 
     def lost(report: Any) -> None:
         raised = report.exc_value
@@ -44,7 +46,8 @@ def stopped_by(*signals: signal.Signals) -> Iterator[None]:
         threading.Timer(_REPEAT, os.kill, (os.getpid(), number)).start()
 
     unraisable, sys.unraisablehook = sys.unraisablehook, lost
-    previous = {number: signal.signal(number, stop) for number in signals}
+    heard = [number for number in signals if signal.getsignal(number) != signal.SIG_IGN]  # nohup
+    previous = {number: signal.signal(number, stop) for number in heard}
     try:
         yield
     finally:

@@ -10,7 +10,6 @@ import errno
 import functools
 import logging
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +28,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from asd.composition import command_of, folder_of, plain, register_resolvers
 from asd.errors import AsdError, Pruned, Terminated
-from asd.signals import stopped_by
+from asd.signals import ENDINGS, stopped_by
 from asd.sweeps.arguments import expand
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ def _train(experiment: Experiment) -> float | list[float]:
     listeners = _listeners(experiment)
     from asd.training.run import run
 
-    with stopped_by(signal.SIGTERM):
+    with stopped_by(*ENDINGS):
         folder, metrics = run(experiment, listeners)
     if _single():
         from asd.scoring.tables import show
@@ -177,8 +176,8 @@ def _task(cfg: DictConfig) -> float | list[float]:
         if _single():
             sys.exit(2)
         raise
-    except Terminated:
-        sys.exit(143)
+    except Terminated as ended:
+        sys.exit(128 + ended.args[0])
     except KeyboardInterrupt:
         sys.exit(130)
 

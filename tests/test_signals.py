@@ -10,7 +10,7 @@ import weakref
 import pytest
 
 from asd.errors import Terminated
-from asd.signals import stopped_by
+from asd.signals import ENDINGS, stopped_by
 
 
 class _Collected:
@@ -27,6 +27,16 @@ def test_a_signal_during_garbage_collection_is_not_lost(number: signal.Signals) 
         assert reference() is None
         for _ in range(200):
             time.sleep(0.05)
+
+
+def test_nohup_is_respected() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stopped_by(*ENDINGS):
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_repeated_signal_does_not_cut_the_closing_short() -> None:

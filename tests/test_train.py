@@ -15,6 +15,7 @@ import pytest
 import torch
 import yaml
 
+from asd.experiment.listener import RunListener
 from asd.experiment.run_folder import RunFolder
 
 PRESETS = {
@@ -181,7 +182,9 @@ def test_resumed_run_ends_with_the_numbers_of_an_uninterrupted_one(
 
 
 @pytest.mark.parametrize(
-    ("sent", "exit_status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["int", "term"]
+    ("sent", "exit_status"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+    ids=["int", "term", "hup"],
 )
 def test_a_stopped_run_is_killed_in_name_and_says_how_to_go_on(
     sent: signal.Signals, exit_status: int, shared_data: list[str], tmp_path: Path
@@ -209,6 +212,29 @@ def test_a_stopped_run_is_killed_in_name_and_says_how_to_go_on(
     _, run = mlflow_run(tmp_path, folder)
     assert run.info.status == "KILLED"
     assert (folder.model("shared") / "last.ckpt").exists()
+
+
+class Remover(RunListener):
+    """Someone who removes run folders that are in use."""
+
+    def epoch_ended(self, model: str, epoch: int, values: object) -> None:
+        for record in Path("runs").glob("*/run.json"):
+            shutil.rmtree(record.parent)
+
+
+def test_a_run_folder_removed_in_mid_training_ends_the_run(
+    run_train: Train, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    options = ["+experiment=u", "data.machines=[fan]", "trainer.max_epochs=3"]
+    assert run_train(*options, "+listeners.remover._target_=test_train.Remover") == 2
+    said = "".join(capfd.readouterr())
+    assert "removed while it was trained" in said and "Traceback" not in said
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
+    experiments = [one.experiment_id for one in client.search_experiments()]
+    assert [run.info.status for run in client.search_runs(experiments)] == ["FAILED"]
+    assert run_train(*options) == 0
 
 
 REFUSED = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from asd.errors import AsdError
 from asd.files import replacing
 
 
@@ -12,6 +13,9 @@ def read_history(path: Path) -> list[dict[str, float]]:
     """The rows written so far; none if there is no file.
 
     A row cut by a crash, as earlier versions could leave it, is left out.
+
+    Raises:
+        AsdError: it is damaged.
     """
     import pandas as pd
 
@@ -19,6 +23,11 @@ def read_history(path: Path) -> list[dict[str, float]]:
         rows = pd.read_csv(path, float_precision="round_trip").dropna()
     except (FileNotFoundError, pd.errors.EmptyDataError):
         return []
+    except (ValueError, OSError, OverflowError) as error:  # of pandas: no text, or no table
+        raise AsdError(f"{path}: cannot be read ({error!s:.200})") from error
+    numbers = all(pd.api.types.is_numeric_dtype(kind) for kind in rows.dtypes)
+    if len(rows) and not (numbers and {"epoch", "val/loss"} <= set(rows)):
+        raise AsdError(f"{path}: damaged; it must be a table of numbers, a row an epoch")
     return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
 
 
@@ -34,8 +43,17 @@ def scoring_loss(path: Path, weights: str) -> float:
     """The validation loss of the weights that score, from a model's ``history.csv``.
 
     Args:
-        path: the file; at least one epoch stands in it.
+        path: the file.
         weights: ``trainer.weights``: ``best`` or ``last``.
+
+    Raises:
+        AsdError: it does not have every epoch from the first.
     """
-    losses = [row["val/loss"] for row in read_history(path)]
+    rows = read_history(path)
+    if not rows or [row["epoch"] for row in rows] != list(range(len(rows))):
+        raise AsdError(
+            f"{path}: epochs are missing, so that the model's validation loss is not known; "
+            f"remove {path.parent} and the same command trains the model again"
+        )
+    losses = [row["val/loss"] for row in rows]
     return min(losses) if weights == "best" else losses[-1]

@@ -66,6 +66,7 @@ def recorded(
     try:
         listeners.tell(RunListener.started, folder, models)
         yield
+        folder.check_ours()
         status = FINISHED
     except (KeyboardInterrupt, SystemExit):
         status = KILLED
@@ -77,13 +78,15 @@ def recorded(
         raise
     except Exception as error:
         log.debug("the run failed", exc_info=True)
-        folder.update(error={"message": str(error), "user": isinstance(error, AsdError)})
+        if folder.is_ours():
+            folder.update(error={"message": str(error), "user": isinstance(error, AsdError)})
         raise
     finally:
         wall = earlier.get("wall_seconds", 0.0) + time.perf_counter() - start
         resources = {"wall_seconds": wall, **peak_memory_mb(device_type)}
         ended = int(time.time() * 1000)
-        folder.update(status=status, wall_seconds=wall, resources=resources, ended=ended)
+        if folder.is_ours():
+            folder.update(status=status, wall_seconds=wall, resources=resources, ended=ended)
         listeners.tell(RunListener.ended, folder, status)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -110,6 +111,21 @@ class RunFolder:
             yield
         finally:
             lock.release()
+
+    def is_ours(self) -> bool:
+        """Whether this process trains in it still: it may be removed or begun anew meanwhile."""
+        return self.record().get("pid") == os.getpid()
+
+    def check_ours(self) -> None:
+        """Refuse to go on in a folder that is gone.
+
+        Raises:
+            AsdError: see ``is_ours``.
+        """
+        if not self.is_ours():
+            raise AsdError(
+                f"{self.path}: removed while it was trained; the same command begins anew"
+            )
 
     def is_held(self) -> bool:
         """Whether a process trains this run at this moment."""

@@ -111,7 +111,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         version = content["asd"]["format"]
     except Exception as error:  # torch.load raises many kinds for damaged files
-        raise AsdError(f"{path}: cannot be read as a checkpoint ({error!r:.300})") from error
+        raise AsdError(
+            f"{path}: cannot be read as a checkpoint ({error!r:.300}); if a run wrote it, remove "
+            f"{path.parent}, and the same command trains this model again"
+        ) from error
     if version != CHECKPOINT_FORMAT:
         raise AsdError(
             f"{path}: checkpoint format {version}, this version reads {CHECKPOINT_FORMAT}"

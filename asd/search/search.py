@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +22,7 @@ from asd.search.storage import reaching
 from asd.search.study import Search, counts
 from asd.search.study_display import StudyDisplay, lines
 from asd.search.trials import run_trials
-from asd.signals import stopped_by
+from asd.signals import ENDINGS, stopped_by
 from asd.sweeps.cells import Cell
 from asd.sweeps.display import Display, duration
 from asd.sweeps.outcomes import (
@@ -54,7 +53,7 @@ def sweep_search(
     # Hydra loads its plugins' files anew when it looks for them.
     from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 
-    with without_traceback(), stopped_by(signal.SIGTERM):
+    with without_traceback(), stopped_by(*ENDINGS):
         search = Search(loader, master, arguments)
         if not isinstance(launcher, WorkerLauncher | BasicLauncher):
             raise AsdError(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -13,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from asd.errors import AsdError, RunIsBusyError
-from asd.signals import stopped_by
+from asd.signals import ENDINGS, stopped_by
 from asd.sweeps.arguments import NAMED
 from asd.sweeps.cells import ATTEMPTS, DONE, IN_PROGRESS, Cell, Cells, sweep_start
 from asd.sweeps.display import Display, Observation, duration
@@ -83,7 +82,7 @@ def sweep_grid(
     overrides = combinations(loader, [*params, *arguments])
     composed = Cells(loader, master)
     run = partial(run_cell, loader=loader, master=master, task=task)
-    with stopped_by(signal.SIGTERM):
+    with stopped_by(*ENDINGS):
         if is_worker():
             first = int(os.environ["ASD_WORKER_NUMBER"])
             _work(os.environ["ASD_WORKER"], composed.of(overrides, first), run)

@@ -17,6 +17,7 @@ from asd.composition import command_of
 from asd.errors import AsdError, Pruned, RunIsBusyError, Terminated
 from asd.experiment.run_folder import FAILED, FINISHED
 from asd.secrets import redacted
+from asd.signals import ENDINGS
 from asd.sweeps.cells import Cell
 
 if TYPE_CHECKING:
@@ -62,7 +63,10 @@ def run_cell(cell: Cell, loader: ConfigLoader, master: DictConfig, task: TaskFun
             config = OmegaConf.masked_copy(composed, [str(k) for k in composed if k != "hydra"])
             return Outcome(cell, task(config), None)
     except SystemExit as stopped:
-        raise (Terminated if stopped.code == 143 else KeyboardInterrupt) from None
+        raise next(
+            (Terminated(number) for number in ENDINGS if stopped.code == 128 + number),
+            KeyboardInterrupt(),
+        ) from None
     except Exception as error:  # whatever it is, it stops no other run
         if not isinstance(error, RunIsBusyError | Pruned):
             note_failure(cell, error)
@@ -173,13 +177,13 @@ def short(path: Path) -> Path:
 
 @contextmanager
 def without_traceback() -> Iterator[None]:
-    """Let what is no fault of the program end it with a message and its status: 2, 130 or 143."""
+    """Let what is no fault of the program end it with a message and its exit status."""
     try:
         yield
     except AsdError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    except Terminated:
-        sys.exit(143)
+    except Terminated as ended:
+        sys.exit(128 + ended.args[0])
     except KeyboardInterrupt:
         sys.exit(130)

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from asd.errors import AsdError
 from asd.experiment.listener import RunListener
 from asd.experiment.run_folder import RunFolder
-from asd.tracking.mlflow_run import epoch_metrics, is_published, open_run
+from asd.tracking.mlflow_run import epoch_metrics, is_published, logged_epochs, open_run
 from asd.tracking.mlflow_store import Tracking, answering, connect
 from asd.tracking.sync import complete
+from asd.tracking.time_limit import within
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,6 +45,7 @@ class MlflowListener(RunListener):
         self._client: MlflowClient | None = None
         self._run_id = ""
         self._waiting: list[Metric] = []
+        self._logged: dict[str, set[int]] = {}
         self._sent = float("-inf")
         self._monitor: Any = None
         self._metrics: Metrics | None = None
@@ -60,8 +62,12 @@ class MlflowListener(RunListener):
     def finished_before(self, folder: RunFolder) -> None:
         """Complete the run where MLflow missed its end, or tags that it got since."""
         record = folder.record()
-        if "mlflow" in record and not is_published(record):
+        if "mlflow" not in record or is_published(record):
+            return
+        if record["mlflow"].get("uri") == self.tracking.uri:
             self._complete(folder)
+        else:  # nothing is sent to where a folder, which may be anyone's, says
+            log.warning("its MLflow run is at another address: %s", record["mlflow"].get("uri"))
 
     def started(self, folder: RunFolder, models: Sequence[str]) -> None:
         """Begin the MLflow run, or go on with the one that the folder remembers.
@@ -83,22 +89,36 @@ class MlflowListener(RunListener):
         # A server that goes away is reported once, by the run itself.
         logging.getLogger("mlflow.system_metrics").setLevel(logging.CRITICAL)
         make: Any = SystemMetricsMonitor  # has no types
-        self._monitor = make(self._run_id, resume_logging=True, tracking_uri=self.tracking.uri)
+        place = {"resume_logging": True, "tracking_uri": self.tracking.uri}
+        with answering(self.tracking):
+            self._monitor = within(self.tracking.limit, make, self._run_id, **place)
         self._monitor.start()
+
+    def model_started(self, model: str, history: Sequence[Mapping[str, float]]) -> None:
+        """Of a model that goes on: an epoch that is trained again, after a kill, stays as it is."""
+        if self._client is not None and history:
+            with self._going_on_without():
+                self._logged[model] = logged_epochs(self._client, self._run_id, model)
 
     def epoch_ended(self, model: str, epoch: int, values: Mapping[str, float]) -> None:
         """Log an epoch's losses, with those that came shortly before in one request.
 
         A tracker that has gone away costs nothing but this copy.
         """
-        self._waiting += epoch_metrics(model, epoch, values, time.time())
+        if epoch not in self._logged.get(model, ()):
+            self._waiting += epoch_metrics(model, epoch, values, time.time())
         now = time.monotonic()
         if self._client is None or now - self._sent < self.tracking.live_every:
             return
         waiting, self._waiting, self._sent = self._waiting, [], now
+        with self._going_on_without():
+            self._client.log_batch(self._run_id, metrics=waiting)
+
+    @contextmanager
+    def _going_on_without(self) -> Iterator[None]:
         try:
             with answering(self.tracking):
-                self._client.log_batch(self._run_id, metrics=waiting)
+                yield
         except AsdError as error:
             # Not asked again before the end: a server that hangs would cost a timeout an epoch.
             self._client = None
@@ -114,19 +134,26 @@ class MlflowListener(RunListener):
     def ended(self, folder: RunFolder, status: str) -> None:
         """Copy the folder's results and close the MLflow run with this status."""
         if self._monitor is not None:
-            self._monitor.finish()
-        if self._run_id:
+            with suppress(TimeoutError):
+                within(self.tracking.limit, self._monitor.finish)
+        if not self._run_id:
+            return
+        if folder.record().get("mlflow", {}).get("run_id") == self._run_id:
             self._complete(folder)
+        else:  # removed: there is nothing to copy
+            with self._going_on_without():
+                client, _ = connect(self.tracking)
+                client.set_terminated(self._run_id, status)
 
     def _complete(self, folder: RunFolder) -> None:
-        tracking = replace(self.tracking, uri=folder.record()["mlflow"]["uri"])
         try:
-            log.info("its MLflow run: %s", complete(folder, tracking, self._metrics))
+            log.info("its MLflow run: %s", complete(folder, self.tracking, self._metrics))
         except AsdError as error:
             log.warning(
                 "%s; all results are in %s. This completes the MLflow run later: "
-                "python -m asd.tracking.sync %s",
+                "python -m asd.tracking.sync %s --uri %s",
                 error,
                 folder.path,
                 folder.path,
+                self.tracking.uri,
             )

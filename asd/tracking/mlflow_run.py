@@ -7,6 +7,7 @@ was given) and ``published`` (whether it has all).
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Metric, Run
 
     from asd.scoring.metrics import Metrics
+
+log = logging.getLogger(__name__)
 
 # What MLflow answers for a run that it never had, or that was deleted.
 _GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE")
@@ -157,8 +160,12 @@ def publish(client: MlflowClient, folder: RunFolder, metrics: Metrics | None = N
     ended = record.get("ended") or int(time.time() * 1000)
     results = [Metric(name, value, ended, 0) for name, value in values.items()]
     client.log_batch(run_id, metrics=results)
-    for file in (file for pattern in _FILES for file in sorted(folder.path.glob(pattern))):
-        place = file.parent.relative_to(folder.path).as_posix()
+    root = folder.path.resolve()
+    for file in (file for pattern in _FILES for file in sorted(root.glob(pattern))):
+        if file.resolve() != file or not file.is_file():
+            log.warning("not copied to MLflow, for it is a link, or no file: %s", file)
+            continue
+        place = file.parent.relative_to(root).as_posix()
         client.log_artifact(run_id, str(file), None if place == "." else place)
     client.set_terminated(run_id, record["status"], ended)
     folder.update(published=True)
@@ -182,11 +189,16 @@ def epoch_metrics(model: str, epoch: int, values: Mapping[str, float], when: flo
     return [Metric(name + end, v, at, epoch) for name, v in values.items() if name != "epoch"]
 
 
+def logged_epochs(client: MlflowClient, run_id: str, model: str) -> set[int]:
+    """The epochs of a model whose losses the run has."""
+    (loss,) = epoch_metrics(model, 0, {"val/loss": 0.0}, 0.0)
+    return {metric.step for metric in client.get_metric_history(run_id, loss.key)}
+
+
 def _missing_epochs(client: MlflowClient, run_id: str, model: Path) -> list[Metric]:
     """Epochs that a tracker in trouble did not get, at the times when they ended."""
     path = model / "history.csv"
-    name = "val/loss" if model.name == "shared" else f"val/loss/{model.name}"
-    logged = {metric.step for metric in client.get_metric_history(run_id, name)}
+    logged = logged_epochs(client, run_id, model.name)
     entries: list[Metric] = []
     ended = path.stat().st_mtime if path.exists() else 0.0
     for row in reversed(read_history(path)):

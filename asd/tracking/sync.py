@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
         description="Complete the MLflow runs of run folders from their files.",
     )
     parser.add_argument("folder", nargs="+", type=Path, help="a run folder")
-    parser.add_argument("--uri", help="of the tracker (default: the one the run was logged to)")
+    parser.add_argument("--uri", help="of the tracker (default: MLFLOW_TRACKING_URI, or ours)")
     parser.add_argument("--experiment", help="for runs that the tracker does not have yet")
     options = parser.parse_args(arguments)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
@@ -66,9 +66,15 @@ def main(arguments: list[str] | None = None) -> int:
                 record = folder.record()
                 if record["status"] == RUNNING:  # of a process that is gone: the lock is free
                     folder.update(status=FAILED, published=False)
-                uri = options.uri or record.get("mlflow", {}).get("uri")
                 experiment = options.experiment or record.get("mlflow_experiment")
-                print(f"{path.name}: {complete(folder, Tracking.configured(uri, experiment))}")
+                tracking = Tracking.configured(options.uri, experiment)
+                known = (record.get("mlflow") or {}).get("uri", tracking.uri)
+                if options.uri is None and known != tracking.uri:
+                    raise AsdError(  # credentials go where the user says, not where a file does
+                        f"{path}: was logged to {known}, which is not the tracker configured here, "
+                        f"{tracking.uri}; say which one is meant: --uri URI"
+                    )
+                print(f"{path.name}: {complete(folder, tracking)}")
         except AsdError as error:
             failed += 1
             print(f"error: {error}", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import time
@@ -14,8 +15,12 @@ import torch
 from lightning_fabric.plugins import CheckpointIO, TorchCheckpointIO
 from pytorch_lightning.plugins.io import AsyncCheckpointIO
 
+from asd.errors import AsdError
 from asd.experiment.history import read_history, write_history
 from asd.files import replacing
+from asd.models.detector import read_checkpoint
+
+log = logging.getLogger(__name__)
 
 
 class EpochCheckpointIO(TorchCheckpointIO):
@@ -74,10 +79,14 @@ class EpochCheckpoints(pl.callbacks.Checkpoint):
         self._start = 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Drop rows of epochs that will be repeated, for want of their checkpoint."""
-        rows = read_history(self.history)
+        """Take the rows of the checkpoint, whatever became of the file meanwhile.
+
+        What it has beyond them is of an epoch that will be repeated. Checkpoints of earlier
+        versions have no rows.
+        """
+        rows = self._rows or read_history(self.history)
         self._rows = [row for row in rows if row["epoch"] < trainer.current_epoch]
-        if len(self._rows) < len(rows):
+        if self._rows or self.history.exists():
             write_history(self.history, self._rows)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -97,8 +106,31 @@ class EpochCheckpoints(pl.callbacks.Checkpoint):
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run must know."""
-        return {"best_loss": self.best_loss}
+        return {"best_loss": self.best_loss, "history": list(self._rows)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up a saved state."""
         self.best_loss = state_dict["best_loss"]
+        self._rows = list(state_dict.get("history", []))
+
+
+def restored_history(folder: Path) -> list[dict[str, float]]:
+    """A model's ``history.csv``; from ``last.ckpt``, and written again, where it is lost.
+
+    Raises:
+        AsdError: it is damaged, and there is no checkpoint that has it.
+    """
+    path, last = folder / "history.csv", folder / "last.ckpt"
+    rows: list[dict[str, float]] = []
+    if path.exists() or not last.exists():
+        try:
+            rows = read_history(path)
+        except AsdError:
+            if not last.exists():
+                raise
+    if not rows and last.exists():
+        states = read_checkpoint(last).get("callbacks", {}).values()
+        rows = next((state["history"] for state in states if "history" in state), [])
+        log.warning("%s was lost or damaged; it is written again from %s", path, last.name)
+        write_history(path, rows)
+    return rows

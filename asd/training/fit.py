@@ -117,7 +117,7 @@ def _trainer(
 
 def _stopped_early(last: Path, patience: int | None) -> bool:
     """Whether this checkpoint is of an epoch after which training had ended."""
-    states = read_checkpoint(last)["callbacks"].values()
+    states = read_checkpoint(last).get("callbacks", {}).values()
     return patience is not None and any(s.get("wait_count", 0) >= patience for s in states)
 
 

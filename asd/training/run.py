@@ -30,6 +30,7 @@ from asd.scoring.metrics import Metrics, evaluate_scores
 from asd.scoring.scorer import score_clips
 from asd.scoring.tables import write_tables
 from asd.scoring.window_scores import window_score
+from asd.training.checkpoints import restored_history
 from asd.training.fit import TrainingSet, fit
 from asd.training.memory import give_back_memory
 from asd.training.speed import choose_device
@@ -109,7 +110,7 @@ def _compute(
         model = folder.model(name)
         history, scores_file = model / "history.csv", model / "scores.csv"
         trained = _trained_elsewhere(experiment, folder, training, name)
-        events.tell(RunListener.model_started, name, read_history(history))
+        events.tell(RunListener.model_started, name, restored_history(model))
         if scores_file.exists():  # by an earlier start of this run
             tables.append(read_scores(scores_file))
             losses[name] = scoring_loss(history, options.weights)
@@ -142,6 +143,7 @@ def _compute(
         callbacks = events.trainer_callbacks(label, options.max_epochs)
 
         def epoch_ended(epoch: int, values: dict[str, float], name: str = name) -> None:
+            folder.check_ours()
             record_threads(folder, name, torch.get_num_threads())
             events.tell(RunListener.epoch_ended, name, epoch, values)
 

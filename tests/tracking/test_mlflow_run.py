@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from filelock import FileLock
 
 from asd.errors import AsdError
 from asd.experiment.run_folder import RunFolder
@@ -68,6 +74,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_database: Path
 OPTIONS = {
     "enabled": True, "uri": "sqlite:///mlruns/mlflow.db", "artifacts": "mlruns/artifacts",
     "experiment": "mine", "system_metrics": False, "timeout": 10, "retries": 1, "live_every": 0,
+    "limit": 60,
 }  # fmt: skip
 
 
@@ -267,6 +274,8 @@ def test_system_metrics_are_logged_when_asked_for(
         ("uri", "http://ada:lovelace@server:5000", "tracking.uri: holds a password"),
         ("uri", "postgresql://ada:lovelace@server/mlflow", "tracking.uri: holds a password"),
         ("uri", "postgresql://ada@server/mlflow?password=lovelace", "uri: holds a password"),
+        ("uri", "http://lovelace@server:5000", "tracking.uri: holds a password"),
+        ("limit", 0, "tracking.limit=0"),
         ("timeout", 0, "tracking.timeout=0"),
         ("retries", -1, "tracking.retries=-1"),
         ("enabled", "yes", "tracking.enabled=yes"),
@@ -284,3 +293,143 @@ def test_options_that_cannot_work_are_refused_and_no_password_is_repeated(
 def test_a_tracker_that_cannot_be_opened_is_named(uri: str) -> None:
     with pytest.raises(AsdError, match=f"tracking.uri={uri}: cannot be used"):
         connect(tracker(uri=uri))
+
+
+def foreign(database: Path) -> None:
+    with sqlite3.connect(database) as connection:
+        connection.execute("create table alembic_version(version_num text)")
+        connection.execute("insert into alembic_version values('of another program')")
+
+
+DAMAGE = {
+    "bytes": (lambda path: path.write_bytes(bytes(range(256)) * 20), "file is not a database"),
+    "folder": (Path.mkdir, "unable to open database file"),
+    "foreign": (foreign, "of another program"),
+}
+
+
+@pytest.mark.parametrize("damage", list(DAMAGE))
+def test_a_damaged_database_is_named_with_what_to_do(damage: str, tmp_path: Path) -> None:
+    make, said = DAMAGE[damage]
+    make(tmp_path / "mlflow.db")
+    with pytest.raises(AsdError, match=f"(?s){said}.*move it aside.*asd.tracking.sync"):
+        connect(tracker(uri=f"sqlite:///{tmp_path}/mlflow.db"))
+
+
+def test_a_disk_that_is_full_while_the_database_is_made(tmp_path: Path) -> None:
+    code = (
+        "import resource\n"
+        "from asd.tracking.mlflow_store import Tracking, connect\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        f"connect(Tracking.of({OPTIONS}))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert "AsdError: tracking.uri=sqlite:///" in done.stderr and "free some space" in done.stderr
+    assert [p.name for p in (tmp_path / "mlruns").iterdir()] == ["mlflow.db.lock"]
+
+
+@pytest.mark.parametrize("held", ["its lock", "the database"])
+def test_who_waits_for_another_process_says_so(
+    held: str, folder: RunFolder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = tmp_path / "mlruns" / "mlflow.db"
+    lock = FileLock(f"{database}.lock")
+    connection = sqlite3.connect(database, check_same_thread=False)
+    if held == "its lock":
+        lock.acquire()
+    else:
+        connection.execute("begin immediate")
+
+    def let_go() -> None:
+        deadline = time.monotonic() + 60
+        while "waiting for another process" not in caplog.text and time.monotonic() < deadline:
+            time.sleep(0.05)
+        connection.rollback()
+        lock.release()
+
+    thread = threading.Thread(target=let_go)
+    thread.start()
+    connect(tracker())
+    thread.join()
+    connection.close()
+    assert "waiting for another process" in caplog.text and str(database) in caplog.text
+
+
+class Dripping(BaseHTTPRequestHandler):
+    """Answers a byte at a time, and never the last; what it was sent is kept."""
+
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(f"{self.path} {self.headers['Authorization']}")
+        self.send_response(200)
+        self.send_header("Content-Length", "100000")
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            while True:
+                self.wfile.write(b" ")
+                time.sleep(0.1)
+
+    do_POST = do_GET
+
+    def log_message(self, *arguments: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def dripping() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Dripping)
+    server.daemon_threads, server.block_on_close = True, False
+    Dripping.asked.clear()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_server_that_drips_is_given_up(dripping: str) -> None:
+    with pytest.raises(AsdError, match="no whole answer in 1 s"):
+        connect(tracker(uri=dripping, limit=1, timeout=5))
+    assert Dripping.asked
+
+
+def test_credentials_go_to_no_server_that_only_a_folder_names(
+    folder: RunFolder, dripping: str, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ada")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "lovelace")
+    folder.update(mlflow={"uri": dripping, "run_id": "1", "tags": {}})
+    assert f"was logged to {dripping}" in synced(folder, capsys)
+    MlflowListener(tracker()).finished_before(folder)
+    assert "at another address" in caplog.text
+    assert Dripping.asked == []
+    assert "completed" in synced(folder, capsys, "--uri", OPTIONS["uri"])
+
+
+def test_what_links_point_to_is_not_sent(folder: RunFolder, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    secret = tmp_path / "elsewhere" / "model.ckpt"
+    secret.write_text("secret")
+    (folder.path / "pictures" / "link.png").symlink_to(secret)
+    (folder.path / "models" / "link").symlink_to(secret.parent)
+    (folder.path / "train.log").symlink_to(secret)
+    listener, run_id = started(folder)
+    listener.ended(folder, "FINISHED")
+    sent = [p for p in tmp_path.rglob("artifacts/**/*") if p.is_file()]
+    assert {"roc.png", "model.ckpt", "scores.csv"} <= {p.name for p in sent}
+    assert not [p for p in sent if p.read_bytes() == b"secret"]
+
+
+def test_an_epoch_that_was_killed_and_trained_again_stands_once(folder: RunFolder) -> None:
+    listener, run_id = started(folder)
+    for epoch in range(2):
+        listener.epoch_ended("shared", epoch, {"val/loss": 9.0 - epoch})
+    listener, again = started(folder)  # the second epoch had no checkpoint yet
+    listener.model_started("shared", [{"epoch": 0.0, "val/loss": 9.0}])
+    for epoch in range(1, 3):
+        listener.epoch_ended("shared", epoch, {"val/loss": 9.0 - epoch})
+    assert again == run_id
+    assert steps(connect(tracker())[0], run_id) == [0, 1, 2]

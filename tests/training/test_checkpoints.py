@@ -11,8 +11,9 @@ import torch
 from pytorch_lightning.plugins.io import AsyncCheckpointIO
 from tiny import data, detector, largest_difference, options, trained
 
+from asd.experiment.history import read_history
 from asd.models.detector import load_detector, read_checkpoint
-from asd.training.checkpoints import EpochCheckpointIO, checkpoint_io
+from asd.training.checkpoints import EpochCheckpointIO, checkpoint_io, restored_history
 from asd.training.fit import fit
 
 
@@ -62,6 +63,20 @@ def test_checkpoints_of_earlier_versions_are_read_and_gone_on_from(tmp_path: Pat
     assert load_detector(last).network.embedding_size == 5
     resumed = trained(tmp_path / "b", {"max_epochs": 4})
     assert largest_difference(resumed, expected) == 0
+
+
+@pytest.mark.parametrize("damage", [b"", b"\xff\x00"])
+def test_a_lost_history_is_taken_from_the_checkpoint(damage: bytes, tmp_path: Path) -> None:
+    trained(tmp_path / "a", {"max_epochs": 4})
+    expected = [row["val/loss"] for row in read_history(tmp_path / "a" / "history.csv")]
+    trained(tmp_path / "b", {"max_epochs": 2})
+    history = tmp_path / "b" / "history.csv"
+    history.unlink()  # while training is interrupted
+    trained(tmp_path / "b", {"max_epochs": 4})
+    assert [row["val/loss"] for row in read_history(history)] == expected
+    history.write_bytes(damage)  # when it is over
+    assert [row["val/loss"] for row in restored_history(tmp_path / "b")] == expected
+    assert [row["val/loss"] for row in read_history(history)] == expected
 
 
 def test_a_resumed_run_builds_what_its_own_config_names(tmp_path: Path) -> None:
