@@ -234,7 +234,6 @@ def test_a_run_folder_removed_in_mid_training_ends_the_run(
     client = MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
     experiments = [one.experiment_id for one in client.search_experiments()]
     assert [run.info.status for run in client.search_runs(experiments)] == ["FAILED"]
-    assert run_train(*options) == 0
 
 
 REFUSED = {

@@ -335,25 +335,26 @@ def test_who_waits_for_another_process_says_so(
     held: str, folder: RunFolder, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     database = tmp_path / "mlruns" / "mlflow.db"
-    lock = FileLock(f"{database}.lock")
-    connection = sqlite3.connect(database, check_same_thread=False)
-    if held == "its lock":
-        lock.acquire()
-    else:
-        connection.execute("begin immediate")
+    holds = threading.Event()
 
-    def let_go() -> None:
+    def hold() -> None:
+        lock, connection = FileLock(f"{database}.lock"), sqlite3.connect(database)
+        if held == "its lock":
+            lock.acquire()
+        else:
+            connection.execute("begin immediate")
+        holds.set()
         deadline = time.monotonic() + 60
         while "waiting for another process" not in caplog.text and time.monotonic() < deadline:
             time.sleep(0.05)
-        connection.rollback()
+        connection.close()
         lock.release()
 
-    thread = threading.Thread(target=let_go)
+    thread = threading.Thread(target=hold)
     thread.start()
+    holds.wait()
     connect(tracker())
     thread.join()
-    connection.close()
     assert "waiting for another process" in caplog.text and str(database) in caplog.text
 
 
@@ -416,7 +417,7 @@ def test_what_links_point_to_is_not_sent(folder: RunFolder, tmp_path: Path) -> N
     (folder.path / "pictures" / "link.png").symlink_to(secret)
     (folder.path / "models" / "link").symlink_to(secret.parent)
     (folder.path / "train.log").symlink_to(secret)
-    listener, run_id = started(folder)
+    listener, _ = started(folder)
     listener.ended(folder, "FINISHED")
     sent = [p for p in tmp_path.rglob("artifacts/**/*") if p.is_file()]
     assert {"roc.png", "model.ckpt", "scores.csv"} <= {p.name for p in sent}
