@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import shlex
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -12,8 +13,14 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from asd.errors import AsdError
+from asd.options import hint
 from asd.secrets import redacted
 
+# What Python says of arguments, in terms of options.
+_SAID = {
+    r".*got an unexpected keyword argument ": "no such option: ",
+    r".*missing \d+ required .*arguments?: ": "not set, and needed: ",
+}
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -56,6 +63,19 @@ def compose_config(overrides: Sequence[str]) -> DictConfig:
         raise AsdError(str(error)) from error
 
 
+def refusal(error: Exception, options: Sequence[str]) -> str:
+    """What Hydra says of an override that does not compose; of an unknown option in our words.
+
+    Args:
+        error: Hydra's, which for a mistyped option proposes to add it.
+        options: dotted names of those that there are.
+    """
+    unknown = re.match(r"Could not override '([^']+)'", str(error))
+    if unknown is None:
+        return str(error)
+    return f"{unknown[1]}: no such option{hint(unknown[1], options)}; --help lists them"
+
+
 def plain(cfg: Any) -> Any:
     """A config as plain Python values, interpolations resolved.
 
@@ -89,7 +109,10 @@ def build(cfg: Any, option: str) -> Any:
             cause = cause.__cause__
         if isinstance(cause, AsdError):
             raise cause from None
-        raise AsdError(f"{option}: {str(cause).splitlines()[0]}") from error
+        said = (str(cause).splitlines() or [type(cause).__name__])[0]
+        for python, ours in _SAID.items():
+            said = re.sub(python, ours, said)
+        raise AsdError(f"{option}: {said}") from error
 
 
 @functools.cache

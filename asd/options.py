@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, TypeVar
 
@@ -22,9 +22,25 @@ def check_choice(option: str, value: object, allowed: Sequence[object]) -> None:
     """
     if any(value == one and type(value) is type(one) for one in allowed):
         return
-    near = difflib.get_close_matches(str(value), [str(one) for one in allowed], n=1)
-    hint = f" (did you mean {near[0]}?)" if near else ""
-    raise AsdError(f"{option}={value}: must be one of {', '.join(map(str, allowed))}{hint}")
+    near = hint(str(value), [str(one) for one in allowed])
+    raise AsdError(f"{option}={value}: must be one of {', '.join(map(str, allowed))}{near}")
+
+
+def check_names(prefix: str, names: Iterable[str], known: Sequence[str]) -> None:
+    """Refuse options of a group that it does not have.
+
+    Raises:
+        AsdError: names the first, and the nearest there is.
+    """
+    for name in names:
+        if name not in known:
+            raise AsdError(f"{prefix}{name}: no such option{hint(name, known)}")
+
+
+def hint(name: str, known: Sequence[str]) -> str:
+    """`` (did you mean ...?)`` with what is nearest to the name; empty if nothing is near."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
 
 
 def check_number(
@@ -84,8 +100,7 @@ def from_config(cls: type[Options], group: str, config: Mapping[str, Any]) -> Op
         AsdError: an option is missing or not one of these, or has a value that cannot be.
     """
     names = tuple(field.name for field in fields(cls))  # type: ignore[arg-type]
-    for name in config:
-        check_choice(group, name, names)
+    check_names(f"{group}.", config, names)
     for name in names:
         if name not in config:
             raise AsdError(f"{group}.{name}: not set")
@@ -94,5 +109,5 @@ def from_config(cls: type[Options], group: str, config: Mapping[str, Any]) -> Op
 
 def _range(low: float, high: float, above: bool) -> str:
     if above:
-        return f"above {low:g}" + ("" if math.isinf(high) else f" and at most {high:g}")
-    return f"{low:g} or more" if math.isinf(high) else f"from {low:g} to {high:.10g}"
+        return f"above {low:.10g}" + ("" if math.isinf(high) else f" and at most {high:.10g}")
+    return f"{low:.10g} or more" if math.isinf(high) else f"from {low:.10g} to {high:.10g}"

@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 # Idle threads that spin make training beside another busy process 30 times slower. Read by OpenMP
 # when torch is imported.
@@ -25,9 +25,18 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from asd.composition import command_of, folder_of, plain, register_resolvers
+from asd.composition import (
+    command_of,
+    compose_config,
+    folder_of,
+    plain,
+    refusal,
+    register_resolvers,
+)
 from asd.errors import AsdError, Pruned, Terminated
+from asd.secrets import redacted
 from asd.signals import ENDINGS, stopped_by
 from asd.sweeps.arguments import expand
 
@@ -63,12 +72,12 @@ def train(cfg: DictConfig) -> float | list[float]:
     from asd.search.objectives import check_objectives
 
     config, base = plain(cfg), plain(base_config())
-    check_objectives(config["search"]["objectives"])
     # What a search tells its trials is no part of the command that goes on with one of them.
     passing = ("force=true", "if_running=wait", "search.")
     overrides = [o for o in HydraConfig.get().overrides.task if not o.startswith(passing)]
     command = command_of(overrides)
     experiment = Experiment.of(config, delta(config, base), command)
+    check_objectives(config["search"]["objectives"])
     _announce(experiment.data_label, overrides)
     with _saying_how_to_resume(command):
         return _train(experiment)
@@ -196,9 +205,27 @@ def main() -> None:
     except (AsdError, HydraException) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    hydra.main(version_base="1.3", config_path=str(folder_of("conf")), config_name="config")(
-        _task
-    )()
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # we say what Hydra raises
+    conf = str(folder_of("conf"))
+    try:
+        hydra.main(version_base="1.3", config_path=conf, config_name="config")(_task)()
+    except (HydraException, OmegaConfBaseException) as error:
+        print(f"error: {redacted(refusal(error, _known_options()))}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _known_options() -> list[str]:
+    """The options of the config with the groups that the command line chooses, if it composes."""
+    from asd.experiment.identity import flat
+
+    conf = folder_of("conf")
+    words = [word for word in sys.argv[1:] if "=" in word]
+    groups = [w for w in words if (conf / w.split("=")[0].lstrip("+")).is_dir() and "," not in w]
+    try:
+        known: Any = OmegaConf.to_container(compose_config(groups))
+        return list(flat(known))
+    except AsdError:
+        return []
 
 
 if __name__ == "__main__":

@@ -246,9 +246,12 @@ REFUSED = {
     "no such score": (["scoring.score=nowhere.peak"], "scoring.score=nowhere.peak"),
     "weights": (["trainer.weights=worst"], "trainer.weights=worst: must be one of best, last"),
     "pooling": (["model.filters=[4,4]"], "model.pooling="),
+    "filters": (["model.filters=[4,4,many]"], "model.filters=many"),
     "bf16": (["trainer.precision=bf16-mixed", "trainer.accelerator=cpu"], "32-true"),
     "window": (["window.cover=none"], "window.cover=none"),
     "tracking folder": (["tracking.uri=mlruns"], "tracking.uri=mlruns"),
+    "folder": (["paths.runs=/dev/null/runs", "tracking=off"], "cannot be made: Not a directory"),
+    "pools too much": (["model.pooling=[[2,100],[2,5],[2,5]]"], "pools 2500 frames into one"),
     "dead server": (["tracking.uri=http://127.0.0.1:9"], "tracking.uri=http://127.0.0.1:9"),
 }
 
@@ -277,7 +280,20 @@ def test_what_cannot_work_is_refused_by_name(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["loss.alpah=1"], "alpah"),
+        (["+experiment=ss_0.5", "loss.alpah=1"], "loss.alpah: no such option (did you mean loss.a"),
+        (["sead=3"], "sead: no such option (did you mean seed?)"),
+        (["+foo=1"], "foo: no such option"),
+        (["++features.dtyp=1"], "features.dtyp: no such option (did you mean dtype?)"),
+        (["+scale.simulated.rate=1"], "scale.simulated.rate: no such option"),
+        (["+model.filter=[8]"], "model.filter: no such option (did you mean filters?)"),
+        (["+trainer.epochs=1"], "trainer.epochs: no such option (did you mean max_epochs?)"),
+        (["~loss"], "loss: not set, and every run needs it"),
+        (["~model.filters"], "model.filters: not set"),
+        (["search=5"], "search=5: must be a group of options"),
+        (["model.filters=8"], "model.filters=8: must be a list, as [8, 16, 32]"),
+        (["model.kernel=wide"], "model.kernel=wide: must be a number, as 3"),
+        (["seed=-1"], "seed=-1: must be a whole number from 0 to 4294967295"),
+        (["seed=["], "viable"),
         (["frontend=cqt"], "gammatone"),
         (["+experiment=u", "trainer.batch_size=0"], "trainer.batch_size"),
         (["+experiment=u", "search.objectives=[loss]"], "search.objectives"),
@@ -303,7 +319,8 @@ def test_config_answers_do_not_wait_for_torch(
     )
     assert said in done.stdout + done.stderr
     assert "LOADED []" in done.stdout
-    assert (done.returncode == 0) == (arguments == ["--help"])
+    assert done.returncode == (0 if arguments == ["--help"] else 2)
+    assert "Traceback" not in done.stdout + done.stderr
 
 
 def test_full_disk_is_said_and_the_run_resumes(shared_data: list[str], tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from asd.experiment.identity import (
     training_identity,
 )
 from asd.experiment.run_folder import RunFolder, find_run
+from asd.experiment.schema import check_schema
 from asd.experiment.trainer_options import TrainerOptions
 from asd.options import check_choice, check_no_secret, check_whole, from_config
 from asd.scoring.scoring_options import ScoringOptions
@@ -61,6 +62,7 @@ class Experiment:
             AsdError: a part refuses its options, options contradict each other, or the corpus is
                 not on disk.
         """
+        check_schema(config)
         _check_own_options(config)
         loss = build(config["loss"], "loss")
         scoring = from_config(ScoringOptions, "scoring", config["scoring"])
@@ -166,7 +168,7 @@ def _check_own_options(config: dict[str, Any]) -> None:
         check_no_secret(name, value)
     check_choice("if_running", config["if_running"], ("refuse", "wait"))
     check_choice("scope", config["scope"]["name"], SCOPES)
-    check_choice("data.test", config["data"]["test"], TESTS)
+    check_choice("data.test", config["data"].get("test"), TESTS)
     for release in config["release"]["train"]:
         check_choice("release.train", release, RELEASES[:2])
     check_whole("seed", config["seed"], 0, 2**32 - 1)

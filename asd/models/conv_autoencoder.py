@@ -79,6 +79,12 @@ class ConvAutoencoder(nn.Module):
         factors = [(int(p[0]), int(p[1])) for p in pooling]
         height = math.prod(f[0] for f in factors)
         width = math.prod(f[1] for f in factors)
+        for size, product, axis in ((bands, height, "bands"), (frames, width, "frames")):
+            if product > size:
+                raise AsdError(
+                    f"model.pooling={pooling}: pools {product} {axis} into one, and there are "
+                    f"{size}, so that most of what the network sees would be padding"
+                )
         rows, columns = math.ceil(bands / height) * height, math.ceil(frames / width) * width
         self._pad = (0, columns - frames, 0, rows - bands)
         self._pad_mode = PADDINGS[padding]
@@ -129,12 +135,18 @@ class ConvAutoencoder(nn.Module):
 
 
 def _check_blocks(filters: Sequence[int], pooling: Sequence[Sequence[int]], kernel: int) -> None:
-    if not filters or any(f < 1 for f in filters):
-        raise AsdError(f"model.filters={list(filters)}: must be one or more numbers, 1 or more")
-    if len(pooling) != len(filters) or any(len(p) != 2 or min(p) < 1 for p in pooling):
+    if not filters:
+        raise AsdError("model.filters=[]: must be one or more numbers")
+    for number in filters:
+        check_whole("model.filters", number, 1)
+    pairs = [p for p in pooling if isinstance(p, Sequence) and len(p) == 2]
+    if not len(filters) == len(pooling) == len(pairs):
         raise AsdError(
-            f"model.pooling={[list(p) for p in pooling]}: must be one pair (bands, frames) of 1 or "
-            f"more for each of the {len(filters)} model.filters"
+            f"model.pooling={pooling}: must be one pair (bands, frames) for each of the "
+            f"{len(filters)} model.filters"
         )
-    if kernel < 1 or kernel % 2 == 0:
+    for factor in chain(*pairs):
+        check_whole("model.pooling", factor, 1)
+    check_whole("model.kernel", kernel, 1)
+    if kernel % 2 == 0:
         raise AsdError(f"model.kernel={kernel}: must be an odd number")

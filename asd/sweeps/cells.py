@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from asd.composition import command_of, plain
+from asd.composition import command_of, plain, refusal
 from asd.errors import AsdError, RunIsBusyError
 from asd.experiment.history import read_history
+from asd.experiment.identity import flat
 from asd.experiment.run_folder import FAILED, FINISHED, KILLED, RUNNING, RunFolder
 from asd.experiment.run_labels import run_name, run_params
 
@@ -196,7 +197,8 @@ class Cells:
         try:
             composed = self.loader.load_sweep_config(self.master, list(overrides))
         except (HydraException, OmegaConfBaseException) as error:
-            raise AsdError(str(error).splitlines()[0]) from error
+            known: Any = OmegaConf.to_container(self.master)
+            raise AsdError(refusal(error, list(flat(known))).splitlines()[0]) from error
         config = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
         values: dict[str, Any] = plain(config)
         return values

@@ -1,0 +1,87 @@
+"""Which options a composed config may have: those of the files in ``conf/``.
+
+A part that is built from its options refuses others itself, so that a part from outside brings its
+own; what no part is built from is checked here, and whether a list, number or switch is one.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from asd.composition import folder_of
+from asd.errors import AsdError
+from asd.experiment.identity import flat
+from asd.options import check_names
+
+# Groups that no part is built from, and the file that lists their options; None: that of ``name``.
+_PLAIN = {"paths": "default", "tracking": "mlflow", "release": None, "scale": None, "scope": None}
+_KINDS: dict[type | tuple[type, ...], str] = {
+    bool: "true or false", list: "a list", (int, float): "a number",
+}  # fmt: skip
+
+
+def check_schema(config: Mapping[str, Any]) -> None:
+    """Refuse options that nothing reads, and the lack of those that something does.
+
+    Raises:
+        AsdError: names the option, and the nearest that there is.
+    """
+    conf = folder_of("conf")
+    root = _content(conf / "config.yaml")
+    entries = [entry for entry in root["defaults"] if isinstance(entry, dict)]
+    groups = {name for entry in entries for name in entry if " " not in name}
+    options = set(root) - {"defaults", "hydra"} | groups
+    _compare(config, dict.fromkeys(options))
+    for name in sorted(options):
+        if not isinstance(config[name], dict) and (name in groups or isinstance(root[name], dict)):
+            raise AsdError(f"{name}={config[name]}: must be a group of options, not a value")
+        if name in _PLAIN:
+            file = conf / name / f"{_PLAIN[name] or config[name].get('name')}.yaml"
+            if file.exists():  # or it is the user's, with options of theirs
+                _compare(flat(config[name]), flat(_content(file)), f"{name}.")
+        elif name in groups:
+            _check_kinds(config, name, conf / name)
+        elif name != "listeners" and isinstance(root[name], dict):
+            _compare(flat(config[name]), flat(root[name]), f"{name}.")
+
+
+def _compare(given: Mapping[str, Any], known: Mapping[str, Any], prefix: str = "") -> None:
+    check_names(prefix, given, list(known))
+    for name in known:
+        if name not in given:
+            raise AsdError(f"{prefix}{name}: not set, and every run needs it")
+
+
+def _check_kinds(config: Mapping[str, Any], group: str, folder: Path) -> None:
+    """Refuse what the group's class would refuse, before torch is imported to ask it."""
+    for file in folder.glob("*.yaml"):
+        defaults = _content(file)
+        if "_target_" not in defaults or defaults["_target_"] != config[group].get("_target_"):
+            continue
+        _compare(config[group], defaults, f"{group}.")
+        for name, default in defaults.items():
+            if isinstance(default, str) and default.startswith("${"):
+                first, *rest = default[2:-1].split(".")
+                default = functools.reduce(_item, rest, config.get(first))
+            value = config[group][name]
+            for kind, words in _KINDS.items():
+                if isinstance(default, kind):
+                    if value is not None and not isinstance(value, kind):
+                        raise AsdError(f"{group}.{name}={value}: must be {words}, as {default}")
+                    break
+
+
+def _item(node: Any, name: str) -> Any:
+    return node.get(name) if isinstance(node, dict) else None
+
+
+@functools.cache
+def _content(file: Path) -> dict[str, Any]:
+    import yaml
+
+    content = yaml.safe_load(file.read_text())
+    content.pop("defaults", None) if file.name != "config.yaml" else None
+    return dict(content)
