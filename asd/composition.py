@@ -101,6 +101,8 @@ def build(cfg: Any, option: str) -> Any:
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
 
+    if not isinstance(cfg, Mapping | DictConfig) or "_target_" not in cfg:
+        raise AsdError(f"{option}: must be options with a _target_, which names their class")
     try:
         return instantiate(cfg, _convert_="all")
     except InstantiationException as error:

@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from asd.composition import build, folder_of, plain, register_resolvers
 from asd.errors import AsdError
+from asd.experiment.schema import check_schema
 from asd.experiment.sweep_files import load_sweep
 from asd.experiment.trainer_options import TrainerOptions
 from asd.options import from_config
@@ -71,6 +72,18 @@ def test_beta_follows_from_alpha(alpha: float, beta: float) -> None:
     cfg = composed("loss=semi_supervised", f"loss.alpha={alpha}")
     assert cfg.loss.beta == beta
     build(plain(cfg.loss), "loss")
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["data=dcase2020", "data.ids={fan: ['00']}"], ["data=folder", "data.root=/x"],
+        ["trainer.plateau=null"], ["window.seconds=null"], ["scale=paper"],
+        ["model=dense_ae", "window=context"], ["frontend=mel"], ["pictures=off", "tracking=off"],
+    ],
+)  # fmt: skip
+def test_what_the_files_allow_is_no_unknown_option(overrides: list[str]) -> None:
+    check_schema(plain(composed(*overrides)))
 
 
 def test_unknown_option_of_a_part_is_named() -> None:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from parts import CONV, MSE
 
-from asd.composition import build_known
+from asd.composition import build_known, compose_config, plain
 from asd.errors import AsdError
+from asd.evaluate import main as evaluate
+from asd.experiment.experiment import Experiment
+from asd.experiment.identity import flat
+from asd.experiment.run_folder import RunFolder
 from asd.models.detector import Detector, load_detector, save_detector
+from asd.reporting.runs import collect
 from asd.score import main as score
 
 RECIPE: dict[str, Any] = {
@@ -123,3 +130,68 @@ def test_any_checkpoint_is_read_or_refused(
         load_detector(path)
     except AsdError as error:
         assert "junk.ckpt" in str(error)
+
+
+CONFIG = plain(compose_config(["+experiment=ss_0.5"]))
+OPTIONS = sorted([*flat(CONFIG), *CONFIG])
+
+
+@FUZZ
+@given(option=st.sampled_from(OPTIONS), junk=JUNK)
+def test_any_config_is_accepted_or_refused(option: str, junk: Any) -> None:
+    config = copy.deepcopy(CONFIG)
+    *parents, last = option.split(".")
+    node = config
+    for parent in parents:
+        node = node[parent]
+    node[last] = junk
+    try:
+        Experiment.of(config, {}, "")
+    except AsdError as error:
+        assert str(error)
+
+
+def run_folder(path: Path) -> RunFolder:
+    """A finished run's, as small as it can be."""
+    folder = RunFolder(path)
+    (path / "run.json").unlink(missing_ok=True)
+    tags = ("experiment", "system", "data", "scale", "test")
+    folder.update(
+        status="FINISHED", title="U", data_label="d", max_fpr=0.1, data_hash="x", datasets=[],
+        tags={**dict.fromkeys(tags, "x"), "seed": "0", "simulated": "true"},
+    )  # fmt: skip
+    folder.config.write_text(yaml.safe_dump(CONFIG))
+    rows = [f"fan,00,{n}.wav,{n % 2},{n}.5" for n in range(4)]
+    folder.scores.write_text("\n".join(["machine,id,file,label,score", *rows, ""]))
+    return folder
+
+
+def test_an_honest_run_folder_is_read(tmp_path: Path) -> None:
+    folder = run_folder(tmp_path)
+    assert len(collect([folder.path]).runs) == 1
+
+
+@FUZZ
+@given(
+    file=st.sampled_from(["run.json", "config.yaml", "scores.csv"]), junk=JUNK | st.binary(),
+    entry=st.sampled_from(
+        ["status", "tags", "mlflow", "datasets", "ended", "max_fpr", "title", "scoring", "scale"]
+    ),
+)  # fmt: skip
+def test_any_run_folder_is_read_or_refused(
+    file: str, junk: Any, entry: str, tmp_path: Path
+) -> None:
+    folder = run_folder(tmp_path)
+    path = folder.path / file
+    if isinstance(junk, bytes):
+        path.write_bytes(junk)
+    elif file != "scores.csv":
+        content = yaml.safe_load(path.read_text())
+        path.write_text(yaml.safe_dump({**content, entry: junk}, allow_unicode=True))
+        if file == "run.json":
+            path.write_text(json.dumps({**content, entry: junk}))
+    else:
+        path.write_text(f"{path.read_text()}{junk}")
+    collection = collect([folder.path])
+    assert len(collection.runs) + len(collection.notes) <= 1
+    assert evaluate([str(folder.path), "--no-write"]) in (0, 2)

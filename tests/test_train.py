@@ -367,7 +367,8 @@ def test_damaged_checkpoint_is_named(
     last.unlink()
     last.write_bytes(b"PK\x03\x04 cut short")
     assert run_train(*options) == 2
-    assert "last.ckpt" in "".join(capfd.readouterr())
+    said = "".join(capfd.readouterr())
+    assert f"remove {last.parent}, and the same command trains this model again" in said
     assert folder.record()["status"] == "FAILED"
 
 

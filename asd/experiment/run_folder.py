@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -16,16 +17,22 @@ from pathlib import Path
 from typing import Any
 
 from asd.errors import AsdError, RunIsBusyError
-from asd.files import replacing
+from asd.files import write_text
 
 log = logging.getLogger(__name__)
 
 # Seconds that a lock may be held by one who only looks whether it is.
 _GLANCE = 1.0
+_READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 RUNNING, FINISHED, FAILED, KILLED = "RUNNING", "FINISHED", "FAILED", "KILLED"
 # In the name of a folder that a run of ``force=true`` has left behind.
 SET_ASIDE = "~"
+# Of entries of ``run.json``, which may have been written by anyone.
+_KINDS = {
+    "status": str, "tags": dict, "params": dict, "mlflow": dict, "datasets": list,
+    "resources": dict, "deaths": dict, "threads": dict, "trained_by": dict, "error": dict,
+}  # fmt: skip
 
 
 class RunFolder:
@@ -58,21 +65,29 @@ class RunFolder:
             AsdError: the file is damaged.
         """
         path = self.path / "run.json"
+        if not path.exists():
+            return {}
         try:
-            content = json.loads(path.read_text())
+            content = json.loads(path.read_text()) if path.is_file() else None
         except FileNotFoundError:
             return {}
-        except ValueError as error:
+        except (ValueError, OSError, RecursionError) as error:
             raise AsdError(f"{path}: damaged ({error}); remove the run's folder") from error
         if not isinstance(content, dict):
             raise AsdError(f"{path}: damaged (no JSON object); remove the run's folder")
+        for name, kind in _KINDS.items():
+            if not isinstance(content.get(name), kind | None):
+                raise AsdError(f"{path}: damaged ({name}); remove the run's folder")
         return content
 
     def update(self, **values: Any) -> None:
-        """Change entries of ``run.json``; the file is replaced whole or not at all."""
+        """Change entries of ``run.json``; the file is replaced whole or not at all.
+
+        Raises:
+            AsdError: it cannot be written, or is damaged.
+        """
         text = json.dumps({**self.record(), **values}, indent=2, default=str) + "\n"
-        with replacing(self.path / "run.json") as temporary:
-            temporary.write_text(text)
+        write_text(self.path / "run.json", text)
 
     @contextmanager
     def lock(self, wait: bool = False) -> Iterator[None]:
@@ -83,7 +98,8 @@ class RunFolder:
 
         Raises:
             RunIsBusyError: another process holds it.
-            AsdError: the folder cannot be made.
+            AsdError: the folder cannot be made or locked. (One that can only be read, of a run that
+                is finished, needs no lock.)
         """
         from filelock import FileLock, Timeout
 
@@ -107,6 +123,14 @@ class RunFolder:
                 ) from error
             log.info("%s is being trained by another process (%s); waiting", self.path.name, who)
             lock.acquire()
+        except (OSError, NotImplementedError) as error:
+            finished = self.record().get("status") == FINISHED
+            if not finished or getattr(error, "errno", None) not in _READ_ONLY:
+                raise AsdError(
+                    f"{self.path}: cannot be locked: {getattr(error, 'strerror', error)}; set "
+                    "paths.runs to a folder that can be written to, on a disk that has locks"
+                ) from error
+            log.info("%s can only be read", self.path)
         try:
             yield
         finally:
@@ -139,11 +163,16 @@ class RunFolder:
                 return False
         except Timeout:
             return True
+        except (OSError, NotImplementedError):  # then nobody can train in it
+            return False
 
     @contextmanager
     def logging_to_file(self) -> Iterator[None]:
-        """Let ``train.log`` have what is logged meanwhile."""
-        handler = logging.FileHandler(self.log_file)
+        """Let ``train.log`` have what is logged meanwhile, if it can be written."""
+        try:
+            handler: logging.Handler = logging.FileHandler(self.log_file)
+        except OSError:
+            handler = logging.NullHandler()
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         root = logging.getLogger()
         root.addHandler(handler)

@@ -7,6 +7,7 @@ own; what no part is built from is checked here, and whether a list, number or s
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,8 @@ from asd.options import check_names
 
 # Groups that no part is built from, and the file that lists their options; None: that of ``name``.
 _PLAIN = {"paths": "default", "tracking": "mlflow", "release": None, "scale": None, "scope": None}
-_KINDS: dict[type | tuple[type, ...], str] = {
-    bool: "true or false", list: "a list", (int, float): "a number",
-}  # fmt: skip
+_KINDS = {bool: "true or false", list: "a list", int | float: "a number", str: "a text"}
+_REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 
 
 def check_schema(config: Mapping[str, Any]) -> None:
@@ -39,11 +39,16 @@ def check_schema(config: Mapping[str, Any]) -> None:
         if not isinstance(config[name], dict) and (name in groups or isinstance(root[name], dict)):
             raise AsdError(f"{name}={config[name]}: must be a group of options, not a value")
         if name in _PLAIN:
-            file = conf / name / f"{_PLAIN[name] or config[name].get('name')}.yaml"
+            choice = _PLAIN[name] or config[name].get("name")
+            if not isinstance(choice, str):
+                raise AsdError(f"{name}.name={choice}: must be a text")
+            file = conf / name / f"{choice}.yaml"
             if file.exists():  # or it is the user's, with options of theirs
-                _compare(flat(config[name]), flat(_content(file)), f"{name}.")
+                _check_options(config, name, flat(config[name]), flat(_content(file)))
         elif name in groups:
-            _check_kinds(config, name, conf / name)
+            for known in map(_content, (conf / name).glob("*.yaml")):
+                if "_target_" in known and known["_target_"] == config[name].get("_target_"):
+                    _check_options(config, name, config[name], known)
         elif name != "listeners" and isinstance(root[name], dict):
             _compare(flat(config[name]), flat(root[name]), f"{name}.")
 
@@ -55,23 +60,23 @@ def _compare(given: Mapping[str, Any], known: Mapping[str, Any], prefix: str = "
             raise AsdError(f"{prefix}{name}: not set, and every run needs it")
 
 
-def _check_kinds(config: Mapping[str, Any], group: str, folder: Path) -> None:
-    """Refuse what the group's class would refuse, before torch is imported to ask it."""
-    for file in folder.glob("*.yaml"):
-        defaults = _content(file)
-        if "_target_" not in defaults or defaults["_target_"] != config[group].get("_target_"):
-            continue
-        _compare(config[group], defaults, f"{group}.")
-        for name, default in defaults.items():
-            if isinstance(default, str) and default.startswith("${"):
-                first, *rest = default[2:-1].split(".")
-                default = functools.reduce(_item, rest, config.get(first))
-            value = config[group][name]
-            for kind, words in _KINDS.items():
-                if isinstance(default, kind):
-                    if value is not None and not isinstance(value, kind):
-                        raise AsdError(f"{group}.{name}={value}: must be {words}, as {default}")
-                    break
+def _check_options(
+    config: Mapping[str, Any], group: str, given: Mapping[str, Any], defaults: Mapping[str, Any]
+) -> None:
+    """Refuse other options than a file of the group has, and values of another kind.
+
+    The group's class would refuse them too, but to ask it torch must be imported.
+    """
+    _compare(given, defaults, f"{group}.")
+    for name, default in defaults.items():
+        if isinstance(default, str) and (reference := _REFERENCE.fullmatch(default)):
+            first, *rest = reference[1].split(".")
+            default = functools.reduce(_item, rest, config.get(first))
+        for kind, words in _KINDS.items():
+            if isinstance(default, kind):
+                if not isinstance(given[name], kind | None):
+                    raise AsdError(f"{group}.{name}={given[name]}: must be {words}, as {default}")
+                break
 
 
 def _item(node: Any, name: str) -> Any:

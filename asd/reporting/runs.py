@@ -15,6 +15,7 @@ from asd.errors import AsdError
 from asd.experiment.identity import flat, identity
 from asd.experiment.run_folder import FINISHED, RunFolder
 from asd.scoring.clip_scores import read_scores
+from asd.scoring.roc import check_max_fpr
 
 # Of the paper's Tables 1 and 2: its corpus, and the release that it scores.
 PAPER = ("dcase2020", "development")
@@ -105,7 +106,7 @@ def collect(folders: Iterable[Path]) -> Collection:
         try:
             if record := RunFolder(path).record():  # a folder of no run is none
                 collection.runs.append(_run(path, record))
-        except (AsdError, OSError, yaml.YAMLError) as error:
+        except (AsdError, OSError, yaml.YAMLError, ValueError, RecursionError) as error:
             collection.notes.append(f"{path.name} ({error})")
     collection.runs.sort(key=lambda run: (run.finished, run.folder.name))
     return collection
@@ -121,4 +122,10 @@ def _run(path: Path, record: dict[str, Any]) -> Run:
     if missing := {*_TAGS, "data_label"} - {*tags, *record}:
         raise AsdError(f"{path / 'run.json'}: {', '.join(sorted(missing))} missing")
     scores = read_scores(path / "scores.csv").sort_values(["machine", "id", "file"])
-    return Run(path, config, record, tags, scores.reset_index(drop=True))
+    run = Run(path, config, record, tags, scores.reset_index(drop=True))
+    try:  # whatever a report asks later
+        _ = run.seed, run.of_the_paper, run.settings, run.test_key, run.finished, run.matches({})
+        check_max_fpr(config["scoring"]["max_fpr"])
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise AsdError(f"damaged: {error!r}") from error
+    return run

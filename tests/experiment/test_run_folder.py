@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import errno
 import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +23,60 @@ def test_record_is_kept_and_changed_and_named_when_damaged(tmp_path: Path) -> No
     (tmp_path / "run.json").write_text('{"status": ')
     with pytest.raises(AsdError, match=r"run\.json: damaged"):
         folder.record()
+
+
+@pytest.mark.parametrize("content", [b"[]", b'{"tags": []}', b"\xff\x00", b"[" * 100_000, None])
+def test_whatever_stands_in_a_record_is_read_or_refused(
+    content: bytes | None, tmp_path: Path
+) -> None:
+    if content is None:
+        os.mkfifo(tmp_path / "run.json")
+    else:
+        (tmp_path / "run.json").write_bytes(content)
+    with pytest.raises(AsdError, match=r"run\.json: damaged"):
+        RunFolder(tmp_path).record()
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """Of a user who may only read it."""
+    folder.chmod(0o555)
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
+        folder.chmod(0o755)
+
+
+def test_a_finished_run_may_be_read_only() -> None:
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o755)
+        folder = RunFolder(Path(place) / "run")
+        with folder.lock():
+            folder.update(status="FINISHED")
+        with read_only(folder.path):
+            with folder.lock(), folder.logging_to_file():
+                assert folder.record() == {"status": "FINISHED"}
+            assert not folder.is_held()
+            with pytest.raises(AsdError, match=r"run\.json: cannot be written: Permission denied"):
+                folder.update(tags={})
+        folder.update(status="FAILED")
+        with read_only(folder.path), pytest.raises(AsdError, match=r"cannot be locked: Perm"):
+            folder.lock().__enter__()
+
+
+def test_a_disk_without_locks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_lock(file: int, how: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", no_lock)
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(AsdError, match=r"cannot be locked: No locks available; set paths\.runs"):
+        folder.lock().__enter__()
+    assert not folder.is_held()
 
 
 def test_two_holders_are_refused(tmp_path: Path) -> None:
