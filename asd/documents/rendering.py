@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import os
+import re
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
@@ -21,7 +22,10 @@ _LATEX = str.maketrans({
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "±": r"$\pm$", "<": "$<$", ">": "$>$", **{c: "\\" + c for c in "&%$#_{}"},
 })  # fmt: skip
-_MARKDOWN = str.maketrans({c: "\\" + c for c in "\\|<>*`"})
+# Entities, since not every renderer (MLflow's) knows an escaped "<"; "](" would be a link.
+_MARKDOWN = str.maketrans({"<": "&lt;", ">": "&gt;", **{c: "\\" + c for c in "\\|*`"}})
+# A spreadsheet takes a text that begins so for a formula, unless it is a number or some of them.
+_FORMULA = re.compile(r"(?![-+]?[\d.][\d.eE +-]*$)[=+\-@\t\r]")
 
 
 def html(blocks: Sequence[Block]) -> str:
@@ -46,8 +50,12 @@ def latex(blocks: Sequence[Block]) -> str:
 
 
 def csv(frame: pd.DataFrame) -> str:
-    """Numbers with six digits after the point; an empty cell is what is missing or undefined."""
-    return str(frame.to_csv(index=False, lineterminator="\n", float_format="%.6f"))
+    """For people: numbers with six digits after the point; empty is what is missing or undefined.
+
+    A text that a spreadsheet would compute gets an apostrophe before it.
+    """
+    harmless = frame.map(lambda x: f"'{x}" if isinstance(x, str) and _FORMULA.match(x) else x)
+    return str(harmless.to_csv(index=False, lineterminator="\n", float_format="%.6f"))
 
 
 def escape_latex(text: str) -> str:
@@ -59,7 +67,7 @@ def escape_latex(text: str) -> str:
 
 def escape_markdown(text: str) -> str:
     """One line, with what Markdown would take for markup made harmless."""
-    return " ".join(text.split()).translate(_MARKDOWN)
+    return " ".join(text.split()).translate(_MARKDOWN).replace("](", "]\\(")
 
 
 def _link(path: Path, folder: Path) -> str:

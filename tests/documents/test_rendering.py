@@ -6,6 +6,7 @@ import base64
 import io
 import re
 import zipfile
+from csv import reader as csv_reader
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -58,9 +59,9 @@ def test_html_is_one_page_with_pictures_and_style_inside(blocks: list[Block]) ->
 def test_markdown_links_pictures_and_escapes(blocks: list[Block], tmp_path: Path) -> None:
     page = rendering.markdown(blocks, tmp_path / "out")
     assert page.startswith(
-        "# Title\n\n## a_b \\<i\\>\\|x\\` [bold]50 %\n\n**loud & clear**\n\n```\n"
+        "# Title\n\n## a_b &lt;i&gt;\\|x\\` [bold]50 %\n\n**loud & clear**\n\n```\n"
     )
-    assert "| --- | ---: |\n| a_b \\<i\\>" in page and "<br>[1, 2] | -1.20 |\n" in page
+    assert "| --- | ---: |\n| a_b &lt;i&gt;" in page and "<br>[1, 2] | -1.20 |\n" in page
     assert "](a%20picture.png)\n\nwhat it shows\n" in page
     assert "](../out/a%20picture.png)" in rendering.markdown(blocks, tmp_path / "elsewhere")
     assert {
@@ -96,6 +97,19 @@ def test_the_terminal_loses_nothing_however_narrow(blocks: list[Block], width: i
     if width == 50:
         assert sum(NASTY in line for line in lines) == 4
     assert "[y" not in squeezed  # it is folded
+
+
+def test_markdown_has_no_tag_and_no_link_of_a_text() -> None:
+    escaped = rendering.escape_markdown("<img src=x onerror=alert(1)> [a](javascript:b) [0, 1]")
+    assert escaped == "&lt;img src=x onerror=alert(1)&gt; [a]\\(javascript:b) [0, 1]"
+
+
+def test_a_spreadsheet_computes_no_cell() -> None:
+    texts = ["=cmd|' /C calc'!A0", "+1+cmd", "-x", "@SUM(A1)", "\t=1", "-1.5 2e-3", "-1", "fan"]
+    frame = pd.DataFrame({"text": texts, "number": -1.5})
+    rows = csv_reader(rendering.csv(frame).splitlines())
+    cells = ["'=cmd|' /C calc'!A0", "'+1+cmd", "'-x", "'@SUM(A1)", "'\t=1", *texts[5:]]
+    assert list(rows) == [["text", "number"], *([cell, "-1.500000"] for cell in cells)]
 
 
 def test_latex_escapes() -> None:
