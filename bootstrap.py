@@ -2,6 +2,7 @@
 
 python3 bootstrap.py demo       sets up .venv, then trains ss_0.5 on simulated data
 python3 bootstrap.py test       sets up .venv, then checks style and types and runs the tests
+python3 bootstrap.py audit      looks for known vulnerabilities of the pinned packages
 python3 bootstrap.py install    sets up .venv only
 
 What follows the verb is handed on: `demo seed=1`, `test -k gammatone`.
@@ -119,9 +120,31 @@ def test(arguments: list[str]) -> None:
     )
 
 
+def audit(arguments: list[str]) -> None:
+    """Ask osv.dev for vulnerabilities of what constraints.txt pins; without an answer, say so.
+
+    One that a newer version mends is a failure; another can only be told of.
+    """
+    tool = subprocess.run(pip("install", "--quiet", "-c", CONSTRAINTS, "pip-audit>=2.10,<3"))
+    flags = ["--no-deps", "--disable-pip", "-s", "osv", "-f", "json", "--progress-spinner", "off"]
+    command = [str(PYTHON), "-m", "pip_audit", "-r", str(CONSTRAINTS), *flags, *arguments]
+    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True)
+    if tool.returncode != 0 or not done.stdout.startswith("{"):
+        why = done.stderr.strip().splitlines() or ["no answer"]
+        print(f"audit SKIPPED, nothing was checked: {why[-1]:.300}")
+        return
+    packages = json.loads(done.stdout)["dependencies"]
+    known = [(p["name"], p["version"], v) for p in packages for v in p.get("vulns", [])]
+    for name, version, one in known:
+        print(f"{name} {version}: {one['id']}, mended in {one['fix_versions'] or 'no version yet'}")
+    print(f"audit: {len(packages)} packages, {len(known)} known vulnerabilities")
+    if any(one["fix_versions"] for _, _, one in known):
+        raise SystemExit(1)
+
+
 def main() -> None:
     """Verb and what is handed on."""
-    verbs = {"install": lambda _: None, "demo": demo, "test": test}
+    verbs = {"install": lambda _: None, "demo": demo, "test": test, "audit": audit}
     if len(sys.argv) < 2 or sys.argv[1] not in verbs:
         print(__doc__)
         raise SystemExit(2)

@@ -31,8 +31,12 @@ def visible_gpus() -> list[str]:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [name for name in visible.split(",") if name and name != "-1"]
-    query = "nvidia-smi --query-gpu=index --format=csv,noheader 2>/dev/null"
-    return [name for name in subprocess.getoutput(query).split() if name.isdigit()]
+    query = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
+    try:
+        said = subprocess.run(query, capture_output=True, text=True).stdout
+    except OSError:  # there is no such program
+        return []
+    return [name for name in said.split() if name.isdigit()]
 
 
 def beside_others() -> bool:

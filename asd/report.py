@@ -133,7 +133,8 @@ def _collect(options: argparse.Namespace) -> Collection:
     from asd.reporting.mlflow_runs import collect_mlflow
 
     # A sweep's runs stand in an experiment of its name, single runs in that of conf/tracking.
-    names = options.tracking_experiment or [options.sweep, "asd"]
+    own = (options.sweep, "asd")
+    names = options.tracking_experiment or [*own, *(f"{name} SIMULATED" for name in own)]
     pictures = not (options.no_write or options.no_pictures)
     with TemporaryDirectory() as temporary:  # the scores are read before it goes
         copies = Path(temporary) if options.no_write else Path(options.out) / "runs_from_mlflow"

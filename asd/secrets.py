@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_SECRET_NAMES = (
+_NAMES = (
     r"[\w.-]*(?:passw|pwd|token|secret|credential)[\w.-]*"
     r"|(?:api|access|account)?[_-]?key|auth|sig(?:nature)?"
 )
@@ -13,7 +13,7 @@ _SECRETS = (
     # Backslashes: Hydra's quoting.
     (re.compile(r"(https?\\?://)[^/\s'\"?#]*@", re.I), r"\1***@"),
     (re.compile(r"(\w\\?://[^/\s:@\\]*\\?):(?!\d+/|\*\*\*@)[^\s'\"@]*@"), r"\1:***@"),
-    (re.compile(rf"([?&](?:{_SECRET_NAMES})\\?=)[^\s&'\"#]+", re.I), r"\1***"),
+    (re.compile(rf"([?&](?:{_NAMES})\\?=)[^\s&'\"#]+", re.I), r"\1***"),
 )
 
 

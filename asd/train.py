@@ -115,7 +115,7 @@ def _listeners(experiment: Experiment) -> list[RunListener]:
 
     config = experiment.config
     pictures = build(config["pictures"], "pictures")
-    tracking = Tracking.of(config["tracking"])
+    tracking = Tracking.of(config["tracking"], experiment.tracking_name)
     # From here on torch is imported: options are checked before.
     from asd.search.pruning import PruningListener
     from asd.training.epoch_progress import ProgressListener

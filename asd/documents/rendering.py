@@ -87,7 +87,7 @@ def _environment(format: str) -> Environment:
     environment = Environment(
         *(("<%", "%>", "<<", ">>", "<#", "#>") if format == "tex" else braces),
         loader=PackageLoader("asd.documents"),
-        autoescape=format == "html",
+        autoescape=format == "html",  # noqa: S701 (the others have the filters below)
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

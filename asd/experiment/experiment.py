@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from asd.features import FeatureStore
     from asd.frontends.frontend import FrontEnd
 
+#: In names of what was computed of sounds that a program made.
+SIMULATED = "SIMULATED"
 SCOPES = ("shared", "per_machine")
 TESTS = ("development", "evaluation")
 
@@ -125,15 +127,21 @@ class Experiment:
     def data_label(self) -> str:
         """What the data is, for every table."""
         scale = self.config["scale"]
-        name = "SIMULATED" if self.corpus.simulated else self.corpus.name
+        name = SIMULATED if self.corpus.simulated else self.corpus.name
         return f"{name}, demo scale ({scale['name']})" if scale["demo"] else name
 
     @property
     def title(self) -> str:
         """What was run, for every table."""
-        simulated = ", SIMULATED data" if self.corpus.simulated else f", {self.corpus.name}"
+        simulated = f", {SIMULATED} data" if self.corpus.simulated else f", {self.corpus.name}"
         demo = " at demo scale" if self.config["scale"]["demo"] else ""
         return f"{self.config['system']}, seed {self.config['seed']}{simulated}{demo}"
+
+    @property
+    def tracking_name(self) -> str:
+        """The tracker's list for this run: the sweep's, with SIMULATED where the sounds are."""
+        config, mark = self.config, f" {SIMULATED}" if self.corpus.simulated else ""
+        return str(config["tracking"]["experiment"] or f"{config['sweep']['name'] or 'asd'}{mark}")
 
     def identity(self, data_hash: str) -> str:
         """What the run is, whoever trains it where (``asd.experiment.identity``)."""

@@ -17,7 +17,7 @@ from asd.errors import AsdError, Pruned
 from asd.experiment.clips import Clips
 from asd.experiment.datasets import describe
 from asd.experiment.environment import environment, peak_memory_mb
-from asd.experiment.experiment import Experiment
+from asd.experiment.experiment import SIMULATED, Experiment
 from asd.experiment.listener import Listeners, RunListener
 from asd.experiment.run_folder import FAILED, FINISHED, KILLED, RUNNING, RunFolder
 from asd.experiment.run_labels import run_name, run_params, user_name
@@ -108,6 +108,7 @@ def _description(
     data_hash = clips.data_hash()
     identity = experiment.identity(data_hash)
     params = run_params(config, experiment.delta, command)
+    name = run_name(config["tracking"]["run_name"], command, params)
     return {
         "identity": identity,
         "training": experiment.training_identity(clips.train.data_hash()),
@@ -117,8 +118,8 @@ def _description(
         "data_label": experiment.data_label,
         "max_fpr": experiment.scoring.max_fpr,
         "command": command,
-        "mlflow_experiment": config["tracking"]["experiment"],
-        "run_name": run_name(config["tracking"]["run_name"], command, params),
+        "mlflow_experiment": experiment.tracking_name,
+        "run_name": ", ".join([name, *([SIMULATED] if experiment.corpus.simulated else [])]),
         "tags": {
             **tags,
             # What runs are filtered by, in MLflow and in reports.

@@ -89,7 +89,7 @@ def _plots(objectives: list[str]) -> dict[str, Callable[[Study], Any]]:
 
 def publish(search: Search, study: Study) -> None:
     """Bring the study's MLflow run up to date; one that does not answer is said, and no error."""
-    tracking = Tracking.of(search.config["tracking"])
+    tracking = Tracking.of(search.config["tracking"], search.tracking_name)
     if not tracking.enabled:
         return
     tags = {

@@ -91,6 +91,7 @@ class Search:
         self.url = storage_url(options.storage, config["paths"]["runs"])
         experiment = Experiment.of(config, {}, "")
         self.data_label = experiment.data_label
+        self.tracking_name = experiment.tracking_name
         self.title = str(config["sweep"]["name"] or "search")
         corpus = config["data"].get("name", experiment.corpus.name)
         name = options.study_name or f"{self.title}-{corpus}-{config['scale']['name']}"

@@ -33,6 +33,4 @@ def expand(arguments: list[str]) -> list[str]:
         if option.lstrip("+") not in given:
             values = values if isinstance(values, list) else [values]
             rest.append(f"{option}={','.join(map(str, values))}")
-    if "tracking.experiment" not in given:
-        rest.append(f"tracking.experiment={name}")
     return [*rest, f"{NAMED}{name}"]

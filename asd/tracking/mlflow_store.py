@@ -75,13 +75,18 @@ class Tracking:
         check_no_secret("tracking.uri", self.uri)
 
     @classmethod
-    def of(cls, options: Mapping[str, Any]) -> Tracking:
+    def of(cls, options: Mapping[str, Any], experiment: str | None = None) -> Tracking:
         """From the composed options; relative paths start at the working directory.
+
+        Args:
+            options: the config group.
+            experiment: where it names none; see ``asd.experiment.experiment``.
 
         Raises:
             AsdError: an option cannot be used, or the address holds a password.
         """
         place = {name: options[name] for name in options if name != "run_name"}
+        place["experiment"] = place.get("experiment") or experiment or "asd"
         given = from_config(cls, "tracking", place)
         uri = given.uri
         if uri.startswith(_SQLITE):

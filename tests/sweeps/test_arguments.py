@@ -34,8 +34,7 @@ def test_a_grids_rows_are_all_that_it_runs() -> None:
 
 def test_a_sweep_stands_for_its_overrides_and_the_user_wins() -> None:
     assert expand(["-m", "+sweep=scope", "data=folder"]) == [
-        "-m", "data=folder", "+experiment=u,u_per_machine", "tracking.experiment=scope",
-        "sweep.name=scope",
+        "-m", "data=folder", "+experiment=u,u_per_machine", "sweep.name=scope",
     ]  # fmt: skip
     assert expand(["-m", "sweep=scope", "experiment=u", "tracking.experiment=mine"])[1:] == [
         "experiment=u", "tracking.experiment=mine", "sweep.name=scope",
