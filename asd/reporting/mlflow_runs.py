@@ -10,6 +10,8 @@ from asd.errors import AsdError
 from asd.experiment.run_folder import FINISHED, RunFolder
 from asd.options import check_no_secret
 from asd.reporting.runs import Collection, collect
+from asd.tracking.mlflow_store import Tracking
+from asd.tracking.time_limit import LimitedClient
 
 _NEEDED = ("scores.csv", "config.yaml", "run.json")
 
@@ -37,7 +39,7 @@ def collect_mlflow(uri: str, experiments: list[str], copies: Path, pictures: boo
     folders: list[Path] = []
     token: str | None = ""
     try:
-        client = MlflowClient(uri)
+        client: Any = LimitedClient(MlflowClient(uri), Tracking.configured(uri).limit)
         asked = {name: client.get_experiment_by_name(name) for name in experiments}
         notes = [f"no experiment {name}" for name, one in asked.items() if one is None]
         if len(notes) == len(asked):
@@ -55,7 +57,7 @@ def collect_mlflow(uri: str, experiments: list[str], copies: Path, pictures: boo
                     name = f"MLflow run {run.info.run_name}, {run.info.run_id}"
                     notes.append(f"{name} ({error})")
             token = page.token or None
-    except MlflowException as error:
+    except (MlflowException, OSError) as error:
         raise AsdError(f"{uri}: cannot be read: {str(error).splitlines()[0]}") from error
     collection = collect(folders)
     return Collection(collection.runs, [*notes, *collection.notes])

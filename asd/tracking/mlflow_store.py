@@ -140,6 +140,8 @@ def answering(tracking: Tracking) -> Iterator[None]:
     try:
         yield
     except failures as error:
+        if getattr(error, "error_code", None) == "INVALID_PARAMETER_VALUE":
+            raise AsdError(f"tracking.uri={tracking.uri}: refuses this: {reason(error)}") from error
         advice = _REPAIR if tracking.embedded else _START
         raise AsdError(
             f"tracking.uri={tracking.uri}: cannot be used: {reason(error)}; {advice}, or choose "

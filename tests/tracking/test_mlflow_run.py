@@ -289,6 +289,15 @@ def test_options_that_cannot_work_are_refused_and_no_password_is_repeated(
     assert "lovelace" not in str(caught.value)
 
 
+def test_a_value_that_is_refused_is_no_silence(
+    folder: RunFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    listener, _ = started(folder)
+    listener.epoch_ended("fan#(1)", 0, {"val/loss": 1.0})
+    assert "refuses this: " in caplog.text and "fan#(1)" in caplog.text
+    assert "cannot be used" not in caplog.text
+
+
 @pytest.mark.parametrize("uri", ["mlruns", "sqlite:////proc/none/mlflow.db"])
 def test_a_tracker_that_cannot_be_opened_is_named(uri: str) -> None:
     with pytest.raises(AsdError, match=f"tracking.uri={uri}: cannot be used"):
