@@ -119,11 +119,15 @@ def build(cfg: Any, option: str) -> Any:
 
 @functools.cache
 def known_names(group: str) -> frozenset[str]:
-    """The classes that ``conf/<group>/*.yaml`` name."""
+    """The classes that ``conf/<group>/*.yaml`` name, at whatever depth."""
     import yaml
 
-    files = (folder_of("conf") / group).glob("*.yaml")
-    named = [yaml.safe_load(file.read_text()).get("_target_") for file in files]
+    waiting = [yaml.safe_load(f.read_text()) for f in (folder_of("conf") / group).glob("*.yaml")]
+    named = set()
+    while waiting:
+        node = waiting.pop()
+        named.add(node.get("_target_"))
+        waiting += [value for value in node.values() if isinstance(value, dict)]
     return frozenset(filter(None, named))
 
 
@@ -141,15 +145,26 @@ def build_known(node: Any, group: str, allowed: Collection[str] = ()) -> Any:
     Raises:
         AsdError: another class is named, or this one refuses its options.
     """
+    check_known_node(node, group, allowed)
+    options = dict(node)
+    name = options.pop("_target_")
+    try:
+        return function_of(name, group)(**options)
+    except (TypeError, ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
+        raise AsdError(f"{group}: {name}: {(str(error).splitlines() or [''])[0]}") from error
+
+
+def check_known_node(node: Any, group: str, allowed: Collection[str] = ()) -> None:
+    """Refuse a description from a file that Hydra would take for more than a class and its options.
+
+    Raises:
+        AsdError: see ``build_known``.
+    """
     options = dict(node) if isinstance(node, Mapping) else {}
     name = options.pop("_target_", None)
     check_known(name, group, allowed)
     if _names_objects(options):
         raise AsdError(f"{group}: {name}: options from a file may not name objects of their own")
-    try:
-        return function_of(name, group)(**options)
-    except (TypeError, ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
-        raise AsdError(f"{group}: {name}: {(str(error).splitlines() or [''])[0]}") from error
 
 
 def check_known(name: object, group: str, allowed: Collection[str] = ()) -> None:
@@ -167,18 +182,22 @@ def check_known(name: object, group: str, allowed: Collection[str] = ()) -> None
 
 
 def _names_objects(value: Any) -> bool:
-    """Whether a key, however deep, is of those that Hydra acts on."""
+    """Whether a key or text, however deep, is of those that Hydra and OmegaConf act on."""
     if isinstance(value, Mapping):
         return any(str(k).startswith("_") or _names_objects(v) for k, v in value.items())
-    return isinstance(value, list | tuple) and any(map(_names_objects, value))
+    if isinstance(value, list | tuple):
+        return any(map(_names_objects, value))
+    return isinstance(value, str) and "${" in value
 
 
-def function_of(name: str, option: str) -> Any:
-    """The function of a dotted name.
+def function_of(name: str, option: str, known: Mapping[str, Any] | None = None) -> Any:
+    """The function of a dotted name, or of a short one among those known.
 
     Raises:
         AsdError: there is no such function; names the option.
     """
+    if known and name in known:
+        return known[name]
     from hydra.utils import get_method
 
     try:

@@ -21,11 +21,12 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("file", type=Path, nargs="+", help="WAV files, or folders of them")
     parser.add_argument(
-        "--class", dest="class_name", help="of the recordings (a machine type), if the score asks"
-    )
-    parser.add_argument(
         "--allow", action="append", default=[], metavar="package.module.NAME",
         help="a class or function of yours that the checkpoint may name; it is imported",
+    )  # fmt: skip
+    parser.add_argument(
+        "--class", dest="class_name", metavar="NAME",
+        help="of the recordings, if the score asks: fan, or with the machine ID fan/00",
     )  # fmt: skip
     options = parser.parse_args(arguments)
     return exit_status(

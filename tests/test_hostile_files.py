@@ -90,14 +90,24 @@ def test_a_checkpoint_runs_nothing(
     assert not target.exists()
 
 
-def test_a_score_is_a_known_function_too(
-    honest: Path, tmp_path: Path, write_clip: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"score": "os.system"},
+        {"score": None, "vectors": "os.system"},
+        {"score": None, "vectors": "level", "back_end": {"_target_": "os.system"}},
+        {"score": None, "vectors": "level", "back_end": "os.system"},
+    ],
+)
+def test_a_scoring_is_of_known_functions_too(
+    changes: dict[str, Any], honest: Path, tmp_path: Path, write_clip: Any,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     clip = write_clip(tmp_path / "clip.wav", seconds=1.0)
-    scoring = {**RECIPE["scoring"], "score": "os.system"}
+    scoring = {**RECIPE["scoring"], **changes}
     checkpoint = tampered(honest, tmp_path / "model.ckpt", "scoring", scoring)
     assert score([str(checkpoint), str(clip)]) == 2
-    assert "'os.system', which is not part of this program" in capsys.readouterr().err
+    assert "which is not part of this program" in capsys.readouterr().err
 
 
 def test_a_study_chooses_among_pruners() -> None:

@@ -1,4 +1,4 @@
-"""A detector: one autoencoder with its standardisation and classifier, and its checkpoint."""
+"""A detector: an autoencoder or none, what is fitted beside it, and its checkpoint."""
 
 from __future__ import annotations
 
@@ -51,6 +51,9 @@ class Reconstruction(NamedTuple):
 class Detector(nn.Module):
     """An autoencoder of standardised features, with a classifier on its bottleneck or without.
 
+    Without a network (``model=none``) it is what its scoring has learnt, ``banks``: the state of a
+    back end for each group of training clips (``asd.scoring.banks``).
+
     Args:
         recipe: plain values that rebuild it from a checkpoint alone: ``model``, ``loss``,
             ``frontend``, ``window`` and ``scoring`` as composed, ``bands``, ``frames``,
@@ -70,8 +73,11 @@ class Detector(nn.Module):
         super().__init__()
         self.recipe = recipe
         self.standardiser = standardiser or Standardiser.identity(recipe["bands"])
-        shape = {"bands": recipe["bands"], "frames": recipe["frames"]}
-        self.network: nn.Module = make({**recipe["model"], **shape}, "model")
+        self.banks: dict[str, dict[str, Tensor]] = {}
+        self.network: nn.Module = nn.Identity()
+        if self.has_network:
+            shape = {"bands": recipe["bands"], "frames": recipe["frames"]}
+            self.network = make({**recipe["model"], **shape}, "model")
         self.loss = make(recipe["loss"], "loss")
         self.classifier: nn.Module | None = None
         if self.loss.classes is not None:
@@ -81,9 +87,14 @@ class Detector(nn.Module):
             nn.init.zeros_(self.classifier.bias)
 
     @property
+    def has_network(self) -> bool:
+        """Whether there is anything to train and to reconstruct with."""
+        return self.recipe["model"]["_target_"] is not None
+
+    @property
     def device(self) -> torch.device:
-        """Where its weights are."""
-        return next(self.parameters()).device
+        """Where it computes."""
+        return self.standardiser.mean.device
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """[n, frames, bands] in dB -> reconstruction (standardised domain), embeddings."""
@@ -123,11 +134,11 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def save_detector(detector: Detector, path: Path) -> None:
-    """Write a detector as it scores: weights, standardisation and recipe, no optimiser.
+    """Write a detector as it scores: weights, standardisation, banks and recipe, no optimiser.
 
     The file appears whole or not at all.
     """
-    about = {"format": CHECKPOINT_FORMAT, "recipe": detector.recipe}
+    about = {"format": CHECKPOINT_FORMAT, "recipe": detector.recipe, "banks": detector.banks}
     with replacing(path) as temporary:
         torch.save({"asd": about, "state_dict": detector.state_dict()}, temporary)
 
@@ -152,6 +163,10 @@ def load_detector(path: Path, allowed: Collection[str] = ()) -> Detector:
         detector = Detector(recipe, make=partial(build_known, allowed=allowed))
     except AsdError as error:
         raise AsdError(f"{path}: {error}") from error
+    detector.banks = content["asd"].get("banks", {})
+    banks = detector.banks.values() if isinstance(detector.banks, dict) else [None]
+    if not all(isinstance(bank, dict) for bank in banks):
+        raise AsdError(f"{path}: cannot be used as a checkpoint: its back ends are damaged")
     return _with_weights(detector, content, path)
 
 

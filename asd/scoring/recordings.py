@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from asd.composition import build_known, check_known
+from asd.composition import build_known, check_known, check_known_node
 from asd.cores import cores
 from asd.data.audio import read_clip
 from asd.data.windows import Windows
@@ -25,7 +25,10 @@ from asd.scoring.window_scores import OF_CLASSES
 log = logging.getLogger(__name__)
 
 # Of checkpoints from before they said how they score.
-_EARLIER = {"score": "mse", "max_fpr": 0.1, "batch_frames": 8000, "form": "auto"}
+_EARLIER = {
+    "score": "mse", "vectors": None, "back_end": None, "bank": None, "max_fpr": 0.1,
+    "batch_frames": 8000, "form": "auto",
+}  # fmt: skip
 
 
 def score_recordings(
@@ -39,7 +42,8 @@ def score_recordings(
     Args:
         checkpoint: ``model.ckpt`` of a run's model (``best.ckpt`` and ``last.ckpt`` do too).
         files: recordings of the machines that it was trained on.
-        class_name: of which of the detector's classes they are, for scores that need it.
+        class_name: of which of the detector's classes they are, or of which machine, or
+            ``machine/ID``; for scores that need it.
         allowed: classes and functions from outside this package that the checkpoint may name.
 
     Returns:
@@ -53,11 +57,27 @@ def score_recordings(
     recipe = detector.recipe
     if "scoring" not in recipe:
         log.warning("%s does not say how it scores (an earlier version): mse", checkpoint)
-    options = from_config(ScoringOptions, "scoring", recipe.get("scoring", _EARLIER))
-    if "." in options.score:
-        check_known(options.score, "scoring", allowed)
+    if not isinstance(recipe.get("scoring", {}), dict):
+        raise AsdError(f"{checkpoint}: cannot be used as a checkpoint: its recipe lacks scoring")
+    scoring = {**_EARLIER, **recipe.get("scoring", {})}
+    for name in (scoring["score"], scoring["vectors"]):
+        if "." in str(name):
+            check_known(name, "scoring", allowed)
+    if scoring["back_end"] is not None:
+        check_known_node(scoring["back_end"], "scoring", allowed)
+    options = from_config(ScoringOptions, "scoring", scoring)
     number = -1
-    if class_name is not None:
+    if options.back_end is not None:
+        banks = list(detector.banks)
+        if not banks:
+            raise AsdError(f"{checkpoint}: lacks its back end, which model.ckpt has")
+        if class_name is None and len(banks) > 1:
+            raise AsdError(
+                "this detector compares recordings with the training clips of their machine: "
+                f"--class NAME, one of {', '.join(banks)}"
+            )
+        class_name = class_name or banks[0]
+    elif class_name is not None:
         check_choice("--class", class_name, recipe["classes"])
         number = recipe["classes"].index(class_name)
     elif options.score in OF_CLASSES:
@@ -77,7 +97,8 @@ def score_recordings(
     frames = np.array([len(v) for v in values], dtype=np.int64)
     names = [str(file) for file in files]
     index = windows.starts(recipe["frames"], frames, names)
-    clips = pd.DataFrame({"machine": "", "id": "", "path": names, "label": -1})
+    machine, _, machine_id = (class_name or "").partition("/")
+    clips = pd.DataFrame({"machine": machine, "id": machine_id, "path": names, "label": -1})
     features, classes = Features(np.concatenate(values), frames), np.full(len(files), number)
     scored = score_clips(detector, options, clips, features, index, classes, cores())
     return scored.table[["file", "score"]]

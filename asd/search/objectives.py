@@ -91,7 +91,7 @@ def check_comparable(names: Sequence[str], searched: Sequence[str]) -> list[str]
 
 
 def objective_values(folder: RunFolder, metrics: Metrics, config: Mapping[str, Any]) -> list[float]:
-    """The objectives of a finished run.
+    """The objectives of a finished run; of training, where there was none, not a number.
 
     Args:
         folder: the run's.
@@ -123,6 +123,8 @@ def _of_training(folder: RunFolder, name: str, config: Mapping[str, Any]) -> flo
 
 def _at_weights(rows: list[dict[str, float]], name: str, best: bool) -> float:
     """The objective at the epoch whose weights score."""
+    if not rows:
+        return math.nan
     if COLUMNS[name] not in rows[-1]:
         raise AsdError(f"search.objectives: {name} needs a classifier: loss=semi_supervised")
     losses = [math.inf if math.isnan(row["val/loss"]) else row["val/loss"] for row in rows]
