@@ -129,13 +129,16 @@ FUZZ = settings(
 
 
 @FUZZ
-@given(part=st.sampled_from([*RECIPE, "asd", "state_dict"]), junk=JUNK)
+@given(part=st.sampled_from([*RECIPE, "asd", "state_dict", "banks"]), junk=JUNK)
 def test_any_checkpoint_is_read_or_refused(
     part: str, junk: Any, honest: Path, tmp_path: Path
 ) -> None:
     path = tampered(honest, tmp_path / "junk.ckpt", part, junk)
     if part in ("asd", "state_dict"):
         torch.save({**torch.load(honest, weights_only=True), part: junk}, path)
+    if part == "banks":
+        content = torch.load(honest, weights_only=True)
+        torch.save({**content, "asd": {**content["asd"], part: junk}}, path)
     try:
         load_detector(path)
     except AsdError as error:

@@ -89,7 +89,7 @@ class Detector(nn.Module):
     @property
     def has_network(self) -> bool:
         """Whether there is anything to train and to reconstruct with."""
-        return self.recipe["model"]["_target_"] is not None
+        return self.recipe["model"].get("_target_") is not None
 
     @property
     def device(self) -> torch.device:
