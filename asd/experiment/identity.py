@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -50,3 +51,40 @@ def delta(config: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
     ours, theirs = flat(config), flat(base)
     missing = object()
     return {name: value for name, value in ours.items() if theirs.get(name, missing) != value}
+
+
+#: The value of an option that a config lacks.
+MISSING = "missing"
+
+
+def settings(config: dict[str, Any], exclude: Sequence[str] | None = None) -> dict[str, Any]:
+    """What determines a result besides the clips and the seed: dotted names, one normal form.
+
+    Left out are what cannot change a result, the seed, and ``scale``, which only holds values that
+    other options take.
+
+    Args:
+        config: the composed config as plain values.
+        exclude: dotted names; None: the config's own ``identity.exclude``.
+    """
+    names = config["identity"]["exclude"] if exclude is None else exclude
+    left_out = tuple(f"{name}." for name in (*names, "seed", "scale"))
+    return {n: _normal(v) for n, v in flat(config).items() if not f"{n}.".startswith(left_out)}
+
+
+def departures(config: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
+    """The settings that are not those of ``base``; ``MISSING`` for one that only ``base`` has.
+
+    What cannot change a result is what ``base`` says, so that an older config may be compared.
+    """
+    exclude = base["identity"]["exclude"]
+    ours, theirs = settings(config, exclude), settings(base, exclude)
+    differ = [n for n in {**ours, **theirs} if ours.get(n, MISSING) != theirs.get(n, MISSING)]
+    return {name: ours.get(name, MISSING) for name in differ}
+
+
+def _normal(value: Any) -> Any:
+    """0 and 0.0 are the same number."""
+    if isinstance(value, list):
+        return [_normal(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

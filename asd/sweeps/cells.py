@@ -17,7 +17,7 @@ from asd.composition import command_of, plain
 from asd.errors import AsdError, RunIsBusyError
 from asd.experiment.history import read_history
 from asd.experiment.run_folder import FAILED, FINISHED, KILLED, RUNNING, RunFolder
-from asd.experiment.run_labels import run_name, run_params
+from asd.experiment.run_labels import run_name
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
@@ -165,12 +165,10 @@ class Cells:
             overrides: that make it.
             shared: those that its name need not say.
         """
-        telling = command_of([o for o in overrides if o not in shared])
         label = " ".join(o for o in overrides if o not in shared) or " ".join(overrides)
         try:
             config = self.compose(overrides)
-            params = run_params(config, {}, telling)
-            label = run_name(config["tracking"]["run_name"], telling, params)
+            label = run_name(config, command_of(overrides), list(shared))
             from asd.experiment.experiment import Experiment
 
             experiment = Experiment.of(config, {}, command_of(overrides))
