@@ -2,33 +2,61 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
+# Of the code that decides numbers; in a run's identity, so that a run of older code is not taken
+# for one of today's. Raise a part's number with every change that moves what it computes
+# (tests/experiment/test_versions.py notices). Front ends have a version of their own.
+TRAINING_VERSIONS = {"clips": 1, "training": 1}
+SCORING_VERSIONS = {"scoring": 1}
 
-def identity(config: dict[str, Any], data_hash: str) -> str:
-    """Hash of what determines a run's result.
+
+def identity(
+    config: dict[str, Any], data_hash: str, versions: Mapping[str, Any] | None = None
+) -> str:
+    """Hash of what determines a result.
 
     Args:
         config: the composed config as plain values. What ``identity.exclude`` lists (dotted names)
             cannot change the result and is left out.
-        data_hash: of the clips that train and are scored (``Manifest.data_hash``).
+        data_hash: of the clips (``Manifest.data_hash``).
+        versions: of the code.
 
     Returns:
         12 hexadecimal digits.
     """
-    kept = copy.deepcopy(config)
-    for name in config["identity"]["exclude"]:
-        *parents, last = name.split(".")
-        node: Any = kept
-        for parent in parents:
-            node = node.get(parent, {})
-        node.pop(last, None)
-    text = json.dumps({"config": kept, "data": data_hash}, sort_keys=True, default=str)
+    what = {"config": settings(config), "data": data_hash, "versions": dict(versions or {})}
+    text = json.dumps(what, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+def training_identity(config: dict[str, Any], data_hash: str, versions: Mapping[str, Any]) -> str:
+    """The same of what determines a trained model: without ``identity.scoring``.
+
+    Runs that share it differ in how their clips are scored, and need one training between them.
+    """
+    exclude = [*config["identity"]["exclude"], *config["identity"]["scoring"]]
+    return identity({**config, "identity": {"exclude": exclude}}, data_hash, versions)
+
+
+def settings(config: dict[str, Any]) -> dict[str, Any]:
+    """The options by dotted names, without ``identity.exclude``; 1.0 is 1."""
+    exclude = config["identity"]["exclude"]
+    return {
+        name: _number(value)
+        for name, value in flat(config).items()
+        if not any(name == out or name.startswith(f"{out}.") for out in exclude)
+    }
+
+
+def _number(value: Any) -> Any:
+    """Whole numbers as such, in lists too: 0 and 0.0 are one setting."""
+    if isinstance(value, list):
+        return [_number(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -57,34 +85,13 @@ def delta(config: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
 MISSING = "missing"
 
 
-def settings(config: dict[str, Any], exclude: Sequence[str] | None = None) -> dict[str, Any]:
-    """What determines a result besides the clips and the seed: dotted names, one normal form.
-
-    Left out are what cannot change a result, the seed, and ``scale``, which only holds values that
-    other options take.
-
-    Args:
-        config: the composed config as plain values.
-        exclude: dotted names; None: the config's own ``identity.exclude``.
-    """
-    names = config["identity"]["exclude"] if exclude is None else exclude
-    left_out = tuple(f"{name}." for name in (*names, "seed", "scale"))
-    return {n: _normal(v) for n, v in flat(config).items() if not f"{n}.".startswith(left_out)}
-
-
 def departures(config: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
     """The settings that are not those of ``base``; ``MISSING`` for one that only ``base`` has.
 
-    What cannot change a result is what ``base`` says, so that an older config may be compared.
+    Neither the seed nor ``scale``, which only holds values that other options take. What cannot
+    change a result is what ``base`` says, so that an older config may be compared.
     """
-    exclude = base["identity"]["exclude"]
-    ours, theirs = settings(config, exclude), settings(base, exclude)
+    exclude = {"exclude": [*base["identity"]["exclude"], "seed", "scale"]}
+    ours, theirs = (settings({**one, "identity": exclude}) for one in (config, base))
     differ = [n for n in {**ours, **theirs} if ours.get(n, MISSING) != theirs.get(n, MISSING)]
     return {name: ours.get(name, MISSING) for name in differ}
-
-
-def _normal(value: Any) -> Any:
-    """0 and 0.0 are the same number."""
-    if isinstance(value, list):
-        return [_normal(one) for one in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
