@@ -42,8 +42,6 @@ def section_figures(section: Section, folder: Path, projection: str) -> list[Blo
     Raises:
         AsdError: a picture cannot be written.
     """
-    if not section.systems:
-        return []
     options = PictureOptions.configured(projection=projection)
     blocks: list[Block] = [Heading("Pictures", 3)]
     try:

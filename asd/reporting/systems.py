@@ -21,23 +21,19 @@ class System:
         runs: of the same settings and different seeds, scored on the same clips.
         max_fpr: p of the partial AUC.
         resampling: how to resample the clips.
+        names: others by which it may be asked for: of a preset, such as ``ss_0.5``, and its system.
     """
 
     label: str
     runs: list[Run]
     max_fpr: float
     resampling: Resampling
+    names: tuple[str, ...] = ()
 
     @property
     def seeds(self) -> list[int]:
         """Of its trainings."""
         return [run.seed for run in self.runs]
-
-    @property
-    def names(self) -> tuple[str, str, str]:
-        """Its label, the preset that was trained, such as ``ss_0.5``, and that preset's system."""
-        tags = self.runs[0].tags
-        return self.label, tags["experiment"], tags["system"]
 
     def values(self, figure: str) -> Floats:
         """[seeds] a figure (``asd.scoring.metrics.figure_name``); NaN: undefined."""

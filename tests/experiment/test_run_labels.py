@@ -40,16 +40,19 @@ def test_params_are_what_runs_differ_in() -> None:
         ("+experiment=b frontend=mel seed=3 trainer.threads=2 data.root=/d", "B"),
         ("+experiment=b trainer.max_epochs=5", "B, max_epochs 5"),
         ("+experiment=u model=dense_ae window=context", "U, window context, model dense_ae"),
-        ("+experiment=u trainer=baseline trainer.batch_size=8", "U, trainer baseline, batch_size 8"),
+        (
+            "+experiment=u trainer=baseline trainer.weights=best",
+            "U, trainer baseline, weights best",
+        ),
         # What follows from an option, or is in the name, is not repeated.
         ("+experiment=u scale=tiny scale.max_epochs=7 scale.hidden=3", "U, max_epochs 7"),
         ("+experiment=ss loss.alpha=0.9", "SS-0.9-0.1"),
         # As it would be without them: a number is a number, and the scale's filters are these.
         ("+experiment=u model.dropout=0.0 model.filters=[8,16,32.0]", "U"),
         ("data=dcase2020 data.ids={fan:['00']} seed=1", 'U, ids.fan ["00"]'),
-        ("+experiment=u trainer.plateau=null ~trainer.weights", "U, plateau null, without trainer.weights"),
+        ("+experiment=u trainer.plateau=null ~standardise", "U, plateau null, without standardise"),
     ],
-)  # fmt: skip
+)
 def test_a_label_says_how_a_run_departs_from_its_preset(overrides: str, label: str) -> None:
     words = shlex.split(overrides, posix=False)
     config = plain(compose_config(words))
