@@ -43,9 +43,7 @@ def table_blocks(section: Section, views: Sequence[str]) -> list[Block]:
     if section.simulated or not section.comparable:
         blocks.append(Text(_SIMULATED if section.simulated else _APART, "loud"))
     if section.data:
-        blocks.append(
-            Text(f"All of the corpus's options as in conf/, but {' '.join(section.data)}.")
-        )
+        blocks.append(Text(f"The corpus as in conf/data, but {' '.join(section.data)}."))
     return [*blocks, *(table for view in views for table in _view(section, view))]
 
 
@@ -94,9 +92,8 @@ def grid_table(section: Section, metric: str) -> Table:
     table = []
     for row in section.rows:
         cells = frame[frame["system"] == row.label].to_dict("records")
-        mark = " *" if any(run.not_converged for run in row.runs) else ""
         seeds = f"n={len(row.runs)}" if row.runs else "no run"
-        head = [Line(f"{row.label}{mark}", "value"), Line(seeds, "interval")]
+        head = [Line(f"{row.label} {row.star}".strip(), "value"), Line(seeds, "interval")]
         table.append([head, *(figure_lines(cell, section.comparable) for cell in cells)])
     notes = [
         f"Percent: mean ± standard deviation over n trainings (seeds); [{_interval(section)} "
@@ -111,9 +108,8 @@ def grid_table(section: Section, metric: str) -> Table:
         notes.append(f"Eq. (3) as printed, p = {p:g}: chance is about {50 * p:g}.")
     elif metric.startswith("pauc"):
         notes.append(f"False-positive rates [0, {p:g}], after McClish: chance is 50.")
-    for row in section.rows:
-        star = "* " if any(run.not_converged for run in row.runs) else ""
-        notes += [f"{star}{row.label}: {'. '.join(row.notes)}."] if row.notes else []
+    said = (f"{row.star} {row.label}: {'. '.join(row.notes)}." for row in section.rows if row.notes)
+    notes += [text.strip() for text in said]
     title = f"{_table_name(section, metric)} in percent. {section.label}"
     machines = list(frame["machine"].unique())
     if section.declared.columns and set(machines[:-1]) != set(section.declared.columns):

@@ -10,7 +10,6 @@ import pandas as pd
 from asd.documents.rendering import csv
 from asd.reporting.bootstrap import MEAN
 from asd.reporting.declaration import Declaration
-from asd.reporting.rows import Row
 from asd.reporting.systems import System
 from asd.scoring.metrics import MACHINE_METRICS, figure_name, machine_order
 
@@ -29,18 +28,13 @@ _IN_PERCENT = {
 
 
 def results(
-    declared: Declaration,
-    rows: list[Row],
-    systems: dict[str, System],
-    comparable: bool,
-    usual_fpr: bool,
+    declared: Declaration, rows: list[System], comparable: bool, usual_fpr: bool
 ) -> pd.DataFrame:
     """Every figure of every row.
 
     Args:
         declared: columns and published numbers.
-        rows: of the table.
-        systems: those that there are, by label.
+        rows: of the table; some may have no runs.
         comparable: whether the published numbers may stand beside the figures.
         usual_fpr: whether the partial AUC has the p of the published numbers.
 
@@ -52,7 +46,7 @@ def results(
         mean only where it is over the same types), difference (to the published, where comparable),
         fill_command. Fractions; NaN is missing, undefined or not known.
     """
-    machines = {machine for system in systems.values() for machine in system.machines}
+    machines = {machine for row in rows for machine in row.machines}
     same_types = machines == set(declared.columns)
     columns = [machine for machine in declared.columns if machine in machines]
     columns += machine_order(machines - set(columns))
@@ -60,11 +54,10 @@ def results(
     for metric in MACHINE_METRICS:
         known = usual_fpr or not metric.startswith("pauc")
         for row in rows:
-            system = systems.get(row.label)
             cells = [(machine, "") for machine in (*columns, MEAN)]
-            cells += system.ids if system and metric in COMPARED else []
+            cells += row.ids if metric in COMPARED else []
             for machine, machine_id in cells:
-                figure = _figures(system, metric, machine, machine_id)
+                figure = _figures(row, metric, machine, machine_id)
                 if known and not machine_id and (machine != MEAN or same_types):
                     key = (metric, row.label, machine)
                     figure["published"] = declared.published.get(key, np.nan)
@@ -90,11 +83,9 @@ def spreadsheet(frame: pd.DataFrame) -> str:
     return csv(frame.rename(columns=_IN_PERCENT))
 
 
-def _figures(
-    system: System | None, metric: str, machine: str, machine_id: str = ""
-) -> dict[str, Any]:
+def _figures(system: System, metric: str, machine: str, machine_id: str = "") -> dict[str, Any]:
     where = {"metric": metric, "machine": machine, "id": f"id_{machine_id}" if machine_id else ""}
-    if system is None:
+    if not system.runs:
         return {**where, "n": 0, "seeds": "", "values": np.array([])}
     name = figure_name(metric, machine, machine_id)
     values = system.values(name)

@@ -33,8 +33,7 @@ class Section:
         comparable: whether the published numbers may stand beside the figures of the rows declared:
             the whole corpus as published, at the paper's scale.
         data: options of the corpus that are not its defaults, as overrides.
-        rows: see ``asd.reporting.rows``.
-        systems: those of the rows that have runs, by label.
+        rows: see ``asd.reporting.rows``; systems: those that have runs, by label.
         results: see ``asd.reporting.results``.
         notes: what a reader must know.
         comparisons: see ``asd.reporting.compare``; one table a pair and metric.
@@ -60,27 +59,21 @@ class Section:
         self.max_fpr = used[0] if max_fpr is None else max_fpr
         if max_fpr is None and len(used) > 1:
             self.notes.append(f"runs differ in scoring.max_fpr: of {used} the first is used")
-        finder = RowFinder(runs)
+        finder = RowFinder(runs, lambda row, of: System(row, of, self.max_fpr, resampling))
         self.data = finder.data_departures
         self.rows = finder.rows(declared.rows, trials or not declared.rows)
-        if studies := {run.tags.get("study") for run in finder.left_out}:
-            names = ", ".join(map(str, studies))
-            trials_said = f"{len(finder.left_out)} of trials of searches ({names})"
+        self.systems = {row.label: row for row in self.rows if row.runs}
+        if studies := {run.tags["study"] for run in finder.left_out}:
+            trials_said = f"{len(finder.left_out)} of trials of searches ({', '.join(studies)})"
             self.notes.append(f"runs without a row: {trials_said}; study=NAME shows them")
-        self.systems = {
-            row.label: System(row.label, row.runs, self.max_fpr, resampling, row.names)
-            for row in self.rows
-            if row.runs
-        }
-        machines = [set(system.machines) for system in self.systems.values()]
         self.comparable = (
             not self.simulated
             and not self.data
-            and all(run.tags.get(name) == value for run in runs for name, value in PAPER.items())
-            and all(of == set(declared.columns) for of in machines)
+            and all(run.tags[name] == value for run in runs for name, value in PAPER.items())
+            and all(set(of.machines) == set(declared.columns) for of in self.systems.values())
         )
         usual_fpr = self.max_fpr == finder.max_fpr
-        self.results = results(declared, self.rows, self.systems, self.comparable, usual_fpr)
+        self.results = results(declared, self.rows, self.comparable, usual_fpr)
 
     @property
     def used(self) -> int:
