@@ -136,7 +136,7 @@ class RowFinder:
         mixed = {
             "commits": [str(run.tags.get("mlflow.source.git.commit"))[:7] for run in runs],
             "versions of the code": [_text(run.record.get("versions")) for run in runs],
-            "thread counts": [_text(run.record.get("threads")) for run in runs],
+            "thread counts": [_text(sorted(run.threads)) for run in runs],
         }
         for what, values in mixed.items():
             if len(different := list(dict.fromkeys(values))) > 1:
@@ -184,4 +184,4 @@ def _seeds_and_end(runs: list[Run]) -> tuple[int, float]:
 
 
 def _text(value: Any) -> str:
-    return json.dumps(value).replace('"', "").strip("{}") if value else "unknown"
+    return json.dumps(value).replace('"', "").strip("[{}]") if value else "unknown"

@@ -53,18 +53,23 @@ class Run:
         return str(self.record.get("command", ""))
 
     @property
-    def corpus(self) -> tuple[str, str]:
-        """Runs that share it share tables: the data's label, and all else that tells it apart."""
+    def corpus(self) -> tuple[str, ...]:
+        """Runs that share it share tables: the data's label, and what else tells it apart."""
         digests = {one["context"]: one["digest"] for one in self.record.get("datasets", ())}
         test = digests.get("testing", self.record.get("data_hash"))
-        apart = f"data={self.tags['data']} scale={self.tags['scale']}, test clips {test}"
-        return self.record["data_label"], apart
+        apart = f"data={self.tags['data']}", f"scale={self.tags['scale']}", f"test clips {test}"
+        return self.record["data_label"], *apart
 
     @property
     def not_converged(self) -> list[str]:
         """Its models that were still getting better when their training ended."""
         models = self.record.get("convergence") or {}
         return [name for name, how in models.items() if not how.get("converged", True)]
+
+    @property
+    def threads(self) -> set[int]:
+        """With how many its models were trained; empty: not known."""
+        return {n for of in self.record.get("threads", {}).values() for n in of}
 
     @property
     def finished(self) -> float:

@@ -26,7 +26,7 @@ class Section:
         declared: the table; what is no row of it gets rows below.
         resampling: of the clips.
         max_fpr: p of the partial AUC; None: the runs' own.
-        trials: whether trials of searches get rows too.
+        trials: whether trials of searches get rows too; they do where there is nothing else.
 
     Attributes:
         simulated: whether the sounds were made by a program.
@@ -61,11 +61,12 @@ class Section:
             self.notes.append(f"runs differ in scoring.max_fpr: of {used} the first is used")
         finder = RowFinder(runs, lambda row, of: System(row, of, self.max_fpr, resampling))
         self.data = finder.data_departures
-        self.rows = finder.rows(declared.rows, trials or not declared.rows)
+        only = not declared.rows or all("trial" in run.tags for run in runs)
+        self.rows = finder.rows(declared.rows, trials or only)
         self.systems = {row.label: row for row in self.rows if row.runs}
         if studies := {run.tags["study"] for run in finder.left_out}:
-            trials_said = f"{len(finder.left_out)} of trials of searches ({', '.join(studies)})"
-            self.notes.append(f"runs without a row: {trials_said}; study=NAME shows them")
+            of = f"{len(finder.left_out)} of the trials of {', '.join(studies)}"
+            self.notes.append(f"without a row: {of}; study=NAME shows them")
         self.comparable = (
             not self.simulated
             and not self.data
@@ -105,15 +106,20 @@ def corpora(runs: list[Run]) -> dict[str, list[Run]]:
     Returns:
         A label of the data -> its runs: recorded ones first, then the largest group.
     """
-    groups: dict[tuple[str, str], list[Run]] = {}
+    groups: dict[tuple[str, ...], list[Run]] = {}
     for run in runs:
         groups.setdefault(run.corpus, []).append(run)
-    labels = [label for label, _ in groups]
+
+    def name(corpus: tuple[str, ...]) -> str:
+        """The label, and what tells it from others of that label."""
+        label, *apart = corpus
+        others = [other[1:] for other in groups if other[0] == label]
+        return ", ".join(
+            [label, *(p for i, p in enumerate(apart) if {o[i] for o in others} != {p})]
+        )
+
     order = sorted(groups.items(), key=lambda one: (one[1][0].simulated, -len(one[1])))
-    return {
-        label if labels.count(label) == 1 else f"{label}, {apart}": group
-        for (label, apart), group in order
-    }
+    return {name(corpus): group for corpus, group in order}
 
 
 def add_comparison(report: list[Section], a: str, b: str) -> None:

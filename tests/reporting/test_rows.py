@@ -47,7 +47,10 @@ def test_the_papers_rows_take_no_other_systems_runs(
     others = {"U, model dense_ae": 1, "B, max_epochs 5": 1}
     assert rows["n"].to_dict() == missing | others
     out = capfd.readouterr().out
-    assert "2 runs used of 4, SIMULATED data" in out and "1 of trials of searches" in out
+    assert (
+        "2 runs used of 4, SIMULATED data" in out
+        and "Without a row: 1 of the trials of search" in out
+    )
     assert table("dcase2020")["n"].to_dict() == missing | {"U, max_epochs 1": 1}
 
     # What is printed for a missing cell fills it.
