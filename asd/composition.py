@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,11 @@ def folder_of(name: str) -> Path:
 def command_of(overrides: Sequence[str]) -> str:
     """What a user types to start or resume the run with these overrides."""
     return shlex.join(["python", "-m", "asd.train", *overrides])
+
+
+def search_path(overrides: Iterable[str]) -> list[str]:
+    """Of Hydra's own overrides that which says where else configs are."""
+    return [override for override in overrides if override.startswith("hydra.searchpath=")]
 
 
 def option_text(value: Any) -> str:

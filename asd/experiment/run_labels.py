@@ -96,11 +96,13 @@ def variation(
     """
     typed = options_of(command)
     start = [f"{'+' * (n == 'experiment')}{n}={typed[n]}" for n in _PRESET if n in typed]
-    start += [option for option in shared if option.lstrip("+").split("=")[0] not in _PRESET]
+    common = [o for o in shared if o.lstrip("+").split("=")[0] not in _PRESET]
+    start += common
     base = preset(start, **given)
     if not (changed := departures(config, plain(base))):
         return []
-    groups = [g for g in _GROUPS if g in typed and any(n.startswith(f"{g}.") for n in changed)]
+    groups = [g for g in _GROUPS if g in typed and f"{g}={typed[g]}" not in common]
+    groups = [g for g in groups if any(name.startswith(f"{g}.") for name in changed)]
     base = preset([*start, *(f"{group}={typed[group]}" for group in groups)], **given)
     texts = [f"{group} {typed[group]}" for group in groups]
     raw, ours = flat(OmegaConf.to_container(base)), flat(config)  # type: ignore[arg-type]
@@ -116,8 +118,9 @@ def variation(
             if last == "_target_":
                 texts.append(f"{group} {ours[name].rsplit('.', 1)[-1]}")
             elif name not in said:
-                option = last if short.count(last) == 1 else name
-                texts.append(f"{option} {option_text(ours[name])}")
+                option, value = last if short.count(last) == 1 else name, ours[name]
+                digits = f"{value:.4g}" if isinstance(value, float) else option_text(value)
+                texts.append(f"{option} {digits}")
     lacking = [n for n, value in departures(config, plain(base)).items() if value == MISSING]
     texts += [f"without {name}" for name in lacking]
     return texts if len(texts) <= _MOST else [*texts[:_MOST], f"{len(texts) - _MOST} options more"]

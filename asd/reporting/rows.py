@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from asd.composition import command_of, option_text, plain
+from asd.composition import command_of, option_text, plain, search_path
 from asd.errors import AsdError
 from asd.experiment.identity import departures, settings
 from asd.experiment.run_labels import is_of_today, preset, system_label
@@ -47,8 +47,12 @@ class RowFinder:
         self.left_out: list[Run] = []
         self._typed = [shlex.split(run.command) for run in runs]
         self._start = {name: runs[-1].tags[name] for name in ("data", "scale")}
-        self._search = [word for word in self._typed[-1] if word.startswith("hydra.searchpath=")]
-        base = plain(preset([*_overrides(self._start), *self._search]))
+        self._search = search_path(self._typed[-1])
+        try:
+            base = plain(preset([*_overrides(self._start), *self._search]))
+        except AsdError as error:
+            of = " ".join(_overrides(self._start))
+            raise AsdError(f"runs of {of}: not known here, leave them out: {error}") from error
         self.max_fpr = float(base["scoring"]["max_fpr"])
         self._excluded = base["identity"]["exclude"]
         data = [self._key({**base, "data": run.config["data"]}) for run in runs]
@@ -56,8 +60,10 @@ class RowFinder:
         self.data: dict[str, Any] = runs[max(rank)[-1]].config["data"]
         differ = departures({**base, "data": self.data}, base)
         names = dict.fromkeys(name.split(".")[1] for name in differ)
-        kept = {f"data.{name}": self.data[name] for name in names if name in self.data}
-        self.data_departures = _overrides(kept)
+        self.data_departures = _overrides(
+            {f"data.{n}": v for n, v in self.data.items() if n in names}
+        )
+        self.data_departures += [f"~data.{n}" for n in names if n not in self.data]
 
     def rows(self, declared: Rows, trials: bool) -> list[System]:
         """The rows declared, then a row for all else that was run.

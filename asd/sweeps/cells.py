@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from asd.composition import command_of, plain
+from asd.composition import command_of, plain, search_path
 from asd.errors import AsdError, RunIsBusyError
 from asd.experiment.history import read_history
 from asd.experiment.run_folder import FAILED, FINISHED, KILLED, RUNNING, RunFolder
@@ -165,13 +165,14 @@ class Cells:
             overrides: that make it.
             shared: those that its name need not say.
         """
+        command = command_of([*search_path(self.master.hydra.overrides.hydra), *overrides])
         label = " ".join(o for o in overrides if o not in shared) or " ".join(overrides)
         try:
             config = self.compose(overrides)
-            label = run_name(config, command_of(overrides), list(shared))
+            label = run_name(config, command, list(shared))
             from asd.experiment.experiment import Experiment
 
-            experiment = Experiment.of(config, {}, command_of(overrides))
+            experiment = Experiment.of(config, {}, command)
             clips = self._clips(experiment)
         except AsdError as error:
             return Cell(number, tuple(overrides), label, None, error=str(error))

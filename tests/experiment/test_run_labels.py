@@ -39,6 +39,7 @@ def test_params_are_what_runs_differ_in() -> None:
     [
         ("+experiment=b frontend=mel seed=3 trainer.threads=2 data.root=/d", "B"),
         ("+experiment=b trainer.max_epochs=5", "B, max_epochs 5"),
+        ("+experiment=u trainer.learning_rate=0.00123456789", "U, learning_rate 0.001235"),
         ("+experiment=u model=dense_ae window=context", "U, window context, model dense_ae"),
         (
             "+experiment=u trainer=baseline trainer.weights=best",

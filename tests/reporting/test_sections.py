@@ -154,6 +154,12 @@ def test_what_is_not_of_the_same_settings_or_clips_says_so(runs: Any) -> None:
     assert note == "of runs that differ in nothing the latest; not u-simulated-seed0"
 
 
+def test_runs_of_a_corpus_that_is_not_known_are_refused_by_name(runs: Any) -> None:
+    runs.write("u", tags={"data": "mine"})
+    with pytest.raises(AsdError, match="runs of data=mine scale=small: not known here"):
+        runs.report()
+
+
 def test_trials_of_a_search_make_no_row_unless_asked_for(runs: Any) -> None:
     runs.write("u")
     runs.write("u", 1, options="trainer.learning_rate=0.002", tags={"trial": "3", "study": "s"})
