@@ -15,7 +15,7 @@ from typing import Any
 from asd.composition import command_of, option_text, plain, search_path
 from asd.errors import AsdError
 from asd.experiment.identity import departures, settings
-from asd.experiment.run_labels import is_of_today, preset, system_label
+from asd.experiment.run_labels import is_of_today, options_of, preset, system_label
 from asd.reporting.declaration import Rows
 from asd.reporting.runs import Run
 from asd.reporting.systems import System
@@ -46,7 +46,8 @@ class RowFinder:
         self.runs, self.system = runs, system
         self.left_out: list[Run] = []
         self._typed = [shlex.split(run.command) for run in runs]
-        self._start = {name: runs[-1].tags[name] for name in ("data", "scale")}
+        last = {**runs[-1].tags, **options_of(runs[-1].command)}
+        self._start = {name: last[name] for name in ("data", "scale")}
         self._search = search_path(self._typed[-1])
         try:
             base = plain(preset([*_overrides(self._start), *self._search]))
@@ -159,17 +160,10 @@ class RowFinder:
         """What trains the seeds that a row lacks, those of any row."""
         seeds = sorted({run.seed for run in self.runs if run not in self.left_out})
         # What all were given of where data, features and runs are, and where they are logged.
-        named = {word: word.lstrip("+").split("=")[0] for word in self._typed[-1] if "=" in word}
-        excluded = tuple(f"{name}." for name in self._excluded)
-        shared = [
-            *(
-                w
-                for w, name in named.items()
-                if f"{name}.".startswith(excluded) and name not in _OWN
-            ),
-            *self._search,
-        ]
-        shared = [word for word in shared if all(word in words for words in self._typed)]
+        excluded = (*(f"{name}." for name in self._excluded), "hydra.searchpath.")
+        names = {word: word.lstrip("+").split("=")[0] for word in self._typed[-1]}
+        known = [w for w, name in names.items() if f"{name}.".startswith(excluded)]
+        shared = [w for w in known if names[w] not in _OWN and all(w in of for of in self._typed)]
         for row in rows:
             if lacking := [str(seed) for seed in seeds if seed not in row.seeds]:
                 options = {**declared[row.label], "seed": ",".join(lacking), **self._start}

@@ -155,7 +155,7 @@ def test_what_is_not_of_the_same_settings_or_clips_says_so(runs: Any) -> None:
 
 
 def test_runs_of_a_corpus_that_is_not_known_are_refused_by_name(runs: Any) -> None:
-    runs.write("u", tags={"data": "mine"})
+    runs.write("u", command="python -m asd.train +experiment=u data=mine")
     with pytest.raises(AsdError, match="runs of data=mine scale=small: not known here"):
         runs.report()
 
