@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import json
 import re
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+import sys
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,21 @@ def command_of(overrides: Sequence[str]) -> str:
     return redacted(shlex.join(["python", "-m", "asd.train", *overrides]))
 
 
+def search_path(overrides: Iterable[str]) -> list[str]:
+    """Of Hydra's own overrides that which says where else configs are."""
+    return [override for override in overrides if override.startswith("hydra.searchpath=")]
+
+
+def option_text(value: Any) -> str:
+    """A plain value in the syntax of overrides.
+
+    >>> [option_text(v) for v in (None, True, 1e-05, "mel", ["fan", "00"], {"fan": [[2, 5]]})]
+    ['null', 'true', '1e-05', 'mel', '[fan,"00"]', '{fan:[[2,5]]}']
+    """
+    text = json.dumps(value, separators=(",", ":"), default=str)
+    return re.sub(r'"([A-Za-z_][\w.]*)"', r"\1", text)
+
+
 def register_resolvers() -> None:
     """Resolvers of the configs: ``one_minus`` (rounded, so that 1 - 0.7 is 0.3)."""
     OmegaConf.register_new_resolver("one_minus", lambda x: round(1.0 - float(x), 12), replace=True)
@@ -50,13 +67,20 @@ def compose_config(overrides: Sequence[str]) -> DictConfig:
     """The config that ``conf/`` and these overrides give; nothing is resolved yet.
 
     Raises:
-        AsdError: an override does not compose.
+        AsdError: an override does not compose, or would import a package: the overrides may be of
+            another's run folder.
     """
+    packages = re.findall(r"pkg://(\w+)", " ".join(search_path(overrides)))
+    if strange := [name for name in packages if name not in sys.modules]:
+        raise AsdError(f"hydra.searchpath: pkg://{strange[0]} is not imported; give file:///FOLDER")
     from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import HydraException
 
     register_resolvers()
     try:
+        if GlobalHydra.instance().is_initialized():  # inside of a run
+            return compose("config", list(overrides))
         with initialize_config_dir(str(folder_of("conf")), version_base="1.3"):
             return compose("config", list(overrides))
     except HydraException as error:

@@ -34,6 +34,7 @@ from asd.composition import (
     plain,
     refusal,
     register_resolvers,
+    search_path,
 )
 from asd.errors import AsdError, Pruned, Terminated
 from asd.secrets import redacted
@@ -74,7 +75,8 @@ def train(cfg: DictConfig) -> float | list[float]:
     config, base = plain(cfg), plain(base_config())
     # What a search tells its trials is no part of the command that goes on with one of them.
     passing = ("force=true", "if_running=wait", "search.")
-    overrides = [o for o in HydraConfig.get().overrides.task if not o.startswith(passing)]
+    given = HydraConfig.get().overrides
+    overrides = [*search_path(given.hydra), *(o for o in given.task if not o.startswith(passing))]
     command = command_of(overrides)
     experiment = Experiment.of(config, delta(config, base), command)
     check_objectives(config["search"]["objectives"])

@@ -30,6 +30,7 @@ def composed(*overrides: str) -> DictConfig:
 def test_every_experiment_composes_with_every_corpus(experiment: str, data: str) -> None:
     cfg = composed(f"+experiment={experiment}", f"data={data}")
     from_config(TrainerOptions, "trainer", plain(cfg.trainer))
+    check_schema(plain(cfg))
     assert cfg.experiment_name == ("ss_0.5" if experiment == "ss" else experiment)
     assert cfg.scale.name == ("small" if data == "simulated" else "paper")
 

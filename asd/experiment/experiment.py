@@ -19,6 +19,7 @@ from asd.experiment.identity import (
     training_identity,
 )
 from asd.experiment.run_folder import RunFolder, find_run
+from asd.experiment.run_labels import system_label
 from asd.experiment.schema import check_schema
 from asd.experiment.trainer_options import TrainerOptions
 from asd.options import check_choice, check_no_secret, check_whole, from_config
@@ -153,7 +154,8 @@ class Experiment:
         """What was run, for every table."""
         simulated = f", {SIMULATED} data" if self.corpus.simulated else f", {self.corpus.name}"
         demo = " at demo scale" if self.config["scale"]["demo"] else ""
-        return f"{self.config['system']}, seed {self.config['seed']}{simulated}{demo}"
+        label = system_label(self.config, self.command)
+        return f"{label}, seed {self.config['seed']}{simulated}{demo}"
 
     @property
     def tracking_name(self) -> str:

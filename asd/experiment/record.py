@@ -108,7 +108,7 @@ def _description(
     data_hash = clips.data_hash()
     identity = experiment.identity(data_hash)
     params = run_params(config, experiment.delta, command)
-    name = run_name(config["tracking"]["run_name"], command, params)
+    simulated = f", {SIMULATED}" if experiment.corpus.simulated else ""
     return {
         "identity": identity,
         "training": experiment.training_identity(clips.train.data_hash()),
@@ -119,7 +119,7 @@ def _description(
         "max_fpr": experiment.scoring.max_fpr,
         "command": command,
         "mlflow_experiment": experiment.tracking_name,
-        "run_name": ", ".join([name, *([SIMULATED] if experiment.corpus.simulated else [])]),
+        "run_name": run_name(config, command) + simulated,
         "tags": {
             **tags,
             # What runs are filtered by, in MLflow and in reports.

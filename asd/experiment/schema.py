@@ -72,6 +72,8 @@ def _check_options(
         if isinstance(default, str) and (reference := _REFERENCE.fullmatch(default)):
             first, *rest = reference[1].split(".")
             default = functools.reduce(_item, rest, config.get(first))
+        elif "${" in str(default) and ":" in str(default):  # what a resolver gives
+            continue
         for kind, words in _KINDS.items():
             if isinstance(default, kind):
                 if not isinstance(given[name], kind | None):
