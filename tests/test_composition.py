@@ -7,7 +7,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from asd.composition import build, folder_of, plain, register_resolvers
+from asd.composition import build, compose_config, folder_of, plain, register_resolvers
 from asd.errors import AsdError
 from asd.experiment.schema import check_schema
 from asd.experiment.sweep_files import load_sweep
@@ -106,3 +106,14 @@ def test_a_wheel_carries_configs_and_sweeps(tmp_path: Path) -> None:
             assert f"{inside}/{path.relative_to(CONF.parent / folder)}" in names
     assert "asd/data/dcase2020.yaml" in names
     assert not [n for n in names if n.startswith(("tests", "mlruns", "data/"))]
+
+
+def test_no_package_is_imported_for_the_command_of_a_run_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "evil_package").mkdir()
+    (tmp_path / "evil_package" / "__init__.py").write_text(f"open({str(tmp_path / 'x')!r}, 'w')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(AsdError, match="pkg://evil_package is not imported"):
+        compose_config(["hydra.searchpath=[pkg://evil_package]"])
+    assert not (tmp_path / "x").exists()

@@ -188,7 +188,7 @@ def test_an_honest_run_folder_is_read(tmp_path: Path) -> None:
 @given(
     file=st.sampled_from(["run.json", "config.yaml", "scores.csv"]), junk=JUNK | st.binary(),
     entry=st.sampled_from(
-        ["status", "tags", "mlflow", "datasets", "ended", "command", "max_fpr", "title", "scoring", "scale"]
+        ["status", "tags", "mlflow", "datasets", "ended", "command", "max_fpr", "title", "scale"]
     ),
 )  # fmt: skip
 def test_any_run_folder_is_read_or_refused(
