@@ -174,7 +174,7 @@ def test_a_killed_build_is_completed_not_restarted(tmp_path: Path) -> None:
     assert not left_over.exists()
 
 
-@pytest.mark.parametrize("harm", ["clip", "folder", "manifest"])
+@pytest.mark.parametrize("harm", ["clip", "folder", "manifest", "causes"])
 def test_what_goes_missing_later_is_made_again(tmp_path: Path, harm: str) -> None:
     corpus = small(tmp_path, machines=["valve"])
     before = corpus.manifest(["development"])
@@ -184,11 +184,14 @@ def test_what_goes_missing_later_is_made_again(tmp_path: Path, harm: str) -> Non
         next(release.rglob("anomaly*.wav")).unlink()
     elif harm == "folder":
         shutil.rmtree(release / "valve" / "test")
+    elif harm == "causes":
+        (release / "causes.csv").unlink()
     else:
         text = (release / "manifest.csv").read_text()
         (release / "manifest.csv").write_text(text[: len(text) // 2])
     assert corpus.manifest(["development"]).data_hash() == before.data_hash()
     assert contents(corpus.folder) == whole
+    assert (release / "causes.csv").read_text().count("\n") == 1 + 2 * 2
 
 
 def test_a_full_disk_is_told_and_nothing_half_written_stays(

@@ -140,9 +140,13 @@ def _complete(folder: Path, clips: Sequence[PlannedClip]) -> pd.DataFrame | None
         table = pd.read_csv(
             folder / MANIFEST, dtype={"id": str, "hash": str}, keep_default_na=False
         )
-        if list(table.columns) != COLUMNS or any(
-            (folder.parent / path).stat().st_size != wav_bytes(samples)
-            for path, samples in wanted.items()
+        if (
+            not (folder / CAUSES).is_file()
+            or list(table.columns) != COLUMNS
+            or any(
+                (folder.parent / path).stat().st_size != wav_bytes(samples)
+                for path, samples in wanted.items()
+            )
         ):
             return None
     except (FileNotFoundError, NotADirectoryError, pd.errors.ParserError, pd.errors.EmptyDataError):
