@@ -135,18 +135,13 @@ def _complete(folder: Path, clips: Sequence[PlannedClip]) -> pd.DataFrame | None
     """The manifest of a release if it lists exactly its clips and all are there in full size."""
     import pandas as pd
 
-    wanted = {clip.path: clip.samples for clip in clips}
+    wanted, text = {clip.path: clip.samples for clip in clips}, {"id": str, "hash": str}
     try:
-        table = pd.read_csv(
-            folder / MANIFEST, dtype={"id": str, "hash": str}, keep_default_na=False
-        )
-        if (
-            not (folder / CAUSES).is_file()
-            or list(table.columns) != COLUMNS
-            or any(
-                (folder.parent / path).stat().st_size != wav_bytes(samples)
-                for path, samples in wanted.items()
-            )
+        (folder / CAUSES).stat()
+        table = pd.read_csv(folder / MANIFEST, dtype=text, keep_default_na=False)
+        if list(table.columns) != COLUMNS or any(
+            (folder.parent / path).stat().st_size != wav_bytes(samples)
+            for path, samples in wanted.items()
         ):
             return None
     except (FileNotFoundError, NotADirectoryError, pd.errors.ParserError, pd.errors.EmptyDataError):
