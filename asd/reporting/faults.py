@@ -30,7 +30,7 @@ def fault_aucs(clips: pd.DataFrame, scores: np.ndarray, confidence: float) -> pd
     Returns:
         machine, cause, strength, clips, auc, low, high (fractions). Strength is ``all``, ``weak``
         (up to the median over all faults) or ``clear``; low and high are missing where an ID has
-        one clip of the kind.
+        one clip of the kind or its scores do not overlap.
     """
     rows, middle = [], clips["strength"].median()
     for (machine, _), of_id in clips.reset_index(drop=True).groupby(["machine", "id"]):
@@ -46,6 +46,7 @@ def fault_aucs(clips: pd.DataFrame, scores: np.ndarray, confidence: float) -> pd
                     rows.append((machine, cause, strength, len(part), part.mean(), _variance(part)))
     named = pd.DataFrame(rows, columns=[*KEYS, "clips", "auc", "variance"]).groupby(KEYS)
     frame = named[["clips", "auc", "variance"]].apply(_over_ids).reset_index()
+    frame["clips"] = frame["clips"].astype(int)
     reach = NormalDist().inv_cdf((1 + confidence) / 2) * frame.pop("deviation")
     ends = {"low": frame["auc"] - reach, "high": frame["auc"] + reach}
     return frame.assign(**{name: end.clip(0, 1) for name, end in ends.items()})
@@ -56,7 +57,7 @@ def _variance(won: np.ndarray) -> float:
     if min(won.shape) < 2:
         return float("nan")
     parts = (won.mean(axis=1 - axis).var(ddof=1) / won.shape[axis] for axis in (0, 1))
-    return float(sum(parts))
+    return float(sum(parts)) or float("nan")  # 0 would be an interval of no width
 
 
 def _over_ids(ids: pd.DataFrame) -> pd.Series[float]:
@@ -87,14 +88,15 @@ def fault_tables(section: Section) -> list[Table]:
     rows: list[list[CellLines]] = []
     for machine in machine_order(results["machine"]):
         for cause, of in results[results["machine"] == machine].groupby("cause"):
-            head = plain_row(machine, str(cause), f"{of['clips'].max():g}")
+            head = plain_row(machine, str(cause), str(of["clips"].max()))
             cells = (_cell(of[of["system"] == label].to_dict("records")) for label in labels)
             rows.append([*head, *cells])
     level = f"{100 * section.resampling.confidence:g} %"
     notes = [
         "Percent: clips with this fault against all normal clips of their machine ID, mean over "
-        f"clips and trainings; [{level} interval over clips after DeLong, too narrow near 0 and "
-        "100]; w, c: the weaker and the clearer half of all faults."
+        f"clips and trainings; [{level} interval over clips after DeLong, none where an ID has "
+        "one such clip or no overlap, too narrow near 0 and 100]; w, c: the weaker and the "
+        "clearer half of all faults."
     ]
     title = f"AUC by fault in percent. {section.label}"
     table = Table(["machine", "fault", "clips", *labels], rows, title, 2, notes)

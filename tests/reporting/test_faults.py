@@ -56,10 +56,13 @@ def test_interval_holds_the_true_auc_as_often_as_it_says() -> None:
     assert 0.83 < held / 200 < 0.97
 
 
-def test_one_clip_has_an_auc_and_no_interval() -> None:
+def test_one_clip_and_no_overlap_have_an_auc_and_no_interval() -> None:
     frame = with_faults(made_scores(0, machines=("fan",), ids=("00",), anomaly=1))
     row = fault_aucs(frame, frame["score"].to_numpy()[None], 0.95).iloc[0]
     assert (row["clips"], np.isnan(row["low"])) == (1, True)
+    frame = with_faults(made_scores(0))
+    row = fault_aucs(frame, frame["label"].to_numpy()[None], 0.95).iloc[0]
+    assert (row["auc"], np.isnan(row["high"])) == (1.0, True)
 
 
 def test_report_shows_faults_where_scores_name_them(runs: Runs, tmp_path: Path) -> None:
