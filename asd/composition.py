@@ -18,11 +18,6 @@ from asd.errors import AsdError
 from asd.options import hint
 from asd.secrets import redacted
 
-# What Python says of arguments, in terms of options.
-_SAID = {
-    r".*got an unexpected keyword argument ": "no such option: ",
-    r".*missing \d+ required .*arguments?: ": "not set, and needed: ",
-}
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -136,8 +131,6 @@ def build(cfg: Any, option: str) -> Any:
         if isinstance(cause, AsdError):
             raise cause from None
         said = (str(cause).splitlines() or [type(cause).__name__])[0]
-        for python, ours in _SAID.items():
-            said = re.sub(python, ours, said)
         raise AsdError(f"{option}: {said}") from error
 
 
@@ -169,26 +162,15 @@ def build_known(node: Any, group: str, allowed: Collection[str] = ()) -> Any:
     Raises:
         AsdError: another class is named, or this one refuses its options.
     """
-    check_known_node(node, group, allowed)
-    options = dict(node)
-    name = options.pop("_target_")
-    try:
-        return function_of(name, group)(**options)
-    except (TypeError, ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
-        raise AsdError(f"{group}: {name}: {(str(error).splitlines() or [''])[0]}") from error
-
-
-def check_known_node(node: Any, group: str, allowed: Collection[str] = ()) -> None:
-    """Refuse a description from a file that Hydra would take for more than a class and its options.
-
-    Raises:
-        AsdError: see ``build_known``.
-    """
     options = dict(node) if isinstance(node, Mapping) else {}
     name = options.pop("_target_", None)
     check_known(name, group, allowed)
     if _names_objects(options):
         raise AsdError(f"{group}: {name}: options from a file may not name objects of their own")
+    try:
+        return function_of(name, group)(**options)
+    except (TypeError, ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
+        raise AsdError(f"{group}: {name}: {(str(error).splitlines() or [''])[0]}") from error
 
 
 def check_known(name: object, group: str, allowed: Collection[str] = ()) -> None:

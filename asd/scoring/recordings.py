@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from asd.composition import build_known, check_known, check_known_node
+from asd.composition import build_known, check_known
 from asd.cores import cores
 from asd.data.audio import read_clip
 from asd.data.windows import Windows
@@ -64,7 +64,7 @@ def score_recordings(
         if "." in str(name):
             check_known(name, "scoring", allowed)
     if scoring["back_end"] is not None:
-        check_known_node(scoring["back_end"], "scoring", allowed)
+        build_known(scoring["back_end"], "scoring", allowed)
     options = from_config(ScoringOptions, "scoring", scoring)
     number = -1
     if options.back_end is not None:

@@ -197,7 +197,7 @@ def test_a_server_killed_in_mid_training_costs_no_epoch_and_no_result(
     assert [r.message for r in caplog.records if "training goes on" in r.message] != []
     assert len(caplog.records) == 1
     capfd.readouterr()
-    assert sync.main([str(folder.path)]) == 2
+    assert sync.main([str(folder.path), "--uri", signed_in.uri]) == 2
     assert "connection refused" in capfd.readouterr().err
     with pytest.raises(AsdError, match="connection refused"):
         connect(tracker(signed_in))
@@ -205,7 +205,7 @@ def test_a_server_killed_in_mid_training_costs_no_epoch_and_no_result(
     signed_in.start()
     live.update(status="FINISHED")
     listener.ended(live, "FINISHED")
-    assert sync.main([str(folder.path)]) == 0
+    assert sync.main([str(folder.path), "--uri", signed_in.uri]) == 0
     assert "completed as FINISHED" in capfd.readouterr().out
     client, _ = connect(tracker(signed_in))
     for one, length in ((live, 3), (folder, EPOCHS)):
@@ -220,5 +220,5 @@ def test_a_server_killed_in_mid_training_costs_no_epoch_and_no_result(
     stored = list(signed_in.artifacts.rglob("scores.csv"))
     assert [p.read_bytes() for p in stored] == [folder.scores.read_bytes()]
     assert PASSWORDS["MLFLOW_PASSWORD"] not in folder.config.read_text()
-    assert sync.main([str(folder.path)]) == 0
+    assert sync.main([str(folder.path), "--uri", signed_in.uri]) == 0
     assert "already complete" in capfd.readouterr().out
