@@ -20,7 +20,7 @@ from asd.data.corpus import corpus_of
 from asd.data.manifest import parts_of
 from asd.errors import AsdError
 from asd.exit_status import exit_status
-from asd.features.part import damage_of
+from asd.features.part import DamagedPartError, read_part
 from asd.features.store import FORMAT, KEY, SETTINGS, FeatureStore
 from asd.options import check_number
 
@@ -93,13 +93,22 @@ def _build(config: dict[str, Any], root: Path) -> None:
 
 
 def _stored(root: Path, quick: bool) -> pd.DataFrame:
-    """A row a part: key of its folder, its ``.npy``, bytes, when it was last used, damage."""
-    files = root.glob(f"*-{KEY}/*-{KEY}.*")
+    """A row a part: key of its folder, its file, bytes, when it was last used, damage."""
+    files = sorted(root.glob(f"*-{KEY}/*-{KEY}.npy"))
     stats = [(f, f.stat()) for f in files]
-    rows = [(f.parent.name, f.with_suffix(".npy"), s.st_size, s.st_mtime) for f, s in stats]
-    table = pd.DataFrame(rows, columns=["key", "part", "bytes", "used"])
-    parts = table.groupby(["key", "part"], as_index=False).agg({"bytes": "sum", "used": "max"})
-    return parts.assign(damage=[damage_of(part, quick) for part in parts["part"]])
+    rows = [
+        (f.parent.name, f, s.st_size, s.st_mtime, "" if quick else _damage_of(f)) for f, s in stats
+    ]
+    return pd.DataFrame(rows, columns=["key", "part", "bytes", "used", "damage"])
+
+
+def _damage_of(file: Path) -> str:
+    """What is wrong with a part, "" if nothing."""
+    try:
+        read_part(file)
+    except DamagedPartError as error:
+        return str(error)
+    return ""
 
 
 def _list(root: Path, quick: bool) -> None:
@@ -141,10 +150,9 @@ def _remove(folder: Path, parts: Iterable[Path]) -> str:
     """Remove these parts, and the folder if nothing is left; says what became of them."""
     try:
         with FileLock(f"{folder}.lock", blocking=False):
-            for part in parts:  # the record first: without it nothing passes for whole
-                part.with_suffix(".json").unlink(missing_ok=True)
+            for part in parts:
                 part.unlink(missing_ok=True)
-            if not any(folder.glob(f"*-{KEY}.*")):
+            if not any(folder.glob(f"*-{KEY}.npy")):
                 shutil.rmtree(folder)
     except Timeout:
         return "left alone, for another process is computing there"

@@ -109,11 +109,8 @@ def test_list_shows_settings_and_state(cache: Path, capsys: pytest.CaptureFixtur
     settings.write_text(settings.read_text().replace('"format": ', '"format": 1'))
     text = run(cache, capsys, "list")[1]
     assert "of another version of asd, not read: prune it" in text and "is damaged" not in text
-    data.with_suffix(".json").unlink()
     settings.unlink()
-    text = run(cache, capsys, "list", "--quick")[1]
-    assert f"{data.stem} is damaged: one of its two files is missing" in text
-    assert "settings not known" in text
+    assert "settings not known" in run(cache, capsys, "list", "--quick")[1]
 
 
 def test_prune_by_key_and_damage(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
