@@ -385,7 +385,7 @@ def test_score_refuses_what_it_cannot_read(
     assert score([str(tmp_path / "bad.ckpt"), "clip.wav"]) == 2
     assert "bad.ckpt: cannot be read as a checkpoint" in capsys.readouterr().err
     assert score([str(tmp_path / "bad.ckpt"), str(tmp_path / "empty")]) == 2
-    assert "no WAV file" in capsys.readouterr().err
+    assert "no sound file" in capsys.readouterr().err
 
 
 def test_neither_test_nor_validation_clips_can_influence_what_is_learnt(

@@ -20,7 +20,7 @@ _OTHERS = ("AUC pooled", "pAUC pooled", "AUC harmonic", "pAUC harmonic")
 NAMES = dict(zip(MACHINE_METRICS, (*_ARITHMETIC, *_OTHERS), strict=True))
 
 
-NEVER_TRAINED = " (never trained)"
+NEVER_TRAINED = "never trained"
 
 
 def percent(value: float, shortened: bool = False) -> str:
@@ -58,7 +58,7 @@ def id_table(metrics: Metrics, unseen: Collection[str] = ()) -> Table:
         figures = [percent(row[name]) for name in ID_METRICS]
         counts = [str(row[name]) for name in COUNTS]
         name = f"id_{row['id']}"
-        name += NEVER_TRAINED if f"{row['machine']}/{name}" in unseen else ""
+        name += f" ({NEVER_TRAINED})" if f"{row['machine']}/{name}" in unseen else ""
         rows.append(plain_row(row["machine"], name, *figures, *counts))
     return Table(header, rows, texts=2)
 
@@ -141,7 +141,8 @@ def write_tables(
     counts = {name: int(machines[name].sum()) for name in ("n_ids", *COUNTS)}
     machines.loc[len(machines)] = {"machine": "mean", **metrics.mean, **counts}
     ids["id"] = "id_" + ids["id"]  # so that it stays text
-    ids["trained"] = ~(ids["machine"] + "/" + ids["id"]).isin(list(more.get("unseen", ())))
+    unseen = (ids["machine"] + "/" + ids["id"]).isin(list(more.get("unseen", ())))
+    ids["remark"] = unseen.map({True: NEVER_TRAINED, False: ""})
     texts = {
         "per_machine.csv": _csv(machines, metrics, title, data_label),
         "per_id.csv": _csv(ids, metrics, title, data_label),
