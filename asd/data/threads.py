@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
-from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TypeVar
 
@@ -48,34 +49,24 @@ def _in_daemons(
 ) -> list[Result]:
     """Results in the order of the items.
 
-    The threads of the library's pools are waited for when the process ends; one that hangs (a disk
-    that does not answer) would keep it alive. Daemons are not.
+    A process waits for the threads of the library's pools before it ends, even for one that hangs
+    (a disk that does not answer); for daemons it does not.
     """
-    todo: SimpleQueue[tuple[int, Item]] = SimpleQueue()
-    ended: SimpleQueue[tuple[int, Result | BaseException, bool]] = SimpleQueue()
-    for pair in enumerate(items):
-        todo.put(pair)
+    calls: list[tuple[Future[Result], Item]] = [(Future(), item) for item in items]
+    todo = deque(calls)
 
     def work() -> None:
-        with suppress(Empty):
-            while True:
-                number, item = todo.get_nowait()
+        while todo:
+            with suppress(IndexError):  # another thread took the last
+                future, item = todo.popleft()
                 try:
-                    ended.put((number, call(item), True))
+                    future.set_result(call(item))
                 except BaseException as error:
-                    ended.put((number, error, False))
+                    future.set_exception(error)
 
     for _ in range(min(workers, len(items))):
         Thread(target=work, daemon=True).start()
-    results: dict[int, Result] = {}
     try:
-        for _ in items:
-            number, result, good = ended.get()
-            if not good:
-                raise result  # type: ignore[misc]
-            results[number] = result  # type: ignore[assignment]
+        return [future.result() for future, _ in calls]
     finally:
-        with suppress(Empty):  # so that no thread begins another
-            while True:
-                todo.get_nowait()
-    return [results[number] for number in range(len(items))]
+        todo.clear()  # so that no thread begins another

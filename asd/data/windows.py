@@ -51,24 +51,18 @@ class Windows:
         return frontend.n_frames(samples)
 
     def check(self, length: int, frames: np.ndarray, files: list[str]) -> None:
-        """Refuse clips that are shorter than a window.
-
-        Args:
-            length: frames in a window.
-            frames: [clips] frames in each clip.
-            files: [clips] their names, for messages.
+        """Refuse clips that are shorter than a window; arguments as those of ``starts``.
 
         Raises:
             AsdError: names the clips.
         """
-        short = np.flatnonzero(frames < length)
-        if len(short):
+        short = [name for name, count in zip(files, frames, strict=True) if count < length]
+        if short:
             raise AsdError(
                 f"{len(short)} clips are shorter than a window of {length} frames, the shortest "
-                f"has {frames.min()}: {', '.join(files[i] for i in short[:5])}"
-                f"{', ...' if len(short) > 5 else ''}. Leave them out, or train with a shorter "
-                "window (window.seconds, window.frames; null is as long as the shortest training "
-                "clip)"
+                f"has {frames.min()}: {', '.join(short[:5])}{', ...' if short[5:] else ''}. Leave "
+                "them out, or train with a shorter window (window.seconds or window.frames; "
+                "window.seconds=null: as long as the shortest training clip)"
             )
 
     def starts(self, length: int, frames: np.ndarray, files: list[str]) -> Index:
