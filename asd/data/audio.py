@@ -124,12 +124,22 @@ def _read_bytes(path: Path) -> tuple[bytes, int]:
         ) from error
 
 
+class _Content(BytesIO):
+    """A file's bytes; what a damaged header asks for beyond them is the end, or the beginning."""
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        try:
+            return super().seek(offset, whence)
+        except (ValueError, OverflowError):  # libsndfile could only print it
+            return super().seek(0)
+
+
 def _decode(path: Path, data: bytes) -> tuple[NDArray[Any], int, str]:
     """Samples as int16 (16-bit files) or float32 [samples, channels], rate in Hz, subtype."""
     import soundfile
 
     try:
-        with soundfile.SoundFile(BytesIO(data)) as sound:
+        with soundfile.SoundFile(_Content(data)) as sound:
             promised, rate, subtype = sound.frames, sound.samplerate, sound.subtype
             plain = subtype.startswith("PCM_") or subtype in FLOATS + EIGHT_BIT + LOSSY
             if sound.format not in CONTAINERS or not plain:

@@ -86,9 +86,15 @@ def unused_files(folder: Path, used: Collection[Path]) -> list[Path]:
 
     Of the folder itself only sound files are of interest: lists and notes belong there.
     """
-    unused = []
-    for place, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+    unused: list[Path] = []
+    entered = set()  # by their real paths: a link may lead back
+    for place, folders, names in os.walk(folder, followlinks=True):
+        entered.add(os.path.realpath(place))
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".") and os.path.realpath(Path(place, name)) not in entered
+        ]
         files = [Path(place, name) for name in names if not name.startswith(".")]
         of_interest = files if Path(place) != folder else filter(is_sound, files)
         unused += [path for path in of_interest if path not in used]

@@ -89,6 +89,9 @@ def test_what_is_not_used_is_named(write_corpus: Write, caplog: pytest.LogCaptur
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(clip)
     os.mkfifo(root / "fan/train/pipe")
+    (root / "fan/train/loop").symlink_to(root / "fan")
+    (root / "fan/test").rename(root.parent / "elsewhere")
+    (root / "fan/test").symlink_to(root.parent / "elsewhere")
     unused.append("fan/train/pipe")
     for machines, expected in ((None, [*unused, of_other_machine]), (["fan"], unused)):
         caplog.clear()
