@@ -13,7 +13,15 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asd.data.audio import EIGHT_BIT, LOSSY, Channel, ClipFacts, Recording, resample
+from asd.data.audio import (
+    EIGHT_BIT,
+    LOSSY,
+    Channel,
+    ClipFacts,
+    Recording,
+    resample,
+    resampled_length,
+)
 from asd.errors import AsdError
 
 
@@ -125,21 +133,6 @@ def test_facts_are_of_the_channel_that_is_read(tmp_path: Path) -> None:
 # Resampling
 
 
-@pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000])
-def test_resampled_tone_is_the_tone(tmp_path: Path, rate: int) -> None:
-    """A tone below both Nyquist rates keeps its frequency, phase and amplitude."""
-
-    def tone(at: int) -> np.ndarray:
-        return 0.5 * np.sin(2 * np.pi * 440 * np.arange(at) / at)
-
-    path = pcm16(tmp_path / "a.wav", np.round(tone(rate) * 32767).astype(np.int16), rate)
-    clip = read_clip(path, 16000)
-    assert clip.shape == (16000,)
-    assert clip.dtype == np.float32
-    inside = slice(200, -200)  # the ends ring
-    np.testing.assert_allclose(clip[inside], tone(16000)[inside], atol=1e-3)
-
-
 @pytest.mark.parametrize(("rate", "new"), [(44100, 16000), (8000, 16000), (48000, 16000)])
 def test_resampling_agrees_with_the_fourier_method(rate: int, new: int) -> None:
     """Band-limited noise, against ``scipy.signal.resample``, which works by FFT."""
@@ -161,7 +154,8 @@ def test_resampling_agrees_with_the_fourier_method(rate: int, new: int) -> None:
 
 def test_resampled_length_of_an_odd_rate(tmp_path: Path) -> None:
     path = pcm16(tmp_path / "a.wav", noise(1001), 11025)
-    assert read_clip(path, 16000).shape == (-(-1001 * 16000 // 11025),)
+    clip = read_clip(path, 16000)
+    assert (clip.dtype, len(clip)) == (np.float32, resampled_length(1001, 11025, 16000))
 
 
 # Bad files
