@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from asd.data.manifest import Part
+from asd.data.manifest import SPLITS, Part
 from asd.errors import AsdError, shown
 
 SUFFIXES = (".wav", ".flac", ".aif", ".aiff", ".ogg", ".oga", ".opus", ".mp3")
@@ -84,18 +84,14 @@ def list_clips(folder: Path, part: Part) -> tuple[list[Clip], Problems]:
 def unused_files(folder: Path, used: Collection[Path]) -> list[Path]:
     """What lies in a folder and the folders in it besides what is used; hidden things left out.
 
-    Of the folder itself only sound files are of interest: lists and notes belong there.
+    Of the folder itself only sound files are of interest: lists and notes belong there. Links to
+    folders are entered where corpora have them, a machine's or a split's; others are named.
     """
     unused: list[Path] = []
-    entered = set()  # by their real paths: a link may lead back
     for place, folders, names in os.walk(folder, followlinks=True):
-        entered.add(os.path.realpath(place))
-        folders[:] = [
-            name
-            for name in folders
-            if not name.startswith(".") and os.path.realpath(Path(place, name)) not in entered
-        ]
-        files = [Path(place, name) for name in names if not name.startswith(".")]
-        of_interest = files if Path(place) != folder else filter(is_sound, files)
-        unused += [path for path in of_interest if path not in used]
+        top = Path(place) == folder
+        links = [n for n in folders if Path(place, n).is_symlink() and not top and n not in SPLITS]
+        folders[:] = [n for n in folders if not n.startswith(".") and n not in links]
+        files = [Path(place, n) for n in [*names, *links] if not n.startswith(".")]
+        unused += [path for path in files if path not in used and (is_sound(path) or not top)]
     return sorted(unused)
