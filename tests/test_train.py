@@ -111,7 +111,7 @@ def test_baseline_without_a_network_end_to_end(
     from sklearn.preprocessing import StandardScaler
 
     from asd.composition import build
-    from asd.data.audio import read_clip
+    from asd.data.audio import Recording
 
     options = [f"+experiment={experiment}", "data.machines=[fan,pump]", "pictures=default"]
     assert run_train(*options) == 0
@@ -132,7 +132,8 @@ def test_baseline_without_a_network_end_to_end(
     frontend = build(config["frontend"], "frontend")
 
     def features(file: str) -> np.ndarray:
-        return frontend.features(read_clip(root / file, 16000, None)).astype(np.float64)
+        wave = Recording.read(root / file, None).signal(16000)
+        return frontend.features(wave).astype(np.float64)
 
     def statistics(files: list[str]) -> np.ndarray:
         parts = [features(file) for file in files]

@@ -18,6 +18,7 @@ from asd.experiment.identity import (
     training_identity,
 )
 from asd.experiment.run_folder import RunFolder, find_run
+from asd.experiment.run_labels import system_label
 from asd.experiment.trainer_options import TrainerOptions
 from asd.options import check_choice, check_whole, from_config
 from asd.scoring.clip_vectors import OF_NETWORK
@@ -155,7 +156,7 @@ class Experiment:
         """What was run, for every table."""
         simulated = ", SIMULATED data" if self.corpus.simulated else f", {self.corpus.name}"
         demo = " at demo scale" if self.config["scale"]["demo"] else ""
-        run = f"{self.config['system']}, seed {self.config['seed']}"
+        run = f"{system_label(self.config, self.command)}, seed {self.config['seed']}"
         return f"{run}{simulated}{self._test_clips}{demo}"
 
     def identity(self, data_hash: str) -> str:
