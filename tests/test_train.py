@@ -113,7 +113,7 @@ def test_baseline_without_a_network_end_to_end(
     from sklearn.preprocessing import StandardScaler
 
     from asd.composition import build
-    from asd.data.audio import read_clip
+    from asd.data.audio import Recording
 
     options = [f"+experiment={experiment}", "data.machines=[fan,pump]", "pictures=default"]
     assert run_train(*options) == 0
@@ -134,7 +134,8 @@ def test_baseline_without_a_network_end_to_end(
     frontend = build(config["frontend"], "frontend")
 
     def features(file: str) -> np.ndarray:
-        return frontend.features(read_clip(root / file, 16000, None)).astype(np.float64)
+        wave = Recording.read(root / file, None).signal(16000)
+        return frontend.features(wave).astype(np.float64)
 
     def statistics(files: list[str]) -> np.ndarray:
         parts = [features(file) for file in files]
@@ -464,7 +465,7 @@ def test_score_refuses_what_it_cannot_read(
     assert score([str(tmp_path / "bad.ckpt"), "clip.wav"]) == 2
     assert "bad.ckpt: cannot be read as a checkpoint" in capsys.readouterr().err
     assert score([str(tmp_path / "bad.ckpt"), str(tmp_path / "empty")]) == 2
-    assert "no WAV file" in capsys.readouterr().err
+    assert "no sound file" in capsys.readouterr().err
 
 
 def test_neither_test_nor_validation_clips_can_influence_what_is_learnt(
