@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,12 +90,14 @@ def build(cfg: Any, option: str) -> Any:
         raise AsdError(f"{option}: {str(cause).splitlines()[0]}") from error
 
 
-def function_of(name: str, option: str) -> Any:
-    """The function of a dotted name.
+def function_of(name: str, option: str, known: Mapping[str, Any] | None = None) -> Any:
+    """The function of a dotted name, or of a short one among those known.
 
     Raises:
         AsdError: there is no such function; names the option.
     """
+    if known and name in known:
+        return known[name]
     from hydra.utils import get_method
 
     try:

@@ -27,9 +27,8 @@ from asd.models.detector import Detector, load_detector, save_detector
 from asd.models.standardiser import Standardiser
 from asd.scoring.clip_scores import read_scores, write_scores
 from asd.scoring.metrics import Metrics, evaluate_scores
-from asd.scoring.scorer import score_clips
+from asd.scoring.scorer import fit_back_end, score_clips
 from asd.scoring.tables import write_tables
-from asd.scoring.window_scores import window_score
 from asd.training.fit import TrainingSet, fit
 from asd.training.memory import give_back_memory
 from asd.training.speed import choose_device
@@ -82,12 +81,13 @@ def run(experiment: Experiment, listeners: Sequence[RunListener] = ()) -> tuple[
 
 def _check_model(experiment: Experiment) -> torch.device:
     """Refuse a score, a device or a model that cannot be; the model takes no memory."""
-    window_score(experiment.scoring.score)
+    experiment.scoring.function()
     frontend = experiment.frontend
     frames = experiment.windows.length(frontend, _SOME_SECONDS * frontend.rate)
     shape = {"bands": frontend.bands, "frames": frames}
-    with torch.device("meta"):
-        build({**experiment.config["model"], **shape}, "model")
+    if experiment.trains:
+        with torch.device("meta"):
+            build({**experiment.config["model"], **shape}, "model")
     return choose_device(experiment.trainer)
 
 
@@ -112,7 +112,8 @@ def _compute(
         events.tell(RunListener.model_started, name, read_history(history))
         if scores_file.exists():  # by an earlier start of this run
             tables.append(read_scores(scores_file))
-            losses[name] = scoring_loss(history, options.weights)
+            if experiment.trains:
+                losses[name] = scoring_loss(history, options.weights)
             continue
 
         # Windows of the training clips; a part of the clips is held out for validation.
@@ -146,26 +147,30 @@ def _compute(
             record_threads(folder, name, torch.get_num_threads())
             events.tell(RunListener.epoch_ended, name, epoch, values)
 
-        if trained is None:
-            with _timed(f"{name}: trained"):
-                detector = fit(detector, data, options, seed, model, epoch_ended, callbacks)
-        else:
+        if trained is not None:
             detector.load_state_dict(load_detector(trained / "model.ckpt").state_dict())
             detector.to(choose_device(options)).eval()
+        elif experiment.trains:
+            with _timed(f"{name}: trained"):
+                detector = fit(detector, data, options, seed, model, epoch_ended, callbacks)
+        if experiment.trains:
+            losses[name] = scoring_loss(history, options.weights)
+        threads = options.threads or cores()
+        clip_data = (group.train.clips, features, data.train)
+        fit_back_end(detector, experiment.scoring, *clip_data, threads)
         save_detector(detector, model / "model.ckpt")
-        losses[name] = scoring_loss(history, options.weights)
-        del features, data
+        del features, data, clip_data
 
         # Scoring the test clips, a machine type at a time.
         with _timed(f"{name}: scored"):
-            threads, scored_tables = options.threads or cores(), []
+            scored_tables = []
             for part in parts_of(group.test):
                 features = store.part(part)
                 paths = list(part.clips["path"])
                 windows = experiment.windows.starts(length, features.frames, paths)
                 numbers = class_numbers(part, experiment.classes, names)
-                clip_data = (part.clips, features, windows, numbers)
-                scored = score_clips(detector, experiment.scoring, *clip_data, threads)
+                test_data = (part.clips, features, windows, numbers)
+                scored = score_clips(detector, experiment.scoring, *test_data, threads)
                 events.tell(RunListener.clips_scored, scored)
                 scored_tables.append(scored.table)
             events.tell(RunListener.model_scored, name, model)

@@ -118,8 +118,8 @@ def test_missing_cells_say_so_and_name_the_command(runs: Any) -> None:
 def test_no_runs_at_all_gives_the_empty_table_with_every_command() -> None:
     ((label, runs),) = corpora([], "dcase2020").items()
     section = Section(label, runs, declaration("paper"), Resampling(5), data="dcase2020")
-    assert section.results["system"].nunique() == 6 and not section.results["n"].any()
-    command = "python -m asd.train +experiment=ss_0.3 seed=0 data=dcase2020"
+    assert section.results["system"].nunique() == 9 and not section.results["n"].any()
+    command = "python -m asd.train +experiment=knn_type seed=0 data=dcase2020"
     assert section.results["fill_command"].iloc[-1] == command
     bare = Section(label, runs, declaration("search"), Resampling(5))
     assert bare.results.empty and not tables(bare)[0].rows
@@ -161,7 +161,7 @@ def test_unfinished_damaged_and_set_aside_runs_are_not_used(runs: Any) -> None:
         collect_folder(runs.path / "nowhere")
 
 
-@pytest.mark.parametrize(("sweep", "rows"), [("search", 3), ("paper", 7)])
+@pytest.mark.parametrize(("sweep", "rows"), [("search", 3), ("paper", 10)])
 def test_experiments_that_are_no_row_get_one(runs: Any, sweep: str, rows: int) -> None:
     for experiment, system in (("u", "U"), ("b", "B"), ("mine", "U")):
         runs.write(experiment, tags={"system": system})
