@@ -18,6 +18,7 @@ from asd.experiment.identity import (
     training_identity,
 )
 from asd.experiment.run_folder import RunFolder, find_run
+from asd.experiment.run_labels import system_label
 from asd.experiment.trainer_options import TrainerOptions
 from asd.options import check_choice, check_whole, from_config
 from asd.scoring.clip_vectors import OF_NETWORK
@@ -148,7 +149,8 @@ class Experiment:
         """What was run, for every table."""
         simulated = ", SIMULATED data" if self.corpus.simulated else f", {self.corpus.name}"
         demo = " at demo scale" if self.config["scale"]["demo"] else ""
-        return f"{self.config['system']}, seed {self.config['seed']}{simulated}{demo}"
+        label = system_label(self.config, self.command)
+        return f"{label}, seed {self.config['seed']}{simulated}{demo}"
 
     def identity(self, data_hash: str) -> str:
         """What the run is, whoever trains it where (``asd.experiment.identity``)."""
