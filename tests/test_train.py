@@ -67,6 +67,8 @@ def test_preset_end_to_end(experiment: str, run_train: Train, tmp_path: Path) ->
     # tiny: two IDs a machine, four normal and four anomalous clips each
     assert scores.groupby("machine").size().to_dict() == dict.fromkeys(MACHINES, 16)
     assert scores["score"].gt(0).all()
+    assert (scores["cause"].notna() == scores["label"]).all()
+    assert scores["strength"].dropna().between(0.2, 1.0).all()
     assert "SIMULATED" in (folder.tables / "tables.md").read_text()
     groups = ["shared"] if scope == "shared" else MACHINES
     assert [m.name for m in folder.models()] == sorted(groups)

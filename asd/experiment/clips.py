@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from asd.data.manifest import Manifest
+from asd.data.simulation.build import CAUSES
 from asd.errors import AsdError
 from asd.experiment.experiment import Experiment
 
@@ -56,6 +57,15 @@ class Clips:
         """Hash of all of them."""
         rows = pd.concat([self.train.clips, self.test.clips], ignore_index=True)
         return Manifest(self.train.root, rows).data_hash()
+
+    def with_causes(self, scores: pd.DataFrame) -> pd.DataFrame:
+        """Scores of test clips of a simulated corpus with ``cause`` and ``strength`` (0 to 1) of
+        their faults; normal clips have neither."""
+        file = self.test.root / str(self.test.clips["release"].iloc[0]) / CAUSES
+        if not file.is_file():  # opened as another corpus, from a folder inside
+            return scores
+        causes = pd.read_csv(file).rename(columns={"path": "file"})
+        return scores.merge(causes, on="file", how="left")
 
     def groups(self, scope: str) -> dict[str, Clips]:
         """The clips of each model to train: one for all, or one per machine type."""

@@ -11,6 +11,7 @@ import pandas as pd
 from asd.documents.blocks import Block, CellLines, Heading, Kind, Line, Table, Text, plain_row
 from asd.reporting.bootstrap import MEAN
 from asd.reporting.claims import HELD, NOT_DECIDABLE, NOT_HELD, check_claim
+from asd.reporting.faults import fault_tables
 from asd.reporting.results import COMPARED
 from asd.reporting.sections import Section
 from asd.scoring.tables import NAMES, percent
@@ -26,6 +27,7 @@ VIEWS = {
     "harmonic": (("auc_harmonic", "pauc_harmonic"), "Harmonic mean over machine IDs"),
     "pooled": (("auc_pooled", "pauc_pooled"), "All clips of a machine type pooled"),
     "eq3": (("pauc_eq3",), "pAUC by eq. (3) as printed"),
+    "faults": ((), "AUC by fault"),
 }
 _KINDS: dict[str, Kind] = {HELD: "good", NOT_HELD: "bad"}
 _SIMULATED = (
@@ -68,7 +70,7 @@ def section_blocks(section: Section, views: Sequence[str]) -> list[Block]:
 
 
 def _view(section: Section, view: str, folded: str = "") -> list[Table]:
-    tables = []
+    tables = fault_tables(section) if view == "faults" else []
     for metric in VIEWS[view][0]:
         if view == "per_id":
             tables.append(id_table(section, metric))

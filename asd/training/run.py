@@ -180,6 +180,8 @@ def _compute(
         give_back_memory()
 
     scores = pd.concat(tables, ignore_index=True)
+    if experiment.corpus.simulated:
+        scores = clips.with_causes(scores)
     write_scores(folder.scores, scores)
     metrics = evaluate_scores(scores, experiment.scoring.max_fpr)
     write_tables(folder.tables, metrics, experiment.title, experiment.data_label)
