@@ -193,8 +193,15 @@ def test_same_seed_same_numbers_and_a_finished_run_is_kept(
     assert folder.scores.read_bytes() == first
     assert len(list((tmp_path / "runs").glob("*~1"))) == 1
     assert run_train("+experiment=u", "tracking=off", "seed=1") == 0
-    other = list((tmp_path / "runs").glob("*seed1*"))
-    assert (other[0] / "scores.csv").read_bytes() != first
+    (other,) = (tmp_path / "runs").glob("*seed1*")
+    assert (other / "scores.csv").read_bytes() != first
+
+    held_out = RunFolder(other).model("shared") / "validation.csv"
+    assert run_train("+experiment=u", "tracking=off", "seed=1", "trainer.validation_seed=0") == 0
+    (fixed,) = set((tmp_path / "runs").glob("*seed1*")) - {other}
+    same = [RunFolder(path).model("shared") / "validation.csv" for path in (folder.path, fixed)]
+    assert same[0].read_bytes() == same[1].read_bytes() != held_out.read_bytes()
+    assert (fixed / "scores.csv").read_bytes() not in (first, (other / "scores.csv").read_bytes())
 
 
 class Crash(RuntimeError):

@@ -131,7 +131,8 @@ def _compute(
         paths = list(group.train.clips["path"])
         windows = experiment.windows.starts(length, features.frames, paths)
         fraction, strata = options.validation_fraction, options.validation_strata
-        held_out = validation_split(group.train, fraction, seed, strata)
+        split = seed if options.validation_seed is None else options.validation_seed
+        held_out = validation_split(group.train, fraction, split, strata)
         held_out_clips = group.train.clips[["machine", "id", "path"]][held_out]
         model.mkdir(parents=True, exist_ok=True)
         held_out_clips.to_csv(model / "validation.csv", index=False)
