@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
+
 from asd.secrets import redacted
+
+SHOWN = 20  # names in a message before the rest is only counted
 
 
 class AsdError(Exception):
@@ -12,7 +17,7 @@ class AsdError(Exception):
     """
 
     def __str__(self) -> str:
-        return redacted(super().__str__())
+        return redacted(shown(super().__str__()))
 
 
 class RunIsBusyError(AsdError):
@@ -38,3 +43,15 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM or SIGHUP, whose number it is raised with: the machine is taken back, or the terminal
     closed. Handled like Ctrl-C.
     """
+
+
+def first_lines(lines: Iterable[str]) -> str:
+    """The first ``SHOWN`` of these lines of a message, the rest only counted."""
+    every = list(lines)
+    rest = [f"  and {len(every) - SHOWN} more"] if len(every) > SHOWN else []
+    return "\n".join(every[:SHOWN] + rest)
+
+
+def shown(text: Path | str) -> str:
+    """A text or path that can be printed and stored, even where a file's name is not UTF-8."""
+    return str(text).encode("utf-8", "backslashreplace").decode()

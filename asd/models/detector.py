@@ -22,6 +22,8 @@ CHECKPOINT_FORMAT = 1
 # How the detector's tensors are called in a checkpoint of training, which has others beside them.
 TRAINING_PREFIX = "detector."
 _RECIPE = {"bands": int, "frames": int, "classes": list, "model": dict, "loss": dict}
+# Lists of it, and of what; earlier checkpoints lack some.
+_LISTS: dict[str, Any] = {"classes": str, "machines": str, "ids": list | tuple}
 
 
 class Reconstruction(NamedTuple):
@@ -158,10 +160,17 @@ def load_detector(path: Path, allowed: Collection[str] = ()) -> Detector:
     for name, kind in _RECIPE.items():
         if not isinstance(recipe, dict) or not isinstance(recipe.get(name), kind):
             raise AsdError(f"{path}: cannot be used as a checkpoint: its recipe lacks {name}")
+    for name, kind in _LISTS.items():
+        entries = recipe.setdefault(name, [])
+        if not isinstance(entries, list) or not all(isinstance(one, kind) for one in entries):
+            raise AsdError(f"{path}: cannot be used as a checkpoint: its {name} are damaged")
     recipe["model"].pop("norm_form", None)  # an option of computing that versions before had
+    make = partial(build_known, allowed=allowed)
     try:
-        detector = Detector(recipe, make=partial(build_known, allowed=allowed))
-    except AsdError as error:
+        with torch.device("meta"):  # no more memory is asked for than the file's weights need
+            _with_weights(Detector(recipe, make=make), content, path, assign=True)
+        detector = Detector(recipe, make=make)
+    except (AsdError, RuntimeError, ArithmeticError, TypeError, ValueError) as error:
         raise AsdError(f"{path}: {error}") from error
     detector.banks = content["asd"].get("banks", {})
     banks = detector.banks.values() if isinstance(detector.banks, dict) else [None]
@@ -179,10 +188,13 @@ def rebuilt(recipe: dict[str, Any], path: Path) -> Detector:
     return _with_weights(Detector(recipe), read_checkpoint(path), path)
 
 
-def _with_weights(detector: Detector, content: dict[str, Any], path: Path) -> Detector:
+def _with_weights(
+    detector: Detector, content: dict[str, Any], path: Path, assign: bool = False
+) -> Detector:
     try:
         state = content["state_dict"].items()
-        detector.load_state_dict({k.removeprefix(TRAINING_PREFIX): v for k, v in state})
+        weights = {k.removeprefix(TRAINING_PREFIX): v for k, v in state}
+        detector.load_state_dict(weights, assign=assign)
     except (RuntimeError, KeyError, AttributeError, TypeError) as error:
         raise AsdError(f"{path}: weights do not fit the model: {error}") from error
     return detector.eval()
