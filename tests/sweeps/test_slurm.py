@@ -114,8 +114,8 @@ def test_what_is_stuck_or_refused_is_said_in_slurms_words(
     monkeypatch.setenv("SLURM_CONF", str(slurm.conf))
 
     def glance() -> None:
-        if "PENDING (JobHeldUser)" in caplog.text:
-            slurm.run("scancel", *slurm.jobs())
+        if "PENDING (JobHeldUser)" in caplog.text and (jobs := slurm.jobs()):
+            slurm.run("scancel", *jobs)
 
     said: list[str] = []
     display: Any = SimpleNamespace(open=["a cell"], left=False, glance=glance, say=said.append)
