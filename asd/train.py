@@ -84,12 +84,12 @@ def _train(experiment: Experiment) -> float | list[float]:
 
     with stopped_by(signal.SIGTERM):
         folder, metrics = run(experiment, listeners)
-    if _single():
-        from asd.scoring.tables import show
-
-        show(metrics, experiment.title, experiment.data_label)
-    log.info("run folder: %s", folder.path)
     record = folder.record()
+    if _single():
+        from asd.scoring.tables import remarks, show
+
+        show(metrics, experiment.title, experiment.data_label, **remarks(record))
+    log.info("run folder: %s", folder.path)
     if _single() and "mlflow" in record:
         from asd.tracking.mlflow_store import Tracking
 

@@ -37,6 +37,7 @@ class TrainerOptions:
     learning_rate: float
     validation_fraction: float
     validation_strata: Sequence[str]
+    validation_seed: int | None
     plateau: Mapping[str, Any] | None
     stop_patience: int | None
     weights: str
@@ -58,6 +59,8 @@ class TrainerOptions:
         check_whole("trainer.batch_size", self.batch_size, 2)
         check_number("trainer.learning_rate", self.learning_rate, 0, above=True)
         check_number("trainer.validation_fraction", self.validation_fraction, 0, 0.9, above=True)
+        if self.validation_seed is not None:
+            check_whole("trainer.validation_seed", self.validation_seed, 0, 2**32 - 1)
         if self.plateau is not None:
             for name in self.plateau:
                 check_choice("trainer.plateau", name, ("factor", "patience"))

@@ -141,7 +141,7 @@ def publish(client: MlflowClient, folder: RunFolder, metrics: Metrics | None = N
 
     from asd.scoring.clip_scores import read_scores
     from asd.scoring.metrics import evaluate_scores, flat_metrics
-    from asd.scoring.tables import markdown
+    from asd.scoring.tables import markdown, remarks
 
     record = folder.record()
     run_id, values = record["mlflow"]["run_id"], dict(record.get("resources", {}))
@@ -149,7 +149,7 @@ def publish(client: MlflowClient, folder: RunFolder, metrics: Metrics | None = N
         metrics = evaluate_scores(read_scores(folder.scores), record["max_fpr"])
     if metrics is not None:
         values |= flat_metrics(metrics)
-        note = markdown(metrics, record["title"], record["data_label"])
+        note = markdown(metrics, record["title"], record["data_label"], **remarks(record))
         client.set_tag(run_id, "mlflow.note.content", note)
     for model in folder.models():
         client.log_batch(run_id, metrics=_missing_epochs(client, run_id, model))

@@ -8,7 +8,7 @@ import pytest
 
 from asd.documents.blocks import Table
 from asd.scoring.metrics import Metrics, evaluate_scores
-from asd.scoring.tables import id_table, machine_table, markdown, show, write_tables
+from asd.scoring.tables import id_table, machine_table, markdown, remarks, show, write_tables
 
 TITLE, DATA = "[bold]SS-0.5-0.5, seed 0", "SIMULATED data, demo scale"
 Capture = pytest.CaptureFixture[str]
@@ -84,6 +84,21 @@ def test_written_csv_loads_with_pandas_and_says_simulated(metrics: Metrics, tmp_
     assert list(ids["id"]) == ["id_01", "id_03", "id_00", "id_02", "id_00"]
     assert ids["auc_percent"][2] == pytest.approx(100 * 10 / 12, abs=1e-6)
     assert pd.isna(ids["auc_percent"][1]) and ids["undefined"][1] == "no anomaly clip"
+
+
+def test_ids_that_never_trained_and_warnings_are_said_everywhere(
+    metrics: Metrics, tmp_path: Path, capsys: Capture
+) -> None:
+    said = {"unseen": ["fan/id_02"], "warnings": ["/data: 2 files are not used:\n  a\n  b", "odd"]}
+    cell = "id_02 (never trained)"
+    assert [row[1] for row in texts(id_table(metrics, ["fan/id_02"]))].count(cell) == 1
+    show(metrics, TITLE, DATA, **said)
+    for text in (markdown(metrics, TITLE, DATA, **said), capsys.readouterr().out):
+        for part in (cell, "Warning: /data: 2 files are not used", "Warning: odd"):
+            assert part in text
+    files = write_tables(tmp_path, metrics, TITLE, DATA, **remarks(said | {"title": "x"}))
+    marked = pd.read_csv(files[1], keep_default_na=False)
+    assert marked["remark"].tolist() == ["", "", "", "never trained", ""]
 
 
 def test_terminal_prints_all_of_it_within_80_columns(

@@ -17,6 +17,7 @@ from asd.options import from_config
         ({"batch_size": 1}, r"trainer\.batch_size=1: must be a whole number 2 or more"),
         ({"learning_rate": 0}, r"trainer\.learning_rate=0: must be a number above 0"),
         ({"validation_fraction": 0.95}, r"trainer\.validation_fraction=0\.95"),
+        ({"validation_seed": -1}, r"trainer\.validation_seed=-1"),
         ({"plateau": {"factor": 1.0, "patience": 3}}, r"trainer\.plateau\.factor=1"),
         ({"plateau": {"factor": 0.5}}, r"trainer\.plateau\.patience=None"),
         ({"plateau": {"faktor": 0.5}}, r"trainer\.plateau=faktor.*did you mean factor"),
