@@ -64,11 +64,12 @@ def evaluate(targets: list[str], max_fpr: float | None, out: Path | None, write:
     Raises:
         AsdError: a target is missing or invalid, or the tables cannot be written.
     """
+    from asd.experiment.history import convergence_notes
     from asd.scoring.clip_scores import read_scores
     from asd.scoring.metrics import Metrics, evaluate_scores
     from asd.scoring.tables import show, write_tables
 
-    tables: list[tuple[Path, tuple[Metrics, str, str]]] = []
+    tables: list[tuple[Path, tuple[Metrics, str, str, list[str]]]] = []
     for file in map(resolve, targets):
         of_run = file.name == "scores.csv"
         folder = out or file.parent / ("tables" if of_run else f"tables_{file.stem}")
@@ -82,7 +83,8 @@ def evaluate(targets: list[str], max_fpr: float | None, out: Path | None, write:
             p, option = run.get("max_fpr", MAX_FPR), f"{file.parent / 'run.json'}: max_fpr"
         check_number(option, p, 0, 1, above=True)
         labels = str(run.get("title", file)), str(run.get("data_label", "data not stated"))
-        tables.append((folder, (evaluate_scores(read_scores(file), p), *labels)))
+        remarks = convergence_notes(run.get("convergence", {}))
+        tables.append((folder, (evaluate_scores(read_scores(file), p), *labels, remarks)))
     for folder, table in tables:
         written = write_tables(folder, *table) if write else []
         show(*table)

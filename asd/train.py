@@ -83,12 +83,14 @@ def _train(experiment: Experiment) -> float | list[float]:
 
     with stopped_by(signal.SIGTERM):
         folder, metrics = run(experiment, listeners)
+    record = folder.record()
     if _single():
+        from asd.experiment.history import convergence_notes
         from asd.scoring.tables import show
 
-        show(metrics, experiment.title, experiment.data_label)
+        remarks = convergence_notes(record.get("convergence", {}))
+        show(metrics, experiment.title, experiment.data_label, remarks)
     log.info("run folder: %s", folder.path)
-    record = folder.record()
     if _single() and "mlflow" in record:
         from asd.tracking.mlflow_store import Tracking
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,25 +69,33 @@ def notes(metrics: Metrics) -> list[str]:
     return [*lines, *(f"- {entry}" for entry in metrics.undefined)]
 
 
-def document(metrics: Metrics, title: str, data_label: str) -> list[Block]:
-    """Both tables and the notes, under what was run on which data."""
+def document(
+    metrics: Metrics, title: str, data_label: str, remarks: Sequence[str] = ()
+) -> list[Block]:
+    """Both tables and the notes, under what was run on which data; remarks below the first."""
     head = [Heading(title, 1), Text(f"Data: {data_label}")]
-    machines = [Heading("Per machine type", 3), machine_table(metrics)]
+    machines = [Heading("Per machine type", 3), machine_table(metrics), *map(Text, remarks)]
     ids = [Heading("Per machine ID", 3), id_table(metrics)]
     return [*head, *machines, *ids, *map(Text, notes(metrics))]
 
 
-def show(metrics: Metrics, title: str, data_label: str) -> None:
+def show(metrics: Metrics, title: str, data_label: str, remarks: Sequence[str] = ()) -> None:
     """Print the document; as wide as the terminal, or 120 columns where there is none."""
-    terminal.show(document(metrics, title, data_label), terminal.open_console())
+    terminal.show(document(metrics, title, data_label, remarks), terminal.open_console())
 
 
-def markdown(metrics: Metrics, title: str, data_label: str) -> str:
+def markdown(metrics: Metrics, title: str, data_label: str, remarks: Sequence[str] = ()) -> str:
     """The document as a Markdown page."""
-    return rendering.markdown(document(metrics, title, data_label))
+    return rendering.markdown(document(metrics, title, data_label, remarks))
 
 
-def write_tables(folder: str | Path, metrics: Metrics, title: str, data_label: str) -> list[Path]:
+def write_tables(
+    folder: str | Path,
+    metrics: Metrics,
+    title: str,
+    data_label: str,
+    remarks: Sequence[str] = (),
+) -> list[Path]:
     """Write per_machine.csv, per_id.csv and tables.md into a folder, made if need be.
 
     The CSVs hold percent; what is undefined is an empty cell, with the reason at the row's end.
@@ -96,6 +105,7 @@ def write_tables(folder: str | Path, metrics: Metrics, title: str, data_label: s
         metrics: what ``evaluate_scores`` gives.
         title: what was run, e.g. "SS-0.5-0.5, seed 0".
         data_label: what the data is, e.g. "SIMULATED, demo scale"; it stands in every file.
+        remarks: of the training, below the table of machine types.
 
     Returns:
         The files written.
@@ -110,7 +120,7 @@ def write_tables(folder: str | Path, metrics: Metrics, title: str, data_label: s
     texts = {
         "per_machine.csv": _csv(machines, metrics, title, data_label),
         "per_id.csv": _csv(ids, metrics, title, data_label),
-        "tables.md": markdown(metrics, title, data_label),
+        "tables.md": markdown(metrics, title, data_label, remarks),
     }
     for name, text in texts.items():
         write_text(Path(folder) / name, text)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from asd.experiment.history import read_history
+from asd.experiment.history import convergence_notes, read_history
 from asd.experiment.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -145,11 +145,14 @@ def publish(client: MlflowClient, folder: RunFolder, metrics: Metrics | None = N
 
     record = folder.record()
     run_id, values = record["mlflow"]["run_id"], dict(record.get("resources", {}))
+    ended = record.get("convergence", {})
+    for model, told in ended.items():
+        values["best_epoch" if model == "shared" else f"best_epoch/{model}"] = told["best_epoch"]
     if metrics is None and folder.scores.exists():
         metrics = evaluate_scores(read_scores(folder.scores), record["max_fpr"])
     if metrics is not None:
         values |= flat_metrics(metrics)
-        note = markdown(metrics, record["title"], record["data_label"])
+        note = markdown(metrics, record["title"], record["data_label"], convergence_notes(ended))
         client.set_tag(run_id, "mlflow.note.content", note)
     for model in folder.models():
         client.log_batch(run_id, metrics=_missing_epochs(client, run_id, model))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import warnings
@@ -73,8 +74,9 @@ def fit(
         leftover.unlink()
     checkpoints = EpochCheckpoints(folder, on_epoch)
     resume = checkpoints.last if checkpoints.last.exists() else None
+    # Made where there is nothing left to train, too: it sets determinism, which scoring needs.
+    trainer = _trainer(options, device, [*callbacks, checkpoints])
     if resume is None or not _stopped_early(resume, options.stop_patience):
-        trainer = _trainer(options, device, [*callbacks, checkpoints])
         prepare(detector, options, device)
         values = resident(data.features.values, device, options.gpu_share)
         size = options.batch_size
@@ -83,6 +85,12 @@ def fit(
         module = DetectorTraining(detector, options)
         with _interruptible():
             trainer.fit(module, train, val, ckpt_path=resume, weights_only=True)
+        # Callbacks, some of which live on, have the module's `log`, and so would keep the Trainer
+        # with features and optimiser, on the GPU too; these refer to one another besides.
+        module.trainer = None
+        del values, train, val, module
+    del trainer
+    gc.collect()
     chosen = checkpoints.best if options.weights == "best" else checkpoints.last
     return load_detector(chosen).to(device)
 

@@ -16,7 +16,7 @@ from asd.cores import cores
 from asd.data.split import validation_split
 from asd.experiment.clips import Clips, check_classes, class_names, class_numbers, shortest_clip
 from asd.experiment.experiment import Experiment
-from asd.experiment.history import read_history, scoring_loss
+from asd.experiment.history import convergence, convergence_notes, read_history, scoring_loss
 from asd.experiment.listener import Listeners, RunListener
 from asd.experiment.record import recorded
 from asd.experiment.run_folder import FINISHED, RunFolder, set_aside
@@ -92,7 +92,7 @@ def _compute(experiment: Experiment, clips: Clips, folder: RunFolder, events: Li
     store = experiment.feature_store()
     # All of them first: a clip that cannot be read stops the run before hours of training.
     store.build(clips.train, clips.test)
-    tables, losses = [], {}
+    tables, losses, ended = [], {}, {}
     for name, group in clips.groups(experiment.scope).items():
         model = folder.model(name)
         history, scores_file = model / "history.csv", model / "scores.csv"
@@ -100,6 +100,7 @@ def _compute(experiment: Experiment, clips: Clips, folder: RunFolder, events: Li
         if scores_file.exists():  # by an earlier start of this run
             tables.append(read_scores(scores_file))
             losses[name] = scoring_loss(history, options.weights)
+            ended[name] = convergence(read_history(history), options)
             continue
 
         # Windows of the training clips; a part of the clips is held out for validation.
@@ -109,6 +110,13 @@ def _compute(experiment: Experiment, clips: Clips, folder: RunFolder, events: Li
         windows = experiment.windows.starts(length, features.frames, paths)
         fraction, strata = options.validation_fraction, options.validation_strata
         held_out = validation_split(group.train, fraction, seed, strata)
+        if (few := int(held_out.sum())) < options.few_validation_clips:
+            log.warning(
+                "%s: %d validation clips choose the epoch that scores, which leaves it to chance; "
+                "raise trainer.validation_fraction, or add training clips",
+                name,
+                few,
+            )
         held_out_clips = group.train.clips[["machine", "id", "path"]][held_out]
         model.mkdir(parents=True, exist_ok=True)
         held_out_clips.to_csv(model / "validation.csv", index=False)
@@ -135,6 +143,9 @@ def _compute(experiment: Experiment, clips: Clips, folder: RunFolder, events: Li
             detector = fit(detector, data, options, seed, model, epoch_ended, callbacks)
         save_detector(detector, model / "model.ckpt")
         losses[name] = scoring_loss(history, options.weights)
+        ended[name] = convergence(read_history(history), options)
+        level = logging.INFO if ended[name]["converged"] else logging.WARNING
+        log.log(level, "%s", *convergence_notes({name: ended[name]}))
         del features, data
 
         # Scoring the test clips, a machine type at a time.
@@ -158,8 +169,11 @@ def _compute(experiment: Experiment, clips: Clips, folder: RunFolder, events: Li
     scores = pd.concat(tables, ignore_index=True)
     write_scores(folder.scores, scores)
     metrics = evaluate_scores(scores, experiment.scoring.max_fpr)
-    write_tables(folder.tables, metrics, experiment.title, experiment.data_label)
-    folder.update(validation_loss=losses)
+    converged = str(all(told["converged"] for told in ended.values())).lower()
+    tags = {**folder.record()["tags"], "converged": converged}
+    folder.update(validation_loss=losses, convergence=ended, tags=tags)
+    labels = experiment.title, experiment.data_label
+    write_tables(folder.tables, metrics, *labels, convergence_notes(ended))
     events.tell(RunListener.scored, folder, scores, metrics)
     return metrics
 
