@@ -1,3 +1,3 @@
 """Sound models of the simulated corpus: primitives, machines, background, builder."""
 
-GENERATOR_VERSION = 2  # raised when any sound changes: it is part of a corpus's folder name
+GENERATOR_VERSION = 3  # raised when any sound changes: it is part of a corpus's folder name

@@ -7,7 +7,7 @@ import numpy as np
 from asd.data.simulation.impacts import Mode, blows, random_instants
 from asd.data.simulation.machine import Array, Take, amplitude, rms
 from asd.data.simulation.noise import gain_wander, shaped_noise
-from asd.data.simulation.rotation import steady_tone
+from asd.data.simulation.rotation import TWO_PI
 
 
 def factory_background(take: Take) -> Array:
@@ -30,7 +30,8 @@ def factory_background(take: Take) -> Array:
     for _ in range(int(rng.integers(0, 4))):
         hz = 300.0 * 10.0 ** rng.uniform(0.0, 1.0)
         level = amplitude(rng.uniform(-24.0, -10.0)) * (300.0 / hz) ** 0.5
-        total += level * steady_tone(take, hz)
+        turning = TWO_PI * hz * np.arange(take.samples) / take.rate
+        total += level * np.cos(turning + rng.uniform(0.0, TWO_PI))
     at = random_instants(take, 0.3)
     clank = (
         Mode(rng.uniform(300.0, 900.0), 0.03, 1.0),

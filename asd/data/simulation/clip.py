@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from asd.data.simulation.background import factory_background
 from asd.data.simulation.flow_machines import fan_sound, pump_sound
 from asd.data.simulation.machine import Array, Fault, Take, amplitude, rms
+from asd.data.simulation.noise import without_infrasound
 from asd.data.simulation.stroke_machines import slider_sound, valve_sound
 from asd.data.simulation.toys import toy_car_sound, toy_conveyor_sound
 from asd.data.simulation.units import Unit, causes, draw
@@ -114,5 +115,6 @@ def render(settings: SoundSettings, clip: PlannedClip) -> NDArray[np.int16]:
     snr_db = settings.snr_db + settings.snr_spread_db * _cut_normal(rng)
     background = factory_background(take)
     # the ratio refers to normal work: a louder fault does not make the factory louder
-    mixed = gain * (sound + background * (normal / rms(background) / amplitude(snr_db)))
+    mixed = gain * (sound + background * (normal / amplitude(snr_db)))
+    mixed = without_infrasound(mixed, settings.rate)  # of blows: noise has none
     return np.clip(np.rint(mixed * 32768.0), -32768, 32767).astype(np.int16)

@@ -22,8 +22,7 @@ FLOW_HZ = (63.0, 125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0)
 def fan_sound(unit: Unit, take: Take) -> Array:
     """One take, float64 [take.samples], normal rms of the order of 1."""
     rng = take.rng
-    over = take.strength("over_voltage")
-    speed = rng.uniform(0.97, 1.03) * (1.0 + (0.04 + 0.16 * over if over > 0 else 0.0))
+    speed = take.pace(0.03, 0.2)
     hz = unit.shaft_hz * speed
     phase = shaft_phase(take, hz, 0.004, 1.0)
     off = take.level("imbalance", -16.0, 4.0)
@@ -34,7 +33,7 @@ def fan_sound(unit: Unit, take: Take) -> Array:
         lines[order] = lines.get(order, 0.0) + part * off * 0.6
     tonal = audible(take, phase, lines, hz)
 
-    tilt = 1.5 * rng.standard_normal()
+    tilt = 1.5 * rng.standard_normal() + 7.0 * take.strength("eroded_blades")
     density = [db + tilt * (k - 3.5) / 3.5 for k, db in enumerate(unit.flow_db)]
     flow = shaped_noise(take, FLOW_HZ, density)
     gust = gain_wander(take, 2.0, 1.0)
@@ -59,7 +58,8 @@ def pump_sound(unit: Unit, take: Take) -> Array:
     clog = take.strength("clogging")
     hz = unit.shaft_hz * rng.uniform(0.98, 1.02) * (1.0 - 0.08 * clog)
     phase = shaft_phase(take, hz, 0.003 + 0.02 * clog, 1.5)
-    load = take.gain(1.5)
+    filled = take.level("loss_of_prime", -0.5, -12.0) or 1.0
+    load = filled * take.gain(1.5)
 
     lines = dict(enumerate(unit.hum, start=1))
     for order, line in varied(take, [line * load for line in unit.lines], unit.vanes).items():
@@ -74,7 +74,7 @@ def pump_sound(unit: Unit, take: Take) -> Array:
         (60.0, unit.pipe_hz * 0.6, unit.pipe_hz, unit.pipe_hz * 1.6, 4000.0, 8000.0),
         (-6.0 - tilt, -2.0, unit.pipe_db, -3.0, -14.0 + tilt, -24.0 + tilt),
     )
-    total = tonal * deep + flow * gain_wander(take, 3.0, 0.8)
+    total = tonal * deep + filled * flow * gain_wander(take, 3.0, 0.8)
     total += _crackle(unit, take, unit.bubbles_per_s * load, 0.35)
     total *= take.gain()
 

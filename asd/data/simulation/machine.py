@@ -46,6 +46,12 @@ class Take:
         strength = self.strength(cause)
         return amplitude(weak_db + (clear_db - weak_db) * strength) if strength > 0 else 0.0
 
+    def pace(self, spread: float, swing: float) -> float:
+        """Speed relative to the nominal one: within ``spread`` of it, and with a wrong voltage up
+        to ``swing`` above or below."""
+        voltage = self.strength("over_voltage") - self.strength("under_voltage")
+        return self.rng.uniform(1.0 - spread, 1.0 + spread) * (1.0 + swing * voltage)
+
     def gain(self, spread_db: float = 1.0) -> float:
         """A random gain whose level has this standard deviation in dB."""
         return amplitude(spread_db * self.rng.standard_normal())

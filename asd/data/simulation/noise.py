@@ -45,6 +45,15 @@ def shaped_noise(take: Take, hz: Sequence[float], db: Sequence[float] | Array) -
     return np.asarray(irfft(pairs.view(np.complex128)[:, 0], n=samples))
 
 
+def without_infrasound(signal: Array, rate: int) -> Array:
+    """A signal without what lies under ``FLOOR_HZ``, its mean included."""
+    from scipy.fft import irfft, rfft
+
+    spectrum = rfft(signal)
+    spectrum[: int(np.ceil(FLOOR_HZ * len(signal) / rate))] = 0.0
+    return np.asarray(irfft(spectrum, n=len(signal)))
+
+
 def band_noise(take: Take, low_hz: float, high_hz: float) -> Array:
     """Gaussian noise of expected rms 1 between two frequencies, 40 dB down an octave outside."""
     return shaped_noise(

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from asd.data.simulation.machine import Array, Take
 from asd.data.simulation.noise import wander
 
 TWO_PI = 2.0 * np.pi
-BLOCK = 8192  # samples worked on at a time, so that they stay in the processor's cache
+TURN = 2**13  # points of a table of one turn
 
 
 def shaft_phase(take: Take, hz: float, drift: float, drift_hz: float) -> Array:
@@ -30,44 +28,19 @@ def shaft_phase(take: Take, hz: float, drift: float, drift_hz: float) -> Array:
 def harmonics(phase: Array, lines: Mapping[int, complex]) -> Array:
     """Sum over orders of ``Re(lines[order] * exp(1j * order * phase))``, [samples].
 
-    Horner's scheme from the highest order down, one complex product a line in place of a cosine
-    and a sine. The caller leaves out orders above half the sample rate (``audible``).
+    Read from a table of one turn, straight between its ``TURN`` points: off by less than
+    ``5 (order / TURN)^2`` of a line. Phases are not negative. The caller leaves out orders above
+    half the sample rate (``audible``).
     """
-    orders = sorted(lines, reverse=True)
-    if not orders:
-        return np.zeros_like(phase)
-    gaps = [above - below for above, below in zip(orders, [*orders[1:], 0], strict=True)]
-    common = math.gcd(*gaps)
-    total = np.empty_like(phase)
-    for start in range(0, len(phase), BLOCK):
-        part = phase[start : start + BLOCK]
-        # a cosine and a sine are faster than the complex exponential
-        turn = np.cos(common * part) + 1j * np.sin(common * part)
-        turns = {gap: _power(turn, gap // common) for gap in set(gaps)}
-        running = np.full(part.shape, lines[orders[0]], dtype=np.complex128)
-        for gap, below in zip(gaps, [*orders[1:], 0], strict=True):
-            running *= turns[gap]
-            if below:
-                running += lines[below]
-        total[start : start + BLOCK] = running.real
-    return total
+    from scipy.fft import irfft
 
-
-def _power(turn: NDArray[np.complex128], exponent: int) -> NDArray[np.complex128]:
-    """``turn ** exponent``, exponent at least 1, by squaring."""
-    if exponent == 1:
-        return turn
-    half = _power(turn, exponent // 2)
-    return np.asarray(half * half * turn if exponent % 2 else half * half)
-
-
-def steady_tone(take: Take, hz: float) -> Array:
-    """``cos(2 pi hz t + start)``, [samples], from products of two short series of cosines."""
-    step = TWO_PI * hz / take.rate
-    fine = step * np.arange(256)
-    coarse = take.rng.uniform(0.0, TWO_PI) + step * 256.0 * np.arange(-(-take.samples // 256))
-    block = np.outer(np.cos(coarse), np.cos(fine)) - np.outer(np.sin(coarse), np.sin(fine))
-    return np.asarray(block.ravel()[: take.samples])
+    spectrum = np.zeros(TURN // 2 + 1, dtype=np.complex128)
+    spectrum[list(lines)] = list(lines.values())
+    turn = irfft(spectrum * (TURN / 2), n=TURN)
+    at = phase * (TURN / TWO_PI)
+    whole = at.astype(np.int64)
+    part, whole = at - whole, whole % TURN
+    return np.asarray(turn[whole] + part * (np.roll(turn, -1) - turn)[whole])
 
 
 def audible(take: Take, phase: Array, lines: Mapping[int, complex], hz: float) -> Array:

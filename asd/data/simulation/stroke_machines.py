@@ -6,6 +6,8 @@ click to open, a puff of air, a softer click to close, again and again.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from asd.data.simulation.impacts import Mode, blows
@@ -27,6 +29,11 @@ def slider_sound(unit: Unit, take: Take) -> Array:
     move = np.minimum((strokes - number) / (1.0 - unit.dwell), 1.0)
     speed = np.clip(np.minimum(move, 1.0 - move) / unit.ramp, 0.0, 1.0)
     gain = np.where(back, unit.back_gain, 1.0)
+    if stall := take.strength("stalling"):
+        count = int(number[-1]) + 1
+        halts = np.where(rng.uniform(size=count) < 0.2 + 0.6 * stall, rng.uniform(size=count), 2.0)
+        moving = move < halts[number.astype(np.int64)]
+        speed, move = speed * moving, move * moving
 
     loose = take.strength("loose_belt")
     waver = 1.0 + 0.004 * wander(take, 2.0)
@@ -36,7 +43,11 @@ def slider_sound(unit: Unit, take: Take) -> Array:
     hz = unit.motor_hz * rng.uniform(0.985, 1.015)
     phase = rng.uniform(0.0, TWO_PI) + TWO_PI * np.cumsum(hz * speed * waver) / rate
     total = np.sqrt(speed) * audible(take, phase, varied(take, unit.lines), hz)
-    total += speed * tilted_noise(take, unit.friction) * gain_wander(take, 6.0, 1.0)
+    friction = tilted_noise(take, unit.friction)
+    if worn := take.strength("worn_rollers"):
+        rumble = band_noise(take, 120.0, 500.0)
+        friction = (1.0 - 0.9 * worn) ** 0.5 * friction + (0.9 * worn) ** 0.5 * rumble
+    total += speed * friction * gain_wander(take, 6.0, 1.0)
     total *= gain
     ends = np.flatnonzero((move[1:] >= 1.0) & (move[:-1] < 1.0)).astype(np.float64)
     thump = unit.stop_gain * rng.uniform(0.6, 1.3, len(ends))
@@ -81,15 +92,22 @@ def valve_sound(unit: Unit, take: Take) -> Array:
     opened = energised + stick * 0.09 * rate * rng.uniform(0.0, 1.0, cycles)
     closed = released + stick * 0.09 * rate * rng.uniform(0.0, 1.0, cycles)
 
-    force = rng.uniform(0.8, 1.2, cycles)
-    total = blows(take, opened, force, unit.opening)
-    force = unit.closing_gain * rng.uniform(0.8, 1.2, cycles)
-    total += blows(take, closed, force, unit.closing)
+    weak = take.strength("weak_coil")
+    lift = np.where(rng.uniform(size=cycles) < 0.6 * weak, 0.0, 1.0 - 0.5 * weak)
+    soft = 1.0 - 0.3 * take.strength("worn_seat")  # rubber in place of metal
+    opening, closing = (
+        [replace(mode, hz=soft * mode.hz) for mode in modes]
+        for modes in (unit.opening, unit.closing)
+    )
+    total = blows(take, opened, lift * rng.uniform(0.8, 1.2, cycles), opening)
+    force = unit.closing_gain * (take.level("weak_spring", -3.0, -20.0) or 1.0)
+    total += blows(take, closed, lift * force * rng.uniform(0.8, 1.2, cycles), closing)
     time = np.arange(n)
-    last = opened[np.clip(np.searchsorted(opened, time) - 1, 0, cycles - 1)]
+    cycle = np.clip(np.searchsorted(opened, time) - 1, 0, cycles - 1)
+    last = opened[cycle]
     age = np.where(time >= last, (time - last) / rate, np.inf)
     air = band_noise(take, unit.puff_low_hz, unit.puff_low_hz * unit.puff_ratio)
-    total += air * (REST + unit.puff_gain * np.exp(-age / unit.puff_s))
+    total += air * (REST + unit.puff_gain * lift[cycle] * np.exp(-age / unit.puff_s))
     last = energised[np.clip(np.searchsorted(energised, time) - 1, 0, cycles - 1)]
     live = (time >= last) & (time < last + unit.duty * period)
     mains = TWO_PI * unit.hum_hz * time / rate + rng.uniform(0.0, TWO_PI)

@@ -11,17 +11,11 @@ from asd.data.simulation.rotation import audible, harmonics, passings, shaft_pha
 from asd.data.simulation.units import Unit
 
 
-def _speed(take: Take) -> float:
-    """Of the motor, relative to its nominal one: it follows the voltage."""
-    over, under = take.strength("over_voltage"), take.strength("under_voltage")
-    return take.rng.uniform(0.97, 1.03) * (1.0 + 0.28 * over - 0.28 * under)
-
-
 def toy_car_sound(unit: Unit, take: Take) -> Array:
     """One take, float64 [take.samples], normal rms of the order of 1."""
     rng, rate = take.rng, take.rate
     under = take.strength("under_voltage")
-    speed = _speed(take)
+    speed = take.pace(0.03, 0.28)
     hz = unit.motor_hz * speed
     phase = shaft_phase(take, hz, 0.006 + 0.02 * under, 2.0)
     wheel = phase / unit.ratio
@@ -30,6 +24,9 @@ def toy_car_sound(unit: Unit, take: Take) -> Array:
     if bent > 0:  # the gears come closer and part: the pitch radius changes with the angle
         phase = phase + bent * 0.45 * swing * unit.ratio / unit.teeth
 
+    melted = take.strength("melted_gear")
+    phase = phase + melted * 2.5 / unit.teeth * wander(take, 60.0)
+
     mesh = varied(take, unit.mesh, unit.teeth)
     whine = {6 * (k + 1): line for k, line in enumerate(unit.whine)}
     depth = min(0.95, unit.wobble + 0.7 * bent)
@@ -37,7 +34,7 @@ def toy_car_sound(unit: Unit, take: Take) -> Array:
     total += audible(take, phase, whine, hz)
     rolling = tilted_noise(take, unit.rolling)
     total += rolling * gain_wander(take, 4.0, 0.8) * (1.0 + 0.2 * swing)
-    total *= max(speed, 1.0) ** 2 * take.gain()
+    total *= speed**2 * take.gain()
 
     if rattle := take.level("bent_shaft", -22.0, 2.0):
         at = passings(wheel, 2.0, rng.uniform())
@@ -55,11 +52,7 @@ def toy_car_sound(unit: Unit, take: Take) -> Array:
         brush = 1.0 + np.cos(6 * phase)
         total += spark * brush * band_noise(take, 3500.0, 7000.0)
     if under > 0:
-        stutter = 1.0 - 0.6 * under * np.clip(wander(take, 5.0), 0.0, 1.0)
-        total *= stutter
-        at = passings(phase, 1.0, rng.uniform())
-        force = take.level("under_voltage", 2.0, 24.0) * rng.uniform(0.0, 1.0, len(at))
-        total += blows(take, at, force, unit.gearbox)
+        total *= 1.0 - 0.6 * under * np.clip(wander(take, 5.0), 0.0, 1.0)
     return np.asarray(total)
 
 
@@ -67,7 +60,7 @@ def toy_conveyor_sound(unit: Unit, take: Take) -> Array:
     """One take, float64 [take.samples], normal rms of the order of 1."""
     rng, rate = take.rng, take.rate
     tight = take.strength("belt_tension")
-    speed = _speed(take)
+    speed = take.pace(0.03, 0.28)
     hz = unit.motor_hz * speed
     phase = shaft_phase(take, hz, 0.005 + 0.03 * take.strength("under_voltage"), 2.0)
     roller = phase / unit.roller_ratio
@@ -77,12 +70,13 @@ def toy_conveyor_sound(unit: Unit, take: Take) -> Array:
     mesh = varied(take, unit.mesh, unit.teeth)
     growl = 1.0 + 0.7 * tight * swing
     total = audible(take, phase, mesh, hz) * growl * (1.0 + 0.3 * tight)
-    rub = tilted_noise(take, unit.rub)
+    slack = take.level("slack_belt", -2.0, -14.0) or 1.0
+    rub = slack * tilted_noise(take, unit.rub)
     total += rub * (1.0 + unit.rumble * swing) * gain_wander(take, 3.0, 0.8)
     joint = passings(belt, 2.0, rng.uniform())  # over the head and over the tail roller
-    force = unit.joint_gain * rng.uniform(0.7, 1.2, len(joint))
+    force = slack * unit.joint_gain * rng.uniform(0.7, 1.2, len(joint))
     total += blows(take, joint, force, unit.frame)
-    total *= max(speed, 1.0) ** 2 * take.gain()
+    total *= speed**2 * take.gain()
 
     if clank := take.level("attached_object", 0.0, 24.0):
         at = passings(belt, 2.0, rng.uniform())
@@ -101,7 +95,4 @@ def toy_conveyor_sound(unit: Unit, take: Take) -> Array:
         total += blows(take, at, force, unit.frame)
     if hiss := take.level("over_voltage", -26.0, -6.0):
         total += hiss * (1.0 + np.cos(2 * phase)) * band_noise(take, 3000.0, 7000.0)
-    if slip := take.level("under_voltage", -12.0, 12.0):
-        grab = np.clip(wander(take, 6.0), 0.0, None)
-        total += slip * grab * band_noise(take, 500.0, 2500.0)
     return np.asarray(total)
