@@ -151,7 +151,7 @@ def test_resumed_run_ends_with_the_numbers_of_an_uninterrupted_one(
     # A plateau rule that fires at once, so that its state matters.
     options = [
         f"+experiment={experiment}", "trainer.max_epochs=7", "data.machines=[fan,pump]",
-        "trainer.plateau={factor: 0.5, patience: 1}", "trainer.stop_patience=50",
+        "trainer.plateau={factor: 0.5, patience: 1, min_delta: 0}", "trainer.stop_patience=50",
         "trainer.learning_rate=0.05",
     ]  # fmt: skip
     assert run_train(*options, "paths.runs=whole", "tracking=off") == 0
