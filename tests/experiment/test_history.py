@@ -49,7 +49,10 @@ RISING = [1.0, *(1.0 + 0.1 * n for n in range(1, 20))]
 def test_convergence(
     losses: list[float], changed: dict[str, Any], ended: str, converged: bool, best: int
 ) -> None:
-    values = {**PAPER, "batch_size": 4, "max_epochs": 20, "late_share": 0.25, "late_gain": 0.01}
+    values = {
+        **PAPER, "batch_size": 4, "max_epochs": 20, "plateau": None, "stop_patience": 50,
+        "late_share": 0.25, "late_gain": 0.01,
+    }  # fmt: skip
     rows = [{"epoch": n, "steps": 7.0 * (n + 1), "val/loss": v} for n, v in enumerate(losses)]
     for weights, scoring in (("best", best), ("last", len(losses))):
         options = from_config(TrainerOptions, "trainer", {**values, **changed, "weights": weights})
