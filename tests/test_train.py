@@ -333,7 +333,8 @@ def test_damaged_checkpoint_is_named(
     options = ["+experiment=u", "data.machines=[fan]", "tracking=off"]
     assert run_train(*options) == 0
     folder = only_run(tmp_path)
-    (folder.model("shared") / "scores.csv").unlink()
+    for finished in ("scores.csv", "model.ckpt"):
+        (folder.model("shared") / finished).unlink()
     folder.update(status="FAILED")
     last = folder.model("shared") / "last.ckpt"
     last.unlink()

@@ -11,7 +11,12 @@ from asd.cores import beside_others
 from asd.data.corpus import corpus_of
 from asd.data.manifest import RELEASES
 from asd.errors import AsdError
-from asd.experiment.identity import identity
+from asd.experiment.identity import (
+    SCORING_VERSIONS,
+    TRAINING_VERSIONS,
+    identity,
+    training_identity,
+)
 from asd.experiment.run_folder import RunFolder, find_run
 from asd.experiment.trainer_options import TrainerOptions
 from asd.options import check_choice, check_whole, from_config
@@ -129,15 +134,29 @@ class Experiment:
 
     def identity(self, data_hash: str) -> str:
         """What the run is, whoever trains it where (``asd.experiment.identity``)."""
-        return identity(self.config, data_hash)
+        return identity(self.config, data_hash, self.versions)
+
+    def training_identity(self, data_hash: str) -> str:
+        """What its models are, however they are scored; ``data_hash`` is of the training clips."""
+        versions = {name: self.versions[name] for name in ("frontend", *TRAINING_VERSIONS)}
+        return training_identity(self.config, data_hash, versions)
+
+    @property
+    def versions(self) -> dict[str, Any]:
+        """Of the code that decides its numbers."""
+        return {"frontend": self.frontend.version, **TRAINING_VERSIONS, **SCORING_VERSIONS}
+
+    @property
+    def runs(self) -> Path:
+        """The folder of all run folders."""
+        return Path(self.config["paths"]["runs"]).absolute()
 
     def folder(self, data_hash: str) -> RunFolder:
         """Where the run is or will be."""
         config = self.config
         corpus = config["data"].get("name", self.corpus.name)
         name = f"{config['experiment_name']}-{corpus}-{config['scale']['name']}"
-        runs = Path(config["paths"]["runs"]).absolute()
-        return find_run(runs, f"{name}-seed{config['seed']}", self.identity(data_hash))
+        return find_run(self.runs, f"{name}-seed{config['seed']}", self.identity(data_hash))
 
 
 def _check_own_options(config: dict[str, Any]) -> None:

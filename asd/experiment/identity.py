@@ -2,32 +2,61 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
+# Of the code that decides numbers; in a run's identity, so that a run of older code is not taken
+# for one of today's. Raise a part's number with every change that moves what it computes
+# (tests/experiment/test_versions.py notices). Front ends have a version of their own.
+TRAINING_VERSIONS = {"clips": 1, "training": 1}
+SCORING_VERSIONS = {"scoring": 1}
 
-def identity(config: dict[str, Any], data_hash: str) -> str:
-    """Hash of what determines a run's result.
+
+def identity(
+    config: dict[str, Any], data_hash: str, versions: Mapping[str, Any] | None = None
+) -> str:
+    """Hash of what determines a result.
 
     Args:
         config: the composed config as plain values. What ``identity.exclude`` lists (dotted names)
             cannot change the result and is left out.
-        data_hash: of the clips that train and are scored (``Manifest.data_hash``).
+        data_hash: of the clips (``Manifest.data_hash``).
+        versions: of the code.
 
     Returns:
         12 hexadecimal digits.
     """
-    kept = copy.deepcopy(config)
-    for name in config["identity"]["exclude"]:
-        *parents, last = name.split(".")
-        node: Any = kept
-        for parent in parents:
-            node = node.get(parent, {})
-        node.pop(last, None)
-    text = json.dumps({"config": kept, "data": data_hash}, sort_keys=True, default=str)
+    what = {"config": settings(config), "data": data_hash, "versions": dict(versions or {})}
+    text = json.dumps(what, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+def training_identity(config: dict[str, Any], data_hash: str, versions: Mapping[str, Any]) -> str:
+    """The same of what determines a trained model: without ``identity.scoring``.
+
+    Runs that share it differ in how their clips are scored, and need one training between them.
+    """
+    exclude = [*config["identity"]["exclude"], *config["identity"]["scoring"]]
+    return identity({**config, "identity": {"exclude": exclude}}, data_hash, versions)
+
+
+def settings(config: dict[str, Any]) -> dict[str, Any]:
+    """The options by dotted names, without ``identity.exclude``; 1.0 is 1."""
+    exclude = config["identity"]["exclude"]
+    return {
+        name: _number(value)
+        for name, value in flat(config).items()
+        if not any(name == out or name.startswith(f"{out}.") for out in exclude)
+    }
+
+
+def _number(value: Any) -> Any:
+    """Whole numbers as such, in lists too: 0 and 0.0 are one setting."""
+    if isinstance(value, list):
+        return [_number(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -87,6 +87,16 @@ def recorded(
         listeners.tell(RunListener.ended, folder, status)
 
 
+def record_threads(folder: RunFolder, model: str, threads: int) -> None:
+    """Note with how many threads a model is trained: another number rounds differently.
+
+    ``threads`` in ``run.json`` has all that its epochs were trained with, over all starts.
+    """
+    known: dict[str, list[int]] = folder.record().get("threads", {})
+    if threads not in known.get(model, []):
+        folder.update(threads={**known, model: [*known.get(model, []), threads]})
+
+
 def _description(
     experiment: Experiment, clips: Clips, about: dict[str, Any], tags: dict[str, str]
 ) -> dict[str, Any]:
@@ -97,6 +107,8 @@ def _description(
     params = run_params(config, experiment.delta, command)
     return {
         "identity": identity,
+        "training": experiment.training_identity(clips.train.data_hash()),
+        "versions": experiment.versions,
         "data_hash": data_hash,
         "title": experiment.title,
         "data_label": experiment.data_label,

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 _GLANCE = 1.0
 
 RUNNING, FINISHED, FAILED, KILLED = "RUNNING", "FINISHED", "FAILED", "KILLED"
+# In the name of a folder that a run of ``force=true`` has left behind.
+SET_ASIDE = "~"
 
 
 class RunFolder:
@@ -151,7 +153,7 @@ def find_run(runs: Path, name: str, identity: str) -> RunFolder:
 def set_aside(folder: RunFolder) -> None:
     """Rename a folder, so that a run can start anew and nothing computed is lost."""
     number = 1
-    while (aside := folder.path.with_name(f"{folder.path.name}~{number}")).exists():
+    while (aside := folder.path.with_name(f"{folder.path.name}{SET_ASIDE}{number}")).exists():
         number += 1
     log.info("%s is kept as %s", folder.path.name, aside.name)
     folder.path.rename(aside)

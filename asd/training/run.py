@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -16,12 +17,19 @@ from asd.cores import cores
 from asd.data.split import validation_split
 from asd.experiment.clips import Clips, check_classes, class_names, class_numbers, shortest_clip
 from asd.experiment.experiment import Experiment
-from asd.experiment.history import convergence, convergence_notes, read_history, scoring_loss
+from asd.experiment.history import (
+    convergence,
+    convergence_notes,
+    read_history,
+    scoring_loss,
+    write_history,
+)
 from asd.experiment.listener import Listeners, RunListener
-from asd.experiment.record import recorded
+from asd.experiment.record import record_threads, recorded
 from asd.experiment.run_folder import FINISHED, RunFolder, set_aside
+from asd.experiment.trained_models import trained_model, training_lock
 from asd.features import parts_of
-from asd.models.detector import Detector, save_detector
+from asd.models.detector import Detector, load_detector, save_detector
 from asd.models.standardiser import Standardiser
 from asd.scoring.clip_scores import read_scores, write_scores
 from asd.scoring.metrics import Metrics, evaluate_scores
@@ -30,7 +38,7 @@ from asd.scoring.tables import write_tables
 from asd.scoring.window_scores import window_score
 from asd.training.fit import TrainingSet, fit
 from asd.training.memory import give_back_memory
-from asd.training.speed import choose_device
+from asd.training.speed import choose_device, set_determinism
 
 log = logging.getLogger(__name__)
 
@@ -64,13 +72,17 @@ def run(experiment: Experiment, listeners: Sequence[RunListener] = ()) -> tuple[
     if config["force"] and folder.record():
         with folder.lock(wait):
             set_aside(folder)
+    training = experiment.training_identity(clips.train.data_hash())
     with folder.lock(wait), folder.logging_to_file():
         if folder.record().get("status") == FINISHED:
             log.info("%s is finished (force=true trains it again)", folder.path.name)
             events.tell(RunListener.finished_before, folder)
             return folder, evaluate_scores(read_scores(folder.scores), experiment.scoring.max_fpr)
-        with recorded(experiment, clips, folder, device.type, list(models), events):
-            metrics = _compute(experiment, clips, folder, events)
+        with (
+            training_lock(experiment.runs, training),
+            recorded(experiment, clips, folder, device.type, list(models), events),
+        ):
+            metrics = _compute(experiment, clips, folder, training, events)
     return folder, metrics
 
 
@@ -85,8 +97,14 @@ def _check_model(experiment: Experiment) -> torch.device:
     return choose_device(experiment.trainer)
 
 
-def _compute(experiment: Experiment, clips: Clips, folder: RunFolder, events: Listeners) -> Metrics:
-    """The data's way: from clips to metrics."""
+def _compute(
+    experiment: Experiment, clips: Clips, folder: RunFolder, training: str, events: Listeners
+) -> Metrics:
+    """The data's way: from clips to metrics.
+
+    Args:
+        training: what the models are; one that another run has trained is taken from there.
+    """
     config, frontend, options = experiment.config, experiment.frontend, experiment.trainer
     seed = config["seed"]
     store = experiment.feature_store()
@@ -96,6 +114,7 @@ def _compute(experiment: Experiment, clips: Clips, folder: RunFolder, events: Li
     for name, group in clips.groups(experiment.scope).items():
         model = folder.model(name)
         history, scores_file = model / "history.csv", model / "scores.csv"
+        trained = _trained_elsewhere(experiment, folder, training, name)
         events.tell(RunListener.model_started, name, read_history(history))
         if scores_file.exists():  # by an earlier start of this run
             tables.append(read_scores(scores_file))
@@ -137,10 +156,16 @@ def _compute(experiment: Experiment, clips: Clips, folder: RunFolder, events: Li
         callbacks = events.trainer_callbacks(label, options.max_epochs)
 
         def epoch_ended(epoch: int, values: dict[str, float], name: str = name) -> None:
+            record_threads(folder, name, torch.get_num_threads())
             events.tell(RunListener.epoch_ended, name, epoch, values)
 
-        with _timed(f"{name}: trained"):
-            detector = fit(detector, data, options, seed, model, epoch_ended, callbacks)
+        if trained is None:
+            with _timed(f"{name}: trained"):
+                detector = fit(detector, data, options, seed, model, epoch_ended, callbacks)
+        else:
+            set_determinism(options.deterministic)
+            detector.load_state_dict(load_detector(trained / "model.ckpt").state_dict())
+            detector.to(choose_device(options)).eval()
         save_detector(detector, model / "model.ckpt")
         losses[name] = scoring_loss(history, options.weights)
         ended[name] = convergence(read_history(history), options)
@@ -176,6 +201,31 @@ def _compute(experiment: Experiment, clips: Clips, folder: RunFolder, events: Li
     write_tables(folder.tables, metrics, *labels, convergence_notes(ended))
     events.tell(RunListener.scored, folder, scores, metrics)
     return metrics
+
+
+def _trained_elsewhere(
+    experiment: Experiment, folder: RunFolder, training: str, name: str
+) -> Path | None:
+    """The folder of this very model, trained by another run or an earlier start of this one.
+
+    Its history is copied, so that the run's folder says all of the model that it scores.
+    """
+    own = folder.model(name)
+    if (own / "model.ckpt").exists():
+        return own
+    if experiment.config["force"] or (own / "last.ckpt").exists():
+        return None
+    found = trained_model(experiment.runs, training, name)
+    if found is not None:
+        source = found.parent.parent
+        log.info("%s: trained by %s, scored anew", name, source.name)
+        write_history(own / "history.csv", read_history(found / "history.csv"))
+        record = RunFolder(source).record()
+        trainer = record.get("trained_by", {}).get(name, source.name)
+        threads = record.get("threads", {}).get(name, [])
+        for entry, value in (("trained_by", trainer), ("threads", threads)):
+            folder.update(**{entry: {**folder.record().get(entry, {}), name: value}})
+    return found
 
 
 def _recipe(

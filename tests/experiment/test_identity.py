@@ -4,13 +4,17 @@ import copy
 
 import pytest
 
-from asd.experiment.identity import delta, flat, identity
+from asd.experiment.identity import delta, flat, identity, training_identity
 
 CONFIG = {
     "seed": 0,
     "data": {"root": "/a", "machines": ["fan"]},
     "trainer": {"batch_size": 32, "threads": None},
-    "identity": {"exclude": ["data.root", "trainer.threads", "identity", "not.there"]},
+    "scoring": {"score": "mse", "max_fpr": 1.0},
+    "identity": {
+        "exclude": ["data.root", "trainer.threads", "identity", "not.there"],
+        "scoring": ["scoring"],
+    },
 }
 
 
@@ -29,6 +33,8 @@ def changed(**paths: object) -> dict:
         ({"trainer__batch_size": 64}, "d", False),
         ({"data__machines": ["pump"]}, "d", False),
         ({}, "other", False),
+        ({"trainer__batch_size": 32.0, "scoring__max_fpr": 1}, "d", True),
+        ({"scoring__max_fpr": 0.1}, "d", False),
     ],
 )
 def test_what_can_change_the_result_changes_the_identity(
@@ -46,3 +52,14 @@ def test_delta_has_what_differs_or_is_new() -> None:
     assert delta(other, CONFIG) == {"trainer.batch_size": 64, "loss.alpha": 0.5}
     assert delta(CONFIG, CONFIG) == {}
     assert flat(CONFIG)["data.machines"] == ["fan"]
+
+
+def test_how_clips_are_scored_is_not_part_of_a_trained_model() -> None:
+    trained = training_identity(CONFIG, "d", {"training": 1})
+    assert training_identity(changed(scoring__score="mse_db"), "d", {"training": 1}) == trained
+    assert training_identity(changed(trainer__batch_size=64), "d", {"training": 1}) != trained
+    assert training_identity(CONFIG, "d", {"training": 2}) != trained
+
+
+def test_code_of_another_version_is_another_run() -> None:
+    assert identity(CONFIG, "d", {"scoring": 1}) != identity(CONFIG, "d", {"scoring": 2})

@@ -1,0 +1,51 @@
+"""Models that other runs have trained: scoring them in another way needs no second training."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from asd.errors import AsdError
+from asd.experiment.run_folder import SET_ASIDE, RunFolder
+
+log = logging.getLogger(__name__)
+
+
+def trained_model(runs: Path, training: str, group: str) -> Path | None:
+    """The folder of a model that is trained to the end, in whichever run; None: there is none.
+
+    Args:
+        runs: folder of all run folders. Runs that were set aside do not count: ``force`` did it.
+        training: see ``asd.experiment.identity.training_identity``.
+        group: ``shared``, or a machine type.
+    """
+    for path in sorted(runs.glob("*/run.json")):
+        folder = RunFolder(path.parent)
+        model = folder.model(group)
+        if SET_ASIDE in folder.path.name or not (model / "model.ckpt").exists():
+            continue
+        try:
+            if folder.record().get("training") == training:
+                return model
+        except AsdError:  # a damaged record is its own run's matter
+            continue
+    return None
+
+
+@contextmanager
+def training_lock(runs: Path, training: str) -> Iterator[None]:
+    """Let one process at a time train or score this model, of all runs that differ in scoring."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(runs / f".training-{training}.lock")
+    try:
+        lock.acquire(timeout=1)
+    except Timeout:
+        log.info("another run trains the very model that this one scores; waiting for it")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()

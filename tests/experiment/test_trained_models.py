@@ -1,0 +1,58 @@
+"""A trained model is scored in other ways without a second training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from asd.experiment.run_folder import RunFolder
+
+ALL = ("+experiment=u_per_machine", "data.machines=[fan,pump]", "tracking=off")
+
+
+def runs_of(folder: Path) -> dict[str, RunFolder]:
+    found = [RunFolder(path.parent) for path in folder.glob("*/run.json")]
+    return {run.record()["identity"]: run for run in found}
+
+
+def trained(run: RunFolder) -> list[bool]:
+    return [(model / "last.ckpt").exists() for model in run.models()]
+
+
+def test_other_scores_of_a_trained_model_are_those_of_a_run_of_its_own(
+    run_train: Callable[..., int], tmp_path: Path
+) -> None:
+    shared, alone = tmp_path / "runs", tmp_path / "alone"
+    assert run_train(*ALL) == 0
+    before = runs_of(shared)
+    (first,) = before.values()
+    assert run_train(*ALL, "scoring=mse_db") == 0
+    (anew,) = (run for name, run in runs_of(shared).items() if name not in before)
+    assert f"fan: trained by {first.path.name}, scored anew" in anew.log_file.read_text()
+    assert trained(first) == [True, True] and trained(anew) == [False, False]
+    assert anew.record()["trained_by"] == dict.fromkeys(["fan", "pump"], first.path.name)
+    assert anew.record()["threads"] == first.record()["threads"]
+    for name in ("fan", "pump"):
+        histories = [run.model(name) / "history.csv" for run in (first, anew)]
+        assert histories[0].read_bytes() == histories[1].read_bytes()
+
+    assert run_train(*ALL, "scoring=mse_db", f"paths.runs={alone}") == 0
+    (own,) = runs_of(alone).values()
+    assert trained(own) == [True, True]
+    assert anew.scores.read_bytes() == own.scores.read_bytes() != first.scores.read_bytes()
+
+    # The pAUC's p is another table of the same clips; other data or training is another model.
+    assert run_train(*ALL, "scoring.max_fpr=0.2") == 0
+    assert run_train(*ALL, "seed=1") == 0
+    by_command = {run.record()["command"].split()[-1]: run for run in runs_of(shared).values()}
+    assert trained(by_command["scoring.max_fpr=0.2"]) == [False, False]
+    assert by_command["scoring.max_fpr=0.2"].scores.read_bytes() == first.scores.read_bytes()
+    assert trained(by_command["seed=1"]) == [True, True]
+
+
+def test_force_trains_although_another_run_has_the_model(
+    run_train: Callable[..., int], tmp_path: Path
+) -> None:
+    assert run_train(*ALL) == 0
+    assert run_train(*ALL, "scoring=mse_db", "force=true") == 0
+    assert all(all(trained(run)) for run in runs_of(tmp_path / "runs").values())
