@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,21 @@ def command_of(overrides: Sequence[str]) -> str:
     return shlex.join(["python", "-m", "asd.train", *overrides])
 
 
+def search_path(overrides: Iterable[str]) -> list[str]:
+    """Of Hydra's own overrides that which says where else configs are."""
+    return [override for override in overrides if override.startswith("hydra.searchpath=")]
+
+
+def option_text(value: Any) -> str:
+    """A plain value in the syntax of overrides.
+
+    >>> [option_text(v) for v in (None, True, 1e-05, "mel", ["fan", "00"], {"fan": [[2, 5]]})]
+    ['null', 'true', '1e-05', 'mel', '[fan,"00"]', '{fan:[[2,5]]}']
+    """
+    text = json.dumps(value, separators=(",", ":"), default=str)
+    return re.sub(r'"([A-Za-z_][\w.]*)"', r"\1", text)
+
+
 def register_resolvers() -> None:
     """Resolvers of the configs: ``one_minus`` (rounded, so that 1 - 0.7 is 0.3)."""
     OmegaConf.register_new_resolver("one_minus", lambda x: round(1.0 - float(x), 12), replace=True)
@@ -44,10 +61,13 @@ def compose_config(overrides: Sequence[str]) -> DictConfig:
         AsdError: an override does not compose.
     """
     from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import HydraException
 
     register_resolvers()
     try:
+        if GlobalHydra.instance().is_initialized():  # inside of a run
+            return compose("config", list(overrides))
         with initialize_config_dir(str(folder_of("conf")), version_base="1.3"):
             return compose("config", list(overrides))
     except HydraException as error:
@@ -90,12 +110,14 @@ def build(cfg: Any, option: str) -> Any:
         raise AsdError(f"{option}: {str(cause).splitlines()[0]}") from error
 
 
-def function_of(name: str, option: str) -> Any:
-    """The function of a dotted name.
+def function_of(name: str, option: str, known: Mapping[str, Any] | None = None) -> Any:
+    """The function of a dotted name, or of a short one among those known.
 
     Raises:
         AsdError: there is no such function; names the option.
     """
+    if known and name in known:
+        return known[name]
     from hydra.utils import get_method
 
     try:

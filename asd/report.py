@@ -21,36 +21,39 @@ if TYPE_CHECKING:
     from asd.reporting.sections import Section
 
 VIEW_NAMES = ("auc", "pauc", "per_id", "harmonic", "pooled", "eq3")
-# Tags that have a flag of their own, and what they say.
-TAG_FLAGS = {"experiment": "u ss_0.5 ...", "data": "simulated, ...", "release": "first, full"}
 
 
-def normalise(arguments: list[str]) -> list[str]:
-    """``key=value`` and ``key=[a,b]`` as flags; a key that is no flag filters by that tag.
+def parse(arguments: list[str]) -> tuple[argparse.Namespace, dict[str, list[str]]]:
+    """Options, and the tags or options by which runs are chosen.
 
-    >>> normalise(["compare=[u,ss_0.5]", "data=simulated", "scale=small"])
-    ['--compare', 'u', 'ss_0.5', '--data', 'simulated', '--tag', 'scale=small']
+    ``key=value`` and ``key=[a,b]`` are flags where there is such a flag, else they choose runs.
+
+    >>> options, wanted = parse(["compare=[u,ss_0.5]", "data=simulated", "scale=small"])
+    >>> options.compare, wanted
+    ([['u', 'ss_0.5']], {'data': ['simulated'], 'scale': ['small']})
     """
-    flags = {flag for action in _parser()._actions for flag in action.option_strings}
+    parser = _parser()
+    flags = {flag for action in parser._actions for flag in action.option_strings}
     words: list[str] = []
+    wanted: dict[str, list[str]] = {}
     for argument in arguments:
         key, sign, value = argument.partition("=")
-        flag = "--" + key.lstrip("+").replace("_", "-")
+        name = key.lstrip("+")
         items = [item.strip() for item in value.strip("[]").split(",")]
-        if words[-1:] == ["--tag"] or argument.startswith("-") or not sign:
-            words.append(argument)
-        elif flag in flags:
+        if sign and (flag := "--" + name.replace("_", "-")) in flags:
             words += [flag, *items]
+        elif sign and name.replace(".", "_").isidentifier():
+            wanted.setdefault(name, []).extend(items)
         else:
-            words += [word for item in items for word in ("--tag", f"{key}={item}")]
-    return words
+            words.append(argument)
+    return parser.parse_args(words), wanted
 
 
-def report(options: argparse.Namespace) -> None:
+def report(options: argparse.Namespace, wanted: dict[str, list[str]]) -> None:
     """Collect, compute, print and write.
 
     Raises:
-        AsdError: an option or a file is at fault.
+        AsdError: an option or a file is at fault, or no run is as wanted.
     """
     from asd.documents import terminal
     from asd.documents.blocks import Heading, Text
@@ -63,26 +66,27 @@ def report(options: argparse.Namespace) -> None:
     if options.max_fpr is not None:
         check_number("max_fpr", options.max_fpr, 0, 1, above=True)
     resampling = Resampling(options.resamples, options.confidence, options.seed)
-    wanted: dict[str, list[str]]
-    wanted = {name: values for name in TAG_FLAGS if (values := getattr(options, name))}
-    for tag in options.tag:
-        name, sign, value = tag.partition("=")
-        if not sign or not name:
-            raise AsdError(f"--tag {tag}: must be NAME=VALUE, such as scale=small")
-        wanted.setdefault(name, []).append(value)
     collection = _collect(options)
     runs = [run for run in collection.runs if run.matches(wanted)]
-    data = wanted["data"][0] if "data" in wanted else None
-    how = (declared, resampling, options.max_fpr, data)
-    parts = [Section(label, group, *how) for label, group in corpora(runs, data).items()]
+    filters = ", ".join(f"{name}={'|'.join(values)}" for name, values in wanted.items())
+    if not runs:
+        place = options.tracking_uri or options.runs
+        raise AsdError(
+            f"{place}: no finished run{f' with {filters}' * bool(filters)} "
+            f"({len(collection.runs)} finished); nothing is written. This trains the table's: "
+            f"python -m asd.train -m +sweep={options.sweep}"
+        )
+    trials = not wanted.keys().isdisjoint(("study", "trial"))
+    how = (declared, resampling, options.max_fpr, trials)
+    parts = [Section(label, group, *how) for label, group in corpora(runs).items()]
     for pair in options.compare:
         add_comparison(parts, *pair)
 
-    simulated = ", SIMULATED data" if runs and all(run.simulated for run in runs) else ""
-    head: list[Block] = [Heading(f"{declared.title}: {len(runs)} finished runs{simulated}", 1)]
+    simulated = ", SIMULATED data" if all(part.simulated for part in parts) else ""
+    used = f"{sum(part.used for part in parts)} runs used of {len(collection.runs)}"
+    head: list[Block] = [Heading(f"{declared.title}: {used}{simulated}", 1)]
     if wanted:
-        filters = ", ".join(f"{name}={'|'.join(values)}" for name, values in wanted.items())
-        head.append(Text(f"Runs with {filters} ({len(runs)} of {len(collection.runs)})."))
+        head.append(Text(f"Runs with {filters}."))
     if collection.notes:
         head.append(Text("Not used: " + "; ".join(collection.notes) + "."))
     body = [section_blocks(part, options.view) for part in parts]
@@ -145,16 +149,13 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m asd.report",
         description="Tables, comparisons, claims and pictures of finished runs.",
         epilog="Flags may also be written as in asd.train: compare=[u,ss_0.5] out=DIR; any other "
-        "name=value filters by that tag or option: data=dcase2020 experiment=[u,b] loss.alpha=0.5",
+        "name=value chooses runs by a tag or option: data=dcase2020 experiment=[u,b] scale=small",
     )
     add = parser.add_argument
     add("--sweep", default="paper", help="whose rows and published numbers (sweeps/NAME.yaml)")
     add("--runs", default="runs", help="folder of run folders (default: runs)")
     add("--tracking-uri", help="read the runs from this MLflow tracker instead")
     add("--tracking-experiment", nargs="+", help="experiments there (default: the sweep's and asd)")
-    add("--tag", action="append", default=[], metavar="NAME=VALUE", help="only runs with this tag")
-    for name, values in TAG_FLAGS.items():
-        add(f"--{name}", nargs="+", action="extend", default=[], help=f"only runs of: {values}")
     add("--compare", nargs=2, action="append", default=[], metavar=("A", "B"), help="two systems")
     add("--view", nargs="+", choices=VIEW_NAMES, default=["auc", "pauc"],
         help="tables to print (default: auc pauc)")  # fmt: skip
@@ -172,8 +173,8 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status: 0, or 2 for an input that the user must mend."""
     words = sys.argv[1:] if arguments is None else arguments
-    options = _parser().parse_args(normalise(words))
-    return exit_status(lambda: report(options))
+    options, wanted = parse(words)
+    return exit_status(lambda: report(options, wanted))
 
 
 if __name__ == "__main__":

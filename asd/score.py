@@ -21,8 +21,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("file", type=Path, nargs="+", help="WAV files, or folders of them")
     parser.add_argument(
-        "--class", dest="class_name", help="of the recordings (a machine type), if the score asks"
-    )
+        "--class", dest="class_name", metavar="NAME",
+        help="of the recordings, if the score asks: fan, or with the machine ID fan/00",
+    )  # fmt: skip
     options = parser.parse_args(arguments)
     return exit_status(lambda: _score(options.checkpoint, options.file, options.class_name))
 

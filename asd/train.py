@@ -27,7 +27,7 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from asd.composition import command_of, folder_of, plain, register_resolvers
+from asd.composition import command_of, folder_of, plain, register_resolvers, search_path
 from asd.errors import AsdError, Pruned, Terminated
 from asd.signals import stopped_by
 from asd.sweeps.arguments import expand
@@ -67,7 +67,8 @@ def train(cfg: DictConfig) -> float | list[float]:
     check_objectives(config["search"]["objectives"])
     # What a search tells its trials is no part of the command that goes on with one of them.
     passing = ("force=true", "if_running=wait", "search.")
-    overrides = [o for o in HydraConfig.get().overrides.task if not o.startswith(passing)]
+    given = HydraConfig.get().overrides
+    overrides = [*search_path(given.hydra), *(o for o in given.task if not o.startswith(passing))]
     command = command_of(overrides)
     experiment = Experiment.of(config, delta(config, base), command)
     _announce(experiment.data_label, overrides)

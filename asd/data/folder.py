@@ -17,6 +17,8 @@ from asd.options import check_choice, check_whole
 
 NEEDED_SPLIT = {"development": "train", "additional": "train", "evaluation": "test"}
 LAYOUT = "<root>/<machine>/{train,test} or <root>/<release>/<machine>/{train,test}"
+# How the README.txt of asd.data.simulation.build begins.
+MARKER = b"SIMULATED"
 
 Ids = Sequence[str | int]
 
@@ -40,7 +42,6 @@ class Folder:
     workers: int | None
 
     name = "folder"
-    simulated = False
     how_to_get = f"give the folder of the recordings, data.root=DIR ({LAYOUT})"
 
     def __post_init__(self) -> None:
@@ -73,6 +74,15 @@ class Folder:
             AsdError: as ``asd.data.corpus.Corpus.check``.
         """
         self._list(releases)
+
+    @property
+    def simulated(self) -> bool:
+        """Whether a simulated corpus's ``README.txt`` lies here, above, or where links lead."""
+        here = [self.folder, *self.folder.glob("*"), *self.folder.glob("*/*")]
+        folders = [path.resolve() for path in here if path.is_dir()]
+        places = {place for folder in folders for place in (folder, *folder.parents[:2])}
+        readmes = (place / "README.txt" for place in places)
+        return any(p.is_file() and p.read_bytes().startswith(MARKER) for p in readmes)
 
     def is_there(self, releases: list[str]) -> bool:
         """True: recordings are not made here."""

@@ -18,8 +18,10 @@ from asd.experiment.identity import (
     training_identity,
 )
 from asd.experiment.run_folder import RunFolder, find_run
+from asd.experiment.run_labels import system_label
 from asd.experiment.trainer_options import TrainerOptions
 from asd.options import check_choice, check_whole, from_config
+from asd.scoring.clip_vectors import OF_NETWORK
 from asd.scoring.scoring_options import ScoringOptions
 from asd.scoring.window_scores import OF_CLASSES
 
@@ -74,6 +76,7 @@ class Experiment:
             from_config(TrainerOptions, "trainer", config["trainer"]),
             scoring,
         )
+        experiment._check_network()
         experiment.feature_store()
         experiment.corpus.check(experiment.releases)
         return experiment
@@ -96,6 +99,22 @@ class Experiment:
             options["workers"],
             cache / "joined" if shared else None,
         )
+
+    def _check_network(self) -> None:
+        """Refuse to do without a network what needs one."""
+        needs = self.scoring.score or self.scoring.vectors
+        if not self.trains and (self.scoring.score is not None or needs in OF_NETWORK):
+            raise AsdError(
+                f"model=none: there is no network, which scoring by {needs} needs; choose "
+                "scoring=knn or scoring=level, or a model"
+            )
+        if not self.trains and self.classes is not None:
+            raise AsdError("model=none: there is no network to classify with; use loss=mse")
+
+    @property
+    def trains(self) -> bool:
+        """Whether there is a network to train (``model=none``: there is not)."""
+        return self.config["model"]["_target_"] is not None
 
     @property
     def scope(self) -> str:
@@ -130,7 +149,8 @@ class Experiment:
         """What was run, for every table."""
         simulated = ", SIMULATED data" if self.corpus.simulated else f", {self.corpus.name}"
         demo = " at demo scale" if self.config["scale"]["demo"] else ""
-        return f"{self.config['system']}, seed {self.config['seed']}{simulated}{demo}"
+        label = system_label(self.config, self.command)
+        return f"{label}, seed {self.config['seed']}{simulated}{demo}"
 
     def identity(self, data_hash: str) -> str:
         """What the run is, whoever trains it where (``asd.experiment.identity``)."""
@@ -138,6 +158,8 @@ class Experiment:
 
     def training_identity(self, data_hash: str) -> str:
         """What its models are, however they are scored; ``data_hash`` is of the training clips."""
+        if not self.trains:  # then the scoring is all there is
+            return self.identity(data_hash)
         versions = {name: self.versions[name] for name in ("frontend", *TRAINING_VERSIONS)}
         return training_identity(self.config, data_hash, versions)
 
@@ -169,7 +191,7 @@ def _check_own_options(config: dict[str, Any]) -> None:
     check_whole("seed", config["seed"], 0, 2**32 - 1)
 
 
-def _check_classes(classes: str | None, scope: str, score: str) -> None:
+def _check_classes(classes: str | None, scope: str, score: str | None) -> None:
     if classes == "machine" and scope == "per_machine":
         raise AsdError(
             "loss=semi_supervised with scope=per_machine: one machine type is a single class, so "

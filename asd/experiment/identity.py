@@ -79,3 +79,19 @@ def delta(config: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
     ours, theirs = flat(config), flat(base)
     missing = object()
     return {name: value for name, value in ours.items() if theirs.get(name, missing) != value}
+
+
+#: The value of an option that a config lacks.
+MISSING = "missing"
+
+
+def departures(config: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
+    """The settings that are not those of ``base``; ``MISSING`` for one that only ``base`` has.
+
+    Neither the seed nor ``scale``, which only holds values that other options take. What cannot
+    change a result is what ``base`` says, so that an older config may be compared.
+    """
+    exclude = {"exclude": [*base["identity"]["exclude"], "seed", "scale"]}
+    ours, theirs = (settings({**one, "identity": exclude}) for one in (config, base))
+    differ = [n for n in {**ours, **theirs} if ours.get(n, MISSING) != theirs.get(n, MISSING)]
+    return {name: ours.get(name, MISSING) for name in differ}

@@ -115,7 +115,7 @@ def _description(
         "max_fpr": experiment.scoring.max_fpr,
         "command": command,
         "mlflow_experiment": config["tracking"]["experiment"],
-        "run_name": run_name(config["tracking"]["run_name"], command, params),
+        "run_name": run_name(config, command),
         "tags": {
             **tags,
             # What runs are filtered by, in MLflow and in reports.

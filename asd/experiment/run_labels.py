@@ -1,16 +1,28 @@
-"""What a run is called in MLflow, and which of its options are worth a column there."""
+"""What a run is called, and which of its options are worth a column in MLflow."""
 
 from __future__ import annotations
 
+import copy
+import functools
 import getpass
 import os
+import re
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
-from asd.experiment.identity import flat
+from omegaconf import DictConfig, OmegaConf
 
-# Config groups whose choice belongs into a run's name where the command line makes it.
+from asd.composition import compose_config, option_text, plain
+from asd.errors import AsdError
+from asd.experiment.identity import MISSING, departures, flat
+
+# Config groups whose choice names a departure from a preset, where the command line makes it.
 _GROUPS = ("release", "frontend", "window", "model", "loss", "scope", "trainer", "scoring")
+# What a command line starts from; all else of it departs from that.
+_PRESET = ("hydra.searchpath", "experiment", "data", "scale")
+# How many departures a label names, before it only counts the rest.
+_MOST = 6
 
 
 def run_params(config: dict[str, Any], delta: dict[str, Any], command: str) -> dict[str, Any]:
@@ -28,7 +40,7 @@ def run_params(config: dict[str, Any], delta: dict[str, Any], command: str) -> d
     excluded = config["identity"]["exclude"]
     everything = flat(config)
     scale = {n.rsplit(".", 1)[-1]: v for n, v in everything.items() if n.startswith("scale.")}
-    named = [name for name in _options(command) if name in everything]
+    named = [name for name in options_of(command) if name in everything]
     params = {"system": config["system"], "seed": config["seed"]}
     for name in [*named, *delta]:
         value, last = everything[name], name.rsplit(".", 1)[-1]
@@ -44,21 +56,104 @@ def run_params(config: dict[str, Any], delta: dict[str, Any], command: str) -> d
     return params
 
 
-def run_name(base: str, command: str, params: dict[str, Any]) -> str:
-    """The run's name: ``U seed 0``, and what else its command line sets of the science.
+def run_name(config: dict[str, Any], command: str, shared: Sequence[str] = ()) -> str:
+    """A run's name in MLflow and sweeps: ``U seed 0``, and how it departs from its preset.
 
-    >>> run_name("U seed 0", "python -m asd.train +experiment=u seed=0 trainer.batch_size=8",
-    ...          {"seed": 0, "trainer.batch_size": 8})
-    'U seed 0, batch_size 8'
-    >>> run_name("U seed 0", "python -m asd.train +experiment=u frontend=mel", {"seed": 0})
-    'U seed 0, frontend mel'
+    Args:
+        config, command, shared: as ``variation``.
     """
-    parts = [
-        f"{name.rsplit('.', 1)[-1]} {value}"
-        for name, value in _options(command).items()
-        if ("." in name and name in params) or name in _GROUPS
-    ]
-    return ", ".join([base, *parts])
+    return ", ".join([config["tracking"]["run_name"], *variation(config, command, shared)])
+
+
+def system_label(config: dict[str, Any], command: str, **given: Any) -> str:
+    """What titles and tables call a run: its system, and how it departs from its preset.
+
+    Args:
+        config, command, given: as ``variation``.
+    """
+    return ", ".join([config["system"], *variation(config, command, **given)])
+
+
+def variation(
+    config: dict[str, Any], command: str, shared: Sequence[str] = (), **given: Any
+) -> list[str]:
+    """How a run departs from the preset that its command names; nothing if it does not.
+
+    What follows from a departure by an interpolation is not repeated, nor what the system's name
+    says already (``SS-${loss.alpha}-${loss.beta}``).
+
+    Args:
+        config: the run's, as plain values.
+        command: that started it.
+        shared: overrides of it that need not be said.
+        given: as ``preset``.
+
+    Returns:
+        Such as ``["model dense_ae", "max_epochs 5"]``.
+
+    Raises:
+        AsdError: there is no such preset, or no such choice.
+    """
+    typed = options_of(command)
+    start = [f"{'+' * (n == 'experiment')}{n}={typed[n]}" for n in _PRESET if n in typed]
+    common = [o for o in shared if o.lstrip("+").split("=")[0] not in _PRESET]
+    start += common
+    base = preset(start, **given)
+    if not (changed := departures(config, plain(base))):
+        return []
+    groups = [g for g in _GROUPS if g in typed and f"{g}={typed[g]}" not in common]
+    groups = [g for g in groups if any(name.startswith(f"{g}.") for name in changed)]
+    base = preset([*start, *(f"{group}={typed[group]}" for group in groups)], **given)
+    texts = [f"{group} {typed[group]}" for group in groups]
+    raw, ours = flat(OmegaConf.to_container(base)), flat(config)  # type: ignore[arg-type]
+    said = re.findall(r"\$\{([\w.]+)\}", raw["system"])
+    short = [name.split(".", 1)[-1] for name in ours if not name.startswith("scale.")]
+    # First what is set by value, then what does not follow from it.
+    for follows in (False, True):
+        for name in departures(config, plain(base)):
+            if name not in ours or (not follows and "${" in str(raw.get(name))):
+                continue
+            OmegaConf.update(base, name, ours[name], force_add=True)
+            group, _, last = name.partition(".")
+            if last == "_target_":
+                texts.append(f"{group} {ours[name].rsplit('.', 1)[-1]}")
+            elif name not in said:
+                option, value = last if short.count(last) == 1 else name, ours[name]
+                digits = f"{value:.4g}" if isinstance(value, float) else option_text(value)
+                texts.append(f"{option} {digits}")
+    lacking = [n for n, value in departures(config, plain(base)).items() if value == MISSING]
+    texts += [f"without {name}" for name in lacking]
+    return texts if len(texts) <= _MOST else [*texts[:_MOST], f"{len(texts) - _MOST} options more"]
+
+
+def preset(overrides: Sequence[str], **given: Any) -> DictConfig:
+    """What these overrides compose to today, interpolations open; a copy.
+
+    Args:
+        overrides: such as ``+experiment=u data=dcase2020``.
+        given: groups that are taken as they are, whatever is composed: ``data={...}``.
+
+    Raises:
+        AsdError: an override does not compose.
+    """
+    config = copy.deepcopy(_composed(tuple(overrides)))
+    for name, value in given.items():
+        OmegaConf.update(config, name, value, merge=False, force_add=True)
+    return config
+
+
+def is_of_today(config: dict[str, Any], command: str) -> bool:
+    """Whether the command would compose this config today, but for the seed."""
+    try:
+        words = [w for w in shlex.split(command) if "=" in w or w.startswith("~")]
+        return not departures(config, plain(_composed(tuple(w for w in words if w[:5] != "seed="))))
+    except AsdError:
+        return False
+
+
+@functools.cache
+def _composed(overrides: tuple[str, ...]) -> DictConfig:
+    return compose_config(overrides)
 
 
 def user_name() -> str:
@@ -69,7 +164,7 @@ def user_name() -> str:
         return "unknown"
 
 
-def _options(command: str) -> dict[str, str]:
+def options_of(command: str) -> dict[str, str]:
     """The options that a command line sets, without Hydra's leading plus signs."""
     words = [w.lstrip("+") for w in shlex.split(command) if "=" in w and not w.startswith("~")]
     return dict(w.split("=", 1) for w in words)

@@ -1,4 +1,4 @@
-"""A detector: one autoencoder with its standardisation and classifier, and its checkpoint."""
+"""A detector: an autoencoder or none, what is fitted beside it, and its checkpoint."""
 
 from __future__ import annotations
 
@@ -48,6 +48,9 @@ class Reconstruction(NamedTuple):
 class Detector(nn.Module):
     """An autoencoder of standardised features, with a classifier on its bottleneck or without.
 
+    Without a network (``model=none``) it is what its scoring has learnt, ``banks``: the state of a
+    back end for each group of training clips (``asd.scoring.banks``).
+
     Args:
         recipe: plain values that rebuild it from a checkpoint alone: ``model``, ``loss``,
             ``frontend``, ``window`` and ``scoring`` as composed, ``bands``, ``frames``,
@@ -60,8 +63,11 @@ class Detector(nn.Module):
         super().__init__()
         self.recipe = recipe
         self.standardiser = standardiser or Standardiser.identity(recipe["bands"])
-        shape = {"bands": recipe["bands"], "frames": recipe["frames"]}
-        self.network: nn.Module = build({**recipe["model"], **shape}, "model")
+        self.banks: dict[str, dict[str, Tensor]] = {}
+        self.network: nn.Module = nn.Identity()
+        if self.has_network:
+            shape = {"bands": recipe["bands"], "frames": recipe["frames"]}
+            self.network = build({**recipe["model"], **shape}, "model")
         self.loss = build(recipe["loss"], "loss")
         self.classifier: nn.Module | None = None
         if self.loss.classes is not None:
@@ -71,9 +77,14 @@ class Detector(nn.Module):
             nn.init.zeros_(self.classifier.bias)
 
     @property
+    def has_network(self) -> bool:
+        """Whether there is anything to train and to reconstruct with."""
+        return self.recipe["model"]["_target_"] is not None
+
+    @property
     def device(self) -> torch.device:
-        """Where its weights are."""
-        return next(self.parameters()).device
+        """Where it computes."""
+        return self.standardiser.mean.device
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """[n, frames, bands] in dB -> reconstruction (standardised domain), embeddings."""
@@ -110,11 +121,11 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def save_detector(detector: Detector, path: Path) -> None:
-    """Write a detector as it scores: weights, standardisation and recipe, no optimiser.
+    """Write a detector as it scores: weights, standardisation, banks and recipe, no optimiser.
 
     The file appears whole or not at all.
     """
-    about = {"format": CHECKPOINT_FORMAT, "recipe": detector.recipe}
+    about = {"format": CHECKPOINT_FORMAT, "recipe": detector.recipe, "banks": detector.banks}
     with replacing(path) as temporary:
         torch.save({"asd": about, "state_dict": detector.state_dict()}, temporary)
 
@@ -135,4 +146,5 @@ def load_detector(path: Path) -> Detector:
         detector.load_state_dict(weights)
     except RuntimeError as error:
         raise AsdError(f"{path}: weights do not fit the model: {error}") from error
+    detector.banks = content["asd"].get("banks", {})
     return detector.eval()

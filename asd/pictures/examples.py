@@ -110,6 +110,6 @@ def maps(scored: ScoredClips, row: int) -> dict[str, npt.NDArray[np.float32]]:
 
 
 def bottleneck(scored: ScoredClips, rows: npt.NDArray[np.int64]) -> list[npt.NDArray[np.float32]]:
-    """Of each row [dimensions]: the mean over the clip's windows."""
+    """Of each row [dimensions]: the mean over the clip's windows; there is a network."""
     windows, clips = np.asarray(scored.embeddings), scored.index.clips
     return [windows[clips == row].mean(0) for row in rows]

@@ -44,7 +44,9 @@ class PictureListener(RunListener):
         self._embeddings: list[tuple[dict[Any, Any], Any]] = []
 
     def clips_scored(self, scored: ScoredClips) -> None:
-        """Keep a few clips as the network sees them, and the bottleneck of many."""
+        """Keep a few clips as the network, if any, sees them, and the bottleneck of many."""
+        if scored.embeddings is None:
+            return
         clips: list[dict[Any, Any]] = scored.table[COLUMNS].to_dict("records")
         for role, row in chosen(scored.table, self.options.anomalous):
             self._examples.append(({"role": role, **clips[row]}, maps(scored, row)))

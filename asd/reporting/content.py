@@ -9,13 +9,14 @@ from typing import Any
 import pandas as pd
 
 from asd.documents.blocks import Block, CellLines, Heading, Kind, Line, Table, Text, plain_row
+from asd.reporting.bootstrap import MEAN
 from asd.reporting.claims import HELD, NOT_HELD, check_claim
 from asd.reporting.results import COMPARED
 from asd.reporting.sections import Section
 from asd.scoring.tables import NAMES, percent
 
 WIDTH = 136  # columns of a terminal that the tables need
-# What the paper's two tables hold; the other metrics are views of the same scores.
+# Which of the paper's tables hold it; the other metrics are views of the same scores.
 PAPER_TABLES = {"auc": "Table 1: ", "pauc": "Table 2: "}
 # View -> its metrics, and what it is called where it is folded.
 VIEWS = {
@@ -31,7 +32,8 @@ _SIMULATED = (
     "SIMULATED DATA: the sounds were made by a program. These figures say nothing of real "
     "machines and must not be read against the published ones."
 )
-_APART = "Not the paper's test clips or not its scale: published numbers stand apart."
+_APART = "Not the paper's clips or not its scale: published numbers stand apart."
+_NO_CLAIMS = "The paper's claims are checked on the whole real corpus at scale=paper only."
 _MISSING = Line("missing", "missing")
 
 
@@ -40,23 +42,26 @@ def table_blocks(section: Section, views: Sequence[str]) -> list[Block]:
     blocks: list[Block] = [Heading(section.label, 2)]
     if section.simulated or not section.comparable:
         blocks.append(Text(_SIMULATED if section.simulated else _APART, "loud"))
+    if section.data:
+        blocks.append(Text(f"The corpus as in conf/data, but {' '.join(section.data)}."))
     return [*blocks, *(table for view in views for table in _view(section, view))]
 
 
 def section_blocks(section: Section, views: Sequence[str]) -> list[Block]:
     """A section's headings, texts and tables: these of ``VIEWS``, and last the others, folded."""
     blocks = table_blocks(section, views)
-    if commands := list(section.results["fill_command"].dropna().unique()):
+    if commands := [row.command for row in section.rows if row.command]:
         blocks.append(Text("Missing runs; these commands fill them:"))
         blocks.append(Text("\n".join(commands), "commands"))
     if section.comparisons:
         blocks.append(Heading("Comparisons", 3))
         blocks += [comparison_table(comparison, section) for comparison in section.comparisons]
-    if section.systems and section.declared.claims:
-        blocks += [Heading("Claims", 3), claims_table(section)]
+    if section.declared.claims:
+        checked = claims_table(section) if section.comparable else Text(_NO_CLAIMS)
+        blocks += [Heading("Claims", 3), checked]
     if section.notes:
         blocks.append(Text("Notes. " + " ".join(f"{n[:1].upper()}{n[1:]}." for n in section.notes)))
-    if section.systems and (further := [view for view in VIEWS if view not in views]):
+    if further := [view for view in VIEWS if view not in views]:
         blocks.append(Heading("Further views", 3))
         blocks += [table for view in further for table in _view(section, view, VIEWS[view][1])]
     return blocks
@@ -69,7 +74,7 @@ def _view(section: Section, view: str, folded: str = "") -> list[Table]:
             tables.append(id_table(section, metric))
             continue
         tables.append(grid_table(section, metric))
-        if not section.comparable and grid(section, metric)["published"].notna().any():
+        if not section.comparable and any(key[0] == metric for key in section.declared.published):
             tables.append(published_table(section, metric))
     for table in tables:
         table.folded = folded
@@ -84,12 +89,12 @@ def grid(section: Section, metric: str) -> pd.DataFrame:
 def grid_table(section: Section, metric: str) -> Table:
     """A table of the paper."""
     frame = grid(section, metric)
-    rows = []
-    for label, cells in frame.groupby("system", sort=False):
-        seeds = len(cells["seeds"].iloc[0].split())
-        head = [Line(str(label), "value"), Line(f"n={seeds}" if seeds else "no run", "interval")]
-        figures = [figure_lines(cell, section.comparable) for cell in cells.to_dict("records")]
-        rows.append([head, *figures])
+    table = []
+    for row in section.rows:
+        cells = frame[frame["system"] == row.label].to_dict("records")
+        seeds = f"n={len(row.runs)}" if row.runs else "no run"
+        head = [Line(f"{row.label} {row.star}".strip(), "value"), Line(seeds, "interval")]
+        table.append([head, *(figure_lines(cell, section.comparable) for cell in cells)])
     notes = [
         f"Percent: mean ± standard deviation over n trainings (seeds); [{_interval(section)} "
         f"bootstrap interval over test clips within machine ID, {section.resampling.resamples} "
@@ -97,28 +102,35 @@ def grid_table(section: Section, metric: str) -> Table:
     ]
     if section.comparable and frame["published"].notna().any():
         notes.append("paper: the published number; below it ours minus the paper's, in points.")
-        notes.append("The paper's means are computed here, over the machine types that we have.")
+        notes.append("The paper prints no means: they are computed here, over its machine types.")
     p = section.max_fpr
     if metric.startswith("pauc_eq3"):
         notes.append(f"Eq. (3) as printed, p = {p:g}: chance is about {50 * p:g}.")
     elif metric.startswith("pauc"):
         notes.append(f"False-positive rates [0, {p:g}], after McClish: chance is 50.")
-    title = f"{PAPER_TABLES.get(metric, '')}{NAMES[metric]} in percent. {section.label}"
-    return Table(["system", *frame["machine"].unique()], rows, title, notes=notes)
+    said = (f"{row.star} {row.label}: {'. '.join(row.notes)}." for row in section.rows if row.notes)
+    notes += [text.strip() for text in said]
+    title = f"{_table_name(section, metric)} in percent. {section.label}"
+    machines = list(frame["machine"].unique())
+    if section.declared.columns and set(machines[:-1]) != set(section.declared.columns):
+        machines[-1:] = [f"mean of {len(machines) - 1}"]
+    return Table(["system", *machines], table, title, notes=notes)
 
 
 def published_table(section: Section, metric: str) -> Table:
     """The published numbers alone, for data on which they are not comparable."""
-    frame = grid(section, metric)
+    declared, columns = section.declared, [*section.declared.columns, MEAN]
     rows = []
-    for label, cells in frame.groupby("system", sort=False):
-        if cells["published"].notna().any():
-            numbers = [[_published(cell)] for cell in cells.to_dict("records")]
-            rows.append([[Line(str(label), "value")], *numbers])
-    title = f"Published {PAPER_TABLES.get(metric, '')}{NAMES[metric]} in percent: REAL recordings, "
+    for label in declared.rows:
+        if (metric, label, MEAN) in declared.published:
+            keys = [(metric, label, machine) for machine in columns]
+            pairs = [(declared.published[k], declared.published_std.get(k, math.nan)) for k in keys]
+            numbers = [[Line(_spread(*pair), "published")] for pair in pairs]
+            rows.append([[Line(label, "value")], *numbers])
+    title = f"Published {_table_name(section, metric)} in percent: REAL recordings, "
     title += "DCASE 2020 task 2; not the data above"
     notes = ["The means are computed here; the paper prints none."]
-    return Table(["system", *frame["machine"].unique()], rows, title, notes=notes)
+    return Table(["system", *columns], rows, title, notes=notes)
 
 
 def id_table(section: Section, metric: str) -> Table:
@@ -140,7 +152,8 @@ def figure_lines(cell: dict[Any, Any], beside: bool) -> CellLines:
     if not math.isnan(cell["low"]):
         lines.append(Line(f"[{100 * cell['low']:.1f}, {100 * cell['high']:.1f}]", "interval"))
     if beside and not math.isnan(cell["published"]):
-        lines.append(Line(f"paper {_published(cell).text}", "published"))
+        published = _spread(cell["published"], cell["published_std"])
+        lines.append(Line(f"paper {published}", "published"))
         if cell["n"]:
             lines.append(Line(f"{100 * cell['difference']:+.2f}", "difference"))
     return lines
@@ -190,9 +203,9 @@ def claims_table(section: Section) -> Table:
     return Table(header, rows, f"The paper's claims, checked. {section.label}", 3, notes)
 
 
-def _published(cell: dict[Any, Any]) -> Line:
-    known = not math.isnan(cell["published"])
-    return Line(_spread(cell["published"], cell["published_std"]) if known else "-", "published")
+def _table_name(section: Section, metric: str) -> str:
+    published = any(key[0] == metric for key in section.declared.published)
+    return PAPER_TABLES.get(metric, "") * published + NAMES[metric]
 
 
 def _spread(mean: float, std: float) -> str:

@@ -8,10 +8,11 @@ from typing import Any
 
 from asd.errors import AsdError
 from asd.experiment.sweep_files import load_sweep
+from asd.reporting.bootstrap import MEAN
 
 _SS = re.compile(r"SS-([0-9.]+)-[0-9.]+")
-Numbers = dict[tuple[str, str, str], float]  # (metric, label, machine type) -> fraction
-Rows = dict[str, dict[str, list[str]]]  # label -> the tags or options that its runs have
+Numbers = dict[tuple[str, str, str], float]  # (metric, label, machine type or "mean") -> fraction
+Rows = dict[str, dict[str, Any]]  # label -> what is typed for it: experiment and other options
 
 
 @dataclass(frozen=True)
@@ -81,12 +82,11 @@ def parse(content: dict[str, Any], source: str) -> Declaration:
     rows: Rows = {}
     for row in content.get("rows", ()):
         if not isinstance(row, dict) or "label" not in row or len(row) < 2:
-            raise AsdError(f"{source}: rows: {row!r} needs a label and at least one tag")
-        label, *tags = sorted(row, key=lambda name: name != "label")
-        if str(row[label]) in rows:
-            raise AsdError(f"{source}: rows: the label {row[label]!r} stands twice")
-        values = {tag: row[tag] if isinstance(row[tag], list) else [row[tag]] for tag in tags}
-        rows[str(row[label])] = {str(tag): list(map(str, of)) for tag, of in values.items()}
+            raise AsdError(f"{source}: rows: {row!r} needs a label and at least one option")
+        label = str(row["label"])
+        if label in rows:
+            raise AsdError(f"{source}: rows: the label {label!r} stands twice")
+        rows[label] = {str(name): value for name, value in row.items() if name != "label"}
     return Declaration(
         str(content.get("title", source)),
         rows,
@@ -129,4 +129,6 @@ def _numbers(content: dict[str, Any], key: str, rows: Rows, source: str) -> Numb
                 )
             for machine, value in zip(columns, values, strict=True):
                 numbers[metric, label, machine] = float(value) / 100
+            if key == "published":  # the paper prints no means
+                numbers[metric, label, MEAN] = sum(map(float, values)) / len(values) / 100
     return numbers

@@ -42,8 +42,6 @@ def section_figures(section: Section, folder: Path, projection: str) -> list[Blo
     Raises:
         AsdError: a picture cannot be written.
     """
-    if not section.systems:
-        return []
     options = PictureOptions.configured(projection=projection)
     blocks: list[Block] = [Heading("Pictures", 3)]
     try:
@@ -98,7 +96,9 @@ def _alpha(section: Section, folder: Path) -> list[Figure]:
     paper = "paper, published" if section.comparable else "paper, published (REAL data)"
     title = f"Weight of the reconstruction. Ours: {section.label}"
     path = alpha_curves(panels, title, paper, folder / "alpha.png")
-    apart = "" if section.comparable else " The two are of different data; only shapes compare."
+    apart = "" if section.comparable else " The paper's are of other data; only shapes compare."
+    if all(point.published is None for points in panels.values() for point in points):
+        apart = " The paper's mean is of other machine types, and left out."
     caption = f"Alpha against the mean over machine types. Ours: {section.label}.{apart}"
     return [Figure(path, caption)] if path else []
 

@@ -28,43 +28,42 @@ _IN_PERCENT = {
 
 
 def results(
-    declared: Declaration, commands: dict[str, str], systems: dict[str, System], comparable: bool
+    declared: Declaration, rows: list[System], comparable: bool, usual_fpr: bool
 ) -> pd.DataFrame:
     """Every figure of every row.
 
     Args:
         declared: columns and published numbers.
-        commands: label of each row -> what trains the seeds that it lacks; empty: none.
-        systems: those that there are, by label.
-        comparable: whether the runs were scored on the published numbers' clips.
+        rows: of the table; some may have no runs.
+        comparable: whether the published numbers may stand beside the figures.
+        usual_fpr: whether the partial AUC has the p of the published numbers.
 
     Returns:
-        A row a metric, system and machine type (those declared, others, then "mean"; ``id`` is
-        empty), and a row a machine ID below: metric, system, machine, id, n (trainings in which it
-        is defined), seeds (of the trainings, as text), mean and std (n - 1) over them, low and high
-        (interval over clips of the mean), values (each training's), published, published_std,
-        difference (to the published, where comparable), fill_command. Fractions; NaN is missing,
-        undefined or not known.
+        A row a metric, system and machine type (those of the runs, then "mean"; ``id`` is empty),
+        and a row a machine ID below: metric, system, machine, id, n (trainings in which it is
+        defined), seeds (of the trainings, as text), mean and std (n - 1) over them, low and high
+        (interval over clips of the mean), values (each training's), published, published_std (their
+        mean only where it is over the same types), difference (to the published, where comparable),
+        fill_command. Fractions; NaN is missing, undefined or not known.
     """
-    machines = {machine for system in systems.values() for machine in system.machines}
-    columns = [*declared.columns, *machine_order(machines - set(declared.columns))]
+    machines = {machine for row in rows for machine in row.machines}
+    same_types = machines == set(declared.columns)
+    columns = [machine for machine in declared.columns if machine in machines]
+    columns += machine_order(machines - set(columns))
     figures = []
     for metric in MACHINE_METRICS:
-        for label, command in commands.items():
-            system = systems.get(label)
-            cells = [_figures(system, metric, machine) for machine in columns]
-            for cell in cells:
-                key = (metric, label, cell["machine"])
-                cell["published"] = declared.published.get(key, np.nan)
-                cell["published_std"] = declared.published_std.get(key, np.nan)
-            # The mean beside ours is over the same machine types; all of them while we have none.
-            same = [c["published"] for c in cells if c["n"]]
-            same = same or [c["published"] for c in cells if not np.isnan(c["published"])]
-            mean = sum(same) / len(same) if same else np.nan
-            cells.append({**_figures(system, metric, MEAN), "published": mean})
-            if system and metric in COMPARED:
-                cells += [_figures(system, metric, *pair) for pair in system.ids]
-            figures += [{**c, "system": label, "fill_command": command or None} for c in cells]
+        known = usual_fpr or not metric.startswith("pauc")
+        for row in rows:
+            cells = [(machine, "") for machine in (*columns, MEAN)]
+            cells += row.ids if metric in COMPARED else []
+            for machine, machine_id in cells:
+                figure = _figures(row, metric, machine, machine_id)
+                if known and not machine_id and (machine != MEAN or same_types):
+                    key = (metric, row.label, machine)
+                    figure["published"] = declared.published.get(key, np.nan)
+                    figure["published_std"] = declared.published_std.get(key, np.nan)
+                command = row.command or None
+                figures.append({**figure, "system": row.label, "fill_command": command})
     frame = pd.DataFrame(figures, columns=list(_COLUMNS))
     frame["difference"] = frame["mean"] - frame["published"] if comparable else np.nan
     return frame
@@ -84,11 +83,9 @@ def spreadsheet(frame: pd.DataFrame) -> str:
     return csv(frame.rename(columns=_IN_PERCENT))
 
 
-def _figures(
-    system: System | None, metric: str, machine: str, machine_id: str = ""
-) -> dict[str, Any]:
+def _figures(system: System, metric: str, machine: str, machine_id: str = "") -> dict[str, Any]:
     where = {"metric": metric, "machine": machine, "id": f"id_{machine_id}" if machine_id else ""}
-    if system is None:
+    if not system.runs:
         return {**where, "n": 0, "seeds": "", "values": np.array([])}
     name = figure_name(metric, machine, machine_id)
     values = system.values(name)

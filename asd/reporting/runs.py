@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,12 +11,10 @@ import pandas as pd
 import yaml
 
 from asd.errors import AsdError
-from asd.experiment.identity import flat, identity
+from asd.experiment.identity import flat
 from asd.experiment.run_folder import FINISHED, RunFolder
 from asd.scoring.clip_scores import read_scores
 
-# Of the paper's Tables 1 and 2: its corpus, and the release that it scores.
-PAPER = ("dcase2020", "development")
 _TAGS = ("experiment", "system", "seed", "data", "simulated", "scale", "test")
 _SET_ASIDE = "~"  # in a folder's name: see asd.experiment.run_folder.set_aside
 
@@ -51,22 +48,28 @@ class Run:
         return self.tags["simulated"] == "true"
 
     @property
-    def of_the_paper(self) -> bool:
-        """Whether its figures may stand beside the published ones: same clips, full training."""
-        whole = self.config["data"].get("ids") is None and not self.config["scale"]["demo"]
-        return whole and (self.tags["data"], self.tags["test"]) == PAPER
-
-    @cached_property
-    def settings(self) -> str:
-        """Hash of what was run but for the seed: runs that share it are repetitions."""
-        config = {name: value for name, value in self.config.items() if name != "seed"}
-        return identity(config, str(self.record.get("data_hash", "")))
+    def command(self) -> str:
+        """That started it."""
+        return str(self.record.get("command", ""))
 
     @property
-    def test_key(self) -> str:
-        """Runs that share it were scored on the same clips."""
+    def corpus(self) -> tuple[str, ...]:
+        """Runs that share it share tables: the data's label, and what else tells it apart."""
         digests = {one["context"]: one["digest"] for one in self.record.get("datasets", ())}
-        return str(digests.get("testing", self.record.get("data_hash")))
+        test = digests.get("testing", self.record.get("data_hash"))
+        apart = f"data={self.tags['data']}", f"scale={self.tags['scale']}", f"test clips {test}"
+        return self.record["data_label"], *apart
+
+    @property
+    def not_converged(self) -> list[str]:
+        """Its models that were still getting better when their training ended."""
+        models = self.record.get("convergence") or {}
+        return [name for name, how in models.items() if not how.get("converged", True)]
+
+    @property
+    def threads(self) -> set[int]:
+        """With how many its models were trained; empty: not known."""
+        return {n for of in self.record.get("threads", {}).values() for n in of}
 
     @property
     def finished(self) -> float:
@@ -115,7 +118,7 @@ def _run(path: Path, record: dict[str, Any]) -> Run:
     if record.get("status") != FINISHED:
         raise AsdError(str(record.get("status")))
     config = yaml.safe_load((path / "config.yaml").read_text())
-    if not isinstance(config, dict) or not {"data", "scale", "scoring"} <= set(config):
+    if not isinstance(config, dict) or not {"data", "scale", "scoring", "identity"} <= set(config):
         raise AsdError(f"{path / 'config.yaml'}: not a run's config")
     tags = record.get("tags", {})
     if missing := {*_TAGS, "data_label"} - {*tags, *record}:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -14,19 +14,26 @@ from asd.scoring.metrics import evaluate_scores, flat_metrics, machine_order
 
 @dataclass
 class System:
-    """The trainings of one system, one a seed.
+    """The trainings of one system, one a seed: a row of a table.
 
     Args:
         label: its name in tables.
-        runs: of the same settings and different seeds, scored on the same clips.
+        runs: of the same settings and different seeds, scored on the same clips; none: it is
+            missing.
         max_fpr: p of the partial AUC.
         resampling: how to resample the clips.
+        names: others by which it may be asked for: of a preset, such as ``ss_0.5``, and its system.
+        command: that trains the seeds which it lacks; empty: none.
+        notes: what a reader must know of its runs.
     """
 
     label: str
     runs: list[Run]
     max_fpr: float
     resampling: Resampling
+    names: tuple[str, ...] = ()
+    command: str = ""
+    notes: list[str] = field(default_factory=list)
 
     @property
     def seeds(self) -> list[int]:
@@ -34,10 +41,9 @@ class System:
         return [run.seed for run in self.runs]
 
     @property
-    def names(self) -> tuple[str, str, str]:
-        """Its label, the preset that was trained, such as ``ss_0.5``, and that preset's system."""
-        tags = self.runs[0].tags
-        return self.label, tags["experiment"], tags["system"]
+    def star(self) -> str:
+        """A mark where a training had not converged."""
+        return "*" if any(run.not_converged for run in self.runs) else ""
 
     def values(self, figure: str) -> Floats:
         """[seeds] a figure (``asd.scoring.metrics.figure_name``); NaN: undefined."""
@@ -51,13 +57,15 @@ class System:
     @property
     def machines(self) -> list[str]:
         """Its machine types, as its first training has them, in the tables' order."""
-        return machine_order(self.runs[0].scores["machine"])
+        return machine_order(self.runs[0].scores["machine"]) if self.runs else []
 
     @property
     def ids(self) -> list[tuple[str, str]]:
         """(machine, ID) in the tables' order."""
-        groups = self.runs[0].scores.groupby("machine")["id"]
-        return [(m, i) for m in self.machines for i in sorted(groups.get_group(m).unique())]
+        pairs = {
+            tuple(pair) for r in self.runs[:1] for pair in r.scores[["machine", "id"]].to_numpy()
+        }
+        return [pair for m in self.machines for pair in sorted(pairs) if pair[0] == m]
 
     @cached_property
     def _metrics(self) -> list[dict[str, float]]:

@@ -24,7 +24,10 @@ from asd.scoring.window_scores import OF_CLASSES
 log = logging.getLogger(__name__)
 
 # Of checkpoints from before they said how they score.
-_EARLIER = {"score": "mse", "max_fpr": 0.1, "batch_frames": 8000, "form": "auto"}
+_EARLIER = {
+    "score": "mse", "vectors": None, "back_end": None, "bank": None, "max_fpr": 0.1,
+    "batch_frames": 8000, "form": "auto",
+}  # fmt: skip
 
 
 def score_recordings(
@@ -35,7 +38,8 @@ def score_recordings(
     Args:
         checkpoint: ``model.ckpt`` of a run's model (``best.ckpt`` and ``last.ckpt`` do too).
         files: recordings of the machines that it was trained on.
-        class_name: of which of the detector's classes they are, for scores that need it.
+        class_name: of which of the detector's classes they are, or of which machine, or
+            ``machine/ID``; for scores that need it.
 
     Returns:
         A row a file: file, score.
@@ -48,9 +52,19 @@ def score_recordings(
     recipe = detector.recipe
     if "scoring" not in recipe:
         log.warning("%s does not say how it scores (an earlier version): mse", checkpoint)
-    options = from_config(ScoringOptions, "scoring", recipe.get("scoring", _EARLIER))
+    options = from_config(ScoringOptions, "scoring", {**_EARLIER, **recipe.get("scoring", {})})
     number = -1
-    if class_name is not None:
+    if options.back_end is not None:
+        banks = list(detector.banks)
+        if not banks:
+            raise AsdError(f"{checkpoint}: lacks its back end, which model.ckpt has")
+        if class_name is None and len(banks) > 1:
+            raise AsdError(
+                "this detector compares recordings with the training clips of their machine: "
+                f"--class NAME, one of {', '.join(banks)}"
+            )
+        class_name = class_name or banks[0]
+    elif class_name is not None:
         check_choice("--class", class_name, recipe["classes"])
         number = recipe["classes"].index(class_name)
     elif options.score in OF_CLASSES:
@@ -70,7 +84,8 @@ def score_recordings(
     frames = np.array([len(v) for v in values], dtype=np.int64)
     names = [str(file) for file in files]
     index = windows.starts(recipe["frames"], frames, names)
-    clips = pd.DataFrame({"machine": "", "id": "", "path": names, "label": -1})
+    machine, _, machine_id = (class_name or "").partition("/")
+    clips = pd.DataFrame({"machine": machine, "id": machine_id, "path": names, "label": -1})
     features, classes = Features(np.concatenate(values), frames), np.full(len(files), number)
     scored = score_clips(detector, options, clips, features, index, classes, cores())
     return scored.table[["file", "score"]]

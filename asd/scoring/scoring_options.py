@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from asd.composition import build, function_of
+from asd.errors import AsdError
 from asd.options import check_choice, check_whole
+from asd.scoring.clip_vectors import CLIP_VECTORS
 from asd.scoring.roc import check_max_fpr
 from asd.scoring.window_scores import WINDOW_SCORES
+
+BANKS = ("id", "machine", "all")
 
 
 @dataclass(frozen=True)
@@ -14,7 +21,11 @@ class ScoringOptions:
     """See ``conf/scoring/mse.yaml``, whose names these are.
 
     Args:
-        score: of ``asd.scoring.window_scores``, or the dotted name of a function like those.
+        score: of ``asd.scoring.window_scores``, or the dotted name of a function like those; the
+            clip's is the mean over its windows. None: ``vectors`` gives the score.
+        vectors: of ``asd.scoring.clip_vectors``, or the dotted name of a function like those.
+        back_end: what turns vectors into scores, with ``_target_``; None: their one value is it.
+        bank: of ``BANKS``: whose training clips the back end is fitted to.
         max_fpr: p of the partial AUC.
         batch_frames: of a batch: as many windows as have so many frames, at least one.
         form: ``auto``: batch norms are folded into the layers before them; ``plain``: as trained.
@@ -23,14 +34,36 @@ class ScoringOptions:
         AsdError: a value that cannot be; names the option.
     """
 
-    score: str
+    score: str | None
+    vectors: str | None
+    back_end: Mapping[str, Any] | None
+    bank: str | None
     max_fpr: float
     batch_frames: int
     form: str
 
     def __post_init__(self) -> None:
-        if "." not in str(self.score):
+        if (self.score is None) == (self.vectors is None):
+            raise AsdError("scoring.score, scoring.vectors: one of them must be null, one not")
+        if self.score is not None and "." not in str(self.score):
             check_choice("scoring.score", self.score, tuple(WINDOW_SCORES))
+        if self.vectors is not None and "." not in str(self.vectors):
+            check_choice("scoring.vectors", self.vectors, tuple(CLIP_VECTORS))
+        if self.back_end is not None:
+            if self.vectors is None:
+                raise AsdError("scoring.back_end: needs scoring.vectors, and scoring.score=null")
+            check_choice("scoring.bank", self.bank, BANKS)
+            build(self.back_end, "scoring.back_end")
         check_max_fpr(self.max_fpr)
         check_whole("scoring.batch_frames", self.batch_frames, 1)
         check_choice("scoring.form", self.form, ("auto", "plain"))
+
+    def function(self) -> Any:
+        """The one that ``score`` (a ``WindowScore``) or ``vectors`` (a ``ClipVector``) names.
+
+        Raises:
+            AsdError: there is no such function.
+        """
+        if self.score is not None:
+            return function_of(self.score, "scoring.score", WINDOW_SCORES)
+        return function_of(str(self.vectors), "scoring.vectors", CLIP_VECTORS)

@@ -36,17 +36,3 @@ def combined(detector: Detector, windows: Reconstruction) -> Tensor:
 WINDOW_SCORES: dict[str, WindowScore] = {"mse": mse, "mse_db": mse_db, "combined": combined}
 #: Those that need to know of which class a clip is.
 OF_CLASSES = ("combined",)
-
-
-def window_score(name: str) -> WindowScore:
-    """The function of this name: one of ``WINDOW_SCORES``, or a dotted one.
-
-    Raises:
-        AsdError: there is no such function.
-    """
-    if name in WINDOW_SCORES:
-        return WINDOW_SCORES[name]
-    from asd.composition import function_of
-
-    function: WindowScore = function_of(name, "scoring.score")
-    return function

@@ -93,7 +93,7 @@ def check_comparable(names: Sequence[str], searched: Sequence[str]) -> list[str]
 
 
 def objective_values(folder: RunFolder, metrics: Metrics, names: Sequence[str]) -> list[float]:
-    """The objectives of a finished run.
+    """The objectives of a finished run; of training, where there was none, not a number.
 
     Raises:
         AsdError: the run has no such quantity.
@@ -119,6 +119,8 @@ def _of_training(folder: RunFolder, name: str) -> float:
 
 def _at_weights(rows: list[dict[str, float]], name: str, best: bool) -> float:
     """The objective at the epoch whose weights score."""
+    if not rows:
+        return math.nan
     if COLUMNS[name] not in rows[-1]:
         raise AsdError(f"search.objectives: {name} needs a classifier: loss=semi_supervised")
     losses = [math.inf if math.isnan(row["val/loss"]) else row["val/loss"] for row in rows]

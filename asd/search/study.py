@@ -90,6 +90,11 @@ class Search:
             self.warnings.append(f"no trial is pruned: {self.objectives} is not known by epoch")
         self.url = storage_url(options.storage, config["paths"]["runs"])
         experiment = Experiment.of(config, {}, "")
+        if not experiment.trains and set(COLUMNS) & set(self.objectives):
+            raise AsdError(
+                f"search.objectives={self.objectives}: model=none trains nothing, and has no "
+                "validation loss; search.objectives=[test_auc] is there, and chooses on test clips"
+            )
         self.data_label = experiment.data_label
         self.title = str(config["sweep"]["name"] or "search")
         corpus = config["data"].get("name", experiment.corpus.name)

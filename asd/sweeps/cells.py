@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from asd.composition import command_of, plain
+from asd.composition import command_of, plain, search_path
 from asd.errors import AsdError, RunIsBusyError
 from asd.experiment.history import read_history
 from asd.experiment.run_folder import FAILED, FINISHED, KILLED, RUNNING, RunFolder
-from asd.experiment.run_labels import run_name, run_params
+from asd.experiment.run_labels import run_name
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
@@ -165,15 +165,14 @@ class Cells:
             overrides: that make it.
             shared: those that its name need not say.
         """
-        telling = command_of([o for o in overrides if o not in shared])
+        command = command_of([*search_path(self.master.hydra.overrides.hydra), *overrides])
         label = " ".join(o for o in overrides if o not in shared) or " ".join(overrides)
         try:
             config = self.compose(overrides)
-            params = run_params(config, {}, telling)
-            label = run_name(config["tracking"]["run_name"], telling, params)
+            label = run_name(config, command, list(shared))
             from asd.experiment.experiment import Experiment
 
-            experiment = Experiment.of(config, {}, command_of(overrides))
+            experiment = Experiment.of(config, {}, command)
             clips = self._clips(experiment)
         except AsdError as error:
             return Cell(number, tuple(overrides), label, None, error=str(error))

@@ -33,9 +33,8 @@ from asd.models.detector import Detector, load_detector, save_detector
 from asd.models.standardiser import Standardiser
 from asd.scoring.clip_scores import read_scores, write_scores
 from asd.scoring.metrics import Metrics, evaluate_scores
-from asd.scoring.scorer import score_clips
+from asd.scoring.scorer import fit_back_end, score_clips
 from asd.scoring.tables import write_tables
-from asd.scoring.window_scores import window_score
 from asd.training.fit import TrainingSet, fit
 from asd.training.memory import give_back_memory
 from asd.training.speed import choose_device, set_determinism
@@ -88,12 +87,13 @@ def run(experiment: Experiment, listeners: Sequence[RunListener] = ()) -> tuple[
 
 def _check_model(experiment: Experiment) -> torch.device:
     """Refuse a score, a device or a model that cannot be; the model takes no memory."""
-    window_score(experiment.scoring.score)
+    experiment.scoring.function()
     frontend = experiment.frontend
     frames = experiment.windows.length(frontend, _SOME_SECONDS * frontend.rate)
     shape = {"bands": frontend.bands, "frames": frames}
-    with torch.device("meta"):
-        build({**experiment.config["model"], **shape}, "model")
+    if experiment.trains:
+        with torch.device("meta"):
+            build({**experiment.config["model"], **shape}, "model")
     return choose_device(experiment.trainer)
 
 
@@ -118,8 +118,9 @@ def _compute(
         events.tell(RunListener.model_started, name, read_history(history))
         if scores_file.exists():  # by an earlier start of this run
             tables.append(read_scores(scores_file))
-            losses[name] = scoring_loss(history, options.weights)
-            ended[name] = convergence(read_history(history), options)
+            if experiment.trains:
+                losses[name] = scoring_loss(history, options.weights)
+                ended[name] = convergence(read_history(history), options)
             continue
 
         # Windows of the training clips; a part of the clips is held out for validation.
@@ -129,7 +130,8 @@ def _compute(
         windows = experiment.windows.starts(length, features.frames, paths)
         fraction, strata = options.validation_fraction, options.validation_strata
         held_out = validation_split(group.train, fraction, seed, strata)
-        if (few := int(held_out.sum())) < options.few_validation_clips:
+        few = int(held_out.sum())
+        if experiment.trains and few < options.few_validation_clips:
             log.warning(
                 "%s: %d validation clips choose the epoch that scores, which leaves it to chance; "
                 "raise trainer.validation_fraction, or add training clips",
@@ -159,30 +161,34 @@ def _compute(
             record_threads(folder, name, torch.get_num_threads())
             events.tell(RunListener.epoch_ended, name, epoch, values)
 
-        if trained is None:
-            with _timed(f"{name}: trained"):
-                detector = fit(detector, data, options, seed, model, epoch_ended, callbacks)
-        else:
+        if trained is not None:
             set_determinism(options.deterministic)
             detector.load_state_dict(load_detector(trained / "model.ckpt").state_dict())
             detector.to(choose_device(options)).eval()
+        elif experiment.trains:
+            with _timed(f"{name}: trained"):
+                detector = fit(detector, data, options, seed, model, epoch_ended, callbacks)
+        if experiment.trains:
+            losses[name] = scoring_loss(history, options.weights)
+            ended[name] = convergence(read_history(history), options)
+            level = logging.INFO if ended[name]["converged"] else logging.WARNING
+            log.log(level, "%s", *convergence_notes({name: ended[name]}))
+        threads = options.threads or cores()
+        clip_data = (group.train.clips, features, data.train)
+        fit_back_end(detector, experiment.scoring, *clip_data, threads)
         save_detector(detector, model / "model.ckpt")
-        losses[name] = scoring_loss(history, options.weights)
-        ended[name] = convergence(read_history(history), options)
-        level = logging.INFO if ended[name]["converged"] else logging.WARNING
-        log.log(level, "%s", *convergence_notes({name: ended[name]}))
-        del features, data
+        del features, data, clip_data
 
         # Scoring the test clips, a machine type at a time.
         with _timed(f"{name}: scored"):
-            threads, scored_tables = options.threads or cores(), []
+            scored_tables = []
             for part in parts_of(group.test):
                 features = store.part(part)
                 paths = list(part.clips["path"])
                 windows = experiment.windows.starts(length, features.frames, paths)
                 numbers = class_numbers(part, experiment.classes, names)
-                clip_data = (part.clips, features, windows, numbers)
-                scored = score_clips(detector, experiment.scoring, *clip_data, threads)
+                test_data = (part.clips, features, windows, numbers)
+                scored = score_clips(detector, experiment.scoring, *test_data, threads)
                 events.tell(RunListener.clips_scored, scored)
                 scored_tables.append(scored.table)
             events.tell(RunListener.model_scored, name, model)
@@ -194,8 +200,9 @@ def _compute(
     scores = pd.concat(tables, ignore_index=True)
     write_scores(folder.scores, scores)
     metrics = evaluate_scores(scores, experiment.scoring.max_fpr)
-    converged = str(all(told["converged"] for told in ended.values())).lower()
-    tags = {**folder.record()["tags"], "converged": converged}
+    tags = folder.record()["tags"]
+    if ended:
+        tags["converged"] = str(all(told["converged"] for told in ended.values())).lower()
     folder.update(validation_loss=losses, convergence=ended, tags=tags)
     labels = experiment.title, experiment.data_label
     write_tables(folder.tables, metrics, *labels, convergence_notes(ended))

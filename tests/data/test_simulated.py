@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import soundfile
+from corpora import dcase2020, folder
 
 from asd.data import simulated as simulated_module
 from asd.data.corpus import Corpus
@@ -78,6 +79,17 @@ def test_layout_and_counts(corpus: Simulated) -> None:
     assert set(clips["path"]) == set(contents(corpus.folder))
     first = clips[(clips["machine"] == "fan") & (clips["label"] == 1)].iloc[0]
     assert first["path"] == "development/fan/test/anomaly_id_00_00000000.wav"
+
+
+def test_whoever_opens_the_folder_knows_that_it_is_simulated(
+    corpus: Simulated, tmp_path: Path
+) -> None:
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "fan").symlink_to(corpus.folder / "development" / "fan")
+    for root in (corpus.folder, corpus.folder / "development", tmp_path / "linked"):
+        assert folder(root).simulated and dcase2020(root, verify_counts=False).simulated
+    shutil.copytree(corpus.folder / "development" / "fan", tmp_path / "copied" / "fan")
+    assert not folder(tmp_path / "copied").simulated  # nothing there says so
 
 
 def test_manifest_says_what_the_files_are(corpus: Simulated) -> None:

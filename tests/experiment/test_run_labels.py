@@ -1,8 +1,13 @@
-"""What of a config becomes a run's params and its name."""
+"""What of a config becomes a run's params, name and label."""
 
 from __future__ import annotations
 
-from asd.experiment.run_labels import run_name, run_params
+import shlex
+
+import pytest
+
+from asd.composition import command_of, compose_config, plain
+from asd.experiment.run_labels import run_name, run_params, system_label
 
 CONFIG = {
     "system": "B",
@@ -23,9 +28,36 @@ def test_params_are_what_runs_differ_in() -> None:
         "model._target_": "asd.models.dense.Dense", "window.seconds": 1.0, "trainer.max_epochs": 5,
         "seed": 3,
     }  # fmt: skip
-    params = run_params(CONFIG, delta, command)
-    assert params == {
+    assert run_params(CONFIG, delta, command) == {
         "system": "B", "seed": 3, "model.embedding": 16, "scale.name": "tiny", "model": "Dense",
         "trainer.max_epochs": 5,
     }  # fmt: skip
-    assert run_name("B seed 3", command, params) == "B seed 3, embedding 16"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "label"),
+    [
+        ("+experiment=b frontend=mel seed=3 trainer.threads=2 data.root=/d", "B"),
+        ("+experiment=b trainer.max_epochs=5", "B, max_epochs 5"),
+        ("+experiment=u trainer.learning_rate=0.00123456789", "U, learning_rate 0.001235"),
+        ("+experiment=u model=dense_ae window=context", "U, window context, model dense_ae"),
+        (
+            "+experiment=u trainer=baseline trainer.weights=best",
+            "U, trainer baseline, weights best",
+        ),
+        # What follows from an option, or is in the name, is not repeated.
+        ("+experiment=u scale=tiny scale.max_epochs=7 scale.hidden=3", "U, max_epochs 7"),
+        ("+experiment=ss loss.alpha=0.9", "SS-0.9-0.1"),
+        # As it would be without them: a number is a number, and the scale's filters are these.
+        ("+experiment=u model.dropout=0.0 model.filters=[8,16,32.0]", "U"),
+        ("data=dcase2020 data.ids={fan:['00']} seed=1", 'U, ids.fan ["00"]'),
+        ("+experiment=u trainer.plateau=null ~standardise", "U, plateau null, without standardise"),
+    ],
+)
+def test_a_label_says_how_a_run_departs_from_its_preset(overrides: str, label: str) -> None:
+    words = shlex.split(overrides, posix=False)
+    config = plain(compose_config(words))
+    assert system_label(config, command_of(words)) == label
+    assert run_name(config, command_of(words)) == label.replace(
+        config["system"], f"{config['system']} seed {config['seed']}"
+    )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from asd.experiment.run_folder import RunFolder
 
 ALL = ("+experiment=u_per_machine", "data.machines=[fan,pump]", "tracking=off")
@@ -19,14 +21,17 @@ def trained(run: RunFolder) -> list[bool]:
     return [(model / "last.ckpt").exists() for model in run.models()]
 
 
+@pytest.mark.parametrize(
+    "other", [["scoring=mse_db"], ["scoring=knn", "scoring.vectors=embedding"]], ids=["", "knn"]
+)
 def test_other_scores_of_a_trained_model_are_those_of_a_run_of_its_own(
-    run_train: Callable[..., int], tmp_path: Path
+    other: list[str], run_train: Callable[..., int], tmp_path: Path
 ) -> None:
     shared, alone = tmp_path / "runs", tmp_path / "alone"
     assert run_train(*ALL) == 0
     before = runs_of(shared)
     (first,) = before.values()
-    assert run_train(*ALL, "scoring=mse_db") == 0
+    assert run_train(*ALL, *other) == 0
     (anew,) = (run for name, run in runs_of(shared).items() if name not in before)
     assert f"fan: trained by {first.path.name}, scored anew" in anew.log_file.read_text()
     assert trained(first) == [True, True] and trained(anew) == [False, False]
@@ -36,7 +41,7 @@ def test_other_scores_of_a_trained_model_are_those_of_a_run_of_its_own(
         histories = [run.model(name) / "history.csv" for run in (first, anew)]
         assert histories[0].read_bytes() == histories[1].read_bytes()
 
-    assert run_train(*ALL, "scoring=mse_db", f"paths.runs={alone}") == 0
+    assert run_train(*ALL, *other, f"paths.runs={alone}") == 0
     (own,) = runs_of(alone).values()
     assert trained(own) == [True, True]
     assert anew.scores.read_bytes() == own.scores.read_bytes() != first.scores.read_bytes()

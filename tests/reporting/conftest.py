@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from asd.composition import command_of, compose_config, plain
 from asd.reporting.bootstrap import Resampling
 from asd.reporting.declaration import declaration
 from asd.reporting.runs import collect_folder
@@ -19,10 +22,13 @@ from asd.reporting.sections import Section, corpora
 from asd.scoring.clip_scores import write_scores
 
 MACHINES = ("ToyCar", "ToyConveyor", "fan", "pump", "slider", "valve")
-NAMES = {
-    "b": "B", "u": "U", "u_fd": "U-FD", "ss_0.7": "SS-0.7-0.3", "ss_0.5": "SS-0.5-0.5",
-    "ss_0.3": "SS-0.3-0.7", "mine": "Mine",
-}  # fmt: skip
+EXPERIMENTS = ("b", "u", "u_fd", "ss_0.7", "ss_0.5", "ss_0.3", "u_half")
+
+
+@functools.cache
+def composed(*overrides: str) -> str:
+    """The config that these overrides give, as YAML."""
+    return yaml.safe_dump(plain(compose_config(overrides)))
 
 
 def made_scores(
@@ -62,37 +68,27 @@ class Runs:
         shift: float = 1.0,
         *,
         data: str = "simulated",
-        demo: bool | None = None,
         name: str = "",
         frame: pd.DataFrame | None = None,
-        options: dict[str, Any] | None = None,
+        options: str = "",
         **record: Any,
     ) -> Path:
-        """Write one; ``options`` change its config, ``record`` its run.json."""
-        demo = data == "simulated" if demo is None else demo
-        config = {
-            "seed": seed,
-            "identity": {"exclude": ["identity", "data.root"]},
-            "scale": {"name": "small" if demo else "paper", "demo": demo},
-            "data": {"root": "data", "ids": None, "test": "development"},
-            "frontend": {"_target_": "asd.frontends.gammatone.Gammatone", "bands": 64},
-            "scoring": {"max_fpr": 0.1},
-            "loss": {"experiment": experiment},
-        }
-        for group, changes in (options or {}).items():
-            config[group].update(changes)
+        """Write one; ``options`` are typed after the experiment, ``record`` changes run.json."""
+        typed = [f"+experiment={experiment}", f"data={data}", *shlex.split(options)]
+        config = {**yaml.safe_load(composed(*typed)), "seed": seed}
+        scale, simulated = config["scale"], data == "simulated"
         tags = {
-            "experiment": experiment, "system": NAMES[experiment], "seed": str(seed),
-            "data": data, "simulated": str(data == "simulated").lower(),
-            "scale": config["scale"]["name"], "test": config["data"]["test"],
+            "experiment": config["experiment_name"], "system": config["system"], "seed": str(seed),
+            "data": data, "simulated": str(simulated).lower(), "scale": scale["name"],
+            "test": config["data"]["test"],
         }  # fmt: skip
-        label = "SIMULATED" if data == "simulated" else data
+        label = "SIMULATED" if simulated else data
         content = {
             "status": "FINISHED",
-            "data_label": label + (", demo scale (small)" if demo else ""),
+            "data_label": label + (f", demo scale ({scale['name']})" if scale["demo"] else ""),
             "data_hash": data,
             "datasets": [{"context": "testing", "digest": "t0"}],
-            "command": f"python -m asd.train +experiment={experiment} seed={seed}",
+            "command": command_of([*typed, f"seed={seed}"]),
             **record,
             "tags": {**tags, **record.get("tags", {})},
         }
@@ -101,7 +97,7 @@ class Runs:
         (folder / "run.json").write_text(json.dumps(content))
         (folder / "config.yaml").write_text(yaml.safe_dump(config))
         if frame is None:
-            frame = made_scores(seed + 100 * list(NAMES).index(experiment), shift)
+            frame = made_scores(seed + 100 * EXPERIMENTS.index(experiment), shift)
         write_scores(folder / "scores.csv", frame)
         return folder
 

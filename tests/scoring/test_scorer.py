@@ -46,7 +46,7 @@ def score(
         {"machine": ["fan", "pump", "fan"], "id": "00", "path": FILES, "label": [0, 1, -1]}
     )
     index = Windows(None, LENGTH, "every").starts(LENGTH, FRAMES, FILES)
-    options = ScoringOptions(name, 0.1, batch_frames, "auto")
+    options = ScoringOptions(name, None, None, None, 0.1, batch_frames, "auto")
     content = Features(values() if features is None else features, FRAMES)
     numbers = np.array(classes)
     return score_clips(detector(loss), options, clips, content, index, numbers, workers)
@@ -116,7 +116,8 @@ def test_a_score_that_is_not_finite_is_never_given() -> None:
     ],
 )
 def test_options_that_cannot_be_are_named(changed: dict[str, Any], message: str) -> None:
-    options = {"score": "mse", "max_fpr": 0.1, "batch_frames": 80, "form": "auto"}
+    options = {"score": "mse", "vectors": None, "back_end": None, "bank": None, "max_fpr": 0.1,
+               "batch_frames": 80, "form": "auto"}  # fmt: skip
     with pytest.raises(AsdError, match=message):
         from_config(ScoringOptions, "scoring", {**options, **changed})
 

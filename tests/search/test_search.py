@@ -105,6 +105,14 @@ def test_a_search_prunes_by_epoch_and_a_pruned_run_can_go_on(
     assert client.get_run(run.info.run_id).data.tags["selected_on"] == "test clips"
 
 
+def test_what_is_not_trained_has_no_validation_loss_to_search_by(
+    run_train: Train, capfd: pytest.CaptureFixture[str]
+) -> None:
+    options = ["-m", "hydra/sweeper=optuna", "+experiment=knn", "scoring.back_end.k=choice(1,2)"]
+    assert run_train(*options) == 2
+    assert "model=none trains nothing, and has no validation loss" in capfd.readouterr().err
+
+
 def test_two_starts_share_a_study_and_one_is_killed(
     postgres: Postgres, shared_data: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

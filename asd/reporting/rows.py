@@ -1,0 +1,187 @@
+"""Which runs make a row: those whose settings are exactly a preset's; others make their own.
+
+Settings are compared, not names: a run of ``+experiment=u`` with half the filters fills the row of
+``u_half``, and one with other epochs is no "U" but "U, max_epochs 5".
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from asd.composition import command_of, option_text, plain, search_path
+from asd.errors import AsdError
+from asd.experiment.identity import departures, settings
+from asd.experiment.run_labels import is_of_today, options_of, preset, system_label
+from asd.reporting.declaration import Rows
+from asd.reporting.runs import Run
+from asd.reporting.systems import System
+
+# Of a run's command, what is of that run alone.
+_OWN = ("seed", "force", "if_running", "sweep.name")
+
+
+class RowFinder:
+    """Sorts the runs of one corpus and scale into rows.
+
+    Args:
+        runs: at least one, oldest first.
+        system: makes a row of its label and runs.
+
+    Attributes:
+        data: options of the corpus that the rows are of: today's defaults where a run has them,
+            else those of most runs.
+        data_departures: those of them that are no defaults, as overrides.
+        max_fpr: today's default.
+        left_out: trials of searches that make no row.
+
+    Raises:
+        AsdError: the runs' corpus or scale is not known here.
+    """
+
+    def __init__(self, runs: Sequence[Run], system: Callable[[str, list[Run]], System]) -> None:
+        self.runs, self.system = runs, system
+        self.left_out: list[Run] = []
+        self._typed = [shlex.split(run.command) for run in runs]
+        last = {**runs[-1].tags, **options_of(runs[-1].command)}
+        self._start = {name: last[name] for name in ("data", "scale")}
+        self._search = search_path(self._typed[-1])
+        try:
+            base = plain(preset([*_overrides(self._start), *self._search]))
+        except AsdError as error:
+            of = " ".join(_overrides(self._start))
+            raise AsdError(f"runs of {of}: not known here, leave them out: {error}") from error
+        self.max_fpr = float(base["scoring"]["max_fpr"])
+        self._excluded = base["identity"]["exclude"]
+        data = [self._key({**base, "data": run.config["data"]}) for run in runs]
+        rank = [(key == self._key(base), data.count(key), i) for i, key in enumerate(data)]
+        self.data: dict[str, Any] = runs[max(rank)[-1]].config["data"]
+        differ = departures({**base, "data": self.data}, base)
+        names = dict.fromkeys(name.split(".")[1] for name in differ)
+        self.data_departures = _overrides(
+            {f"data.{n}": v for n, v in self.data.items() if n in names}
+        )
+        self.data_departures += [f"~data.{n}" for n in names if n not in self.data]
+
+    def rows(self, declared: Rows, trials: bool) -> list[System]:
+        """The rows declared, then a row for all else that was run.
+
+        Args:
+            declared: label -> the options of its preset.
+            trials: whether trials of searches make rows too.
+
+        Raises:
+            AsdError: a row's options do not compose.
+        """
+        # By settings and clips: repetitions, which differ in the seed.
+        groups: dict[tuple[str, str], list[Run]] = {}
+        for run in self.runs:
+            group = self._key(run.config), str(run.record.get("data_hash"))
+            groups.setdefault(group, []).append(run)
+        rows: list[System] = []
+        taken: dict[str, str] = {}
+        for label, options in declared.items():
+            config = plain(preset(self._preset(options), data=self.data))
+            key = self._key(config)
+            several = {clips: runs for (of, clips), runs in groups.items() if of == key}
+            taken[key] = max(several, key=lambda clips: _seeds_and_end(several[clips]), default="")
+            names = (str(options.get("experiment", label)), config["system"])
+            rows.append(self._row(label, several.get(taken[key], []), names))
+        for (key, clips), runs in groups.items():
+            if taken.get(key) == clips:
+                continue
+            if not trials and all("trial" in run.tags for run in runs):
+                self.left_out += runs
+                continue
+            label, also = self._own_label(runs)
+            if taken.setdefault(key, clips) != clips:
+                label += f", other training clips ({clips[:6]})"
+            while label in [row.label for row in rows]:
+                label += f" ({runs[-1].tags['experiment']})"
+            rows.append(self._row(label, runs, also))
+        self._add_commands(rows[: len(declared)], declared)
+        return rows
+
+    def _key(self, config: dict[str, Any]) -> str:
+        """Settings as text. The report computes pAUC with a p of its own."""
+        exclude = [*self._excluded, "seed", "scale", "scoring.max_fpr"]
+        kept = settings({**config, "identity": {"exclude": exclude}})
+        return json.dumps(kept, sort_keys=True, default=str)
+
+    def _preset(self, options: dict[str, Any]) -> list[str]:
+        """What is typed for a row, with the corpus and the scale."""
+        return [*_overrides({**self._start, **options}), *self._search]
+
+    def _own_label(self, runs: list[Run]) -> tuple[str, tuple[str, ...]]:
+        """The shortest of the runs', and other names by which it may be asked for."""
+        labels: dict[str, tuple[str, ...]] = {}
+        commands = {re.sub(r" seed=\d+", "", run.command): run for run in runs}
+        for run in commands.values():
+            given = {"data": self.data, "scoring.max_fpr": run.config["scoring"]["max_fpr"]}
+            system, experiment = run.tags["system"], run.tags["experiment"]
+            try:
+                label = system_label(run.config, run.command, **given)
+            except AsdError:  # what the command names is not there any more
+                label = f"{system} ({experiment})"
+            names = (experiment, system) if label == system else ()
+            older = "" if is_of_today(run.config, run.command) else " (older config)"
+            labels[label + older] = names
+        label = min(labels, key=len)
+        return label, labels[label]
+
+    def _row(self, label: str, candidates: list[Run], names: tuple[str, ...]) -> System:
+        """Of one run a seed, the latest."""
+        by_seed = {run.seed: run for run in candidates}
+        runs = [by_seed[seed] for seed in sorted(by_seed)]
+        row = self.system(label, runs)
+        row.names = names
+        if again := [run.folder.name for run in candidates if run not in runs]:
+            row.notes.append(f"of runs that differ in nothing the latest; not {', '.join(again)}")
+        mixed = {
+            "commits": [str(run.tags.get("mlflow.source.git.commit"))[:7] for run in runs],
+            "versions of the code": [_text(run.record.get("versions")) for run in runs],
+            "thread counts": [_text(sorted(run.threads)) for run in runs],
+        }
+        for what, values in mixed.items():
+            if len(different := list(dict.fromkeys(values))) > 1:
+                row.notes.append(f"trainings of {len(different)} {what}: {'; '.join(different)}")
+        if any(run.tags.get("selected_on") == "test clips" for run in runs):
+            row.notes.append("SELECTED ON TEST CLIPS by a search")
+        if stuck := [run for run in runs if run.not_converged]:
+            models = ", ".join(dict.fromkeys(name for run in stuck for name in run.not_converged))
+            many = f"{len(stuck)} of {len(runs)} trainings not converged"
+            row.notes.append(f"{many} ({models}): still getting better when they ended")
+        return row
+
+    def _add_commands(self, rows: list[System], declared: Rows) -> None:
+        """What trains the seeds that a row lacks, those of any row."""
+        seeds = sorted({run.seed for run in self.runs if run not in self.left_out})
+        # What all were given of where data, features and runs are, and where they are logged.
+        excluded = (*(f"{name}." for name in self._excluded), "hydra.searchpath.")
+        names = {word: word.lstrip("+").split("=")[0] for word in self._typed[-1]}
+        known = [w for w, name in names.items() if f"{name}.".startswith(excluded)]
+        shared = [w for w in known if names[w] not in _OWN and all(w in of for of in self._typed)]
+        for row in rows:
+            if lacking := [str(seed) for seed in seeds if seed not in row.seeds]:
+                options = {**declared[row.label], "seed": ",".join(lacking), **self._start}
+                words = [*_overrides({**options, **declared[row.label]}), *self.data_departures]
+                row.command = command_of([*(["-m"] * (len(lacking) > 1)), *words, *shared])
+
+
+def _overrides(options: dict[str, Any]) -> list[str]:
+    """As typed; texts are."""
+    return [
+        f"{'+' * (name == 'experiment')}{name}={v if isinstance(v, str) else option_text(v)}"
+        for name, v in options.items()
+    ]
+
+
+def _seeds_and_end(runs: list[Run]) -> tuple[int, float]:
+    return len({run.seed for run in runs}), runs[-1].finished
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value).replace('"', "").strip("[{}]") if value else "unknown"

@@ -1,0 +1,186 @@
+"""Clip vectors, back ends and banks, against scikit-learn and the formulas written out."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from parts import DENSE, MSE, options_of
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import StandardScaler
+
+from asd.data.windows import Windows
+from asd.errors import AsdError
+from asd.features import Features
+from asd.frontends.mel import Mel
+from asd.models.detector import Detector
+from asd.models.standardiser import Standardiser
+from asd.scoring.back_ends import NearestNeighbours
+from asd.scoring.banks import bank_names, bank_scores, fit_banks
+from asd.scoring.clip_vectors import band_statistics, embedding, level, vectors_of_clips
+from asd.scoring.scorer import fit_back_end, score_clips
+from asd.scoring.scoring_options import ScoringOptions
+
+KNN = {
+    "_target_": "asd.scoring.back_ends.NearestNeighbours",
+    "k": 1, "metric": "euclidean", "standardise": True,
+}  # fmt: skip
+CLIPS = pd.DataFrame({"machine": ["fan"] * 4 + ["pump"] * 4, "id": ["00", "00", "02", "02"] * 2})
+
+
+def vectors(count: int, seed: int = 0) -> np.ndarray:
+    """Of very different scales, as bands are, and one value that is always the same."""
+    values = np.random.default_rng(seed).normal(-60, [9, 3, 0.1, 40, 1], (count, 5))
+    values[:, 4] = -51.3
+    return values
+
+
+@pytest.mark.parametrize("standardise", [True, False])
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize("k", [1, 3])
+def test_nearest_neighbours_are_those_of_scikit_learn(
+    k: int, metric: str, standardise: bool
+) -> None:
+    bank, clips = vectors(40), vectors(25, seed=1)
+    clips[0] = bank[7]
+    back_end = NearestNeighbours(k, metric, standardise)
+    scores = back_end.scores(back_end.fit(bank), clips)
+    if standardise:
+        scaler = StandardScaler().fit(bank[:, :4])  # a constant tells nothing
+        bank, clips = scaler.transform(bank[:, :4]), scaler.transform(clips[:, :4])
+    reference = NearestNeighbors(n_neighbors=k, metric=metric).fit(bank)
+    distances, _ = reference.kneighbors(clips)
+    # Its own rounding: it computes distances from scalar products.
+    np.testing.assert_allclose(scores, distances.mean(1), rtol=1e-6, atol=1e-6)
+    if metric == "euclidean":
+        each = np.sqrt(np.square(clips[:, None] - bank[None]).sum(2))
+        np.testing.assert_allclose(scores, np.sort(each, 1)[:, :k].mean(1), rtol=1e-9, atol=1e-12)
+    if (k, metric) == (1, "euclidean"):
+        assert scores[0] == 0
+        one_by_one = [back_end.scores(back_end.fit(vectors(40)), v[None])[0] for v in vectors(9, 2)]
+        assert (back_end.scores(back_end.fit(vectors(40)), vectors(9, 2)) == one_by_one).all()
+
+
+def test_each_clip_is_scored_by_its_own_bank(caplog: pytest.LogCaptureFixture) -> None:
+    trained, tested = vectors(8), vectors(8, seed=1)
+    back_end = NearestNeighbours(**options_of(KNN, standardise=False))
+    expected = {"id": [[0, 1], [2, 3], [4, 5], [6, 7]], "machine": [[0, 1, 2, 3], [4, 5, 6, 7]],
+                "all": [list(range(8))]}  # fmt: skip
+    for bank, groups in expected.items():
+        names = bank_names(CLIPS, bank)
+        scores = bank_scores(back_end, fit_banks(back_end, trained, names), tested, names)
+        for group in groups:
+            alone = back_end.scores(back_end.fit(trained[group]), tested[group])
+            assert (scores[group] == alone).all()
+    assert not caplog.messages
+
+    # An ID that never trained, and a recording of which only the type is known.
+    banks = fit_banks(back_end, trained, bank_names(CLIPS, "id"))
+    for stranger in ("05", ""):
+        names = bank_names(CLIPS.assign(id=stranger), "id")
+        with caplog.at_level(logging.WARNING):
+            scores = bank_scores(back_end, banks, tested, names)
+        fans = back_end.fit(trained[:4])
+        np.testing.assert_allclose(scores[:4], back_end.scores(fans, tested[:4]), rtol=1e-12)
+    said = "fan/05 had no training clips: scored by the nearest of ['fan/00', 'fan/02']"
+    assert said in caplog.messages
+    valves = bank_names(CLIPS.assign(machine="valve", id="00"), "id")
+    with pytest.raises(AsdError, match=r"no training clips of valve/00 .* fan/00, fan/02, pump/00"):
+        bank_scores(back_end, banks, tested, valves)
+    with pytest.raises(AsdError, match=r"fan/00: scoring\.back_end\.k=3: there are only 2"):
+        fit_banks(NearestNeighbours(3, "cosine", False), trained, bank_names(CLIPS, "id"))
+
+
+def test_clip_vectors_are_of_the_frames_that_the_windows_cover() -> None:
+    counts = np.array([9, 12, 7])
+    values = np.random.default_rng(0).normal(-50, 9, (28, 3)).astype(np.float32)
+    clips = np.split(values.astype(np.float64), [9, 21])
+    embeddings = torch.from_numpy(np.random.default_rng(1).normal(size=(28, 2)))
+    for cover, end in (("first", 4), ("all", None), ("every", None)):
+        index = Windows(None, 4, cover).starts(4, counts, ["a", "b", "c"])
+        seen = [clip[:end] for clip in clips]
+        given = (Features(values, counts), index, embeddings[: len(index.starts)])
+        got = vectors_of_clips(band_statistics, *given)
+        expected = [np.append([b.mean() for b in c.T], [b.std() for b in c.T]) for c in seen]
+        np.testing.assert_allclose(got, expected, rtol=1e-12)
+        got = vectors_of_clips(embedding, *given)
+        expected = [given[2].numpy()[index.clips == clip].mean(0) for clip in range(3)]
+        np.testing.assert_allclose(got, expected, rtol=1e-12)
+    # Validation clips are left out.
+    chosen = index.of_clips(np.array([True, False, True]))
+    got = vectors_of_clips(band_statistics, Features(values, counts), chosen, None)
+    assert got[1, 0] == pytest.approx(clips[2][:, 0].mean(), rel=1e-12)
+
+
+def test_level_is_the_rms_level_in_decibels() -> None:
+    settings: dict[str, Any] = {
+        "rate": 16000, "bands": 64, "n_fft": 1024, "hop": 512, "f_min": 0.0, "f_max": None,
+        "power": 2.0, "eps": 1e-16, "pad_mode": "reflect", "mel_scale": "slaney", "norm": "slaney",
+    }  # fmt: skip
+    noise = 0.01 * np.random.default_rng(0).standard_normal(32000)
+    waves = [noise, 2 * noise, np.append(4 * noise[:16000], noise[16000:])]
+    parts = [Mel(**settings).features(wave) for wave in waves]
+    counts = np.array([len(p) for p in parts])
+    index = Windows(None, int(counts.min()), "first").starts(int(counts.min()), counts, [""] * 3)
+    levels = vectors_of_clips(level, Features(np.concatenate(parts), counts), index, None)
+    rms = np.array([10 * np.log10(np.square(wave).mean()) for wave in waves])
+    assert levels.shape == (3, 1)
+    np.testing.assert_allclose(levels[1] - levels[0], rms[1] - rms[0], atol=1e-4)
+    # Half of it louder: which frames are, and what a band weighs, differ a little.
+    np.testing.assert_allclose(levels[2] - levels[0], rms[2] - rms[0], atol=0.3)
+
+
+def detector(model: dict[str, Any]) -> Detector:
+    torch.manual_seed(0)
+    recipe = {"bands": 3, "frames": 4, "classes": [], "model": model, "loss": MSE}
+    return Detector(recipe, Standardiser.identity(3)).eval()
+
+
+def test_a_back_end_over_a_networks_bottleneck() -> None:
+    counts = np.array([9, 12, 7, 8] * 2)
+    values = np.random.default_rng(0).normal(0, 2, (int(counts.sum()), 3)).astype(np.float32)
+    index = Windows(None, 4, "all").starts(4, counts, [""] * 8)
+    clips = CLIPS.assign(path=[f"{n}.wav" for n in range(8)], label=0)
+    options = ScoringOptions(None, "embedding", KNN, "machine", 0.1, 8, "auto")
+    trained, made = np.arange(8) % 4 != 3, detector(DENSE)
+    given = (clips, Features(values, counts), index)
+    fit_back_end(made, options, *given[:2], index.of_clips(trained))
+    table = score_clips(made, options, *given, np.zeros(8, np.int64)).table
+    assert list(table) == ["machine", "id", "file", "label", "score", "mse"]
+
+    with torch.no_grad():  # window by window
+        windows = [torch.from_numpy(values[at : at + 4])[None] for at in index.starts]
+        bottleneck = np.concatenate([made(window)[1].numpy() for window in windows])
+    means = np.array([bottleneck[index.clips == clip].mean(0) for clip in range(8)])
+    for type_ in (slice(0, 4), slice(4, 8)):
+        own, known = means[type_], trained[type_]
+        scaler = StandardScaler().fit(own[known])
+        reference = NearestNeighbors(n_neighbors=1).fit(scaler.transform(own[known]))
+        distances, _ = reference.kneighbors(scaler.transform(own))
+        np.testing.assert_allclose(table["score"][type_], distances[:, 0], rtol=1e-4, atol=1e-5)
+    with pytest.raises(AsdError, match=r"scoring\.vectors=embedding: 2 values are no score"):
+        plain = ScoringOptions(None, "embedding", None, None, 0.1, 8, "auto")
+        score_clips(made, plain, *given, np.zeros(8, np.int64))
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"score": "mse"}, r"scoring\.score, scoring\.vectors: one of them must be null"),
+        ({"vectors": "band_statistic"}, r"did you mean band_statistics\?"),
+        ({"bank": "ids"}, r"scoring\.bank=ids: must be one of id, machine, all"),
+        ({"back_end": {**KNN, "k": 0}}, r"scoring\.back_end\.k=0: must be a whole number"),
+        ({"back_end": {**KNN, "metric": "l1"}}, r"scoring\.back_end\.metric=l1"),
+        ({"back_end": {"_target_": "nowhere.Gaussian"}}, r"scoring\.back_end.*nowhere"),
+        ({"score": "mse", "vectors": None}, r"scoring\.back_end: needs scoring\.vectors"),
+    ],
+)
+def test_options_that_cannot_be_are_named(changed: dict[str, Any], message: str) -> None:
+    options = {"score": None, "vectors": "level", "back_end": KNN, "bank": "id", "max_fpr": 0.1,
+               "batch_frames": 8, "form": "auto"}  # fmt: skip
+    with pytest.raises(AsdError, match=message):
+        ScoringOptions(**{**options, **changed})
