@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
+
+SHOWN = 20  # names in a message before the rest is only counted
+
 
 class AsdError(Exception):
     """A wrong input: the message names the file or the option and says what to do.
 
     The command-line programs print it without a traceback and exit with status 2.
     """
+
+    def __str__(self) -> str:
+        return shown(super().__str__())
 
 
 class RunIsBusyError(AsdError):
@@ -31,3 +39,15 @@ class Pruned(AsdError):
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM: a scheduler takes the machine back. Handled like Ctrl-C."""
+
+
+def first_lines(lines: Iterable[str]) -> str:
+    """The first ``SHOWN`` of these lines of a message, the rest only counted."""
+    every = list(lines)
+    rest = [f"  and {len(every) - SHOWN} more"] if len(every) > SHOWN else []
+    return "\n".join(every[:SHOWN] + rest)
+
+
+def shown(text: Path | str) -> str:
+    """A text or path that can be printed and stored, even where a file's name is not UTF-8."""
+    return str(text).encode("utf-8", "backslashreplace").decode()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from asd.errors import AsdError
 from asd.exit_status import exit_status
@@ -64,18 +65,17 @@ def evaluate(targets: list[str], max_fpr: float | None, out: Path | None, write:
     Raises:
         AsdError: a target is missing or invalid, or the tables cannot be written.
     """
-    from asd.experiment.history import convergence_notes
     from asd.scoring.clip_scores import read_scores
     from asd.scoring.metrics import Metrics, evaluate_scores
-    from asd.scoring.tables import show, write_tables
+    from asd.scoring.tables import remarks, show, write_tables
 
-    tables: list[tuple[Path, tuple[Metrics, str, str, list[str]]]] = []
+    tables: list[tuple[Path, tuple[Metrics, str, str], dict[str, Any]]] = []
     for file in map(resolve, targets):
         of_run = file.name == "scores.csv"
         folder = out or file.parent / ("tables" if of_run else f"tables_{file.stem}")
         if out and len(targets) > 1:
             folder = out / (file.resolve().parent.name if of_run else file.stem)
-        if write and folder in dict(tables):
+        if write and folder in [other for other, *_ in tables]:
             raise AsdError(f"{folder}: the tables of two targets would go here; run them singly")
         run = RunFolder(file.parent).record() if of_run else {}
         p, option = max_fpr, "--max-fpr"
@@ -83,11 +83,11 @@ def evaluate(targets: list[str], max_fpr: float | None, out: Path | None, write:
             p, option = run.get("max_fpr", MAX_FPR), f"{file.parent / 'run.json'}: max_fpr"
         check_number(option, p, 0, 1, above=True)
         labels = str(run.get("title", file)), str(run.get("data_label", "data not stated"))
-        remarks = convergence_notes(run.get("convergence", {}))
-        tables.append((folder, (evaluate_scores(read_scores(file), p), *labels, remarks)))
-    for folder, table in tables:
-        written = write_tables(folder, *table) if write else []
-        show(*table)
+        metrics = evaluate_scores(read_scores(file), p)
+        tables.append((folder, (metrics, *labels), remarks(run)))
+    for folder, table, said in tables:
+        written = write_tables(folder, *table, **said) if write else []
+        show(*table, **said)
         for file in written:
             print(f"wrote {file}")
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from asd.reporting.runs import Collection
     from asd.reporting.sections import Section
 
-VIEW_NAMES = ("auc", "pauc", "per_id", "harmonic", "pooled", "eq3")
+VIEW_NAMES = ("auc", "pauc", "per_id", "harmonic", "pooled", "eq3", "faults")
 
 
 def parse(arguments: list[str]) -> tuple[argparse.Namespace, dict[str, list[str]]]:
@@ -107,6 +107,7 @@ def _write(blocks: list[Block], parts: list[Section], out: Path) -> None:
 
     from asd.documents import rendering
     from asd.files import write_text
+    from asd.reporting.faults import fault_results
     from asd.reporting.results import spreadsheet
 
     frame = pd.concat([part.labelled(part.results) for part in parts])
@@ -122,6 +123,8 @@ def _write(blocks: list[Block], parts: list[Section], out: Path) -> None:
     if compared:
         rows = pd.concat(compared).query("reason == ''")
         files["comparisons.csv"] = spreadsheet(rows.drop(columns="reason"))
+    if len(faults := pd.concat([part.labelled(fault_results(part)) for part in parts])):
+        files["faults.csv"] = spreadsheet(faults)
     for name, text in files.items():
         write_text(out / name, text)
         print(f"wrote {out / name}")

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from asd.errors import AsdError
+from asd.errors import AsdError, first_lines, shown
 from asd.exit_status import exit_status
 
 
@@ -19,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "checkpoint", type=Path, help="a model's model.ckpt, or its folder runs/NAME/models/GROUP"
     )
-    parser.add_argument("file", type=Path, nargs="+", help="WAV files, or folders of them")
+    parser.add_argument("file", type=Path, nargs="+", help="sound files, or folders of them")
     parser.add_argument(
         "--class", dest="class_name", metavar="NAME",
         help="of the recordings, if the score asks: fan, or with the machine ID fan/00",
@@ -37,11 +37,18 @@ def _score(checkpoint: Path, paths: list[Path], class_name: str | None) -> None:
 
 
 def _expand(path: Path) -> list[Path]:
+    """The sound files of a folder and those in it; says what else lies there."""
     if not path.is_dir():
         return [path]
-    files = sorted(p for p in path.rglob("*") if p.suffix.lower() == ".wav")
+    from asd.data.clip_files import is_sound, unused_files
+
+    everything = unused_files(path, ())
+    files = [file for file in everything if is_sound(file)]
     if not files:
-        raise AsdError(f"{path}: no WAV file in this folder")
+        raise AsdError(f"{path}: no sound file in this folder")
+    if others := [f"  {shown(file)}" for file in everything if not is_sound(file)]:
+        lines = first_lines(others)
+        print(f"{shown(path)}: {len(others)} other files:\n{lines}", file=sys.stderr)
     return files
 
 

@@ -86,11 +86,9 @@ def _train(experiment: Experiment) -> float | list[float]:
         folder, metrics = run(experiment, listeners)
     record = folder.record()
     if _single():
-        from asd.experiment.history import convergence_notes
-        from asd.scoring.tables import show
+        from asd.scoring.tables import remarks, show
 
-        remarks = convergence_notes(record.get("convergence", {}))
-        show(metrics, experiment.title, experiment.data_label, remarks)
+        show(metrics, experiment.title, experiment.data_label, **remarks(record))
     log.info("run folder: %s", folder.path)
     if _single() and "mlflow" in record:
         from asd.tracking.mlflow_store import Tracking

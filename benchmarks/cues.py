@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import soundfile
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 from sklearn.metrics import roc_auc_score
 
 from asd.composition import build, compose_config, plain
-from asd.data.audio import read_clip
 from asd.data.simulated import Simulated
 
 Array = NDArray[np.float64]
@@ -33,10 +33,10 @@ def clip_cues(corpus: Simulated, frontend: Any) -> pd.DataFrame:
     clips = corpus.manifest(["development"]).clips
     causes = pd.read_csv(corpus.folder / "development" / "causes.csv")
     clips = clips.merge(causes, on="path", how="left")
-    waves = [read_clip(corpus.folder / path, corpus.rate) for path in clips["path"]]
-    clips["level"] = [float(np.sqrt(np.mean(wave.astype(np.float64) ** 2))) for wave in waves]
+    waves = [soundfile.read(corpus.folder / path)[0] for path in clips["path"]]
+    clips["level"] = [float(np.sqrt(np.mean(wave**2))) for wave in waves]
     clips["peak"] = [float(np.abs(wave).max()) for wave in waves]
-    clips["DC"] = [float(abs(wave.mean(dtype=np.float64))) for wave in waves]
+    clips["DC"] = [float(abs(wave.mean())) for wave in waves]
     bands = [frontend.features(wave) for wave in waves]
     described = np.array([[*b.mean(axis=0), *b.std(axis=0)] for b in bands], dtype=np.float64)
     for _, rows in clips.groupby(["machine", "id"]).indices.items():
@@ -73,11 +73,11 @@ def cue_aucs(clips: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     return named.mean().assign(clips=named["clips"].sum())
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("overrides", nargs="*", help="as for asd.train")
-    cfg = compose_config(["data=simulated", *parser.parse_args().overrides])
+    cfg = compose_config(["data=simulated", *parser.parse_args(arguments).overrides])
     data = {name: value for name, value in plain(cfg)["data"].items() if name != "test"}
     clips = clip_cues(build(data, "data"), build(cfg.frontend, "frontend"))
     for by in (["machine"], ["machine", "cause"]):

@@ -67,6 +67,8 @@ def test_preset_end_to_end(experiment: str, run_train: Train, tmp_path: Path) ->
     # tiny: two IDs a machine, four normal and four anomalous clips each
     assert scores.groupby("machine").size().to_dict() == dict.fromkeys(MACHINES, 16)
     assert scores["score"].gt(0).all()
+    assert (scores["cause"].notna() == scores["label"]).all()
+    assert scores["strength"].dropna().between(0.2, 1.0).all()
     assert "SIMULATED" in (folder.tables / "tables.md").read_text()
     groups = ["shared"] if scope == "shared" else MACHINES
     assert [m.name for m in folder.models()] == sorted(groups)
@@ -121,7 +123,7 @@ def test_baseline_without_a_network_end_to_end(
     from sklearn.preprocessing import StandardScaler
 
     from asd.composition import build
-    from asd.data.audio import read_clip
+    from asd.data.audio import Recording
 
     options = [f"+experiment={experiment}", "data.machines=[fan,pump]", "pictures=default"]
     assert run_train(*options) == 0
@@ -142,7 +144,8 @@ def test_baseline_without_a_network_end_to_end(
     frontend = build(config["frontend"], "frontend")
 
     def features(file: str) -> np.ndarray:
-        return frontend.features(read_clip(root / file, 16000, None)).astype(np.float64)
+        wave = Recording.read(root / file, None).signal(16000)
+        return frontend.features(wave).astype(np.float64)
 
     def statistics(files: list[str]) -> np.ndarray:
         parts = [features(file) for file in files]
@@ -200,8 +203,15 @@ def test_same_seed_same_numbers_and_a_finished_run_is_kept(
     assert folder.scores.read_bytes() == first
     assert len(list((tmp_path / "runs").glob("*~1"))) == 1
     assert run_train("+experiment=u", "tracking=off", "seed=1") == 0
-    other = list((tmp_path / "runs").glob("*seed1*"))
-    assert (other[0] / "scores.csv").read_bytes() != first
+    (other,) = (tmp_path / "runs").glob("*seed1*")
+    assert (other / "scores.csv").read_bytes() != first
+
+    held_out = RunFolder(other).model("shared") / "validation.csv"
+    assert run_train("+experiment=u", "tracking=off", "seed=1", "trainer.validation_seed=0") == 0
+    (fixed,) = set((tmp_path / "runs").glob("*seed1*")) - {other}
+    same = [RunFolder(path).model("shared") / "validation.csv" for path in (folder.path, fixed)]
+    assert same[0].read_bytes() == same[1].read_bytes() != held_out.read_bytes()
+    assert (fixed / "scores.csv").read_bytes() not in (first, (other / "scores.csv").read_bytes())
 
 
 class Crash(RuntimeError):
@@ -477,7 +487,7 @@ def test_score_refuses_what_it_cannot_read(
     assert score([str(tmp_path / "bad.ckpt"), "clip.wav"]) == 2
     assert "bad.ckpt: cannot be read as a checkpoint" in capsys.readouterr().err
     assert score([str(tmp_path / "bad.ckpt"), str(tmp_path / "empty")]) == 2
-    assert "no WAV file" in capsys.readouterr().err
+    assert "no sound file" in capsys.readouterr().err
 
 
 def test_neither_test_nor_validation_clips_can_influence_what_is_learnt(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import stat
 import struct
 from dataclasses import dataclass
 from io import BytesIO
@@ -18,11 +18,16 @@ from asd.errors import AsdError
 
 Channel = int | Literal["mean"] | None
 
-CONTAINERS = ("WAV", "WAVEX", "RF64", "FLAC")  # lossless; libsndfile's names
+CONTAINERS = ("WAV", "WAVEX", "RF64", "FLAC", "AIFF", "OGG", "MP3")  # libsndfile's names
 FLOATS = ("FLOAT", "DOUBLE")
 EIGHT_BIT = ("PCM_U8", "PCM_S8", "ULAW", "ALAW")
+LOSSY = ("VORBIS", "OPUS", "MPEG_LAYER_III")
 _SIZE_NOT_KNOWN = 0xFFFFFFFF  # written by programs that stream a WAV, and by RF64
-_LONGEST = 2**40  # frames; a FLAC file without a length claims more
+# What a header may ask for, so that a damaged one takes neither all memory nor all day.
+_RATES = (1_000, 1_000_000)  # Hz
+_MOST_SAMPLES = 2**28  # of all channels: 4 hours of one at 16 kHz, 1 GB as float32
+_MOST_BYTES = 8 * _MOST_SAMPLES
+_LOUDEST = 2.0**31  # full scale of 32-bit integers that were written as floats
 
 
 @dataclass(frozen=True)
@@ -35,8 +40,7 @@ class ClipFacts:
     samples: int  # per channel, at the file's own rate
     rate: int  # Hz
     subtype: str  # libsndfile's name of the sample format, e.g. PCM_16
-    silent: bool  # every sample of the channel read is zero
-    beyond: bool  # some sample of the channel read is outside [-1, 1]; only float files can be
+    peak: float  # largest magnitude in the channel read; above 1 only in float and lossy files
 
 
 @dataclass(frozen=True)
@@ -54,58 +58,43 @@ class Recording:
     def read(cls, path: Path, channel: Channel) -> Recording:
         """Read the file.
 
+        16-bit files are read as integers, which is several times faster. All others go through
+        libsndfile's conversion to float32; float files are not clipped.
+
+        Args:
+            path: WAV, FLAC, AIFF, OGG or MP3, whatever its name.
+            channel: which channel of a file with several: its number from 0, or "mean" of all.
+
         Raises:
-            AsdError: the file is missing, unreadable, empty, cut short or no plain WAV or FLAC,
-                or holds NaN or infinite samples, or has not the channel, or several and none is
-                chosen; says what to do.
+            AsdError: the file is missing, unreadable, no regular file, empty, cut short (of an MP3
+                without a header that counts its frames this cannot be told), of another format,
+                asks for more than memory should give, holds NaN, infinite or absurdly large
+                samples, or has not the channel, or several and none is chosen; says what to do.
         """
-        try:
-            with path.open("rb") as file:
-                mtime_ns = os.fstat(file.fileno()).st_mtime_ns
-                data = file.read()
-        except OSError as error:
-            raise AsdError(
-                f"{path}: cannot be read ({error.strerror or error}): put the file there, or give "
-                "yourself permission to read it"
-            ) from error
+        data, mtime_ns = _read_bytes(path)
         raw, rate, subtype = _decode(path, data)
         mono = _pick(path, raw, channel)
-        beyond = subtype in FLOATS and bool(abs(mono).max() > 1)
-        size, content, silent = len(data), content_hash(data), not mono.any()
-        facts = ClipFacts(size, mtime_ns, content, len(raw), rate, subtype, silent, beyond)
+        peak = max(float(mono.max()), -float(mono.min())) / (32768 if mono.dtype == np.int16 else 1)
+        if not peak <= _LOUDEST:
+            raise AsdError(f"{path}: has samples of {peak:.3g}, 1 is full scale: export it again")
+        facts = ClipFacts(len(data), mtime_ns, content_hash(data), len(raw), rate, subtype, peak)
         return cls(path, facts, mono)
 
     def signal(self, rate: int) -> NDArray[np.float32]:
-        """The channel at a rate in Hz, as ``read_clip`` gives it."""
+        """The channel at a rate in Hz: float32 [``resampled_length``], full scale 1.
+
+        16-bit samples are divided by 32768, as libsndfile does it.
+        """
         signal = _to_float(self.mono)
         return signal if self.facts.rate == rate else resample(signal, self.facts.rate, rate)
 
 
-def read_clip(path: Path | str, rate: int, channel: Channel = None) -> NDArray[np.float32]:
-    """One clip as a mono signal.
-
-    16-bit files are read as integers and divided by 32768, which gives the same values as
-    libsndfile's own float conversion and is several times faster. 8-bit, 24-bit, 32-bit, float and
-    FLAC files go through libsndfile's conversion; float files are not clipped, so their samples may
-    lie outside [-1, 1]. A file at another rate is resampled by ``scipy.signal.resample_poly``
-    (zero phase, Kaiser window with beta 5), which may overshoot [-1, 1] by a few percent.
-
-    Args:
-        path: a WAV or FLAC file.
-        rate: the rate wanted in Hz.
-        channel: which channel of a file with several: its number from 0, or "mean" of all.
-
-    Returns:
-        float32 [samples], in [-1, 1].
-
-    Raises:
-        AsdError: as ``Recording.read``.
-    """
-    return Recording.read(Path(path), channel).signal(rate)
-
-
 def resample(signal: NDArray[np.float32], rate: int, new_rate: int) -> NDArray[np.float32]:
-    """The signal [samples] at another rate in Hz: float32 [ceil(samples * new_rate / rate)]."""
+    """The signal [samples] at another rate in Hz: float32 [``resampled_length``].
+
+    ``scipy.signal.resample_poly``: zero phase, Kaiser window with beta 5; it may overshoot [-1, 1]
+    by a few percent.
+    """
     from scipy.signal import resample_poly
 
     divisor = gcd(rate, new_rate)
@@ -113,26 +102,66 @@ def resample(signal: NDArray[np.float32], rate: int, new_rate: int) -> NDArray[n
     return np.ascontiguousarray(resampled, dtype=np.float32)
 
 
+def resampled_length(samples: int, rate: int, new_rate: int) -> int:
+    """Samples of a signal once it is brought to another rate in Hz."""
+    return -(-samples * new_rate // rate)
+
+
+def _read_bytes(path: Path) -> tuple[bytes, int]:
+    """Content of a regular file, and its time stamp before it was read."""
+    try:
+        status = path.stat()  # first: to open a pipe may take for ever
+        if not stat.S_ISREG(status.st_mode):
+            raise AsdError(f"{path}: no regular file but a folder, pipe or device: remove it")
+        if status.st_size > _MOST_BYTES:
+            raise AsdError(f"{path}: {status.st_size} bytes are no clip: cut it into clips")
+        with path.open("rb") as file:
+            return file.read(status.st_size), status.st_mtime_ns
+    except OSError as error:
+        raise AsdError(
+            f"{path}: cannot be read ({error.strerror or error}): put the file there, or give "
+            "yourself permission to read it"
+        ) from error
+
+
+class _Content(BytesIO):
+    """A file's bytes; what a damaged header asks for beyond them is the end, or the beginning."""
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        try:
+            return super().seek(offset, whence)
+        except (ValueError, OverflowError):  # libsndfile could only print it
+            return super().seek(0)
+
+
 def _decode(path: Path, data: bytes) -> tuple[NDArray[Any], int, str]:
     """Samples as int16 (16-bit files) or float32 [samples, channels], rate in Hz, subtype."""
     import soundfile
 
     try:
-        with soundfile.SoundFile(BytesIO(data)) as sound:
+        with soundfile.SoundFile(_Content(data)) as sound:
             promised, rate, subtype = sound.frames, sound.samplerate, sound.subtype
-            plain = subtype.startswith("PCM_") or subtype in FLOATS + EIGHT_BIT
+            plain = subtype.startswith("PCM_") or subtype in FLOATS + EIGHT_BIT + LOSSY
             if sound.format not in CONTAINERS or not plain:
                 kind = f"{sound.format} with {subtype}"
-                raise AsdError(f"{path}: {kind}, not plain WAV or FLAC: convert it to 16-bit WAV")
-            if missing := _missing_bytes(data):
-                raise AsdError(f"{path}: cut short, {missing} bytes are missing: copy it again")
-            if not 0 < promised < _LONGEST:
-                raise AsdError(f"{path}: says to hold {promised} samples: encode it again")
+                raise AsdError(f"{path}: {kind} is not read: convert it to 16-bit WAV")
+            if missing := _missing(data):
+                raise AsdError(f"{path}: cut short, {missing}: copy it again")
+            if not 0 < promised * sound.channels <= _MOST_SAMPLES:
+                raise AsdError(
+                    f"{path}: says to hold {promised} samples of {sound.channels} channels (at "
+                    f"most {_MOST_SAMPLES} in all are read): encode it again, or cut it into clips"
+                )
+            if not _RATES[0] <= rate <= _RATES[1]:
+                raise AsdError(
+                    f"{path}: says to have {rate} samples a second, outside {_RATES[0]} to "
+                    f"{_RATES[1]}: encode it again"
+                )
             raw = sound.read(dtype="int16" if subtype == "PCM_16" else "float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise AsdError(
-            f"{path}: no readable WAV or FLAC file ({len(data)} bytes; {error.error_string}): "
-            "copy it again, or convert it to 16-bit WAV"
+            f"{path}: no readable WAV, FLAC, AIFF, OGG or MP3 file ({len(data)} bytes; "
+            f"{error.error_string}): copy it again, or convert it to 16-bit WAV"
         ) from error
     if missing := promised - len(raw):
         raise AsdError(f"{path}: cut short, {missing} samples are missing: copy it again")
@@ -144,24 +173,31 @@ def _decode(path: Path, data: bytes) -> tuple[NDArray[Any], int, str]:
     return raw, rate, subtype
 
 
-def _missing_bytes(data: bytes) -> int:
-    """Bytes that a WAV file's data chunk promises beyond the file's end.
-
-    libsndfile reads such a file without a word, only shorter.
-    """
-    if data[:4] not in (b"RIFF", b"RIFX", b"RF64") or data[8:12] != b"WAVE":
-        return 0
-    order = ">" if data[:4] == b"RIFX" else "<"
+def _missing(data: bytes) -> str:
+    """What a cut file lacks, or nothing; libsndfile reads it without a word, only shorter."""
+    if data[:4] == b"OggS":  # its last page says that it is the last, and how long it is
+        last = data.rfind(b"OggS\0")
+        page = data[last : last + 27]
+        sizes = data[last + 27 : last + 27 + page[26]] if len(page) == 27 else b""
+        whole = len(sizes) > 0 and page[5] & 4 and last + 27 + len(sizes) + sum(sizes) <= len(data)
+        return "" if whole else "its end is missing"
+    if (data[:4], data[8:12]) in ((b"FORM", b"AIFF"), (b"FORM", b"AIFC")):
+        samples, order = b"SSND", ">"
+    elif data[:4] in (b"RIFF", b"RIFX", b"RF64") and data[8:12] == b"WAVE":
+        samples, order = b"data", ">" if data[:4] == b"RIFX" else "<"
+    else:
+        return ""
     position, long_size = 12, 0
     while position + 8 <= len(data):
         name, length = struct.unpack_from(f"{order}4sI", data, position)
         if name == b"ds64" and position + 24 <= len(data):
             long_size = struct.unpack_from("<QQ", data, position + 8)[1]
-        if name == b"data":
+        if name == samples:
             promised = long_size if length == _SIZE_NOT_KNOWN else length
-            return max(0, position + 8 + int(promised) - len(data))
+            lacking = position + 8 + int(promised) - len(data)
+            return f"{lacking} bytes are missing" if lacking > 0 else ""
         position += 8 + length + length % 2
-    return 0
+    return ""
 
 
 def _pick(path: Path, raw: NDArray[Any], channel: Channel) -> NDArray[Any]:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from asd.data.manifest import Part
-from asd.errors import AsdError
+from asd.data.manifest import SPLITS, Part
+from asd.errors import AsdError, shown
 
-NAMES = "{normal,anomaly}_id_<ID>_<digits>.wav, or id_<ID>_<digits>.wav without a label"
+SUFFIXES = (".wav", ".flac", ".aif", ".aiff", ".ogg", ".oga", ".opus", ".mp3")
+NAMES = (
+    "{normal,anomaly}_id_<ID>_<digits>.wav (or .flac, .aiff, .ogg, .mp3), or id_<ID>_<digits>.wav "
+    "without a label"
+)
 Problems = dict[Path, str]  # files that cannot be used, and what to say
-_NAME = re.compile(r"(?:(normal|anomaly)_)?id_([0-9A-Za-z-]+)_[0-9]+\.(?i:wav)")
+_NAME = re.compile(r"(?:(normal|anomaly)_)?id_([0-9A-Za-z-]+)_[0-9]+(\.[A-Za-z0-9]+)")
 _LABELS = {"normal": 0, "anomaly": 1, None: -1}
 
 
@@ -41,31 +47,51 @@ def list_folder(folder: Path) -> list[Path]:
     return sorted(paths, key=lambda path: path.name)
 
 
+def is_sound(path: Path) -> bool:
+    """Whether a file is called as a sound file is."""
+    return path.suffix.lower() in SUFFIXES
+
+
 def parse_name(name: str) -> tuple[str, int] | None:
     """Machine ID and label of a clip's file name, or None if it does not fit ``NAMES``."""
     match = _NAME.fullmatch(name)
-    return (match[2], _LABELS[match[1]]) if match else None
+    known = match and match[3].lower() in SUFFIXES
+    return (match[2], _LABELS[match[1]]) if match and known else None
 
 
 def list_clips(folder: Path, part: Part) -> tuple[list[Clip], Problems]:
     """The clips that lie in a part's folder, by name, if it is there; no file is opened.
 
-    Files that are not ``.wav`` are left alone. A ``.wav`` with another name than ``NAMES``, or one
-    named an anomaly among the training clips, is a problem.
+    Other than sound files are left alone (``unused_files`` names them). A sound file with another
+    name than ``NAMES``, or one named an anomaly among the training clips, is a problem.
 
     Raises:
         AsdError: the folder cannot be listed.
     """
     clips: list[Clip] = []
     problems: Problems = {}
-    for path in list_folder(folder) if folder.exists() else []:
+    for path in filter(is_sound, list_folder(folder) if folder.exists() else []):
         parsed = parse_name(path.name)
-        if path.suffix.lower() != ".wav":
-            continue
         if parsed is None:
-            problems[path] = f"{path}: the name does not fit {NAMES}: rename it"
+            problems[path] = f"{shown(path)}: the name does not fit {NAMES}: rename it"
         elif part.split == "train" and parsed[1] == 1:
             problems[path] = f"{path}: training clips must be normal: move this anomaly to test"
         else:
             clips.append(Clip(part, *parsed, path))
     return clips, problems
+
+
+def unused_files(folder: Path, used: Collection[Path]) -> list[Path]:
+    """What lies in a folder and the folders in it besides what is used; hidden things left out.
+
+    Of the folder itself only sound files are of interest: lists and notes belong there. Links to
+    folders are entered where corpora have them, a machine's or a split's; others are named.
+    """
+    unused: list[Path] = []
+    for place, folders, names in os.walk(folder, followlinks=True):
+        top = Path(place) == folder
+        links = [n for n in folders if Path(place, n).is_symlink() and not top and n not in SPLITS]
+        folders[:] = [n for n in folders if not n.startswith(".") and n not in links]
+        files = [Path(place, n) for n in [*names, *links] if not n.startswith(".")]
+        unused += [path for path in files if path not in used and (is_sound(path) or not top)]
+    return sorted(unused)

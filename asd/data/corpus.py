@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from asd.composition import build
-from asd.data.audio import Channel, Recording
+from asd.data.audio import Channel, ClipFacts, Recording
+from asd.data.clip_files import Clip
 from asd.data.manifest import Manifest, Part
 
 if TYPE_CHECKING:
@@ -23,6 +24,13 @@ class PartReader(Protocol):
 
     def computing(self) -> AbstractContextManager[None]:
         """Around a scan that reads files: only one process does at a time."""
+
+    def check(self, clip: Clip, facts: ClipFacts) -> None:
+        """Refuse a clip of which no features can be computed.
+
+        Raises:
+            AsdError: names the clip.
+        """
 
     def wants(self, part: Part) -> bool:
         """Whether it takes the clips of this part."""
@@ -50,7 +58,7 @@ class Corpus(Protocol):
 
     @property
     def channel(self) -> Channel:
-        """Which channel of a file with several is read, as ``asd.data.audio.read_clip``."""
+        """Which channel of a file with several is read, as ``asd.data.audio.Recording``."""
 
     def check(self, releases: list[str]) -> None:
         """Refuse cheaply (no file is read) what cannot work.

@@ -9,8 +9,7 @@ from asd.data.clip_files import Clip, Problems
 from asd.data.dcase2020_facts import ClipCounts, load_facts, wrong_counts
 from asd.data.folder import Folder
 from asd.data.manifest import RELEASES
-from asd.data.scan import first_lines
-from asd.errors import AsdError
+from asd.errors import AsdError, first_lines
 
 
 @dataclass(frozen=True)

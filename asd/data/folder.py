@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from asd.data.audio import Channel
-from asd.data.clip_files import Clip, Problems, list_clips, list_folder
+from asd.data.clip_files import SUFFIXES, Clip, Problems, list_clips, list_folder, unused_files
 from asd.data.corpus import PartReader
 from asd.data.evaluation_labels import label_clips
-from asd.data.manifest import RELEASES, SPLITS, Manifest, Part, parts_of, sorted_manifest
+from asd.data.manifest import (
+    RELEASES,
+    SPLITS,
+    Manifest,
+    Part,
+    check_machine,
+    parts_of,
+    sorted_manifest,
+)
 from asd.data.scan import ON_BAD_CLIP, scan
-from asd.errors import AsdError
+from asd.errors import AsdError, first_lines, shown
 from asd.options import check_choice, check_whole
+
+log = logging.getLogger(__name__)
 
 NEEDED_SPLIT = {"development": "train", "additional": "train", "evaluation": "test"}
 LAYOUT = "<root>/<machine>/{train,test} or <root>/<release>/<machine>/{train,test}"
@@ -21,6 +33,16 @@ LAYOUT = "<root>/<machine>/{train,test} or <root>/<release>/<machine>/{train,tes
 MARKER = b"SIMULATED"
 
 Ids = Sequence[str | int]
+
+
+class Listing(NamedTuple):
+    """What lies in a corpus's folder, by name."""
+
+    clips: list[Clip]  # those asked for
+    problems: Problems  # files that are none
+    needed: set[Part]  # parts that must have clips
+    places: list[Path]  # folders that were looked through
+    known: set[Path]  # all files in them that are clips or problems
 
 
 @dataclass(frozen=True)
@@ -61,11 +83,14 @@ class Folder:
         """The root as an absolute path.
 
         Raises:
-            AsdError: no root is given.
+            AsdError: no root is given, or its name is not UTF-8.
         """
         if self.root is None or not str(self.root):
             raise AsdError(f"data.root is not set: {self.how_to_get}")
-        return Path(self.root).expanduser().absolute()
+        root = Path(self.root).expanduser().absolute()
+        if shown(root) != str(root):
+            raise AsdError(f"data.root={root}: the name is not UTF-8: rename it")
+        return root
 
     def check(self, releases: list[str]) -> None:
         """Refuse folders, releases, machine types and IDs that are not there; no file is opened.
@@ -94,10 +119,16 @@ class Folder:
         Raises:
             AsdError: as ``asd.data.corpus.Corpus.manifest``.
         """
-        clips, problems, needed = self._list(releases)
-        rows = scan(self, label_clips(self.folder, clips), problems, reader)
+        found = self._list(releases)
+        unused = [path for place in found.places for path in unused_files(place, found.known)]
+        if unused:
+            lines = first_lines(f"  {shown(path.relative_to(self.folder))}" for path in unused)
+            text = "%s: %d files are not used (used are %s files in %s):\n%s"
+            log.warning(text, self.folder, len(unused), " ".join(SUFFIXES), LAYOUT, lines)
+        clips = label_clips(self.folder, found.clips)
+        rows = scan(self, clips, found.problems, reader)
         manifest = sorted_manifest(self.folder, rows)
-        self._refuse_empty(needed - {part.part() for part in parts_of(manifest)})
+        self._refuse_empty(found.needed - {part.part() for part in parts_of(manifest)})
         return manifest
 
     # What another corpus of the same layout may say differently.
@@ -117,26 +148,28 @@ class Folder:
 
     # Finding the clips.
 
-    def _list(self, releases: list[str]) -> tuple[list[Clip], Problems, set[Part]]:
-        """Clips asked for, by name; files that are none; and the parts that need clips."""
-        clips: list[Clip] = []
-        problems: Problems = {}
-        needed: set[Part] = set()
+    def _list(self, releases: list[str]) -> Listing:
+        """Clips asked for, by name, and what else the folders hold."""
+        found = Listing([], {}, set(), [], set())
         for release, folder in self._layout(releases).items():
-            for machine in self._machines_in(folder):
+            machines = self._machines_in(folder)
+            found.places.extend([folder / m for m in machines] if self._machines() else [folder])
+            for machine in machines:
+                check_machine(machine, folder / machine)
                 wanted = releases if release is None else [release]
-                needed |= {Part(name, machine, NEEDED_SPLIT[name]) for name in wanted}
+                found.needed.update(Part(name, machine, NEEDED_SPLIT[name]) for name in wanted)
                 for split in SPLITS:
-                    more, bad = list_clips(folder / machine / split, Part("", machine, split))
-                    names = [release or self._flat_release(clip) for clip in more]
-                    parts = [Part(name, machine, split) for name in names]
-                    clips += [replace(c, part=part) for c, part in zip(more, parts, strict=True)]
-                    problems |= bad
-        clips = self._choose_ids([clip for clip in clips if clip.part.release in releases])
-        self._verify(releases, clips, problems)
-        if not problems:  # otherwise the report of those says more
-            self._refuse_empty(needed - {clip.part for clip in clips})
-        return clips, problems, needed
+                    clips, bad = list_clips(folder / machine / split, Part("", machine, split))
+                    found.problems.update(bad)
+                    for clip in clips:
+                        part = Part(release or self._flat_release(clip), machine, split)
+                        found.clips.append(replace(clip, part=part))
+        found.known.update(found.problems, (clip.path for clip in found.clips))
+        clips = self._choose_ids([clip for clip in found.clips if clip.part.release in releases])
+        self._verify(releases, clips, found.problems)
+        if not found.problems:  # otherwise the report of those says more
+            self._refuse_empty(found.needed - {clip.part for clip in clips})
+        return found._replace(clips=clips)
 
     def _layout(self, releases: list[str]) -> dict[str | None, Path]:
         """The folders of machine types by release; None: the clips decide."""

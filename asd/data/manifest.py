@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from asd.errors import AsdError
+from asd.errors import AsdError, first_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +27,10 @@ COLUMNS = [
 ]
 RELEASES = ("development", "additional", "evaluation")
 SPLITS = ("train", "test")
+
+# Machine types become parts of metric names; these are what MLflow takes there.
+_MACHINE = re.compile(r"[\w.\- :]+")
+_RESERVED = ("mean", "shared")  # the mean over machine types; the model that all share
 
 
 class Part(NamedTuple):
@@ -83,6 +88,43 @@ class Manifest:
 def content_hash(data: bytes) -> str:
     """What the manifest records of a file's bytes: BLAKE2b, 16 hex digits."""
     return hashlib.blake2b(data, digest_size=8).hexdigest()
+
+
+def check_machine(machine: str, where: Path | str) -> None:
+    """Refuse a machine type that figures cannot be named after, before anything is trained.
+
+    Args:
+        machine: its name.
+        where: it was found, for the message.
+
+    Raises:
+        AsdError: says what a name may have in it.
+    """
+    if not _MACHINE.fullmatch(machine) or machine in _RESERVED:
+        raise AsdError(
+            f"{where}: a machine type cannot be called {machine!r}: names have "
+            "letters, digits, blanks and _ - . : only, as MLflow's metrics do, and "
+            f"{' and '.join(_RESERVED)} mean something else: rename the folder"
+        )
+
+
+def repeated(manifest: Manifest) -> list[str]:
+    """What a reader must know of files that stand in the manifest more than once, by content.
+
+    Returns:
+        A sentence on those that train and test, and one on those under several labels.
+    """
+    sentences = []
+    for columns, what in (
+        (["split"], "both among the training and the test clips"),
+        (["label", "machine", "id"], "under several labels or machine IDs"),
+    ):
+        kinds = manifest.clips.drop_duplicates(["hash", *columns])["hash"].value_counts()
+        clips = manifest.clips[manifest.clips["hash"].isin(kinds.index[kinds > 1])]
+        if len(clips):
+            lines = first_lines(f"  {path}" for path in clips.sort_values("hash")["path"])
+            sentences.append(f"{len(clips)} files hold the same recordings {what}:\n{lines}")
+    return sentences
 
 
 def sorted_manifest(root: Path, rows: list[dict[str, object]]) -> Manifest:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asd.cores import cores
-from asd.data.audio import EIGHT_BIT, ClipFacts, Recording
+from asd.data.audio import EIGHT_BIT, LOSSY, ClipFacts, Recording
 from asd.data.clip_files import Clip, Problems
 from asd.data.manifest import Part
 from asd.data.scan_cache import Known, cache_file, read_cache, write_cache
 from asd.data.threads import in_threads
-from asd.errors import AsdError
+from asd.errors import AsdError, first_lines
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,12 +26,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ON_BAD_CLIP = ("error", "skip")
-SHOWN = 20  # names in a message before the rest is only counted
 
 KINDS: dict[str, Callable[[ClipFacts], bool]] = {
-    "are silent, every sample is zero": lambda facts: facts.silent,
+    "are silent, every sample is zero": lambda facts: facts.peak == 0,
     "have only 8 bits a sample": lambda facts: facts.subtype in EIGHT_BIT,
-    "go beyond [-1, 1]; they are used as they are": lambda facts: facts.beyond,
+    "are compressed with loss, which may take away what is to be heard": (
+        lambda facts: facts.subtype in LOSSY
+    ),
+    "go beyond [-1, 1]; they are used as they are": lambda facts: facts.peak > 1,
 }
 
 
@@ -47,11 +49,12 @@ def scan(
         corpus: where the clips lie, and its options.
         clips: the clips to read.
         problems: files that are already known not to be usable; more are added.
-        reader: takes the clips of those parts of which no file is known yet.
+        reader: takes the clips of those parts of which no file is known yet, and says which clips
+            of its parts it cannot use.
 
     Raises:
         AsdError: some files are bad (all of them are counted, the first named), or all are,
-            or the reader refuses a clip.
+            or the reader cannot compute a clip's features.
     """
     paths = [clip.path for clip in clips]
     file = cache_file(corpus.cache, corpus.folder, corpus.channel)
@@ -64,11 +67,19 @@ def scan(
                 _read(corpus, clips, known, problems, reader)
             finally:  # an interrupted scan goes on where it stopped
                 write_cache(file, corpus.folder, known)
+    for clip in clips if reader else []:  # those known from the cache, by another reader
+        try:
+            if clip.path in known and reader:
+                reader.check(clip, known[clip.path])
+        except AsdError as error:
+            problems[clip.path] = str(error)
+            del known[clip.path]
     if problems:
         _report(corpus, problems)
     if clips and not known:
         raise AsdError(f"{corpus.folder}: no usable clip is left; all {len(clips)} are bad")
-    _warn(corpus, known)
+    names = {path.relative_to(corpus.folder).as_posix(): facts for path, facts in known.items()}
+    warn_of(corpus.folder, names, corpus.rate)
     return [_row(corpus.folder, clip, known[clip.path]) for clip in clips if clip.path in known]
 
 
@@ -93,6 +104,8 @@ def _read(
     def read(clip: Clip) -> np.ndarray | None:
         try:
             recording = Recording.read(clip.path, corpus.channel)
+            if reader:
+                reader.check(clip, recording.facts)
         except AsdError as error:
             problems[clip.path] = str(error)
             return None
@@ -120,13 +133,6 @@ def _row(root: Path, clip: Clip, facts: ClipFacts) -> dict[str, object]:
     return {**name, "samples": facts.samples, "rate": facts.rate, "hash": facts.hash}
 
 
-def first_lines(lines: Iterable[str]) -> str:
-    """The first ``SHOWN`` of these lines, the rest only counted."""
-    every = list(lines)
-    rest = [f"  and {len(every) - SHOWN} more"] if len(every) > SHOWN else []
-    return "\n".join(every[:SHOWN] + rest)
-
-
 def _report(corpus: Folder, problems: Problems) -> None:
     lines = [f"  {problems[path]}" for path in sorted(problems)]
     if corpus.on_bad_clip == "skip":  # every name: a result without these is another result
@@ -139,15 +145,21 @@ def _report(corpus: Folder, problems: Problems) -> None:
     )
 
 
-def _warn(corpus: Folder, known: Known) -> None:
-    root = corpus.folder
-    rates = Counter(facts.rate for facts in known.values() if facts.rate != corpus.rate)
+def warn_of(where: Path | str, facts: Mapping[str, ClipFacts], rate: int) -> None:
+    """Say what is odd about clips that can be used.
+
+    Args:
+        where: they lie, or what else they have in common.
+        facts: of each, by name.
+        rate: in Hz, to which they are resampled.
+    """
+    rates = Counter(fact.rate for fact in facts.values() if fact.rate != rate)
     if rates:
-        counts = ", ".join(f"{count} at {rate} Hz" for rate, count in sorted(rates.items()))
-        text = "%s: %d of %d clips are resampled to data.rate=%d Hz: %s"
-        log.warning(text, root, rates.total(), len(known), corpus.rate, counts)
+        counts = ", ".join(f"{count} at {r} Hz" for r, count in sorted(rates.items()))
+        text = "%s: %d of %d clips are resampled to %d Hz: %s"
+        log.warning(text, where, rates.total(), len(facts), rate, counts)
     for what, applies in KINDS.items():
-        names = sorted(p.relative_to(root).as_posix() for p, f in known.items() if applies(f))
+        names = sorted(name for name, fact in facts.items() if applies(fact))
         if names:
             text = "%s: %d clips %s:\n%s"
-            log.warning(text, root, len(names), what, first_lines(f"  {name}" for name in names))
+            log.warning(text, where, len(names), what, first_lines(f"  {name}" for name in names))

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -21,15 +22,6 @@ from asd.options import check_choice, check_number, check_whole
 if TYPE_CHECKING:
     from asd.data.simulation.clip import PlannedClip, SoundSettings
 
-# Machine IDs of the real corpus: (development, additional and evaluation).
-IDS = {
-    "ToyCar": (("01", "02", "03", "04"), ("05", "06", "07")),
-    "ToyConveyor": (("01", "02", "03"), ("04", "05", "06")),
-    "fan": (("00", "02", "04", "06"), ("01", "03", "05")),
-    "pump": (("00", "02", "04", "06"), ("01", "03", "05")),
-    "slider": (("00", "02", "04", "06"), ("01", "03", "05")),
-    "valve": (("00", "02", "04", "06"), ("01", "03", "05")),
-}
 COUNTS = ("given", "dcase2020")
 RANGES = (
     ("rate", 8000, 192000),  # the sound models need 4 kHz
@@ -49,7 +41,7 @@ COUNT_RANGES = (  # where counts are given
 )
 
 # (release, machine type, ID) -> clips (train, test normal, test anomaly)
-Plan = dict[tuple[str, str, str], tuple[int, int, int]]
+Plan = dict[tuple[str, str, str], tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -78,7 +70,7 @@ class Simulated:
     level_db: float  # dB re full scale, of a machine in normal work
     level_spread_db: float
     strength: Sequence[float]  # least and greatest, of an anomaly
-    workers: int | None  # processes; None: all cores for long work, else this process
+    workers: int | None  # threads that make clips; None: all cores
 
     name = "simulated"
     simulated = True
@@ -94,8 +86,9 @@ class Simulated:
         if self.workers is not None:
             check_whole("data.workers", self.workers, 1)
         machines = [] if isinstance(self.machines, str) else list(self.machines)
-        if not machines or not len(set(machines) & set(IDS)) == len(machines):
-            raise AsdError(f"data.machines={self.machines}: must be a list of {', '.join(IDS)}")
+        known = load_facts().machines
+        if not machines or len({*machines} & {*known}) != len(machines):
+            raise AsdError(f"data.machines={self.machines}: must be a list of {', '.join(known)}")
         if isinstance(self.strength, str) or len(self.strength) != 2:
             raise AsdError(f"data.strength={self.strength}: give the least and the greatest")
         check_number("data.strength", self.strength[0], 0, 1, above=True)
@@ -104,7 +97,7 @@ class Simulated:
     @cached_property
     def folder(self) -> Path:
         """The corpus's own folder."""
-        text = json.dumps(self._definition(), sort_keys=True)
+        text = json.dumps(self.definition, sort_keys=True)
         digest = hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
         return Path(self.root) / f"seed{self.seed}-{self.seconds:g}s-{digest}"
 
@@ -133,9 +126,9 @@ class Simulated:
             )
         if self.folder.exists():
             return  # partly made already: what is lacking is not counted here
-        from asd.data.simulation.making import wav_bytes
+        from asd.data.simulation.build import wav_bytes
 
-        needed = sum(wav_bytes(clip.samples) for clip in self._clips(todo))
+        needed = sum(wav_bytes(clip.samples) for clip in self.clips(todo))
         if needed > (free := shutil.disk_usage(nearest).free):
             raise AsdError(
                 f"{nearest}: the simulated corpus needs {needed / 1e9:.1f} GB and"
@@ -156,72 +149,60 @@ class Simulated:
         """
         import pandas as pd
 
-        from asd.data.simulation.build import CorpusPlan, ready_manifest
+        from asd.data.simulation.build import ready_manifest
 
         self.check(releases)
-        plan = CorpusPlan(self.folder, self._settings(), self._definition(), self.workers)
-        tables = [
-            ready_manifest(plan, release, list(self._clips([release])))
-            for release in sorted(set(releases))
-        ]
+        tables = [ready_manifest(self, release) for release in sorted(set(releases))]
         return Manifest(self.folder, pd.concat(tables, ignore_index=True))
 
     @cached_property
     def _plan(self) -> Plan:
         """Clips (train, test normal, test anomaly) of each release, machine type and ID."""
-        if self.counts == "dcase2020":
-            published = sorted(load_facts().counts.items())
-            counts = {key: (c.train, c.test_normal, c.test_anomaly) for key, c in published}
-            return {key: count for key, count in counts.items() if key[1] in self.machines}
-        train = int(self.train_per_id or 0)
-        test = int(self.test_normal_per_id or 0), int(self.test_anomaly_per_id or 0)
+        wanted = self.train_per_id, self.test_normal_per_id, self.test_anomaly_per_id
+        ids = dict.fromkeys(RELEASES, self.ids_additional) | {"development": self.ids_development}
         plan: Plan = {}
-        for machine in sorted(self.machines):
-            development, additional = IDS[machine]
-            for machine_id in development[: self.ids_development]:
-                plan["development", machine, machine_id] = (train, *test)
-            for machine_id in additional[: self.ids_additional]:
-                plan["additional", machine, machine_id] = (train, 0, 0)
-                plan["evaluation", machine, machine_id] = (0, *test)
+        planned: Counter[tuple[str, str]] = Counter()  # IDs of each release and machine type
+        for (release, machine, machine_id), real in sorted(load_facts().counts.items()):
+            counts: tuple[int, ...] = (real.train, real.test_normal, real.test_anomaly)
+            if self.counts == "given":  # of what the real corpus has some, as many as asked for
+                if planned[release, machine] == ids[release]:
+                    continue
+                counts = tuple(int(n or 0) if c else 0 for c, n in zip(counts, wanted, strict=True))
+            if machine in self.machines:
+                plan[release, machine, machine_id] = counts
+                planned[release, machine] += 1
         return plan
 
-    def _clips(self, releases: list[str]) -> Iterator[PlannedClip]:
+    def clips(self, releases: list[str]) -> Iterator[PlannedClip]:
+        """All clips of these releases, made or not."""
         from asd.data.simulation.clip import PlannedClip
 
-        for (release, machine, machine_id), counts in self._plan.items():
-            if release in releases:
-                kinds = zip(("train", "test", "test"), (0, 0, 1), counts, strict=True)
-                length = self._samples(machine)
-                for split, label, count in kinds:
-                    for index in range(count):
-                        name = (release, machine, machine_id, split, label, index)
-                        yield PlannedClip(*name, samples=length)
+        for key, counts in self._plan.items():
+            kinds = zip((("train", 0), ("test", 0), ("test", 1)), counts, strict=True)
+            for kind, count in kinds if key[0] in releases else ():
+                for index in range(count):
+                    yield PlannedClip(*key, *kind, index, self._samples(key[1]))
 
     def _samples(self, machine: str) -> int:
         seconds = self.toy_car_seconds if machine == "ToyCar" else self.seconds
         return round(seconds * self.rate)
 
-    def _settings(self) -> SoundSettings:
+    @property
+    def settings(self) -> SoundSettings:
+        """What sounds depend on besides a clip's name."""
         from asd.data.simulation.clip import SoundSettings
 
-        return SoundSettings(
-            seed=self.seed,
-            rate=self.rate,
-            snr_db=float(self.snr_db),
-            snr_spread_db=float(self.snr_spread_db),
-            level_db=float(self.level_db),
-            level_spread_db=float(self.level_spread_db),
-            strength_low=float(self.strength[0]),
-            strength_high=float(self.strength[1]),
-        )
+        levels = (self.snr_db, self.snr_spread_db, self.level_db, self.level_spread_db)
+        return SoundSettings(self.seed, self.rate, *map(float, (*levels, *self.strength)))
 
-    def _definition(self) -> dict[str, Any]:
+    @property
+    def definition(self) -> dict[str, Any]:
         """What defines the corpus, in one form whatever way it was asked for."""
         from asd.data.simulation import GENERATOR_VERSION
 
         return {
             "generator": GENERATOR_VERSION,
-            **asdict(self._settings()),
+            **asdict(self.settings),
             "samples": {machine: self._samples(machine) for machine in sorted(self.machines)},
             "clips": {"/".join(key): list(counts) for key, counts in sorted(self._plan.items())},
         }

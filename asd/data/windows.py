@@ -20,7 +20,7 @@ class Windows:
 
     Args:
         seconds: the window's length as a clip of that length has frames; null: as long as the
-            shortest clip. Not used when ``frames`` is given.
+            shortest training clip. Not used when ``frames`` is given.
         frames: the window's length in frames, or null.
         cover: ``first``: the first window of the clip alone (the paper's 500 frames);
             ``all``: side by side over the whole clip, the last one ending with it;
@@ -43,12 +43,27 @@ class Windows:
 
         Args:
             frontend: gives the frames in a number of samples.
-            shortest: samples in the shortest clip.
+            shortest: samples at the front end's rate in the shortest training clip.
         """
         if self.frames is not None:
             return self.frames
         samples = shortest if self.seconds is None else round(self.seconds * frontend.rate)
         return frontend.n_frames(samples)
+
+    def check(self, length: int, frames: np.ndarray, files: list[str]) -> None:
+        """Refuse clips that are shorter than a window; arguments as those of ``starts``.
+
+        Raises:
+            AsdError: names the clips.
+        """
+        short = [name for name, count in zip(files, frames, strict=True) if count < length]
+        if short:
+            raise AsdError(
+                f"{len(short)} clips are shorter than a window of {length} frames, the shortest "
+                f"has {frames.min()}: {', '.join(short[:5])}{', ...' if short[5:] else ''}. Leave "
+                "them out, or train with a shorter window (window.seconds or window.frames; "
+                "window.seconds=null: as long as the shortest training clip)"
+            )
 
     def starts(self, length: int, frames: np.ndarray, files: list[str]) -> Index:
         """Where the windows begin.
@@ -61,14 +76,7 @@ class Windows:
         Raises:
             AsdError: a clip is shorter than a window.
         """
-        short = np.flatnonzero(frames < length)
-        if len(short):
-            names = ", ".join(files[i] for i in short[:5])
-            raise AsdError(
-                f"{len(short)} clips are shorter than a window of {length} frames: {names}"
-                f"{', ...' if len(short) > 5 else ''}. Set window.seconds to the shortest clip's "
-                "length, or window.seconds=null to have it found"
-            )
+        self.check(length, frames, files)
         offsets = (np.cumsum(frames) - frames).astype(np.int64)
         inside = [_inside(self.cover, length, int(count)) for count in frames]
         clips = np.repeat(np.arange(len(frames)), [len(starts) for starts in inside])

@@ -3,24 +3,44 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from asd.data.manifest import Manifest
+from asd.data.manifest import Manifest, check_machine, repeated
+from asd.data.simulation.build import CAUSES
 from asd.errors import AsdError
 from asd.experiment.experiment import Experiment
+
+if TYPE_CHECKING:
+    from asd.data.corpus import PartReader
 
 log = logging.getLogger(__name__)
 
 
+class _KeptWarnings(logging.Handler):
+    """Keeps what is logged as a warning, for the run's record and its tables."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+
 @dataclass(frozen=True)
 class Clips:
-    """The clips of a run: what trains and what is scored."""
+    """The clips of a run: what trains and what is scored.
+
+    ``warnings`` is all that was said of them: what was left out, what is odd.
+    """
 
     train: Manifest
     test: Manifest
+    warnings: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, experiment: Experiment, compute: bool = False) -> Clips:
@@ -36,7 +56,19 @@ class Clips:
         splits = [(release, "train") for release in experiment.config["release"]["train"]]
         splits.append((experiment.test_release, "test"))
         reader = experiment.feature_store().reader(splits) if compute else None
+        kept = _KeptWarnings()
+        logging.getLogger().addHandler(kept)
+        try:
+            clips = cls._chosen(experiment, reader)
+        finally:
+            logging.getLogger().removeHandler(kept)
+        return replace(clips, warnings=tuple(kept.messages))
+
+    @classmethod
+    def _chosen(cls, experiment: Experiment, reader: PartReader | None) -> Clips:
         manifest = experiment.corpus.manifest(experiment.releases, reader)
+        for machine in manifest.machines:
+            check_machine(machine, manifest.root)
         train = manifest.select(release=experiment.config["release"]["train"], split="train")
         test = manifest.select(release=experiment.test_release, split="test")
         if not len(train):
@@ -50,12 +82,34 @@ class Clips:
                 f"{manifest.root}: no test clips in release {experiment.test_release}; "
                 "without them nothing can be scored"
             )
-        return cls(train, test)
+        clips = cls(train, test)
+        for sentence in repeated(Manifest(manifest.root, clips._rows())):
+            log.warning("%s: %s", manifest.root, sentence)
+        if unseen := clips.unseen():
+            text = "no training clip is of these machine IDs, whose test clips are scored: %s"
+            log.warning(text, ", ".join(unseen))
+        return clips
+
+    def _rows(self) -> pd.DataFrame:
+        return pd.concat([self.train.clips, self.test.clips], ignore_index=True)
 
     def data_hash(self) -> str:
         """Hash of all of them."""
-        rows = pd.concat([self.train.clips, self.test.clips], ignore_index=True)
-        return Manifest(self.train.root, rows).data_hash()
+        return Manifest(self.train.root, self._rows()).data_hash()
+
+    def unseen(self) -> list[str]:
+        """Machine IDs that are scored and of which no clip trains, as ``fan/id_01``."""
+        trained = machine_ids(self.train)
+        return [f"{m}/id_{i}" for m, i in machine_ids(self.test) if (m, i) not in trained]
+
+    def with_causes(self, scores: pd.DataFrame) -> pd.DataFrame:
+        """Scores of test clips of a simulated corpus with ``cause`` and ``strength`` (0 to 1) of
+        their faults; normal clips have neither."""
+        file = self.test.root / str(self.test.clips["release"].iloc[0]) / CAUSES
+        if not file.is_file():  # opened as another corpus, from a folder inside
+            return scores
+        causes = pd.read_csv(file).rename(columns={"path": "file"})
+        return scores.merge(causes, on="file", how="left")
 
     def groups(self, scope: str) -> dict[str, Clips]:
         """The clips of each model to train: one for all, or one per machine type."""
@@ -67,10 +121,15 @@ class Clips:
         }
 
 
-def shortest_clip(clips: Clips, rate: int) -> int:
-    """Samples at ``rate`` Hz in the shortest of all clips."""
-    tables = pd.concat([clips.train.clips, clips.test.clips])
-    return int(np.floor((tables["samples"] * (rate / tables["rate"])).min()))
+def shortest_clip(clips: Manifest, rate: int) -> int:
+    """Samples at ``rate`` Hz in the shortest of these clips."""
+    table = clips.clips
+    return int(np.floor((table["samples"] * (rate / table["rate"])).min()))
+
+
+def machine_ids(clips: Manifest) -> list[tuple[str, str]]:
+    """The machine types and IDs that these clips are of, sorted."""
+    return sorted(set(zip(clips.clips["machine"], clips.clips["id"], strict=True)))
 
 
 def class_names(clips: Manifest, classes: str | None) -> list[str]:

@@ -142,15 +142,22 @@ class Experiment:
         """What the data is, for every table."""
         scale = self.config["scale"]
         name = "SIMULATED" if self.corpus.simulated else self.corpus.name
+        name += self._test_clips
         return f"{name}, demo scale ({scale['name']})" if scale["demo"] else name
+
+    @property
+    def _test_clips(self) -> str:
+        """Which clips are scored, where it is not the paper's, of the first release."""
+        release = self.test_release
+        return "" if release == "development" else f", {release} test clips"
 
     @property
     def title(self) -> str:
         """What was run, for every table."""
         simulated = ", SIMULATED data" if self.corpus.simulated else f", {self.corpus.name}"
         demo = " at demo scale" if self.config["scale"]["demo"] else ""
-        label = system_label(self.config, self.command)
-        return f"{label}, seed {self.config['seed']}{simulated}{demo}"
+        run = f"{system_label(self.config, self.command)}, seed {self.config['seed']}"
+        return f"{run}{simulated}{self._test_clips}{demo}"
 
     def identity(self, data_hash: str) -> str:
         """What the run is, whoever trains it where (``asd.experiment.identity``)."""

@@ -72,25 +72,3 @@ def convergence(rows: Sequence[Mapping[str, float]], options: TrainerOptions) ->
         "ended": "stop_patience" if stopped else "max_epochs",
         "converged": stopped or settled,
     }
-
-
-def convergence_notes(models: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """What a reader of the scores must know of the training, models not converged first.
-
-    Args:
-        models: what ``convergence`` says of each by name: ``convergence`` of ``run.json``.
-    """
-    notes = []
-    for converged, verdict in (
-        (False, "NOT CONVERGED (raise trainer.max_epochs)"),
-        (True, "Converged"),
-    ):
-        texts = [
-            f"{name}, {told['steps']} steps, epoch {told['scoring_epoch']} of {told['epochs']} "
-            f"scores (best {told['best_epoch']}), ended by {told['ended']}"
-            for name, told in models.items()
-            if told["converged"] == converged
-        ]
-        if texts:
-            notes.append(f"{verdict}: {'; '.join(texts)}.")
-    return notes

@@ -112,6 +112,8 @@ def _description(
         "data_hash": data_hash,
         "title": experiment.title,
         "data_label": experiment.data_label,
+        "warnings": list(clips.warnings),  # said of its data
+        "unseen": clips.unseen(),
         "max_fpr": experiment.scoring.max_fpr,
         "command": command,
         "mlflow_experiment": config["tracking"]["experiment"],

@@ -39,6 +39,7 @@ class TrainerOptions:
     validation_fraction: float
     validation_strata: Sequence[str]
     few_validation_clips: int
+    validation_seed: int | None
     plateau: Mapping[str, Any] | None
     stop_patience: int | None
     late_share: float
@@ -64,6 +65,8 @@ class TrainerOptions:
         for name in ("learning_rate", "adam_epsilon"):
             check_number(f"trainer.{name}", getattr(self, name), 0, above=True)
         check_number("trainer.validation_fraction", self.validation_fraction, 0, 0.9, above=True)
+        if self.validation_seed is not None:
+            check_whole("trainer.validation_seed", self.validation_seed, 0, 2**32 - 1)
         if self.plateau is not None:
             for name in self.plateau:
                 check_choice("trainer.plateau", name, ("factor", "patience", "min_delta"))

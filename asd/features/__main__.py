@@ -20,15 +20,14 @@ from asd.data.corpus import corpus_of
 from asd.data.manifest import parts_of
 from asd.errors import AsdError
 from asd.exit_status import exit_status
-from asd.features.part import damage_of
 from asd.features.store import FORMAT, KEY, SETTINGS, FeatureStore
 from asd.options import check_number
 
 DAY = 86400.0
 EPILOG = """\
 build NAME=VALUE...: compute what a run with these options of asd.train would read
-list [--quick]: what is stored, every checksum compared
-prune KEY... (as list shows them) | --older-than DAYS | --damaged | --all [--dry-run]
+list: what is stored (checksums are compared whenever a part is read)
+prune KEY... (as list shows them) | --older-than DAYS | --all [--dry-run]
 The store is the folder features in paths.cache. What is removed is computed again when needed.
 """
 
@@ -50,18 +49,14 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("command", choices=("build", "list", "prune"))
     add("words", nargs="*", metavar="NAME=VALUE | KEY", help="paths.cache=DIR: of all commands")
-    add("--quick", action="store_true", help="do not read the features")
-    add("--damaged", action="store_true")
     add("--older-than", type=float, metavar="DAYS", help="not used for so long")
     add("--all", dest="older_than", action="store_const", const=0.0)
     add("--dry-run", action="store_true", help="only say what would go")
     options = parser.parse_intermixed_args(arguments)
     options.keys = [word for word in options.words if "=" not in word]
-    choices = bool(options.keys) + options.damaged + (options.older_than is not None)
+    choices = bool(options.keys) + (options.older_than is not None)
     if choices != (options.command == "prune") or (options.dry_run and not choices):
-        parser.error("prune, and nothing else, takes one of KEY..., --older-than, --damaged, --all")
-    if options.quick and options.command != "list":
-        parser.error("--quick: is for list")
+        parser.error("prune, and nothing else, takes one of KEY..., --older-than, --all")
     return options
 
 
@@ -71,7 +66,7 @@ def _run(options: argparse.Namespace) -> None:
     if options.command == "build":
         _build(config, root)
     elif options.command == "list":
-        _list(root, options.quick)
+        _list(root)
     else:
         _prune(root, options)
 
@@ -92,37 +87,28 @@ def _build(config: dict[str, Any], root: Path) -> None:
     print(f"{store.folder}: {sum(map(len, parts)):,} clips, {size}, whole")
 
 
-def _stored(root: Path, quick: bool) -> pd.DataFrame:
-    """A row a part: key of its folder, its ``.npy``, bytes, when it was last used, damage."""
-    files = root.glob(f"*-{KEY}/*-{KEY}.*")
-    stats = [(f, f.stat()) for f in files]
-    rows = [(f.parent.name, f.with_suffix(".npy"), s.st_size, s.st_mtime) for f, s in stats]
-    table = pd.DataFrame(rows, columns=["key", "part", "bytes", "used"])
-    parts = table.groupby(["key", "part"], as_index=False).agg({"bytes": "sum", "used": "max"})
-    return parts.assign(damage=[damage_of(part, quick) for part in parts["part"]])
+def _stored(root: Path) -> pd.DataFrame:
+    """A row a part: key of its folder, its file, bytes, when it was last used."""
+    stats = [(file, file.stat()) for file in sorted(root.glob(f"*-{KEY}/*-{KEY}.npy"))]
+    rows = [(file.parent.name, file, s.st_size, s.st_mtime) for file, s in stats]
+    return pd.DataFrame(rows, columns=["key", "part", "bytes", "used"])
 
 
-def _list(root: Path, quick: bool) -> None:
-    stored = _stored(root, quick)
+def _list(root: Path) -> None:
+    stored = _stored(root)
     for key, parts in stored.groupby("key"):
         settings = root / str(key) / SETTINGS
-        text = settings.read_text(encoding="utf-8") if settings.exists() else ""
-        ours = not text or f'"format": {FORMAT},' in text
-        damaged = parts[ours & (parts["damage"] != "")]
+        text = settings.read_text(encoding="utf-8") if settings.exists() else "settings not known"
         used = f"used {(time.time() - parts['used'].max()) // DAY:.0f} days ago"
-        state = f"{len(damaged)} damaged" if len(damaged) else "whole"
-        state = state if ours else "of another version of asd, not read: prune it"
-        size = decimal(int(parts["bytes"].sum()))
-        print(f"{key}: {len(parts)} parts, {size}, {used}, {state}")
-        print(text or "settings not known")
-        for part, damage in zip(damaged["part"], damaged["damage"], strict=True):
-            print(f"  {part.stem} is damaged: {damage}")
+        old = "" if f'"format": {FORMAT},' in text else ", of another version of asd: prune it"
+        print(f"{key}: {len(parts)} parts, {decimal(int(parts['bytes'].sum()))}, {used}{old}")
+        print(text)
     if stored.empty:
         print(f"{root}: no features")
 
 
 def _prune(root: Path, options: argparse.Namespace) -> None:
-    stored = _stored(root, quick=not options.damaged)
+    stored = _stored(root)
     keys = stored["key"]
     if unknown := sorted(set(options.keys) - set(keys)):
         there = ", ".join(keys.unique()) or "nothing"
@@ -131,7 +117,7 @@ def _prune(root: Path, options: argparse.Namespace) -> None:
         check_number("--older-than", options.older_than, 0)
         chosen = stored[stored["used"] <= time.time() - DAY * options.older_than]
     else:
-        chosen = stored[stored["damage"] != "" if options.damaged else keys.isin(options.keys)]
+        chosen = stored[keys.isin(options.keys)]
     for key, parts in chosen.groupby("key"):
         state = "would be removed" if options.dry_run else _remove(root / str(key), parts["part"])
         print(f"{key}: {len(parts)} parts, {decimal(int(parts['bytes'].sum()))}, {state}")
@@ -141,10 +127,9 @@ def _remove(folder: Path, parts: Iterable[Path]) -> str:
     """Remove these parts, and the folder if nothing is left; says what became of them."""
     try:
         with FileLock(f"{folder}.lock", blocking=False):
-            for part in parts:  # the record first: without it nothing passes for whole
-                part.with_suffix(".json").unlink(missing_ok=True)
+            for part in parts:
                 part.unlink(missing_ok=True)
-            if not any(folder.glob(f"*-{KEY}.*")):
+            if not any(folder.glob(f"*-{KEY}.npy")):
                 shutil.rmtree(folder)
     except Timeout:
         return "left alone, for another process is computing there"

@@ -1,18 +1,18 @@
-"""A part of the feature store on disk: written in one go, and read back with its checksum.
+"""A part of the feature store on disk: one file, written in one go, read with its checksum.
 
-The ``.npy`` holds the features [frames, bands] of the part's clips, one after another. The
-``.json`` is written last: without it the part is not whole. Its time stamp is the last use.
+The ``.npy`` holds the features [frames, bands] of the part's clips, one after another, and behind
+what numpy reads a CRC-32 of the file's name and all of it. Its time stamp is the last use.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,8 @@ from asd.errors import AsdError
 from asd.files import replacing
 
 log = logging.getLogger(__name__)
+
+CHECKSUM_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -35,100 +37,83 @@ class Features:
 
 
 class DamagedPartError(Exception):
-    """A part whose files are not as written; the message says how."""
+    """A part whose file is not as written; the message says how."""
 
 
 def part_file(folder: Path, label: str, hashes: Iterable[str]) -> Path:
-    """The ``.npy`` of a part: its name ends with a hash of the clips' contents in this order."""
+    """The file of a part: its name ends with a hash of the clips' contents in this order."""
     key = hashlib.blake2b("\n".join(hashes).encode(), digest_size=6).hexdigest()
     return folder / f"{label}-{key}.npy"
 
 
-def is_stored(file: Path) -> bool:
-    """Whether both files of a part are there; whether they are right is known once it is read."""
-    return file.exists() and file.with_suffix(".json").exists()
-
-
-def write_part(file: Path, hashes: Sequence[str], arrays: Sequence[np.ndarray]) -> None:
+def write_part(file: Path, arrays: Sequence[np.ndarray]) -> None:
     """Write a part; the caller holds the lock of its folder.
 
     Args:
-        file: its ``.npy``.
-        hashes: content hashes of the clips.
-        arrays: features [frames, bands] of each.
+        file: of the part.
+        arrays: features [frames, bands], one after another.
 
     Raises:
         AsdError: it cannot be written; nothing of it passes for whole then.
     """
-    frames = [len(array) for array in arrays]
-    shape = (sum(frames), arrays[0].shape[1])
-    header = {"descr": arrays[0].dtype.str, "fortran_order": False, "shape": shape}
-    record: dict[str, object] = {"frames": frames, "hashes": list(hashes)}
-    with saying_where(file):
-        file.with_suffix(".json").unlink(missing_ok=True)
-        with replacing(file) as temporary:
-            with temporary.open("wb") as stream:
-                np.lib.format.write_array_header_1_0(stream, header)
-                for array in arrays:
-                    stream.write(array.data)
-            record["crc32"] = _checksum(temporary, file.stem, frames, record["hashes"])
-        with replacing(file.with_suffix(".json")) as temporary:
-            temporary.write_text(json.dumps(record), encoding="utf-8")
+    shape = (sum(map(len, arrays)), arrays[0].shape[1])
+    header = BytesIO()
+    about = {"descr": arrays[0].dtype.str, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(header, about)
+    checksum = zlib.crc32(file.stem.encode())
+    with saying_where(file), replacing(file) as temporary, temporary.open("wb") as stream:
+        for block in (header.getbuffer(), *(array.data for array in arrays)):
+            stream.write(block)
+            checksum = zlib.crc32(block, checksum)
+        stream.write(checksum.to_bytes(CHECKSUM_BYTES))
 
 
-def read_part(file: Path) -> Features:
-    """Map a part into memory, copy on write, and compare its checksum.
+def read_part(file: Path) -> np.ndarray:
+    """Map a part into memory, copy on write, and compare its checksum: [frames, bands].
 
     Raises:
-        DamagedPartError: it is not what was written, or one of its files is missing.
+        DamagedPartError: it is not what was written.
     """
     try:
-        record = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
-        crc32 = _checksum(file, file.stem, record["frames"], record["hashes"])
-        if crc32 != record["crc32"]:  # before numpy makes sense of a damaged header
-            raise DamagedPartError("it has another checksum")
-        frames = np.array(record["frames"], dtype=np.int64)
-        return Features(np.load(file, mmap_mode="c"), frames)
-    except FileNotFoundError as error:
-        raise DamagedPartError("one of its two files is missing") from error
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        content = np.memmap(file, np.uint8, "c")
+        checksum = zlib.crc32(content[:-CHECKSUM_BYTES].data, zlib.crc32(file.stem.encode()))
+        if checksum != int.from_bytes(content[-CHECKSUM_BYTES:].tobytes()):
+            raise DamagedPartError("it has another checksum")  # before numpy reads a damaged header
+        values: np.ndarray = np.load(file, mmap_mode="c")
+        return values
+    except (OSError, ValueError) as error:
         raise DamagedPartError(f"{type(error).__name__}: {error}") from error
 
 
-def _checksum(file: Path, *about: object) -> int:
-    """Of a whole file and what else is known of the part."""
-    return zlib.crc32(np.memmap(file, np.uint8, "c").data, zlib.crc32(json.dumps(about).encode()))
-
-
-def damage_of(file: Path, quick: bool = False) -> str:
-    """What is wrong with a part, "" if nothing; ``quick``: as far as is seen without reading it."""
-    try:
-        if not quick or not is_stored(file):
-            read_part(file)
-    except DamagedPartError as error:
-        return str(error)
-    return ""
-
-
-def whole_part(file: Path, make: Callable[[], object]) -> Features:
-    """A part as ``read_part`` gives it, made where it is not there; a damaged one is made again.
+def whole_part(file: Path, frames: np.ndarray, make: Callable[[], object]) -> Features:
+    """A part, made where it is not there; a damaged one is made again.
 
     Args:
-        file: its ``.npy``.
+        file: of the part.
+        frames: [clips] that it must hold.
         make: writes it; only one process at a time does.
 
     Raises:
         AsdError: what was just written cannot be read.
     """
+
+    def read() -> Features:
+        values = read_part(file)
+        if len(values) != frames.sum():
+            raise DamagedPartError(f"it has {len(values)} frames in place of {frames.sum()}")
+        return Features(values, frames)
+
     with suppress(DamagedPartError):
-        return read_part(file)
+        return read()
     with locked(file.parent):
-        if damage := damage_of(file):  # else another process made it in the meantime
-            if is_stored(file):
+        try:  # another process may have made it in the meantime
+            return read()
+        except DamagedPartError as damage:
+            if file.exists():
                 log.warning("%s: damaged (%s); computed again", file, damage)
-            make()
+        make()
     try:
-        return read_part(file)
+        return read()
     except DamagedPartError as error:
         raise AsdError(f"{file}: not as written ({error}); is the disk failing?") from error
 

@@ -23,16 +23,17 @@ import numpy as np
 from rich.filesize import decimal
 
 from asd.cores import cores
-from asd.data.audio import Channel, Recording
+from asd.data.audio import Channel, ClipFacts, Recording, resampled_length
+from asd.data.clip_files import Clip
 from asd.data.manifest import Manifest, Part, parts_of
 from asd.data.threads import in_threads
 from asd.errors import AsdError
-from asd.features.part import Features, is_stored, locked, part_file, whole_part, write_part
+from asd.features.part import Features, locked, part_file, whole_part, write_part
 from asd.files import write_text
 from asd.frontends.frontend import FrontEnd
 from asd.options import check_choice, check_whole
 
-FORMAT = 4
+FORMAT = 5
 KEY = 12 * "[0-9a-f]"  # how names of folders and parts end
 SETTINGS = "settings.json"  # in a folder of the store, for people and for ``list``
 
@@ -45,7 +46,7 @@ class FeatureStore:
         root: folder of the store.
         frontend: computes what is not there.
         dtype: ``float32`` or ``float16`` (docs/features.md says what it does to scores).
-        channel: which channel of a file with several, as ``asd.data.audio.read_clip`` takes it.
+        channel: of files with several, as ``asd.data.audio.Recording.read`` takes it.
         workers: threads; None: all cores.
         shared: folder of files that processes of this machine map together; None: every process
             has its own copy in memory.
@@ -100,37 +101,45 @@ class FeatureStore:
         """Be the one process that computes; others wait, and find it done."""
         return locked(self.folder)
 
+    def frames(self, clips: Manifest) -> np.ndarray:
+        """[clips] frames that each has, int64.
+
+        Raises:
+            AsdError: a clip is too short for one.
+        """
+        lengths = zip(clips.clips["samples"], clips.clips["rate"], strict=True)
+        return np.array([self._frames_of(*length) for length in lengths], dtype=np.int64)
+
+    def _frames_of(self, samples: int, rate: int) -> int:
+        return self.frontend.n_frames(resampled_length(int(samples), int(rate), self.frontend.rate))
+
+    def check(self, clip: Clip, facts: ClipFacts) -> None:
+        """Refuse a clip of the splits chosen that is too short for one frame.
+
+        Raises:
+            AsdError: names it.
+        """
+        if (clip.part.release, clip.part.split) in self.splits:
+            try:
+                self._frames_of(facts.samples, facts.rate)
+            except AsdError as error:
+                raise AsdError(f"{clip.path}: {error}") from error
+
     def wants(self, part: Part) -> bool:
         """Whether it is of the splits chosen, and nothing of this name is stored.
 
         What is stored may be these clips or not: ``build`` computes what turns out to be lacking.
         """
-        names = f"{glob.escape('-'.join(part))}-{KEY}.json"
+        names = f"{glob.escape('-'.join(part))}-{KEY}.npy"
         return (part.release, part.split) in self.splits and not any(self.folder.glob(names))
 
     def compute(self, recording: Recording) -> np.ndarray:
         """Features [frames, bands] of one clip, as they are stored.
 
         Raises:
-            AsdError: the clip is too short, or its features are not finite; names it.
+            AsdError: as ``clip_features``.
         """
-        path, frontend = recording.path, self.frontend
-        wave = recording.signal(frontend.rate)
-        try:
-            expected = (frontend.n_frames(len(wave)), frontend.bands)
-            values = frontend.features(wave)
-        except AsdError as error:
-            raise AsdError(f"{path}: {error}") from error
-        if values.shape != expected:
-            raise AsdError(
-                f"{path}: {frontend.name} gave features of the shape {values.shape} where "
-                f"{expected} was expected"
-            )
-        with np.errstate(over="ignore"):
-            stored = np.ascontiguousarray(values, dtype=self.dtype)
-        if not np.isfinite(stored).all():
-            raise AsdError(f"{path}: {frontend.name} features are not finite as {self.dtype}")
-        return stored
+        return clip_features(self.frontend, recording, self.dtype)
 
     def store(
         self, part: Part, hashes: Sequence[str], arrays: Sequence[np.ndarray], left: int
@@ -148,7 +157,7 @@ class FeatureStore:
                 "free some space, set paths.cache to a larger disk, or use features.dtype=float16"
             )
         write_text(self.folder / SETTINGS, json.dumps(self.settings(), default=str))
-        write_part(part_file(self.folder, "-".join(part), hashes), hashes, arrays)
+        write_part(part_file(self.folder, "-".join(part), hashes), arrays)
 
     def build(self, *manifests: Manifest) -> None:
         """Compute what is missing of these clips, all in one go; damage shows when it is read.
@@ -157,9 +166,9 @@ class FeatureStore:
             AsdError: a clip cannot be used, or the disk is full; parts done by then are kept.
         """
         parts = {self.file(part): part for manifest in manifests for part in parts_of(manifest)}
-        if not all(is_stored(file) for file in parts):
+        if not all(file.exists() for file in parts):
             with self.computing():
-                self._build([part for file, part in parts.items() if not is_stored(file)])
+                self._build([part for file, part in parts.items() if not file.exists()])
 
     def _build(self, parts: list[Manifest]) -> None:
         """Compute these parts; the caller holds the lock."""
@@ -199,16 +208,12 @@ class FeatureStore:
                 loaded = list(pool.map(self.part, parts))
             values = np.concatenate([np.asarray(features.values) for features in loaded])
             return Features(values, np.concatenate([features.frames for features in loaded]))
-        hashes = list(manifest.clips["hash"])
-        file = part_file(self.shared, self.frontend_key(), hashes)
+        file = part_file(self.shared, self.frontend_key(), manifest.clips["hash"])
 
         def write() -> None:
-            arrays: list[np.ndarray] = []
-            for features in map(self.part, parts):
-                arrays += np.split(features.values, np.cumsum(features.frames)[:-1])
-            write_part(file, hashes, arrays)
+            write_part(file, [self.part(part).values for part in parts])
 
-        return whole_part(file, write)
+        return whole_part(file, self.frames(manifest), write)
 
     def part(self, clips: Manifest) -> Features:
         """Features of one part, memory-mapped (copy on write), the checksum compared.
@@ -218,5 +223,29 @@ class FeatureStore:
         """
         file = self.file(clips)
         with suppress(OSError):  # it is not there, or may only be read
-            os.utime(file.with_suffix(".json"))  # for prune --older-than
-        return whole_part(file, lambda: self._build([clips]))
+            os.utime(file)  # for prune --older-than
+        return whole_part(file, self.frames(clips), lambda: self._build([clips]))
+
+
+def clip_features(frontend: FrontEnd, recording: Recording, dtype: str) -> np.ndarray:
+    """Features [frames, bands] of one clip, in dB.
+
+    Raises:
+        AsdError: the clip is too short, or its features are not finite; names it.
+    """
+    path, wave = recording.path, recording.signal(frontend.rate)
+    try:
+        expected = (frontend.n_frames(len(wave)), frontend.bands)
+        values = frontend.features(wave)
+    except AsdError as error:
+        raise AsdError(f"{path}: {error}") from error
+    if values.shape != expected:
+        raise AsdError(
+            f"{path}: {frontend.name} gave features of the shape {values.shape} where "
+            f"{expected} was expected"
+        )
+    with np.errstate(over="ignore"):
+        stored = np.ascontiguousarray(values, dtype=dtype)
+    if not np.isfinite(stored).all():
+        raise AsdError(f"{path}: {frontend.name} features are not finite as {dtype}")
+    return stored

@@ -52,32 +52,18 @@ class Resampling:
         low, high = np.quantile(values, [tail, 1 - tail])
         return float(low), float(high)
 
-    def counts(self, name: str, clips: int) -> npt.NDArray[np.int16]:
-        """[resamples, clips] how often each clip of a stratum is drawn."""
-        rng = np.random.default_rng([self.seed, zlib.crc32(name.encode()), clips])
-        drawn = rng.integers(0, clips, (self.resamples, clips))
-        drawn += clips * np.arange(self.resamples)[:, None]
-        flat = np.bincount(drawn.ravel(), minlength=self.resamples * clips)
-        return flat.reshape(self.resamples, clips).astype(np.int16)
-
     def clips(self, name: str, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int16]:
-        """[resamples, clips] the same for all clips of a machine ID; the labels are strata."""
+        """[resamples, clips] how often each clip of a machine ID is drawn; labels are strata."""
         drawn = np.empty((self.resamples, len(labels)), dtype=np.int16)
         for label in np.unique(labels):
             rows = np.flatnonzero(labels == label)
-            drawn[:, rows] = self.counts(f"{name} {label}", len(rows))
+            clips = len(rows)
+            rng = np.random.default_rng([self.seed, zlib.crc32(f"{name} {label}".encode()), clips])
+            ones = rng.integers(0, clips, (self.resamples, clips))
+            ones += clips * np.arange(self.resamples)[:, None]
+            counts = np.bincount(ones.ravel(), minlength=self.resamples * clips)
+            drawn[:, rows] = counts.reshape(self.resamples, clips)
         return drawn
-
-    def seeds(self, name: str, seeds: int) -> Floats:
-        """[resamples, seeds] weights of the trainings of one system; each row adds up to 1.
-
-        Drawn with replacement and stretched by sqrt(n / (n - 1)), so that the variance of the
-        mean is right with few of them (Rao and Wu, JASA 83, 1988). One training has weight 1.
-        """
-        if seeds == 1:
-            return np.ones((self.resamples, 1))
-        share = self.counts(f"trainings of {name}", seeds) / seeds
-        return np.asarray(1 / seeds + np.sqrt(seeds / (seeds - 1)) * (share - 1 / seeds))
 
 
 def replicates(frame: pd.DataFrame, max_fpr: float, resampling: Resampling) -> dict[str, Floats]:

@@ -1,19 +1,22 @@
 """Claims, such as the paper's four, each checked on the runs at hand.
 
 A claim (``claims`` in ``sweeps/<name>.yaml``) is a set of statements "A is better than B", each
-decided when the interval of the paired difference leaves zero; docs/report.md has the rule. Guards
-are the parts of a statement on several machine types: none may clearly go the other way.
+decided by the p value of the paired difference, corrected over the statements; docs/report.md has
+the rule. Guards are the parts of a statement on several machine types: none may clearly go the
+other way. They are corrected among themselves.
 """
 
 from __future__ import annotations
 
 from asd.errors import AsdError
 from asd.reporting.bootstrap import MEAN
-from asd.reporting.compare import difference
+from asd.reporting.compare import UNDECIDED, difference, seeds_of, too_few
 from asd.reporting.declaration import Claim, Statement
+from asd.reporting.intervals import holm
 from asd.reporting.systems import System
 
-HELD, NOT_HELD, NOT_DECIDABLE = "held", "not held", "not decidable"
+HELD, NOT_HELD, NOT_DECIDABLE = "held", "not held", UNDECIDED
+Tests = dict[Statement, dict[str, float]]  # what ``difference`` gives of each
 
 
 def check_claim(claim: Claim, systems: dict[str, System], metric: str) -> tuple[str, str]:
@@ -21,49 +24,69 @@ def check_claim(claim: Claim, systems: dict[str, System], metric: str) -> tuple[
 
     Args:
         claim: of the sweep.
-        systems: by their labels; those that are not there make a claim not decidable.
+        systems: by their labels; those that are not there, or have fewer than
+            ``TRAININGS_NEEDED`` trainings, make a claim not decidable.
         metric: such as ``auc``.
 
     Returns:
         The verdict, and the reason in words.
     """
     statements = [s for s in claim.statements if not s.metrics or metric in s.metrics]
-    every = [*statements, *(guard for s in statements for guard in s.guards)]
-    tests: dict[Statement, dict[str, float]] = {}
-    missing: list[str] = []
-    for statement in every:
-        try:
-            tests[statement] = _difference(statement, systems, metric)
-        except AsdError as error:
-            missing += [str(error)] if statement in statements else []
-    if against := [s for s, figures in tests.items() if figures["difference_high"] < 0]:
+    tests, missing = _tests(statements, systems, metric)
+    tests |= _tests([guard for s in statements for guard in s.guards], systems, metric)[0]
+    decided = {
+        s: figures
+        for s, figures in tests.items()
+        if figures["p"] < 1 - systems[s.better].resampling.confidence
+    }
+    if against := [s for s, figures in decided.items() if figures["difference"] < 0]:
         verdict, reason = NOT_HELD, f"the opposite is shown: {_in_words(against, tests)}"
     elif missing:
         return NOT_DECIDABLE, "; ".join(dict.fromkeys(missing))
-    elif undecided := [s for s in statements if tests[s]["difference_low"] <= 0]:
-        verdict, reason = NOT_DECIDABLE, f"the interval contains 0: {_in_words(undecided, tests)}"
+    elif undecided := [s for s in statements if s not in decided]:
+        verdict, reason = NOT_DECIDABLE, f"no difference is shown: {_in_words(undecided, tests)}"
     else:
         verdict, reason = HELD, _in_words(statements, tests)
-    labels = dict.fromkeys(label for s in claim.statements for label in (s.better, s.worse))
-    single = [label for label in labels if label in systems and len(systems[label].runs) == 1]
-    if single and not missing:
-        reason += f". One training of {', '.join(single)}: says nothing of other trainings"
-    return verdict, reason
+    labels = dict.fromkeys(label for s in statements for label in (s.better, s.worse))
+    seeds = seeds_of(*(systems[label] for label in labels if label in systems))
+    return verdict, f"{reason}. {seeds}"
+
+
+def _tests(
+    family: list[Statement], systems: dict[str, System], metric: str
+) -> tuple[Tests, list[str]]:
+    """The difference of each, with p corrected over all; and why others have none."""
+    tests: Tests = {}
+    missing = []
+    for statement in family:
+        try:
+            tests[statement] = _difference(statement, systems, metric)
+        except AsdError as error:
+            missing.append(str(error))
+    corrected = holm([figures["p"] for figures in tests.values()])
+    for figures, p in zip(tests.values(), corrected, strict=True):
+        figures |= {"p": p, "questions": len(tests)}
+    return tests, missing
 
 
 def _difference(statement: Statement, systems: dict[str, System], metric: str) -> dict[str, float]:
-    """Better minus worse; AsdError: why there is none."""
+    """Better minus worse; AsdError: why there is none, or it cannot be decided."""
     if absent := [s for s in (statement.better, statement.worse) if s not in systems]:
         raise AsdError(f"no run of {' and none of '.join(absent)}")
     a, b = systems[statement.better], systems[statement.worse]
+    if reason := too_few(a, b):
+        raise AsdError(reason)
     machines = list(statement.machines) or [m for m in a.machines if m in b.machines]
     return difference(a, b, metric, machines)
 
 
-def _in_words(statements: list[Statement], tests: dict[Statement, dict[str, float]]) -> str:
+def _in_words(statements: list[Statement], tests: Tests) -> str:
     texts = []
     for s in statements:
         where = s.where or ", ".join(s.machines) or MEAN
         points, low, high = (100 * tests[s][f"difference{end}"] for end in ("", "_low", "_high"))
-        texts.append(f"{s.better} - {s.worse} ({where}) {points:+.2f} [{low:+.2f}, {high:+.2f}]")
+        text = f"{s.better} - {s.worse} ({where}) {points:+.2f} [{low:+.2f}, {high:+.2f}]"
+        p, questions = tests[s]["p"], tests[s]["questions"]
+        corrected = f" (Holm's correction over {questions})" if questions > 1 else ""
+        texts.append(f"{text}, p {p:.2g}{corrected}")
     return "; ".join(texts)

@@ -1,4 +1,4 @@
-"""Is system A better than system B? The same clips, resampled jointly."""
+"""Is system A better than system B? The same clips, resampled jointly, and several trainings."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import numpy as np
 import pandas as pd
 
 from asd.errors import AsdError
-from asd.reporting.bootstrap import MEAN, Floats
+from asd.reporting.bootstrap import MEAN
+from asd.reporting.intervals import TRAININGS_NEEDED, Sample, estimate, holm
 from asd.reporting.systems import System
 from asd.scoring.metrics import figure_name
+
+UNDECIDED = "not decidable"
 
 
 def compare(a: System, b: System, metric: str) -> pd.DataFrame:
     """Compare two systems per machine type and on the mean over types.
 
-    Clips are drawn jointly for both. Where a system has several trainings these are drawn too,
-    independently, so that the interval holds for a new training on new clips; with one training it
-    holds for this very training only.
-
     Returns:
         A row a machine type, then "mean" over those without a ``reason`` why they are left out:
-        metric, a, b (labels), trainings_a, trainings_b, machine, what ``difference`` gives, reason.
+        metric, a, b (labels), trainings_a, trainings_b, machine, what ``difference`` gives, p_holm
+        (p corrected over the machine types; of the mean p itself), verdict (in words), reason.
 
     Raises:
         AsdError: they have no machine type in common.
@@ -32,8 +32,11 @@ def compare(a: System, b: System, metric: str) -> pd.DataFrame:
         each = "; ".join(f"{machine}: {reason}" for machine, reason in reasons.items())
         raise AsdError(f"{a.label} and {b.label} cannot be compared: {each}")
     groups = {**{machine: [machine] for machine in common}, MEAN: common}
-    rows = [
-        {"machine": m, **difference(a, b, metric, of), "reason": ""} for m, of in groups.items()
+    found = [difference(a, b, metric, of) for of in groups.values()]
+    corrected = [*holm([one["p"] for one in found[:-1]]), found[-1]["p"]]
+    rows: list[dict[str, object]] = [
+        {"machine": m, **one, "p_holm": p, "verdict": _verdict(a, b, one["difference"], p)}
+        for m, one, p in zip(groups, found, corrected, strict=True)
     ]
     rows += [{"machine": machine, "reason": why} for machine, why in reasons.items() if why]
     pair = {"metric": metric, "a": a.label, "b": b.label}
@@ -45,9 +48,10 @@ def difference(a: System, b: System, metric: str, machines: list[str]) -> dict[s
     """A minus B in the mean over some machine types, which both must have on the same clips.
 
     Returns:
-        mean_a, mean_b (over the trainings of each), difference, difference_low, difference_high
-        (its interval), probability_a_better (share of the resamples in which A is above B, ties
-        counted half).
+        mean_a, mean_b (over the trainings of each), difference, difference_low, difference_high,
+        p (see ``asd.reporting.intervals.estimate``), resamples_a_above_b: the share of the
+        resamples of the clips on which the mean of A's trainings is above that of B's, ties
+        counted half; it says nothing of other trainings.
 
     Raises:
         AsdError: a type is missing, undefined, or not on the same clips.
@@ -56,24 +60,44 @@ def difference(a: System, b: System, metric: str, machines: list[str]) -> dict[s
         if reason := _not_comparable(a, b, metric, machine):
             raise AsdError(f"{machine}: {reason}")
     names = [figure_name(metric, machine) for machine in machines]
-    moved = _replicate(a, names) - _replicate(b, names)
-    low, high = a.resampling.interval(moved)
-    mean_a, mean_b = (float(np.mean([s.values(n) for n in names], axis=0).mean()) for s in (a, b))
+    samples = [
+        Sample(*(np.mean([of(name) for name in names], axis=0) for of in (s.values, s.resampled)))
+        for s in (a, b)
+    ]
+    found = estimate(a.resampling, *samples)
+    moved = np.subtract(*(sample.resampled.mean(axis=0) for sample in samples))
     return {
-        "mean_a": mean_a,
-        "mean_b": mean_b,
-        "difference": mean_a - mean_b,
-        "difference_low": low,
-        "difference_high": high,
-        "probability_a_better": float(np.mean((moved > 0) + 0.5 * (moved == 0))),
+        "mean_a": float(samples[0].values.mean()),
+        "mean_b": float(samples[1].values.mean()),
+        "difference": found.value,
+        "difference_low": found.low,
+        "difference_high": found.high,
+        "p": found.p,
+        "resamples_a_above_b": float(np.mean((moved > 0) + 0.5 * (moved == 0))),
     }
 
 
-def _replicate(system: System, names: list[str]) -> Floats:
-    """[resamples] of a system's mean over figures and trainings."""
-    figures = np.mean([system.resampled(name) for name in names], axis=0)
-    weights = system.resampling.seeds(system.label, len(system.runs))
-    return np.asarray(np.einsum("rs,sr->r", weights, figures))
+def seeds_of(*systems: System) -> str:
+    """Such as "3 seeds of U, 1 of B"."""
+    first, *others = ((len(system.runs), system.label) for system in systems)
+    texts = [f"{first[0]} seed{'s' if first[0] > 1 else ''} of {first[1]}"]
+    return ", ".join([*texts, *(f"{n} of {label}" for n, label in others)])
+
+
+def too_few(*systems: System) -> str:
+    """Why nothing can be said of these systems' other trainings; empty where it can."""
+    if min(len(system.runs) for system in systems) >= TRAININGS_NEEDED:
+        return ""
+    return f"{seeds_of(*systems)}; {TRAININGS_NEEDED} of each are needed"
+
+
+def _verdict(a: System, b: System, points: float, p: float) -> str:
+    """In words, with the number of seeds; p is corrected."""
+    if reason := too_few(a, b):
+        return f"{UNDECIDED}: {reason}"
+    if p >= 1 - a.resampling.confidence:
+        return f"{UNDECIDED} ({seeds_of(a, b)})"
+    return f"{(a if points > 0 else b).label} is better ({seeds_of(a, b)})"
 
 
 def _not_comparable(a: System, b: System, metric: str, machine: str) -> str:

@@ -10,7 +10,8 @@ import pandas as pd
 
 from asd.documents.blocks import Block, CellLines, Heading, Kind, Line, Table, Text, plain_row
 from asd.reporting.bootstrap import MEAN
-from asd.reporting.claims import HELD, NOT_HELD, check_claim
+from asd.reporting.claims import HELD, NOT_DECIDABLE, NOT_HELD, check_claim
+from asd.reporting.faults import fault_tables
 from asd.reporting.results import COMPARED
 from asd.reporting.sections import Section
 from asd.scoring.tables import NAMES, percent
@@ -26,6 +27,7 @@ VIEWS = {
     "harmonic": (("auc_harmonic", "pauc_harmonic"), "Harmonic mean over machine IDs"),
     "pooled": (("auc_pooled", "pauc_pooled"), "All clips of a machine type pooled"),
     "eq3": (("pauc_eq3",), "pAUC by eq. (3) as printed"),
+    "faults": ((), "AUC by fault"),
 }
 _KINDS: dict[str, Kind] = {HELD: "good", NOT_HELD: "bad"}
 _SIMULATED = (
@@ -68,7 +70,7 @@ def section_blocks(section: Section, views: Sequence[str]) -> list[Block]:
 
 
 def _view(section: Section, view: str, folded: str = "") -> list[Table]:
-    tables = []
+    tables = fault_tables(section) if view == "faults" else []
     for metric in VIEWS[view][0]:
         if view == "per_id":
             tables.append(id_table(section, metric))
@@ -97,8 +99,8 @@ def grid_table(section: Section, metric: str) -> Table:
         table.append([head, *(figure_lines(cell, section.comparable) for cell in cells)])
     notes = [
         f"Percent: mean ± standard deviation over n trainings (seeds); [{_interval(section)} "
-        f"bootstrap interval over test clips within machine ID, {section.resampling.resamples} "
-        "resamples]."
+        f"interval over test clips within machine ID, {section.resampling.resamples} resamples, "
+        "and over trainings; with n=1 over clips alone: it says nothing of another training]."
     ]
     if section.comparable and frame["published"].notna().any():
         notes.append("paper: the published number; below it ours minus the paper's, in points.")
@@ -168,22 +170,24 @@ def comparison_table(comparison: pd.DataFrame, section: Section) -> Table:
             left_out.append(f"Left out: {row['machine']}: {row['reason']}.")
             continue
         points, low, high = (100 * row[f"difference{end}"] for end in ("", "_low", "_high"))
-        decided: Kind = "good" if low > 0 else "bad" if high < 0 else "text"
+        shown = not row["verdict"].startswith(NOT_DECIDABLE)
+        decided: Kind = ("good" if points > 0 else "bad") if shown else "text"
         plain = plain_row(row["machine"], percent(row["mean_a"]), percent(row["mean_b"]))
         interval = Line(f"[{low:+.2f}, {high:+.2f}]", "interval")
-        better = _probability(row["probability_a_better"], resamples)
-        rows.append(
-            [*plain, [Line(f"{points:+.2f}", decided)], [interval], [Line(better, decided)]]
-        )
+        above = [Line(_share(row["resamples_a_above_b"], resamples))]
+        verdict = [Line(row["verdict"], decided)]
+        rows.append([*plain, [Line(f"{points:+.2f}", decided)], [interval], above, verdict])
     metric, a, b, n_a, n_b = comparison.iloc[0][["metric", "a", "b", "trainings_a", "trainings_b"]]
-    counts = [f"{n} training{'s' if n > 1 else ''} of {s}" for s, n in ((a, n_a), (b, n_b))]
     notes = [
-        "Clips resampled jointly within machine ID and label; several trainings of a system are "
-        f"resampled too. Here: {' and '.join(counts)}."
+        "Clips resampled jointly within machine ID and label. The interval covers other clips and, "
+        "with several trainings of each, other trainings.",
+        f"{a} above {b}: the share of these resamples, for these very trainings; not a probability "
+        "that another training is better.",
+        "Verdicts by machine type are after Holm's correction over the types.",
     ]
     if 1 in (n_a, n_b):
-        notes.append("One training says nothing of how another seed would do.")
-    header = ["", a, b, f"{a} - {b}", f"{_interval(section)} interval", f"P({a} better)"]
+        notes.append("One training: the intervals cover clips alone, for these very trainings.")
+    header = ["", a, b, f"{a} - {b}", f"{_interval(section)} interval", f"{a} above {b}", "verdict"]
     title = f"{a} against {b}: {NAMES[metric]} in percent. {section.label}"
     return Table(header, rows, title, notes=[*notes, *left_out])
 
@@ -216,7 +220,7 @@ def _interval(section: Section) -> str:
     return f"{100 * section.resampling.confidence:g} %"
 
 
-def _probability(value: float, resamples: int) -> str:
+def _share(value: float, resamples: int) -> str:
     """A share of resamples; never 0 or 1, for which there are too few."""
     if value <= 0:
         return f"<{1 / resamples:g}"

@@ -10,6 +10,7 @@ import pandas as pd
 from asd.documents.rendering import csv
 from asd.reporting.bootstrap import MEAN
 from asd.reporting.declaration import Declaration
+from asd.reporting.intervals import Sample, estimate
 from asd.reporting.systems import System
 from asd.scoring.metrics import MACHINE_METRICS, figure_name, machine_order
 
@@ -20,7 +21,7 @@ _COLUMNS = (
 )  # fmt: skip
 # Fractions, and what they are called as percent.
 _IN_PERCENT = {
-    **{name: f"{name}_percent" for name in ("mean", "std", "low", "high", "values")},
+    **{name: f"{name}_percent" for name in ("mean", "std", "low", "high", "values", "auc")},
     "published": "published_real_data_percent", "published_std": "published_std_percent",
     "mean_a": "a_percent", "mean_b": "b_percent", "difference": "difference_points",
     "difference_low": "low_points", "difference_high": "high_points",
@@ -42,7 +43,7 @@ def results(
         A row a metric, system and machine type (those of the runs, then "mean"; ``id`` is empty),
         and a row a machine ID below: metric, system, machine, id, n (trainings in which it is
         defined), seeds (of the trainings, as text), mean and std (n - 1) over them, low and high
-        (interval over clips of the mean), values (each training's), published, published_std (their
+        (``asd.reporting.intervals``), values (each training's), published, published_std (their
         mean only where it is over the same types), difference (to the published, where comparable),
         fill_command. Fractions; NaN is missing, undefined or not known.
     """
@@ -90,14 +91,14 @@ def _figures(system: System, metric: str, machine: str, machine_id: str = "") ->
     name = figure_name(metric, machine, machine_id)
     values = system.values(name)
     defined = values[~np.isnan(values)]
-    low, high = system.resampling.interval(system.resampled(name).mean(axis=0))
+    found = estimate(system.resampling, Sample(values, system.resampled(name)))
     return {
         **where,
         "n": len(defined),
         "seeds": " ".join(map(str, system.seeds)),
         "mean": defined.mean() if len(defined) else np.nan,
         "std": defined.std(ddof=1) if len(defined) > 1 else np.nan,
-        "low": low,
-        "high": high,
+        "low": found.low,
+        "high": found.high,
         "values": values,
     }

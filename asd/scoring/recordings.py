@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from asd.composition import build
 from asd.cores import cores
-from asd.data.audio import read_clip
+from asd.data.audio import Recording
+from asd.data.clip_files import parse_name
+from asd.data.manifest import SPLITS
+from asd.data.scan import warn_of
 from asd.data.windows import Windows
-from asd.errors import AsdError
-from asd.features import Features
+from asd.errors import AsdError, first_lines, shown
+from asd.features import Features, clip_features
 from asd.frontends.frontend import FrontEnd
 from asd.models.detector import load_detector
 from asd.options import check_choice, from_config
@@ -33,7 +37,10 @@ _EARLIER = {
 def score_recordings(
     checkpoint: Path, files: list[Path], class_name: str | None = None
 ) -> pd.DataFrame:
-    """Anomaly scores of recordings, computed as the run that trained the detector computed its own.
+    """Anomaly scores of recordings, checked and computed as those of the run that trained it.
+
+    Warnings say what is odd about the recordings, and which of them are of machine types or IDs
+    that the detector was not trained on, as far as their paths tell.
 
     Args:
         checkpoint: ``model.ckpt`` of a run's model (``best.ckpt`` and ``last.ckpt`` do too).
@@ -74,18 +81,38 @@ def score_recordings(
         )
     frontend: FrontEnd = build(recipe["frontend"], "frontend")
     windows: Windows = build(recipe["window"], "window")
-    values = []
-    for file in files:
-        wave = read_clip(file, frontend.rate, recipe["channel"])
-        try:
-            values.append(frontend.features(wave))
-        except AsdError as error:
-            raise AsdError(f"{file}: {error}") from error
+    names = [shown(file) for file in files]
+    _warn_of_strangers(files, recipe)
+    facts, values = {}, []
+    for name, file in zip(names, files, strict=True):
+        recording = Recording.read(file, recipe["channel"])
+        facts[name] = recording.facts
+        values.append(clip_features(frontend, recording, "float32"))
+    warn_of("these recordings", facts, frontend.rate)
     frames = np.array([len(v) for v in values], dtype=np.int64)
-    names = [str(file) for file in files]
     index = windows.starts(recipe["frames"], frames, names)
     machine, _, machine_id = (class_name or "").partition("/")
     clips = pd.DataFrame({"machine": machine, "id": machine_id, "path": names, "label": -1})
     features, classes = Features(np.concatenate(values), frames), np.full(len(files), number)
     scored = score_clips(detector, options, clips, features, index, classes, cores())
     return scored.table[["file", "score"]]
+
+
+def _warn_of_strangers(files: list[Path], recipe: dict[str, Any]) -> None:
+    """Say which files lie in ``<machine>/{train,test}`` of machines that the detector is not of."""
+    known = set(map(tuple, recipe.get("ids", ())))  # earlier checkpoints do not have them
+    types, ids = [], []
+    for file in files:
+        split, machine = file.absolute().parent, file.absolute().parent.parent.name
+        parsed = parse_name(file.name)
+        if split.name not in SPLITS or parsed is None:
+            continue
+        if machine not in recipe["machines"]:
+            types.append(f"  {shown(file)}: {machine}")
+        elif known and (machine, parsed[0]) not in known:
+            ids.append(f"  {shown(file)}: {machine} ID {parsed[0]}")
+    trained = ", ".join(recipe["machines"])
+    for lines, kind in ((types, "machine types"), (ids, "machine IDs")):
+        if lines:
+            text = "%d recordings are of %s that this detector (of %s) was not trained on:\n%s"
+            log.warning(text, len(lines), kind, trained, first_lines(lines))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _ARITHMETIC = ("AUC", "pAUC", "pAUC eq. (3)")
 _OTHERS = ("AUC pooled", "pAUC pooled", "AUC harmonic", "pAUC harmonic")
 NAMES = dict(zip(MACHINE_METRICS, (*_ARITHMETIC, *_OTHERS), strict=True))
+
+
+NEVER_TRAINED = "never trained"
 
 
 def percent(value: float, shortened: bool = False) -> str:
@@ -42,14 +45,21 @@ def machine_table(metrics: Metrics) -> Table:
     return Table(["", *figures.index, "mean"], rows)
 
 
-def id_table(metrics: Metrics) -> Table:
-    """Figures and clip counts by machine ID: a row an ID."""
+def id_table(metrics: Metrics, unseen: Collection[str] = ()) -> Table:
+    """Figures and clip counts by machine ID: a row an ID.
+
+    Args:
+        metrics: what ``evaluate_scores`` gives.
+        unseen: IDs of which no clip was trained on, as ``fan/id_01``; they are marked.
+    """
     header = ["machine", "ID", *(NAMES[n] for n in ID_METRICS), "normal", "anomaly", "unknown"]
     rows = []
     for row in metrics.per_id.to_dict("records"):
         figures = [percent(row[name]) for name in ID_METRICS]
         counts = [str(row[name]) for name in COUNTS]
-        rows.append(plain_row(row["machine"], f"id_{row['id']}", *figures, *counts))
+        name = f"id_{row['id']}"
+        name += f" ({NEVER_TRAINED})" if f"{row['machine']}/{name}" in unseen else ""
+        rows.append(plain_row(row["machine"], name, *figures, *counts))
     return Table(header, rows, texts=2)
 
 
@@ -69,32 +79,72 @@ def notes(metrics: Metrics) -> list[str]:
     return [*lines, *(f"- {entry}" for entry in metrics.undefined)]
 
 
+def remarks(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run's ``run.json`` says that must stand beside its figures, for ``document``."""
+    said = {name: record.get(name, ()) for name in ("unseen", "warnings")}
+    return {**said, "convergence": record.get("convergence")}
+
+
+def convergence_notes(models: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What a reader of the scores must know of the training, models not converged first.
+
+    Args:
+        models: by name, what ``asd.experiment.history.convergence`` says: as in ``run.json``.
+    """
+    notes = []
+    for converged, verdict in (
+        (False, "NOT CONVERGED (raise trainer.max_epochs)"),
+        (True, "Converged"),
+    ):
+        texts = [
+            f"{name}, {told['steps']} steps, epoch {told['scoring_epoch']} of {told['epochs']} "
+            f"scores (best {told['best_epoch']}), ended by {told['ended']}"
+            for name, told in models.items()
+            if told["converged"] == converged
+        ]
+        if texts:
+            notes.append(f"{verdict}: {'; '.join(texts)}.")
+    return notes
+
+
 def document(
-    metrics: Metrics, title: str, data_label: str, remarks: Sequence[str] = ()
-) -> list[Block]:
-    """Both tables and the notes, under what was run on which data; remarks below the first."""
-    head = [Heading(title, 1), Text(f"Data: {data_label}")]
-    machines = [Heading("Per machine type", 3), machine_table(metrics), *map(Text, remarks)]
-    ids = [Heading("Per machine ID", 3), id_table(metrics)]
-    return [*head, *machines, *ids, *map(Text, notes(metrics))]
-
-
-def show(metrics: Metrics, title: str, data_label: str, remarks: Sequence[str] = ()) -> None:
-    """Print the document; as wide as the terminal, or 120 columns where there is none."""
-    terminal.show(document(metrics, title, data_label, remarks), terminal.open_console())
-
-
-def markdown(metrics: Metrics, title: str, data_label: str, remarks: Sequence[str] = ()) -> str:
-    """The document as a Markdown page."""
-    return rendering.markdown(document(metrics, title, data_label, remarks))
-
-
-def write_tables(
-    folder: str | Path,
     metrics: Metrics,
     title: str,
     data_label: str,
-    remarks: Sequence[str] = (),
+    unseen: Collection[str] = (),
+    warnings: Sequence[str] = (),
+    convergence: Mapping[str, Mapping[str, Any]] | None = None,
+) -> list[Block]:
+    """Both tables and the notes, under what was run on which data.
+
+    Args:
+        metrics: what ``evaluate_scores`` gives.
+        title: what was run.
+        data_label: what the data is.
+        unseen: as ``id_table``.
+        warnings: what was said of the data; of each the first line is shown.
+        convergence: as ``convergence_notes``; what they say stands below the first table.
+    """
+    head = [Heading(title, 1), Text(f"Data: {data_label}")]
+    ended = map(Text, convergence_notes(convergence or {}))
+    machines = [Heading("Per machine type", 3), machine_table(metrics), *ended]
+    ids = [Heading("Per machine ID", 3), id_table(metrics, unseen)]
+    said = [f"Warning: {warning.splitlines()[0].rstrip(':')}" for warning in warnings]
+    return [*head, *machines, *ids, *map(Text, [*said, *notes(metrics)])]
+
+
+def show(metrics: Metrics, title: str, data_label: str, **more: Any) -> None:
+    """Print the document; as wide as the terminal, or 120 columns where there is none."""
+    terminal.show(document(metrics, title, data_label, **more), terminal.open_console())
+
+
+def markdown(metrics: Metrics, title: str, data_label: str, **more: Any) -> str:
+    """The document as a Markdown page."""
+    return rendering.markdown(document(metrics, title, data_label, **more))
+
+
+def write_tables(
+    folder: str | Path, metrics: Metrics, title: str, data_label: str, **more: Any
 ) -> list[Path]:
     """Write per_machine.csv, per_id.csv and tables.md into a folder, made if need be.
 
@@ -105,7 +155,7 @@ def write_tables(
         metrics: what ``evaluate_scores`` gives.
         title: what was run, e.g. "SS-0.5-0.5, seed 0".
         data_label: what the data is, e.g. "SIMULATED, demo scale"; it stands in every file.
-        remarks: of the training, below the table of machine types.
+        more: what else ``document`` takes.
 
     Returns:
         The files written.
@@ -117,10 +167,12 @@ def write_tables(
     counts = {name: int(machines[name].sum()) for name in ("n_ids", *COUNTS)}
     machines.loc[len(machines)] = {"machine": "mean", **metrics.mean, **counts}
     ids["id"] = "id_" + ids["id"]  # so that it stays text
+    unseen = (ids["machine"] + "/" + ids["id"]).isin(list(more.get("unseen", ())))
+    ids["remark"] = unseen.map({True: NEVER_TRAINED, False: ""})
     texts = {
         "per_machine.csv": _csv(machines, metrics, title, data_label),
         "per_id.csv": _csv(ids, metrics, title, data_label),
-        "tables.md": markdown(metrics, title, data_label, remarks),
+        "tables.md": markdown(metrics, title, data_label, **more),
     }
     for name, text in texts.items():
         write_text(Path(folder) / name, text)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from asd.experiment.history import convergence_notes, read_history
+from asd.experiment.history import read_history
 from asd.experiment.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -141,18 +141,17 @@ def publish(client: MlflowClient, folder: RunFolder, metrics: Metrics | None = N
 
     from asd.scoring.clip_scores import read_scores
     from asd.scoring.metrics import evaluate_scores, flat_metrics
-    from asd.scoring.tables import markdown
+    from asd.scoring.tables import markdown, remarks
 
     record = folder.record()
     run_id, values = record["mlflow"]["run_id"], dict(record.get("resources", {}))
-    ended = record.get("convergence", {})
-    for model, told in ended.items():
+    for model, told in record.get("convergence", {}).items():
         values["best_epoch" if model == "shared" else f"best_epoch/{model}"] = told["best_epoch"]
     if metrics is None and folder.scores.exists():
         metrics = evaluate_scores(read_scores(folder.scores), record["max_fpr"])
     if metrics is not None:
         values |= flat_metrics(metrics)
-        note = markdown(metrics, record["title"], record["data_label"], convergence_notes(ended))
+        note = markdown(metrics, record["title"], record["data_label"], **remarks(record))
         client.set_tag(run_id, "mlflow.note.content", note)
     for model in folder.models():
         client.log_batch(run_id, metrics=_missing_epochs(client, run_id, model))

@@ -15,11 +15,17 @@ import torch
 from asd.composition import build
 from asd.cores import cores
 from asd.data.split import validation_split
-from asd.experiment.clips import Clips, check_classes, class_names, class_numbers, shortest_clip
+from asd.experiment.clips import (
+    Clips,
+    check_classes,
+    class_names,
+    class_numbers,
+    machine_ids,
+    shortest_clip,
+)
 from asd.experiment.experiment import Experiment
 from asd.experiment.history import (
     convergence,
-    convergence_notes,
     read_history,
     scoring_loss,
     write_history,
@@ -34,7 +40,7 @@ from asd.models.standardiser import Standardiser
 from asd.scoring.clip_scores import read_scores, write_scores
 from asd.scoring.metrics import Metrics, evaluate_scores
 from asd.scoring.scorer import fit_back_end, score_clips
-from asd.scoring.tables import write_tables
+from asd.scoring.tables import convergence_notes, write_tables
 from asd.training.fit import TrainingSet, fit
 from asd.training.memory import give_back_memory
 from asd.training.speed import choose_device, set_determinism
@@ -110,8 +116,10 @@ def _compute(
     store = experiment.feature_store()
     # All of them first: a clip that cannot be read stops the run before hours of training.
     store.build(clips.train, clips.test)
+    groups = clips.groups(experiment.scope)
+    lengths = {name: _window_length(experiment, group) for name, group in groups.items()}
     tables, losses, ended = [], {}, {}
-    for name, group in clips.groups(experiment.scope).items():
+    for name, group in groups.items():
         model = folder.model(name)
         history, scores_file = model / "history.csv", model / "scores.csv"
         trained = _trained_elsewhere(experiment, folder, training, name)
@@ -125,11 +133,12 @@ def _compute(
 
         # Windows of the training clips; a part of the clips is held out for validation.
         features = store.load(group.train)
-        length = experiment.windows.length(frontend, shortest_clip(group, frontend.rate))
+        length = lengths[name]
         paths = list(group.train.clips["path"])
         windows = experiment.windows.starts(length, features.frames, paths)
         fraction, strata = options.validation_fraction, options.validation_strata
-        held_out = validation_split(group.train, fraction, seed, strata)
+        split = seed if options.validation_seed is None else options.validation_seed
+        held_out = validation_split(group.train, fraction, split, strata)
         few = int(held_out.sum())
         if experiment.trains and few < options.few_validation_clips:
             log.warning(
@@ -198,16 +207,28 @@ def _compute(
         give_back_memory()
 
     scores = pd.concat(tables, ignore_index=True)
+    if experiment.corpus.simulated:
+        scores = clips.with_causes(scores)
     write_scores(folder.scores, scores)
     metrics = evaluate_scores(scores, experiment.scoring.max_fpr)
     tags = folder.record()["tags"]
     if ended:
         tags["converged"] = str(all(told["converged"] for told in ended.values())).lower()
     folder.update(validation_loss=losses, convergence=ended, tags=tags)
-    labels = experiment.title, experiment.data_label
-    write_tables(folder.tables, metrics, *labels, convergence_notes(ended))
+    said = {"unseen": clips.unseen(), "warnings": clips.warnings, "convergence": ended}
+    write_tables(folder.tables, metrics, experiment.title, experiment.data_label, **said)
     events.tell(RunListener.scored, folder, scores, metrics)
     return metrics
+
+
+def _window_length(experiment: Experiment, clips: Clips) -> int:
+    """Frames in a window of a model, by its training clips alone; refuses clips shorter than it."""
+    frontend, windows = experiment.frontend, experiment.windows
+    length = windows.length(frontend, shortest_clip(clips.train, frontend.rate))
+    for part in (clips.train, clips.test):
+        frames = experiment.feature_store().frames(part)
+        windows.check(length, frames, list(part.clips["path"]))
+    return length
 
 
 def _trained_elsewhere(
@@ -245,6 +266,7 @@ def _recipe(
         "frames": length,
         "classes": classes,
         "machines": clips.train.machines,
+        "ids": machine_ids(clips.train),
         "data_label": experiment.data_label,
         "channel": experiment.corpus.channel,
         **{part: config[part] for part in ("frontend", "window", "model", "loss", "scoring")},

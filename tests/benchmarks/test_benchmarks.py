@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
-from benchmarks import aucs, gpu
+from benchmarks import aucs, cues, gpu
 from benchmarks.cases import Case
 from benchmarks.ceilings import moved_bytes
 from benchmarks.training import HEADS, measure, row
@@ -58,3 +60,13 @@ def test_auc_differences_are_within_seeds() -> None:
     assert "mean +0.00: +1.00 -1.00" in text
     assert f"{100 * 0.1 / math.sqrt(2):.2f}" in text
     assert "SIMULATED" in text
+
+
+def test_cues_are_of_each_id(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cues.main(["scale=tiny", "data.machines=[valve]", f"data.root={tmp_path}"])
+    printed = capsys.readouterr().out
+    assert {"level", "deviation", "peak", "DC", "knn", "valve"} <= set(printed.split())
+    # In each ID the anomaly is louder; together it is not.
+    frame = pd.DataFrame({"machine": "fan", "id": ["0", "0", "1", "1"], "label": [0, 1, 0, 1]})
+    table = cues.cue_aucs(frame.assign(**{cue: [3, 4, 1, 2] for cue in cues.CUES}), ["machine"])
+    assert table.loc["fan", list(cues.CUES)].tolist() == [100] * 5

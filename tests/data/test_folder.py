@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -74,6 +75,73 @@ def test_any_machine_types_without_test_clips(write_corpus: Write) -> None:
     corpus.check(DEVELOPMENT)
     assert corpus.manifest(DEVELOPMENT).machines == machines
     assert set(corpus.manifest(DEVELOPMENT).clips["split"]) == {"train"}
+
+
+def test_what_is_not_used_is_named(write_corpus: Write, caplog: pytest.LogCaptureFixture) -> None:
+    root = write_corpus(machines=["fan", "pump"])
+    clip = (root / "fan/train/normal_id_00_00000000.wav").read_bytes()
+    unused = ["fan/normal_id_00_00000007.wav", "fan/train/more/normal_id_00_00000008.wav",
+              "fan/train/list.txt", "fan/validation/normal_id_00_00000009.flac", "x.wav",
+              "valve/normal_id_00_00000000.wav", "fan/test/b\\udcfc.m4a"]  # fmt: skip
+    of_other_machine = "pump/train/list.txt"
+    for name in (*unused, of_other_machine, "README.md", "fan/.hidden/x.wav", "fan/test/.x.wav"):
+        path = root / name.replace("\\udcfc", "\udcfc")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(clip)
+    os.mkfifo(root / "fan/train/pipe")
+    (root / "fan/train/loop").symlink_to("/")
+    unused.append("fan/train/loop")
+    (root / "fan/test").rename(root.parent / "elsewhere")
+    (root / "fan/test").symlink_to(root.parent / "elsewhere")
+    unused.append("fan/train/pipe")
+    for machines, expected in ((None, [*unused, of_other_machine]), (["fan"], unused)):
+        caplog.clear()
+        assert len(folder(root, machines=machines).manifest(DEVELOPMENT)) in (14, 28)
+        (message,) = [record.getMessage() for record in caplog.records]
+        wanted = [name for name in expected if machines is None or name.startswith("fan")]
+        first, *lines = message.splitlines()
+        assert f"{len(wanted)} files are not used" in first
+        assert sorted(line.strip() for line in lines) == sorted(wanted)
+
+
+@pytest.mark.parametrize(
+    "machine", ["fan(2)", "Pumpe Nr. 3 (Süd)", "fan#1", "mean", "shared", "b\udcfc"]
+)
+def test_machine_types_that_cannot_name_a_metric_are_refused(
+    machine: str, write_corpus: Write
+) -> None:
+    root = write_corpus(machines=["fan", "pump"])
+    (root / "pump").rename(root / machine)
+    with pytest.raises(AsdError, match="a machine type cannot be called") as error:
+        folder(root).check(DEVELOPMENT)
+    assert "rename the folder" in str(error.value).encode().decode()
+    folder(root, machines=["fan"]).check(DEVELOPMENT)
+
+
+def test_clips_whose_names_are_not_utf8(
+    write_corpus: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = write_corpus(machines=["fan"])
+    file = root / "fan/train/normal_id_00_00000000.wav"
+    file.rename(file.with_name("normal_id_b\udcfc_1.wav"))
+    with pytest.raises(
+        AsdError, match=r"normal_id_b\\udcfc_1\.wav: the name does not fit"
+    ) as error:
+        folder(root).manifest(DEVELOPMENT)
+    str(error.value).encode()
+    assert len(folder(root, on_bad_clip="skip").manifest(DEVELOPMENT)) == 13
+    caplog.text.encode()
+    moved = root.rename(root.with_name("\udcfc"))
+    with pytest.raises(AsdError, match="the name is not UTF-8: rename it"):
+        folder(moved).check(DEVELOPMENT)
+
+
+def test_a_pipe_among_the_clips_is_named(write_corpus: Write) -> None:
+    root = write_corpus(machines=["fan"])
+    os.mkfifo(root / "fan/train/normal_id_00_00000009.wav")
+    with pytest.raises(AsdError, match=r"1 bad clips\n.*00000009\.wav: no regular file"):
+        folder(root).manifest(DEVELOPMENT)
+    assert len(folder(root, on_bad_clip="skip").manifest(DEVELOPMENT)) == 14
 
 
 # Choosing

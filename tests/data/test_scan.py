@@ -4,6 +4,8 @@ import hashlib
 import json
 import logging
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,12 +14,16 @@ import corpora
 import numpy as np
 import pytest
 import soundfile
+from corpora import feature_store
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from asd.data.audio import Channel, Recording
-from asd.data.clip_files import Clip, list_clips, parse_name
+from asd.data.clip_files import SUFFIXES, Clip, list_clips, parse_name
 from asd.data.manifest import COLUMNS, Part
 from asd.data.scan import scan
 from asd.errors import AsdError
+from asd.frontends.mel import Mel
 
 
 @pytest.fixture
@@ -35,15 +41,29 @@ def run(folder: Path, **options: object) -> list[dict[str, object]]:
 
 
 BAD_NAMES = """normal_00_1.wav broken_id_00_1.wav normal_id_00.wav normal_id_00_12a.wav
-normal_id_00_1.wav.bak xnormal_id_00_1.wav normal_id_0_0_1.wav"""
+normal_id_00_1.wav.bak xnormal_id_00_1.wav normal_id_0_0_1.wav normal_id_00_1.txt normal_id_00_1
+normal_id_00_\u0661.wav normal_id_\udcff_1.wav"""
 
 
 def test_names() -> None:
     assert parse_name("normal_id_00_00000012.wav") == ("00", 0)
-    assert parse_name("anomaly_id_06_00000000.wav") == ("06", 1)
-    assert parse_name("id_01_00000003.wav") == ("01", -1)
+    assert parse_name("anomaly_id_06_00000000.Flac") == ("06", 1)
+    assert parse_name("id_01_00000003.aiff") == ("01", -1)
     assert parse_name("normal_id_A7-b_1.WAV") == ("A7-b", 0)
     assert [name for name in BAD_NAMES.split() if parse_name(name)] == []
+
+
+@given(st.one_of(st.text(), st.from_regex(r"(normal_|anomaly_)?id_[\w-]*_\d*\.\w*")))
+@settings(max_examples=300, deadline=None, derandomize=True)
+def test_a_name_that_is_understood_says_all_again(name: str) -> None:
+    """Nothing but what was understood stands in the name, so nothing can be smuggled in it."""
+    parsed = parse_name(name)
+    if parsed is not None:
+        machine_id, label = parsed
+        start = {0: "normal_id_", 1: "anomaly_id_", -1: "id_"}[label] + machine_id + "_"
+        assert name.startswith(start) and name.isascii() and "/" not in name
+        number, suffix = name.removeprefix(start).split(".")
+        assert number.isdigit() and f".{suffix.lower()}" in SUFFIXES
 
 
 def test_rows(train: Path) -> None:
@@ -64,13 +84,19 @@ def test_rows(train: Path) -> None:
     assert len({row["hash"] for row in rows}) == 3
 
 
-def test_stray_files_are_left_alone_and_anomalies_belong_in_test(
-    train: Path, write_clip: Callable[..., Path]
+def test_every_format_is_read_and_anomalies_belong_in_test(
+    train: Path, write_clip: Callable[..., Path], caplog: pytest.LogCaptureFixture
 ) -> None:
+    formats = {"flac": "FLAC", "aiff": "AIFF", "ogg": "OGG", "mp3": "MP3", "AIF": "AIFF"}
+    for suffix, container in formats.items():
+        noise = 0.1 * np.random.default_rng(0).standard_normal(1600)
+        soundfile.write(train / f"normal_id_01_1.{suffix}", noise, 16000, format=container)
     for name in ("README.md", ".DS_Store", "._normal_id_00_00000000.wav", "list.csv"):
         (train / name).write_text("x")
-    (train / "more").mkdir()
-    assert len(run(train)) == 3
+    assert [row["samples"] for row in run(train)] == [1600] * 8
+    (warning,) = [record.getMessage() for record in caplog.records]
+    assert "2 clips are compressed with loss" in warning
+    assert "normal_id_01_1.mp3" in warning and "normal_id_01_1.ogg" in warning
     write_clip(train.with_name("test") / "anomaly_id_00_00000000.wav")
     assert [row["label"] for row in run(train.with_name("test"))] == [1]
 
@@ -94,7 +120,7 @@ def test_all_bad_files_are_reported_together(train: Path) -> None:
     expected = [
         ("anomaly_id_00_00000000.wav", "training clips must be normal"),
         ("fan one.wav", "{normal,anomaly}_id_<ID>_<digits>.wav"),
-        ("normal_id_00_00000000.wav", "no readable WAV or FLAC file (0 bytes"),
+        ("normal_id_00_00000000.wav", "no readable WAV, FLAC, AIFF, OGG or MP3 file (0 bytes"),
         ("normal_id_00_00000001.wav", "cut short, 100 bytes"),
         ("normal_id_00_00000005.wav", "data.channel=0..1"),
         ("normal_id_00_00000006.wav", "10 of 10 samples are NaN"),
@@ -149,7 +175,7 @@ def test_warnings(
     assert len(rows) == 9
     assert {row["rate"] for row in rows} == {8000, 16000, 44100}
     rates, silent, eight, beyond = (record.getMessage() for record in caplog.records)
-    assert "3 of 9 clips are resampled to data.rate=16000 Hz: " in rates
+    assert "3 of 9 clips are resampled to 16000 Hz: " in rates
     assert "1 at 8000 Hz, 2 at 44100 Hz" in rates
     assert "1 clips are silent" in silent
     assert "fan/train/normal_id_01_00000004.wav" in silent
@@ -191,54 +217,38 @@ def cache_file(cache: Path) -> Path:
     return file
 
 
-def test_second_scan_reads_nothing(
-    train: Path, tmp_path: Path, reads: list[str], caplog: pytest.LogCaptureFixture
+def test_only_what_is_new_or_changed_or_bad_is_read_again(
+    train: Path,
+    tmp_path: Path,
+    reads: list[str],
+    write_clip: Callable[..., Path],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    def again() -> list[str]:
+        reads.clear()
+        caplog.clear()
+        rows.append(run(train, cache=tmp_path / "cache"))
+        return sorted(reads)
+
+    rows: list[list[dict[str, object]]] = []
     soundfile.write(train / "normal_id_01_00000004.wav", np.zeros(1600), 44100)
-    first = run(train, cache=tmp_path / "cache")
-    assert len(reads) == 4
+    assert len(again()) == 4
     warnings = [record.getMessage() for record in caplog.records]
     assert len(warnings) == 2
-    reads.clear()
-    caplog.clear()
-    assert run(train, cache=tmp_path / "cache") == first
-    assert reads == []
+    assert again() == []
+    assert rows[0] == rows[1]
     assert [record.getMessage() for record in caplog.records] == warnings
-
-
-def test_a_changed_file_is_read_again(
-    train: Path, tmp_path: Path, reads: list[str], write_clip: Callable[..., Path]
-) -> None:
-    first = run(train, cache=tmp_path / "cache")
-    file = write_clip(train / "normal_id_00_00000001.wav", seed=77)  # as large as before
-    os.utime(file, ns=(1, 1))
-    reads.clear()
-    second = run(train, cache=tmp_path / "cache")
-    assert reads == ["normal_id_00_00000001.wav"]
-    assert [a == b for a, b in zip(first, second, strict=True)] == [True, False, True]
-    reads.clear()
-    assert run(train, cache=tmp_path / "cache") == second
-    assert reads == []
-
-
-def test_bad_files_are_looked_at_again(train: Path, tmp_path: Path, reads: list[str]) -> None:
-    """Whoever mends the bad file waits for that one only."""
-    (train / "normal_id_00_00000001.wav").write_bytes(b"")
-    for _ in range(2):
+    changed = write_clip(train / "normal_id_00_00000001.wav", seed=77)  # as large as before
+    os.utime(changed, ns=(1, 1))
+    assert again() == [changed.name]
+    assert [a == b for a, b in zip(*rows[-2:], strict=True)] == [True, False, True, True]
+    changed.write_bytes(b"")
+    for _ in range(2):  # whoever mends the bad file waits for that one only
         with pytest.raises(AsdError, match="1 bad clips"):
-            run(train, cache=tmp_path / "cache")
-    assert sorted(reads) == [
-        "normal_id_00_00000000.wav",
-        "normal_id_00_00000001.wav",
-        "normal_id_00_00000001.wav",
-        "normal_id_00_00000002.wav",
-    ]
-
-
-def test_deleted_file_is_not_taken_from_the_cache(train: Path, tmp_path: Path) -> None:
-    run(train, cache=tmp_path / "cache")
-    clip = Clip(Part("development", "fan", "train"), "00", 0, train / "normal_id_00_00000001.wav")
-    clip.path.unlink()
+            again()
+        assert reads == [changed.name]
+    clip = Clip(Part("development", "fan", "train"), "00", 0, changed)
+    changed.unlink()
     with pytest.raises(AsdError, match="cannot be read"):
         scan(corpora.folder(train.parents[1], cache=tmp_path / "cache"), [clip], {})
 
@@ -293,6 +303,49 @@ def test_an_interrupted_scan_goes_on(
     assert len(run(train, cache=tmp_path / "cache")) == 3
 
 
-@pytest.mark.parametrize("workers", [1, 5])
-def test_any_number_of_workers_gives_the_same(train: Path, workers: int) -> None:
-    assert run(train, workers=workers) == run(train)
+# What hangs or is too short
+
+
+HANGING = """
+import signal, threading
+from asd.data.threads import in_threads
+from asd.signals import stopped_by
+
+def call(item):
+    if item == 3:
+        print("hangs", flush=True)
+        threading.Event().wait()
+
+with stopped_by(signal.SIGTERM):
+    in_threads(call, {"fan": range(9)}, 2, "reading", lambda *_: None)
+"""
+
+
+def test_a_thread_that_hangs_does_not_outlive_sigterm() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HANGING], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None and process.stdout.readline() == "hangs\n"
+    process.terminate()
+    _, said = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "Terminated" in said
+
+
+def test_a_clip_below_one_frame_is_a_bad_clip(
+    train: Path, tmp_path: Path, write_clip: Callable[..., Path]
+) -> None:
+    """Of the front end that is used: what the cache knows to be good is looked at anew."""
+    options = {"cache": tmp_path / "cache", "on_bad_clip": "skip"}
+    write_clip(train / "normal_id_00_00000001.wav", seconds=0.05)
+    assert len(run(train, **options)) == 3
+    for _ in range(2):
+        for frontend, kept in ((Mel(bands=32, n_fft=512, hop=256), 3), (Mel(n_fft=1024), 2)):
+            store = feature_store(tmp_path / "features", frontend)
+            corpus = corpora.folder(train.parents[1], **options)
+            clips = corpus.manifest(["development"], store.reader([("development", "train")]))
+            assert len(store.load(clips).frames) == len(clips) == kept
+    with pytest.raises(AsdError, match=r"1 bad clips\n.*00000001.wav: clip of 800 samples is too"):
+        corpora.folder(train.parents[1]).manifest(
+            ["development"], store.reader([("development", "train")])
+        )

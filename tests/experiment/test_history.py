@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from asd.composition import folder_of
-from asd.experiment.history import convergence, convergence_notes, read_history, write_history
+from asd.experiment.history import convergence, read_history, write_history
 from asd.experiment.trainer_options import TrainerOptions
 from asd.options import from_config
 
@@ -64,15 +64,3 @@ def test_convergence(
             "ended": ended,
             "converged": converged,
         }
-
-
-def test_the_notes_name_every_model_and_begin_with_those_not_converged() -> None:
-    told = {"epochs": 9, "steps": 18, "best_epoch": 8, "scoring_epoch": 9, "ended": "max_epochs"}
-    models = {m: {**told, "converged": m != "pump"} for m in ("fan", "pump", "valve")}
-    bad, good = convergence_notes(models)
-    assert bad == (
-        "NOT CONVERGED (raise trainer.max_epochs): "
-        "pump, 18 steps, epoch 9 of 9 scores (best 8), ended by max_epochs."
-    )
-    assert good.startswith("Converged: fan, 18 steps")
-    assert "; valve, 18 steps" in good

@@ -15,6 +15,7 @@ SETTINGS: list[dict[str, Any]] = [
     {"pad_mode": "constant"},
     {"n_fft": 2048, "hop": 300, "bands": 64, "f_min": 50, "f_max": 7000},
     {"mel_scale": "htk", "norm": "none", "bands": 40},
+    {"n_fft": 640, "hop": 320, "bands": 64},  # conf/frontend/mel_64.yaml
     {"power": 1.0},
 ]
 

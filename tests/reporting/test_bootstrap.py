@@ -96,13 +96,3 @@ def test_an_undefined_id_is_left_out_of_the_mean_and_an_unknown_label_of_all(
     assert np.isnan(got["id_auc/fan/id_02"]).all()
     assert "id_auc/fan/id_06" not in got
     np.testing.assert_array_equal(got["auc/fan"], got["id_auc/fan/id_00"])
-
-
-def test_weights_of_few_trainings_have_the_variance_of_their_mean() -> None:
-    how = Resampling(resamples=40000)
-    values = np.array([0.61, 0.70, 0.64])
-    weights = how.seeds("U", 3)
-    np.testing.assert_allclose(weights.sum(axis=1), 1)
-    moved = weights @ values
-    assert moved.var() == pytest.approx(values.var(ddof=1) / 3, rel=0.03)
-    np.testing.assert_array_equal(how.seeds("U", 1), np.ones((40000, 1)))

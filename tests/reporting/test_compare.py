@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from asd.reporting.bootstrap import Resampling
 from asd.reporting.claims import HELD, NOT_DECIDABLE, NOT_HELD, check_claim
 from asd.reporting.compare import compare, difference
 from asd.reporting.declaration import declaration
+from asd.reporting.intervals import holm
 from asd.reporting.runs import Run
 from asd.reporting.systems import System
 
@@ -39,17 +41,24 @@ def mean(compared: pd.DataFrame) -> Any:
 def test_the_same_scores_differ_by_nothing(scores: Any) -> None:
     frame = scores(0)
     scaled = frame.assign(score=3 * frame["score"] + 1)
-    compared = compare(system("A", frame), system("B", scaled), "auc")
+    compared = compare(system("A", *[frame] * 3), system("B", *[scaled] * 3), "auc")
     assert (compared[["difference", "difference_low", "difference_high"]] == 0).all(axis=None)
-    assert (compared["probability_a_better"] == 0.5).all()
+    assert (compared["resamples_a_above_b"] == 0.5).all()
+    assert (compared["verdict"] == "not decidable (3 seeds of A, 3 of B)").all()
+
+
+def trained(label: str, scores: Any, first: int, shift: float, seeds: int = 3) -> System:
+    return system(label, *(scores(first + seed, shift) for seed in range(seeds)))
 
 
 def test_a_better_system_is_known_and_the_other_way_round_is_its_mirror(scores: Any) -> None:
-    a, b = system("A", scores(1, 2.0)), system("B", scores(2, 0.5))
+    a, b = trained("A", scores, 1, 2.0), trained("B", scores, 5, 0.5)
     compared, mirrored = compare(a, b, "auc"), compare(b, a, "auc")
     assert list(compared["machine"]) == [*a.machines, "mean"]
     row, _ = mean(compared)
-    assert row.difference_low > 0 and row.probability_a_better == 1
+    assert row.difference_low > 0 and row.resamples_a_above_b == 1
+    assert row.verdict == "A is better (3 seeds of A, 3 of B)"
+    assert mean(mirrored)[0].verdict == "A is better (3 seeds of B, 3 of A)"
     np.testing.assert_allclose(compared["difference"], -mirrored["difference"])
     np.testing.assert_allclose(compared["difference_low"], -mirrored["difference_high"])
 
@@ -61,12 +70,26 @@ def test_pairing_makes_the_interval_of_like_systems_narrower(scores: Any) -> Non
     assert mean(compare(a, b, "auc"))[1] < 0.7 * 2 * 1.96 * np.hypot(*own)
 
 
-def test_several_trainings_widen_the_interval_by_their_spread(scores: Any) -> None:
-    frames = [scores(seed, shift) for seed, shift in ((1, 0.2), (2, 1.8))]
-    b = system("B", scores(0, 1.0))
-    row, wide = mean(compare(system("A", *frames), b, "auc"))
-    assert wide > 2 * mean(compare(system("A", frames[0]), b, "auc"))[1]
-    assert (row.trainings_a, row.trainings_b) == (2, 1)
+@pytest.mark.parametrize(("seeds_a", "seeds_b", "said"), [(1, 3, "1 seed"), (3, 2, "3 seeds")])
+def test_below_three_seeds_nothing_is_decided(
+    scores: Any, seeds_a: int, seeds_b: int, said: str
+) -> None:
+    """However far apart these very trainings are."""
+    a, b = trained("A", scores, 1, 3.0, seeds_a), trained("B", scores, 5, 0.2, seeds_b)
+    row, _ = mean(compared := compare(a, b, "auc"))
+    assert row.verdict == f"not decidable: {said} of A, {seeds_b} of B; 3 of each are needed"
+    assert (compared["verdict"] == row.verdict).all()
+    assert np.isnan(row.p) == (1 in (seeds_a, seeds_b))
+
+
+def test_machine_types_are_many_questions_and_the_mean_is_one(scores: Any) -> None:
+    compared = compare(trained("A", scores, 1, 1.15), trained("B", scores, 5, 1.0), "auc")
+    types, row = compared[:-1], compared.iloc[-1]
+    smallest = types["p"].idxmin()
+    assert types["p_holm"][smallest] == pytest.approx(6 * types["p"][smallest])
+    assert types["p"][smallest] < 0.05 < types["p_holm"][smallest]
+    assert types["verdict"].str.startswith("not decidable (").all()
+    assert row.p_holm == row.p < 0.05 and row.verdict.startswith("A is better")
 
 
 def test_what_cannot_be_compared_is_left_out_by_name(scores: Any) -> None:
@@ -98,7 +121,7 @@ def _world(scores: Any, **shifts: float) -> dict[str, System]:
     for number, label in enumerate(TABLE.rows):
         key = label.replace(" ", "_").replace("-", "_").replace(".", "")
         frames = (
-            scores(10 * number + s, shifts.get(key, 1.0), normal=60, anomaly=60) for s in range(2)
+            scores(10 * number + s, shifts.get(key, 1.0), normal=60, anomaly=60) for s in range(3)
         )
         made[label] = system(label, *frames)
     return made
@@ -126,7 +149,7 @@ def test_the_opposite_is_not_held_and_the_same_not_decidable(scores: Any) -> Non
     same = _world(scores)
     same["U FD"] = System("U FD", same["U"].runs, 0.1, Resampling(120))
     helps, hurts = check(same, 2), check(same, 3)
-    assert helps[0] == hurts[0] == NOT_DECIDABLE and "contains 0" in helps[1]
+    assert helps[0] == hurts[0] == NOT_DECIDABLE and "no difference is shown" in helps[1]
 
 
 def test_a_guard_turns_a_claim_over(scores: Any) -> None:
@@ -138,12 +161,26 @@ def test_a_guard_turns_a_claim_over(scores: Any) -> None:
     assert verdict == NOT_HELD and "valve" in reason
 
 
-def test_what_is_missing_and_one_training_are_said(scores: Any) -> None:
-    world = _world(scores, U=3.0, SS_07_03=2.0, SS_05_05=1.0, SS_03_07=0.2)
-    world["U"] = system("U", scores(1, 3.0, normal=60, anomaly=60))
+def test_several_statements_are_corrected_and_the_seeds_are_said(scores: Any) -> None:
+    world = _world(scores, U=1.13, SS_07_03=1.0, SS_05_05=0.65, SS_03_07=0.584)
+    p = [
+        difference(world[a], world[b], "auc", list(world[a].machines))["p"]
+        for a, b in itertools.pairwise(["U", "SS-0.7-0.3", "SS-0.5-0.5", "SS-0.3-0.7"])
+    ]
+    assert max(p) < 0.05 < max(holm(p))
     verdict, reason = check(world, 0)
-    assert verdict == HELD and "One training of U:" in reason
-    only_fan = {label: system(label, scores(n, machines=("fan",))) for n, label in enumerate(world)}
+    assert verdict == NOT_DECIDABLE and f"p {max(holm(p)):.2g} (Holm's correction over 3)" in reason
+    assert reason.endswith(". 3 seeds of U, 3 of SS-0.7-0.3, 3 of SS-0.5-0.5, 3 of SS-0.3-0.7")
+
+
+def test_what_is_missing_is_said(scores: Any) -> None:
+    world = _world(scores, U=3.0, SS_07_03=2.0, SS_05_05=1.0, SS_03_07=0.2)
+    del world["U"].runs[1:]
+    reason = "1 seed of U, 3 of SS-0.7-0.3; 3 of each are needed"
+    assert check(world, 0) == (NOT_DECIDABLE, reason)
+    only_fan = {
+        label: system(label, *[scores(n, machines=("fan",))] * 3) for n, label in enumerate(world)
+    }
     assert "ToyCar: U has no scores of it" in check(only_fan, 3)[1]
     del world["SS-0.7-0.3"], world["U FD"]
     assert check(world, 0) == (NOT_DECIDABLE, "no run of SS-0.7-0.3")

@@ -18,6 +18,7 @@ from asd.options import from_config
         ({"learning_rate": 0}, r"trainer\.learning_rate=0: must be a number above 0"),
         ({"validation_fraction": 0.95}, r"trainer\.validation_fraction=0\.95"),
         ({"adam_epsilon": 0}, r"trainer\.adam_epsilon=0: must be a number above 0"),
+        ({"validation_seed": -1}, r"trainer\.validation_seed=-1"),
         ({"plateau": {"factor": 1.0, "patience": 3}}, r"trainer\.plateau\.factor=1"),
         # it would lower the rate after epochs that improve
         ({"plateau": {"factor": 0.5, "patience": 0}}, r"plateau\.patience=0: .* 1 or more"),

@@ -2,130 +2,143 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
-import multiprocessing
 from collections.abc import Sequence
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from asd.data.manifest import COLUMNS, sorted_manifest
-from asd.data.simulation.clip import PlannedClip, SoundSettings, draw_fault
-from asd.data.simulation.making import TEMPORARY, clip_hashes, wav_bytes
+import numpy as np
+from numpy.typing import NDArray
+
+from asd.cores import cores
+from asd.data.manifest import COLUMNS, content_hash, sorted_manifest
+from asd.data.simulation.clip import PlannedClip, SoundSettings, draw_fault, render
+from asd.data.threads import in_threads
 from asd.errors import AsdError
-from asd.files import write_text
-from asd.progress import progress_bar
+from asd.files import replacing, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from asd.data.simulated import Simulated
 
 log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.csv"  # written last: without it the release is not complete
 CAUSES = "causes.csv"
+HEADER_BYTES = 44  # of a mono 16-bit PCM WAV as libsndfile writes it
+TEMPORARY = ".partial"  # how the name of a file ends that `asd.files.replacing` is writing
 README = """SIMULATED sounds: none of these files is a recording of a real machine.
 
 Made by the package asd (asd.data.simulated.Simulated), in the shape of the DCASE 2020 task 2 data:
 <release>/<machine>/{train,test}/{normal,anomaly}_id_<ID>_<number>.wav
 Each release has a manifest.csv (the clips and the hashes of their contents) and a causes.csv (what
-is wrong in each anomalous clip, and how strongly, from 0 to 1). Files may be deleted: what is
-missing is made again, the same, on the next use.
+is wrong in each anomalous clip, and how strongly, from 0 to 1). What is deleted is made again.
 
 What defines this corpus:
 """
 
 
-@dataclass(frozen=True)
-class CorpusPlan:
-    """A corpus to be brought to completeness."""
-
-    folder: Path  # the corpus's own
-    settings: SoundSettings
-    definition: dict[str, Any]  # everything that defines the corpus, for its README.txt
-    workers: int | None  # processes; None: all cores for long work, else this process
-
-
-def ready_manifest(plan: CorpusPlan, release: str, clips: Sequence[PlannedClip]) -> pd.DataFrame:
-    """The manifest of a release, after making what is not there.
+def ready_manifest(corpus: Simulated, release: str) -> pd.DataFrame:
+    """The manifest of a release of a corpus, after making what is not there.
 
     One process at a time makes clips; others wait for it and then find them there.
 
     Raises:
-        AsdError: the folder cannot be written to, the disk is full, or worker processes die.
+        AsdError: the folder cannot be written to, or the disk is full.
     """
     from filelock import FileLock, Timeout
 
-    table = _complete(plan.folder / release, clips)
+    folder, clips = corpus.folder, list(corpus.clips([release]))
+    table = _complete(folder / release, clips)
     if table is not None:
         return table
-    if getattr(multiprocessing.current_process(), "_inheriting", False):
-        # a worker process that imports the user's program: waiting for the lock would never end
-        raise AsdError(
-            "the simulated corpus is asked for while a program is imported by its own worker"
-            ' process; put what the program does under `if __name__ == "__main__":`'
-        )
-    lock = FileLock(plan.folder.with_name(plan.folder.name + ".lock"))
+    lock = FileLock(folder.with_name(folder.name + ".lock"))
     try:
-        plan.folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            log.info("%s: another process makes this corpus; waiting for it", plan.folder)
+            log.info("%s: another process makes this corpus; waiting for it", folder)
             lock.acquire()
-        table = _complete(plan.folder / release, clips)
-        return _make(plan, release, clips) if table is None else table
+        table = _complete(folder / release, clips)
+        return _make(corpus, release, clips) if table is None else table
     except OSError as error:
         raise AsdError(
-            f"{plan.folder}: the simulated corpus cannot be made there ({error.strerror or error});"
+            f"{folder}: the simulated corpus cannot be made there ({error.strerror or error});"
             " free some space or set data.root to another folder. What is made so far is kept"
-        ) from error
-    except BrokenProcessPool as error:
-        raise AsdError(
-            "the worker processes that make the simulated corpus were killed (out of memory?);"
-            " set data.workers=1. What is made so far is kept"
         ) from error
     finally:
         lock.release()
 
 
-def _make(plan: CorpusPlan, release: str, clips: Sequence[PlannedClip]) -> pd.DataFrame:
+def _make(corpus: Simulated, release: str, clips: Sequence[PlannedClip]) -> pd.DataFrame:
     """Make what is missing of a release; the caller holds the lock."""
     import pandas as pd
 
-    for folder in {(plan.folder / clip.path).parent for clip in clips}:
-        for left_over in folder.glob(f".*{TEMPORARY}"):  # of a process that was killed
-            left_over.unlink(missing_ok=True)
-    write_text(plan.folder / "README.txt", README + json.dumps(plan.definition, indent=1) + "\n")
-    (plan.folder / release / MANIFEST).unlink(missing_ok=True)
+    folder, settings = corpus.folder, corpus.settings
+    for left_over in folder.glob(f"{release}/*/*/.*{TEMPORARY}"):  # of a process that was killed
+        left_over.unlink(missing_ok=True)
+    write_text(folder / "README.txt", README + json.dumps(corpus.definition, indent=1) + "\n")
+    (folder / release / MANIFEST).unlink(missing_ok=True)
 
-    rows = []
-    with progress_bar(f"simulated corpus, {release}", len(clips)) as advance:
-        hashes = clip_hashes(plan.folder, plan.settings, clips, plan.workers)
-        for clip, digest in zip(clips, hashes, strict=True):
-            path, rate = clip.path, plan.settings.rate
-            rows.append(asdict(clip) | {"path": path, "rate": rate, "hash": digest})
-            advance(1)
-
-    faults = {clip.path: draw_fault(plan.settings, clip) for clip in clips}
+    make, hashes = partial(make_clip, folder, settings), list[str]()
+    label, workers = f"simulated corpus, {release}", corpus.workers or cores()
+    in_threads(make, {release: clips}, workers, label, lambda _, made: hashes.extend(made))
+    rows = [
+        asdict(clip) | {"path": clip.path, "rate": settings.rate, "hash": digest}
+        for clip, digest in zip(clips, hashes, strict=True)
+    ]
+    faults = {clip.path: draw_fault(settings, clip) for clip in clips}
     causes = [(p, fault.cause, f"{fault.strength:.4f}") for p, fault in faults.items() if fault]
     table = pd.DataFrame(causes, columns=["path", "cause", "strength"])
-    write_text(plan.folder / release / CAUSES, table.to_csv(index=False))
-    table = sorted_manifest(plan.folder, rows).clips
-    write_text(plan.folder / release / MANIFEST, table.to_csv(index=False))
+    write_text(folder / release / CAUSES, table.to_csv(index=False))
+    table = sorted_manifest(folder, rows).clips
+    write_text(folder / release / MANIFEST, table.to_csv(index=False))
     return table
+
+
+def wav_bytes(samples: int) -> int:
+    """Size of the file of a clip of so many samples."""
+    return HEADER_BYTES + 2 * samples
+
+
+def encode_wav(samples: NDArray[np.int16], rate: int) -> bytes:
+    """The WAV file of these samples, [n] at ``rate`` Hz."""
+    import soundfile
+
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, rate, subtype="PCM_16", format="WAV")
+    return buffer.getvalue()
+
+
+def make_clip(folder: Path, settings: SoundSettings, clip: PlannedClip) -> str:
+    """Make one clip, or leave it if it is there with the right size; its content's hash.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path = folder / clip.path
+    if path.exists() and path.stat().st_size == wav_bytes(clip.samples):
+        return content_hash(path.read_bytes())
+    data = encode_wav(render(settings, clip), settings.rate)
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+    return content_hash(data)
 
 
 def _complete(folder: Path, clips: Sequence[PlannedClip]) -> pd.DataFrame | None:
     """The manifest of a release if it lists exactly its clips and all are there in full size."""
     import pandas as pd
 
-    wanted = {clip.path: clip.samples for clip in clips}
+    wanted, text = {clip.path: clip.samples for clip in clips}, {"id": str, "hash": str}
     try:
-        table = pd.read_csv(
-            folder / MANIFEST, dtype={"id": str, "hash": str}, keep_default_na=False
-        )
+        (folder / CAUSES).stat()
+        table = pd.read_csv(folder / MANIFEST, dtype=text, keep_default_na=False)
         if list(table.columns) != COLUMNS or any(
             (folder.parent / path).stat().st_size != wav_bytes(samples)
             for path, samples in wanted.items()

@@ -44,8 +44,7 @@ class PlannedClip:
     @property
     def path(self) -> str:
         """POSIX path relative to the corpus folder, named as in DCASE 2020."""
-        word = "anomaly" if self.label else "normal"
-        name = f"{word}_id_{self.id}_{self.index:08d}.wav"
+        name = f"{'anomaly' if self.label else 'normal'}_id_{self.id}_{self.index:08d}.wav"
         return f"{self.release}/{self.machine}/{self.split}/{name}"
 
 
@@ -116,5 +115,5 @@ def render(settings: SoundSettings, clip: PlannedClip) -> NDArray[np.int16]:
     background = factory_background(take)
     # the ratio refers to normal work: a louder fault does not make the factory louder
     mixed = gain * (sound + background * (normal / amplitude(snr_db)))
-    mixed = without_infrasound(mixed, settings.rate)  # of blows: noise has none
-    return np.clip(np.rint(mixed * 32768.0), -32768, 32767).astype(np.int16)
+    heard = without_infrasound(mixed, settings.rate)  # of blows: noise has none
+    return np.clip(np.rint(heard * 32768.0), -32768, 32767).astype(np.int16)

@@ -13,7 +13,7 @@ import numpy as np
 from asd.data.simulation.impacts import bearing_blows, blows, random_instants
 from asd.data.simulation.machine import Array, Take
 from asd.data.simulation.noise import band_noise, gain_wander, shaped_noise, wander
-from asd.data.simulation.rotation import TWO_PI, audible, shaft_phase, varied
+from asd.data.simulation.rotation import TWO_PI, harmonics, shaft_phase, varied
 from asd.data.simulation.units import Unit
 
 FLOW_HZ = (63.0, 125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0)
@@ -31,7 +31,7 @@ def fan_sound(unit: Unit, take: Take) -> Array:
     lines[1] = lines.get(1, 0.0) + unit.shaft_line[0] * (1.0 + 5.0 * off)
     for order, part in ((2, 0.6), (3, 0.4), (4, 0.25)):
         lines[order] = lines.get(order, 0.0) + part * off * 0.6
-    tonal = audible(take, phase, lines, hz)
+    tonal = harmonics(phase, lines)
 
     tilt = 1.5 * rng.standard_normal() + 7.0 * take.strength("eroded_blades")
     density = [db + tilt * (k - 3.5) / 3.5 for k, db in enumerate(unit.flow_db)]
@@ -46,7 +46,7 @@ def fan_sound(unit: Unit, take: Take) -> Array:
         total += 4.0 * stall * surge * band_noise(take, 120.0, 700.0)
     if whine := take.level("over_voltage", -30.0, -10.0):
         order = round(rng.uniform(38.0, 60.0))
-        total += audible(take, phase, {order: whine, 2 * order: whine}, hz)
+        total += harmonics(phase, {order: whine, 2 * order: whine})
     if knock := take.level("bearing_fault", -12.0, 12.0):
         total += knock * bearing_blows(take, phase, unit.ball_order, unit.housing)
     return np.asarray(total)
@@ -64,7 +64,7 @@ def pump_sound(unit: Unit, take: Take) -> Array:
     lines = dict(enumerate(unit.hum, start=1))
     for order, line in varied(take, [line * load for line in unit.lines], unit.vanes).items():
         lines[order] = lines.get(order, 0.0) + line
-    tonal = audible(take, phase, lines, hz)
+    tonal = harmonics(phase, lines)
     deep = 1.0 + take.level("clogging", -14.0, -1.0) * np.cos(
         TWO_PI * rng.uniform(3.0, 9.0) * np.arange(n) / rate
     )

@@ -43,9 +43,8 @@ def ring(modes: Sequence[Mode], rate: int) -> Array:
     last = max(mode.decay_s for mode in modes) * RING_DB / 20.0 * np.log(10.0)
     time = np.arange(max(8, int(min(last, LONGEST_RING_S) * rate))) / rate
     total = np.zeros_like(time)
-    for mode in modes:
-        if mode.hz < 0.48 * rate:
-            total += mode.gain * np.exp(-time / mode.decay_s) * np.sin(TWO_PI * mode.hz * time)
+    for mode in (mode for mode in modes if mode.hz < 0.48 * rate):
+        total += mode.gain * np.exp(-time / mode.decay_s) * np.sin(TWO_PI * mode.hz * time)
     peak = np.max(np.abs(total))
     return np.asarray(total / peak if peak > 0 else total)
 

@@ -29,24 +29,19 @@ def harmonics(phase: Array, lines: Mapping[int, complex]) -> Array:
     """Sum over orders of ``Re(lines[order] * exp(1j * order * phase))``, [samples].
 
     Read from a table of one turn, straight between its ``TURN`` points: off by less than
-    ``5 (order / TURN)^2`` of a line. Phases are not negative. The caller leaves out orders above
-    half the sample rate (``audible``).
+    ``5 (order / TURN)^2`` of a line. Lines above 0.48 of the sample rate are left out.
     """
     from scipy.fft import irfft
 
     spectrum = np.zeros(TURN // 2 + 1, dtype=np.complex128)
-    spectrum[list(lines)] = list(lines.values())
+    highest = 0.48 * TWO_PI / max(np.diff(phase).max(), 1e-9)
+    for order, line in lines.items():
+        spectrum[order] = line if order <= highest else 0.0
     turn = irfft(spectrum * (TURN / 2), n=TURN)
     at = phase * (TURN / TWO_PI)
-    whole = at.astype(np.int64)
+    whole = np.floor(at).astype(np.int64)
     part, whole = at - whole, whole % TURN
     return np.asarray(turn[whole] + part * (np.roll(turn, -1) - turn)[whole])
-
-
-def audible(take: Take, phase: Array, lines: Mapping[int, complex], hz: float) -> Array:
-    """``harmonics`` of a shaft of mean speed ``hz`` that stay below 0.48 of the sample rate."""
-    kept = {order: line for order, line in lines.items() if order * hz < 0.48 * take.rate}
-    return harmonics(phase, kept)
 
 
 def varied(

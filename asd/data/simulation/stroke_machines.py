@@ -13,7 +13,7 @@ import numpy as np
 from asd.data.simulation.impacts import Mode, blows
 from asd.data.simulation.machine import Array, Take
 from asd.data.simulation.noise import band_noise, gain_wander, tilted_noise, wander
-from asd.data.simulation.rotation import TWO_PI, audible, harmonics, varied
+from asd.data.simulation.rotation import TWO_PI, harmonics, varied
 from asd.data.simulation.units import Unit
 
 REST = 0.02  # leakage noise of the seals of a sound valve, rms (an opening click peaks at about 1)
@@ -42,7 +42,7 @@ def slider_sound(unit: Unit, take: Take) -> Array:
         waver = waver + (0.01 + 0.07 * loose) * np.sin(TWO_PI * beat * np.arange(n) / rate)
     hz = unit.motor_hz * rng.uniform(0.985, 1.015)
     phase = rng.uniform(0.0, TWO_PI) + TWO_PI * np.cumsum(hz * speed * waver) / rate
-    total = np.sqrt(speed) * audible(take, phase, varied(take, unit.lines), hz)
+    total = np.sqrt(speed) * harmonics(phase, varied(take, unit.lines))
     friction = tilted_noise(take, unit.friction)
     if worn := take.strength("worn_rollers"):
         rumble = band_noise(take, 120.0, 500.0)

@@ -7,7 +7,7 @@ import numpy as np
 from asd.data.simulation.impacts import Mode, blows
 from asd.data.simulation.machine import Array, Take
 from asd.data.simulation.noise import band_noise, gain_wander, tilted_noise, wander
-from asd.data.simulation.rotation import audible, harmonics, passings, shaft_phase, varied
+from asd.data.simulation.rotation import harmonics, passings, shaft_phase, varied
 from asd.data.simulation.units import Unit
 
 
@@ -30,8 +30,8 @@ def toy_car_sound(unit: Unit, take: Take) -> Array:
     mesh = varied(take, unit.mesh, unit.teeth)
     whine = {6 * (k + 1): line for k, line in enumerate(unit.whine)}
     depth = min(0.95, unit.wobble + 0.7 * bent)
-    total = audible(take, phase, mesh, hz) * (1.0 + depth * swing)
-    total += audible(take, phase, whine, hz)
+    total = harmonics(phase, mesh) * (1.0 + depth * swing)
+    total += harmonics(phase, whine)
     rolling = tilted_noise(take, unit.rolling)
     total += rolling * gain_wander(take, 4.0, 0.8) * (1.0 + 0.2 * swing)
     total *= speed**2 * take.gain()
@@ -69,7 +69,7 @@ def toy_conveyor_sound(unit: Unit, take: Take) -> Array:
 
     mesh = varied(take, unit.mesh, unit.teeth)
     growl = 1.0 + 0.7 * tight * swing
-    total = audible(take, phase, mesh, hz) * growl * (1.0 + 0.3 * tight)
+    total = harmonics(phase, mesh) * growl * (1.0 + 0.3 * tight)
     slack = take.level("slack_belt", -2.0, -14.0) or 1.0
     rub = slack * tilted_noise(take, unit.rub)
     total += rub * (1.0 + unit.rumble * swing) * gain_wander(take, 3.0, 0.8)

@@ -43,14 +43,12 @@ def _machines() -> dict[str, Any]:
     import yaml
 
     text = files("asd.data.simulation").joinpath("machines.yaml").read_text(encoding="utf-8")
-    machines: dict[str, Any] = yaml.safe_load(text)
-    return machines
+    return dict(yaml.safe_load(text))
 
 
 def causes(machine: str) -> dict[str, str]:
     """What can be wrong with a machine of this type: cause -> what it does to the sound."""
-    known: dict[str, str] = _machines()[machine]["causes"]
-    return known
+    return dict(_machines()[machine]["causes"])
 
 
 def draw(rng: np.random.Generator, machine: str) -> Unit:

@@ -28,7 +28,7 @@ from asd.data.dcase2020_facts import Archive, Counts, Facts
 from asd.data.download import fetch
 from asd.data.download.__main__ import main
 from asd.data.download.unpack import unpack
-from asd.data.simulation.making import encode_wav
+from asd.data.simulation.build import encode_wav
 from asd.errors import AsdError
 
 SAMPLES = 800

@@ -13,7 +13,6 @@ from asd.data.simulation.machine import Take, rms
 from asd.data.simulation.noise import band_noise, gain_wander, shaped_noise, wander
 from asd.data.simulation.rotation import (
     TWO_PI,
-    audible,
     harmonics,
     passings,
     shaft_phase,
@@ -64,8 +63,7 @@ def test_harmonics_are_the_sum_of_cosines() -> None:
     plain = sum((line * np.exp(1j * order * phase)).real for order, line in lines.items())
     np.testing.assert_allclose(harmonics(phase, lines), plain, atol=5e-5)
     assert not harmonics(phase, {}).any()
-    kept = {order: lines[order] for order in (1, 4, 5)}
-    assert np.array_equal(audible(take(3, 20000), phase, lines, 400.0), harmonics(phase, kept))
+    assert np.array_equal(harmonics(phase, lines | {400: 1.0}), harmonics(phase, lines))
 
 
 def test_passings_are_where_the_mark_passes() -> None:

@@ -1,0 +1,82 @@
+"""What a run says of its clips: left out, standing twice, of machine IDs that never trained."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+Write = Callable[..., Path]
+Train = Callable[..., int]
+
+
+@pytest.fixture
+def train(run_train: Train, tmp_path: Path) -> Train:
+    """Trains U for an epoch on the folder given, with windows as long as the shortest clip."""
+
+    def run(root: Path, *options: str) -> int:
+        data = ("data=folder", f"data.root={root}", f"paths.cache={tmp_path / 'cache'}")
+        rest = ("scale=tiny", "tracking=off", "window.seconds=null", "trainer.max_epochs=1")
+        return run_train("+experiment=u", *data, *rest, *options)
+
+    return run
+
+
+def record_of(folder: Path) -> tuple[Path, dict[str, object]]:
+    (file,) = folder.glob("runs/*/run.json")
+    return file.parent, json.loads(file.read_text())
+
+
+def test_unseen_ids_and_repeated_recordings_stand_where_the_figures_stand(
+    write_corpus: Write, train: Train, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    root = write_corpus(release="development", machines=["fan"], train=6, seconds=0.5)
+    write_corpus(root=root, release="evaluation", machines=["fan"], ids=["00", "05"], train=0,
+                 seconds=0.5)  # fmt: skip
+    clips = root / "development/fan/train", root / "evaluation/fan/test"
+    shutil.copy(clips[0] / "normal_id_00_00000000.wav", clips[1] / "normal_id_00_00000077.wav")
+    shutil.copy(clips[1] / "normal_id_05_00000001.wav", clips[1] / "anomaly_id_05_00000077.wav")
+    (clips[0] / "odd.txt").touch()
+    assert train(root, "data.test=evaluation") == 0
+    folder, record = record_of(tmp_path)
+    assert record["unseen"] == ["fan/id_05"]
+    assert "evaluation test clips" in str(record["title"])
+    assert "evaluation test clips" in str(record["data_label"])
+    text, said = "\n".join(record["warnings"]), capfd.readouterr().out  # type: ignore[arg-type]
+    for part in (
+        "no training clip is of these machine IDs, whose test clips are scored: fan/id_05",
+        "2 files hold the same recordings both among the training and the test clips",
+        "2 files hold the same recordings under several labels or machine IDs",
+        "1 files are not used",
+    ):
+        assert part in text and part in said
+        assert part in (folder / "tables/tables.md").read_text()
+    assert said.index("no training clip is of") < said.index("shared: trained")
+    assert "id_05 (never trained)" in said
+    remarks = pd.read_csv(folder / "tables/per_id.csv", keep_default_na=False)["remark"]
+    assert remarks.tolist() == ["", "never trained"]
+
+
+def test_a_window_is_as_long_as_the_shortest_training_clip(
+    write_corpus: Write, train: Train, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Test clips decide nothing: a longer one does not lengthen it, a shorter one is refused."""
+    root = write_corpus(machines=["fan"], train=6, seconds=0.5)
+    longer, shorter = sorted((root / "fan/test").glob("*_00_*"))[:2]
+    noise = np.random.default_rng(0).standard_normal(16000) / 10
+    soundfile.write(longer, noise, 16000)
+    soundfile.write(shorter, noise[:6400], 16000)
+    assert train(root) == 2
+    message = "".join(capfd.readouterr())
+    assert "1 clips are shorter than a window of 2" in message
+    assert shorter.name in message and "window.seconds" in message
+    assert not list(tmp_path.glob("runs/*/models/*/history.csv"))  # nothing was trained in vain
+    shorter.unlink()
+    shutil.rmtree(tmp_path / "runs")
+    assert train(root) == 0

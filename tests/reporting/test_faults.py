@@ -1,0 +1,79 @@
+"""AUC by fault, against scikit-learn and a simulation of the interval."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import Runs, made_scores
+from sklearn.metrics import roc_auc_score
+
+from asd import report
+from asd.reporting.content import section_blocks
+from asd.reporting.faults import fault_aucs, fault_results
+
+
+def with_faults(frame: pd.DataFrame) -> pd.DataFrame:
+    """Scores whose anomalies have one of two causes and a strength."""
+    rng, faulty = np.random.default_rng(5), frame["label"] == 1
+    causes, strengths = rng.choice(["crack", "leak"], len(frame)), rng.uniform(0.2, 1, len(frame))
+    return frame.assign(
+        cause=np.where(faulty, causes, None), strength=np.where(faulty, strengths, np.nan)
+    )
+
+
+def test_auc_by_fault_is_scikit_learns_against_all_normals_of_the_id() -> None:
+    made = (made_scores(seed, machines=("fan", "pump"), anomaly=40) for seed in (1, 2, 3))
+    frames = [with_faults(frame) for frame in made]
+    found = fault_aucs(frames[0], np.stack([frame["score"] for frame in frames]), 0.95)
+    middle = frames[0]["strength"].median()
+    for machine, cause, strength, clips, auc in found.iloc[:, :5].itertuples(index=False):
+        expected, faulty = [], 0
+        for frame in frames:
+            half = np.where(frame["strength"] <= middle, "weak", "clear")
+            of_kind = (frame["cause"] == cause) & ((strength == "all") | (half == strength))
+            chosen = frame[(frame["machine"] == machine) & ((frame["label"] == 0) | of_kind)]
+            ids = [part for _, part in chosen.groupby("id")]
+            aucs = [roc_auc_score(part["label"], part["score"]) for part in ids]
+            expected.append(np.average(aucs, weights=[part["label"].sum() for part in ids]))
+            faulty = int(chosen["label"].sum())
+        assert (clips, auc) == (faulty, pytest.approx(np.mean(expected), abs=1e-12))
+    assert len(found) == 2 * 2 * 3
+
+
+def test_interval_holds_the_true_auc_as_often_as_it_says() -> None:
+    rng, held = np.random.default_rng(0), 0
+    truth = 0.7602  # of normal scores one standard deviation apart
+    frame = made_scores(0, machines=("fan",), normal=40, anomaly=30)
+    faulty = frame["label"] == 1
+    frame = frame.assign(cause=np.where(faulty, "crack", None), strength=np.where(faulty, 1, None))
+    for _ in range(200):
+        scores = rng.standard_normal(len(frame)) + frame["label"].to_numpy()
+        row = fault_aucs(frame, scores[None], 0.9).query("strength == 'all'").iloc[0]
+        held += row["low"] <= truth <= row["high"]
+    assert 0.83 < held / 200 < 0.97
+
+
+def test_one_clip_and_no_overlap_have_an_auc_and_no_interval() -> None:
+    frame = with_faults(made_scores(0, machines=("fan",), ids=("00",), anomaly=1))
+    row = fault_aucs(frame, frame["score"].to_numpy()[None], 0.95).iloc[0]
+    assert (row["clips"], np.isnan(row["low"])) == (1, True)
+    frame = with_faults(made_scores(0))
+    row = fault_aucs(frame, frame["label"].to_numpy()[None], 0.95).iloc[0]
+    assert (row["auc"], np.isnan(row["high"])) == (1.0, True)
+
+
+def test_report_shows_faults_where_scores_name_them(runs: Runs, tmp_path: Path) -> None:
+    runs.write("u", frame=with_faults(made_scores(3)))
+    runs.write("b")  # of an older version: the other run's causes are of the same clips
+    text = "\n".join(map(str, section_blocks(runs.report()[0], ["faults"])))
+    assert "AUC by fault in percent. SIMULATED" in text
+    assert "crack" in text
+    assert report.main([f"runs={runs.path}", f"out={tmp_path}", "--no-pictures"]) == 0
+    table = pd.read_csv(tmp_path / "faults.csv")
+    assert table["auc_percent"].between(0, 100).all()
+    assert set(fault_results(runs.report()[0])["system"]) == {"U", "B"}
+    runs.write("u", data="dcase2020")
+    assert "AUC by fault" not in "".join(map(str, section_blocks(runs.report()[0], ["faults"])))
