@@ -72,6 +72,11 @@ def test_preset_end_to_end(experiment: str, run_train: Train, tmp_path: Path) ->
     assert "SIMULATED" in (folder.tables / "tables.md").read_text()
     groups = ["shared"] if scope == "shared" else MACHINES
     assert [m.name for m in folder.models()] == sorted(groups)
+    trained = record["convergence"]
+    assert list(trained) == groups
+    assert {(t["epochs"], t["ended"]) for t in trained.values()} == {(2, "max_epochs")}
+    verdict = "Converged: " if all(t["converged"] for t in trained.values()) else "NOT CONVERGED ("
+    assert verdict in (folder.tables / "tables.md").read_text()
 
     client, run = mlflow_run(tmp_path, folder)
     assert run.info.status == "FINISHED"
@@ -84,10 +89,15 @@ def test_preset_end_to_end(experiment: str, run_train: Train, tmp_path: Path) ->
     assert {name: tags[name] for name in expected} == expected
     assert len(tags["mlflow.source.git.commit"]) >= 7
     assert "SIMULATED" in tags["mlflow.note.content"]
+    assert verdict in tags["mlflow.note.content"]
+    assert tags["converged"] == str(verdict == "Converged: ").lower()
     assert run.data.params["scale.name"] == "tiny"
     metrics = run.data.metrics
     for name in ("auc/mean", "pauc/mean", "auc/fan", "pauc/valve", "id_auc/fan/id_00"):
         assert 0 <= metrics[name] <= 1
+    last = "" if scope == "shared" else "/valve"
+    assert metrics[f"best_epoch{last}"] == trained[groups[-1]]["best_epoch"]
+    assert metrics[f"steps{last}"] == trained[groups[-1]]["steps"]
     assert metrics["wall_seconds"] > 0
     assert metrics["peak_memory_mb"] > 0
     losses = "train/loss" if scope == "shared" else "val/loss/fan"
@@ -217,7 +227,7 @@ def test_resumed_run_ends_with_the_numbers_of_an_uninterrupted_one(
     # A plateau rule that fires at once, so that its state matters.
     options = [
         f"+experiment={experiment}", "trainer.max_epochs=7", "data.machines=[fan,pump]",
-        "trainer.plateau={factor: 0.5, patience: 1}", "trainer.stop_patience=50",
+        "trainer.plateau={factor: 0.5, patience: 1, min_delta: 0}", "trainer.stop_patience=50",
         "trainer.learning_rate=0.05",
     ]  # fmt: skip
     assert run_train(*options, "paths.runs=whole", "tracking=off") == 0
@@ -241,6 +251,7 @@ def test_resumed_run_ends_with_the_numbers_of_an_uninterrupted_one(
     assert run_train(*options) == 0
 
     assert folder.scores.read_bytes() == whole.scores.read_bytes()
+    assert folder.record()["convergence"] == whole.record()["convergence"]
     rates: set[float] = set()
     for model in whole.models():
         theirs = pd.read_csv(model / "history.csv").drop(columns="epoch_seconds")
@@ -291,7 +302,11 @@ REFUSED = {
     "alpha and beta": (["+experiment=ss_0.5", "loss.beta=0.9"], "must add up to 1"),
     "no corpus": (["+experiment=u", "data=dcase2020", "paths.data=nowhere"], "asd.data.download"),
     "no root": (["+experiment=u", "data=folder"], "data.root"),
-    "single class": (["+experiment=ss_0.5", "data.machines=[fan]"], "all of one class"),
+    "single class": (["+experiment=ss_0.5", "data.machines=[fan]"], "or loss.classes=id"),
+    "single ID": (
+        ["+experiment=ss_0.5", "data.machines=[fan]", "data.ids_development=1", "loss.classes=id"],
+        "use loss=mse, or more machine IDs",
+    ),
     "per machine": (["+experiment=ss_0.5", "scope=per_machine"], "scope=shared"),
     "nothing to combine": (["scoring=combined"], "loss=semi_supervised"),
     "nothing to reconstruct": (["model=none"], "choose scoring=knn or scoring=level"),
