@@ -129,7 +129,7 @@ def test_baseline_without_a_network_end_to_end(
     assert run_train(*options) == 0
     folder = only_run(tmp_path)
     scores = pd.read_csv(folder.scores, dtype={"id": str})
-    assert list(scores.columns) == ["machine", "id", "file", "label", "score"]
+    assert list(scores.columns) == ["machine", "id", "file", "label", "score", "cause", "strength"]
     assert folder.record()["validation_loss"] == {}
     assert not list(folder.path.glob("models/*/*t.ckpt"))  # best.ckpt, last.ckpt
     _, run = mlflow_run(tmp_path, folder)
@@ -168,7 +168,7 @@ def test_baseline_without_a_network_end_to_end(
             expected = nearest.kneighbors(queries)[0][:, 0]
         np.testing.assert_allclose(clips["score"], expected, rtol=1e-5)
 
-    # Per machine, the same numbers: its banks are its own anyway. Stopped before it had scored all,
+    # Per machine, nearly the same numbers: other clips are held out. Stopped before it had scored all,
     # it goes on.
     again = [*options, "scope=per_machine", "tracking=off", "paths.runs=each"]
     for _ in range(2):
@@ -176,7 +176,7 @@ def test_baseline_without_a_network_end_to_end(
         (each,) = (RunFolder(p.parent) for p in tmp_path.glob("each/*/run.json"))
         apart = pd.read_csv(each.scores, dtype={"id": str})
         np.testing.assert_array_equal(apart["file"], scores["file"])
-        assert apart["score"].corr(scores["score"]) > 0.99
+        assert apart["score"].corr(scores["score"]) > 0.9
         (each.model("pump") / "scores.csv").unlink()
         each.update(status="KILLED")
 
