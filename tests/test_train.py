@@ -168,8 +168,8 @@ def test_baseline_without_a_network_end_to_end(
             expected = nearest.kneighbors(queries)[0][:, 0]
         np.testing.assert_allclose(clips["score"], expected, rtol=1e-5)
 
-    # Per machine, nearly the same numbers: other clips are held out. Stopped before it had scored all,
-    # it goes on.
+    # Per machine, nearly the same numbers, since other clips are held out. Stopped before it had
+    # scored all, it goes on.
     again = [*options, "scope=per_machine", "tracking=off", "paths.runs=each"]
     for _ in range(2):
         assert run_train(*again) == 0

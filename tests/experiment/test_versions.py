@@ -1,4 +1,4 @@
-"""Numbers do not move unless their version does, so that no run of older code passes for today's."""
+"""Numbers move only with their version, so that no run of older code passes for today's."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 
 from asd.experiment.run_folder import RunFolder
 
-# Of the tiny corpus, seed 0: the mean score of fan and pump. Where this test fails and the change is
-# meant, raise the version of what changed (asd/experiment/identity.py, a front end's own, or the
-# simulated corpus's) and write the new numbers here.
+# Of the tiny corpus, seed 0: the mean score of fan and pump. Where this test fails and the change
+# is meant, raise the version of what changed (asd/experiment/identity.py, a front end's own, or
+# the simulated corpus's) and write the new numbers here.
 VERSIONS = {"frontend": 1, "clips": 1, "training": 1, "scoring": 1}
 SCORES = {
     "ss_0.5": (1.478401, 1.695098),
