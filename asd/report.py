@@ -119,7 +119,9 @@ def _write(blocks: list[Block], parts: list[Section], out: Path) -> None:
         "tables.csv": spreadsheet(frame[frame["id"] == ""].drop(columns="id")),
         "per_id.csv": spreadsheet(frame[frame["id"] != ""].drop(columns=of_types)),
     }
-    compared = [part.labelled(frame) for part in parts for frame in part.comparisons]
+    compared = [
+        part.labelled(frame) for part in parts for frame in (*part.comparisons, *part.learning)
+    ]
     if compared:
         rows = pd.concat(compared).query("reason == ''")
         files["comparisons.csv"] = spreadsheet(rows.drop(columns="reason"))

@@ -61,7 +61,8 @@ def test_the_papers_settings() -> None:
     assert u["model"]["filters"] == [32, 64, 128]
     assert u["model"]["embedding"] == 128
     assert (u["trainer"]["batch_size"], u["trainer"]["max_epochs"]) == (32, 500)
-    assert u["trainer"]["plateau"] == {"factor": 0.75, "patience": 20}
+    assert u["trainer"]["plateau"] == {"factor": 0.75, "patience": 20, "min_delta": 1e-4}
+    assert u["trainer"]["adam_epsilon"] == 1e-7
     assert u["trainer"]["stop_patience"] == 50
     assert u["trainer"]["validation_fraction"] == 0.1
     b = plain(composed("+experiment=b", "data=dcase2020"))

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from parts import CONV, MSE
 
-from asd.composition import build_known, compose_config, plain
+from asd.composition import compose_config, plain
 from asd.errors import AsdError
 from asd.evaluate import main as evaluate
 from asd.experiment.experiment import Experiment
@@ -108,13 +108,6 @@ def test_a_scoring_is_of_known_functions_too(
     checkpoint = tampered(honest, tmp_path / "model.ckpt", "scoring", scoring)
     assert score([str(checkpoint), str(clip)]) == 2
     assert "which is not part of this program" in capsys.readouterr().err
-
-
-def test_a_study_chooses_among_pruners() -> None:
-    median = {"_target_": "optuna.pruners.MedianPruner", "n_startup_trials": 3}
-    assert build_known(median, "hydra/sweeper/pruner")._n_startup_trials == 3
-    with pytest.raises(AsdError, match=r"'os\.system'"):
-        build_known({"_target_": "os.system", "command": "true"}, "hydra/sweeper/pruner")
 
 
 JUNK = st.recursive(

@@ -73,6 +73,11 @@ def test_preset_end_to_end(experiment: str, run_train: Train, tmp_path: Path) ->
     assert "SIMULATED" in (folder.tables / "tables.md").read_text()
     groups = ["shared"] if scope == "shared" else MACHINES
     assert [m.name for m in folder.models()] == sorted(groups)
+    trained = record["convergence"]
+    assert list(trained) == groups
+    assert {(t["epochs"], t["ended"]) for t in trained.values()} == {(2, "max_epochs")}
+    verdict = "Converged: " if all(t["converged"] for t in trained.values()) else "NOT CONVERGED ("
+    assert verdict in (folder.tables / "tables.md").read_text()
 
     client, run = mlflow_run(tmp_path, folder)
     assert run.info.status == "FINISHED"
@@ -88,10 +93,15 @@ def test_preset_end_to_end(experiment: str, run_train: Train, tmp_path: Path) ->
     assert {name: tags[name] for name in expected} == expected
     assert len(tags["mlflow.source.git.commit"]) >= 7
     assert "SIMULATED" in tags["mlflow.note.content"]
+    assert verdict in tags["mlflow.note.content"]
+    assert tags["converged"] == str(verdict == "Converged: ").lower()
     assert run.data.params["scale.name"] == "tiny"
     metrics = run.data.metrics
     for name in ("auc/mean", "pauc/mean", "auc/fan", "pauc/valve", "id_auc/fan/id_00"):
         assert 0 <= metrics[name] <= 1
+    last = "" if scope == "shared" else "/valve"
+    assert metrics[f"best_epoch{last}"] == trained[groups[-1]]["best_epoch"]
+    assert metrics[f"steps{last}"] == trained[groups[-1]]["steps"]
     assert metrics["wall_seconds"] > 0
     assert metrics["peak_memory_mb"] > 0
     losses = "train/loss" if scope == "shared" else "val/loss/fan"
@@ -123,7 +133,7 @@ def test_baseline_without_a_network_end_to_end(
     assert run_train(*options) == 0
     folder = only_run(tmp_path)
     scores = pd.read_csv(folder.scores, dtype={"id": str})
-    assert list(scores.columns) == ["machine", "id", "file", "label", "score"]
+    assert list(scores.columns) == ["machine", "id", "file", "label", "score", "cause", "strength"]
     assert folder.record()["validation_loss"] == {}
     assert not list(folder.path.glob("models/*/*t.ckpt"))  # best.ckpt, last.ckpt
     _, run = mlflow_run(tmp_path, folder)
@@ -162,15 +172,15 @@ def test_baseline_without_a_network_end_to_end(
             expected = nearest.kneighbors(queries)[0][:, 0]
         np.testing.assert_allclose(clips["score"], expected, rtol=1e-5)
 
-    # Per machine, the same numbers: its banks are its own anyway. Stopped before it had scored all,
-    # it goes on.
+    # Per machine, nearly the same numbers, since other clips are held out. Stopped before it had
+    # scored all, it goes on.
     again = [*options, "scope=per_machine", "tracking=off", "paths.runs=each"]
     for _ in range(2):
         assert run_train(*again) == 0
         (each,) = (RunFolder(p.parent) for p in tmp_path.glob("each/*/run.json"))
         apart = pd.read_csv(each.scores, dtype={"id": str})
         np.testing.assert_array_equal(apart["file"], scores["file"])
-        assert apart["score"].corr(scores["score"]) > 0.99
+        assert apart["score"].corr(scores["score"]) > 0.9
         (each.model("pump") / "scores.csv").unlink()
         each.update(status="KILLED")
 
@@ -221,7 +231,7 @@ def test_resumed_run_ends_with_the_numbers_of_an_uninterrupted_one(
     # A plateau rule that fires at once, so that its state matters.
     options = [
         f"+experiment={experiment}", "trainer.max_epochs=7", "data.machines=[fan,pump]",
-        "trainer.plateau={factor: 0.5, patience: 1}", "trainer.stop_patience=50",
+        "trainer.plateau={factor: 0.5, patience: 1, min_delta: 0}", "trainer.stop_patience=50",
         "trainer.learning_rate=0.05",
     ]  # fmt: skip
     assert run_train(*options, "paths.runs=whole", "tracking=off") == 0
@@ -245,6 +255,7 @@ def test_resumed_run_ends_with_the_numbers_of_an_uninterrupted_one(
     assert run_train(*options) == 0
 
     assert folder.scores.read_bytes() == whole.scores.read_bytes()
+    assert folder.record()["convergence"] == whole.record()["convergence"]
     rates: set[float] = set()
     for model in whole.models():
         theirs = pd.read_csv(model / "history.csv").drop(columns="epoch_seconds")
@@ -319,7 +330,11 @@ REFUSED = {
     "alpha and beta": (["+experiment=ss_0.5", "loss.beta=0.9"], "must add up to 1"),
     "no corpus": (["+experiment=u", "data=dcase2020", "paths.data=nowhere"], "asd.data.download"),
     "no root": (["+experiment=u", "data=folder"], "data.root"),
-    "single class": (["+experiment=ss_0.5", "data.machines=[fan]"], "all of one class"),
+    "single class": (["+experiment=ss_0.5", "data.machines=[fan]"], "or loss.classes=id"),
+    "single ID": (
+        ["+experiment=ss_0.5", "data.machines=[fan]", "data.ids_development=1", "loss.classes=id"],
+        "use loss=mse, or more machine IDs",
+    ),
     "per machine": (["+experiment=ss_0.5", "scope=per_machine"], "scope=shared"),
     "nothing to combine": (["scoring=combined"], "loss=semi_supervised"),
     "nothing to reconstruct": (["model=none"], "choose scoring=knn or scoring=level"),

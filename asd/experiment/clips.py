@@ -159,10 +159,11 @@ def check_classes(experiment: Experiment, clips: Clips) -> None:
     """
     if experiment.classes is None:
         return
+    others = "IDs" if experiment.classes == "id" else "types, or loss.classes=id"
     for group, part in clips.groups(experiment.scope).items():
         if len(names := class_names(part.train, experiment.classes)) < 2:
             raise AsdError(
                 f"loss=semi_supervised: the training clips of {group} are all of one class "
-                f"({', '.join(names)}), so there is nothing to classify; use loss=mse, more "
-                "machine types, or loss.classes=id"
+                f"({', '.join(names)}), so there is nothing to classify; use loss=mse, or more "
+                f"machine {others}"
             )

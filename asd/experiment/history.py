@@ -1,11 +1,13 @@
-"""``history.csv`` of a model: losses and learning rate, a row an epoch."""
+"""``history.csv`` of a model: losses, learning rate and steps, a row an epoch; how it ended."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from asd.errors import AsdError
+from asd.experiment.trainer_options import TrainerOptions
 from asd.files import replacing
 
 
@@ -57,3 +59,34 @@ def scoring_loss(path: Path, weights: str) -> float:
         )
     losses = [row["val/loss"] for row in rows]
     return min(losses) if weights == "best" else losses[-1]
+
+
+def convergence(rows: Sequence[Mapping[str, float]], options: TrainerOptions) -> dict[str, Any]:
+    """How training ended, and whether it had come to its end.
+
+    It had if ``stop_patience`` ended it, or if the last ``late_share`` of the epochs (one at least)
+    lowered the best validation loss by less than ``late_gain`` of itself.
+
+    Args:
+        rows: of a training that has ended; at least one.
+        options: that it was trained with.
+
+    Returns:
+        ``epochs``; ``steps`` of the optimiser; ``best_epoch``, the first of the least validation
+        loss, and ``scoring_epoch``, whose weights score, both counted from 1; ``ended``:
+        ``max_epochs`` or ``stop_patience``; ``converged``.
+    """
+    losses = [row["val/loss"] for row in rows]
+    epochs, best = len(losses), losses.index(min(losses)) + 1
+    patience = options.stop_patience
+    stopped = patience is not None and epochs - best >= patience
+    earlier = losses[: -max(1, round(options.late_share * epochs))]
+    settled = bool(earlier) and min(earlier) - min(losses) < options.late_gain * min(earlier)
+    return {
+        "epochs": epochs,
+        "steps": int(rows[-1]["steps"]),
+        "best_epoch": best,
+        "scoring_epoch": best if options.weights == "best" else epochs,
+        "ended": "stop_patience" if stopped else "max_epochs",
+        "converged": stopped or settled,
+    }

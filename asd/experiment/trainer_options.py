@@ -35,11 +35,16 @@ class TrainerOptions:
     max_epochs: int
     batch_size: int
     learning_rate: float
+    adam_epsilon: float
     validation_fraction: float
     validation_strata: Sequence[str]
+    few_validation_clips: int
     validation_seed: int | None
     plateau: Mapping[str, Any] | None
     stop_patience: int | None
+    late_share: float
+    late_gain: float
+    exact_norm_steps: int
     weights: str
     accelerator: str
     precision: str
@@ -57,19 +62,24 @@ class TrainerOptions:
     def __post_init__(self) -> None:
         check_whole("trainer.max_epochs", self.max_epochs, 1)
         check_whole("trainer.batch_size", self.batch_size, 2)
-        check_number("trainer.learning_rate", self.learning_rate, 0, above=True)
+        for name in ("learning_rate", "adam_epsilon"):
+            check_number(f"trainer.{name}", getattr(self, name), 0, above=True)
         check_number("trainer.validation_fraction", self.validation_fraction, 0, 0.9, above=True)
         if self.validation_seed is not None:
             check_whole("trainer.validation_seed", self.validation_seed, 0, 2**32 - 1)
         if self.plateau is not None:
             for name in self.plateau:
-                check_choice("trainer.plateau", name, ("factor", "patience"))
-            factor, patience = self.plateau.get("factor"), self.plateau.get("patience")
-            check_number("trainer.plateau.factor", factor, 0, 0.999999, above=True)
-            check_whole("trainer.plateau.patience", patience, 0)
+                check_choice("trainer.plateau", name, ("factor", "patience", "min_delta"))
+            rule = self.plateau.get
+            check_number("trainer.plateau.factor", rule("factor"), 0, 0.999999, above=True)
+            check_whole("trainer.plateau.patience", rule("patience"), 1)
+            check_number("trainer.plateau.min_delta", rule("min_delta"), 0)
         for name in ("stop_patience", "threads"):
             if getattr(self, name) is not None:
                 check_whole(f"trainer.{name}", getattr(self, name), 1)
-        check_number("trainer.gpu_share", self.gpu_share, 0, 1)
+        for name in ("few_validation_clips", "exact_norm_steps"):
+            check_whole(f"trainer.{name}", getattr(self, name), 0)
+        for name in ("late_share", "late_gain", "gpu_share"):
+            check_number(f"trainer.{name}", getattr(self, name), 0, 1)
         for name, allowed in _CHOICES.items():
             check_choice(f"trainer.{name}", getattr(self, name), allowed)

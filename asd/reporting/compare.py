@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -42,6 +45,28 @@ def compare(a: System, b: System, metric: str) -> pd.DataFrame:
     pair = {"metric": metric, "a": a.label, "b": b.label}
     trainings = {"trainings_a": len(a.runs), "trainings_b": len(b.runs)}
     return pd.DataFrame([{**pair, **trainings, "reason": "", **row} for row in rows])
+
+
+def compare_all(systems: Sequence[System], baseline: System, metric: str) -> pd.DataFrame:
+    """Each system against one, on the mean over the machine types that both have.
+
+    Returns:
+        A row a system, as of ``compare``'s mean; p_holm is corrected over the systems.
+    """
+    rows: list[dict[str, Any]] = []
+    for system in systems:
+        counts = {"trainings_a": len(system.runs), "trainings_b": len(baseline.runs)}
+        names = {"a": system.label, "b": baseline.label, "machine": MEAN, "reason": ""}
+        pair: dict[str, Any] = {"metric": metric, **names, **counts}
+        common = [machine for machine in system.machines if machine in baseline.machines]
+        try:
+            rows.append({**pair, **difference(system, baseline, metric, common)})
+        except AsdError as error:
+            rows.append({**pair, "reason": str(error)})
+    known = [(system, row) for system, row in zip(systems, rows, strict=True) if not row["reason"]]
+    for (system, row), p in zip(known, holm([row["p"] for _, row in known]), strict=True):
+        row |= {"p_holm": p, "verdict": _verdict(system, baseline, row["difference"], p)}
+    return pd.DataFrame(rows)
 
 
 def difference(a: System, b: System, metric: str, machines: list[str]) -> dict[str, float]:

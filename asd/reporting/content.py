@@ -58,6 +58,8 @@ def section_blocks(section: Section, views: Sequence[str]) -> list[Block]:
     if section.comparisons:
         blocks.append(Heading("Comparisons", 3))
         blocks += [comparison_table(comparison, section) for comparison in section.comparisons]
+    if section.learning:
+        blocks += [Heading("Does learning help?", 3), learning_table(section)]
     if section.declared.claims:
         checked = claims_table(section) if section.comparable else Text(_NO_CLAIMS)
         blocks += [Heading("Claims", 3), checked]
@@ -170,8 +172,7 @@ def comparison_table(comparison: pd.DataFrame, section: Section) -> Table:
             left_out.append(f"Left out: {row['machine']}: {row['reason']}.")
             continue
         points, low, high = (100 * row[f"difference{end}"] for end in ("", "_low", "_high"))
-        shown = not row["verdict"].startswith(NOT_DECIDABLE)
-        decided: Kind = ("good" if points > 0 else "bad") if shown else "text"
+        decided = _decided(row)
         plain = plain_row(row["machine"], percent(row["mean_a"]), percent(row["mean_b"]))
         interval = Line(f"[{low:+.2f}, {high:+.2f}]", "interval")
         above = [Line(_share(row["resamples_a_above_b"], resamples))]
@@ -190,6 +191,36 @@ def comparison_table(comparison: pd.DataFrame, section: Section) -> Table:
     header = ["", a, b, f"{a} - {b}", f"{_interval(section)} interval", f"{a} above {b}", "verdict"]
     title = f"{a} against {b}: {NAMES[metric]} in percent. {section.label}"
     return Table(header, rows, title, notes=[*notes, *left_out])
+
+
+def _decided(row: dict[Any, Any]) -> Kind:
+    """How a difference looks: only a verdict has a colour."""
+    if row["verdict"].startswith(NOT_DECIDABLE):
+        return "text"
+    return "good" if row["difference"] > 0 else "bad"
+
+
+def learning_table(section: Section) -> Table:
+    """Every system against those that learn nothing."""
+    rows: dict[str, list[CellLines]] = {}
+    for comparison in section.learning:
+        for row in comparison.to_dict("records"):
+            lines = [Line(row["reason"], "missing")]
+            if not row["reason"]:
+                points, low, high = (100 * row[f"difference{end}"] for end in ("", "_low", "_high"))
+                interval = Line(f"[{low:+.1f}, {high:+.1f}]", "interval")
+                verdict = Line(row["verdict"], "interval")
+                lines = [Line(f"{points:+.2f}", _decided(row)), interval, verdict]
+            rows.setdefault(row["a"], [[Line(row["a"], "value")]]).append(lines)
+    heads = [(NAMES[c.iloc[0]["metric"]], c.iloc[0]["b"]) for c in section.learning]
+    notes = [
+        "Differences of means over machine types, in points, to systems that learn nothing: the "
+        "level, and the nearest training clip in mean and deviation of each band.",
+        f"[{_interval(section)} interval]; verdicts after Holm's correction over the systems.",
+    ]
+    header = ["system", *(f"{metric} - {baseline}'s" for metric, baseline in heads)]
+    title = f"Does learning help? {section.label}"
+    return Table(header, list(rows.values()), title, notes=notes)
 
 
 def claims_table(section: Section) -> Table:

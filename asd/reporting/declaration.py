@@ -54,6 +54,7 @@ class Declaration:
         columns: machine types; empty: those of the runs.
         published, published_std: as fractions (the file holds percent).
         claims: of the paper.
+        baselines: labels of rows that learn nothing; every other row is compared with each.
     """
 
     title: str
@@ -62,6 +63,7 @@ class Declaration:
     published: Numbers
     published_std: Numbers
     claims: tuple[Claim, ...]
+    baselines: tuple[str, ...]
 
 
 def declaration(name: str) -> Declaration:
@@ -94,6 +96,7 @@ def parse(content: dict[str, Any], source: str) -> Declaration:
         _numbers(content, "published", rows, source),
         _numbers(content, "published_std", rows, source),
         tuple(_claim(claim, source) for claim in content.get("claims", ())),
+        _baselines(content, rows, source),
     )
 
 
@@ -115,6 +118,13 @@ def _claim(content: dict[str, Any], source: str) -> Claim:
             f"{source}: claims: each needs a text, a source and statements of better, worse and, "
             f"where they hold in part, where, machines, metrics ({error!r})"
         ) from error
+
+
+def _baselines(content: dict[str, Any], rows: Rows, source: str) -> tuple[str, ...]:
+    labels = tuple(map(str, content.get("baselines", ())))
+    if unknown := [label for label in labels if label not in rows]:
+        raise AsdError(f"{source}: baselines: {unknown[0]!r} is no row's label")
+    return labels
 
 
 def _numbers(content: dict[str, Any], key: str, rows: Rows, source: str) -> Numbers:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from asd.errors import AsdError
 from asd.reporting.bootstrap import Resampling
-from asd.reporting.compare import compare
+from asd.reporting.compare import compare, compare_all
 from asd.reporting.declaration import Declaration
 from asd.reporting.results import COMPARED, results
 from asd.reporting.rows import RowFinder
@@ -37,6 +37,8 @@ class Section:
         results: see ``asd.reporting.results``.
         notes: what a reader must know.
         comparisons: see ``asd.reporting.compare``; one table a pair and metric.
+        learning: the same of every system with the baselines declared; a table a baseline and
+            metric.
 
     Raises:
         AsdError: the corpus, the scale or a row's preset is not known here.
@@ -74,6 +76,13 @@ class Section:
             and all(set(of.machines) == set(declared.columns) for of in self.systems.values())
         )
         usual_fpr = self.max_fpr == finder.max_fpr
+        baselines = [self.systems[row] for row in declared.baselines if row in self.systems]
+        others = [one for one in self.systems.values() if one not in baselines]
+        self.learning = [
+            compare_all(others, baseline, metric)
+            for metric in COMPARED
+            for baseline in (baselines if others else [])
+        ]
         self.results = results(declared, self.rows, self.comparable, usual_fpr)
 
     @property

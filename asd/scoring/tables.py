@@ -81,7 +81,30 @@ def notes(metrics: Metrics) -> list[str]:
 
 def remarks(record: Mapping[str, Any]) -> dict[str, Any]:
     """What a run's ``run.json`` says that must stand beside its figures, for ``document``."""
-    return {name: record.get(name, ()) for name in ("unseen", "warnings")}
+    said = {name: record.get(name, ()) for name in ("unseen", "warnings")}
+    return {**said, "convergence": record.get("convergence")}
+
+
+def convergence_notes(models: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What a reader of the scores must know of the training, models not converged first.
+
+    Args:
+        models: by name, what ``asd.experiment.history.convergence`` says: as in ``run.json``.
+    """
+    notes = []
+    for converged, verdict in (
+        (False, "NOT CONVERGED (raise trainer.max_epochs)"),
+        (True, "Converged"),
+    ):
+        texts = [
+            f"{name}, {told['steps']} steps, epoch {told['scoring_epoch']} of {told['epochs']} "
+            f"scores (best {told['best_epoch']}), ended by {told['ended']}"
+            for name, told in models.items()
+            if told["converged"] == converged
+        ]
+        if texts:
+            notes.append(f"{verdict}: {'; '.join(texts)}.")
+    return notes
 
 
 def document(
@@ -90,6 +113,7 @@ def document(
     data_label: str,
     unseen: Collection[str] = (),
     warnings: Sequence[str] = (),
+    convergence: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[Block]:
     """Both tables and the notes, under what was run on which data.
 
@@ -99,9 +123,11 @@ def document(
         data_label: what the data is.
         unseen: as ``id_table``.
         warnings: what was said of the data; of each the first line is shown.
+        convergence: as ``convergence_notes``; what they say stands below the first table.
     """
     head = [Heading(title, 1), Text(f"Data: {data_label}")]
-    machines = [Heading("Per machine type", 3), machine_table(metrics)]
+    ended = map(Text, convergence_notes(convergence or {}))
+    machines = [Heading("Per machine type", 3), machine_table(metrics), *ended]
     ids = [Heading("Per machine ID", 3), id_table(metrics, unseen)]
     said = [f"Warning: {warning.splitlines()[0].rstrip(':')}" for warning in warnings]
     return [*head, *machines, *ids, *map(Text, [*said, *notes(metrics)])]
@@ -129,7 +155,7 @@ def write_tables(
         metrics: what ``evaluate_scores`` gives.
         title: what was run, e.g. "SS-0.5-0.5, seed 0".
         data_label: what the data is, e.g. "SIMULATED, demo scale"; it stands in every file.
-        more: ``unseen`` and ``warnings`` of ``document``.
+        more: what else ``document`` takes.
 
     Returns:
         The files written.

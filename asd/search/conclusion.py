@@ -1,9 +1,10 @@
-"""What a study leaves behind: a table, Optuna's plots, an MLflow run beside those of its trials."""
+"""What a study has found: lines, a table, Optuna's plots, an MLflow run beside its trials'."""
 
 from __future__ import annotations
 
 import logging
 import re
+import shlex
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -14,21 +15,38 @@ import optuna.visualization.matplotlib as plots
 from optuna.study import Study
 from optuna.trial import TrialState
 
+from asd.composition import command_of
 from asd.errors import AsdError
 from asd.files import replacing, write_text
 from asd.search.objectives import TEST, selected_on
-from asd.search.study import Search, best_trials, counts
-from asd.sweeps.outcomes import sweep_command
+from asd.search.study import Search, counts
+from asd.search.trial_cells import described
+from asd.sweeps.sweep_status import short, sweep_command
 from asd.tracking.mlflow_store import Tracking, answering, connect
 
 log = logging.getLogger(__name__)
 
-# Of one objective.
-_PLOTS: dict[str, Callable[..., Any]] = {
-    "history": plots.plot_optimization_history,
-    "importances": plots.plot_param_importances,
-    "slice": plots.plot_slice,
-}
+# Of several objectives' best trials, how many are printed; trials.csv has all.
+_PRINTED = 5
+
+
+def lines(search: Search, study: Study) -> list[str]:
+    """What to print: counts, the best trials and how to run them again, and where to look."""
+    states = ", ".join(f"{n} {name}" for name, n in counts(study).items() if n)
+    result = [f"study {search.name}: {states}", *search.warnings]
+    # Of several objectives, those that no other beats in all.
+    best = sorted(study.best_trials, key=lambda trial: trial.values)
+    for trial in best[:_PRINTED]:
+        values = search.values_of(trial)
+        result.append(f"best: trial {trial.number}, {values}: {described(trial.params)}")
+        overrides = search.space.overrides(trial.params)
+        again = [o for o in overrides if not o.startswith(("search.", "sweep."))]
+        result.append(f"  run again: {command_of(again)}")
+    if len(best) > _PRINTED:
+        result.append(f"  and {len(best) - _PRINTED} more that none beats in all: trials.csv")
+    result.append(f"table and plots: {short(search.folder)}")
+    result.append(f"look at it: {shlex.join(['optuna-dashboard', search.url])}")
+    return result
 
 
 def write_table(search: Search, study: Study) -> None:
@@ -73,17 +91,23 @@ def draw(search: Search, study: Study) -> list[str]:
 
 def _plots(objectives: list[str]) -> dict[str, Callable[[Study], Any]]:
     """What draws each plot, by the names of the files."""
-    if len(objectives) == 1:
-        result: dict[str, Callable[[Study], Any]] = {"epochs": plots.plot_intermediate_values}
-    else:  # of more than three Optuna says that it cannot
-        result = {"pareto_front": plots.plot_pareto_front}
+    several = len(objectives) > 1
+    # Of more than three objectives Optuna says that it cannot.
+    result: dict[str, Callable[[Study], Any]] = (
+        {"pareto_front": plots.plot_pareto_front}
+        if several
+        else {"epochs": plots.plot_intermediate_values}
+    )
     for i, objective in enumerate(objectives):
         about: dict[str, Any] = {"target_name": objective}
-        suffix = ""
-        if len(objectives) > 1:
-            about["target"], suffix = (lambda trial, i=i: trial.values[i]), f"_{objective}"
-        for name, plot in _PLOTS.items():
-            result[f"{name}{suffix}"] = partial(plot, **about)
+        if several:
+            about["target"] = lambda trial, i=i: trial.values[i]
+        suffix = f"_{objective}" if several else ""
+        result |= {
+            f"history{suffix}": partial(plots.plot_optimization_history, **about),
+            f"importances{suffix}": partial(plots.plot_param_importances, **about),
+            f"slice{suffix}": partial(plots.plot_slice, **about),
+        }
     return result
 
 
@@ -100,7 +124,7 @@ def publish(search: Search, study: Study) -> None:
         "mlflow.source.name": sweep_command(),
     }
     values: dict[str, float] = {f"trials/{state}": n for state, n in counts(study).items()}
-    for trial in best_trials(study) if len(search.objectives) == 1 else []:
+    for trial in study.best_trials[:1] if len(search.objectives) == 1 else []:
         tags |= {f"best {option}": str(value) for option, value in trial.params.items()}
         values |= {f"best/{search.objectives[0]}": trial.values[0], "best/trial": trial.number}
     try:

@@ -11,10 +11,10 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from asd.composition import build_known
-from asd.errors import AsdError, Pruned
+from asd.errors import Pruned
 from asd.experiment.listener import RunListener
 from asd.search.objectives import COLUMNS, TEST, selected_on
 
@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 
 SELECTED_ON, PRUNED = "selected_on", "pruned"
 
+#: The trial that the next run of this process is.
+current_trial: ContextVar[Trial | None] = ContextVar("current_trial", default=None)
+
 
 class PruningListener(RunListener):
     """Tags a run that is a trial, reports its epochs and prunes it; of another it does nothing.
@@ -36,35 +39,34 @@ class PruningListener(RunListener):
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        self.search = search = config["search"]
+        self.trial = current_trial.get()
+        self.objectives: list[str] = config["search"]["objectives"]
+        self.untrained_loss = float(config["search"]["untrained_loss"])
         self.epochs = config["trainer"]["max_epochs"]
         self.best = config["trainer"]["weights"] == "best"
-        judged = search["trial"] is not None and len(search["objectives"]) == 1
-        self.column = COLUMNS.get(search["objectives"][0]) if judged else None
+        judged = self.trial is not None and len(self.objectives) == 1
+        self.column = COLUMNS.get(self.objectives[0]) if judged else None
         self._values: dict[str, float] = {}
         self._lowest: dict[str, float] = {}
         self._waiting: dict[int, float] = {}
-        self._trial: Trial | None = None
         self._pruned: Pruned | None = None
 
     def finished_before(self, folder: RunFolder) -> None:
         """Tag a run that was finished before it became a trial."""
-        tags = folder.record().get("tags", {})
-        if (tagged := self._tagged(tags)) != tags:
-            folder.update(tags=tagged)
+        folder.update(tags=self._tagged(folder.record().get("tags", {})))
 
     def started(self, folder: RunFolder, models: Sequence[str]) -> None:
         """Tag the run; of an earlier pruning nothing is left to say."""
-        self._values = dict.fromkeys(models, float(self.search["untrained_loss"]))
+        self._values = dict.fromkeys(models, self.untrained_loss)
         self.finished_before(folder)
 
     def _tagged(self, tags: dict[str, str]) -> dict[str, str]:
         """Tags with those of the trial. Once test clips have had a say, they have had it."""
         kept = {name: value for name, value in tags.items() if name != PRUNED}
-        if self.search["trial"] is None:
+        if self.trial is None:
             return kept
-        clips = TEST if kept.get(SELECTED_ON) == TEST else selected_on(self.search["objectives"])
-        trial = {"study": self.search["study"], "trial": str(self.search["trial"])}
+        clips = TEST if kept.get(SELECTED_ON) == TEST else selected_on(self.objectives)
+        trial = {"study": self.trial.study.study_name, "trial": str(self.trial.number)}
         return {**kept, **trial, SELECTED_ON: clips}
 
     def model_started(self, model: str, history: Sequence[Mapping[str, float]]) -> None:
@@ -98,44 +100,24 @@ class PruningListener(RunListener):
 
     def _report(self) -> None:
         """Report what waits, then ask about the last of it."""
-        if not self._waiting:
+        if not self._waiting or self.trial is None:
             return
         from optuna.exceptions import UpdateFinishedTrialError
 
-        from asd.search.storage import reaching
+        from asd.search.storage import ERRORS
 
         last = max(self._waiting)
         try:
-            with reaching(self.search["storage"]):
-                trial = self._trial = self._trial or self._open()
-                for step in sorted(self._waiting):
-                    trial.report(self._waiting[step], step)
-                    del self._waiting[step]
-                if trial.should_prune():
-                    self._pruned = Pruned(last + 1)
-        except (AsdError, KeyError) as error:
+            for step in sorted(self._waiting):
+                self.trial.report(self._waiting[step], step)
+                del self._waiting[step]
+            if self.trial.should_prune():
+                self._pruned = Pruned(last + 1)
+        except ERRORS as error:
             # Training is worth more than its report; what waits is sent with a later epoch.
             log.warning("the study does not answer; training goes on. %s", error)
         except UpdateFinishedTrialError:
-            log.info("trial %s is closed; nothing is reported to it", self.search["trial"])
+            log.info("trial %s is closed; nothing is reported to it", self.trial.number)
             self.column = None
         if self._pruned is not None:
             raise self._pruned
-
-    def _open(self) -> Trial:
-        import optuna
-        from hydra.core.hydra_config import HydraConfig
-
-        from asd.search.storage import connect
-
-        storage, name = connect(self.search["storage"]), self.search["study"]
-        # The sampler is asked nothing here.
-        sampler = optuna.samplers.RandomSampler()
-        study = optuna.load_study(study_name=name, storage=storage, sampler=sampler)
-        # The database may be anyone's: of its pruners those of conf/ and of our own command.
-        sweeper = HydraConfig.get().sweeper if HydraConfig.initialized() else {}
-        own = (sweeper.get("pruner") or {}).get("_target_", "")
-        study.pruner = build_known(study.user_attrs["pruner"], "hydra/sweeper/pruner", [own])
-        number = self.search["trial"]
-        trial_id = storage.get_trial_id_from_study_id_trial_number(study._study_id, number)
-        return optuna.Trial(study, trial_id)

@@ -6,12 +6,13 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import RDBStorage
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from asd.errors import AsdError
@@ -19,13 +20,22 @@ from asd.options import check_no_secret
 
 log = logging.getLogger(__name__)
 
-_SQLITE = "sqlite:///"
+#: What Optuna raises where a storage is away, full or damaged, or its driver not installed.
+ERRORS = (StorageInternalError, SQLAlchemyError, ImportError)
 # Seconds that sqlite waits for another process's write, and that PostgreSQL has to answer.
 _PATIENCE = {"sqlite": {"timeout": 60}, "postgresql": {"connect_timeout": 10}}
 
 
 class HeartbeatStorage(RDBStorage):
-    """Optuna's storage, in which a heartbeat that fails is not the last one."""
+    """Optuna's, in which a heartbeat that fails is not the last, and numbers have four digits."""
+
+    def _set_trial_param(
+        self, trial_id: int, name: str, value: float, distribution: BaseDistribution, *known: Any
+    ) -> None:
+        """See Optuna, which calls this with what was drawn; it is read back as it is stored."""
+        if isinstance(distribution, FloatDistribution) and distribution.step is None:
+            value = min(max(float(f"{value:.4g}"), distribution.low), distribution.high)
+        super()._set_trial_param(trial_id, name, value, distribution, *known)
 
     def record_heartbeat(self, trial_id: int) -> None:
         """See Optuna."""
@@ -35,51 +45,35 @@ class HeartbeatStorage(RDBStorage):
             log.debug("no heartbeat: the storage does not answer", exc_info=True)
 
 
-def storage_url(url: str | None, runs: str) -> str:
-    """The address of the storage, absolute.
-
-    Args:
-        url: ``hydra.sweeper.storage``; None: sqlite in the folder ``runs``.
-        runs: ``paths.runs``.
-
-    Raises:
-        AsdError: it is of another kind, or holds a password, which every run would store.
-    """
-    url = url or f"{_SQLITE}{Path(runs) / 'optuna.db'}"
-    if (file := database_file(url)) is not None:
-        return _SQLITE + str(file.absolute())
-    parts = urlsplit(url)
-    if parts.scheme.split("+")[0] != "postgresql":
-        raise AsdError(
-            f"hydra.sweeper.storage: {parts.scheme or 'this'} cannot be used; give "
-            "sqlite:///FILE or postgresql://USER@HOST/DATABASE"
-        )
-    check_no_secret("hydra.sweeper.storage", url)
-    return url
-
-
-def database_file(url: str) -> Path | None:
-    """The file of sqlite; None for a server."""
-    return Path(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) else None
-
-
-def connect(url: str, dead_after_seconds: int | None = None) -> HeartbeatStorage:
+def connect(address: str, dead_after_seconds: int | None = None) -> HeartbeatStorage:
     """Open the storage, with empty tables where there are none.
 
     Args:
-        url: see ``storage_url``.
+        address: ``hydra.sweeper.storage``.
         dead_after_seconds: of a worker: how long it may give no sign of life.
+
+    Raises:
+        AsdError: it cannot be used, is of another kind, or the address holds a password.
     """
+    try:
+        url = make_url(address)
+        patience = _PATIENCE[url.get_backend_name()]
+    except (SQLAlchemyError, KeyError) as error:
+        raise AsdError(
+            "hydra.sweeper.storage: cannot be used; give sqlite:///FILE or "
+            "postgresql://USER@HOST/DATABASE"
+        ) from error
+    check_no_secret("hydra.sweeper.storage", address)
     # Of what Optuna calls experimental, and of epochs that are told again.
     warnings.filterwarnings("ignore", category=ExperimentalWarning)
     warnings.filterwarnings("ignore", module=r"optuna\.|asd\.search")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    options = {"connect_args": _PATIENCE[urlsplit(url).scheme.split("+")[0]], "pool_pre_ping": True}
+    options = {"connect_args": patience, "pool_pre_ping": True}
     beat = dead_after_seconds and max(1, dead_after_seconds // 6)
-    with reaching(url):
+    with reaching(address):
         return HeartbeatStorage(
-            url, options, heartbeat_interval=beat, grace_period=dead_after_seconds
+            address, options, heartbeat_interval=beat, grace_period=dead_after_seconds
         )
 
 
@@ -92,7 +86,7 @@ def reaching(url: str) -> Iterator[None]:
     """
     try:
         yield
-    except (StorageInternalError, SQLAlchemyError, ImportError) as error:
+    except ERRORS as error:
         cause: BaseException = error
         while cause.__cause__ is not None:
             cause = cause.__cause__

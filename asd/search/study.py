@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,7 @@ from asd.search.objectives import (
     selected_on,
 )
 from asd.search.space import Space
-from asd.search.storage import HeartbeatStorage, connect, database_file, storage_url
+from asd.search.storage import HeartbeatStorage, connect
 from asd.sweeps.cells import Cells
 
 _NO_PRUNER = {"_target_": "optuna.pruners.NopPruner"}
@@ -78,23 +77,27 @@ class Search:
         given = {name: node[name] for name in node if not name.startswith("_")}
         self.options = options = from_config(SearchOptions, "hydra.sweeper", given)
         params = [f"{name}={value}" for name, value in (options.params or {}).items()]
-        self.space = Space.of(loader, [*params, *arguments], options.custom_search_space)
+        self.space = Space(loader, [*params, *arguments], options.custom_search_space)
         self.cells = Cells(loader, master)
         self.config = config = self.cells.compose(self.space.fixed)
         self.objectives: list[str] = config["search"]["objectives"]
         check_objectives(self.objectives)
+        if config["force"]:
+            raise AsdError("force=true: a search takes finished runs as they are; remove folders")
         #: Said wherever a result is.
         self.warnings = check_comparable(self.objectives, list(self.space.axes))
         self.prunes = len(self.objectives) == 1 and self.objectives[0] in COLUMNS
         if not self.prunes and options.pruner != _NO_PRUNER:
             self.warnings.append(f"no trial is pruned: {self.objectives} is not known by epoch")
-        self.url = storage_url(options.storage, config["paths"]["runs"])
         experiment = Experiment.of(config, {}, "")
         if not experiment.trains and set(COLUMNS) & set(self.objectives):
             raise AsdError(
                 f"search.objectives={self.objectives}: model=none trains nothing, and has no "
                 "validation loss; search.objectives=[test_auc] is there, and chooses on test clips"
             )
+        self.runs = experiment.runs
+        self._file = self.runs / "optuna.db" if options.storage is None else None
+        self.url: str = options.storage or f"sqlite:///{self._file}"
         self.data_label = experiment.data_label
         self.tracking_name = experiment.tracking_name
         self.title = str(config["sweep"]["name"] or "search")
@@ -103,10 +106,14 @@ class Search:
         # Of all that can change a result or the choice: no two searches share a study.
         ranges = {option: str(axis) for option, axis in self.space.axes.items()}
         asked = [ranges, options.custom_search_space, self.objectives]
-        digest = identity({**config, "asked": asked}, "")
+        digest = identity({**config, "asked": asked}, "", experiment.versions)
         self.name = re.sub(r"[^\w.-]+", "-", f"{name}-{digest}")
-        self.runs = Path(config["paths"]["runs"]).absolute()
         self.folder = self.runs / "search" / self.name
+
+    def values_of(self, trial: FrozenTrial) -> str:
+        """A complete trial's objectives: ``validation_loss 0.8312``."""
+        pairs = zip(self.objectives, trial.values, strict=True)
+        return ", ".join(f"{name} {value:.4g}" for name, value in pairs)
 
     @cached_property
     def storage(self) -> HeartbeatStorage:
@@ -115,8 +122,7 @@ class Search:
 
     def load(self) -> Study | None:
         """The study, as it is; None if there is none."""
-        file = database_file(self.url)
-        if file is None or file.exists():
+        if self._file is None or self._file.exists():
             with suppress(KeyError):
                 return optuna.load_study(study_name=self.name, storage=self.storage)
         return None
@@ -136,20 +142,16 @@ class Search:
         except AsdError:  # another process may be making its tables at this moment
             time.sleep(1.0)
             storage = self.storage
-        build(self.options.pruner, "hydra.sweeper.pruner")
+        pruner = build(self.options.pruner if self.prunes else _NO_PRUNER, "hydra.sweeper.pruner")
         seeded_sampler(self.options.sampler, 0)
         ways: Any = ["maximize" if name in ON_TEST else "minimize" for name in self.objectives]
         study = optuna.create_study(
-            storage=storage, study_name=self.name, load_if_exists=True, directions=ways
-        )
+            storage=storage, study_name=self.name, load_if_exists=True, directions=ways,
+            pruner=pruner,
+        )  # fmt: skip
         study.set_metric_names(self.objectives)
-        attributes = {
-            "selected_on": selected_on(self.objectives),
-            "data": self.data_label,
-            "pruner": self.options.pruner if self.prunes else _NO_PRUNER,
-        }
-        for name, value in attributes.items():
-            study.set_user_attr(name, value)
+        study.set_user_attr("selected_on", selected_on(self.objectives))
+        study.set_user_attr("data", self.data_label)
         # Two that begin at once may add too many; those numbered beyond n_trials just wait.
         for _ in range(len(study.trials), self.options.n_trials):
             study.add_trial(create_trial(state=TrialState.WAITING))
@@ -157,17 +159,9 @@ class Search:
 
 
 def counts(study: Study) -> dict[str, int]:
-    """Trials by state, and as ``ended`` those in a state that no trial leaves."""
+    """Trials by state."""
     states = [trial.state for trial in study.get_trials(deepcopy=False)]
-    by_state = {state.name.lower(): states.count(state) for state in TrialState}
-    return {**by_state, "ended": sum(state.is_finished() for state in states)}
-
-
-def best_trials(study: Study) -> list[FrozenTrial]:
-    """The best one; of several objectives those that no other beats in all; none at first."""
-    if len(study.directions) > 1:
-        return sorted(study.best_trials, key=lambda trial: trial.values)
-    return [study.best_trial] if counts(study)["complete"] else []
+    return {state.name.lower(): states.count(state) for state in TrialState}
 
 
 def seeded_sampler(config: dict[str, Any], number: int) -> BaseSampler:

@@ -11,29 +11,24 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from hydra.core.override_parser.types import Quote, QuotedString
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages._heartbeat import get_heartbeat_thread
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
 from asd.errors import AsdError, Pruned
+from asd.search.pruning import current_trial
 from asd.search.storage import reaching
 from asd.search.study import Search, seeded_sampler
-from asd.sweeps.cells import Cell
-from asd.sweeps.outcomes import Outcome, reason
+from asd.sweeps.cells import ATTEMPTS, Cell, Failure
 
 log = logging.getLogger(__name__)
 
 # Seconds between two looks for a trial, where all are taken.
 _LOOK = 1.0
-# A trial whose workers died this often takes the next one down too.
-_DEATHS = 3
 
 
-def run_trials(
-    search: Search, study: Study, run: Callable[[Cell], Outcome], look: Callable[[], object]
-) -> None:
+def run_trials(search: Search, study: Study, run: Callable[[Cell], Any]) -> None:
     """Run trials that wait, one after another, until none is left, or too many in a row failed.
 
     With nothing left to begin, wait until it would be known that another worker died just now, to
@@ -42,8 +37,7 @@ def run_trials(
     Args:
         search: what is searched.
         study: its study.
-        run: runs a trial's cell in this process.
-        look: called when a trial begins and when it has ended.
+        run: runs a trial's cell in this process; gives its objectives, or raises why not.
 
     Raises:
         KeyboardInterrupt: stopped; the trial waits for whoever comes next.
@@ -52,7 +46,7 @@ def run_trials(
     failed, idle = 0, time.monotonic()
     while failed < search.options.failure_grace and time.monotonic() - idle < patience:
         if (trial := _take(search, study)) is not None:
-            failed = failed + 1 if _run(search, trial, run, look) == TrialState.FAIL else 0
+            failed = failed + 1 if _run(search, trial, run) == TrialState.FAIL else 0
             idle = time.monotonic()
         elif any(t.state == TrialState.RUNNING for t in study.get_trials(deepcopy=False)):
             time.sleep(_LOOK)
@@ -83,56 +77,61 @@ def _take(search: Search, study: Study) -> Trial | None:
     return None
 
 
-def _run(
-    search: Search, trial: Trial, run: Callable[[Cell], Outcome], look: Callable[[], object]
-) -> TrialState:
+def _run(search: Search, trial: Trial, run: Callable[[Cell], Any]) -> TrialState:
+    """Run a trial and tell the study; gives the state in which it ended."""
+    storage, values, failure = search.storage, None, None
     try:
-        with get_heartbeat_thread(trial._trial_id, search.storage):
-            cell = _cell(search, trial)
-            look()
-            outcome = run(cell) if cell.error is None else Outcome(cell, None, AsdError(cell.error))
-        return _tell(search, trial, outcome)
+        with get_heartbeat_thread(trial._trial_id, storage):
+            cell, token = _cell(search, trial), current_trial.set(trial)
+            try:
+                values = _finite(run(cell)) if cell.refusal is None else None
+                state, failure = TrialState.COMPLETE, cell.refusal
+            except Pruned:
+                state = TrialState.PRUNED
+            except Exception as error:
+                failure = Failure.of(error)
+            finally:
+                current_trial.reset(token)
     except KeyboardInterrupt:
         # It waits for the next worker. What cannot be told now, the end of its heartbeat will.
         with suppress(UpdateFinishedTrialError, AsdError), reaching(search.url):
-            search.storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+            storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
         raise
-    finally:
-        look()
+    with suppress(UpdateFinishedTrialError):
+        if failure is not None:
+            state = TrialState.FAIL
+            trial.set_user_attr("error", failure.message)
+            trial.set_user_attr("refused", failure.user)
+        # Others may have taken this worker for dead, so that its trial waits; yet it has ended.
+        storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
+        trial.study.tell(trial, values, state, skip_if_finished=True)
+    return state
 
 
 def _cell(search: Search, trial: Trial) -> Cell:
-    """The trial's run, noted in the study with who runs it; one with an error if it is refused."""
+    """The trial's run, noted in the study with who runs it."""
     trial.set_user_attr("worker", f"{socket.gethostname()} {os.getpid()}")
-    url = QuotedString(search.url, Quote.single).with_quotes()
-    reporting = [f"search.storage={url}", f"search.study={search.name}"]
-    # Two trials with the same values are one run: the second waits for the first.
-    reporting += [f"search.trial={trial.number}", "if_running=wait"]
     try:
         overrides = search.space.suggest(search.cells.master, trial)
-        if (deaths := trial.user_attrs.get("deaths", 0)) >= _DEATHS:
+        if (deaths := trial.user_attrs.get("deaths", 0)) >= ATTEMPTS:
             raise AsdError(f"its process died {deaths} times (out of memory?)")
     except AsdError as error:
-        return Cell(trial.number, (), "", None, error=str(error))
-    cell = search.cells.cell(trial.number, [*overrides, *reporting])
-    if cell.folder is not None:
+        return Cell(trial.number, (), "", refusal=Failure.of(error))
+    # Two trials with the same values are one run: the second waits for the first.
+    cell = search.cells.cell(trial.number, [*overrides, "if_running=wait"])
+    if cell.path is not None:
         trial.set_user_attr("models", cell.models)
-        trial.set_user_attr("run", cell.folder.path.name)
+        trial.set_user_attr("run", cell.path.name)
     return cell
 
 
-def _tell(search: Search, trial: Trial, outcome: Outcome) -> TrialState:
-    values: Any = outcome.value if isinstance(outcome.value, list) else [outcome.value]
-    error, state = outcome.error, TrialState.COMPLETE
-    if error is None and not all(isinstance(v, float) and math.isfinite(v) for v in values):
-        error = AsdError(f"the objective is {outcome.value}, which is no number to compare")
-    if error is not None:
-        state = TrialState.PRUNED if isinstance(error, Pruned) else TrialState.FAIL
-    with suppress(UpdateFinishedTrialError):
-        if error is not None and state == TrialState.FAIL:
-            trial.set_user_attr("error", reason(error))
-            trial.set_user_attr("refused", isinstance(error, AsdError))
-        # Others may have taken this worker for dead, so that its trial waits; yet it has ended.
-        search.storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
-        trial.study.tell(trial, None if error else values, state, skip_if_finished=True)
-    return state
+def _finite(value: Any) -> list[float]:
+    """A run's objectives.
+
+    Raises:
+        AsdError: one of them is no number to compare.
+    """
+    values = value if isinstance(value, list) else [value]
+    if not all(isinstance(one, float) and math.isfinite(one) for one in values):
+        raise AsdError(f"the objective is {value}, which is no number to compare")
+    return values

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+
 from asd.errors import AsdError
 from asd.experiment.sweep_files import load_sweep
 
 #: How the program's own arguments begin that say which sweep they are of.
 NAMED = "sweep.name="
 _OPTIONS = ("+sweep=", "sweep=")
+# Options that a single run has no use for.
+_OF_SWEEPS = ("hydra/launcher=", "hydra/sweeper", "hydra.launcher.", "hydra.sweeper.")
 
 
 def expand(arguments: list[str]) -> list[str]:
@@ -20,10 +24,13 @@ def expand(arguments: list[str]) -> list[str]:
         AsdError: no such sweep, or it is asked for without ``--multirun``.
     """
     named = [a for a in arguments if a.startswith(_OPTIONS)]
+    if not {"-m", "--multirun"} & set(arguments):
+        if named:
+            raise AsdError(f"{named[0]}: a sweep is several runs; add -m")
+        for ignored in (a for a in arguments if a.lstrip("+").startswith(_OF_SWEEPS)):
+            print(f"{ignored}: ignored, this is one run; add -m for a sweep", file=sys.stderr)
     if not named:
         return arguments
-    if not {"-m", "--multirun"} & set(arguments):
-        raise AsdError(f"{named[0]}: a sweep is several runs; add -m")
     rest = [a for a in arguments if a not in named]
     given = {a.split("=", 1)[0].lstrip("+") for a in rest if "=" in a}
     if len(named) > 1:

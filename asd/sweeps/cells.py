@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import time
+import traceback
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
+from asd import progress
 from asd.composition import command_of, plain, refusal, search_path
-from asd.errors import AsdError, RunIsBusyError
+from asd.errors import AsdError, Pruned, RunIsBusyError, Terminated
 from asd.experiment.history import read_history
 from asd.experiment.identity import flat
-from asd.experiment.run_folder import FAILED, FINISHED, KILLED, RUNNING, RunFolder
+from asd.experiment.run_folder import FAILED, FINISHED, KILLED, RUNNING, RunFolder, find_run
 from asd.experiment.run_labels import run_name
+from asd.signals import ENDINGS
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
+    from hydra.types import TaskFunction
 
     from asd.experiment.clips import Clips
     from asd.experiment.experiment import Experiment
@@ -39,47 +45,97 @@ def sweep_start() -> str:
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{socket.gethostname()}-{os.getpid()}"
 
 
+class Failure(NamedTuple):
+    """Why a run is refused or has failed, and whether that is for the user to mend."""
+
+    message: str
+    user: bool
+
+    @classmethod
+    def of(cls, error: BaseException) -> Failure:
+        """From an exception; one that is not ours is said with its type."""
+        if isinstance(error, AsdError):
+            return cls(str(error), True)
+        return cls(f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}", False)
+
+
 @dataclass(frozen=True)
 class Cell:
-    """One combination of a sweep's options.
+    """One combination of a sweep's options. What has become of it is read from its run's folder.
 
     Args:
         number: its place in the sweep.
         overrides: that make it.
         label: what it is called.
-        folder: of its run; None if the config is refused or its data are not there.
+        path: of its run's folder; None if the config is refused or its data are not there.
         models: that it trains.
         epochs: that each of them may train.
-        error: why it cannot run.
+        refusal: why it cannot run.
     """
 
     number: int
     overrides: tuple[str, ...]
     label: str
-    folder: RunFolder | None
+    path: Path | None = None
     models: int = 1
     epochs: int = 1
-    error: str | None = None
+    refusal: Failure | None = None
+
+    @property
+    def folder(self) -> RunFolder | None:
+        """Its run's; another experiment with the very same settings may have made and named it."""
+        if self.path is None:
+            return None
+        if self.path.exists():
+            return RunFolder(self.path)
+        name, _, identity = self.path.name.rpartition("-")
+        return find_run(self.path.parent, name, identity)
 
     def record(self) -> dict[str, Any]:
         """What its ``run.json`` says; empty while there is none."""
-        return {} if self.folder is None else self.folder.record()
+        folder = self.folder
+        return folder.record() if folder else {}
 
     def state(self) -> str:
         """``done``, ``running``, ``cut``, ``failed``, ``missing`` or ``refused``.
 
         ``cut`` is a run that was stopped, or whose process is dead; it goes on where it stood.
         """
-        if self.error is not None:
+        if self.refusal is not None:
             return REFUSED
-        status = self.record().get("status")
-        if self.folder is None or status is None:
+        folder = self.folder
+        status = folder.record().get("status") if folder else None
+        if folder is None:
             return MISSING
         if status == FINISHED:
             return DONE
-        if self.folder.is_held():
+        if folder.is_held():
             return IN_PROGRESS
-        return BROKEN if status == FAILED else CUT
+        return {None: MISSING, FAILED: BROKEN}.get(status, CUT)
+
+    def failure(self) -> Failure | None:
+        """Why it is refused or has failed; None if it has not."""
+        record = self.record()
+        if self.refusal is not None or record.get("status") != FAILED:
+            return self.refusal
+        error = record.get("error") or {"message": "its folder does not say why"}
+        return Failure(error["message"], bool(error.get("user")))
+
+    def summary(self) -> str:
+        """How it ended, in few words, with the mean AUC of a finished run."""
+        if (failure := self.failure()) is not None:
+            return f"FAILED: {failure.message}"
+        return f"finished, {figure}" if (figure := self._figure()) else "finished"
+
+    def _figure(self) -> str:
+        if self.folder is None or not self.folder.scores.exists():
+            return ""
+        from asd.scoring.clip_scores import read_scores
+        from asd.scoring.metrics import evaluate_scores
+
+        max_fpr = float(self.record()["max_fpr"])
+        auc = evaluate_scores(read_scores(self.folder.scores), max_fpr).mean["auc"]
+        return f"mean AUC {100 * auc:.2f}"
 
     def progress(self) -> float:
         """How many of its epochs have been trained, 0 to 1, whoever did it when."""
@@ -93,46 +149,71 @@ class Cell:
             done += 1.0 if finished else len(read_history(model / "history.csv")) / self.epochs
         return min(1.0, done / self.models)
 
-    def has_more_to_do(self) -> bool:
-        """Whether a finished run is to begin anew (``force``), or its tracker lacks a copy."""
-        record = self.record()
-        forced = any(o.lstrip("+") == "force=true" for o in self.overrides)
-        return forced or ("mlflow" in record and not record.get("published", True))
+    def is_through(self, sweep: str | None) -> bool:
+        """Whether the sweep of this name needs not come back: finished, refused, or failed in it.
 
-    def is_through(self, sweep: str) -> bool:
-        """Whether the sweep of this name needs not come back: finished, or failed in this sweep."""
-        state = self.state()
-        if state == DONE and not self.has_more_to_do():
+        A finished run is tried once that is to begin anew, or has no copy in its tracker yet.
+
+        Args:
+            sweep: None: nobody comes back to what has ended.
+        """
+        state, record = self.state(), self.record()
+        if state not in (DONE, BROKEN):
+            return state == REFUSED
+        forced = any(o.lstrip("+") == "force=true" for o in self.overrides)
+        copied = "mlflow" not in record or record.get("published", True)
+        tried = sweep in (None, record.get("sweep"))
+        return tried or (state == DONE and copied and not forced)
+
+    def is_free(self, sweep: str) -> bool:
+        """Whether nobody has it and the sweep is not through with it, which it now may be."""
+        if self.folder is None or self.state() == IN_PROGRESS or self.is_through(sweep):
+            return False
+        if (deaths := self.count_deaths(sweep)) < ATTEMPTS:
             return True
-        return state in (DONE, BROKEN) and self.record().get("sweep") == sweep
+        self.fail(Failure(f"its process died {deaths} times (out of memory?)", False))
+        self.sign(sweep)
+        return False
 
     def sign(self, sweep: str) -> None:
         """Note that this sweep had it: it fails for all of it, and begins anew only once."""
         if self.folder is not None and self.record():
             with suppress(RunIsBusyError), self.folder.lock():
-                self.folder.update(sweep=sweep)
+                self.folder.update(sweep=sweep, deaths=0)
 
     def count_deaths(self, sweep: str | None) -> int:
         """How many processes of this sweep died with a run that nobody has at the moment.
 
         Args:
-            sweep: None before it begins: what died then does not count.
+            sweep: None before it begins, so that what died then is not counted as its own.
         """
         if self.folder is None or not self.record():
             return 0
         with suppress(RunIsBusyError), self.folder.lock():
-            record = self.folder.record()
-            deaths: dict[str, int] = record.get("deaths", {})
+            record = self.record()
+            deaths: int = record.get("deaths", 0) if record.get("sweep") == sweep else 0
             if record.get("status") == RUNNING:  # and yet the lock is free
-                if sweep is not None:
-                    deaths = {**deaths, sweep: deaths.get(sweep, 0) + 1}
+                deaths += 1
                 self.folder.update(status=KILLED, deaths=deaths, sweep=sweep)
-            return deaths.get(str(sweep), 0)
+            return deaths
         return 0
+
+    def fail(self, failure: Failure, details: str = "") -> None:
+        """Let the run's log and record say why it failed, unless another process has it by now."""
+        if (folder := self.folder) is None:
+            return
+        with suppress(RunIsBusyError), folder.lock():
+            with folder.log_file.open("a") as file:
+                file.write(details or f"{failure.message}\n")
+            record = folder.record()
+            noted = record.get("status") == FAILED and record.get("error")
+            if record.get("status") != FINISHED and not noted:
+                ended = int(time.time() * 1000)
+                folder.update(status=FAILED, error=failure._asdict(), ended=ended)
 
 
 class Cells:
-    """Composes the cells of a sweep; data that several share are looked at once.
+    """Composes and runs the cells of a sweep; data that several share are looked at once.
 
     Args:
         loader: Hydra's.
@@ -159,7 +240,7 @@ class Cells:
             yield self.cell(number, combinations[number], shared)
 
     def cell(self, number: int, overrides: Sequence[str], shared: Collection[str] = ()) -> Cell:
-        """One cell; a config that is refused is a cell with its error.
+        """One cell; a config that is refused is a cell that says so.
 
         Args:
             number: its place in the sweep.
@@ -168,21 +249,21 @@ class Cells:
         """
         command = command_of([*search_path(self.master.hydra.overrides.hydra), *overrides])
         label = " ".join(o for o in overrides if o not in shared) or " ".join(overrides)
+        cell = Cell(number, tuple(overrides), label)
         try:
             config = self.compose(overrides)
             label = run_name(config, command, list(shared))
+            cell = replace(cell, label=label, epochs=config["trainer"]["max_epochs"])
             from asd.experiment.experiment import Experiment
 
             experiment = Experiment.of(config, {}, command)
             clips = self._clips(experiment)
         except AsdError as error:
-            return Cell(number, tuple(overrides), label, None, error=str(error))
+            return replace(cell, refusal=Failure.of(error))
         if clips is None:
-            return Cell(number, tuple(overrides), label, None)
-        models = len(clips.groups(config["scope"]["name"]))
-        epochs = config["trainer"]["max_epochs"]
-        folder = experiment.folder(clips.data_hash())
-        return Cell(number, tuple(overrides), label, folder, models, epochs)
+            return cell
+        path = experiment.folder(clips.data_hash()).path
+        return replace(cell, path=path, models=len(clips.groups(experiment.scope)))
 
     def compose(self, overrides: Sequence[str]) -> dict[str, Any]:
         """The options of a run with these overrides, as plain values.
@@ -198,9 +279,37 @@ class Cells:
         except (HydraException, OmegaConfBaseException) as error:
             known: Any = OmegaConf.to_container(self.master)
             raise AsdError(refusal(error, list(flat(known))).splitlines()[0]) from error
-        config = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
-        values: dict[str, Any] = plain(config)
+        values: dict[str, Any] = plain(_without_hydra(composed))
         return values
+
+    def run(self, cell: Cell, task: TaskFunction) -> Any:
+        """Run one cell in this process, saying nothing to the terminal; gives the run's value.
+
+        A failure ends the run's log and is noted in its ``run.json``, however early it came.
+
+        Args:
+            cell: what to run.
+            task: what Hydra calls for a run.
+
+        Raises:
+            KeyboardInterrupt: stopped (``Terminated``: by SIGTERM); the run is closed.
+            Exception: whatever ended the run; it should stop no other.
+        """
+        from hydra.core.hydra_config import HydraConfig
+
+        composed = self.loader.load_sweep_config(self.master, list(cell.overrides))
+        HydraConfig.instance().set_config(composed)
+        try:
+            with _quiet():
+                return task(_without_hydra(composed))
+        except SystemExit as stopped:
+            number = next((n for n in ENDINGS if stopped.code == 128 + n), None)
+            raise (Terminated(number) if number else KeyboardInterrupt()) from None
+        except (RunIsBusyError, Pruned):
+            raise
+        except Exception as error:
+            cell.fail(Failure.of(error), "".join(traceback.format_exception(error)))
+            raise
 
     def _clips(self, experiment: Experiment) -> Clips | None:
         from asd.experiment.clips import Clips
@@ -211,3 +320,24 @@ class Cells:
             there = self.make or experiment.corpus.is_there(experiment.releases)
             self._data[key] = Clips.of(experiment) if there else None
         return self._data[key]
+
+
+def _without_hydra(composed: DictConfig) -> DictConfig:
+    return OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Say nothing to the terminal, which shows the sweep; the run folder's train.log has it all."""
+    root = logging.getLogger()
+    level, handlers, before = root.level, root.handlers, progress.quiet
+    root.setLevel(logging.INFO)
+    quiet = [h for h in handlers if type(h) is not logging.StreamHandler]
+    root.handlers = [*quiet, logging.NullHandler()]
+    progress.quiet = True
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        root.handlers = handlers
+        progress.quiet = before

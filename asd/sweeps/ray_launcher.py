@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import time
@@ -12,6 +13,7 @@ from typing import Any
 
 from asd.cores import share
 from asd.errors import AsdError
+from asd.sweeps.cells import Failure
 from asd.sweeps.workers import GRACE, WorkerLauncher, start_process
 
 
@@ -47,7 +49,7 @@ class RayLauncher(WorkerLauncher):
         except self.ray.exceptions.RayError as error:
             return f"Ray gave it up: {str(error).strip().splitlines()[-1]}"
 
-    def stop(self, workers: list[Any]) -> None:
+    def stop(self, workers: list[Any], over: bool) -> None:
         """Tell workers to stop, and wait while they close."""
         for worker in workers:
             self.ray.cancel(worker)
@@ -60,16 +62,20 @@ class RayLauncher(WorkerLauncher):
         address = self.init.get("address") or os.environ.get("RAY_ADDRESS", "")
         host, _, port = address.rpartition("/")[2].rpartition(":")
         handler = signal.getsignal(signal.SIGTERM)
+        if not address and "RAY_AUTH_TOKEN" not in os.environ:
+            # With a token that goes with it; Ray's would stay in the home folder, where others ask.
+            os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
         try:
             import ray
 
             if port.isdigit():  # where nobody listens, ray.init would try for ever
                 socket.create_connection((host, int(port)), timeout=10).close()
-            ray.init(**self.init, ignore_reinit_error=True)
-        except (ImportError, OSError, RuntimeError, ValueError) as error:
+            ray.init(**{**self.init, "address": address or "local"}, ignore_reinit_error=True)
+        except Exception as error:  # of many kinds; where a token is wrong, many lines
             raise AsdError(
-                f"hydra.launcher.init.address={address or None}: no Ray there ({error}); "
-                "pip install -e '.[ray]', then `ray start --head --port=PORT`, or no address"
+                f"hydra.launcher.init.address={address or None}: no Ray there that lets us in "
+                f"({Failure.of(error).message}); pip install -e '.[ray]', then `ray start --head "
+                "--port=PORT` with a token (docs/scaling.md), or no address"
             ) from error
         finally:
             signal.signal(signal.SIGTERM, handler)  # Ray's would end this process on the spot

@@ -78,9 +78,9 @@ class SlurmLauncher(WorkerLauncher):
             log.warning("Slurm job %s: %s (%s)", worker, state, reason)
         return None
 
-    def stop(self, workers: list[str]) -> None:
+    def stop(self, workers: list[str], over: bool) -> None:
         """They stay in the queue, unless nothing is left for them to do."""
-        if workers and self.is_over:
+        if workers and over:
             _slurm("scancel", "--quiet", *workers)
         elif workers:
             log.warning("%d workers stay in Slurm's queue and go on; the same command waits for "

@@ -1,72 +1,108 @@
-"""The cells of a sweep and what has become of each, read from the run folders."""
+"""What has become of the cells of a sweep, in words and as an exit status."""
 
 from __future__ import annotations
 
+import shlex
+import sys
 import time
-from contextlib import suppress
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
-from omegaconf import DictConfig
-
-from asd.sweeps.cells import BROKEN, CUT, DONE, IN_PROGRESS, MISSING, REFUSED, Cell, Cells
-from asd.sweeps.display import Display, Observation
-from asd.sweeps.grid_sweep import combinations
-from asd.sweeps.outcomes import Outcome, failure_of, failures, figure, short
-
-if TYPE_CHECKING:
-    from hydra.core.config_loader import ConfigLoader
-
+from asd.composition import command_of
+from asd.secrets import redacted
+from asd.sweeps.cells import BROKEN, CUT, DONE, IN_PROGRESS, MISSING, REFUSED, Cell
+from asd.sweeps.display import PERIOD, Display, duration
 
 _ORDER = (DONE, IN_PROGRESS, CUT, BROKEN, REFUSED, MISSING)
 
 
-def show_status(loader: ConfigLoader, master: DictConfig, watch: bool) -> None:
+@contextmanager
+def shown(
+    title: str, cells: Callable[[], Sequence[Cell]], sweep: str | None = None
+) -> Iterator[Display]:
+    """Show a sweep from its first line to those that say how it ended and what goes on with it.
+
+    Args:
+        title, cells, sweep: see ``Display``.
+    """
+    began = time.monotonic()
+    with Display(title, cells, sweep) as display:
+        display.say(state_line(title, cells()))
+        try:
+            yield display
+        finally:
+            for line in failure_lines(cells()):
+                display.say(line)
+            took = duration(time.monotonic() - began)
+            display.say(f"{state_line(title, cells())}, in {took}")
+            if display.open if sweep is None else exit_code(cells()):
+                display.say(f"what is missing: {sweep_command()}")
+
+
+def show_cells(title: str, cells: Callable[[], Sequence[Cell]], watch: bool) -> None:
     """Print a line a cell, then why each failed.
 
     Args:
-        loader: Hydra's.
-        master: the sweep's config.
+        title: of the sweep.
+        cells: gives its cells, with what has become of each by now.
         watch: first show live what runs, until all have ended or Ctrl-C.
-
-    Raises:
-        AsdError: the sweep's options cannot be combined.
     """
-    title = str(master.sweep.name or "sweep")
-    overrides = combinations(loader, [str(o) for o in master.hydra.overrides.task])
-    cells = list(Cells(loader, master, make=False).of(overrides))
-    while watch and any(cell.folder is None and cell.error is None for cell in cells):
-        time.sleep(1.0)  # until the sweep has made its corpus
-        cells = list(Cells(loader, master, make=False).of(overrides))
     if watch:
-        _watch([cell for cell in cells if cell.error is None], title)
-    states = [cell.state() for cell in cells]
-    width = max(len(cell.label) for cell in cells)
-    for cell, state in zip(cells, states, strict=True):
+        with suppress(KeyboardInterrupt), Display(title, cells) as display:
+            while display.open:
+                display.look()
+                time.sleep(PERIOD)
+    known = cells()
+    width = max(len(cell.label) for cell in known)
+    for cell in known:
         where = short(cell.folder.path) if cell.folder and cell.folder.path.is_dir() else ""
-        print(f"{state:8} {cell.label:{width}}  {_detail(cell, state)}  {where}".rstrip())
-    broken = [c for c, state in zip(cells, states, strict=True) if state in (BROKEN, REFUSED)]
-    for line in failures([Outcome(cell, None, failure_of(cell)) for cell in broken]):
-        print(line)
-    counts = ", ".join(f"{states.count(state)} {state}" for state in _ORDER if state in states)
-    print(f"{title}: {len(cells)} runs: {counts}")
+        print(f"{cell.state():8} {cell.label:{width}}  {_detail(cell)}  {where}".rstrip())
+    print("\n".join([*failure_lines(known), state_line(title, known)]))
 
 
-def _watch(cells: list[Cell], title: str) -> None:
-    """Show what runs, until all have ended, or Ctrl-C."""
-    todo = [cell for cell in cells if cell.state() != DONE]
-    done = len(cells) - len(todo)
-    with suppress(KeyboardInterrupt), Display(title, len(cells), done) as display:
-        observed = Observation(todo, display)
-        observed.look()
-        while observed.open:
-            time.sleep(1.0)
-            observed.look()
-
-
-def _detail(cell: Cell, state: str) -> str:
+def _detail(cell: Cell) -> str:
+    state = cell.state()
     if state == DONE:
-        return figure(cell)
+        return cell.summary()
     if state == IN_PROGRESS:
         record = cell.record()
         return f"{100 * cell.progress():.0f} %, pid {record.get('pid')} on {record.get('host')}"
     return f"{100 * cell.progress():.0f} % trained" if state == CUT else ""
+
+
+def state_line(title: str, cells: Sequence[Cell]) -> str:
+    """How many are in which state: ``paper: 5 runs: 3 done, 1 running, 1 missing``."""
+    states = [cell.state() for cell in cells]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in _ORDER if state in states)
+    return f"{title}: {len(cells)} runs: {counts}"
+
+
+def failure_lines(cells: Sequence[Cell]) -> Iterator[str]:
+    """What failed, why, where its log is, and how to run it again."""
+    for cell in cells:
+        if (failure := cell.failure()) is None:
+            continue
+        yield f"FAILED {cell.label}: {failure.message}"
+        if cell.folder is not None and cell.folder.log_file.exists():
+            yield f"  log:       {short(cell.folder.log_file)}"
+        yield f"  run again: {command_of(cell.overrides)}"
+
+
+def exit_code(cells: Sequence[Cell]) -> int:
+    """0 if all are done; 2 if the user is to mend all that are not; else 1."""
+    failures = [cell.failure() for cell in cells if cell.state() != DONE]
+    if not failures:
+        return 0
+    return 2 if all(failure and failure.user for failure in failures) else 1
+
+
+def short(path: Path) -> Path:
+    """A path as seen from the working directory, if it lies in it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def sweep_command() -> str:
+    """The command line of this program, which goes on with what is missing."""
+    return redacted(shlex.join(["python", *sys.orig_argv[1:]]))

@@ -22,6 +22,7 @@ from typing import Any
 from asd.cores import cores, share, visible_gpus
 from asd.options import check_number, check_whole
 from asd.sweeps.cells import ATTEMPTS, sweep_start
+from asd.sweeps.display import PERIOD, Display
 
 log = logging.getLogger(__name__)
 
@@ -37,40 +38,43 @@ def is_worker() -> bool:
 class WorkerLauncher(ABC):
     """Starts workers."""
 
-    #: Set by who watches when nothing is left to do or to wait for.
-    is_over = False
-
     def prepare(self, command: list[str], runs: Path) -> None:
         """Say what the workers run; their logs go into a folder below that of the runs."""
         self.command = command
         self.sweep = sweep_start()
         self.folder = runs.absolute() / ".workers" / self.sweep
 
-    def work(self, watch: Callable[[], bool], most: int) -> None:
+    def work(self, display: Display, most: int) -> None:
         """Start workers and return when all have ended. One that was taken down is replaced.
 
         Args:
-            watch: called about every second, for displays; whether work is left.
+            display: looks at the sweep's cells about every second.
             most: no more workers than that.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         restarts = ATTEMPTS * most
         workers = self.start(range(most))
         try:
-            while workers and not self.is_over:
-                time.sleep(1.0)
-                left = watch()
+            while workers and display.open:
+                time.sleep(PERIOD)
+                display.glance()
                 for number, worker in list(workers.items()):
                     if (status := self.status(worker)) is None:
                         continue
                     del workers[number]
                     if status:
                         log.warning("worker %s: %s; %s", number, status, self.log_file(number))
-                    if isinstance(status, int) and status < 0 and left and restarts > 0:
+                    killed = isinstance(status, int) and status < 0
+                    if killed and display.left and restarts > 0:
                         restarts -= 1
                         workers |= self.start([number])
         finally:
-            self.stop(list(workers.values()))
+            self.stop(list(workers.values()), over=not display.open)
+            display.glance()
+            if display.open:
+                display.say(f"not all have ended; the workers' logs: {self.folder}")
+            else:
+                shutil.rmtree(self.folder, ignore_errors=True)
 
     @abstractmethod
     def start(self, numbers: Sequence[int]) -> dict[Any, Any]:
@@ -80,8 +84,8 @@ class WorkerLauncher(ABC):
         """How one has ended: 0 well, below 0 by a signal, else in words; None: not yet."""
         return worker.poll()
 
-    def stop(self, workers: list[Any]) -> None:
-        """The sweep is over or stopped, and these have not ended: let each close its run."""
+    def stop(self, workers: list[Any], over: bool) -> None:
+        """The sweep is over, or was stopped, and these have not ended: let each close its run."""
         for worker in workers:
             worker.terminate()
         for worker in workers:
@@ -97,6 +101,22 @@ class WorkerLauncher(ABC):
     def log_file(self, number: int | str) -> Path:
         """What a worker prints."""
         return self.folder / f"worker-{number}.log"
+
+
+def work(display: Display, launcher: WorkerLauncher | None, here: Callable[[], None]) -> None:
+    """Have the open cells of a sweep trained.
+
+    Args:
+        display: of the sweep.
+        launcher: of workers; None: in this process.
+        here: does it in this process.
+    """
+    if launcher is not None:
+        launcher.work(display, len(display.open))
+        return
+    with display.live():
+        here()
+    display.look()
 
 
 def start_process(

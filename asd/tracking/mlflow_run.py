@@ -148,6 +148,8 @@ def publish(client: MlflowClient, folder: RunFolder, metrics: Metrics | None = N
 
     record = folder.record()
     run_id, values = record["mlflow"]["run_id"], dict(record.get("resources", {}))
+    for model, told in record.get("convergence", {}).items():
+        values["best_epoch" if model == "shared" else f"best_epoch/{model}"] = told["best_epoch"]
     if metrics is None and folder.scores.exists():
         metrics = evaluate_scores(read_scores(folder.scores), record["max_fpr"])
     if metrics is not None:

@@ -96,6 +96,7 @@ class EpochCheckpoints(pl.callbacks.Checkpoint):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the row, tell of it, save."""
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        values["steps"] = trainer.global_step
         values["epoch_seconds"] = time.perf_counter() - self._start
         self._rows.append({"epoch": trainer.current_epoch, **values})
         write_history(self.history, self._rows)

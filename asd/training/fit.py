@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import warnings
@@ -22,7 +23,14 @@ from asd.features.batches import Batches
 from asd.models.detector import Detector, read_checkpoint, rebuilt
 from asd.training.checkpoints import EpochCheckpoints, checkpoint_io
 from asd.training.lightning_module import DetectorTraining
-from asd.training.speed import choose_device, prepare, resident, set_threads, step_flop
+from asd.training.speed import (
+    choose_device,
+    prepare,
+    resident,
+    set_determinism,
+    set_threads,
+    step_flop,
+)
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,7 @@ def fit(
         KeyboardInterrupt: the user stopped it; ``folder`` has all that resuming needs.
     """
     device = choose_device(options)
+    set_determinism(options.deterministic)
     set_threads(options.threads, step_flop(detector, options.batch_size))
     folder.mkdir(parents=True, exist_ok=True)
     for leftover in folder.glob(".*.partial"):  # of a process that was killed
@@ -83,6 +92,11 @@ def fit(
         module = DetectorTraining(detector, options)
         with _interruptible():
             trainer.fit(module, train, val, ckpt_path=resume, weights_only=True)
+        # Callbacks, some of which live on, have the module's `log`, and so would keep the Trainer
+        # with features and optimiser, on the GPU too; these refer to one another besides.
+        module.trainer = None
+        del trainer, values, train, val, module
+        gc.collect()
     chosen = checkpoints.best if options.weights == "best" else checkpoints.last
     return rebuilt(detector.recipe, chosen).to(device)
 
@@ -94,15 +108,11 @@ def _trainer(
     if options.stop_patience is not None:
         stopping = pl.callbacks.EarlyStopping("val/loss", patience=options.stop_patience)
         callbacks = [*callbacks, stopping]
-    # Lightning's deterministic mode also has every new tensor filled, which nothing here needs.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return pl.Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
         devices=1,
         max_epochs=options.max_epochs,
         precision=options.precision,  # type: ignore[arg-type]
-        deterministic=options.deterministic,
-        benchmark=not options.deterministic,
         callbacks=list(callbacks),
         # Lightning's own environment, named, keeps it from finding a Slurm job and setting its
         # handlers there.

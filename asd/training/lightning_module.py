@@ -7,6 +7,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from asd.errors import AsdError
 from asd.experiment.trainer_options import TrainerOptions
@@ -75,6 +76,28 @@ class DetectorTraining(pl.LightningModule):
     def on_validation_epoch_start(self) -> None:
         # Validation runs inside the epoch, so the training sums are read first.
         self._train_means = self._means("train") if self._sums is not None else {}
+        if self.trainer.num_training_batches < self.options.exact_norm_steps:
+            self._recompute_norms()
+
+    @torch.no_grad()
+    def _recompute_norms(self) -> None:
+        """Batch norm's statistics of the weights as they are: means over the epoch's batches.
+
+        Running averages are of the weights of the last hundred steps (at the paper's momentum):
+        many epochs, where these are short.
+        """
+        norms = [m for m in self.detector.modules() if isinstance(m, _BatchNorm)]
+        momenta = [norm.momentum for norm in norms]
+        seen, precision, batches = 0, self.trainer.precision_plugin, self.trainer.train_dataloader
+        with precision.forward_context():
+            for batch in map(precision.convert_input, batches):  # type: ignore[arg-type]
+                seen += len(batch.features)
+                for norm in norms:
+                    norm.train().momentum = len(batch.features) / seen
+                # Not the compiled form, which would be compiled again for this.
+                self.detector.network.forward(self.detector.standardiser(batch.features))
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.eval().momentum = momentum
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Adds a batch to the epoch's validation loss."""
@@ -100,14 +123,18 @@ class DetectorTraining(pl.LightningModule):
         """
         options = self.options
         optimiser = torch.optim.Adam(
-            self.parameters(), lr=options.learning_rate, fused=options.fused_adam
+            self.parameters(),
+            lr=options.learning_rate,
+            eps=options.adam_epsilon,
+            fused=options.fused_adam,
         )
         if options.plateau is not None:
             self._plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
                 optimiser,
                 factor=options.plateau["factor"],
                 patience=options.plateau["patience"] - 1,
-                threshold=0.0,
+                threshold=options.plateau["min_delta"],
+                threshold_mode="abs",
             )
             if self._plateau_state is not None:
                 self._plateau.load_state_dict(self._plateau_state)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import sys
 
+import torch
+
 # From glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _NEVER = 2**31 - 1
@@ -26,7 +28,11 @@ def keep_freed_memory() -> bool:
 
 
 def give_back_memory() -> None:
-    """Return to the system what is free now: a process that trains many runs starts each small."""
+    """Return to the system what is free now: a process that trains many runs starts each small.
+
+    On a GPU too, where the next model asks the driver what is free.
+    """
+    torch.cuda.empty_cache()
     _call_glibc("malloc_trim", 0)
 
 

@@ -24,7 +24,12 @@ from asd.experiment.clips import (
     shortest_clip,
 )
 from asd.experiment.experiment import Experiment
-from asd.experiment.history import read_history, scoring_loss, write_history
+from asd.experiment.history import (
+    convergence,
+    read_history,
+    scoring_loss,
+    write_history,
+)
 from asd.experiment.listener import Listeners, RunListener
 from asd.experiment.record import record_threads, recorded
 from asd.experiment.run_folder import FINISHED, RunFolder, set_aside
@@ -35,11 +40,11 @@ from asd.models.standardiser import Standardiser
 from asd.scoring.clip_scores import read_scores, write_scores
 from asd.scoring.metrics import Metrics, evaluate_scores
 from asd.scoring.scorer import fit_back_end, score_clips
-from asd.scoring.tables import write_tables
+from asd.scoring.tables import convergence_notes, write_tables
 from asd.training.checkpoints import restored_history
 from asd.training.fit import TrainingSet, fit
 from asd.training.memory import give_back_memory
-from asd.training.speed import choose_device
+from asd.training.speed import choose_device, set_determinism
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +119,7 @@ def _compute(
     store.build(clips.train, clips.test)
     groups = clips.groups(experiment.scope)
     lengths = {name: _window_length(experiment, group) for name, group in groups.items()}
-    tables, losses = [], {}
+    tables, losses, ended = [], {}, {}
     for name, group in groups.items():
         model = folder.model(name)
         history, scores_file = model / "history.csv", model / "scores.csv"
@@ -124,6 +129,7 @@ def _compute(
             tables.append(read_scores(scores_file))
             if experiment.trains:
                 losses[name] = scoring_loss(history, options.weights)
+                ended[name] = convergence(read_history(history), options)
             continue
 
         # Windows of the training clips; a part of the clips is held out for validation.
@@ -134,6 +140,14 @@ def _compute(
         fraction, strata = options.validation_fraction, options.validation_strata
         split = seed if options.validation_seed is None else options.validation_seed
         held_out = validation_split(group.train, fraction, split, strata)
+        few = int(held_out.sum())
+        if experiment.trains and few < options.few_validation_clips:
+            log.warning(
+                "%s: %d validation clips choose the epoch that scores, which leaves it to chance; "
+                "raise trainer.validation_fraction, or add training clips",
+                name,
+                few,
+            )
         held_out_clips = group.train.clips[["machine", "id", "path"]][held_out]
         model.mkdir(parents=True, exist_ok=True)
         held_out_clips.to_csv(model / "validation.csv", index=False)
@@ -159,12 +173,16 @@ def _compute(
             events.tell(RunListener.epoch_ended, name, epoch, values)
 
         if trained is not None:
+            set_determinism(options.deterministic)
             detector = rebuilt(detector.recipe, trained / "model.ckpt").to(choose_device(options))
         elif experiment.trains:
             with _timed(f"{name}: trained"):
                 detector = fit(detector, data, options, seed, model, epoch_ended, callbacks)
         if experiment.trains:
             losses[name] = scoring_loss(history, options.weights)
+            ended[name] = convergence(read_history(history), options)
+            level = logging.INFO if ended[name]["converged"] else logging.WARNING
+            log.log(level, "%s", *convergence_notes({name: ended[name]}))
         threads = options.threads or cores()
         clip_data = (group.train.clips, features, data.train)
         fit_back_end(detector, experiment.scoring, *clip_data, threads)
@@ -194,9 +212,12 @@ def _compute(
         scores = clips.with_causes(scores)
     write_scores(folder.scores, scores)
     metrics = evaluate_scores(scores, experiment.scoring.max_fpr)
-    said = {"unseen": clips.unseen(), "warnings": clips.warnings}
+    tags = folder.record()["tags"]
+    if ended:
+        tags["converged"] = str(all(told["converged"] for told in ended.values())).lower()
+    folder.update(validation_loss=losses, convergence=ended, tags=tags)
+    said = {"unseen": clips.unseen(), "warnings": clips.warnings, "convergence": ended}
     write_tables(folder.tables, metrics, experiment.title, experiment.data_label, **said)
-    folder.update(validation_loss=losses)
     events.tell(RunListener.scored, folder, scores, metrics)
     return metrics
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import torch
 from torch import nn
@@ -73,6 +75,20 @@ def set_threads(threads: int | None, flop: float) -> None:
     if threads is None:
         threads = max(1, min(cores(), int(flop / _FLOP_A_THREAD)))
     torch.set_num_threads(threads)
+
+
+def set_determinism(deterministic: bool) -> None:
+    """Same seed, same numbers, on a GPU too; for this process, whether it trains or only scores.
+
+    Args:
+        deterministic: ``trainer.deterministic``; False: the fastest algorithms are sought.
+    """
+    # Read when CUDA's linear algebra is first used.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(deterministic)
+    # That mode also has every new tensor filled, which nothing here needs.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.backends.cudnn.benchmark = not deterministic
 
 
 def prepare(detector: Detector, options: TrainerOptions, device: torch.device) -> None:

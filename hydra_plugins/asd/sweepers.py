@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from hydra.utils import get_method
@@ -33,17 +32,17 @@ class AsdSweeper(Sweeper):
         self.task = task_function
 
     def open_launcher(self) -> Any:
-        """Ours, ready to start workers of this command; Hydra's for one run after another.
+        """The workers' launcher, ready to start this command; None: one run after another, here.
 
         Raises:
-            AsdError: an option cannot be used, or it is another launcher.
+            AsdError: an option cannot be used, or it is a launcher that is not ours.
         """
         from asd.composition import build, plain
         from asd.errors import AsdError
 
         node = self.config.hydra.launcher
         if node._target_.startswith("hydra._internal"):
-            return Plugins.instance().instantiate_launcher(self.context, self.task, self.config)
+            return None
         if not node._target_.startswith("asd.sweeps."):
             choices = "sequential, joblib, submitit_slurm or ray"
             raise AsdError(f"hydra/launcher: {node._target_} runs no sweep of ours; {choices} does")
@@ -58,19 +57,26 @@ class AsdSweeper(Sweeper):
         return launcher
 
     def sweep(self, arguments: list[str]) -> None:
-        """Hydra's: run them all."""
-        from asd.sweeps.outcomes import without_traceback
+        """Hydra's: run them all. What is no fault of the program ends it without a traceback."""
+        from asd.errors import AsdError, Terminated
+        from asd.signals import ENDINGS, stopped_by
 
-        with without_traceback():
-            run = get_method(self.run)
-            run(self.context.config_loader, self.config, self.open_launcher(), self.task, arguments)
+        try:
+            with stopped_by(*ENDINGS):
+                run, loader = get_method(self.run), self.context.config_loader
+                run(loader, self.config, self.open_launcher(), self.task, arguments)
+        except AsdError as error:
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(2)
+        except KeyboardInterrupt as stopped:
+            sys.exit(128 + stopped.args[0] if isinstance(stopped, Terminated) else 130)
 
 
 class GridSweeper(AsdSweeper):
     """Every combination of the options' values."""
 
     run = "asd.sweeps.grid_sweep.sweep_grid"
-    status = "asd.sweeps.sweep_status.show_status"
+    status = "asd.sweeps.grid_sweep.show_grid"
 
 
 class OptunaSweeper(AsdSweeper):

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
+from asd.composition import folder_of
 from asd.errors import AsdError
-from asd.experiment.history import read_history, scoring_loss, write_history
+from asd.experiment.history import convergence, read_history, scoring_loss, write_history
+from asd.experiment.trainer_options import TrainerOptions
+from asd.options import from_config
 
 
 def test_rows_are_read_back_but_for_one_cut_by_a_crash(tmp_path: Path) -> None:
@@ -38,3 +43,43 @@ def test_a_damaged_file_is_named(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "history.csv").write_bytes(content)
     with pytest.raises(AsdError, match=r"history\.csv"):
         read_history(tmp_path / "history.csv")
+
+
+PAPER = yaml.safe_load((folder_of("conf") / "trainer" / "paper.yaml").read_text())
+FALLING = [10.0 / n for n in range(1, 21)]
+SETTLED = [1.0 + 0.5**n for n in range(20)]
+RISING = [1.0, *(1.0 + 0.1 * n for n in range(1, 20))]
+
+
+@pytest.mark.parametrize(
+    ("losses", "changed", "ended", "converged", "best"),
+    [
+        (FALLING, {}, "max_epochs", False, 20),
+        (FALLING[:1], {}, "max_epochs", False, 1),
+        (SETTLED, {}, "max_epochs", True, 20),  # the best is the last, by a millionth
+        (RISING, {}, "max_epochs", True, 1),
+        (RISING, {"stop_patience": 19}, "stop_patience", True, 1),
+        (RISING, {"stop_patience": 20}, "max_epochs", True, 1),
+        ([9.0, 1.0, 2.0, 1.0], {"stop_patience": 2, "late_gain": 0.0}, "stop_patience", True, 2),
+        ([9.0, 1.0, 2.0, 1.0], {"stop_patience": None, "late_gain": 0.0}, "max_epochs", False, 2),
+        (FALLING, {"late_gain": 0.3}, "max_epochs", True, 20),
+    ],
+)
+def test_convergence(
+    losses: list[float], changed: dict[str, Any], ended: str, converged: bool, best: int
+) -> None:
+    values = {
+        **PAPER, "batch_size": 4, "max_epochs": 20, "plateau": None, "stop_patience": 50,
+        "late_share": 0.25, "late_gain": 0.01,
+    }  # fmt: skip
+    rows = [{"epoch": n, "steps": 7.0 * (n + 1), "val/loss": v} for n, v in enumerate(losses)]
+    for weights, scoring in (("best", best), ("last", len(losses))):
+        options = from_config(TrainerOptions, "trainer", {**values, **changed, "weights": weights})
+        assert convergence(rows, options) == {
+            "epochs": len(losses),
+            "steps": 7 * len(losses),
+            "best_epoch": best,
+            "scoring_epoch": scoring,
+            "ended": ended,
+            "converged": converged,
+        }

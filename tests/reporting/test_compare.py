@@ -14,7 +14,7 @@ import pytest
 from asd.errors import AsdError
 from asd.reporting.bootstrap import Resampling
 from asd.reporting.claims import HELD, NOT_DECIDABLE, NOT_HELD, check_claim
-from asd.reporting.compare import compare, difference
+from asd.reporting.compare import compare, compare_all, difference
 from asd.reporting.declaration import declaration
 from asd.reporting.intervals import holm
 from asd.reporting.runs import Run
@@ -45,6 +45,22 @@ def test_the_same_scores_differ_by_nothing(scores: Any) -> None:
     assert (compared[["difference", "difference_low", "difference_high"]] == 0).all(axis=None)
     assert (compared["resamples_a_above_b"] == 0.5).all()
     assert (compared["verdict"] == "not decidable (3 seeds of A, 3 of B)").all()
+
+
+def test_every_system_against_one_is_the_mean_of_its_comparison_corrected(scores: Any) -> None:
+    baseline = trained("kNN", scores, 20, 1.0)
+    others = [trained("A", scores, 1, 2.0), trained("B", scores, 5, 1.0)]
+    one = system("one seed", scores(9, 2.0))
+    compared = compare_all([*others, one], baseline, "auc")
+    alone = pd.DataFrame([mean(compare(other, baseline, "auc"))[0] for other in others])
+    same = ["a", "difference", "difference_low", "difference_high", "trainings_b"]
+    assert compared[same][:2].values.tolist() == alone[same].values.tolist()
+    assert list(compared["p_holm"][:2]) == holm([*alone["p"], float("nan")])[:2]
+    assert list(compared["verdict"]) == [
+        "A is better (3 seeds of A, 3 of kNN)",
+        "not decidable (3 seeds of B, 3 of kNN)",
+        "not decidable: 1 seed of one seed, 3 of kNN; 3 of each are needed",
+    ]
 
 
 def trained(label: str, scores: Any, first: int, shift: float, seeds: int = 3) -> System:

@@ -8,7 +8,15 @@ import pytest
 
 from asd.documents.blocks import Table
 from asd.scoring.metrics import Metrics, evaluate_scores
-from asd.scoring.tables import id_table, machine_table, markdown, remarks, show, write_tables
+from asd.scoring.tables import (
+    convergence_notes,
+    id_table,
+    machine_table,
+    markdown,
+    remarks,
+    show,
+    write_tables,
+)
 
 TITLE, DATA = "[bold]SS-0.5-0.5, seed 0", "SIMULATED data, demo scale"
 Capture = pytest.CaptureFixture[str]
@@ -116,3 +124,15 @@ def test_terminal_prints_all_of_it_within_80_columns(
     assert max(map(len, text.splitlines())) <= 80
     line = next(line for line in wide.splitlines() if "pAUC harmonic" in line)
     assert line.split() == ["pAUC", "harmonic", *["100.00"] * 7]
+
+
+def test_the_notes_name_every_model_and_begin_with_those_not_converged() -> None:
+    told = {"epochs": 9, "steps": 18, "best_epoch": 8, "scoring_epoch": 9, "ended": "max_epochs"}
+    models = {m: {**told, "converged": m != "pump"} for m in ("fan", "pump", "valve")}
+    bad, good = convergence_notes(models)
+    assert bad == (
+        "NOT CONVERGED (raise trainer.max_epochs): "
+        "pump, 18 steps, epoch 9 of 9 scores (best 8), ended by max_epochs."
+    )
+    assert good.startswith("Converged: fan, 18 steps")
+    assert "; valve, 18 steps" in good

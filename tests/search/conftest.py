@@ -13,8 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from asd.search import search
 from asd.search.storage import connect
-from asd.sweeps.cells import Cell
-from asd.sweeps.outcomes import Outcome
+from asd.sweeps.cells import Cell, Cells
 
 Objective = Callable[[dict[str, Any]], Any]
 SEARCH = [
@@ -31,23 +30,21 @@ def cheap(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[dict[str, Any]]
         seen: list[dict[str, Any]] = []
         base: list[DictConfig] = []
 
-        def run(cell: Cell, loader: Any, master: DictConfig, task: Any) -> Outcome:
+        def run(cells: Cells, cell: Cell, task: Any) -> Any:
             if not base:  # composing takes longer than all else
-                composed = loader.load_sweep_config(master, list(cell.overrides))
+                composed = cells.loader.load_sweep_config(cells.master, list(cell.overrides))
                 base.append(OmegaConf.masked_copy(composed, [k for k in composed if k != "hydra"]))
             for override in OverridesParser.create().parse_overrides(list(cell.overrides)):
                 if "." in override.key_or_group:
                     OmegaConf.update(base[0], override.key_or_group, override.value(), merge=False)
             values: Any = OmegaConf.to_container(base[0], resolve=True)
+            values["trial"] = cell.number
             seen.append(values)
-            try:
-                return Outcome(cell, objective(values), None)
-            except Exception as error:
-                return Outcome(cell, None, error)
+            return objective(values)
 
         if not draw:  # half of a small search's time
             monkeypatch.setattr(search, "draw", lambda search, study: [])
-        monkeypatch.setattr(search, "run_cell", run)
+        monkeypatch.setattr(Cells, "run", run)
         return seen
 
     return use

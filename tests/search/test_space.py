@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hydra import initialize_config_dir
@@ -14,8 +13,8 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from asd.composition import folder_of
 from asd.errors import AsdError
 from asd.search.objectives import check_comparable, check_objectives, selected_on
-from asd.search.space import Space, as_text
-from asd.search.storage import storage_url
+from asd.search.space import Space
+from asd.search.storage import connect
 
 
 @pytest.fixture
@@ -45,18 +44,22 @@ def loader() -> Iterator[ConfigLoader]:
     ],
 )
 def test_syntax_of_the_published_plugin(loader: ConfigLoader, text: str, expected: object) -> None:
-    space = Space.of(loader, ["seed=3", f"trainer.learning_rate={text}"])
+    space = Space(loader, ["seed=3", f"trainer.learning_rate={text}"])
     assert space.fixed == ("seed=3",)
     assert space.axes == {"trainer.learning_rate": expected}
 
 
-def test_values_as_overrides() -> None:
-    texts = ["0.1", "5e-324", "false", "null", "x"]
-    assert [as_text(value) for value in (0.1, 5e-324, False, None, "x")] == texts
-
-
-def test_of_two_overrides_the_later_counts(loader: ConfigLoader) -> None:
-    space = Space.of(loader, ["seed=interval(1, 2)", "trainer.batch_size=4,8", "seed=5"])
+def test_values_as_overrides_of_which_the_later_counts(loader: ConfigLoader) -> None:
+    space = Space(loader, ["seed=interval(1, 2)", "trainer.batch_size=4,8", "seed=5"])
+    values = {"a": 0.1, "b": 5e-324, "c": False, "d": None, "e": "[8,16]"}
+    assert space.overrides(values) == (
+        "seed=5",
+        "a=0.1",
+        "b=5e-324",
+        "c=false",
+        "d=null",
+        "e=[8,16]",
+    )
     assert (space.fixed, list(space.axes)) == (("seed=5",), ["trainer.batch_size"])
 
 
@@ -71,18 +74,15 @@ def test_of_two_overrides_the_later_counts(loader: ConfigLoader) -> None:
 )
 def test_refused_spaces(loader: ConfigLoader, arguments: list[str], said: str) -> None:
     with pytest.raises(AsdError, match=said):
-        Space.of(loader, arguments)
+        Space(loader, arguments)
 
 
-def test_objectives_know_their_clips() -> None:
+def test_objectives_know_their_clips_and_a_loss_is_not_its_own_judge() -> None:
     assert selected_on(["validation_loss", "parameters"]) == "validation clips"
     assert selected_on(["validation_loss", "test_pauc"]) == "test clips"
     for wrong in ("validation_loss", [], ["test_acu"]):
         with pytest.raises(AsdError, match=r"search\.objectives"):
             check_objectives(wrong)
-
-
-def test_a_loss_is_not_its_own_judge() -> None:
     with pytest.raises(AsdError, match=r"validation_mse"):
         check_comparable(["validation_loss"], ["loss.alpha"])
     assert check_comparable(["validation_mse"], ["loss.alpha"]) == []
@@ -90,13 +90,11 @@ def test_a_loss_is_not_its_own_judge() -> None:
     assert "frontend.bands" in warning
 
 
-def test_storage_addresses(tmp_path: Path) -> None:
-    assert storage_url(None, str(tmp_path)) == f"sqlite:///{tmp_path}/optuna.db"
-    assert storage_url("postgresql://ada@host/db", "") == "postgresql://ada@host/db"
-    for wrong in ("mysql://host/db", "runs", "sqlite://x"):
-        with pytest.raises(AsdError, match=r"hydra\.sweeper\.storage"):
-            storage_url(wrong, "")
+def test_storage_addresses() -> None:
+    for wrong in ("mysql://host/db", "runs", "oracle"):
+        with pytest.raises(AsdError, match=r"hydra\.sweeper\.storage: cannot be used; give sqlite"):
+            connect(wrong)
     for secret in ("postgresql://ada:hidden@host/db", "postgresql://host/db?password=hidden"):
         with pytest.raises(AsdError, match="PGPASSWORD") as caught:
-            storage_url(secret, "")
+            connect(secret)
         assert "hidden" not in str(caught.value)

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import csv
 import math
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
-import requests
 from conftest import SEARCH, study_in
 from optuna.storages._heartbeat import HeartbeatThread
 from optuna.trial import TrialState
-from postgres import free_port
-from requests.adapters import HTTPAdapter
-from urllib3.util import Retry
 
 from asd.experiment.run_folder import RunFolder
-from asd.search.pruning import PruningListener
+from asd.search.pruning import PruningListener, current_trial
 from asd.search.storage import connect
 
 Train = Callable[..., int]
@@ -45,10 +40,10 @@ def test_a_study_has_its_trials_and_no_more(
     seen = cheap(parabola)
     for _ in range(2):
         assert run_train(*SEARCH, "hydra.sweeper.n_trials=3") == 0
-    assert [config["search"]["trial"] for config in seen] == [0, 1, 2]
+    assert [config["trial"] for config in seen] == [0, 1, 2]
     # More of them; the numbers go on, and no value comes again.
     assert run_train(*SEARCH, "hydra.sweeper.n_trials=5") == 0
-    assert [config["search"]["trial"] for config in seen] == [0, 1, 2, 3, 4]
+    assert [config["trial"] for config in seen] == [0, 1, 2, 3, 4]
     assert len(set(rates(seen))) == 5
     study = study_in(tmp_path)
     assert [t.params["trainer.learning_rate"] for t in study.trials] == rates(seen)
@@ -61,6 +56,7 @@ def test_a_study_has_its_trials_and_no_more(
     assert f"best: trial {study.best_trial.number}, validation_loss" in said
     again = said.rsplit("run again: python -m asd.train", 1)[1]
     assert f"trainer.learning_rate={study.best_params['trainer.learning_rate']!r}" in again
+    assert rates(seen) == [float(f"{rate:.4g}") for rate in rates(seen)]
     assert "search.trial" not in again
 
     # A resumed search is what it would have been in one go; another question is another study.
@@ -91,6 +87,7 @@ def test_failed_trials_are_recorded_and_not_fatal(
     assert study.best_trial.number == 4
     said = capfd.readouterr().err
     assert "2 complete, 3 fail" in said
+    assert "search: 5 runs: 2 done, 3 failed, in " in said
     assert "run again: python -m asd.train" in said
 
     # With nothing but failures it stops; the same command tries as many again.
@@ -106,18 +103,18 @@ def test_failed_trials_are_recorded_and_not_fatal(
     assert len(seen) == 7
 
 
-def listener(folder: Path, search: dict[str, Any], models: list[str]) -> PruningListener:
+def listener(folder: Path, objectives: list[str], *models: str) -> PruningListener:
     """Of a run that begins, and may train each model for four epochs."""
     folder.mkdir(parents=True, exist_ok=True)
-    trainer = {"max_epochs": 4, "weights": "best"}
-    pruning = PruningListener({"search": search, "trainer": trainer})
+    search = {"objectives": objectives, "untrained_loss": 1.0}
+    pruning = PruningListener({"search": search, "trainer": {"max_epochs": 4, "weights": "best"}})
     pruning.started(RunFolder(folder), models)
     return pruning
 
 
 def reporting(config: dict[str, Any]) -> float:
     """Four epochs, each of them reported, as a run would."""
-    pruning = listener(Path("runs", f"trial{config['search']['trial']}"), config["search"], ["all"])
+    pruning = listener(Path("runs", f"trial{config['trial']}"), ["validation_loss"], "all")
     for epoch in range(4):
         loss = parabola(config) + 4 - epoch
         pruning.epoch_ended("all", epoch, {"val/loss": loss})
@@ -171,43 +168,28 @@ def test_ctrl_c_and_death_lose_no_trial(run_train: Train, cheap: Cheap, tmp_path
         assert workers.set_trial_state_values(trial_id, TrialState.RUNNING)
     with HeartbeatThread(alive, workers):
         assert run_train(*options) == 0
-    assert [config["search"]["trial"] for config in seen] == [0, 1, 1, 2]
+    assert [config["trial"] for config in seen] == [0, 1, 1, 2]
     assert rates(seen)[1] == rates(seen)[2]
     assert states(tmp_path) == ["COMPLETE"] * 3 + ["FAIL", "RUNNING"]
     assert "its process died 3 times" in study_in(tmp_path).trials[3].user_attrs["error"]
 
 
-def test_several_objectives_and_the_dashboard(
+def test_several_objectives(
     run_train: Train, cheap: Cheap, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     cheap(lambda config: [parabola(config), config["trainer"]["learning_rate"]], draw=True)
     options = ["hydra.sweeper.n_trials=6", "search.objectives=[validation_loss,test_auc]"]
     assert run_train(*SEARCH, *options) == 0
-    study = study_in(tmp_path)
+    # As Optuna Dashboard, or anybody, opens it.
+    url = f"sqlite:///{tmp_path}/runs/optuna.db"
+    (name,) = optuna.get_all_study_names(url)
+    study = optuna.load_study(study_name=name, storage=url)
     assert [d.name for d in study.directions] == ["MINIMIZE", "MAXIMIZE"]
     assert study.metric_names == ["validation_loss", "test_auc"]
     assert study.user_attrs["selected_on"] == "test clips"
-    plots = {path.stem for path in (tmp_path / "runs/search" / study.study_name).glob("*.png")}
+    plots = {path.stem for path in (tmp_path / "runs/search" / name).glob("*.png")}
     assert {"pareto_front", "history_test_auc", "slice_validation_loss"} <= plots
     assert "*** SELECTED ON TEST CLIPS" in capfd.readouterr().err
-
-    program, port = Path(sys.executable).with_name("optuna-dashboard"), free_port()
-    if not program.exists():
-        pytest.skip("optuna-dashboard is not installed")
-    command = [str(program), f"sqlite:///{tmp_path}/runs/optuna.db", "--port", str(port)]
-    api, session = f"http://127.0.0.1:{port}/api/studies", requests.Session()
-    session.trust_env = False  # no proxy
-    session.mount(
-        "http://", HTTPAdapter(max_retries=Retry(99, backoff_factor=0.1, backoff_max=0.5))
-    )
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-        try:
-            (shown,) = session.get(api).json()["study_summaries"]
-            assert shown["study_name"] == study.study_name
-            shown = session.get(f"{api}/{shown['study_id']}?after=0").json()
-            assert len(shown["trials"]) == 6
-        finally:
-            process.kill()
 
 
 @pytest.mark.parametrize(
@@ -245,31 +227,48 @@ def test_a_search_space_of_ones_own(run_train: Train, cheap: Cheap, tmp_path: Pa
     assert sizes == [t.params["trainer.batch_size"] for t in study_in(tmp_path).trials]
 
 
-def test_a_storage_that_is_away_does_not_stop_training(tmp_path: Path) -> None:
-    search = {
-        "storage": f"sqlite:///{tmp_path / 'none' / 'optuna.db'}", "study": "s", "trial": 0,
-        "objectives": ["validation_loss"], "untrained_loss": 1.0,
-    }  # fmt: skip
-    pruning = listener(tmp_path, search, ["fan", "pump"])
+def test_a_storage_that_is_away_does_not_stop_training(
+    tmp_path: Path, trial_of_a_run: Callable[[optuna.Trial], object]
+) -> None:
+    (tmp_path / "there").mkdir()
+    storage = connect(f"sqlite:///{tmp_path / 'there' / 'optuna.db'}")
+    trial = optuna.create_study(storage=storage).ask()
+    trial_of_a_run(trial)
+    pruning = listener(tmp_path / "run", ["validation_loss"], "fan", "pump")
+    storage.remove_session()
+    storage.engine.dispose()
+    (tmp_path / "there").rename(tmp_path / "away")
     pruning.model_started("fan", [{"epoch": 0.0, "val/loss": 0.5}])
     for epoch in (1, 2):
         pruning.epoch_ended("fan", epoch, {"val/loss": 0.5 + epoch})
-    # What will be told later: of two models one is not begun, and the best epoch counts.
-    assert pruning._waiting == {0: 0.75, 1: 0.75, 2: 0.75}
+    (tmp_path / "away").rename(tmp_path / "there")
     pruning.epoch_ended("pump", 0, {"val/loss": 0.3})
-    assert pruning._waiting[4] == pytest.approx(0.4)
+    # Told later: of two models one is not begun, and the best epoch counts.
+    told = trial.study.trials[0].intermediate_values
+    assert told == {0: 0.75, 1: 0.75, 2: 0.75, 4: pytest.approx(0.4)}
 
 
-def test_tags_of_trials(tmp_path: Path) -> None:
+def test_tags_of_trials(
+    tmp_path: Path, trial_of_a_run: Callable[[optuna.Trial | None], object]
+) -> None:
     """Test clips that had a say are never forgotten; an old pruning is."""
-    search = {"study": "s", "trial": 3, "objectives": ["test_auc"], "untrained_loss": 1.0}
+    study = optuna.create_study(study_name="s")
     folder = RunFolder(tmp_path)
     folder.update(tags={"system": "U", "pruned": "pruned after epoch 2"})
-    chosen = {"system": "U", "study": "s", "trial": "3", "selected_on": "test clips"}
-    listener(tmp_path, search, ["all"])
+    trial_of_a_run(study.ask())
+    listener(tmp_path, ["test_auc"], "all")
+    chosen = {"system": "U", "study": "s", "trial": "0", "selected_on": "test clips"}
     assert folder.record()["tags"] == chosen
-    listener(tmp_path, {**search, "trial": None, "objectives": ["parameters"]}, ["all"])
+    trial_of_a_run(None)
+    listener(tmp_path, ["parameters"], "all")
     assert folder.record()["tags"] == chosen
-    later = {**search, "trial": 4, "objectives": ["validation_loss"]}
-    listener(tmp_path, later, ["all"]).finished_before(folder)
-    assert folder.record()["tags"] == {**chosen, "trial": "4"}
+    trial_of_a_run(study.ask())
+    listener(tmp_path, ["validation_loss"], "all").finished_before(folder)
+    assert folder.record()["tags"] == {**chosen, "trial": "1"}
+
+
+@pytest.fixture
+def trial_of_a_run() -> Iterator[Callable[[optuna.Trial | None], object]]:
+    """Says which trial the run of this test is."""
+    yield current_trial.set
+    current_trial.set(None)

@@ -81,42 +81,36 @@ def slurm_node() -> Iterator[SlurmNode]:
     folder = Path(tempfile.mkdtemp(prefix="asd-slurm-"))
     node = SlurmNode(folder)
     host, user = socket.gethostname().split(".")[0], pwd.getpwuid(os.geteuid()).pw_name
-    node.conf.write_text(
-        CONF.format(host=host, user=user, folder=folder, control=free_port(), node=free_port())
-    )
+    ports = {"control": free_port(), "node": free_port()}
+    node.conf.write_text(CONF.format(host=host, user=user, folder=folder, **ports))
     for name in ("state", "spool"):
         (folder / name).mkdir()
-    key = folder / "munge.key"
-    key.write_bytes(os.urandom(1024))
-    key.chmod(0o600)
+    (folder / "key").write_bytes(os.urandom(1024))
+    (folder / "key").chmod(0o600)
+    files = {"key-file": "key", "socket": "munge.socket", "pid-file": "munge.pid",
+             "log-file": "munge.log", "seed-file": "munge.seed"}  # fmt: skip
+    daemons = {
+        "munged": ["--foreground", "--force", *(f"--{o}={folder / f}" for o, f in files.items())],
+        "slurmctld": ["-D", "-f", str(node.conf)],
+        "slurmd": ["-D", "-f", str(node.conf)],
+    }
     started: list[subprocess.Popen[bytes]] = []
-
-    def start(name: str, *arguments: str) -> None:
-        with (folder / f"{name}.log").open("w") as said:
-            started.append(
-                subprocess.Popen(
-                    [str(where[name]), *arguments], stdout=said, stderr=said,
-                    env={**os.environ, "SLURM_CONF": str(node.conf)},
-                )
-            )  # fmt: skip
-
+    environment = {**os.environ, "SLURM_CONF": str(node.conf)}
     try:
-        start(
-            "munged", "--foreground", "--force", f"--key-file={key}",
-            f"--socket={folder}/munge.socket", f"--pid-file={folder}/munged.pid",
-            f"--log-file={folder}/munge.log", f"--seed-file={folder}/munge.seed",
-        )  # fmt: skip
-        _until(lambda: (folder / "munge.socket").exists(), folder)
-        start("slurmctld", "-D", "-f", str(node.conf))
-        start("slurmd", "-D", "-f", str(node.conf))
-        environment = {**os.environ, "SLURM_CONF": str(node.conf)}
-        asked = ["sinfo", "--noheader", "--format=%T"]
-        _until(
-            lambda: "idle" in subprocess.run(
-                asked, capture_output=True, text=True, env=environment
-            ).stdout,
-            folder,
-        )  # fmt: skip
+        for name, options in daemons.items():
+            with (folder / f"{name}.log").open("w") as said:
+                command = [str(where[name]), *options]
+                process = subprocess.Popen(command, stdout=said, stderr=said, env=environment)
+            started.append(process)
+            while name == "munged" and not (folder / "munge.socket").exists():
+                assert process.poll() is None, (folder / "munge.log").read_text()
+                time.sleep(0.1)
+        for _ in range(300):
+            if "idle" in subprocess.getoutput(f"SLURM_CONF={node.conf} sinfo -h -o %T"):
+                break
+            time.sleep(0.1)
+        else:
+            pytest.fail(f"Slurm does not start: {(folder / 'slurmctld.log').read_text()[-2000:]}")
         yield node
         node.run("scancel", "--quiet", f"--user={user}")
     finally:
@@ -127,12 +121,3 @@ def slurm_node() -> Iterator[SlurmNode]:
             except subprocess.TimeoutExpired:
                 process.kill()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _until(true, folder: Path) -> None:  # type: ignore[no-untyped-def]
-    for _ in range(300):
-        if true():
-            return
-        time.sleep(0.1)
-    said = "\n".join(f"{p.name}: {p.read_text()[-2000:]}" for p in folder.glob("*.log"))
-    pytest.fail(f"Slurm does not start: {said}")

@@ -32,7 +32,7 @@ class SweepProcess:
         self, folder: Path, arguments: list[str], environment: Mapping[str, str] | None = None
     ) -> None:
         folder.mkdir(exist_ok=True)
-        self.folder = folder
+        self.folder, self.arguments = folder, arguments
         self.process = subprocess.Popen(
             [sys.executable, "-m", "asd.train", "-m", *arguments], cwd=folder, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

@@ -7,71 +7,93 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from asd.experiment.run_folder import RunFolder
-from asd.sweeps.cells import Cell
+from asd.experiment.run_folder import FAILED, FINISHED, RUNNING, RunFolder
+from asd.sweeps import display as module
+from asd.sweeps.cells import Cell, Failure
 from asd.sweeps.display import Display
+from asd.sweeps.sweep_status import exit_code, failure_lines
 
 
-def cell(number: int, folder: Path | None = None, models: int = 1) -> Cell:
-    run = None if folder is None else RunFolder(folder)
-    return Cell(number, (f"seed={number}",), f"U seed {number}", run, models, epochs=10)
+def cell(folder: Path, number: int, epochs: int = 0) -> Cell:
+    """A run that may train ten epochs, and has trained so many."""
+    path = folder / f"run{number}"
+    history = path / "models" / "shared" / "history.csv"
+    if epochs:
+        history.parent.mkdir(parents=True, exist_ok=True)
+        history.write_text("epoch,val/loss\n" + "0,1.0\n" * epochs)
+        RunFolder(path).update(status=RUNNING)
+    return Cell(number, (f"seed={number}",), f"U seed {number}", path, epochs=10)
 
 
-def test_a_log_has_a_line_a_run() -> None:
+def test_a_log_has_a_line_a_run_and_failures_decide_how_it_ends(tmp_path: Path) -> None:
+    cells = [cell(tmp_path, number, epochs=1) for number in range(4)]
+    cells.append(Cell(4, (), "U", refusal=Failure("seed=x", True)))
+    RunFolder(tmp_path / "run3").update(status=FINISHED)
     out = io.StringIO()
-    with Display("paper", 4, done=1, console=Console(file=out, width=20)) as display:
-        for number in range(3):
-            display.started(cell(number))
-        display.ended(cell(0), None, "finished, mean AUC 71.00")
-        display.ended(cell(1), ValueError("no"), "FAILED: no")
-        display.ended(cell(2), None, "finished")
-    lines = out.getvalue().splitlines()
-    assert [line.split(" (")[0] for line in lines] == [
-        "[2/4] U seed 0: finished, mean AUC 71.00", "[3/4] U seed 1: FAILED: no",
-        "[4/4] U seed 2: finished",
+    with Display("paper", lambda: cells, "one", Console(file=out, width=20)) as display:
+        assert (display.total, display.before) == (5, 2)
+        RunFolder(tmp_path / "run0").update(status=FINISHED)
+        display.look()
+        error = {"message": "no memory", "user": False}
+        RunFolder(tmp_path / "run1").update(status=FAILED, error=error, sweep="one")
+        display.look()
+        display.look()
+        assert (display.left, [one.number for one in display.open]) == (True, [2])
+    assert [line.split(" (")[0] for line in out.getvalue().splitlines()] == [
+        "[3/5] U seed 0: finished", "[4/5] U seed 1: FAILED: no memory",
     ]  # fmt: skip
-    assert display.failed == 1
-    assert not display.left()
+    assert (exit_code(cells), exit_code(cells[:1]), exit_code(cells[4:])) == (1, 0, 2)
+    assert list(failure_lines(cells)) == [
+        "FAILED U seed 1: no memory", "  run again: python -m asd.train seed=1",
+        "FAILED U: seed=x", "  run again: python -m asd.train",
+    ]  # fmt: skip
 
 
-def test_time_left_counts_what_is_done_from_the_first_epoch_that_was_seen() -> None:
-    display, clock = Display("paper", 4, console=Console(file=io.StringIO())), [1000.0]
+def test_time_left_is_told_when_a_run_has_ended_and_counts_from_the_first_epoch(
+    tmp_path: Path,
+) -> None:
+    """The first run has the imports and the features, and may stop early."""
+    cells = [cell(tmp_path, number, epochs=4 * (number == 0)) for number in range(5)]
+    display = Display("paper", lambda: cells, "one", Console(file=io.StringIO()))
+    clock = [1000.0]
     display.bars.get_time = lambda: clock[0]
-    display._worked(cell(0), 0.6)  # by an earlier start
-    assert display.left() is None
-    for share in (0.7, 0.8, 0.9):
-        clock[0] += 10.0
-        display._worked(cell(0), share)
-    assert display.left() == pytest.approx(310, abs=1)  # 3.1 runs are left, at 0.1 in 10 s
-    clock[0] += 10.0
-    display.ended(cell(0), None, "finished")
-    assert display.left() == pytest.approx(300, abs=1)
+    display.look()  # four epochs are of an earlier start
+    with RunFolder(tmp_path / "run0").lock():
+        for epochs in (4, 4, 5, 6):
+            clock[0] += 100.0 if epochs == 4 else 10.0
+            cell(tmp_path, 0, epochs)
+            display.look()
+            assert display.time_left() is None
+    clock[0] += 30.0
+    RunFolder(tmp_path / "run0").update(status=FINISHED)
+    display.look()
+    # Half a run in 40 s since the fifth epoch was seen; four are left.
+    assert display.time_left() == pytest.approx(4 * 40 / 0.5)
 
 
 def test_a_terminal_shows_bars_of_the_running_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("asd.sweeps.display._PERIOD", 0.01)
-    history = tmp_path / "models" / "shared" / "history.csv"
-    history.parent.mkdir(parents=True)
-    history.write_text("epoch,val/loss\n" + "".join(f"{i},1.0\n" for i in range(4)))
-    RunFolder(tmp_path).update(status="RUNNING")
+    monkeypatch.setattr(module, "PERIOD", 0.01)
+    cells = [cell(tmp_path, number, epochs=4) for number in range(3)]
     console = Console(file=io.StringIO(), force_terminal=True, width=100, height=20)
     plain = Console(file=io.StringIO(), width=100)
-    with Display("paper", 30, console=console) as display:
-        for number in range(3):
-            display.started(cell(number, tmp_path))
-        display.stopped(cell(2))
+
+    def shown() -> str:
+        with plain.capture() as captured:
+            plain.print(display.bars.get_renderable())
+        return captured.get()
+
+    with (
+        Display("paper", lambda: cells, console=console) as display,
+        RunFolder(tmp_path / "run0").lock(),
+        RunFolder(tmp_path / "run1").lock(),
+        display.live(),
+    ):
         for _ in range(500):
-            if (text := shown(plain, display)).count(" 40") == 2 and "running" in text:
+            if (text := shown()).count(" 40%") == 2 and "running" in text:
                 break
             time.sleep(0.01)
-    assert text.count(" 40") == 2
-    assert "paper: 0/30 done, 2 running" in text
+    assert text.count(" 40%") == 2
+    assert "paper: 0/3 done, 2 running" in text
     assert len(text.splitlines()) == 3
-
-
-def shown(plain: Console, display: Display) -> str:
-    with plain.capture() as captured:
-        plain.print(display.bars.get_renderable())
-    return captured.get()

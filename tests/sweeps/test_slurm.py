@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -49,16 +50,10 @@ def place_of(run: RunFolder) -> str:
 
 
 def test_requeued_workers_resume_and_runs_that_fail_stop_nobody(
-    slurm: SlurmNode,
-    shared_data: list[str],
-    tmp_path: Path,
-    run_train: Callable[..., int],
-    start_sweep: Start,
+    slurm: SlurmNode, start_sweep: Start, undisturbed: Callable[[], str]
 ) -> None:
-    folder = tmp_path / "swept"
     two = [*SLURM, "hydra.launcher.array_parallelism=2"]
-    arguments = [*two, *shared_data, *LONG, "seed=1,2", "model.kernel=3,4"]
-    sweep = start_sweep(folder, arguments, SLURM_CONF=str(slurm.conf))
+    sweep = start_sweep(*two, *LONG, "seed=1,2", "model.kernel=3,4", SLURM_CONF=str(slurm.conf))
     # The second is what Slurm sends before the time limit.
     orders = {1: ["scontrol", "requeue"], 2: ["scancel", "--batch", "--signal=USR2"]}
     runs, jobs, stood = {}, {}, {}
@@ -79,21 +74,18 @@ def test_requeued_workers_resume_and_runs_that_fail_stop_nobody(
     printed = sweep.end()
     assert sweep.process.returncode == 2, printed  # all that failed is for the user to mend
     assert len(re.findall(r"\] .*kernel 4.*: FAILED: model\.kernel=4", printed)) == 2
-    assert "2 of 4 runs finished, 2 failed" in printed
-    for seed in orders:
-        assert runs[seed].record()["status"] == FINISHED
-        assert epochs(runs[seed]) == EPOCHS
-    assert run_train(*LONG, "seed=1", "paths.runs=undisturbed") == 0
-    (undisturbed,) = (tmp_path / "undisturbed").glob("*/scores.csv")
-    assert runs[1].scores.read_text() == undisturbed.read_text()
+    assert "4 runs: 2 done, 2 failed, in " in printed
+    for run in runs.values():
+        assert (run.record()["status"], epochs(run)) == (FINISHED, EPOCHS)
+    assert runs[1].scores.read_text() == undisturbed()
 
 
 def test_a_sweep_that_is_stopped_leaves_its_workers_and_finds_them_again(
-    slurm: SlurmNode, shared_data: list[str], tmp_path: Path, start_sweep: Start
+    slurm: SlurmNode, start_sweep: Start
 ) -> None:
-    arguments = [*SLURM, *shared_data, *SMALL, "seed=1,2"]
+    arguments, environment = [*SLURM, *SMALL, "seed=1,2"], {"SLURM_CONF": str(slurm.conf)}
     slurm.run("scontrol", "update", "PartitionName=all", "State=DOWN")
-    sweep = start_sweep(tmp_path, arguments, SLURM_CONF=str(slurm.conf))
+    sweep = start_sweep(*arguments, **environment)
     sweep.wait_for(lambda: len(slurm.jobs()) == 2)
     time.sleep(0.5)
     sweep.process.send_signal(signal.SIGINT)
@@ -102,16 +94,15 @@ def test_a_sweep_that_is_stopped_leaves_its_workers_and_finds_them_again(
     assert sweep.process.returncode == 130
     assert "2 workers stay in Slurm's queue" in printed
     assert f"scancel {' '.join(jobs)}" in printed
-    sweep = start_sweep(tmp_path, arguments, SLURM_CONF=str(slurm.conf))
+    sweep = start_sweep(*arguments, **environment)
     time.sleep(5)
     assert sorted(slurm.jobs()) == jobs
     slurm.run("scontrol", "update", "PartitionName=all", "State=UP")
     printed = sweep.end()
     assert sweep.process.returncode == 0, printed
     assert f"Slurm has workers of this sweep already: {' '.join(jobs)}" in printed
-    assert "2 of 2 runs finished" in printed
-    places = {place_of(run) for seed in (1, 2) for run in sweep.runs(seed)}
-    assert places <= set(jobs)
+    assert "2 runs: 2 done, in " in printed
+    assert {place_of(run) for seed in (1, 2) for run in sweep.runs(seed)} <= set(jobs)
 
 
 def test_what_is_stuck_or_refused_is_said_in_slurms_words(
@@ -122,20 +113,23 @@ def test_what_is_stuck_or_refused_is_said_in_slurms_words(
 ) -> None:
     monkeypatch.setenv("SLURM_CONF", str(slurm.conf))
 
-    def watch() -> bool:
-        if "PENDING (JobHeldUser)" in caplog.text:
-            slurm.run("scancel", *slurm.jobs())
-        return False
+    def glance() -> None:
+        if "PENDING (JobHeldUser)" in caplog.text and (jobs := slurm.jobs()):
+            slurm.run("scancel", *jobs)
 
-    launcher(tmp_path, hold=True).work(watch, most=1)  # until it is cancelled
+    said: list[str] = []
+    display: Any = SimpleNamespace(open=["a cell"], left=False, glance=glance, say=said.append)
+    launcher(tmp_path, hold=True).work(display, most=1)  # until it is cancelled
     assert caplog.text.count("PENDING (JobHeldUser)") == 1
+    caplog.clear()
     broken = launcher(tmp_path, setup=["echo out of luck"])
-    broken.work(lambda: False, most=1)
+    broken.work(display, most=1)
+    assert str(broken.folder) in said[-1]
     (log_file,) = broken.folder.iterdir()
     assert "out of luck" in log_file.read_text()
     assert "No module named no_such_program" in log_file.read_text()
     with pytest.raises(AsdError, match=r"Slurm's answer: .*invalid partition"):
-        launcher(tmp_path, partition="gone").work(lambda: False, most=1)
+        launcher(tmp_path, partition="gone").work(display, most=1)
 
 
 def test_options_are_sbatchs(tmp_path: Path) -> None:
