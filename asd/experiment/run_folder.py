@@ -31,7 +31,7 @@ SET_ASIDE = "~"
 # Of entries of ``run.json``, which may have been written by anyone.
 _KINDS = {
     "status": str, "tags": dict, "params": dict, "mlflow": dict, "datasets": list,
-    "resources": dict, "deaths": dict, "threads": dict, "trained_by": dict, "error": dict,
+    "resources": dict, "threads": dict, "trained_by": dict, "error": dict,
 }  # fmt: skip
 
 

@@ -53,7 +53,9 @@ class PruningListener(RunListener):
 
     def finished_before(self, folder: RunFolder) -> None:
         """Tag a run that was finished before it became a trial."""
-        folder.update(tags=self._tagged(folder.record().get("tags", {})))
+        tags = folder.record().get("tags", {})
+        if (tagged := self._tagged(tags)) != tags:  # the folder may be read-only
+            folder.update(tags=tagged)
 
     def started(self, folder: RunFolder, models: Sequence[str]) -> None:
         """Tag the run; of an earlier pruning nothing is left to say."""
