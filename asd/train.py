@@ -211,7 +211,9 @@ def main() -> None:
     conf = str(folder_of("conf"))
     try:
         hydra.main(version_base="1.3", config_path=conf, config_name="config")(_task)()
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        if isinstance(error, ValueError) and not str(error).startswith("Config group override"):
+            raise  # a fault of ours, not of Hydra's reading
         print(f"error: {redacted(refusal(error, _known_options()))}", file=sys.stderr)
         sys.exit(2)
 

@@ -247,6 +247,7 @@ def _trained_elsewhere(
     found = trained_model(experiment.runs, training, name)
     if found is not None:
         source = found.parent.parent
+        scoring_loss(found / "history.csv", experiment.trainer.weights)  # or says what to remove
         log.info("%s: trained by %s, scored anew", name, source.name)
         write_history(own / "history.csv", read_history(found / "history.csv"))
         record = RunFolder(source).record()

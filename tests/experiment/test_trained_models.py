@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,3 +62,15 @@ def test_force_trains_although_another_run_has_the_model(
     assert run_train(*ALL) == 0
     assert run_train(*ALL, "scoring=mse_db", "force=true") == 0
     assert all(all(trained(run)) for run in runs_of(tmp_path / "runs").values())
+
+
+def test_a_trained_model_without_its_history_is_named(
+    run_train: Callable[..., int], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run_train(*ALL) == 0
+    (first,) = runs_of(tmp_path / "runs").values()
+    (first.model("fan") / "history.csv").unlink()
+    assert run_train(*ALL, "scoring=mse_db") == 2
+    assert f"remove {first.model('fan')} and" in "".join(capfd.readouterr())
+    shutil.rmtree(first.model("fan"))  # as it says
+    assert run_train(*ALL, "scoring=mse_db") == 0
