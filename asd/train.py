@@ -214,7 +214,10 @@ def main() -> None:
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         if isinstance(error, ValueError) and not str(error).startswith("Config group override"):
             raise  # a fault of ours, not of Hydra's reading
-        print(f"error: {redacted(refusal(error, _known_options()))}", file=sys.stderr)
+        said = refusal(error, _known_options())
+        if isinstance(error, ValueError):
+            said += "; a group is chosen by the name of one of its files, such as loss=mse"
+        print(f"error: {redacted(said)}", file=sys.stderr)
         sys.exit(2)
 
 
