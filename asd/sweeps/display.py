@@ -63,7 +63,9 @@ class Display:
         #: Whether there were some of them that nobody trains and somebody should.
         self.left = bool(self.open)
         self._all = self.bars.add_task(title, total=self.total, completed=self.before)
-        self._running: dict[int, tuple[TaskID, float]] = {}
+        self._running: dict[int, TaskID] = {}
+        # When each run was first seen to be trained.
+        self._began: dict[int, float] = {}
         # How much of each run had been done when it was first seen, and of each running one now.
         self._first: dict[int, float] = {}
         self._shares: dict[int, float] = {}
@@ -147,24 +149,23 @@ class Display:
 
     def _show(self, cell: Cell) -> None:
         if cell.number not in self._running:
-            bar = self.bars.add_task(f"  {cell.label}", total=1.0)
-            self._running[cell.number] = bar, self.bars.get_time()
+            self._running[cell.number] = self.bars.add_task(f"  {cell.label}", total=1.0)
+            self._began.setdefault(cell.number, self.bars.get_time())
         with suppress(OSError, KeyError):  # it may end or begin anew meanwhile
             share = self._shares[cell.number] = cell.progress()
             self._first.setdefault(cell.number, share)
-            self.bars.update(self._running[cell.number][0], completed=share)
+            self.bars.update(self._running[cell.number], completed=share)
 
-    def _hide(self, cell: Cell) -> float:
-        """Of a run that nobody trains any more; gives the seconds that it was seen."""
-        if cell.number not in self._running:
-            return 0.0
-        self._shares.pop(cell.number, None)
-        bar, began = self._running.pop(cell.number)
-        self.bars.remove_task(bar)
-        return self.bars.get_time() - began
+    def _hide(self, cell: Cell) -> None:
+        """Of a run that nobody trains any more, or has trained and not yet told MLflow all of."""
+        if cell.number in self._running:
+            self._shares.pop(cell.number, None)
+            self.bars.remove_task(self._running.pop(cell.number))
 
     def _end(self, cell: Cell) -> None:
-        spent = duration(self._hide(cell))
+        self._hide(cell)
+        now = self.bars.get_time()
+        spent = duration(now - self._began.get(cell.number, now))
         self._ended.add(cell.number)
         self._measure()
         self.failed += cell.failure() is not None
