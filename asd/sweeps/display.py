@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -52,7 +51,6 @@ class Display:
             console=self.console,
             disable=not self.console.is_terminal,
             transient=True,
-            speed_estimate_period=math.inf,
         )
         known = cells()
         through = [cell for cell in known if cell.is_through(sweep)]
@@ -69,6 +67,8 @@ class Display:
         # How much of each run had been done when it was first seen, and of each running one now.
         self._first: dict[int, float] = {}
         self._shares: dict[int, float] = {}
+        # When work of this start was first seen, and how much was done by then.
+        self._start: tuple[float, float] | None = None
 
     def __enter__(self) -> Display:
         self.bars.start()
@@ -136,15 +136,21 @@ class Display:
         Before, nothing is known of runs that stop early. What came before the first epoch (imports,
         features) comes once.
         """
-        return self.bars.tasks[0].time_remaining if len(self._ended) > self.before else None
+        if self._start is None or len(self._ended) == self.before:
+            return None
+        (began, first), task = self._start, self.bars.tasks[0]
+        rest = (task.total or 0) - task.completed
+        return (self.bars.get_time() - began) * rest / max(task.completed - first, 1e-9)
 
     def _measure(self) -> None:
-        """Work done in all, from which rich tells the time left; its clock starts with the first.
+        """Work done in all, and when the first of it was seen.
 
         What was done of a run before it was first seen says nothing of the rest.
         """
         before = sum(self._first.values())
         done = len(self._ended) + sum(self._shares.values()) - before
+        if self._start is None and done > self.before:
+            self._start = self.bars.get_time(), done
         self.bars.update(self._all, total=self.total - before, completed=done)
 
     def _show(self, cell: Cell) -> None:
@@ -159,11 +165,11 @@ class Display:
     def _hide(self, cell: Cell) -> None:
         """Of a run that nobody trains any more, or has trained and not yet told MLflow all of."""
         if cell.number in self._running:
-            self._shares.pop(cell.number, None)
             self.bars.remove_task(self._running.pop(cell.number))
 
     def _end(self, cell: Cell) -> None:
         self._hide(cell)
+        self._shares.pop(cell.number, None)
         now = self.bars.get_time()
         spent = duration(now - self._began.get(cell.number, now))
         self._ended.add(cell.number)
