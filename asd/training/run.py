@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
 from asd.composition import build
 from asd.cores import cores
+from asd.data.manifest import Manifest
 from asd.data.split import validation_split
 from asd.experiment.clips import (
     Clips,
@@ -137,20 +139,7 @@ def _compute(
         length = lengths[name]
         paths = list(group.train.clips["path"])
         windows = experiment.windows.starts(length, features.frames, paths)
-        fraction, strata = options.validation_fraction, options.validation_strata
-        split = seed if options.validation_seed is None else options.validation_seed
-        held_out = validation_split(group.train, fraction, split, strata)
-        few = int(held_out.sum())
-        if experiment.trains and few < options.few_validation_clips:
-            log.warning(
-                "%s: %d validation clips choose the epoch that scores, which leaves it to chance; "
-                "raise trainer.validation_fraction, or add training clips",
-                name,
-                few,
-            )
-        held_out_clips = group.train.clips[["machine", "id", "path"]][held_out]
-        model.mkdir(parents=True, exist_ok=True)
-        held_out_clips.to_csv(model / "validation.csv", index=False)
+        held_out = _held_out(experiment, group.train, model)
         names = class_names(group.train, experiment.classes)
         numbers = class_numbers(group.train, experiment.classes, names)
         data = TrainingSet(
@@ -230,6 +219,24 @@ def _window_length(experiment: Experiment, clips: Clips) -> int:
         frames = experiment.feature_store().frames(part)
         windows.check(length, frames, list(part.clips["path"]))
     return length
+
+
+def _held_out(experiment: Experiment, clips: Manifest, model: Path) -> np.ndarray:
+    """[clips] whether each is for validation; the model's folder keeps which ones are."""
+    options = experiment.trainer
+    seed = options.validation_seed
+    seed = experiment.config["seed"] if seed is None else seed
+    fraction, strata = options.validation_fraction, options.validation_strata
+    held_out = validation_split(clips, fraction, seed, strata)
+    if experiment.trains and held_out.sum() < options.few_validation_clips:
+        log.warning(
+            f"{model.name}: {held_out.sum()} validation clips choose the epoch that scores, which "
+            "leaves it to chance; raise trainer.validation_fraction, or add training clips"
+        )
+    model.mkdir(parents=True, exist_ok=True)
+    kept = clips.clips[["machine", "id", "path"]][held_out]
+    kept.to_csv(model / "validation.csv", index=False)
+    return held_out
 
 
 def _trained_elsewhere(
