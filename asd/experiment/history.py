@@ -53,8 +53,7 @@ def scoring_loss(path: Path, weights: str) -> float:
         AsdError: it does not have every epoch from the first.
     """
     rows = read_history(path)
-    whole = [row["epoch"] for row in rows] == list(range(len(rows)))
-    if not rows or not whole or "steps" not in rows[-1]:
+    if not rows or [row["epoch"] for row in rows] != list(range(len(rows))):
         raise AsdError(
             f"{path}: epochs are missing, so that the model's validation loss is not known; "
             f"remove {path.parent} and the same command trains the model again"
@@ -77,7 +76,12 @@ def convergence(rows: Sequence[Mapping[str, float]], options: TrainerOptions) ->
         ``epochs``; ``steps`` of the optimiser; ``best_epoch``, the first of the least validation
         loss, and ``scoring_epoch``, whose weights score, both counted from 1; ``ended``:
         ``max_epochs`` or ``stop_patience``; ``converged``.
+
+    Raises:
+        AsdError: the rows do not count steps, as no history of ours.
     """
+    if "steps" not in rows[-1]:
+        raise AsdError("history.csv has no steps; remove its folder, and the model is trained again")
     losses = [row["val/loss"] for row in rows]
     epochs, best = len(losses), losses.index(min(losses)) + 1
     patience = options.stop_patience
