@@ -6,6 +6,7 @@ import os
 import sys
 from importlib import import_module
 from importlib.metadata import version
+from typing import Any
 
 from asd.exit_status import program
 from asd.options import hint
@@ -30,38 +31,32 @@ def _use() -> str:
     return "\n".join([head, "", *lines, "", "asd NAME --help says more of each; asd --version"])
 
 
-def _complete(words: list[str]) -> int:
+def _complete() -> None:
     """Hydra's shell completion: of the programs' names, and of the options of ``asd train``."""
-    _, *typed = os.environ.get("COMP_LINE", "asd").split(" ")
-    if words[-1].startswith("query=") and len(typed) < 2:
+    _, *typed = os.environ.get("COMP_LINE", "asd train ").split(" ")
+    if len(typed) < 2:
         print(*PROGRAMS)
-    elif words[-1].startswith("query=") and typed[0] != "train":
-        return 0  # the shell offers files
-    else:
+    elif typed[0] == "train":  # of others the shell completes files
         os.environ["COMP_LINE"] = " ".join(["asd", *typed[1:]])
         import_module("asd.train").main()
-    return 0
 
 
-def main() -> int | None:
-    """The command line; returns the exit status: 0, or 2 for what there is not."""
+def main() -> Any:
+    """The command line; returns the exit status: the program's own, or 2 for what there is not."""
     name, *words = sys.argv[1:] or ["--help"]
-    sys.argv[0] = "asd"  # also where it is python -m asd
-    if name == "-sc" and words:
-        return _complete(words)
+    sys.argv = ["asd", *words]
     if name in ("-h", "--help", "--version"):
-        print(f"asd {version('asd')}" if name == "--version" else _use())
-        return 0
+        return print(f"asd {version('asd')}" if name == "--version" else _use())
+    if name == "-sc" and words:
+        sys.argv.insert(1, name)
+        return _complete()
     if name not in PROGRAMS:
-        print(f"error: {name}: no such program{hint(name, [*PROGRAMS])}", _use(), sep="\n\n",
-              file=sys.stderr)  # fmt: skip
+        print(f"error: {name}: no such program{hint(name, [*PROGRAMS])}; see: asd", file=sys.stderr)
         return 2
     module = PROGRAMS[name][0]
     # As python -m would have it: messages say how to go on by what was typed.
     sys.orig_argv = [sys.executable, "-m", module.removesuffix(".__main__"), *words]
-    sys.argv[1:] = words
-    status: int | None = import_module(module).main()
-    return status
+    return import_module(module).main()
 
 
 def script() -> None:

@@ -39,11 +39,7 @@ def program(main: Callable[[], int | None]) -> NoReturn:
 
 
 def exit_status(work: Callable[[], object]) -> int:
-    """Do a program's work.
-
-    Returns:
-        0; 2 for an input that the user must mend, which stderr then names.
-    """
+    """Do a program's work; returns 0, or 2 for an input that the user must mend, as stderr says."""
     try:
         work()
     except AsdError as error:

@@ -28,7 +28,7 @@ def run(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 def test_asd_alone_says_what_there_is_and_waits_for_nothing() -> None:
     code = (
-        "import sys; sys.argv = ['asd']; from asd.__main__ import main; main()\n"
+        "import sys; sys.argv = ['asd']; from asd.__main__ import main; assert not main()\n"
         "heavy = {'torch', 'mlflow', 'hydra', 'numpy', 'pandas', 'rich'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
@@ -47,7 +47,7 @@ def test_a_program_that_there_is_not() -> None:
 def test_a_message_says_the_command_as_python_takes_it(tmp_path: Path) -> None:
     code = (
         "import sys; sys.argv = ['/bin/asd', 'features', 'list', 'paths.cache=.']\n"
-        "from asd.__main__ import main; assert main() == 0; print(sys.orig_argv[1:], sys.argv)"
+        "from asd.__main__ import main; assert not main(); print(sys.orig_argv[1:], sys.argv)"
     )
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
