@@ -69,6 +69,11 @@ class Run:
         return [name for name, how in models.items() if not how.get("converged", True)]
 
     @property
+    def unseen(self) -> list[str]:
+        """Machine IDs that it scores without a clip of theirs in training, as ``fan/id_01``."""
+        return [str(name) for name in self.record.get("unseen") or ()]
+
+    @property
     def threads(self) -> set[int]:
         """With how many its models were trained; empty: not known."""
         return {n for of in self.record.get("threads", {}).values() for n in of}
@@ -128,7 +133,8 @@ def _run(path: Path, record: dict[str, Any]) -> Run:
     scores = read_scores(path / "scores.csv").sort_values(["machine", "id", "file"])
     run = Run(path, config, record, tags, scores.reset_index(drop=True))
     try:  # whatever a report asks later
-        _ = run.seed, hash(run.corpus), run.not_converged, run.threads, float(run.finished)
+        _ = run.seed, hash(run.corpus), float(run.finished)
+        _ = run.not_converged, run.threads, run.unseen
         _ = (
             settings(config),
             options_of(run.command),

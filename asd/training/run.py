@@ -242,18 +242,22 @@ def _trained_elsewhere(
     own = folder.model(name)
     if (own / "model.ckpt").exists():
         return own
-    if experiment.config["force"] or (own / "last.ckpt").exists():
-        return None
-    found = trained_model(experiment.runs, training, name)
+    found, said = None, {}
+    if not experiment.config["force"] and not (own / "last.ckpt").exists():
+        found = trained_model(experiment.runs, training, name)
     if found is not None:
         source = found.parent.parent
-        log.info("%s: trained by %s, scored anew", name, source.name)
-        write_history(own / "history.csv", read_history(found / "history.csv"))
         record = RunFolder(source).record()
-        trainer = record.get("trained_by", {}).get(name, source.name)
-        threads = record.get("threads", {}).get(name, [])
-        for entry, value in (("trained_by", trainer), ("threads", threads)):
-            folder.update(**{entry: {**folder.record().get(entry, {}), name: value}})
+        said["trained_by"] = trainer = record.get("trained_by", {}).get(name, source.name)
+        said["threads"] = record.get("threads", {}).get(name, [])
+        log.info("%s: trained by %s, scored anew", name, trainer)
+        write_history(own / "history.csv", read_history(found / "history.csv"))
+    elif name not in folder.record().get("trained_by", {}):
+        return None
+    # Of an earlier start, which took another's model and broke off, nothing is left.
+    for entry in ("trained_by", "threads"):
+        others = {n: of for n, of in folder.record().get(entry, {}).items() if n != name}
+        folder.update(**{entry: others | ({name: said[entry]} if said else {})})
     return found
 
 
