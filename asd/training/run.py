@@ -6,9 +6,11 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -78,12 +80,16 @@ def run(experiment: Experiment, listeners: Sequence[RunListener] = ()) -> tuple[
     if config["force"] and folder.record():
         with folder.lock(wait):
             set_aside(folder)
+    few = _few_validation_clips(experiment, models)
+    clips = replace(clips, warnings=(*clips.warnings, *few))
     training = experiment.training_identity(clips.train.data_hash())
     with folder.lock(wait), folder.logging_to_file():
         if folder.record().get("status") == FINISHED:
             log.info("%s is finished (force=true trains it again)", folder.path.name)
             events.tell(RunListener.finished_before, folder)
             return folder, evaluate_scores(read_scores(folder.scores), experiment.scoring.max_fpr)
+        for warning in few:
+            log.warning("%s", warning)
         with (
             training_lock(experiment.runs, training),
             recorded(experiment, clips, folder, device.type, list(models), events),
@@ -102,6 +108,27 @@ def _check_model(experiment: Experiment) -> torch.device:
         with torch.device("meta"):
             build({**experiment.config["model"], **shape}, "model")
     return choose_device(experiment.trainer)
+
+
+def _held_out(experiment: Experiment, group: Clips) -> np.ndarray:
+    """[training clips] of a model, whether they validate it."""
+    seed, options = experiment.config["seed"], experiment.trainer
+    split = seed if options.validation_seed is None else options.validation_seed
+    fraction, strata = options.validation_fraction, options.validation_strata
+    return validation_split(group.train, fraction, split, strata)
+
+
+def _few_validation_clips(experiment: Experiment, models: dict[str, Clips]) -> list[str]:
+    """What must stand beside the figures of models whose epoch few clips have chosen."""
+    if not experiment.trains:
+        return []
+    counts = {name: int(_held_out(experiment, group).sum()) for name, group in models.items()}
+    return [
+        f"{name}: {few} validation clips choose the epoch that scores, which leaves it to chance; "
+        "raise trainer.validation_fraction, or add training clips"
+        for name, few in counts.items()
+        if few < experiment.trainer.few_validation_clips
+    ]
 
 
 def _compute(
@@ -137,17 +164,7 @@ def _compute(
         length = lengths[name]
         paths = list(group.train.clips["path"])
         windows = experiment.windows.starts(length, features.frames, paths)
-        fraction, strata = options.validation_fraction, options.validation_strata
-        split = seed if options.validation_seed is None else options.validation_seed
-        held_out = validation_split(group.train, fraction, split, strata)
-        few = int(held_out.sum())
-        if experiment.trains and few < options.few_validation_clips:
-            log.warning(
-                "%s: %d validation clips choose the epoch that scores, which leaves it to chance; "
-                "raise trainer.validation_fraction, or add training clips",
-                name,
-                few,
-            )
+        held_out = _held_out(experiment, group)
         held_out_clips = group.train.clips[["machine", "id", "path"]][held_out]
         model.mkdir(parents=True, exist_ok=True)
         held_out_clips.to_csv(model / "validation.csv", index=False)

@@ -54,6 +54,7 @@ def test_unseen_ids_and_repeated_recordings_stand_where_the_figures_stand(
         "2 files hold the same recordings both among the training and the test clips",
         "2 files hold the same recordings under several labels or machine IDs",
         "1 files are not used",
+        "shared: 1 validation clips choose the epoch that scores",
     ):
         assert part in text and part in said
         assert part in (folder / "tables/tables.md").read_text()
