@@ -74,9 +74,10 @@ def _check_options(
             default = functools.reduce(_item, rest, config.get(first))
         elif "${" in str(default) and ":" in str(default):  # what a resolver gives
             continue
+        needed = group in ("paths", "release") or (isinstance(default, str) and "${" in default)
         for kind, words in _KINDS.items():
             if isinstance(default, kind):
-                if not isinstance(given[name], kind | None):
+                if not isinstance(given[name], kind if needed else kind | None):
                     raise AsdError(f"{group}.{name}={given[name]}: must be {words}, as {default}")
                 break
 

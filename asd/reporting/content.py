@@ -12,6 +12,7 @@ from asd.documents.blocks import Block, CellLines, Heading, Kind, Line, Table, T
 from asd.reporting.bootstrap import MEAN
 from asd.reporting.claims import HELD, NOT_DECIDABLE, NOT_HELD, check_claim
 from asd.reporting.faults import fault_tables
+from asd.reporting.intervals import TRAININGS_NEEDED
 from asd.reporting.results import COMPARED
 from asd.reporting.sections import Section
 from asd.scoring.tables import NAMES, percent
@@ -208,14 +209,18 @@ def learning_table(section: Section) -> Table:
             if not row["reason"]:
                 points, low, high = (100 * row[f"difference{end}"] for end in ("", "_low", "_high"))
                 interval = Line(f"[{low:+.1f}, {high:+.1f}]", "interval")
-                verdict = Line(row["verdict"], "interval")
-                lines = [Line(f"{points:+.2f}", _decided(row)), interval, verdict]
+                kind = _decided(row)
+                word = {"good": "better", "bad": "worse"}.get(kind, NOT_DECIDABLE)
+                seeds = f"(n={row['trainings_a']}, {row['trainings_b']})"
+                verdict = Line(f"{word} {seeds}", "interval")
+                lines = [Line(f"{points:+.2f}", kind), interval, verdict]
             rows.setdefault(row["a"], [[Line(row["a"], "value")]]).append(lines)
     heads = [(NAMES[c.iloc[0]["metric"]], c.iloc[0]["b"]) for c in section.learning]
     notes = [
         "Differences of means over machine types, in points, to systems that learn nothing: the "
         "level, and the nearest training clip in mean and deviation of each band.",
-        f"[{_interval(section)} interval]; verdicts after Holm's correction over the systems.",
+        f"[{_interval(section)} interval]; verdicts after Holm's correction over the systems; "
+        f"n: the seeds of each, of which {TRAININGS_NEEDED} are needed.",
     ]
     header = ["system", *(f"{metric} - {baseline}'s" for metric, baseline in heads)]
     title = f"Does learning help? {section.label}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -52,7 +51,6 @@ class Display:
             console=self.console,
             disable=not self.console.is_terminal,
             transient=True,
-            speed_estimate_period=math.inf,
         )
         known = cells()
         through = [cell for cell in known if cell.is_through(sweep)]
@@ -63,10 +61,14 @@ class Display:
         #: Whether there were some of them that nobody trains and somebody should.
         self.left = bool(self.open)
         self._all = self.bars.add_task(title, total=self.total, completed=self.before)
-        self._running: dict[int, tuple[TaskID, float]] = {}
+        self._running: dict[int, TaskID] = {}
+        # When each run was first seen to be trained.
+        self._began: dict[int, float] = {}
         # How much of each run had been done when it was first seen, and of each running one now.
         self._first: dict[int, float] = {}
         self._shares: dict[int, float] = {}
+        # When work of this start was first seen, and how much was done by then.
+        self._start: tuple[float, float] | None = None
 
     def __enter__(self) -> Display:
         self.bars.start()
@@ -134,37 +136,42 @@ class Display:
         Before, nothing is known of runs that stop early. What came before the first epoch (imports,
         features) comes once.
         """
-        return self.bars.tasks[0].time_remaining if len(self._ended) > self.before else None
+        if self._start is None or len(self._ended) == self.before:
+            return None
+        (began, first), task = self._start, self.bars.tasks[0]
+        rest = (task.total or 0) - task.completed
+        return (self.bars.get_time() - began) * rest / max(task.completed - first, 1e-9)
 
     def _measure(self) -> None:
-        """Work done in all, from which rich tells the time left; its clock starts with the first.
+        """Work done in all, and when the first of it was seen.
 
         What was done of a run before it was first seen says nothing of the rest.
         """
         before = sum(self._first.values())
         done = len(self._ended) + sum(self._shares.values()) - before
+        if self._start is None and done > self.before:
+            self._start = self.bars.get_time(), done
         self.bars.update(self._all, total=self.total - before, completed=done)
 
     def _show(self, cell: Cell) -> None:
         if cell.number not in self._running:
-            bar = self.bars.add_task(f"  {cell.label}", total=1.0)
-            self._running[cell.number] = bar, self.bars.get_time()
+            self._running[cell.number] = self.bars.add_task(f"  {cell.label}", total=1.0)
+            self._began.setdefault(cell.number, self.bars.get_time())
         with suppress(OSError, KeyError):  # it may end or begin anew meanwhile
             share = self._shares[cell.number] = cell.progress()
             self._first.setdefault(cell.number, share)
-            self.bars.update(self._running[cell.number][0], completed=share)
+            self.bars.update(self._running[cell.number], completed=share)
 
-    def _hide(self, cell: Cell) -> float:
-        """Of a run that nobody trains any more; gives the seconds that it was seen."""
-        if cell.number not in self._running:
-            return 0.0
-        self._shares.pop(cell.number, None)
-        bar, began = self._running.pop(cell.number)
-        self.bars.remove_task(bar)
-        return self.bars.get_time() - began
+    def _hide(self, cell: Cell) -> None:
+        """Of a run that nobody trains any more, or has trained and not yet told MLflow all of."""
+        if cell.number in self._running:
+            self.bars.remove_task(self._running.pop(cell.number))
 
     def _end(self, cell: Cell) -> None:
-        spent = duration(self._hide(cell))
+        self._hide(cell)
+        self._shares.pop(cell.number, None)
+        now = self.bars.get_time()
+        spent = duration(now - self._began.get(cell.number, now))
         self._ended.add(cell.number)
         self._measure()
         self.failed += cell.failure() is not None

@@ -16,6 +16,7 @@ import torch
 
 from asd.composition import build
 from asd.cores import cores
+from asd.data.manifest import Manifest
 from asd.data.split import validation_split
 from asd.experiment.clips import (
     Clips,
@@ -110,27 +111,6 @@ def _check_model(experiment: Experiment) -> torch.device:
     return choose_device(experiment.trainer)
 
 
-def _held_out(experiment: Experiment, group: Clips) -> np.ndarray:
-    """[training clips] of a model, whether they validate it."""
-    seed, options = experiment.config["seed"], experiment.trainer
-    split = seed if options.validation_seed is None else options.validation_seed
-    fraction, strata = options.validation_fraction, options.validation_strata
-    return validation_split(group.train, fraction, split, strata)
-
-
-def _few_validation_clips(experiment: Experiment, models: dict[str, Clips]) -> list[str]:
-    """What must stand beside the figures of models whose epoch few clips have chosen."""
-    if not experiment.trains:
-        return []
-    counts = {name: int(_held_out(experiment, group).sum()) for name, group in models.items()}
-    return [
-        f"{name}: {few} validation clips choose the epoch that scores, which leaves it to chance; "
-        "raise trainer.validation_fraction, or add training clips"
-        for name, few in counts.items()
-        if few < experiment.trainer.few_validation_clips
-    ]
-
-
 def _compute(
     experiment: Experiment, clips: Clips, folder: RunFolder, training: str, events: Listeners
 ) -> Metrics:
@@ -164,9 +144,9 @@ def _compute(
         length = lengths[name]
         paths = list(group.train.clips["path"])
         windows = experiment.windows.starts(length, features.frames, paths)
-        held_out = _held_out(experiment, group)
-        held_out_clips = group.train.clips[["machine", "id", "path"]][held_out]
+        held_out = _held_out(experiment, group.train)
         model.mkdir(parents=True, exist_ok=True)
+        held_out_clips = group.train.clips[["machine", "id", "path"]][held_out]
         held_out_clips.to_csv(model / "validation.csv", index=False)
         names = class_names(group.train, experiment.classes)
         numbers = class_numbers(group.train, experiment.classes, names)
@@ -247,6 +227,28 @@ def _window_length(experiment: Experiment, clips: Clips) -> int:
         frames = experiment.feature_store().frames(part)
         windows.check(length, frames, list(part.clips["path"]))
     return length
+
+
+def _held_out(experiment: Experiment, clips: Manifest) -> np.ndarray:
+    """[clips] whether each is for validation."""
+    options = experiment.trainer
+    seed = options.validation_seed
+    seed = experiment.config["seed"] if seed is None else seed
+    fraction, strata = options.validation_fraction, options.validation_strata
+    return validation_split(clips, fraction, seed, strata)
+
+
+def _few_validation_clips(experiment: Experiment, models: dict[str, Clips]) -> list[str]:
+    """What must stand beside the figures of models whose epoch few clips have chosen."""
+    if not experiment.trains:
+        return []
+    counts = {name: int(_held_out(experiment, group.train).sum()) for name, group in models.items()}
+    return [
+        f"{name}: {few} validation clips choose the epoch that scores, which leaves it to chance; "
+        "raise trainer.validation_fraction, or add training clips"
+        for name, few in counts.items()
+        if few < experiment.trainer.few_validation_clips
+    ]
 
 
 def _trained_elsewhere(

@@ -54,7 +54,8 @@ def test_time_left_is_told_when_a_run_has_ended_and_counts_from_the_first_epoch(
 ) -> None:
     """The first run has the imports and the features, and may stop early."""
     cells = [cell(tmp_path, number, epochs=4 * (number == 0)) for number in range(5)]
-    display = Display("paper", lambda: cells, "one", Console(file=io.StringIO()))
+    out = io.StringIO()
+    display = Display("paper", lambda: cells, "one", Console(file=out))
     clock = [1000.0]
     display.bars.get_time = lambda: clock[0]
     display.look()  # four epochs are of an earlier start
@@ -65,8 +66,10 @@ def test_time_left_is_told_when_a_run_has_ended_and_counts_from_the_first_epoch(
             display.look()
             assert display.time_left() is None
     clock[0] += 30.0
+    display.look()  # trained, and not yet finished
     RunFolder(tmp_path / "run0").update(status=FINISHED)
     display.look()
+    assert "U seed 0: finished (0:02:30)" in out.getvalue()
     # Half a run in 40 s since the fifth epoch was seen; four are left.
     assert display.time_left() == pytest.approx(4 * 40 / 0.5)
 
