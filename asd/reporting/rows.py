@@ -149,6 +149,8 @@ class RowFinder:
         for what, values in mixed.items():
             if len(different := list(dict.fromkeys(values))) > 1:
                 row.notes.append(f"trainings of {len(different)} {what}: {'; '.join(different)}")
+        if old := [run.folder.name for run in runs if not run.is_of_this_code]:
+            row.notes.append(f"OLDER CODE, which computes otherwise than today's: {', '.join(old)}")
         if unseen := dict.fromkeys(name for run in runs for name in run.unseen):
             row.notes.append(f"never trained on {', '.join(unseen)}")
         if any(run.tags.get("selected_on") == "test clips" for run in runs):

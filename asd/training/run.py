@@ -76,13 +76,13 @@ def run(experiment: Experiment, listeners: Sequence[RunListener] = ()) -> tuple[
     clips = Clips.of(experiment, compute=True)
     check_classes(experiment, clips)
     models = clips.groups(experiment.scope)
+    few = _few_validation_clips(experiment, models)
+    clips = replace(clips, warnings=(*clips.warnings, *few))
     folder = experiment.folder(clips.data_hash())
     wait = config["if_running"] == "wait"
     if config["force"] and folder.record():
         with folder.lock(wait):
             set_aside(folder)
-    few = _few_validation_clips(experiment, models)
-    clips = replace(clips, warnings=(*clips.warnings, *few))
     training = experiment.training_identity(clips.train.data_hash())
     with folder.lock(wait), folder.logging_to_file():
         if folder.record().get("status") == FINISHED:

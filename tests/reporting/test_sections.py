@@ -176,12 +176,16 @@ def test_a_row_says_what_its_trainings_mix_and_which_had_not_converged(runs: Any
         tags = {"mlflow.source.git.commit": commit, "selected_on": "test clips"}
         how = {"shared": {"converged": converged}}
         more = {"tags": tags, "convergence": how, "unseen": ["fan/id_00"] * (seed == 1)}
+        more["versions"] = {"clips": 1, "training": int(seed > 0), "scoring": 1}
         runs.write("u", seed, threads={"shared": [threads]}, **more)
     (section,) = runs.report()
     (table, *_) = tables(section)
     assert [line.text for line in table.rows[1][0]] == ["U *", "n=3"]
     assert table.notes[-1] == (
-        "* U: trainings of 2 commits: aaaaaaa; bbbbbbb. trainings of 2 thread counts: 1; 2. "
+        "* U: trainings of 2 commits: aaaaaaa; bbbbbbb. trainings of 2 versions of the code: "
+        "clips: 1, training: 0, scoring: 1; clips: 1, training: 1, scoring: 1. "
+        "trainings of 2 thread counts: 1; 2. "
+        "OLDER CODE, which computes otherwise than today's: u-simulated-seed0. "
         "never trained on fan/id_00. SELECTED ON TEST CLIPS by a search. "
         "2 of 3 trainings not converged (shared): still getting better when they ended."
     )
