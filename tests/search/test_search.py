@@ -26,7 +26,7 @@ LONG = ["trainer.stop_patience=null", "hydra/sweeper/pruner=none"]
 QUICK = "hydra.sweeper.dead_after_seconds=3"
 ONE = "hydra.launcher.n_jobs=1"
 # A rate that learns and one that is too high, in an order that the sampler's seed decides.
-TWO = ["trainer.learning_rate=choice(3e-3, 0.08)", "trainer.max_epochs=4"]
+TWO = ["trainer.learning_rate=choice(3e-3, 0.5)", "trainer.max_epochs=4"]
 PRUNE = ["hydra.sweeper.pruner.n_startup_trials=1", "hydra.sweeper.pruner.n_warmup_steps=1"]
 
 
@@ -93,7 +93,7 @@ def test_a_search_prunes_by_epoch_and_a_pruned_run_can_go_on(
     command = record["command"].split()[3:]
     assert not [word for word in command if word.startswith(("search.", "if_running"))]
     assert run_train("+experiment=u", "data.machines=[fan]", *TWO[1:],
-                     "trainer.learning_rate=0.08") == 0  # fmt: skip
+                     "trainer.learning_rate=0.5") == 0  # fmt: skip
     assert pruned.record()["status"] == "FINISHED"
     assert "going on at epoch 2" in pruned.log_file.read_text()
     assert "pruned" not in client.get_run(run.info.run_id).data.tags

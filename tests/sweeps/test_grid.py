@@ -102,5 +102,5 @@ def test_two_sweeps_at_once_share_the_work(start_sweep: Callable[..., SweepProce
     for folder in folders:
         assert folder.record()["status"] == "FINISHED"
         lines = folder.log_file.read_text().splitlines()
-        trained = [line.split("epoch ")[1].split(" ")[0] for line in lines if " epoch " in line]
+        trained = [found[1] for line in lines if (found := re.search(r"epoch (\d+/\d+)", line))]
         assert trained == [f"{n}/6" for n in range(1, 7)]
