@@ -6,12 +6,11 @@ python -m asd.evaluate RUN_FOLDER_OR_SCORES_CSV... [--max-fpr 0.1] [--out DIR | 
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 from asd.errors import AsdError
-from asd.exit_status import exit_status
+from asd.exit_status import exit_status, program
 from asd.experiment.run_folder import RunFolder
 from asd.options import check_number
 
@@ -111,4 +110,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program(main)

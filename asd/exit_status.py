@@ -1,27 +1,48 @@
-"""How a command-line program ends."""
+"""How a command-line program begins and ends."""
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable
+from typing import Any, NoReturn
 
 from asd.errors import AsdError
 
 
-def exit_status(program: Callable[[], object]) -> int:
-    """Run a program's work.
+class _Output(io.FileIO):
+    """A stream that outlives its reader (``| head``): what comes after goes nowhere."""
 
-    Returns:
-        0, also where the reader of its output has gone (``| head``); 2 for an input that the user
-        must mend, which stderr then names.
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
+            return memoryview(data).nbytes
+
+
+def program(main: Callable[[], int | None]) -> NoReturn:
+    """Run ``main`` as the process that it is, and end with its status.
+
+    The work goes on to its end, files and all, where nobody reads its output any more.
     """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None or stream.isatty():
+            continue
+        raw = _Output(stream.fileno(), "w", closefd=False)
+        buffer: Any = raw if stream.write_through else io.BufferedWriter(raw)
+        options = {"line_buffering": stream.line_buffering, "write_through": stream.write_through}
+        setattr(sys, name, io.TextIOWrapper(buffer, stream.encoding, stream.errors, **options))
+    sys.exit(main())
+
+
+def exit_status(work: Callable[[], object]) -> int:
+    """Do a program's work; returns 0, or 2 for an input that the user must mend, as stderr says."""
     try:
-        program()
-        sys.stdout.flush()
+        work()
     except AsdError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0

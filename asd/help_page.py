@@ -14,7 +14,7 @@ USE = """\
 asd: experiment-tracked sweeps for anomalous sound detection
 
 == Use ==
-python -m asd.train +experiment=ss_0.5                      simulated data, demo scale: two minutes
+python -m asd.train +experiment=ss_0.5                      simulated data, demo scale
 python -m asd.train +experiment=ss_0.5 data=dcase2020       the paper's data and scale
 python -m asd.train +experiment=u data=folder data.root=DIR your recordings
 python -m asd.train -m +sweep=paper seed=0,1,2              a sweep

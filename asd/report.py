@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asd.errors import AsdError
-from asd.exit_status import exit_status
+from asd.exit_status import exit_status, program
 from asd.options import check_number
 
 if TYPE_CHECKING:
@@ -184,4 +184,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program(main)

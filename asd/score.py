@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from asd.errors import AsdError, first_lines, shown
-from asd.exit_status import exit_status
+from asd.exit_status import exit_status, program
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -59,4 +59,4 @@ def _expand(path: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program(main)

@@ -37,6 +37,7 @@ from asd.composition import (
     search_path,
 )
 from asd.errors import AsdError, Pruned, Terminated
+from asd.exit_status import program
 from asd.secrets import redacted
 from asd.signals import ENDINGS, stopped_by
 from asd.sweeps.arguments import expand
@@ -236,4 +237,4 @@ def _known_options() -> list[str]:
 
 
 if __name__ == "__main__":
-    main()
+    program(main)

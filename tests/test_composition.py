@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -95,18 +94,6 @@ def test_what_the_files_allow_is_no_unknown_option(overrides: list[str]) -> None
 def test_unknown_option_of_a_part_is_named() -> None:
     with pytest.raises(AsdError, match=r"window: .*colour"):
         build({**plain(composed().window), "colour": "red"}, "window")
-
-
-def test_a_wheel_carries_configs_and_sweeps(tmp_path: Path) -> None:
-    from hatchling.builders.wheel import WheelBuilder
-
-    (wheel,) = WheelBuilder(str(CONF.parent)).build(directory=str(tmp_path), versions=["standard"])
-    names = zipfile.ZipFile(wheel).namelist()
-    for folder, inside in (("conf", "asd/share/conf"), ("sweeps", "asd/share/sweeps")):
-        for path in (CONF.parent / folder).rglob("*.yaml"):
-            assert f"{inside}/{path.relative_to(CONF.parent / folder)}" in names
-    assert "asd/data/dcase2020.yaml" in names
-    assert not [n for n in names if n.startswith(("tests", "mlruns", "data/"))]
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def test_preset_end_to_end(experiment: str, run_train: Train, tmp_path: Path) ->
     trained = record["convergence"]
     assert list(trained) == groups
     assert {(t["epochs"], t["ended"]) for t in trained.values()} == {(2, "max_epochs")}
-    verdict = "Converged: " if all(t["converged"] for t in trained.values()) else "NOT CONVERGED ("
+    verdict = "Converged" if all(t["converged"] for t in trained.values()) else "NOT CONVERGED ("
     assert verdict in (folder.tables / "tables.md").read_text()
 
     client, run = mlflow_run(tmp_path, folder)
@@ -94,7 +94,7 @@ def test_preset_end_to_end(experiment: str, run_train: Train, tmp_path: Path) ->
     assert len(tags["mlflow.source.git.commit"]) >= 7
     assert "SIMULATED" in tags["mlflow.note.content"]
     assert verdict in tags["mlflow.note.content"]
-    assert tags["converged"] == str(verdict == "Converged: ").lower()
+    assert tags["converged"] == str(verdict == "Converged").lower()
     assert run.data.params["scale.name"] == "tiny"
     metrics = run.data.metrics
     for name in ("auc/mean", "pauc/mean", "auc/fan", "pauc/valve", "id_auc/fan/id_00"):

@@ -13,6 +13,7 @@ from asd.data.manifest import Manifest, check_machine, repeated
 from asd.data.simulation.build import CAUSES
 from asd.errors import AsdError
 from asd.experiment.experiment import Experiment
+from asd.scoring.window_scores import OF_CLASSES
 
 if TYPE_CHECKING:
     from asd.data.corpus import PartReader
@@ -152,13 +153,19 @@ def class_numbers(clips: Manifest, classes: str | None, names: list[str]) -> np.
 
 
 def check_classes(experiment: Experiment, clips: Clips) -> None:
-    """Refuse to train a classifier on a single class.
+    """Refuse to train a classifier on a single class, or to score by it what is of no class.
 
     Raises:
-        AsdError: names the model and the class.
+        AsdError: names the model and the class, or the machine IDs.
     """
     if experiment.classes is None:
         return
+    score, unseen = experiment.scoring.score, clips.unseen()
+    if score in OF_CLASSES and experiment.classes == "id" and unseen:
+        raise AsdError(
+            f"scoring={score}: no training clip is of {', '.join(unseen)}, which are classes of "
+            "their own; use scoring=mse, or loss.classes=machine"
+        )
     others = "IDs" if experiment.classes == "id" else "types, or loss.classes=id"
     for group, part in clips.groups(experiment.scope).items():
         if len(names := class_names(part.train, experiment.classes)) < 2:

@@ -81,7 +81,9 @@ def convergence(rows: Sequence[Mapping[str, float]], options: TrainerOptions) ->
         AsdError: the rows do not count steps, as no history of ours.
     """
     if "steps" not in rows[-1]:
-        raise AsdError("history.csv has no steps; remove its folder, and the model is trained again")
+        raise AsdError(
+            "history.csv has no steps; remove its folder, and the model is trained again"
+        )
     losses = [row["val/loss"] for row in rows]
     epochs, best = len(losses), losses.index(min(losses)) + 1
     patience = options.stop_patience

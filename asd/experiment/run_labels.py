@@ -99,14 +99,17 @@ def variation(
     common = [o for o in shared if o.lstrip("+").split("=")[0] not in _PRESET]
     start += common
     base = preset(start, **given)
+    # A name of the user's own hides what it is.
+    named = plain(base)["system"]
+    of = [f"settings of {named}"] if typed.get("system", named) != named else []
     if not (changed := departures(config, plain(base))):
-        return []
+        return of
     groups = [g for g in _GROUPS if g in typed and f"{g}={typed[g]}" not in common]
     groups = [g for g in groups if any(name.startswith(f"{g}.") for name in changed)]
     base = preset([*start, *(f"{group}={typed[group]}" for group in groups)], **given)
-    texts = [f"{group} {typed[group]}" for group in groups]
+    texts = [*of, *(f"{group} {typed[group]}" for group in groups)]
     raw, ours = flat(OmegaConf.to_container(base)), flat(config)  # type: ignore[arg-type]
-    said = re.findall(r"\$\{([\w.]+)\}", raw["system"])
+    said = [] if of else re.findall(r"\$\{([\w.]+)\}", raw["system"])
     short = [name.split(".", 1)[-1] for name in ours if not name.startswith("scale.")]
     # First what is set by value, then what does not follow from it.
     for follows in (False, True):

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from asd.errors import AsdError
+from asd.experiment.history import read_history
 from asd.experiment.run_folder import SET_ASIDE, RunFolder
 
 log = logging.getLogger(__name__)
@@ -20,17 +21,28 @@ def trained_model(runs: Path, training: str, group: str) -> Path | None:
         runs: folder of all run folders. Runs that were set aside do not count: ``force`` did it.
         training: see ``asd.experiment.identity.training_identity``.
         group: ``shared``, or a machine type.
+
+    One whose checkpoint or history is damaged is left alone, with a warning: it is its own run's.
     """
+    from asd.models.detector import read_checkpoint
+
     for path in sorted(runs.glob("*/run.json")):
         folder = RunFolder(path.parent)
         model = folder.model(group)
         if SET_ASIDE in folder.path.name or not (model / "model.ckpt").exists():
             continue
         try:
-            if folder.record().get("training") == training:
-                return model
+            if folder.record().get("training") != training:
+                continue
         except AsdError:  # a damaged record is its own run's matter
             continue
+        try:
+            read_checkpoint(model / "model.ckpt")
+            if read_history(model / "history.csv"):
+                return model
+            log.warning("%s has no history and is not taken", model)
+        except AsdError as error:
+            log.warning("not taken: %s", error)
     return None
 
 

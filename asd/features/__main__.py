@@ -19,7 +19,7 @@ from asd.composition import build, compose_config, plain
 from asd.data.corpus import corpus_of
 from asd.data.manifest import parts_of
 from asd.errors import AsdError
-from asd.exit_status import exit_status
+from asd.exit_status import exit_status, program
 from asd.features.store import FORMAT, KEY, SETTINGS, FeatureStore
 from asd.options import check_number
 
@@ -139,4 +139,4 @@ def _remove(folder: Path, parts: Iterable[Path]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program(main)

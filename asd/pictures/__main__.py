@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from asd.exit_status import exit_status
+from asd.exit_status import exit_status, program
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,4 +34,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    program(main)

@@ -113,8 +113,7 @@ def grid_table(section: Section, metric: str) -> Table:
         notes.append(f"Eq. (3) as printed, p = {p:g}: chance is about {50 * p:g}.")
     elif metric.startswith("pauc"):
         notes.append(f"False-positive rates [0, {p:g}], after McClish: chance is 50.")
-    said = (f"{row.star} {row.label}: {'. '.join(row.notes)}." for row in section.rows if row.notes)
-    notes += [text.strip() for text in said]
+    notes += _row_notes(section)
     title = f"{_table_name(section, metric)} in percent. {section.label}"
     machines = list(frame["machine"].unique())
     if section.declared.columns and set(machines[:-1]) != set(section.declared.columns):
@@ -147,7 +146,7 @@ def id_table(section: Section, metric: str) -> Table:
         values = [lines.get(label, [_MISSING]) for label in section.systems]
         rows.append([[Line(f"{machine} {machine_id}")], *values])
     title = f"{NAMES[metric]} by machine ID in percent. {section.label}"
-    return Table(["machine ID", *section.systems], rows, title)
+    return Table(["machine ID", *section.systems], rows, title, notes=_row_notes(section))
 
 
 def figure_lines(cell: dict[Any, Any], beside: bool) -> CellLines:
@@ -241,6 +240,11 @@ def claims_table(section: Section) -> Table:
     header = ["claim", *(f"by {NAMES[metric]}" for metric in COMPARED)]
     notes = ["Differences in points; see docs/report.md for the rule."]
     return Table(header, rows, f"The paper's claims, checked. {section.label}", 3, notes)
+
+
+def _row_notes(section: Section) -> list[str]:
+    said = (f"{row.star} {row.label}: {'. '.join(row.notes)}." for row in section.rows if row.notes)
+    return [text.strip() for text in said]
 
 
 def _table_name(section: Section, metric: str) -> str:

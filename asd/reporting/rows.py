@@ -32,6 +32,7 @@ class RowFinder:
         system: makes a row of its label and runs.
 
     Attributes:
+        start: the corpus and the scale whose presets the rows are, as typed.
         data: options of the corpus that the rows are of: today's defaults where a run has them,
             else those of most runs.
         data_departures: those of them that are no defaults, as overrides.
@@ -47,12 +48,12 @@ class RowFinder:
         self.left_out: list[Run] = []
         self._typed = [shlex.split(run.command) for run in runs]
         last = {**runs[-1].tags, **options_of(runs[-1].command)}
-        self._start = {name: last[name] for name in ("data", "scale")}
+        self.start = {name: last[name] for name in ("data", "scale")}
         self._search = search_path(self._typed[-1])
         try:
-            base = plain(preset([*_overrides(self._start), *self._search]))
+            base = plain(preset([*_overrides(self.start), *self._search]))
         except AsdError as error:
-            of = " ".join(_overrides(self._start))
+            of = " ".join(_overrides(self.start))
             raise AsdError(f"runs of {of}: not known here, leave them out: {error}") from error
         self.max_fpr = float(base["scoring"]["max_fpr"])
         self._excluded = base["identity"]["exclude"]
@@ -113,7 +114,7 @@ class RowFinder:
 
     def _preset(self, options: dict[str, Any]) -> list[str]:
         """What is typed for a row, with the corpus and the scale."""
-        return [*_overrides({**self._start, **options}), *self._search]
+        return [*_overrides({**self.start, **options}), *self._search]
 
     def _own_label(self, runs: list[Run]) -> tuple[str, tuple[str, ...]]:
         """The shortest of the runs', and other names by which it may be asked for."""
@@ -148,6 +149,10 @@ class RowFinder:
         for what, values in mixed.items():
             if len(different := list(dict.fromkeys(values))) > 1:
                 row.notes.append(f"trainings of {len(different)} {what}: {'; '.join(different)}")
+        if old := [run.folder.name for run in runs if not run.is_of_this_code]:
+            row.notes.append(f"OLDER CODE, which computes otherwise than today's: {', '.join(old)}")
+        if unseen := dict.fromkeys(name for run in runs for name in run.unseen):
+            row.notes.append(f"never trained on {', '.join(unseen)}")
         if any(run.tags.get("selected_on") == "test clips" for run in runs):
             row.notes.append("SELECTED ON TEST CLIPS by a search")
         if stuck := [run for run in runs if run.not_converged]:
@@ -166,7 +171,7 @@ class RowFinder:
         shared = [w for w in known if names[w] not in _OWN and all(w in of for of in self._typed)]
         for row in rows:
             if lacking := [str(seed) for seed in seeds if seed not in row.seeds]:
-                options = {**declared[row.label], "seed": ",".join(lacking), **self._start}
+                options = {**declared[row.label], "seed": ",".join(lacking), **self.start}
                 words = [*_overrides({**options, **declared[row.label]}), *self.data_departures]
                 row.command = command_of([*(["-m"] * (len(lacking) > 1)), *words, *shared])
 

@@ -11,7 +11,7 @@ import pandas as pd
 import yaml
 
 from asd.errors import AsdError
-from asd.experiment.identity import flat, settings
+from asd.experiment.identity import SCORING_VERSIONS, TRAINING_VERSIONS, flat, settings
 from asd.experiment.run_folder import FINISHED, RunFolder
 from asd.experiment.run_labels import options_of
 from asd.files import check_regular
@@ -68,6 +68,18 @@ class Run:
         """Its models that were still getting better when their training ended."""
         models = self.record.get("convergence") or {}
         return [name for name, how in models.items() if not how.get("converged", True)]
+
+    @property
+    def is_of_this_code(self) -> bool:
+        """Whether code of today's versions made it, as far as it says."""
+        today = {**TRAINING_VERSIONS, **SCORING_VERSIONS}
+        versions = dict(self.record.get("versions") or today)
+        return all(versions.get(name) == version for name, version in today.items())
+
+    @property
+    def unseen(self) -> list[str]:
+        """Machine IDs that it scores without a clip of theirs in training, as ``fan/id_01``."""
+        return [str(name) for name in self.record.get("unseen") or ()]
 
     @property
     def threads(self) -> set[int]:
@@ -130,7 +142,8 @@ def _run(path: Path, record: dict[str, Any]) -> Run:
     scores = read_scores(path / "scores.csv").sort_values(["machine", "id", "file"])
     run = Run(path, config, record, tags, scores.reset_index(drop=True))
     try:  # whatever a report asks later
-        _ = run.seed, hash(run.corpus), run.not_converged, run.threads, float(run.finished)
+        _ = run.seed, hash(run.corpus), float(run.finished)
+        _ = run.not_converged, run.threads, run.unseen, run.is_of_this_code
         _ = (
             settings(config),
             options_of(run.command),

@@ -73,6 +73,7 @@ class Section:
             not self.simulated
             and not self.data
             and all(run.tags[name] == value for run in runs for name, value in PAPER.items())
+            and finder.start.items() <= PAPER.items()  # scale.name is anyone's
             and all(set(of.machines) == set(declared.columns) for of in self.systems.values())
         )
         usual_fpr = self.max_fpr == finder.max_fpr

@@ -22,6 +22,8 @@ NAMES = dict(zip(MACHINE_METRICS, (*_ARITHMETIC, *_OTHERS), strict=True))
 
 
 NEVER_TRAINED = "never trained"
+_NOT_CONVERGED = "NOT CONVERGED (raise trainer.max_epochs)"
+_STILL_BEST = "Converged within trainer.late_gain, although the best epoch is the last"
 
 
 def percent(value: float, shortened: bool = False) -> str:
@@ -101,20 +103,15 @@ def convergence_notes(models: Mapping[str, Mapping[str, Any]]) -> list[str]:
     Args:
         models: by name, what ``asd.experiment.history.convergence`` says: as in ``run.json``.
     """
-    notes = []
-    for converged, verdict in (
-        (False, "NOT CONVERGED (raise trainer.max_epochs)"),
-        (True, "Converged"),
-    ):
-        texts = [
-            f"{name}, {told['steps']} steps, epoch {told['scoring_epoch']} of {told['epochs']} "
-            f"scores (best {told['best_epoch']}), ended by {told['ended']}"
-            for name, told in models.items()
-            if told["converged"] == converged
-        ]
-        if texts:
-            notes.append(f"{verdict}: {'; '.join(texts)}.")
-    return notes
+    groups: dict[str, list[str]] = {_NOT_CONVERGED: [], _STILL_BEST: [], "Converged": []}
+    for name, told in models.items():
+        best, epochs = told["best_epoch"], told["epochs"]
+        verdict = _STILL_BEST if best == epochs else "Converged"
+        groups[verdict if told["converged"] else _NOT_CONVERGED].append(
+            f"{name}, {told['steps']} steps, epoch {told['scoring_epoch']} of {epochs} scores "
+            f"(best {best}), ended by {told['ended']}"
+        )
+    return [f"{verdict}: {'; '.join(texts)}." for verdict, texts in groups.items() if texts]
 
 
 def document(

@@ -7,7 +7,7 @@ from typing import Any
 
 from asd.composition import folder_of, register_resolvers
 from asd.errors import AsdError
-from asd.exit_status import exit_status
+from asd.exit_status import exit_status, program
 from asd.experiment.sweep_files import load_sweep, sweep_files
 from asd.sweeps.arguments import expand
 
@@ -67,4 +67,4 @@ def _status(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    program(main)

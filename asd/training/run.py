@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,8 @@ def run(experiment: Experiment, listeners: Sequence[RunListener] = ()) -> tuple[
     clips = Clips.of(experiment, compute=True)
     check_classes(experiment, clips)
     models = clips.groups(experiment.scope)
+    few = _few_validation_clips(experiment, models)
+    clips = replace(clips, warnings=(*clips.warnings, *few))
     folder = experiment.folder(clips.data_hash())
     wait = config["if_running"] == "wait"
     if config["force"] and folder.record():
@@ -86,6 +89,8 @@ def run(experiment: Experiment, listeners: Sequence[RunListener] = ()) -> tuple[
             log.info("%s is finished (force=true trains it again)", folder.path.name)
             events.tell(RunListener.finished_before, folder)
             return folder, evaluate_scores(read_scores(folder.scores), experiment.scoring.max_fpr)
+        for warning in few:
+            log.warning("%s", warning)
         with (
             training_lock(experiment.runs, training),
             recorded(experiment, clips, folder, device.type, list(models), events),
@@ -139,7 +144,10 @@ def _compute(
         length = lengths[name]
         paths = list(group.train.clips["path"])
         windows = experiment.windows.starts(length, features.frames, paths)
-        held_out = _held_out(experiment, group.train, model)
+        held_out = _held_out(experiment, group.train)
+        model.mkdir(parents=True, exist_ok=True)
+        held_out_clips = group.train.clips[["machine", "id", "path"]][held_out]
+        held_out_clips.to_csv(model / "validation.csv", index=False)
         names = class_names(group.train, experiment.classes)
         numbers = class_numbers(group.train, experiment.classes, names)
         data = TrainingSet(
@@ -221,22 +229,26 @@ def _window_length(experiment: Experiment, clips: Clips) -> int:
     return length
 
 
-def _held_out(experiment: Experiment, clips: Manifest, model: Path) -> np.ndarray:
-    """[clips] whether each is for validation; the model's folder keeps which ones are."""
+def _held_out(experiment: Experiment, clips: Manifest) -> np.ndarray:
+    """[clips] whether each is for validation."""
     options = experiment.trainer
     seed = options.validation_seed
     seed = experiment.config["seed"] if seed is None else seed
     fraction, strata = options.validation_fraction, options.validation_strata
-    held_out = validation_split(clips, fraction, seed, strata)
-    if experiment.trains and held_out.sum() < options.few_validation_clips:
-        log.warning(
-            f"{model.name}: {held_out.sum()} validation clips choose the epoch that scores, which "
-            "leaves it to chance; raise trainer.validation_fraction, or add training clips"
-        )
-    model.mkdir(parents=True, exist_ok=True)
-    kept = clips.clips[["machine", "id", "path"]][held_out]
-    kept.to_csv(model / "validation.csv", index=False)
-    return held_out
+    return validation_split(clips, fraction, seed, strata)
+
+
+def _few_validation_clips(experiment: Experiment, models: dict[str, Clips]) -> list[str]:
+    """What must stand beside the figures of models whose epoch few clips have chosen."""
+    if not experiment.trains:
+        return []
+    counts = {name: int(_held_out(experiment, group.train).sum()) for name, group in models.items()}
+    return [
+        f"{name}: {few} validation clips choose the epoch that scores, which leaves it to chance; "
+        "raise trainer.validation_fraction, or add training clips"
+        for name, few in counts.items()
+        if few < experiment.trainer.few_validation_clips
+    ]
 
 
 def _trained_elsewhere(
@@ -249,19 +261,23 @@ def _trained_elsewhere(
     own = folder.model(name)
     if (own / "model.ckpt").exists():
         return own
-    if experiment.config["force"] or (own / "last.ckpt").exists():
-        return None
-    found = trained_model(experiment.runs, training, name)
+    found, said = None, {}
+    if not experiment.config["force"] and not (own / "last.ckpt").exists():
+        found = trained_model(experiment.runs, training, name)
     if found is not None:
         source = found.parent.parent
         scoring_loss(found / "history.csv", experiment.trainer.weights)  # or says what to remove
-        log.info("%s: trained by %s, scored anew", name, source.name)
-        write_history(own / "history.csv", read_history(found / "history.csv"))
         record = RunFolder(source).record()
-        trainer = record.get("trained_by", {}).get(name, source.name)
-        threads = record.get("threads", {}).get(name, [])
-        for entry, value in (("trained_by", trainer), ("threads", threads)):
-            folder.update(**{entry: {**folder.record().get(entry, {}), name: value}})
+        said["trained_by"] = trainer = record.get("trained_by", {}).get(name, source.name)
+        said["threads"] = record.get("threads", {}).get(name, [])
+        log.info("%s: trained by %s, scored anew", name, trainer)
+        write_history(own / "history.csv", read_history(found / "history.csv"))
+    elif name not in folder.record().get("trained_by", {}):
+        return None
+    # Of an earlier start, which took another's model and broke off, nothing is left.
+    for entry in ("trained_by", "threads"):
+        others = {n: of for n, of in folder.record().get(entry, {}).items() if n != name}
+        folder.update(**{entry: others | ({name: said[entry]} if said else {})})
     return found
 
 

@@ -54,6 +54,7 @@ def test_unseen_ids_and_repeated_recordings_stand_where_the_figures_stand(
         "2 files hold the same recordings both among the training and the test clips",
         "2 files hold the same recordings under several labels or machine IDs",
         "1 files are not used",
+        "shared: 1 validation clips choose the epoch that scores",
     ):
         assert part in text and part in said
         assert part in (folder / "tables/tables.md").read_text()
@@ -61,6 +62,18 @@ def test_unseen_ids_and_repeated_recordings_stand_where_the_figures_stand(
     assert "id_05 (never trained)" in said
     remarks = pd.read_csv(folder / "tables/per_id.csv", keep_default_na=False)["remark"]
     assert remarks.tolist() == ["", "never trained"]
+
+
+def test_an_id_that_is_no_class_is_refused_before_training(
+    write_corpus: Write, train: Train, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    root = write_corpus(machines=["fan"], train=6, seconds=0.5)
+    for file in (root / "fan/train").glob("*_id_02_*"):
+        file.rename(str(file).replace("id_02", "id_03"))
+    options = "loss=semi_supervised", "loss.classes=id", "scoring=combined"
+    assert train(root, *options) == 2
+    assert "no training clip is of fan/id_02, which are classes" in capfd.readouterr().out
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_window_is_as_long_as_the_shortest_training_clip(

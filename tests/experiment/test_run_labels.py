@@ -48,6 +48,9 @@ def test_params_are_what_runs_differ_in() -> None:
         # What follows from an option, or is in the name, is not repeated.
         ("+experiment=u scale=tiny scale.max_epochs=7 scale.hidden=3", "U, max_epochs 7"),
         ("+experiment=ss loss.alpha=0.9", "SS-0.9-0.1"),
+        # Nobody's U passes for B.
+        ("+experiment=u system=B", "B, settings of U"),
+        ("+experiment=ss system=B loss.alpha=0.9", "B, settings of SS-0.5-0.5, alpha 0.9"),
         # As it would be without them: a number is a number, and the scale's filters are these.
         ("+experiment=u model.dropout=0.0 model.filters=[8,16,32.0]", "U"),
         ("data=dcase2020 data.ids={fan:['00']} seed=1", 'U, ids.fan ["00"]'),

@@ -64,13 +64,24 @@ def test_force_trains_although_another_run_has_the_model(
     assert all(all(trained(run)) for run in runs_of(tmp_path / "runs").values())
 
 
-def test_a_trained_model_without_its_history_is_named(
-    run_train: Callable[..., int], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+def test_a_damaged_model_is_not_taken_and_nothing_is_said_of_one_that_was_lost(
+    run_train: Callable[..., int], tmp_path: Path
 ) -> None:
     assert run_train(*ALL) == 0
-    (first,) = runs_of(tmp_path / "runs").values()
-    (first.model("fan") / "history.csv").unlink()
-    assert run_train(*ALL, "scoring=mse_db") == 2
-    assert f"remove {first.model('fan')} and" in "".join(capfd.readouterr())
-    shutil.rmtree(first.model("fan"))  # as it says
+    before = runs_of(tmp_path / "runs")
+    (first,) = before.values()
+    damaged = first.model("fan") / "model.ckpt"
+    damaged.write_bytes(damaged.read_bytes()[:999])
     assert run_train(*ALL, "scoring=mse_db") == 0
+    (anew,) = (run for name, run in runs_of(tmp_path / "runs").items() if name not in before)
+    assert trained(anew) == [True, False]
+    assert anew.record()["trained_by"] == {"pump": first.path.name}
+    assert f"not taken: {damaged}" in anew.log_file.read_text()
+
+    # It broke off before it had kept pump's, which is gone by the time it is resumed.
+    anew.update(status="KILLED", threads={"fan": [1], "pump": [7]})
+    for model in (anew.model("pump"), first.model("pump")):
+        shutil.rmtree(model)
+    assert run_train(*ALL, "scoring=mse_db") == 0
+    assert trained(anew) == [True, True] and anew.record()["trained_by"] == {}
+    assert 7 not in anew.record()["threads"]["pump"]

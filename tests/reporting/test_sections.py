@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 from asd.documents.blocks import Table, Text
 from asd.errors import AsdError
 from asd.reporting.bootstrap import Resampling
-from asd.reporting.content import figure_lines, grid_table, section_blocks
+from asd.reporting.content import figure_lines, grid_table, id_table, section_blocks
 from asd.reporting.declaration import alpha_of, declaration, parse
 from asd.reporting.runs import collect_folder
 from asd.reporting.sections import Section, add_comparison
@@ -85,6 +85,7 @@ def test_the_papers_clips_stand_beside_its_numbers_with_the_difference(runs: Any
     ("options", "tags"),
     [
         ("scale=small", {}),
+        ("scale=small scale.name=paper scale.demo=false", {}),  # by what it holds, not by its name
         ("data.ids=['00']", {}),
         ("data.test=evaluation", {}),
         ("data.verify_counts=false", {}),
@@ -174,15 +175,21 @@ def test_a_row_says_what_its_trainings_mix_and_which_had_not_converged(runs: Any
     for seed, (commit, threads, converged) in enumerate(states):
         tags = {"mlflow.source.git.commit": commit, "selected_on": "test clips"}
         how = {"shared": {"converged": converged}}
-        runs.write("u", seed, tags=tags, threads={"shared": [threads]}, convergence=how)
+        more = {"tags": tags, "convergence": how, "unseen": ["fan/id_00"] * (seed == 1)}
+        more["versions"] = {"clips": 1, "training": int(seed > 0), "scoring": 1}
+        runs.write("u", seed, threads={"shared": [threads]}, **more)
     (section,) = runs.report()
     (table, *_) = tables(section)
     assert [line.text for line in table.rows[1][0]] == ["U *", "n=3"]
     assert table.notes[-1] == (
-        "* U: trainings of 2 commits: aaaaaaa; bbbbbbb. trainings of 2 thread counts: 1; 2. "
-        "SELECTED ON TEST CLIPS by a search. 2 of 3 trainings not converged (shared): "
-        "still getting better when they ended."
+        "* U: trainings of 2 commits: aaaaaaa; bbbbbbb. trainings of 2 versions of the code: "
+        "clips: 1, training: 0, scoring: 1; clips: 1, training: 1, scoring: 1. "
+        "trainings of 2 thread counts: 1; 2. "
+        "OLDER CODE, which computes otherwise than today's: u-simulated-seed0. "
+        "never trained on fan/id_00. SELECTED ON TEST CLIPS by a search. "
+        "2 of 3 trainings not converged (shared): still getting better when they ended."
     )
+    assert id_table(section, "auc").notes == table.notes[-1:]
 
 
 def test_missing_cells_say_so_and_name_the_command(runs: Any) -> None:

@@ -129,7 +129,9 @@ def test_terminal_prints_all_of_it_within_80_columns(
 def test_the_notes_name_every_model_and_begin_with_those_not_converged() -> None:
     told = {"epochs": 9, "steps": 18, "best_epoch": 8, "scoring_epoch": 9, "ended": "max_epochs"}
     models = {m: {**told, "converged": m != "pump"} for m in ("fan", "pump", "valve")}
-    bad, good = convergence_notes(models)
+    models["slider"] = {**models["fan"], "best_epoch": 9}
+    bad, hardly, good = convergence_notes(models)
+    assert "although the best epoch is the last: slider, 18 steps" in hardly
     assert bad == (
         "NOT CONVERGED (raise trainer.max_epochs): "
         "pump, 18 steps, epoch 9 of 9 scores (best 8), ended by max_epochs."

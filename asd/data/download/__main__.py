@@ -10,6 +10,7 @@ from pathlib import Path
 from asd.data.dcase2020_facts import Facts, load_facts
 from asd.data.manifest import RELEASES
 from asd.errors import AsdError
+from asd.exit_status import program
 
 
 def _arguments(facts: Facts) -> argparse.ArgumentParser:
@@ -66,4 +67,4 @@ def main(argv: Sequence[str] | None = None, facts: Facts | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program(main)

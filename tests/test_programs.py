@@ -1,0 +1,154 @@
+"""The programs under one name, what becomes of their output, and the project as others get it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import zipfile
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+import yaml
+
+from asd.__main__ import PROGRAMS
+
+ROOT = Path(__file__).resolve().parents[1]
+NAMES = [*PROGRAMS, ""]
+
+
+def run(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
+    command = [sys.executable, "-m", "asd", *words]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+
+def test_asd_alone_says_what_there_is_and_waits_for_nothing() -> None:
+    code = (
+        "import sys; sys.argv = ['asd']; from asd.__main__ import main; assert not main()\n"
+        "heavy = {'torch', 'mlflow', 'hydra', 'numpy', 'pandas', 'rich'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert all(f"\n  asd {name} " in done.stdout for name in PROGRAMS)
+    assert len(done.stdout.splitlines()) < 15
+    assert run("--version").stdout == f"asd {version('asd')}\n"
+
+
+def test_a_program_that_there_is_not() -> None:
+    done = run("trian")
+    assert done.returncode == 2
+    assert "trian: no such program (did you mean train?)" in done.stderr
+
+
+def test_a_message_says_the_command_as_python_takes_it(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.argv = ['/bin/asd', 'features', 'list', 'paths.cache=.']\n"
+        "from asd.__main__ import main; assert not main(); print(sys.orig_argv[1:], sys.argv)"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    words = ["features", "list", "paths.cache=."]
+    assert (
+        done.stdout.splitlines()[-1]
+        == f"{['-m', 'asd.features', *words[1:]]} {['asd', *words[1:]]}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [("asd tr", set(PROGRAMS)), ("asd train frontend=", {"frontend=mel", "frontend=gammatone"}),
+     ("asd report ", set())],
+)  # fmt: skip
+def test_completion(line: str, offered: set[str]) -> None:
+    said = run("-sc", "query=bash", COMP_LINE=line).stdout.split()
+    assert set(said) >= offered and bool(said) == bool(offered)
+
+
+def unread(*command: str, cwd: Path = ROOT) -> tuple[int, bytes]:
+    """Status and error stream of a program whose output nobody reads."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-m", *command], stdout=writer, stderr=subprocess.PIPE, cwd=cwd,
+        env=environment, check=False,
+    )  # fmt: skip
+    os.close(writer)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_output_that_nobody_reads_is_no_error(name: str) -> None:
+    assert unread("asd", *[name] * bool(name), "--help") == (0, b"")
+
+
+def test_files_are_written_though_nobody_reads_the_output(tmp_path: Path) -> None:
+    rows = [f"fan,00,{label}{i}.wav,{label},{i}\n" for label in "01" for i in "12"]
+    (tmp_path / "own.csv").write_text("machine,id,file,label,score\n" + "".join(rows))
+    assert unread("asd.evaluate", "own.csv", cwd=tmp_path) == (0, b"")
+    assert (tmp_path / "tables_own" / "tables.md").stat().st_size > 0
+
+
+def test_wheel_and_sdist_are_whole_outside_the_clone(tmp_path: Path) -> None:
+    """As pip does: the wheel is built from what the sdist holds."""
+    from hatchling.builders.sdist import SdistBuilder
+    from hatchling.builders.wheel import WheelBuilder
+
+    (sdist,) = SdistBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path / "source", filter="data")
+    (source,) = (tmp_path / "source").iterdir()
+    assert {"LICENSE", "CITATION.cff", "tests", "docs", "sweeps"} <= {
+        p.name for p in source.iterdir()
+    }
+    (wheel,) = WheelBuilder(str(source)).build(directory=str(tmp_path), versions=["standard"])
+    names = zipfile.ZipFile(wheel).namelist()
+    for folder in ("conf", "sweeps"):
+        for path in (ROOT / folder).rglob("*.yaml"):
+            assert f"asd/share/{path.relative_to(ROOT)}" in names
+    assert "asd/data/dcase2020.yaml" in names
+    assert not [name for name in names if name.startswith(("tests", "mlruns", "data/"))]
+
+    pytest.importorskip("pip")
+    installed = tmp_path / "installed"
+    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index",
+               "--disable-pip-version-check", "--target", str(installed), wheel]  # fmt: skip
+    subprocess.run(command, check=True, cwd=tmp_path)
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+
+    def script(*words: str) -> str:
+        command = [str(installed / "bin" / "asd"), *words]
+        return subprocess.run(
+            command, capture_output=True, text=True, check=True, cwd=tmp_path, env=environment
+        ).stdout
+
+    assert script("--version") == f"asd {version('asd')}\n"
+    assert "experiment_name: u\n" in script("train", "+experiment=u", "--cfg", "job")
+    assert "paper " in script("sweeps", "list")
+    assert "complete -o nospace -o default -F hydra_bash_completion asd" in script(
+        "-sc", "install=bash"
+    )
+    (about,) = installed.glob("asd-*.dist-info/METADATA")
+    assert "License-Expression: MIT\n" in about.read_text()
+
+
+def test_citation_is_of_this_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)
+    assert citation["version"] == version("asd")
+    assert f"## {version('asd')}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "page", [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")], ids=lambda p: p.name
+)
+def test_commands_are_quoted_for_zsh(page: Path) -> None:
+    """Unquoted brackets, braces and stars are patterns there, and no match is an error."""
+    text = page.read_text()
+    commands = re.findall(r"(?m)^ *(?:python3? -m|asd|mlflow) .*|(?<=`)python3? -m [^`\n]*", text)
+    bare = [re.sub(r"'[^']*'|\s#.*|(?<=runs/)\S*", "", command) for command in commands]
+    assert [command for command in bare if re.search(r"[][*?{}]", command)] == []
