@@ -65,9 +65,7 @@ def compose_config(overrides: Sequence[str]) -> DictConfig:
         AsdError: an override does not compose, or would import a package: the overrides may be of
             another's run folder.
     """
-    packages = re.findall(r"pkg://(\w+)", " ".join(search_path(overrides)))
-    if strange := [name for name in packages if name not in sys.modules]:
-        raise AsdError(f"hydra.searchpath: pkg://{strange[0]} is not imported; give file:///FOLDER")
+    _check_search_path(overrides)
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import HydraException
@@ -78,8 +76,27 @@ def compose_config(overrides: Sequence[str]) -> DictConfig:
             return compose("config", list(overrides))
         with initialize_config_dir(str(folder_of("conf")), version_base="1.3"):
             return compose("config", list(overrides))
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        raise AsdError(str(error)) from error
+
+
+def _check_search_path(overrides: Sequence[str]) -> None:
+    """Refuse folders of configs that Hydra would import to look into; ours are imported already.
+
+    Raises:
+        AsdError: names the first.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:  # as Hydra reads it: quotes and backslashes hide nothing
+        parsed = OverridesParser.create().parse_overrides(search_path(overrides))
     except HydraException as error:
         raise AsdError(str(error)) from error
+    for place in re.findall(r"\w+://[^\s,'\"\]]*", str([override.value() for override in parsed])):
+        scheme, _, name = place.partition("://")
+        if scheme != "file" and re.split(r"\W", name)[0] not in sys.modules:
+            raise AsdError(f"hydra.searchpath: {place} is not imported; give file:///FOLDER")
 
 
 def refusal(error: Exception, options: Sequence[str]) -> str:

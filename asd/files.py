@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from asd.errors import AsdError
+
+
+def check_regular(path: Path) -> None:
+    """Refuse what is there but is no regular file: to open a pipe may take for ever.
+
+    Raises:
+        OSError: a pipe, a device, a folder.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "no regular file", str(path))
 
 
 @contextmanager

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 
 _NAMES = (
-    r"[\w.-]*(?:passw|pwd|token|secret|credential)[\w.-]*"
-    r"|(?:api|access|account)?[_-]?key|auth|sig(?:nature)?"
+    r"[\w.-]*(?:passw|pwd|token|secret|credential|signature|bearer|jwt|session|private)[\w.-]*"
+    r"|(?:api|access|account)?[_-]?key|auth|sig|pass|pw"
 )
 _SECRETS = (
     # Of a web address every user part (a token may stand alone), of a database's the password.
     # Backslashes: Hydra's quoting.
     (re.compile(r"(https?\\?://)[^/\s'\"?#]*@", re.I), r"\1***@"),
-    (re.compile(r"(\w\\?://[^/\s:@\\]*\\?):(?!\d+/|\*\*\*@)[^\s'\"@]*@"), r"\1:***@"),
-    (re.compile(rf"([?&](?:{_NAMES})\\?=)[^\s&'\"#]+", re.I), r"\1***"),
+    (re.compile(r"(\w\\?://[^/\s:@\\]*\\?):(?!\d+/|\*\*\*@)[^\s'\"]*@"), r"\1:***@"),
+    (re.compile(rf"([?&;#](?:{_NAMES})\\?=)[^\s&'\"#]+", re.I), r"\1***"),
 )
 
 

@@ -212,8 +212,13 @@ def main() -> None:
     conf = str(folder_of("conf"))
     try:
         hydra.main(version_base="1.3", config_path=conf, config_name="config")(_task)()
-    except (HydraException, OmegaConfBaseException) as error:
-        print(f"error: {redacted(refusal(error, _known_options()))}", file=sys.stderr)
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        if isinstance(error, ValueError) and not str(error).startswith("Config group override"):
+            raise  # a fault of ours, not of Hydra's reading
+        said = refusal(error, _known_options())
+        if isinstance(error, ValueError):
+            said += "; a group is chosen by the name of one of its files, such as loss=mse"
+        print(f"error: {redacted(said)}", file=sys.stderr)
         sys.exit(2)
 
 

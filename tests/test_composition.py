@@ -96,12 +96,19 @@ def test_unknown_option_of_a_part_is_named() -> None:
         build({**plain(composed().window), "colour": "red"}, "window")
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        "pkg://evil_package", r"pkg\://evil_package", "'pkg://evil_package'",
+        "structured://evil_package", "pkg://evil_package.deeper", "pkg://hydra,pkg://evil_package",
+    ],
+)  # fmt: skip
 def test_no_package_is_imported_for_the_command_of_a_run_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "evil_package").mkdir()
     (tmp_path / "evil_package" / "__init__.py").write_text(f"open({str(tmp_path / 'x')!r}, 'w')")
     monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(AsdError, match="pkg://evil_package is not imported"):
-        compose_config(["hydra.searchpath=[pkg://evil_package]"])
+    with pytest.raises(AsdError, match=r"//evil_package(\.deeper)? is not imported"):
+        compose_config([f"hydra.searchpath=[{place}]"])
     assert not (tmp_path / "x").exists()

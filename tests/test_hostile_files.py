@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,14 @@ from asd.composition import compose_config, plain
 from asd.errors import AsdError
 from asd.evaluate import main as evaluate
 from asd.experiment.experiment import Experiment
+from asd.experiment.history import read_history
 from asd.experiment.identity import flat
 from asd.experiment.run_folder import RunFolder
-from asd.models.detector import Detector, save_detector
+from asd.models.detector import Detector, load_detector, save_detector
+from asd.pictures.model_files import KeptClips
 from asd.reporting.runs import collect
 from asd.score import main as score
+from asd.scoring.clip_scores import read_scores
 
 RECIPE: dict[str, Any] = {
     "bands": 8, "frames": 16, "classes": [], "channel": None, "model": CONV, "loss": MSE,
@@ -179,7 +183,8 @@ def test_an_honest_run_folder_is_read(tmp_path: Path) -> None:
 @given(
     file=st.sampled_from(["run.json", "config.yaml", "scores.csv"]), junk=JUNK | st.binary(),
     entry=st.sampled_from(
-        ["status", "tags", "mlflow", "datasets", "ended", "command", "max_fpr", "title", "scale"]
+        ["status", "tags", "mlflow", "datasets", "ended", "command", "max_fpr", "title", "scale",
+         "convergence", "warnings", "unseen"]
     ),
 )  # fmt: skip
 def test_any_run_folder_is_read_or_refused(
@@ -199,3 +204,78 @@ def test_any_run_folder_is_read_or_refused(
     collection = collect([folder.path])
     assert len(collection.runs) + len(collection.notes) <= 1
     assert evaluate([str(folder.path), "--no-write"]) in (0, 2)
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"convergence": {"shared": {"converged": True}}},
+        {"convergence": {"shared": "x"}},
+        {"convergence": "x"},
+        {"warnings": 5},
+    ],
+)
+def test_a_damaged_record_is_said_by_evaluate(
+    entries: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = run_folder(tmp_path)
+    (tmp_path / "run.json").write_text(json.dumps({**folder.record(), **entries}))
+    assert evaluate([str(tmp_path), "--no-write"]) == 2
+    assert f"damaged ({next(iter(entries))}" in capsys.readouterr().err
+
+
+def test_a_damaged_record_is_said_by_sync(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from asd.tracking.sync import main as sync
+
+    path = tmp_path / "run"
+    for entries in (
+        {"title": KeyError}, {"max_fpr": KeyError}, {"status": "JUNK"}, {"datasets": ["x"]},
+        {"datasets": [{"name": "x"}]}, {"resources": {"x": [1]}}, {"convergence": {"shared": "x"}},
+        {"mlflow": {"uri": f"sqlite:///{tmp_path / 'm.db'}"}},
+        {"mlflow": {"uri": f"sqlite:///{tmp_path / 'm.db'}", "run_id": 5}},
+    ):  # fmt: skip
+        path.mkdir(exist_ok=True)
+        record = {**run_folder(path).record(), **entries}
+        kept = {name: value for name, value in record.items() if value is not KeyError}
+        (path / "run.json").write_text(json.dumps(kept))
+        assert sync([str(path), "--uri", f"sqlite:///{tmp_path / 'm.db'}"]) == 2, entries
+        assert str(path / "run.json") in capsys.readouterr().err, entries
+
+
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    folder = run_folder(tmp_path)
+    for name, reader in (
+        ("scores.csv", read_scores), ("history.csv", read_history), ("x.ckpt", load_detector),
+        ("examples.npz", KeptClips.read),
+    ):  # fmt: skip
+        (tmp_path / name).unlink(missing_ok=True)
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(AsdError, match="no regular file"):
+            reader(tmp_path / name)
+    folder.config.unlink()
+    os.mkfifo(folder.config)
+    assert "no regular file" in collect([tmp_path]).notes[0]
+
+
+@pytest.mark.parametrize(
+    "banks",
+    [
+        {"all": {"mean": torch.zeros(2), "std": torch.zeros(3), "vectors": torch.zeros(0, 1)}},
+        {"all": {"x": torch.zeros(1)}},
+        {"all": {"mean": "x", "std": 1, "vectors": None}},
+        {5: {}},
+    ],
+)
+def test_a_back_end_of_a_checkpoint_may_be_anything(
+    banks: Any, honest: Path, tmp_path: Path, write_clip: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    back_end = {"_target_": "asd.scoring.back_ends.NearestNeighbours", "k": 1,
+                "metric": "euclidean", "standardise": True}  # fmt: skip
+    scoring = {"score": None, "vectors": "level", "bank": "all", "back_end": back_end}
+    path = tampered(honest, tmp_path / "x.ckpt", "scoring", {**RECIPE["scoring"], **scoring})
+    content = torch.load(path, weights_only=True)
+    torch.save({**content, "asd": {**content["asd"], "banks": banks}}, path)
+    assert score([str(path), str(write_clip(tmp_path / "clip.wav", seconds=1.0))]) == 2
+    assert f"error: {path}: " in capsys.readouterr().err

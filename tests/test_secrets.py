@@ -20,6 +20,10 @@ from asd.secrets import redacted
         ("postgresql://ada:hun/ter2@host/db", "postgresql://ada:***@host/db"),
         ("https://host/?a=1&access_token=hunter2&b=2", "https://host/?a=1&access_token=***&b=2"),
         ("https://host/?api_key=hunter2", "https://host/?api_key=***"),
+        *[(f"https://host/p{name}=hunter2", f"https://host/p{name}=***") for name in (
+            "?jwt", "?X-Amz-Signature", "?pass", "?private_key", "#token", ";password", "?a=1;pw",
+        )],
+        ("postgresql://ada:hun@ter2@host/db", "postgresql://ada:***@host/db"),
         ("postgresql://host/db?sslkey=/a&password=hunter2",
          "postgresql://host/db?sslkey=/a&password=***"),
         (r"x=http\://ada\:hunter2@host", r"x=http\://***@host"),  # as Hydra writes it

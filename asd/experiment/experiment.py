@@ -22,7 +22,7 @@ from asd.experiment.run_folder import RunFolder, find_run
 from asd.experiment.run_labels import system_label
 from asd.experiment.schema import check_schema
 from asd.experiment.trainer_options import TrainerOptions
-from asd.options import check_choice, check_no_secret, check_whole, from_config
+from asd.options import check_choice, check_no_secret, check_number, check_whole, from_config
 from asd.scoring.clip_vectors import OF_NETWORK
 from asd.scoring.scoring_options import ScoringOptions
 from asd.scoring.window_scores import OF_CLASSES
@@ -209,6 +209,16 @@ def _check_own_options(config: dict[str, Any]) -> None:
     for release in config["release"]["train"]:
         check_choice("release.train", release, RELEASES[:2])
     check_whole("seed", config["seed"], 0, 2**32 - 1)
+    for name in ("standardise", "force"):
+        check_choice(name, config[name], (True, False))
+    check_number("search.untrained_loss", config["search"]["untrained_loss"], 0)
+    names = {"experiment_name": config["experiment_name"], "system": config["system"]}
+    for name, value in {**names, "scale.name": config["scale"]["name"]}.items():
+        if not isinstance(value, str) or (name != "system" and set(value) & {"/", "\0"}):
+            raise AsdError(f"{name}={value}: must be a text without a slash; folders bear it")
+    for name, value in config["paths"].items():
+        if not isinstance(value, str):
+            raise AsdError(f"paths.{name}={value}: must be a folder")
 
 
 def _check_classes(classes: str | None, scope: str, score: str | None) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from asd.errors import AsdError
 from asd.experiment.trainer_options import TrainerOptions
-from asd.files import replacing
+from asd.files import check_regular, replacing
 
 
 def read_history(path: Path) -> list[dict[str, float]]:
@@ -22,6 +22,7 @@ def read_history(path: Path) -> list[dict[str, float]]:
     import pandas as pd
 
     try:
+        check_regular(path)
         rows = pd.read_csv(path, float_precision="round_trip").dropna()
     except (FileNotFoundError, pd.errors.EmptyDataError):
         return []
@@ -52,7 +53,8 @@ def scoring_loss(path: Path, weights: str) -> float:
         AsdError: it does not have every epoch from the first.
     """
     rows = read_history(path)
-    if not rows or [row["epoch"] for row in rows] != list(range(len(rows))):
+    whole = [row["epoch"] for row in rows] == list(range(len(rows)))
+    if not rows or not whole or "steps" not in rows[-1]:
         raise AsdError(
             f"{path}: epochs are missing, so that the model's validation loss is not known; "
             f"remove {path.parent} and the same command trains the model again"

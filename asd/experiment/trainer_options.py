@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from asd.errors import AsdError
 from asd.options import check_choice, check_number, check_whole
 
 _SWITCH = (True, False)
@@ -68,6 +69,8 @@ class TrainerOptions:
         if self.validation_seed is not None:
             check_whole("trainer.validation_seed", self.validation_seed, 0, 2**32 - 1)
         if self.plateau is not None:
+            if not isinstance(self.plateau, Mapping):
+                raise AsdError(f"trainer.plateau={self.plateau}: must be options, or null")
             for name in self.plateau:
                 check_choice("trainer.plateau", name, ("factor", "patience", "min_delta"))
             rule = self.plateau.get

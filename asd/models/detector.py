@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from asd.composition import build, build_known
 from asd.errors import AsdError
 from asd.features.batches import Batch
-from asd.files import replacing
+from asd.files import check_regular, replacing
 from asd.models.standardiser import Standardiser
 
 # Of the part of a checkpoint that is ours.
@@ -121,6 +121,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         AsdError: it is missing, damaged, or not one of ours.
     """
     try:
+        check_regular(path)
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         version = content["asd"]["format"]
     except Exception as error:  # torch.load raises many kinds for damaged files
@@ -173,8 +174,8 @@ def load_detector(path: Path, allowed: Collection[str] = ()) -> Detector:
     except (AsdError, RuntimeError, ArithmeticError, TypeError, ValueError) as error:
         raise AsdError(f"{path}: {error}") from error
     detector.banks = content["asd"].get("banks", {})
-    banks = detector.banks.values() if isinstance(detector.banks, dict) else [None]
-    if not all(isinstance(bank, dict) for bank in banks):
+    banks = detector.banks.items() if isinstance(detector.banks, dict) else [(None, None)]
+    if not all(isinstance(name, str) and isinstance(bank, dict) for name, bank in banks):
         raise AsdError(f"{path}: cannot be used as a checkpoint: its back ends are damaged")
     return _with_weights(detector, content, path)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from asd.errors import AsdError
-from asd.files import replacing
+from asd.files import check_regular, replacing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,6 +60,7 @@ class KeptClips:
         import pandas as pd
 
         try:
+            check_regular(path)
             with np.load(path, allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in stored.files}
             about = json.loads(str(arrays.pop("about")))

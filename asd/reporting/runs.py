@@ -14,6 +14,7 @@ from asd.errors import AsdError
 from asd.experiment.identity import SCORING_VERSIONS, TRAINING_VERSIONS, flat, settings
 from asd.experiment.run_folder import FINISHED, RunFolder
 from asd.experiment.run_labels import options_of
+from asd.files import check_regular
 from asd.scoring.clip_scores import read_scores
 from asd.scoring.roc import check_max_fpr
 
@@ -131,6 +132,7 @@ def collect(folders: Iterable[Path]) -> Collection:
 def _run(path: Path, record: dict[str, Any]) -> Run:
     if record.get("status") != FINISHED:
         raise AsdError(str(record.get("status")))
+    check_regular(path / "config.yaml")
     config = yaml.safe_load((path / "config.yaml").read_text())
     if not isinstance(config, dict) or not {"data", "scale", "scoring", "identity"} <= set(config):
         raise AsdError(f"{path / 'config.yaml'}: not a run's config")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from asd.errors import AsdError
-from asd.files import write_text
+from asd.files import check_regular, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,6 +104,7 @@ def read_scores(path: str | Path) -> pd.DataFrame:
     import pandas as pd
 
     try:
+        check_regular(Path(path))
         with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
             frame = pd.read_csv(
                 path,

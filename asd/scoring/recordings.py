@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -102,15 +103,28 @@ def score_recordings(
     for name, file in zip(names, files, strict=True):
         recording = Recording.read(file, channel)
         facts[name] = recording.facts
-        values.append(clip_features(frontend, recording, "float32"))
+        with _as_it_says(checkpoint):
+            values.append(clip_features(frontend, recording, "float32"))
     warn_of("these recordings", facts, frontend.rate)
     frames = np.array([len(v) for v in values], dtype=np.int64)
     index = windows.starts(recipe["frames"], frames, names)
     machine, _, machine_id = (class_name or "").partition("/")
     clips = pd.DataFrame({"machine": machine, "id": machine_id, "path": names, "label": -1})
     features, classes = Features(np.concatenate(values), frames), np.full(len(files), number)
-    scored = score_clips(detector, options, clips, features, index, classes, cores())
+    with _as_it_says(checkpoint):
+        scored = score_clips(detector, options, clips, features, index, classes, cores())
     return scored.table[["file", "score"]]
+
+
+@contextmanager
+def _as_it_says(checkpoint: Path) -> Iterator[None]:
+    """Around what is computed with a checkpoint's options and tensors, which may be any."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, MemoryError) as error:
+        raise AsdError(
+            f"{checkpoint}: these recordings cannot be scored with it ({error!r:.300})"
+        ) from error
 
 
 def _warn_of_strangers(files: list[Path], recipe: dict[str, Any]) -> None:

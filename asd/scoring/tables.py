@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from asd.documents import rendering, terminal
 from asd.documents.blocks import Block, Heading, Table, Text, plain_row
+from asd.errors import AsdError
 from asd.files import write_text
 from asd.scoring.metrics import COUNTS, ID_METRICS, MACHINE_METRICS, Metrics
 
@@ -82,9 +83,18 @@ def notes(metrics: Metrics) -> list[str]:
 
 
 def remarks(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run's ``run.json`` says that must stand beside its figures, for ``document``."""
-    said = {name: record.get(name, ()) for name in ("unseen", "warnings")}
-    return {**said, "convergence": record.get("convergence")}
+    """What a run's ``run.json`` says that must stand beside its figures, for ``document``.
+
+    Raises:
+        AsdError: it is damaged.
+    """
+    warnings, models = record.get("warnings") or (), record.get("convergence") or {}
+    try:
+        convergence_notes(models)
+    except (LookupError, TypeError) as error:
+        raise AsdError(f"run.json: damaged (convergence: {error!r})") from error
+    said = {"unseen": record.get("unseen") or (), "warnings": list(map(str, warnings))}
+    return {**said, "convergence": models}
 
 
 def convergence_notes(models: Mapping[str, Mapping[str, Any]]) -> list[str]:

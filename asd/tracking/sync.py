@@ -12,12 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asd.errors import AsdError
-from asd.experiment.run_folder import FAILED, RUNNING, RunFolder
+from asd.exit_status import program
+from asd.experiment.run_folder import FAILED, FINISHED, KILLED, RUNNING, RunFolder
+from asd.options import check_choice
 from asd.tracking.mlflow_run import is_published, known_run, open_run, publish
 from asd.tracking.mlflow_store import Tracking, answering, connect
 
 if TYPE_CHECKING:
     from asd.scoring.metrics import Metrics
+
+_STATUSES = (RUNNING, FINISHED, FAILED, KILLED)
 
 
 def complete(folder: RunFolder, tracking: Tracking, metrics: Metrics | None = None) -> str:
@@ -32,16 +36,20 @@ def complete(folder: RunFolder, tracking: Tracking, metrics: Metrics | None = No
         What was done, in a few words.
 
     Raises:
-        AsdError: the tracker cannot be reached.
+        AsdError: the tracker cannot be reached, or ``run.json`` is damaged.
     """
     record = folder.record()
+    check_choice(f"{folder.path / 'run.json'}: status", record.get("status"), _STATUSES)
     client, experiment = connect(tracking)
-    with answering(tracking):
-        run = known_run(client, tracking.uri, record)
-        if run and run.info.status == record["status"] and is_published(record):
-            return f"already complete ({record['status']})"
-        open_run(client, experiment, tracking.uri, folder)
-        publish(client, folder, metrics)
+    try:
+        with answering(tracking):
+            run = known_run(client, tracking.uri, record)
+            if run and run.info.status == record["status"] and is_published(record):
+                return f"already complete ({record['status']})"
+            open_run(client, experiment, tracking.uri, folder)
+            publish(client, folder, metrics)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise AsdError(f"{folder.path / 'run.json'}: damaged ({error!r:.200})") from error
     return f"completed as {record['status']}"
 
 

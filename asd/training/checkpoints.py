@@ -78,6 +78,11 @@ class EpochCheckpoints(pl.callbacks.Checkpoint):
         self._rows: list[dict[str, float]] = []
         self._start = 0.0
 
+    @property
+    def begun(self) -> bool:
+        """Whether an epoch has begun, so that all of a checkpoint has been taken up."""
+        return self._start > 0
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the rows of the checkpoint, whatever became of the file meanwhile.
 
@@ -130,8 +135,11 @@ def restored_history(folder: Path) -> list[dict[str, float]]:
             if not last.exists():
                 raise
     if not rows and last.exists():
-        states = read_checkpoint(last).get("callbacks", {}).values()
-        rows = next((state["history"] for state in states if "history" in state), [])
+        try:
+            states = read_checkpoint(last).get("callbacks", {}).values()
+            rows = list(next((state["history"] for state in states if "history" in state), []))
+        except (TypeError, AttributeError):
+            rows = []  # whoever goes on from it says that it is damaged
         log.warning("%s was lost or damaged; it is written again from %s", path, last.name)
         write_history(path, rows)
     return rows

@@ -17,6 +17,7 @@ import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
 from asd.data.windows import Index
+from asd.errors import AsdError
 from asd.experiment.trainer_options import TrainerOptions
 from asd.features import Features
 from asd.features.batches import Batches
@@ -31,6 +32,9 @@ from asd.training.speed import (
     set_threads,
     step_flop,
 )
+
+# What taking up a damaged checkpoint raises, in torch and Lightning.
+_DAMAGED = (LookupError, TypeError, ValueError, AttributeError, RuntimeError)
 
 
 @dataclass(frozen=True)
@@ -90,8 +94,13 @@ def fit(
         train = Batches(values, data.train, data.classes, size, seed, device)
         val = Batches(values, data.validation, data.classes, size, device=device)
         module = DetectorTraining(detector, options)
-        with _interruptible():
-            trainer.fit(module, train, val, ckpt_path=resume, weights_only=True)
+        try:
+            with _interruptible():
+                trainer.fit(module, train, val, ckpt_path=resume, weights_only=True)
+        except _DAMAGED as error:
+            if resume is None or checkpoints.begun or isinstance(error, torch.OutOfMemoryError):
+                raise
+            raise _useless(resume, error) from error
         # Callbacks, some of which live on, have the module's `log`, and so would keep the Trainer
         # with features and optimiser, on the GPU too; these refer to one another besides.
         module.trainer = None
@@ -127,8 +136,19 @@ def _trainer(
 
 def _stopped_early(last: Path, patience: int | None) -> bool:
     """Whether this checkpoint is of an epoch after which training had ended."""
-    states = read_checkpoint(last).get("callbacks", {}).values()
-    return patience is not None and any(s.get("wait_count", 0) >= patience for s in states)
+    content = read_checkpoint(last)
+    try:
+        states = content.get("callbacks", {}).values()
+        return patience is not None and any(s.get("wait_count", 0) >= patience for s in states)
+    except _DAMAGED as error:
+        raise _useless(last, error) from error
+
+
+def _useless(last: Path, error: Exception) -> AsdError:
+    return AsdError(
+        f"{last}: cannot be gone on from ({error!r:.300}); remove {last.parent}, and the same "
+        "command trains this model again"
+    )
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import torch
 from pytorch_lightning.plugins.io import AsyncCheckpointIO
 from tiny import data, detector, largest_difference, options, trained
 
+from asd.errors import AsdError
 from asd.experiment.history import read_history
 from asd.models.detector import load_detector, read_checkpoint
 from asd.training.checkpoints import EpochCheckpointIO, checkpoint_io, restored_history
@@ -63,6 +64,22 @@ def test_checkpoints_of_earlier_versions_are_read_and_gone_on_from(tmp_path: Pat
     assert load_detector(last).network.embedding_size == 5
     resumed = trained(tmp_path / "b", {"max_epochs": 4})
     assert largest_difference(resumed, expected) == 0
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["pytorch-lightning_version", "state_dict", "loops", "optimizer_states", "callbacks", "asd"],
+)
+def test_a_checkpoint_that_cannot_be_gone_on_from_says_what_to_do(
+    part: str, tmp_path: Path
+) -> None:
+    trained(tmp_path, {"max_epochs": 1})
+    last = tmp_path / "last.ckpt"
+    content = torch.load(last, weights_only=True)
+    junk = {"format": 1, "plateau": 5, "random_state": 5} if part == "asd" else "junk"
+    torch.save({**content, part: junk}, last)
+    with pytest.raises(AsdError, match=f"cannot be gone on from .*; remove {tmp_path}"):
+        trained(tmp_path, {"max_epochs": 2, "stop_patience": 9})
 
 
 @pytest.mark.parametrize("damage", [b"", b"\xff\x00"])
