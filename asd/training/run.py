@@ -266,7 +266,8 @@ def _trained_elsewhere(
         found = trained_model(experiment.runs, training, name)
     if found is not None:
         source = found.parent.parent
-        scoring_loss(found / "history.csv", experiment.trainer.weights)  # or says what to remove
+        # A history that is lost is said, and what to remove.
+        scoring_loss(found / "history.csv", experiment.trainer.weights)
         record = RunFolder(source).record()
         said["trained_by"] = trainer = record.get("trained_by", {}).get(name, source.name)
         said["threads"] = record.get("threads", {}).get(name, [])
