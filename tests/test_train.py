@@ -397,7 +397,7 @@ def test_what_cannot_work_is_refused_by_name(
         (["standardise=maybe"], "standardise=maybe: must be one of True, False"),
         (["experiment_name=../x"], "experiment_name=../x: must be a text without a slash"),
         (["system=null"], "system=None: must be a text"),
-        (["paths.runs=null"], "paths.runs=None: must be a folder"),
+        (["paths.runs=null"], "paths.runs=None: must be a text"),
         (["model.filters=8"], "model.filters=8: must be a list, as [8, 16, 32]"),
         (["model.kernel=wide"], "model.kernel=wide: must be a number, as 3"),
         (["seed=-1"], "seed=-1: must be a whole number from 0 to 4294967295"),

@@ -139,8 +139,10 @@ class Display:
         if self._start is None or len(self._ended) == self.before:
             return None
         (began, first), task = self._start, self.bars.tasks[0]
+        if task.completed <= first:
+            return None
         rest = (task.total or 0) - task.completed
-        return (self.bars.get_time() - began) * rest / max(task.completed - first, 1e-9)
+        return (self.bars.get_time() - began) * rest / (task.completed - first)
 
     def _measure(self) -> None:
         """Work done in all, and when the first of it was seen.

@@ -85,15 +85,3 @@ def test_a_damaged_model_is_not_taken_and_nothing_is_said_of_one_that_was_lost(
     assert run_train(*ALL, "scoring=mse_db") == 0
     assert trained(anew) == [True, True] and anew.record()["trained_by"] == {}
     assert 7 not in anew.record()["threads"]["pump"]
-
-
-def test_a_trained_model_without_its_history_is_named(
-    run_train: Callable[..., int], tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    assert run_train(*ALL) == 0
-    (first,) = runs_of(tmp_path / "runs").values()
-    (first.model("fan") / "history.csv").unlink()
-    assert run_train(*ALL, "scoring=mse_db") == 2
-    assert f"remove {first.model('fan')} and" in "".join(capfd.readouterr())
-    shutil.rmtree(first.model("fan"))  # as it says
-    assert run_train(*ALL, "scoring=mse_db") == 0

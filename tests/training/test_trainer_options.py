@@ -36,7 +36,7 @@ from asd.options import from_config
         ({"gpu_share": 2}, r"trainer\.gpu_share=2: must be a number from 0 to 1"),
         ({"progress": "on"}, r"trainer\.progress=on"),
         ({"memory_format": "rows"}, r"trainer\.memory_format=rows"),
-        ({"max_epoch": 3}, r"trainer=max_epoch.*did you mean max_epochs"),
+        ({"max_epoch": 3}, r"trainer\.max_epoch: .*did you mean max_epochs"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(changed: dict[str, Any], message: str) -> None:
