@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Point:
     """A figure with its interval, as fractions; ``values`` are those of the single trainings.
 
-    ``published`` is the paper's, or None.
+    ``published`` is the paper's, or None; ``decided``: of a difference, whether its verdict is one.
     """
 
     name: str
@@ -27,6 +27,7 @@ class Point:
     high: float
     values: tuple[float, ...] = ()
     published: float | None = None
+    decided: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def overview(machines: dict[str, list[Point]], metric: str, title: str, path: Pa
     with style.panels(
         path, len(machines), (2.3, 0.35 + 0.27 * most), title, columns=columns,
         left=0.4 + 0.085 * widest, bottom=0.7, gap=(0.25, 0.55),
-        below=f"{metric}, %   (line: interval over clips; crosses: single trainings)",
+        below=f"{metric}, %   (line: the table's interval; crosses: single trainings)",
     ) as axes:  # fmt: skip
         for ax in axes[1:]:
             ax.sharex(axes[0])
@@ -85,10 +86,10 @@ def differences(points: list[Point], title: str, axis: str, path: Path) -> Path:
     with style.panels(path, 1, (6.6, 0.4 + 0.32 * len(points)), title, left=1.2) as (ax,):
         better, worse = (style.BLUE, "o", style.BLUE), (style.VERMILLION, "^", style.VERMILLION)
         open_ = (style.GREY, "o", "white")
-        looks = [better if p.low > 0 else worse if p.high < 0 else open_ for p in points]
+        looks = [(better if p.mean > 0 else worse) if p.decided else open_ for p in points]
         _lines(ax, points, 60, looks)
         ax.axvline(0, color="black", lw=1.2)
-        ax.set(xlabel=f"{axis}, points (filled: the interval leaves zero on one side)")
+        ax.set(xlabel=f"{axis}, points (filled: the table's verdict decides)")
     return path
 
 
@@ -119,7 +120,7 @@ def alpha_curves(
             figures = [(p.mean, p.mean - p.low, p.high - p.mean) for _, p in ours]
             mean, below, above = 100 * np.array(figures).reshape(-1, 3).T
             look = {"color": style.BLUE, "marker": "o", "ms": 7, "capsize": 4, "lw": 1.8}
-            label = "ours, interval over clips"
+            label = "ours, the table's interval"
             # Of few resamples or clips, the interval need not hold the mean.
             bars = np.maximum([below, above], 0)
             ax.errorbar([alpha for alpha, _ in ours], mean, bars, **look, label=label)

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from asd.errors import AsdError
 from asd.reporting.bootstrap import MEAN
-from asd.reporting.compare import UNDECIDED, difference, seeds_of, too_few
+from asd.reporting.compare import NOT_DECIDABLE, difference, seeds_of, too_few
 from asd.reporting.declaration import Claim, Statement
 from asd.reporting.intervals import holm
 from asd.reporting.systems import System
 
-HELD, NOT_HELD, NOT_DECIDABLE = "held", "not held", UNDECIDED
+HELD, NOT_HELD = "held", "not held"
 Tests = dict[Statement, dict[str, float]]  # what ``difference`` gives of each
 
 

@@ -14,7 +14,7 @@ from asd.reporting.intervals import TRAININGS_NEEDED, Sample, estimate, holm
 from asd.reporting.systems import System
 from asd.scoring.metrics import figure_name
 
-UNDECIDED = "not decidable"
+NOT_DECIDABLE = "not decidable"
 
 
 def compare(a: System, b: System, metric: str) -> pd.DataFrame:
@@ -119,9 +119,9 @@ def too_few(*systems: System) -> str:
 def _verdict(a: System, b: System, points: float, p: float) -> str:
     """In words, with the number of seeds; p is corrected."""
     if reason := too_few(a, b):
-        return f"{UNDECIDED}: {reason}"
+        return f"{NOT_DECIDABLE}: {reason}"
     if p >= 1 - a.resampling.confidence:
-        return f"{UNDECIDED} ({seeds_of(a, b)})"
+        return f"{NOT_DECIDABLE} ({seeds_of(a, b)})"
     return f"{(a if points > 0 else b).label} is better ({seeds_of(a, b)})"
 
 

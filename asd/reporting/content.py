@@ -10,7 +10,8 @@ import pandas as pd
 
 from asd.documents.blocks import Block, CellLines, Heading, Kind, Line, Table, Text, plain_row
 from asd.reporting.bootstrap import MEAN
-from asd.reporting.claims import HELD, NOT_DECIDABLE, NOT_HELD, check_claim
+from asd.reporting.claims import HELD, NOT_HELD, check_claim
+from asd.reporting.compare import NOT_DECIDABLE
 from asd.reporting.faults import fault_tables
 from asd.reporting.intervals import TRAININGS_NEEDED
 from asd.reporting.results import COMPARED

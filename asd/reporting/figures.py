@@ -13,6 +13,7 @@ from asd.pictures.examples import PictureOptions
 from asd.pictures.grid_pictures import AlphaPoint, Point, alpha_curves, differences, overview
 from asd.pictures.run_pictures import FOLDER, run_pictures
 from asd.reporting.bootstrap import MEAN
+from asd.reporting.compare import NOT_DECIDABLE
 from asd.reporting.content import grid
 from asd.reporting.declaration import alpha_of
 from asd.reporting.results import COMPARED
@@ -56,8 +57,10 @@ def section_figures(section: Section, folder: Path, projection: str) -> list[Blo
 
 def _overviews(section: Section, folder: Path) -> list[Figure]:
     figures = []
+    names = {row.label: f"{row.label} {row.star}".strip() for row in section.rows}
+    starred = any(row.star for row in section.rows)
     for metric in COMPARED:
-        frame = grid(section, metric)
+        frame = grid(section, metric).replace({"system": names})
         panels = {
             str(machine): [_point(c, section.comparable) for c in cells.to_dict("records")]
             for machine, cells in frame[frame["n"] > 0].groupby("machine", sort=False)
@@ -66,6 +69,7 @@ def _overviews(section: Section, folder: Path) -> list[Figure]:
         path = overview(panels, NAMES[metric], title, folder / f"overview_{metric}.png")
         if path:
             caption = f"{title}. Dots: means over trainings; lines: intervals."
+            caption += " *: see the tables' notes." if starred else ""
             figures.append(Figure(path, caption))
     return figures
 
@@ -74,8 +78,16 @@ def _differences(section: Section, folder: Path) -> list[Figure]:
     figures = []
     for comparison in section.comparisons:
         rows = comparison[comparison["reason"] == ""].to_dict("records")
-        ends = ("", "_low", "_high")
-        points = [Point(r["machine"], *(r[f"difference{end}"] for end in ends)) for r in rows]
+        points = [
+            Point(
+                r["machine"],
+                r["difference"],
+                r["difference_low"],
+                r["difference_high"],
+                decided=not r["verdict"].startswith(NOT_DECIDABLE),
+            )
+            for r in rows
+        ]
         metric, a, b = (rows[0][name] for name in ("metric", "a", "b"))
         axis = f"{NAMES[metric]} of {a} minus {b}"
         path = folder / _plain(f"difference_{a}_{b}_{metric}.png")

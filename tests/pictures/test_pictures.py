@@ -86,7 +86,8 @@ def test_pictures_of_a_grid(tmp_path: Path) -> None:
     made = overview({"fan": [a, b], "mean": [a], "pump": []}, "AUC", "x", tmp_path / "o.png")
     assert made == tmp_path / "o.png"
     assert overview({"fan": []}, "AUC", "x", tmp_path / "n.png") is None
-    assert differences([Point("fan", 0.1, 0.05, 0.2)], "x", "A", tmp_path / "d.png").exists()
+    found = [Point("fan", 0.1, 0.05, 0.2, decided=True), Point("pump", 0.1, 0.05, 0.2)]
+    assert differences(found, "x", "A", tmp_path / "d.png").exists()
     outside = Point("SS", 0.8, 0.81, 0.9)  # an interval of few resamples need not hold the mean
     points = [AlphaPoint(1.0, a, 0.86), AlphaPoint(0.5, outside, 0.73), AlphaPoint(0.3, None, 0.65)]
     drawn = alpha_curves({"AUC": points}, "x", "paper", tmp_path / "a.png")

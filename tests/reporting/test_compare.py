@@ -13,8 +13,8 @@ import pytest
 
 from asd.errors import AsdError
 from asd.reporting.bootstrap import Resampling
-from asd.reporting.claims import HELD, NOT_DECIDABLE, NOT_HELD, check_claim
-from asd.reporting.compare import compare, compare_all, difference
+from asd.reporting.claims import HELD, NOT_HELD, check_claim
+from asd.reporting.compare import NOT_DECIDABLE, compare, compare_all, difference
 from asd.reporting.declaration import declaration
 from asd.reporting.intervals import holm
 from asd.reporting.runs import Run
