@@ -507,6 +507,21 @@ def test_checkpoint_alone_turns_a_wav_into_its_score(
         (["+experiment=u", "data.machines=[fan]", "window=tiles"], []),
         (["+experiment=u", "data.machines=[fan]", "scoring=mse_db"], []),
         ([*both, "scoring=combined"], ["--class", "fan"]),
+        (["+experiment=u", "data.machines=[fan]", "scoring=mse_std"], []),
+        (
+            ["+experiment=b", *both[1:], "scope=shared", "scoring/pooling=by_stationarity"],
+            ["--class", "fan"],
+        ),
+        (
+            [
+                "+experiment=b",
+                *both[1:],
+                "scope=shared",
+                "scoring.per_id=true",
+                "trainer.validation_fraction=0.4",
+            ],
+            ["--class", "fan/00"],
+        ),
         (["+experiment=level", "data.machines=[fan]"], []),
         (["+experiment=knn_type", "data.machines=[fan]"], []),
         ([*both, "scoring=knn", "scoring.vectors=embedding"], ["--class", "fan/00"]),

@@ -34,6 +34,28 @@ class BackEnd(Protocol):
 
 
 @dataclass(frozen=True)
+class Interquartile:
+    """Not of vectors but of scores, [clips, 1]: by how many interquartile ranges above the median.
+
+    With it the scores of all machine IDs have one scale: AUC within an ID stays what it is.
+    """
+
+    def fit(self, vectors: np.ndarray) -> State:
+        """See ``BackEnd``."""
+        low, median, high = np.quantile(vectors[:, 0], (0.25, 0.5, 0.75))
+        if not high > low:
+            raise AsdError(
+                f"scoring.per_id: {len(vectors)} validation clips, whose scores have no spread; "
+                "raise trainer.validation_fraction, or add training clips"
+            )
+        return {"median": np.array(median), "range": np.array(high - low)}
+
+    def scores(self, state: State, vectors: np.ndarray) -> np.ndarray:
+        """See ``BackEnd``."""
+        return (vectors[:, 0] - state["median"]) / state["range"]
+
+
+@dataclass(frozen=True)
 class NearestNeighbours:
     """Mean distance to the ``k`` nearest vectors.
 

@@ -6,7 +6,7 @@ To add one: a function like these, anywhere, and ``vectors: package.module.funct
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,52 +16,71 @@ if TYPE_CHECKING:
 
     from asd.data.windows import Index
     from asd.features import Features
+    from asd.scoring.pooling import Pooling
 
-# Frames [frames, bands] in dB that the clip's windows cover, and the bottleneck [windows, size] of
-# these windows, None without a network -> [values].
-ClipVector = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
+# Frames [frames, bands] in dB that the clip's windows cover, and what the network gives of these
+# windows, by name: ``embedding`` [windows, size], ``mse`` [windows], ...; nothing without a network
+# -> [values], or [n, values] in the order of time, of which ``scoring.pooling`` makes [values].
+ClipVector = Callable[[np.ndarray, Mapping[str, np.ndarray]], np.ndarray]
 
 
-def band_statistics(frames: np.ndarray, embeddings: np.ndarray | None) -> np.ndarray:
+def band_statistics(frames: np.ndarray, windows: Mapping[str, np.ndarray]) -> np.ndarray:
     """[2 bands] mean and standard deviation over time of each band, in dB."""
     return np.append(frames.mean(0, np.float64), frames.std(0, np.float64))
 
 
-def level(frames: np.ndarray, embeddings: np.ndarray | None) -> np.ndarray:
+def level(frames: np.ndarray, windows: Mapping[str, np.ndarray]) -> np.ndarray:
     """[1] mean power of all bands together in dB: the RMS level, as the front end hears it."""
     power = np.power(10.0, frames.astype(np.float64) / 10).sum(1)
     return np.asarray(10 * np.log10(power.mean(keepdims=True)))
 
 
-def embedding(frames: np.ndarray, embeddings: np.ndarray | None) -> np.ndarray:
-    """[size] the bottleneck, mean over the clip's windows."""
-    assert embeddings is not None
-    return np.asarray(embeddings.mean(0, np.float64))
+def spectrum(frames: np.ndarray, windows: Mapping[str, np.ndarray]) -> np.ndarray:
+    """[frames, bands] the features themselves."""
+    return frames
+
+
+def embedding(frames: np.ndarray, windows: Mapping[str, np.ndarray]) -> np.ndarray:
+    """[windows, size] the bottleneck, or whatever the network calls its embedding."""
+    return windows["embedding"]
 
 
 CLIP_VECTORS: dict[str, ClipVector] = {
-    "band_statistics": band_statistics, "level": level, "embedding": embedding,
+    "band_statistics": band_statistics, "level": level, "spectrum": spectrum,
+    "embedding": embedding,
 }  # fmt: skip
 #: Those that need a network.
 OF_NETWORK = ("embedding",)
+#: Those that are vectors already, and not pooled.
+POOLED = ("band_statistics", "level")
 
 
 def vectors_of_clips(
-    function: ClipVector, features: Features, index: Index, embeddings: Tensor | None
+    function: ClipVector,
+    pooling: Pooling,
+    features: Features,
+    index: Index,
+    windows: Mapping[str, Tensor],
 ) -> np.ndarray:
     """[clips, values] in float64 of all clips that have windows, in order.
 
     Args:
         function: gives the vector of one.
+        pooling: what makes one of several.
         features: of these clips, and of others maybe.
         index: their windows.
-        embeddings: [windows, size], or None.
+        windows: what the network gives of these, [windows, ...]; empty without one.
     """
+    import torch
+
     rows = []
     _, firsts, counts = np.unique(index.clips, return_index=True, return_counts=True)
     for first, count in zip(firsts, counts, strict=True):
         own = slice(first, first + count)
         starts = index.starts[own]
         frames = features.values[starts[0] : starts[-1] + index.length]
-        rows.append(function(frames, None if embeddings is None else embeddings[own].numpy()))
+        made = function(frames, {name: values[own].numpy() for name, values in windows.items()})
+        if made.ndim > 1:
+            made = pooling(torch.from_numpy(made).double()).numpy()
+        rows.append(made)
     return np.stack(rows).astype(np.float64)

@@ -1,7 +1,8 @@
-"""From clips to anomaly scores: the mean over a clip's windows, or what a back end says of it."""
+"""From clips to anomaly scores: pooled over a clip's windows, or what a back end says of it."""
 
 from __future__ import annotations
 
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -18,10 +19,14 @@ from asd.features import Features
 from asd.features.batches import Batches
 from asd.models.detector import Detector
 from asd.models.scoring_form import scoring_form
-from asd.scoring.banks import bank_names, bank_scores, fit_banks
+from asd.scoring.back_ends import Interquartile
+from asd.scoring.banks import bank_names, bank_scores, fit_banks, states_of
 from asd.scoring.clip_vectors import vectors_of_clips
+from asd.scoring.pooling import Mean, Pooling
 from asd.scoring.scoring_options import ScoringOptions
 from asd.scoring.window_scores import OF_CLASSES
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class ScoredClips:
         features: of the clips.
         index: their windows.
         table: a row a clip: machine, id, file, label, score; with a network mse, with a classifier
-            cce.
+            cce, both means over its windows; with a rule pooling, its choice.
         embeddings: [windows, size] the bottleneck, float32 on the CPU; None without a network.
     """
 
@@ -50,24 +55,41 @@ def fit_back_end(
     clips: pd.DataFrame,
     features: Features,
     index: Index,
+    validation: Index,
+    classes: np.ndarray,
     workers: int = 1,
 ) -> None:
-    """Fit the back end, if there is one, to normal training clips; the detector keeps its state.
+    """Fit the back end or rule, if there is one, to normal training clips, then scores' scale.
+
+    The detector keeps their state.
 
     Args:
-        detector, options, clips, features, workers: see ``score_clips``.
+        detector, options, clips, features, classes, workers: see ``score_clips``.
         index: windows of the clips to fit to. Validation clips are not among them, so that they can
             judge what is fitted.
+        validation: windows of the validation clips, whose scores give ``scoring.per_id`` its scale.
 
     Raises:
         AsdError: a bank has too few clips.
     """
-    if options.back_end is None:
-        return
-    outputs = _outputs(detector, options, features, index, np.zeros(len(clips), int), workers)
-    vectors = vectors_of_clips(options.function(), features, index, outputs.get("embedding"))
-    names = bank_names(clips.iloc[np.unique(index.clips)], options.bank)
-    detector.banks = fit_banks(build(options.back_end, "scoring.back_end"), vectors, names)
+    detector.scales = {}
+    own = clips.iloc[np.unique(index.clips)]
+    if (rule := options.rule) is not None:
+        vectors = vectors_of_clips(rule.vector, Mean(), features, index, {})
+        detector.banks = fit_banks(rule, vectors, bank_names(own, "machine"))
+        for name in detector.banks:
+            log.info("%s: pooled by %s", name, rule.chosen(states_of(detector.banks, name)[0])[0])
+    elif options.back_end is not None:
+        back_end = build(options.back_end, "scoring.back_end")
+        vectors = _vectors(detector, options, features, index, classes, workers)[1]
+        detector.banks = fit_banks(back_end, vectors, bank_names(own, options.bank))
+    if options.per_id:
+        numbers, own_numbers = np.unique(validation.clips, return_inverse=True)
+        held_out, part = clips.iloc[numbers], Index(index.length, validation.starts, own_numbers)
+        known = classes[numbers]
+        scored = score_clips(detector, options, held_out, features, part, known, workers)
+        scores = scored.table[["score"]].to_numpy()
+        detector.scales = fit_banks(Interquartile(), scores, bank_names(held_out, "id"))
 
 
 def score_clips(
@@ -79,7 +101,7 @@ def score_clips(
     classes: np.ndarray,
     workers: int = 1,
 ) -> ScoredClips:
-    """Anomaly scores: the mean over a clip's windows of the score of each, or a back end's.
+    """Anomaly scores: pooled over a clip's windows or frames, or a back end's.
 
     Args:
         detector: trained; its device is used.
@@ -102,15 +124,21 @@ def score_clips(
             "use scoring=mse"
         )
     known = np.where(strangers, 0, classes)
-    outputs = _outputs(detector, options, features, index, known, workers)
-    means = {
-        name: _means(outputs[name], index, len(clips))
-        for name in ("score", "mse", "cce")
-        if name in outputs
-    }
+    means: dict[str, np.ndarray] = {}
     if options.vectors is not None:
-        vectors = vectors_of_clips(options.function(), features, index, outputs.get("embedding"))
-        means = {"score": _of_vectors(detector, options, clips, vectors), **means}
+        outputs, vectors = _vectors(detector, options, features, index, known, workers)
+        means["score"] = _of_vectors(detector, options, clips, vectors)
+    else:
+        outputs = _outputs(detector, options, features, index, known, workers)
+        names, poolings = _poolings(detector, options, clips)
+        means["score"] = _pooled(outputs["score"], index, poolings)
+    means |= {n: _means(outputs[n], index, len(clips)) for n in ("mse", "cce") if n in outputs}
+    if detector.scales:
+        ids = bank_names(clips, "id")
+        scores = means["score"][:, None]
+        means["score"] = bank_scores(Interquartile(), detector.scales, scores, ids)
+    if options.rule is not None:
+        means["pooling"] = names
     if "cce" in means:
         means["cce"][strangers] = np.nan
     table = clips[["machine", "id", "path", "label"]].rename(columns={"path": "file"})
@@ -159,6 +187,44 @@ def _outputs(
         with one_torch_thread(), ThreadPoolExecutor(workers) as pool:
             computed = list(pool.map(of_batch, numbers))
     return {name: torch.cat([made[name] for made in computed]).cpu() for name in computed[0]}
+
+
+def _vectors(
+    detector: Detector,
+    options: ScoringOptions,
+    features: Features,
+    index: Index,
+    classes: np.ndarray,
+    workers: int,
+) -> tuple[dict[str, Tensor], np.ndarray]:
+    """What ``_outputs`` returns, and [clips, values] vectors of the clips that have windows."""
+    outputs = _outputs(detector, options, features, index, classes, workers)
+    pooling = build(options.pooling, "scoring.pooling")
+    return outputs, vectors_of_clips(options.function(), pooling, features, index, outputs)
+
+
+def _poolings(
+    detector: Detector, options: ScoringOptions, clips: pd.DataFrame
+) -> tuple[np.ndarray, list[Pooling]]:
+    """[clips] names, where a rule has chosen them, and poolings."""
+    machines = bank_names(clips, "machine")
+    if (rule := options.rule) is None:
+        return machines, [build(options.pooling, "scoring.pooling")] * len(clips)
+    chosen = {name: rule.chosen(states_of(detector.banks, name)[0]) for name in set(machines)}
+    names = np.array([chosen[name][0] for name in machines], dtype=object)
+    return names, [chosen[name][1] for name in machines]
+
+
+def _pooled(values: Tensor, index: Index, poolings: list[Pooling]) -> np.ndarray:
+    """Scores of windows, or of their frames, [windows, ...] in order -> [clips] in float64."""
+    clips = torch.split(values.double(), np.bincount(index.clips).tolist())
+    if max(clip.numel() for clip in clips) == 1 and set(poolings) != {Mean()}:
+        raise AsdError(
+            "scoring.pooling: each clip has one score, of its only window; pool scores of frames "
+            "(scoring.score=frame_mse), or of several windows (window=tiles)"
+        )
+    pairs = zip(poolings, clips, strict=True)
+    return np.array([pooling(clip.flatten()).item() for pooling, clip in pairs])
 
 
 def _of_vectors(

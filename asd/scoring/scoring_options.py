@@ -9,7 +9,8 @@ from typing import Any
 from asd.composition import build, function_of
 from asd.errors import AsdError
 from asd.options import check_choice, check_whole
-from asd.scoring.clip_vectors import CLIP_VECTORS
+from asd.scoring.clip_vectors import CLIP_VECTORS, POOLED
+from asd.scoring.pooling import Mean
 from asd.scoring.roc import check_max_fpr
 from asd.scoring.window_scores import WINDOW_SCORES
 
@@ -21,11 +22,13 @@ class ScoringOptions:
     """See ``conf/scoring/mse.yaml``, whose names these are.
 
     Args:
-        score: of ``asd.scoring.window_scores``, or the dotted name of a function like those; the
-            clip's is the mean over its windows. None: ``vectors`` gives the score.
+        score: of ``asd.scoring.window_scores``, or the dotted name of a function like those.
+            None: ``vectors`` gives the score.
         vectors: of ``asd.scoring.clip_vectors``, or the dotted name of a function like those.
         back_end: what turns vectors into scores, with ``_target_``; None: their one value is it.
         bank: of ``BANKS``: whose training clips the back end is fitted to.
+        pooling: what the values of windows or frames become for the clip, with ``_target_``.
+        per_id: standardise the scores of each machine ID by its validation clips.
         max_fpr: p of the partial AUC.
         batch_frames: of a batch: as many windows as have so many frames, at least one.
         form: ``auto``: batch norms are folded into the layers before them; ``plain``: as trained.
@@ -41,6 +44,8 @@ class ScoringOptions:
     max_fpr: float
     batch_frames: int
     form: str
+    pooling: Mapping[str, Any]
+    per_id: bool
 
     def __post_init__(self) -> None:
         if (self.score is None) == (self.vectors is None):
@@ -54,9 +59,28 @@ class ScoringOptions:
                 raise AsdError("scoring.back_end: needs scoring.vectors, and scoring.score=null")
             check_choice("scoring.bank", self.bank, BANKS)
             build(self.back_end, "scoring.back_end")
+        pooling = build(self.pooling, "scoring.pooling")
+        if self.rule is not None and self.score is None:
+            raise AsdError(f"scoring.pooling={pooling}: a rule pools scores; choose another here")
+        if self.vectors in POOLED and pooling != Mean():
+            raise AsdError(
+                f"scoring.pooling: not used with {self.vectors}, which is pooled already"
+            )
+        check_choice("scoring.per_id", self.per_id, (True, False))
         check_max_fpr(self.max_fpr)
         check_whole("scoring.batch_frames", self.batch_frames, 1)
         check_choice("scoring.form", self.form, ("auto", "plain"))
+
+    @property
+    def rule(self) -> Any:
+        """The pooling if it is a rule, like ``asd.scoring.pooling.ByStationarity``, else None."""
+        pooling = build(self.pooling, "scoring.pooling")
+        return pooling if hasattr(pooling, "chosen") else None
+
+    @property
+    def fitted(self) -> bool:
+        """Whether clips are scored by what was learnt of the training clips of their bank."""
+        return self.back_end is not None or self.rule is not None
 
     def function(self) -> Any:
         """The one that ``score`` (a ``WindowScore``) or ``vectors`` (a ``ClipVector``) names.

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from parts import DENSE, MSE, options_of
+from parts import DENSE, MSE, options_of, scoring_of
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
@@ -22,6 +22,7 @@ from asd.models.standardiser import Standardiser
 from asd.scoring.back_ends import NearestNeighbours
 from asd.scoring.banks import bank_names, bank_scores, fit_banks
 from asd.scoring.clip_vectors import band_statistics, embedding, level, vectors_of_clips
+from asd.scoring.pooling import Mean
 from asd.scoring.scorer import fit_back_end, score_clips
 from asd.scoring.scoring_options import ScoringOptions
 
@@ -103,16 +104,17 @@ def test_clip_vectors_are_of_the_frames_that_the_windows_cover() -> None:
     for cover, end in (("first", 4), ("all", None), ("every", None)):
         index = Windows(None, 4, cover).starts(4, counts, ["a", "b", "c"])
         seen = [clip[:end] for clip in clips]
-        given = (Features(values, counts), index, embeddings[: len(index.starts)])
+        windows = {"embedding": embeddings[: len(index.starts)]}
+        given = (Mean(), Features(values, counts), index, windows)
         got = vectors_of_clips(band_statistics, *given)
         expected = [np.append([b.mean() for b in c.T], [b.std() for b in c.T]) for c in seen]
         np.testing.assert_allclose(got, expected, rtol=1e-12)
         got = vectors_of_clips(embedding, *given)
-        expected = [given[2].numpy()[index.clips == clip].mean(0) for clip in range(3)]
+        expected = [windows["embedding"].numpy()[index.clips == clip].mean(0) for clip in range(3)]
         np.testing.assert_allclose(got, expected, rtol=1e-12)
     # Validation clips are left out.
     chosen = index.of_clips(np.array([True, False, True]))
-    got = vectors_of_clips(band_statistics, Features(values, counts), chosen, None)
+    got = vectors_of_clips(band_statistics, Mean(), Features(values, counts), chosen, {})
     assert got[1, 0] == pytest.approx(clips[2][:, 0].mean(), rel=1e-12)
 
 
@@ -126,7 +128,7 @@ def test_level_is_the_rms_level_in_decibels() -> None:
     parts = [Mel(**settings).features(wave) for wave in waves]
     counts = np.array([len(p) for p in parts])
     index = Windows(None, int(counts.min()), "first").starts(int(counts.min()), counts, [""] * 3)
-    levels = vectors_of_clips(level, Features(np.concatenate(parts), counts), index, None)
+    levels = vectors_of_clips(level, Mean(), Features(np.concatenate(parts), counts), index, {})
     rms = np.array([10 * np.log10(np.square(wave).mean()) for wave in waves])
     assert levels.shape == (3, 1)
     np.testing.assert_allclose(levels[1] - levels[0], rms[1] - rms[0], atol=1e-4)
@@ -145,10 +147,12 @@ def test_a_back_end_over_a_networks_bottleneck() -> None:
     values = np.random.default_rng(0).normal(0, 2, (int(counts.sum()), 3)).astype(np.float32)
     index = Windows(None, 4, "all").starts(4, counts, [""] * 8)
     clips = CLIPS.assign(path=[f"{n}.wav" for n in range(8)], label=0)
-    options = ScoringOptions(None, "embedding", KNN, "machine", 0.1, 8, "auto")
+    vectors_ = {"score": None, "vectors": "embedding"}
+    options = ScoringOptions(**scoring_of(**vectors_, back_end=KNN, bank="machine"))
     trained, made = np.arange(8) % 4 != 3, detector(DENSE)
     given = (clips, Features(values, counts), index)
-    fit_back_end(made, options, *given[:2], index.of_clips(trained))
+    classes = np.zeros(8, np.int64)
+    fit_back_end(made, options, *given[:2], index.of_clips(trained), index, classes)
     table = score_clips(made, options, *given, np.zeros(8, np.int64)).table
     assert list(table) == ["machine", "id", "file", "label", "score", "mse"]
 
@@ -163,7 +167,7 @@ def test_a_back_end_over_a_networks_bottleneck() -> None:
         distances, _ = reference.kneighbors(scaler.transform(own))
         np.testing.assert_allclose(table["score"][type_], distances[:, 0], rtol=1e-4, atol=1e-5)
     with pytest.raises(AsdError, match=r"scoring\.vectors=embedding: 2 values are no score"):
-        plain = ScoringOptions(None, "embedding", None, None, 0.1, 8, "auto")
+        plain = ScoringOptions(**scoring_of(**vectors_))
         score_clips(made, plain, *given, np.zeros(8, np.int64))
 
 
@@ -180,7 +184,6 @@ def test_a_back_end_over_a_networks_bottleneck() -> None:
     ],
 )
 def test_options_that_cannot_be_are_named(changed: dict[str, Any], message: str) -> None:
-    options = {"score": None, "vectors": "level", "back_end": KNN, "bank": "id", "max_fpr": 0.1,
-               "batch_frames": 8, "form": "auto"}  # fmt: skip
+    options = scoring_of(score=None, vectors="level", back_end=KNN, bank="id")
     with pytest.raises(AsdError, match=message):
         ScoringOptions(**{**options, **changed})

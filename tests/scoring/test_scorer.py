@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from parts import DENSE, MSE, SS
+from parts import DENSE, MSE, SS, scoring_of
 
 from asd.data.windows import Windows
 from asd.errors import AsdError
@@ -41,12 +41,13 @@ def score(
     features: np.ndarray | None = None,
     batch_frames: int = 8,
     workers: int = 1,
+    **more: Any,
 ) -> ScoredClips:
     clips = pd.DataFrame(
         {"machine": ["fan", "pump", "fan"], "id": "00", "path": FILES, "label": [0, 1, -1]}
     )
     index = Windows(None, LENGTH, "every").starts(LENGTH, FRAMES, FILES)
-    options = ScoringOptions(name, None, None, None, 0.1, batch_frames, "auto")
+    options = ScoringOptions(**scoring_of(score=name, batch_frames=batch_frames, **more))
     content = Features(values() if features is None else features, FRAMES)
     numbers = np.array(classes)
     return score_clips(detector(loss), options, clips, content, index, numbers, workers)
@@ -116,10 +117,8 @@ def test_a_score_that_is_not_finite_is_never_given() -> None:
     ],
 )
 def test_options_that_cannot_be_are_named(changed: dict[str, Any], message: str) -> None:
-    options = {"score": "mse", "vectors": None, "back_end": None, "bank": None, "max_fpr": 0.1,
-               "batch_frames": 80, "form": "auto"}  # fmt: skip
     with pytest.raises(AsdError, match=message):
-        from_config(ScoringOptions, "scoring", {**options, **changed})
+        from_config(ScoringOptions, "scoring", scoring_of(**changed))
 
 
 def test_a_score_of_ones_own_that_is_not_there_is_named() -> None:
