@@ -19,16 +19,9 @@ from asd.experiment.identity import MISSING, departures, flat
 
 # Config groups whose choice names a departure from a preset, where the command line makes it.
 _GROUPS = (
-    "release",
-    "frontend",
-    "window",
-    "model",
-    "loss",
-    "scope",
-    "trainer",
-    "scoring",
+    "release", "frontend", "window", "model", "loss", "scope", "trainer", "scoring",
     "scoring/pooling",
-)
+)  # fmt: skip
 # What a command line starts from; all else of it departs from that.
 _PRESET = ("hydra.searchpath", "experiment", "data", "scale")
 # How many departures a label names, before it only counts the rest.
