@@ -45,12 +45,17 @@ def embedding(frames: np.ndarray, windows: Mapping[str, np.ndarray]) -> np.ndarr
     return windows["embedding"]
 
 
+def residual(frames: np.ndarray, windows: Mapping[str, np.ndarray]) -> np.ndarray:
+    """[frames of all windows, bands] reconstruction minus what it should be, standardised."""
+    return windows["residual"].reshape(-1, windows["residual"].shape[-1])
+
+
 CLIP_VECTORS: dict[str, ClipVector] = {
     "band_statistics": band_statistics, "level": level, "spectrum": spectrum,
-    "embedding": embedding,
+    "embedding": embedding, "residual": residual,
 }  # fmt: skip
 #: Those that need a network.
-OF_NETWORK = ("embedding",)
+OF_NETWORK = ("embedding", "residual")
 #: Those that are vectors already, and not pooled.
 POOLED = ("band_statistics", "level")
 

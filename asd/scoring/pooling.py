@@ -33,17 +33,7 @@ class Mean:
     """The mean, summed in order, as a program that sees one value after another would."""
 
     def __call__(self, values: Tensor) -> Tensor:
-        """See ``Pooling``."""
         return values.cumsum(0)[-1] / values.shape[0]
-
-
-@dataclass(frozen=True)
-class Maximum:
-    """The greatest."""
-
-    def __call__(self, values: Tensor) -> Tensor:
-        """See ``Pooling``."""
-        return values.amax(0)
 
 
 @dataclass(frozen=True)
@@ -51,7 +41,6 @@ class StandardDeviation:
     """Of the values themselves, not of a population: divided by n. Of one value it is 0."""
 
     def __call__(self, values: Tensor) -> Tensor:
-        """See ``Pooling``."""
         return (values - values.mean(0)).square().mean(0).sqrt()
 
 
@@ -60,15 +49,24 @@ class MeanAndMaximum:
     """[2 size] both of them, of values [n, size]."""
 
     def __call__(self, values: Tensor) -> Tensor:
-        """See ``Pooling``."""
         import torch
 
         return torch.cat([values.mean(0), values.amax(0)])
 
 
 @dataclass(frozen=True)
+class Moments:
+    """[size + size²] mean and mean outer product, of values [n, size]."""
+
+    def __call__(self, values: Tensor) -> Tensor:
+        import torch
+
+        return torch.cat([values.mean(0), (values.T @ values).flatten() / values.shape[0]])
+
+
+@dataclass(frozen=True)
 class Quantile:
-    """The ``q``-quantile, linear between neighbours; the median for 0.5."""
+    """The ``q``-quantile, linear between neighbours: 0.5 is the median, 1 the maximum."""
 
     q: float
 
@@ -76,7 +74,6 @@ class Quantile:
         check_number("scoring.pooling.q", self.q, 0, 1)
 
     def __call__(self, values: Tensor) -> Tensor:
-        """See ``Pooling``."""
         ordered = values.sort(0).values
         ranks = _ranks(values)
         weights = (1 - (ranks - self.q * (values.shape[0] - 1)).abs()).clamp(min=0)
@@ -96,7 +93,6 @@ class GlobalWeightedRanking:
         check_number("scoring.pooling.r", self.r, 0, 1)
 
     def __call__(self, values: Tensor) -> Tensor:
-        """See ``Pooling``."""
         weights = self.r ** _ranks(values)
         return (weights * values.sort(0, descending=True).values).sum(0) / weights.sum()
 

@@ -28,6 +28,9 @@ from asd.scoring.window_scores import OF_CLASSES
 
 log = logging.getLogger(__name__)
 
+# Clips whose residuals are in memory together: B's take 80 MB.
+_RESIDUALS_AT_ONCE = 100
+
 
 @dataclass(frozen=True)
 class ScoredClips:
@@ -177,6 +180,8 @@ def _outputs(
             made = {"mse": windows.mse, "embedding": windows.embedding.float()}
             if windows.cce is not None:
                 made["cce"] = windows.cce
+            if options.vectors == "residual":
+                made["residual"] = windows.output - windows.target
             return made if score is None else {"score": score(fast, windows), **made}
 
     numbers = range(len(batches))
@@ -198,9 +203,18 @@ def _vectors(
     workers: int,
 ) -> tuple[dict[str, Tensor], np.ndarray]:
     """What ``_outputs`` returns, and [clips, values] vectors of the clips that have windows."""
-    outputs = _outputs(detector, options, features, index, classes, workers)
-    pooling = build(options.pooling, "scoring.pooling")
-    return outputs, vectors_of_clips(options.function(), pooling, features, index, outputs)
+    pooling, function = build(options.pooling, "scoring.pooling"), options.function()
+    clips = np.unique(index.clips)
+    at_once = _RESIDUALS_AT_ONCE if options.vectors == "residual" else len(clips)
+    outputs, vectors = [], []
+    for first in range(0, len(clips), at_once):
+        some = np.isin(np.arange(len(classes)), clips[first : first + at_once])
+        part = index.of_clips(some)
+        made = _outputs(detector, options, features, part, classes, workers)
+        vectors.append(vectors_of_clips(function, pooling, features, part, made))
+        outputs.append({name: values for name, values in made.items() if name != "residual"})
+    joined = {name: torch.cat([made[name] for made in outputs]) for name in outputs[0]}
+    return joined, np.concatenate(vectors)
 
 
 def _poolings(

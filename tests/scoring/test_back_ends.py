@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from parts import DENSE, MSE, options_of, scoring_of
+from scipy import stats
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
@@ -19,7 +20,7 @@ from asd.features import Features
 from asd.frontends.mel import Mel
 from asd.models.detector import Detector
 from asd.models.standardiser import Standardiser
-from asd.scoring.back_ends import NearestNeighbours
+from asd.scoring.back_ends import Interquartile, NearestNeighbours
 from asd.scoring.banks import bank_names, bank_scores, fit_banks
 from asd.scoring.clip_vectors import band_statistics, embedding, level, vectors_of_clips
 from asd.scoring.pooling import Mean
@@ -64,6 +65,28 @@ def test_nearest_neighbours_are_those_of_scikit_learn(
         assert scores[0] == 0
         one_by_one = [back_end.scores(back_end.fit(vectors(40)), v[None])[0] for v in vectors(9, 2)]
         assert (back_end.scores(back_end.fit(vectors(40)), vectors(9, 2)) == one_by_one).all()
+
+
+def test_a_distance_is_divided_by_that_of_the_neighbours_own_neighbours() -> None:
+    bank, clips = vectors(40)[:, :4], vectors(25, seed=1)[:, :4]
+    for metric in ("unit", "euclidean"):
+        back_end = NearestNeighbours(1, metric, False, density=4)
+        scores = back_end.scores(back_end.fit(bank), clips)
+        scaled = [
+            v / np.sqrt((v**2).sum(1))[:, None] if metric == "unit" else v for v in (bank, clips)
+        ]
+        among, _ = NearestNeighbors(n_neighbors=5).fit(scaled[0]).kneighbors(scaled[0])
+        apart, which = NearestNeighbors(n_neighbors=40).fit(scaled[0]).kneighbors(scaled[1])
+        expected = (apart / among[:, 1:].mean(1)[which]).min(1)
+        np.testing.assert_allclose(scores, expected, rtol=1e-6)
+    plain = NearestNeighbours(1, "unit", False)
+    cosine = NearestNeighbours(1, "cosine", False)
+    squares = np.square(plain.scores(plain.fit(bank), clips))
+    np.testing.assert_allclose(squares / 2, cosine.scores(cosine.fit(bank), clips), rtol=1e-6)
+    with pytest.raises(AsdError, match=r"density=4: there are only 4"):
+        back_end.fit(bank[:4])
+    with pytest.raises(AsdError, match=r"density=4: more training clips than that are the same"):
+        back_end.fit(np.concatenate([bank, bank[:1].repeat(4, 0)]))
 
 
 def test_each_clip_is_scored_by_its_own_bank(caplog: pytest.LogCaptureFixture) -> None:
@@ -134,6 +157,15 @@ def test_level_is_the_rms_level_in_decibels() -> None:
     np.testing.assert_allclose(levels[1] - levels[0], rms[1] - rms[0], atol=1e-4)
     # Half of it louder: which frames are, and what a band weighs, differ a little.
     np.testing.assert_allclose(levels[2] - levels[0], rms[2] - rms[0], atol=0.3)
+
+
+def test_scores_per_id_are_in_interquartile_ranges() -> None:
+    scores = np.random.default_rng(0).gamma(2, 9, (40, 1))
+    scale = Interquartile()
+    expected = (scores[:, 0] - np.median(scores)) / stats.iqr(scores)
+    np.testing.assert_allclose(scale.scores(scale.fit(scores), scores), expected, rtol=1e-12)
+    with pytest.raises(AsdError, match=r"per_id: 1 validation clips, whose scores have no spread"):
+        scale.fit(scores[:1])
 
 
 def detector(model: dict[str, Any]) -> Detector:

@@ -13,7 +13,6 @@ from asd.errors import AsdError
 from asd.scoring.pooling import (
     ByStationarity,
     GlobalWeightedRanking,
-    Maximum,
     Mean,
     MeanAndMaximum,
     Quantile,
@@ -29,7 +28,6 @@ def gwrp(values: np.ndarray, r: float) -> float:
 
 CASES: list[tuple[Any, Any]] = [
     (Mean(), np.mean),
-    (Maximum(), np.max),
     (StandardDeviation(), np.std),
     (Quantile(0.5), np.median),
     (Quantile(0.9), lambda v: np.quantile(v, 0.9)),
