@@ -184,7 +184,10 @@ class Experiment:
     @property
     def versions(self) -> dict[str, Any]:
         """Of the code that decides its numbers."""
-        return {"frontend": self.frontend.version, **TRAINING_VERSIONS, **SCORING_VERSIONS}
+        own = {"frontend": self.frontend.version, **TRAINING_VERSIONS, **SCORING_VERSIONS}
+        if isinstance(self.scoring.vectors, dict):  # their content is part of what is scored
+            own["vectors"] = self.scoring.function().version
+        return own
 
     @property
     def runs(self) -> Path:

@@ -6,10 +6,13 @@ To add one: a function like these, anywhere, and ``vectors: package.module.funct
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from asd.errors import AsdError
+from asd.scoring.vector_files import VectorFiles
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,31 +64,42 @@ POOLED = ("band_statistics", "level")
 
 
 def vectors_of_clips(
-    function: ClipVector,
+    function: ClipVector | VectorFiles,
     pooling: Pooling,
     features: Features,
     index: Index,
     windows: Mapping[str, Tensor],
+    names: Sequence[str],
 ) -> np.ndarray:
     """[clips, values] in float64 of all clips that have windows, in order.
 
     Args:
-        function: gives the vector of one.
+        function: gives the vector of one, or values to be pooled.
         pooling: what makes one of several.
         features: of these clips, and of others maybe.
         index: their windows.
         windows: what the network gives of these, [windows, ...]; empty without one.
+        names: of all clips in the features.
+
+    Raises:
+        AsdError: vectors are of different sizes.
     """
     import torch
 
-    rows = []
+    rows: list[np.ndarray] = []
     _, firsts, counts = np.unique(index.clips, return_index=True, return_counts=True)
     for first, count in zip(firsts, counts, strict=True):
         own = slice(first, first + count)
         starts = index.starts[own]
         frames = features.values[starts[0] : starts[-1] + index.length]
-        made = function(frames, {name: values[own].numpy() for name, values in windows.items()})
+        if isinstance(function, VectorFiles):
+            made = function.of_clip(names[index.clips[first]])
+        else:
+            made = function(frames, {name: values[own].numpy() for name, values in windows.items()})
         if made.ndim > 1:
             made = pooling(torch.from_numpy(made).double()).numpy()
+        if rows and made.shape != rows[0].shape:
+            sizes = f"{len(rows[0])} values, that of other clips {len(made)}"
+            raise AsdError(f"{names[index.clips[firsts[0]]]}: its vector has {sizes}")
         rows.append(made)
     return np.stack(rows).astype(np.float64)

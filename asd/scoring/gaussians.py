@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import warnings
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ import numpy as np
 from asd.errors import AsdError
 from asd.options import check_number, check_whole
 from asd.scoring.back_ends import State
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Mahalanobis:
 
     def fit(self, vectors: np.ndarray) -> State:
         """See ``BackEnd``."""
+        _warn_of_few(vectors)
         mean = vectors.mean(0)
         covariance = (vectors - mean).T @ (vectors - mean) / len(vectors)
         return {"mean": mean, "root": _root(covariance, self.regularisation)}
@@ -96,6 +100,7 @@ class GaussianMixtureModel:
         """See ``BackEnd``."""
         from sklearn.mixture import GaussianMixture
 
+        _warn_of_few(vectors)
         model = GaussianMixture(
             self.components,
             tol=self.tolerance,
@@ -126,6 +131,14 @@ class GaussianMixtureModel:
             volume = np.log(np.diagonal(root)).sum() - len(mean) / 2 * math.log(2 * math.pi)
             logs.append(volume - _squares(vectors - mean, root) / 2)
         return -np.asarray(logsumexp(np.stack(logs), axis=0, b=state["weights"][:, None]))
+
+
+def _warn_of_few(vectors: np.ndarray) -> None:
+    if vectors.shape[0] <= vectors.shape[1]:
+        text = (
+            "%d training clips, vectors of %d values: scoring.back_end.regularisation decides much"
+        )
+        log.warning(text, *vectors.shape)
 
 
 def _root(covariance: np.ndarray, regularisation: float) -> np.ndarray:

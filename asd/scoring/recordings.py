@@ -69,12 +69,11 @@ def score_recordings(
     if not isinstance(recipe.get("scoring", {}), dict):
         raise AsdError(f"{checkpoint}: cannot be used as a checkpoint: its recipe lacks scoring")
     scoring = {**_EARLIER, **recipe.get("scoring", {})}
-    for name in (scoring["score"], scoring["vectors"]):
-        if "." in str(name):
-            check_known(name, "scoring", allowed)
-    for part in (scoring["back_end"], scoring["pooling"]):
-        if part is not None:
+    for part in (scoring[name] for name in ("score", "vectors", "back_end", "pooling")):
+        if isinstance(part, dict):
             build_known(part, "scoring", allowed)
+        elif "." in str(part):
+            check_known(part, "scoring", allowed)
     options = from_config(ScoringOptions, "scoring", scoring)
     number, banks = -1, list[str]()
     if options.fitted or options.per_id:

@@ -78,13 +78,13 @@ def fit_back_end(
     detector.scales = {}
     own = clips.iloc[np.unique(index.clips)]
     if (rule := options.rule) is not None:
-        vectors = vectors_of_clips(rule.vector, Mean(), features, index, {})
+        vectors = vectors_of_clips(rule.vector, Mean(), features, index, {}, list(clips["path"]))
         detector.banks = fit_banks(rule, vectors, bank_names(own, "machine"))
         for name in detector.banks:
             log.info("%s: pooled by %s", name, rule.chosen(states_of(detector.banks, name)[0])[0])
     elif options.back_end is not None:
         back_end = build(options.back_end, "scoring.back_end")
-        vectors = _vectors(detector, options, features, index, classes, workers)[1]
+        vectors = _vectors(detector, options, clips, features, index, classes, workers)[1]
         detector.banks = fit_banks(back_end, vectors, bank_names(own, options.bank))
     if options.per_id:
         numbers, own_numbers = np.unique(validation.clips, return_inverse=True)
@@ -129,7 +129,7 @@ def score_clips(
     known = np.where(strangers, 0, classes)
     means: dict[str, np.ndarray] = {}
     if options.vectors is not None:
-        outputs, vectors = _vectors(detector, options, features, index, known, workers)
+        outputs, vectors = _vectors(detector, options, clips, features, index, known, workers)
         means["score"] = _of_vectors(detector, options, clips, vectors)
     else:
         outputs = _outputs(detector, options, features, index, known, workers)
@@ -197,6 +197,7 @@ def _outputs(
 def _vectors(
     detector: Detector,
     options: ScoringOptions,
+    clips: pd.DataFrame,
     features: Features,
     index: Index,
     classes: np.ndarray,
@@ -204,14 +205,14 @@ def _vectors(
 ) -> tuple[dict[str, Tensor], np.ndarray]:
     """What ``_outputs`` returns, and [clips, values] vectors of the clips that have windows."""
     pooling, function = build(options.pooling, "scoring.pooling"), options.function()
-    clips = np.unique(index.clips)
-    at_once = _RESIDUALS_AT_ONCE if options.vectors == "residual" else len(clips)
+    numbers, names = np.unique(index.clips), list(clips["path"])
+    at_once = _RESIDUALS_AT_ONCE if options.vectors == "residual" else len(numbers)
     outputs, vectors = [], []
-    for first in range(0, len(clips), at_once):
-        some = np.isin(np.arange(len(classes)), clips[first : first + at_once])
+    for first in range(0, len(numbers), at_once):
+        some = np.isin(np.arange(len(clips)), numbers[first : first + at_once])
         part = index.of_clips(some)
         made = _outputs(detector, options, features, part, classes, workers)
-        vectors.append(vectors_of_clips(function, pooling, features, part, made))
+        vectors.append(vectors_of_clips(function, pooling, features, part, made, names))
         outputs.append({name: values for name, values in made.items() if name != "residual"})
     joined = {name: torch.cat([made[name] for made in outputs]) for name in outputs[0]}
     return joined, np.concatenate(vectors)

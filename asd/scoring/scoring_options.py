@@ -24,7 +24,8 @@ class ScoringOptions:
     Args:
         score: of ``asd.scoring.window_scores``, or the dotted name of a function like those.
             None: ``vectors`` gives the score.
-        vectors: of ``asd.scoring.clip_vectors``, or the dotted name of a function like those.
+        vectors: of ``asd.scoring.clip_vectors``, or the dotted name of a function like those; or
+            ``VectorFiles``, with ``_target_``.
         back_end: what turns vectors into scores, with ``_target_``; None: their one value is it.
         bank: of ``BANKS``: whose training clips the back end is fitted to.
         pooling: what the values of windows or frames become for the clip, with ``_target_``.
@@ -38,7 +39,7 @@ class ScoringOptions:
     """
 
     score: str | None
-    vectors: str | None
+    vectors: str | Mapping[str, Any] | None
     back_end: Mapping[str, Any] | None
     bank: str | None
     max_fpr: float
@@ -52,7 +53,9 @@ class ScoringOptions:
             raise AsdError("scoring.score, scoring.vectors: one of them must be null, one not")
         if self.score is not None and "." not in str(self.score):
             check_choice("scoring.score", self.score, tuple(WINDOW_SCORES))
-        if self.vectors is not None and "." not in str(self.vectors):
+        if isinstance(self.vectors, Mapping):
+            build(self.vectors, "scoring.vectors")
+        elif self.vectors is not None and "." not in str(self.vectors):
             check_choice("scoring.vectors", self.vectors, tuple(CLIP_VECTORS))
         if self.back_end is not None:
             if self.vectors is None:
@@ -83,11 +86,13 @@ class ScoringOptions:
         return self.back_end is not None or self.rule is not None
 
     def function(self) -> Any:
-        """The one that ``score`` (a ``WindowScore``) or ``vectors`` (a ``ClipVector``) names.
+        """What ``score`` (a ``WindowScore``) or ``vectors`` (a ``ClipVector``, files) names.
 
         Raises:
             AsdError: there is no such function.
         """
         if self.score is not None:
             return function_of(self.score, "scoring.score", WINDOW_SCORES)
+        if isinstance(self.vectors, Mapping):
+            return build(self.vectors, "scoring.vectors")
         return function_of(str(self.vectors), "scoring.vectors", CLIP_VECTORS)

@@ -128,7 +128,7 @@ def test_clip_vectors_are_of_the_frames_that_the_windows_cover() -> None:
         index = Windows(None, 4, cover).starts(4, counts, ["a", "b", "c"])
         seen = [clip[:end] for clip in clips]
         windows = {"embedding": embeddings[: len(index.starts)]}
-        given = (Mean(), Features(values, counts), index, windows)
+        given = (Mean(), Features(values, counts), index, windows, ["a", "b", "c"])
         got = vectors_of_clips(band_statistics, *given)
         expected = [np.append([b.mean() for b in c.T], [b.std() for b in c.T]) for c in seen]
         np.testing.assert_allclose(got, expected, rtol=1e-12)
@@ -137,7 +137,7 @@ def test_clip_vectors_are_of_the_frames_that_the_windows_cover() -> None:
         np.testing.assert_allclose(got, expected, rtol=1e-12)
     # Validation clips are left out.
     chosen = index.of_clips(np.array([True, False, True]))
-    got = vectors_of_clips(band_statistics, Mean(), Features(values, counts), chosen, {})
+    got = vectors_of_clips(band_statistics, Mean(), Features(values, counts), chosen, {}, [])
     assert got[1, 0] == pytest.approx(clips[2][:, 0].mean(), rel=1e-12)
 
 
@@ -151,7 +151,7 @@ def test_level_is_the_rms_level_in_decibels() -> None:
     parts = [Mel(**settings).features(wave) for wave in waves]
     counts = np.array([len(p) for p in parts])
     index = Windows(None, int(counts.min()), "first").starts(int(counts.min()), counts, [""] * 3)
-    levels = vectors_of_clips(level, Mean(), Features(np.concatenate(parts), counts), index, {})
+    levels = vectors_of_clips(level, Mean(), Features(np.concatenate(parts), counts), index, {}, [])
     rms = np.array([10 * np.log10(np.square(wave).mean()) for wave in waves])
     assert levels.shape == (3, 1)
     np.testing.assert_allclose(levels[1] - levels[0], rms[1] - rms[0], atol=1e-4)
