@@ -339,6 +339,13 @@ REFUSED = {
     "nothing to combine": (["scoring=combined"], "loss=semi_supervised"),
     "nothing to reconstruct": (["model=none"], "choose scoring=knn or scoring=level"),
     "no bottleneck": (["+experiment=knn", "scoring.vectors=embedding"], "scoring by embedding"),
+    "nothing to pool": (["scoring/pooling=std"], "scoring=mse_median, mse_std"),
+    "nothing to choose by": (["scoring=mse_by_stationarity"], "use window=tiles"),
+    "pooled already": (["scoring=knn", "scoring/pooling=max"], "scoring.pooling: not used with"),
+    "no vectors": (
+        ["model=none", "scoring=files"],
+        "scoring.vectors.folder=None: must be a folder",
+    ),
     "nothing to classify": (["+experiment=knn", "loss=semi_supervised"], "use loss=mse"),
     "no such vectors": (
         ["+experiment=knn", "scoring.vectors=no.where"],
@@ -509,7 +516,7 @@ def test_checkpoint_alone_turns_a_wav_into_its_score(
         ([*both, "scoring=combined"], ["--class", "fan"]),
         (["+experiment=u", "data.machines=[fan]", "scoring=mse_std"], []),
         (
-            ["+experiment=b", *both[1:], "scope=shared", "scoring/pooling=by_stationarity"],
+            ["+experiment=b", *both[1:], "scope=shared", "scoring=mse_by_stationarity"],
             ["--class", "fan"],
         ),
         (

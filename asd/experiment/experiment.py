@@ -24,8 +24,9 @@ from asd.experiment.schema import check_schema
 from asd.experiment.trainer_options import TrainerOptions
 from asd.options import check_choice, check_no_secret, check_number, check_whole, from_config
 from asd.scoring.clip_vectors import OF_NETWORK
+from asd.scoring.pooling import Mean
 from asd.scoring.scoring_options import ScoringOptions
-from asd.scoring.window_scores import OF_CLASSES
+from asd.scoring.window_scores import OF_CLASSES, OF_WINDOWS
 
 if TYPE_CHECKING:
     from asd.data.corpus import Corpus
@@ -106,12 +107,18 @@ class Experiment:
         )
 
     def _check_network(self) -> None:
-        """Refuse to do without a network what needs one."""
+        """Refuse to do without a network what needs one, and with a window what needs several."""
         needs = self.scoring.score or self.scoring.vectors
         if not self.trains and (self.scoring.score is not None or needs in OF_NETWORK):
             raise AsdError(
                 f"model=none: there is no network, which scoring by {needs} needs; choose "
                 "scoring=knn or scoring=level, or a model"
+            )
+        pooled = build(self.scoring.pooling, "scoring.pooling") != Mean() and needs in OF_WINDOWS
+        if (pooled or needs == "error_statistics") and self.windows.cover == "first":
+            raise AsdError(
+                "scoring: each clip has one window (window.cover=first), whose error alone cannot "
+                "be pooled; use window=tiles, or scores of frames: scoring=mse_median, mse_std, ..."
             )
         if not self.trains and self.classes is not None:
             raise AsdError("model=none: there is no network to classify with; use loss=mse")

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from asd.errors import AsdError
-from asd.options import check_choice, check_whole
+from asd.options import check_choice, check_number, check_whole
 
 # What a fit learns, by name; it travels in ``model.ckpt``.
 State = dict[str, np.ndarray]
@@ -31,6 +31,37 @@ class BackEnd(Protocol):
 
     def scores(self, state: State, vectors: np.ndarray) -> np.ndarray:
         """[clips] anomaly scores of vectors, float64 [clips, values]; higher is stranger."""
+
+
+@dataclass(frozen=True)
+class ByStationarity:
+    """Median or standard deviation of a clip's errors, by a rule that sees normal clips alone.
+
+    The deviation where the level moves, as Haunschmid and Praher (2020) chose on labelled clips for
+    valve and slider; the median, theirs for other types, where it does not.
+
+    Vectors are ``asd.scoring.clip_vectors.error_statistics``.
+
+    Args:
+        decibels: the level moves if its deviation over time in the median clip is more.
+    """
+
+    decibels: float
+
+    def __post_init__(self) -> None:
+        check_number("scoring.back_end.decibels", self.decibels, 0)
+
+    def fit(self, vectors: np.ndarray) -> State:
+        """See ``BackEnd``."""
+        return {"moves": np.median(vectors[:, 2]) > self.decibels}
+
+    def scores(self, state: State, vectors: np.ndarray) -> np.ndarray:
+        """See ``BackEnd``."""
+        return np.asarray(vectors[:, int(state["moves"])])
+
+    def chosen(self, state: State) -> str:
+        """Its name."""
+        return "std" if state["moves"] else "median"
 
 
 @dataclass(frozen=True)

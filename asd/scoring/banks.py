@@ -44,7 +44,7 @@ def fit_banks(back_end: BackEnd, vectors: np.ndarray, names: np.ndarray) -> Bank
             state = back_end.fit(vectors[names == name])
         except AsdError as error:
             raise AsdError(f"{name}: {error}") from error
-        banks[name] = {part: torch.from_numpy(array) for part, array in state.items()}
+        banks[name] = {part: torch.as_tensor(array) for part, array in state.items()}
     return banks
 
 

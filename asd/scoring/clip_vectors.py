@@ -53,14 +53,28 @@ def residual(frames: np.ndarray, windows: Mapping[str, np.ndarray]) -> np.ndarra
     return windows["residual"].reshape(-1, windows["residual"].shape[-1])
 
 
+def error_statistics(frames: np.ndarray, windows: Mapping[str, np.ndarray]) -> np.ndarray:
+    """[3] median and standard deviation of the windows' mean squared errors, and the standard
+    deviation over time of the level of the frames, in dB.
+
+    Raises:
+        AsdError: there is one window only.
+    """
+    errors = windows["mse"].astype(np.float64)
+    if len(errors) == 1:
+        raise AsdError("scoring.vectors=error_statistics: each clip has one window; window=tiles")
+    levels = 10 * np.log10(np.power(10.0, frames / 10.0).sum(1))
+    return np.array([np.median(errors), errors.std(), levels.std()])
+
+
 CLIP_VECTORS: dict[str, ClipVector] = {
     "band_statistics": band_statistics, "level": level, "spectrum": spectrum,
-    "embedding": embedding, "residual": residual,
+    "embedding": embedding, "residual": residual, "error_statistics": error_statistics,
 }  # fmt: skip
 #: Those that need a network.
-OF_NETWORK = ("embedding", "residual")
+OF_NETWORK = ("embedding", "residual", "error_statistics")
 #: Those that are vectors already, and not pooled.
-POOLED = ("band_statistics", "level")
+POOLED = ("band_statistics", "level", "error_statistics")
 
 
 def vectors_of_clips(

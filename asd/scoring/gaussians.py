@@ -135,9 +135,7 @@ class GaussianMixtureModel:
 
 def _warn_of_few(vectors: np.ndarray) -> None:
     if vectors.shape[0] <= vectors.shape[1]:
-        text = (
-            "%d training clips, vectors of %d values: scoring.back_end.regularisation decides much"
-        )
+        text = "%d training clips for %d values: scoring.back_end.regularisation decides much"
         log.warning(text, *vectors.shape)
 
 

@@ -6,19 +6,13 @@ To add one: a frozen dataclass that is called like these, anywhere, and a file i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
-
-import numpy as np
 
 from asd.options import check_number
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-
-State = dict[str, np.ndarray]
 
 
 class Pooling(Protocol):
@@ -95,40 +89,6 @@ class GlobalWeightedRanking:
     def __call__(self, values: Tensor) -> Tensor:
         weights = self.r ** _ranks(values)
         return (weights * values.sort(0, descending=True).values).sum(0) / weights.sum()
-
-
-@dataclass(frozen=True)
-class ByStationarity:
-    """A rule: the standard deviation for machine types whose level moves, the median for others.
-
-    It sees normal training clips alone. Published by hand, from labelled development clips, as
-    deviation for valve and slider and median for the rest (Haunschmid and Praher 2020).
-
-    Args:
-        decibels: a type's level moves if the level of the frames of its median clip has more than
-            this standard deviation over time.
-    """
-
-    decibels: float
-
-    def __post_init__(self) -> None:
-        check_number("scoring.pooling.decibels", self.decibels, 0)
-
-    @staticmethod
-    def vector(frames: np.ndarray, windows: Mapping[str, np.ndarray]) -> np.ndarray:
-        """[1] standard deviation over time of the level in dB of a clip's frames."""
-        level = 10 * np.log10(np.power(10.0, frames / 10.0).sum(1))
-        return np.asarray(np.std(level, keepdims=True))
-
-    def fit(self, vectors: np.ndarray) -> State:
-        """The median over a machine type's training clips of what ``vector`` gives, [1] in dB."""
-        return {"deviation": np.median(vectors, axis=0)}
-
-    def chosen(self, state: State) -> tuple[str, Pooling]:
-        """Name and pooling for a machine type."""
-        if state["deviation"].item() > self.decibels:
-            return "std", StandardDeviation()
-        return "median", Quantile(0.5)
 
 
 def _ranks(values: Tensor) -> Tensor:

@@ -76,7 +76,7 @@ def score_recordings(
             check_known(part, "scoring", allowed)
     options = from_config(ScoringOptions, "scoring", scoring)
     number, banks = -1, list[str]()
-    if options.fitted or options.per_id:
+    if options.back_end is not None or options.per_id:
         banks = list(detector.scales if options.per_id else detector.banks)
         if not banks:
             raise AsdError(f"{checkpoint}: lacks its back end, which model.ckpt has")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -19,14 +18,12 @@ from asd.features import Features
 from asd.features.batches import Batches
 from asd.models.detector import Detector
 from asd.models.scoring_form import scoring_form
-from asd.scoring.back_ends import Interquartile
+from asd.scoring.back_ends import ByStationarity, Interquartile
 from asd.scoring.banks import bank_names, bank_scores, fit_banks, states_of
 from asd.scoring.clip_vectors import vectors_of_clips
 from asd.scoring.pooling import Mean, Pooling
 from asd.scoring.scoring_options import ScoringOptions
 from asd.scoring.window_scores import OF_CLASSES
-
-log = logging.getLogger(__name__)
 
 # Clips whose residuals are in memory together: B's take 80 MB.
 _RESIDUALS_AT_ONCE = 100
@@ -41,7 +38,7 @@ class ScoredClips:
         features: of the clips.
         index: their windows.
         table: a row a clip: machine, id, file, label, score; with a network mse, with a classifier
-            cce, both means over its windows; with a rule pooling, its choice.
+            cce, both means over its windows; with a rule for pooling, what it chose.
         embeddings: [windows, size] the bottleneck, float32 on the CPU; None without a network.
     """
 
@@ -62,7 +59,7 @@ def fit_back_end(
     classes: np.ndarray,
     workers: int = 1,
 ) -> None:
-    """Fit the back end or rule, if there is one, to normal training clips, then scores' scale.
+    """Fit the back end, if there is one, to normal training clips, then the scale of scores.
 
     The detector keeps their state.
 
@@ -77,12 +74,7 @@ def fit_back_end(
     """
     detector.scales = {}
     own = clips.iloc[np.unique(index.clips)]
-    if (rule := options.rule) is not None:
-        vectors = vectors_of_clips(rule.vector, Mean(), features, index, {}, list(clips["path"]))
-        detector.banks = fit_banks(rule, vectors, bank_names(own, "machine"))
-        for name in detector.banks:
-            log.info("%s: pooled by %s", name, rule.chosen(states_of(detector.banks, name)[0])[0])
-    elif options.back_end is not None:
+    if options.back_end is not None:
         back_end = build(options.back_end, "scoring.back_end")
         vectors = _vectors(detector, options, clips, features, index, classes, workers)[1]
         detector.banks = fit_banks(back_end, vectors, bank_names(own, options.bank))
@@ -130,18 +122,16 @@ def score_clips(
     means: dict[str, np.ndarray] = {}
     if options.vectors is not None:
         outputs, vectors = _vectors(detector, options, clips, features, index, known, workers)
-        means["score"] = _of_vectors(detector, options, clips, vectors)
+        means = _of_vectors(detector, options, clips, vectors)
     else:
         outputs = _outputs(detector, options, features, index, known, workers)
-        names, poolings = _poolings(detector, options, clips)
-        means["score"] = _pooled(outputs["score"], index, poolings)
+        pooling = build(options.pooling, "scoring.pooling")
+        means["score"] = _pooled(outputs["score"], index, pooling)
     means |= {n: _means(outputs[n], index, len(clips)) for n in ("mse", "cce") if n in outputs}
     if detector.scales:
         ids = bank_names(clips, "id")
         scores = means["score"][:, None]
         means["score"] = bank_scores(Interquartile(), detector.scales, scores, ids)
-    if options.rule is not None:
-        means["pooling"] = names
     if "cce" in means:
         means["cce"][strangers] = np.nan
     table = clips[["machine", "id", "path", "label"]].rename(columns={"path": "file"})
@@ -218,43 +208,35 @@ def _vectors(
     return joined, np.concatenate(vectors)
 
 
-def _poolings(
-    detector: Detector, options: ScoringOptions, clips: pd.DataFrame
-) -> tuple[np.ndarray, list[Pooling]]:
-    """[clips] names, where a rule has chosen them, and poolings."""
-    machines = bank_names(clips, "machine")
-    if (rule := options.rule) is None:
-        return machines, [build(options.pooling, "scoring.pooling")] * len(clips)
-    chosen = {name: rule.chosen(states_of(detector.banks, name)[0]) for name in set(machines)}
-    names = np.array([chosen[name][0] for name in machines], dtype=object)
-    return names, [chosen[name][1] for name in machines]
-
-
-def _pooled(values: Tensor, index: Index, poolings: list[Pooling]) -> np.ndarray:
+def _pooled(values: Tensor, index: Index, pooling: Pooling) -> np.ndarray:
     """Scores of windows, or of their frames, [windows, ...] in order -> [clips] in float64."""
     clips = torch.split(values.double(), np.bincount(index.clips).tolist())
-    if max(clip.numel() for clip in clips) == 1 and set(poolings) != {Mean()}:
+    if max(clip.numel() for clip in clips) == 1 and pooling != Mean():
         raise AsdError(
             "scoring.pooling: each clip has one score, of its only window; pool scores of frames "
             "(scoring.score=frame_mse), or of several windows (window=tiles)"
         )
-    pairs = zip(poolings, clips, strict=True)
-    return np.array([pooling(clip.flatten()).item() for pooling, clip in pairs])
+    return np.array([pooling(clip.flatten()).item() for clip in clips])
 
 
 def _of_vectors(
     detector: Detector, options: ScoringOptions, clips: pd.DataFrame, vectors: np.ndarray
-) -> np.ndarray:
-    """[clips, values] -> [clips] scores: the back end's, or the vector's only value."""
+) -> dict[str, np.ndarray]:
+    """[clips, values] -> ``score`` [clips]: the back end's, with its choice, or the only value."""
     if options.back_end is not None:
         back_end = build(options.back_end, "scoring.back_end")
-        return bank_scores(back_end, detector.banks, vectors, bank_names(clips, options.bank))
+        banks, names = detector.banks, bank_names(clips, options.bank)
+        made = {"score": bank_scores(back_end, banks, vectors, names)}
+        if isinstance(back_end, ByStationarity):
+            chosen = {name: back_end.chosen(states_of(banks, name)[0]) for name in set(names)}
+            made["pooling"] = np.array([chosen[name] for name in names], dtype=object)
+        return made
     if vectors.shape[1] != 1:
         raise AsdError(
             f"scoring.vectors={options.vectors}: {vectors.shape[1]} values are no score without a "
             "scoring.back_end; see conf/scoring/knn.yaml"
         )
-    return vectors[:, 0]
+    return {"score": vectors[:, 0]}
 
 
 def _means(values: Tensor, index: Index, clips: int) -> np.ndarray:

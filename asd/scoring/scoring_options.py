@@ -62,10 +62,7 @@ class ScoringOptions:
                 raise AsdError("scoring.back_end: needs scoring.vectors, and scoring.score=null")
             check_choice("scoring.bank", self.bank, BANKS)
             build(self.back_end, "scoring.back_end")
-        pooling = build(self.pooling, "scoring.pooling")
-        if self.rule is not None and self.score is None:
-            raise AsdError(f"scoring.pooling={pooling}: a rule pools scores; choose another here")
-        if self.vectors in POOLED and pooling != Mean():
+        if build(self.pooling, "scoring.pooling") != Mean() and self.vectors in POOLED:
             raise AsdError(
                 f"scoring.pooling: not used with {self.vectors}, which is pooled already"
             )
@@ -73,17 +70,6 @@ class ScoringOptions:
         check_max_fpr(self.max_fpr)
         check_whole("scoring.batch_frames", self.batch_frames, 1)
         check_choice("scoring.form", self.form, ("auto", "plain"))
-
-    @property
-    def rule(self) -> Any:
-        """The pooling if it is a rule, like ``asd.scoring.pooling.ByStationarity``, else None."""
-        pooling = build(self.pooling, "scoring.pooling")
-        return pooling if hasattr(pooling, "chosen") else None
-
-    @property
-    def fitted(self) -> bool:
-        """Whether clips are scored by what was learnt of the training clips of their bank."""
-        return self.back_end is not None or self.rule is not None
 
     def function(self) -> Any:
         """What ``score`` (a ``WindowScore``) or ``vectors`` (a ``ClipVector``, files) names.

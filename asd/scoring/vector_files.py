@@ -41,18 +41,14 @@ class VectorFiles:
         """
         path = (Path(self.folder) / name).with_suffix(".npy")
         try:
-            values: np.ndarray = np.load(path, allow_pickle=False)
+            values = np.asarray(np.load(path, allow_pickle=False), np.float64)
         except FileNotFoundError as error:
             raise AsdError(f"{name}: has no vector; scoring.vectors needs {path}") from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError) as error:
             raise AsdError(f"{path}: cannot be read as an array of numbers: {error}") from error
-        if (
-            not isinstance(values, np.ndarray)
-            or values.dtype.kind not in "fiu"
-            or not (values.size and values.ndim in (1, 2))
-        ):
-            raise AsdError(f"{path}: must hold numbers, [size] or [n, size]")
-        return values.astype(np.float64)
+        if not values.size or values.ndim not in (1, 2):
+            raise AsdError(f"{path}: has shape {list(values.shape)}; [size] or [n, size] is needed")
+        return values
 
 
 @functools.cache

@@ -20,9 +20,15 @@ from asd.features import Features
 from asd.frontends.mel import Mel
 from asd.models.detector import Detector
 from asd.models.standardiser import Standardiser
-from asd.scoring.back_ends import Interquartile, NearestNeighbours
+from asd.scoring.back_ends import ByStationarity, Interquartile, NearestNeighbours
 from asd.scoring.banks import bank_names, bank_scores, fit_banks
-from asd.scoring.clip_vectors import band_statistics, embedding, level, vectors_of_clips
+from asd.scoring.clip_vectors import (
+    band_statistics,
+    embedding,
+    error_statistics,
+    level,
+    vectors_of_clips,
+)
 from asd.scoring.pooling import Mean
 from asd.scoring.scorer import fit_back_end, score_clips
 from asd.scoring.scoring_options import ScoringOptions
@@ -157,6 +163,27 @@ def test_level_is_the_rms_level_in_decibels() -> None:
     np.testing.assert_allclose(levels[1] - levels[0], rms[1] - rms[0], atol=1e-4)
     # Half of it louder: which frames are, and what a band weighs, differ a little.
     np.testing.assert_allclose(levels[2] - levels[0], rms[2] - rms[0], atol=0.3)
+
+
+def test_the_rule_sees_whether_the_level_moves() -> None:
+    generator = np.random.default_rng(0)
+    steady = generator.normal(-50, 0.5, (200, 4)).astype(np.float32)
+    clicks = steady + 20 * (np.arange(200) % 50 < 5).astype(np.float32)[:, None]
+    windows = {"mse": generator.gamma(2, 9, 196).astype(np.float32)}
+    rule = ByStationarity(2.0)
+    for frames, name, pooled in ((steady, "median", np.median), (clicks, "std", np.std)):
+        vector = error_statistics(frames, windows)
+        level_ = 10 * np.log10((10 ** (frames.astype(float) / 10)).sum(1))
+        assert vector[2] == pytest.approx(level_.std(), rel=1e-5)
+        state = rule.fit(np.stack([vector, vector, vector * 9]))
+        assert rule.chosen(state) == name
+        assert rule.scores(state, vector[None])[0] == pytest.approx(
+            pooled(windows["mse"]), rel=1e-6
+        )
+    with pytest.raises(AsdError, match=r"each clip has one window"):
+        error_statistics(frames, {"mse": np.ones(1, np.float32)})
+    with pytest.raises(AsdError, match=r"scoring\.back_end\.decibels=-1"):
+        ByStationarity(-1)
 
 
 def test_scores_per_id_are_in_interquartile_ranges() -> None:

@@ -11,7 +11,6 @@ from scipy import stats
 
 from asd.errors import AsdError
 from asd.scoring.pooling import (
-    ByStationarity,
     GlobalWeightedRanking,
     Mean,
     MeanAndMaximum,
@@ -85,28 +84,11 @@ def test_a_graph_pools_any_number_of_windows(pooling: Any) -> None:
         assert graph(values).item() == pytest.approx(pooling(values).item(), rel=1e-6)
 
 
-def test_the_rule_sees_whether_the_level_moves() -> None:
-    generator = np.random.default_rng(0)
-    steady = generator.normal(-50, 0.5, (200, 4))
-    clicks = steady + 20 * (np.arange(200) % 50 < 5)[:, None]
-    rule = ByStationarity(2.0)
-    for frames, name, pooling in (
-        (steady, "median", Quantile(0.5)),
-        (clicks, "std", StandardDeviation()),
-    ):
-        (moved,) = rule.vector(frames.astype(np.float32), {})
-        level = 10 * np.log10((10 ** (frames / 10)).sum(1))
-        assert moved == pytest.approx(np.std(level), rel=1e-5)
-        state = rule.fit(np.array([[moved], [moved], [99.0]]))
-        assert rule.chosen(state) == (name, pooling)
-
-
 @pytest.mark.parametrize(
     ("pooling", "options", "message"),
     [
         (Quantile, {"q": 1.5}, r"scoring\.pooling\.q=1\.5: must be a number from 0 to 1"),
         (GlobalWeightedRanking, {"r": "high"}, r"scoring\.pooling\.r=high"),
-        (ByStationarity, {"decibels": -1}, r"scoring\.pooling\.decibels=-1"),
     ],
 )
 def test_options_that_cannot_be_are_named(
