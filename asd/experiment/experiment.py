@@ -26,7 +26,7 @@ from asd.options import check_choice, check_no_secret, check_number, check_whole
 from asd.scoring.clip_vectors import OF_NETWORK
 from asd.scoring.pooling import Mean
 from asd.scoring.scoring_options import ScoringOptions
-from asd.scoring.window_scores import OF_CLASSES, OF_WINDOWS
+from asd.scoring.window_scores import OF_CLASSES, OF_FRAMES, WINDOW_SCORES
 
 if TYPE_CHECKING:
     from asd.data.corpus import Corpus
@@ -114,7 +114,8 @@ class Experiment:
                 f"model=none: there is no network, which scoring by {needs} needs; choose "
                 "scoring=knn or scoring=level, or a model"
             )
-        pooled = build(self.scoring.pooling, "scoring.pooling") != Mean() and needs in OF_WINDOWS
+        score, pooling = self.scoring.score, build(self.scoring.pooling, "scoring.pooling")
+        pooled = score in WINDOW_SCORES and score not in OF_FRAMES and pooling != Mean()
         if (pooled or needs == "error_statistics") and self.windows.cover == "first":
             raise AsdError(
                 "scoring: each clip has one window (window.cover=first), whose error alone cannot "

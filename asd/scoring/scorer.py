@@ -128,7 +128,7 @@ def score_clips(
         pooling = build(options.pooling, "scoring.pooling")
         means["score"] = _pooled(outputs["score"], index, pooling)
     means |= {n: _means(outputs[n], index, len(clips)) for n in ("mse", "cce") if n in outputs}
-    if detector.scales:
+    if options.per_id and detector.scales:
         ids = bank_names(clips, "id")
         scores = means["score"][:, None]
         means["score"] = bank_scores(Interquartile(), detector.scales, scores, ids)

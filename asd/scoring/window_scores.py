@@ -43,7 +43,7 @@ def combined(detector: Detector, windows: Reconstruction) -> Tensor:
 WINDOW_SCORES: dict[str, WindowScore] = {
     "mse": mse, "frame_mse": frame_mse, "mse_db": mse_db, "combined": combined,
 }  # fmt: skip
-#: Those of each window.
-OF_WINDOWS = ("mse", "mse_db", "combined")
+#: Those that a window has several of.
+OF_FRAMES = ("frame_mse",)
 #: Those that need to know of which class a clip is.
 OF_CLASSES = ("combined",)
