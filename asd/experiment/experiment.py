@@ -115,7 +115,7 @@ class Experiment:
                 "scoring=knn or scoring=level, or a model"
             )
         score, pooling = self.scoring.score, build(self.scoring.pooling, "scoring.pooling")
-        pooled = score in WINDOW_SCORES and score not in OF_FRAMES and pooling != Mean()
+        pooled = score in tuple(WINDOW_SCORES) and score not in OF_FRAMES and pooling != Mean()
         if (pooled or needs == "error_statistics") and self.windows.cover == "first":
             raise AsdError(
                 "scoring: each clip has one window (window.cover=first), whose error alone cannot "

@@ -225,6 +225,15 @@ def test_a_back_end_over_a_networks_bottleneck() -> None:
         reference = NearestNeighbors(n_neighbors=1).fit(scaler.transform(own[known]))
         distances, _ = reference.kneighbors(scaler.transform(own))
         np.testing.assert_allclose(table["score"][type_], distances[:, 0], rtol=1e-4, atol=1e-5)
+
+    # In interquartile ranges of the validation clips of the ID, which here are all four of a type.
+    scaled = ScoringOptions(**scoring_of(**vectors_, back_end=KNN, bank="machine", per_id=True))
+    given = (clips.assign(id="00"), *given[1:])
+    fit_back_end(made, scaled, *given[:2], index.of_clips(trained), index, classes)
+    again = score_clips(made, scaled, *given, classes).table["score"]
+    for own in (slice(0, 4), slice(4, 8)):
+        raw = table["score"][own]
+        np.testing.assert_allclose(again[own], (raw - raw.median()) / stats.iqr(raw), rtol=1e-6)
     with pytest.raises(AsdError, match=r"scoring\.vectors=embedding: 2 values are no score"):
         plain = ScoringOptions(**scoring_of(**vectors_))
         score_clips(made, plain, *given, np.zeros(8, np.int64))
