@@ -61,7 +61,7 @@ def connect(address: str, dead_after_seconds: int | None = None) -> HeartbeatSto
     except (SQLAlchemyError, KeyError) as error:
         raise AsdError(
             "hydra.sweeper.storage: cannot be used; give sqlite:///FILE or "
-            "postgresql://USER@HOST/DATABASE"
+            "postgresql://user@HOST/DATABASE"
         ) from error
     check_no_secret("hydra.sweeper.storage", address)
     # Of what Optuna calls experimental, and of epochs that are told again.
