@@ -221,7 +221,8 @@ def test_a_damaged_record_is_said_by_evaluate(
     folder = run_folder(tmp_path)
     (tmp_path / "run.json").write_text(json.dumps({**folder.record(), **entries}))
     assert evaluate([str(tmp_path), "--no-write"]) == 2
-    assert f"damaged ({next(iter(entries))}" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"{tmp_path / 'run.json'}: damaged ({next(iter(entries))}" in said
 
 
 def test_a_damaged_record_is_said_by_sync(

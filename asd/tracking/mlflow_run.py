@@ -154,7 +154,9 @@ def publish(client: MlflowClient, folder: RunFolder, metrics: Metrics | None = N
         metrics = evaluate_scores(read_scores(folder.scores), record["max_fpr"])
     if metrics is not None:
         values |= flat_metrics(metrics)
-        note = markdown(metrics, record["title"], record["data_label"], **remarks(record))
+        note = markdown(
+            metrics, record["title"], record["data_label"], **remarks(record, folder.path)
+        )
         client.set_tag(run_id, "mlflow.note.content", note)
     for model in folder.models():
         client.log_batch(run_id, metrics=_missing_epochs(client, run_id, model))
