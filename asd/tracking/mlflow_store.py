@@ -149,6 +149,29 @@ def answering(tracking: Tracking) -> Iterator[None]:
         ) from error
 
 
+def check_place(uri: str, place: str) -> None:
+    """Refuse to send files, and credentials with them, where a database alone says.
+
+    Args:
+        uri: of the tracker, which the user gave. A server is trusted with where its files are.
+        place: where it has the files of a run or an experiment.
+
+    Raises:
+        AsdError: the tracker is a database, and its files are on some web server, or, of an
+            embedded one, in no folder at all.
+    """
+    scheme = place.partition(":")[0].lower() if ":" in place else "file"
+    if uri.startswith(_SQLITE):
+        elsewhere = scheme != "file"
+    else:
+        elsewhere = not uri.startswith("http") and scheme in ("http", "https", "mlflow-artifacts")
+    if elsewhere:
+        raise AsdError(
+            f"tracking.uri={uri}: this database has the files of its runs at {place}, which would "
+            "get yours, and your credentials: choose another tracker or experiment"
+        )
+
+
 def reason(error: Exception) -> str:
     """What went wrong in a few words: MLflow wraps a refused connection in half a page."""
     message = str(error).strip()
@@ -261,4 +284,5 @@ def _open(tracking: Tracking) -> tuple[MlflowClient, str]:
             f"tracking.experiment={name}: deleted in MLflow; restore it "
             "(mlflow experiments restore) or choose another name"
         )
+    check_place(tracking.uri, experiment.artifact_location)
     return client, str(experiment.experiment_id)
