@@ -435,7 +435,7 @@ def test_files_go_to_no_place_that_only_a_database_names(
         said = synced(folder, capsys)
         assert f"has the files of its runs at {place}" in said
         assert "choose another tracker" in said
-    assert report(["--tracking-uri", OPTIONS["uri"], "--tracking-experiment", "mine"]) == 2
+    assert report(["--tracking-uri", f"sqlite:///{database}", "--tracking-experiment", "mine"]) == 2
     assert f"has the files of its runs at {place}" in "".join(capsys.readouterr())
 
 
