@@ -71,10 +71,27 @@ def connect(address: str, dead_after_seconds: int | None = None) -> HeartbeatSto
     logging.getLogger("alembic").setLevel(logging.WARNING)
     options = {"connect_args": patience, "pool_pre_ping": True}
     beat = dead_after_seconds and max(1, dead_after_seconds // 6)
-    with reaching(address):
+    with reaching(address), reading(address):
         return HeartbeatStorage(
             address, options, heartbeat_interval=beat, grace_period=dead_after_seconds
         )
+
+
+@contextmanager
+def reading(url: str) -> Iterator[None]:
+    """Say of a storage, read as a whole in the block, that it holds what Optuna cannot read.
+
+    Raises:
+        AsdError: it does, or is of another version of Optuna.
+    """
+    try:
+        yield
+    except (ValueError, LookupError, RuntimeError) as error:
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise AsdError(
+            f"hydra.sweeper.storage={url}: damaged, or of another Optuna ({why}); set it aside, "
+            "and the same command begins anew"
+        ) from error
 
 
 @contextmanager

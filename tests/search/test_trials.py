@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import math
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +139,22 @@ def test_a_study_of_somebody_else_is_data(
     table = tmp_path / "runs/search" / study.study_name / "trials.csv"
     rows = list(csv.DictReader(table.open()))
     assert rows[2]["error"] == "'=HYPERLINK(1)" and rows[2]["'@column"] == "'+1+cmd"
+
+
+@pytest.mark.parametrize(
+    "change", ["trial_params set distribution_json='{'",
+               "trials set state='JUNK'", "alembic_version set version_num='x'"],
+)  # fmt: skip
+def test_a_study_that_cannot_be_read_is_named(
+    change: str, run_train: Train, cheap: Cheap, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    cheap(parabola)
+    assert run_train(*SEARCH, "hydra.sweeper.n_trials=1") == 0
+    with closing(sqlite3.connect(tmp_path / "runs" / "optuna.db")) as connection, connection:
+        connection.execute(f"update {change}")
+    assert run_train(*SEARCH, "hydra.sweeper.n_trials=1") == 2
+    said = "".join(capfd.readouterr())
+    assert "optuna.db: damaged, or of another Optuna (" in said and "Traceback" not in said
 
 
 def listener(folder: Path, objectives: list[str], *models: str) -> PruningListener:
