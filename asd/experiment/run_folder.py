@@ -22,7 +22,7 @@ from asd.files import write_text
 log = logging.getLogger(__name__)
 
 # Seconds that a lock may be held by one who only looks whether it is.
-GLANCE = 1.0
+_GLANCE = 1.0
 _READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 RUNNING, FINISHED, FAILED, KILLED = "RUNNING", "FINISHED", "FAILED", "KILLED"
@@ -113,7 +113,7 @@ class RunFolder:
         lock = FileLock(self.path / ".lock")
         try:
             # Not at once: `is_held` holds it for a moment.
-            lock.acquire(timeout=GLANCE)
+            lock.acquire(timeout=_GLANCE)
         except Timeout as error:
             record = self.record()
             who = f"pid {record.get('pid', 'unknown')} on {record.get('host', 'this machine')}"
@@ -152,19 +152,15 @@ class RunFolder:
                 f"{self.path}: removed while it was trained; the same command begins anew"
             )
 
-    def is_held(self, patience: float = 0) -> bool:
-        """Whether a process trains this run at this moment.
-
-        Args:
-            patience: seconds after which one that holds it does not do so just to look or to sign.
-        """
+    def is_held(self, patient: bool = False) -> bool:
+        """Whether a process trains this run; if patient, holds it longer than to look or sign."""
         from filelock import FileLock, Timeout
 
         path = self.path / ".lock"
         if not path.exists():
             return False
         try:
-            with FileLock(path, timeout=patience):
+            with FileLock(path, timeout=_GLANCE if patient else 0):
                 return False
         except Timeout:
             return True

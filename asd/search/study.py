@@ -31,7 +31,7 @@ from asd.search.objectives import (
     selected_on,
 )
 from asd.search.space import Space
-from asd.search.storage import HeartbeatStorage, connect, reading
+from asd.search.storage import UNREADABLE, HeartbeatStorage, connect, reaching
 from asd.sweeps.cells import Cells
 
 _NO_PRUNER = {"_target_": "optuna.pruners.NopPruner"}
@@ -124,7 +124,7 @@ class Search:
         """The study, as it is; None if there is none."""
         if self._file is None or self._file.exists():
             storage = self.storage
-            with reading(self.url), suppress(KeyError):
+            with reaching(self.url, *UNREADABLE), suppress(KeyError):
                 study = optuna.load_study(study_name=self.name, storage=storage)
                 _ = study.trials
                 return study
@@ -156,7 +156,7 @@ class Search:
         study.set_user_attr("selected_on", selected_on(self.objectives))
         study.set_user_attr("data", self.data_label)
         # Two that begin at once may add too many; those numbered beyond n_trials just wait.
-        with reading(self.url):
+        with reaching(self.url, *UNREADABLE):
             known = len(study.trials)
         for _ in range(known, self.options.n_trials):
             study.add_trial(create_trial(state=TrialState.WAITING))

@@ -21,15 +21,7 @@ from asd.composition import command_of, plain, refusal, search_path
 from asd.errors import AsdError, Pruned, RunIsBusyError, Terminated
 from asd.experiment.history import read_history
 from asd.experiment.identity import flat
-from asd.experiment.run_folder import (
-    FAILED,
-    FINISHED,
-    GLANCE,
-    KILLED,
-    RUNNING,
-    RunFolder,
-    find_run,
-)
+from asd.experiment.run_folder import FAILED, FINISHED, KILLED, RUNNING, RunFolder, find_run
 from asd.experiment.run_labels import run_name
 from asd.signals import ENDINGS
 
@@ -118,7 +110,7 @@ class Cell:
         if status == FINISHED:
             return DONE
         # Of a run that has ended, others may hold the lock to look, or to sign.
-        if folder.is_held(GLANCE if status in (FAILED, KILLED) else 0):
+        if folder.is_held(patient=status in (FAILED, KILLED)):
             return IN_PROGRESS
         return {None: MISSING, FAILED: BROKEN}.get(status, CUT)
 

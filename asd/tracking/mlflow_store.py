@@ -150,22 +150,14 @@ def answering(tracking: Tracking) -> Iterator[None]:
 
 
 def check_place(uri: str, place: str) -> None:
-    """Refuse to send files, and credentials with them, where a database alone says.
-
-    Args:
-        uri: of the tracker, which the user gave. A server is trusted with where its files are.
-        place: where it has the files of a run or an experiment.
+    """Refuse to exchange files with where a database alone says, which would get credentials too.
 
     Raises:
-        AsdError: the tracker is a database, and its files are on some web server, or, of an
-            embedded one, in no folder at all.
+        AsdError: a database has its runs' files on a web server; an embedded one in no folder.
     """
-    scheme = place.partition(":")[0].lower() if ":" in place else "file"
-    if uri.startswith(_SQLITE):
-        elsewhere = scheme != "file"
-    else:
-        elsewhere = not uri.startswith("http") and scheme in ("http", "https", "mlflow-artifacts")
-    if elsewhere:
+    web = place.startswith(("http:", "https:", "mlflow-artifacts:"))
+    no_folder = uri.startswith(_SQLITE) and ":" in place and not place.startswith("file:")
+    if (web or no_folder) and not uri.startswith("http"):  # a server is trusted
         raise AsdError(
             f"tracking.uri={uri}: this database has the files of its runs at {place}, which would "
             "get yours, and your credentials: choose another tracker or experiment"

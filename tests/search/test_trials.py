@@ -154,7 +154,7 @@ def test_a_study_that_cannot_be_read_is_named(
         connection.execute(f"update {change}")
     assert run_train(*SEARCH, "hydra.sweeper.n_trials=1") == 2
     said = "".join(capfd.readouterr())
-    assert "optuna.db: damaged, or of another Optuna (" in said and "Traceback" not in said
+    assert "optuna.db: cannot be used: " in said and "Traceback" not in said
 
 
 def listener(folder: Path, objectives: list[str], *models: str) -> PruningListener:
