@@ -55,7 +55,9 @@ class Detector(nn.Module):
 
     Without a network (``model=none``) it is what its scoring has learnt, ``banks``: the state of a
     back end for each group of training clips (``asd.scoring.banks``), and ``scales``: of the scores
-    of each machine ID, where they are standardised.
+    of each machine ID, where they are standardised. ``calibration`` holds by ``machine/ID`` the
+    scores of normal clips that were held out, float64, ascending; it is empty where none were; so
+    is ``profiles``, where their errors lie (``asd.scoring.error_maps``).
 
     Args:
         recipe: plain values that rebuild it from a checkpoint alone: ``model``, ``loss``,
@@ -78,6 +80,8 @@ class Detector(nn.Module):
         self.standardiser = standardiser or Standardiser.identity(recipe["bands"])
         self.banks: dict[str, dict[str, Tensor]] = {}
         self.scales: dict[str, dict[str, Tensor]] = {}
+        self.calibration: dict[str, Tensor] = {}
+        self.profiles: dict[str, Tensor] = {}
         self.network: nn.Module = nn.Identity()
         if self.has_network:
             shape = {"bands": recipe["bands"], "frames": recipe["frames"]}
@@ -139,12 +143,13 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def save_detector(detector: Detector, path: Path) -> None:
-    """Write a detector as it scores: weights, standardisation, banks and recipe, no optimiser.
+    """Write a detector as it scores: weights, what was fitted, calibration, recipe; no optimiser.
 
     The file appears whole or not at all.
     """
-    fitted = {"banks": detector.banks, "scales": detector.scales}
-    about = {"format": CHECKPOINT_FORMAT, "recipe": detector.recipe, **fitted}
+    names = ("banks", "scales", "calibration", "profiles")
+    learnt = {name: getattr(detector, name) for name in names}
+    about = {"format": CHECKPOINT_FORMAT, "recipe": detector.recipe, **learnt}
     with replacing(path) as temporary:
         torch.save({"asd": about, "state_dict": detector.state_dict()}, temporary)
 
@@ -182,6 +187,13 @@ def load_detector(path: Path, allowed: Collection[str] = ()) -> Detector:
         if not all(isinstance(name, str) and isinstance(bank, dict) for name, bank in banks):
             raise AsdError(f"{path}: cannot be used as a checkpoint: its {part} are damaged")
         setattr(detector, part, fitted)
+    detector.calibration = content["asd"].get("calibration", {})
+    detector.profiles = content["asd"].get("profiles", {})
+    ordered = _are_tensors(detector.calibration, torch.float64, 1) and all(
+        bool((scores.diff() >= 0).all()) for scores in detector.calibration.values()
+    )
+    if not ordered or not _are_tensors(detector.profiles, torch.float32, 2):
+        raise AsdError(f"{path}: cannot be used as a checkpoint: its calibration is damaged")
     return _with_weights(detector, content, path)
 
 
@@ -192,6 +204,19 @@ def rebuilt(recipe: dict[str, Any], path: Path) -> Detector:
         AsdError: see ``read_checkpoint``.
     """
     return _with_weights(Detector(recipe), read_checkpoint(path), path)
+
+
+def _are_tensors(content: Any, dtype: torch.dtype, dimensions: int) -> bool:
+    """Whether it is tensors by name, of finite values and not empty."""
+    return isinstance(content, dict) and all(
+        isinstance(name, str)
+        and isinstance(values, Tensor)
+        and (values.dtype, values.layout) == (dtype, torch.strided)
+        and values.dim() == dimensions
+        and values.numel() > 0
+        and bool(values.isfinite().all())
+        for name, values in content.items()
+    )
 
 
 def _with_weights(
