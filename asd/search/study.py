@@ -51,8 +51,6 @@ class SearchOptions:
     study_name: str | None
     n_trials: int
     failure_grace: int
-    params: dict[str, Any] | None
-    custom_search_space: str | None
     dead_after_seconds: int
 
     def __post_init__(self) -> None:
@@ -76,8 +74,7 @@ class Search:
         node = plain(master.hydra.sweeper)
         given = {name: node[name] for name in node if not name.startswith("_")}
         self.options = options = from_config(SearchOptions, "hydra.sweeper", given)
-        params = [f"{name}={value}" for name, value in (options.params or {}).items()]
-        self.space = Space(loader, [*params, *arguments], options.custom_search_space)
+        self.space = Space(loader, arguments)
         self.cells = Cells(loader, master)
         self.config = config = self.cells.compose(self.space.fixed)
         self.objectives: list[str] = config["search"]["objectives"]
@@ -105,8 +102,8 @@ class Search:
         name = options.study_name or f"{self.title}-{corpus}-{config['scale']['name']}"
         # Of all that can change a result or the choice: no two searches share a study.
         ranges = {option: str(axis) for option, axis in self.space.axes.items()}
-        asked = [ranges, options.custom_search_space, self.objectives]
-        digest = identity({**config, "asked": asked}, "", experiment.versions)
+        asked = {**config, "asked": [ranges, self.objectives]}
+        digest = identity(asked, "", experiment.versions)
         self.name = re.sub(r"[^\w.-]+", "-", f"{name}-{digest}")
         self.folder = self.runs / "search" / self.name
 

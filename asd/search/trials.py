@@ -112,7 +112,7 @@ def _cell(search: Search, trial: Trial) -> Cell:
     """The trial's run, noted in the study with who runs it."""
     trial.set_user_attr("worker", f"{socket.gethostname()} {os.getpid()}")
     try:
-        overrides = search.space.suggest(search.cells.master, trial)
+        overrides = search.space.suggest(trial)
         if (deaths := trial.user_attrs.get("deaths", 0)) >= ATTEMPTS:
             raise AsdError(f"its process died {deaths} times (out of memory?)")
     except AsdError as error:

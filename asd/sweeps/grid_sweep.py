@@ -67,9 +67,7 @@ def sweep_grid(
         SystemExit: a run failed (1), or was refused (2).
         KeyboardInterrupt: stopped by the user or the system.
     """
-    options = master.hydra.sweeper
-    params = [f"{name}={value}" for name, value in (options.params or {}).items()]
-    overrides = combinations(loader, [*params, *arguments])
+    overrides = combinations(loader, arguments)
     composed = Cells(loader, master)
     run = partial(composed.run, task=task)
     if is_worker():
@@ -82,7 +80,7 @@ def sweep_grid(
     sweep, title = launcher.sweep if launcher else sweep_start(), _title(master)
     with shown(title, lambda: cells, sweep) as display:
         _train(display, launcher, lambda: _work(sweep, cells, run))
-    if options.report and master.sweep.name:
+    if master.hydra.sweeper.report and master.sweep.name:
         _show_tables(title, cells)
     if code := exit_code(cells):
         sys.exit(code)
