@@ -21,7 +21,7 @@ from asd.errors import AsdError
 from asd.files import replacing, write_text
 from asd.search.objectives import TEST, selected_on
 from asd.search.study import Search, counts
-from asd.search.trial_cells import described
+from asd.search.trials import described
 from asd.sweeps.sweep_status import short, sweep_command
 from asd.tracking.mlflow_store import Tracking, answering, check_place, connect
 

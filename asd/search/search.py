@@ -15,8 +15,7 @@ from asd.search.conclusion import draw, lines, publish, write_table
 from asd.search.objectives import selected_on
 from asd.search.storage import reaching
 from asd.search.study import Search, counts
-from asd.search.trial_cells import trial_cells
-from asd.search.trials import run_trials
+from asd.search.trials import run_trials, trial_cells
 from asd.sweeps import sweep_status
 from asd.sweeps.sweep_status import exit_code, show_cells
 from asd.sweeps.workers import WorkerLauncher, is_worker, work

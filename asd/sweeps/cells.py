@@ -103,11 +103,9 @@ class Cell:
         """
         if self.refusal is not None:
             return REFUSED
-        folder = self.folder
-        status = folder.record().get("status") if folder else None
-        if folder is None:
+        if (folder := self.folder) is None:
             return MISSING
-        if status == FINISHED:
+        if (status := folder.record().get("status")) == FINISHED:
             return DONE
         # Of a run that has ended, others may hold the lock to look, or to sign.
         if folder.is_held(patient=status in (FAILED, KILLED)):
@@ -126,17 +124,14 @@ class Cell:
         """How it ended, in few words, with the mean AUC of a finished run."""
         if (failure := self.failure()) is not None:
             return f"FAILED: {failure.message}"
-        return f"finished, {figure}" if (figure := self._figure()) else "finished"
-
-    def _figure(self) -> str:
         if self.folder is None or not self.folder.scores.exists():
-            return ""
+            return "finished"
         from asd.scoring.clip_scores import read_scores
         from asd.scoring.metrics import evaluate_scores
 
         max_fpr = float(self.record()["max_fpr"])
         auc = evaluate_scores(read_scores(self.folder.scores), max_fpr).mean["auc"]
-        return f"mean AUC {100 * auc:.2f}"
+        return f"finished, mean AUC {100 * auc:.2f}"
 
     def progress(self) -> float:
         """How many of its epochs have been trained, 0 to 1, whoever did it when."""
@@ -144,11 +139,11 @@ class Cell:
             return 0.0
         if self.record().get("status") == FINISHED:
             return 1.0
-        done = 0.0
-        for model in self.folder.models():
-            finished = (model / "scores.csv").exists()
-            done += 1.0 if finished else len(read_history(model / "history.csv")) / self.epochs
-        return min(1.0, done / self.models)
+        done = sum(
+            self.epochs if (m / "scores.csv").exists() else len(read_history(m / "history.csv"))
+            for m in self.folder.models()
+        )
+        return min(1.0, done / (self.models * self.epochs))
 
     def is_through(self, sweep: str | None) -> bool:
         """Whether the sweep of this name needs not come back: finished, refused, or failed in it.
