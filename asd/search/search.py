@@ -70,9 +70,6 @@ def show_search(loader: ConfigLoader, master: DictConfig, watch: bool) -> None:
         loader: Hydra's.
         master: the search's config.
         watch: see ``asd.sweeps.sweep_status.show_cells``.
-
-    Raises:
-        AsdError: the search's options or its storage cannot be used.
     """
     search = Search(loader, master, list(master.hydra.overrides.task))
     with reaching(search.url):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -75,23 +74,6 @@ class Display:
     def say(self, text: str) -> None:
         """A line above the bars."""
         self.console.print(shown(text), markup=False, highlight=False, soft_wrap=True)
-
-    @contextmanager
-    def live(self) -> Iterator[None]:
-        """Look every second meanwhile, in a thread."""
-        over = threading.Event()
-
-        def look() -> None:
-            while not over.wait(PERIOD):
-                self.glance()
-
-        thread = threading.Thread(target=look, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
 
     def glance(self) -> None:
         """Look; what cannot be read now is perhaps there the next time."""

@@ -125,9 +125,6 @@ def show_grid(loader: ConfigLoader, master: DictConfig, watch: bool) -> None:
         loader: Hydra's.
         master: the sweep's config.
         watch: see ``show_cells``.
-
-    Raises:
-        AsdError: the sweep's options cannot be combined.
     """
     overrides = combinations(loader, [str(o) for o in master.hydra.overrides.task])
     cells: list[Cell] = []

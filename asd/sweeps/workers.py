@@ -15,8 +15,10 @@ import subprocess
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from asd.cores import cores, share, visible_gpus
@@ -104,18 +106,22 @@ class WorkerLauncher(ABC):
 
 
 def work(display: Display, launcher: WorkerLauncher | None, here: Callable[[], None]) -> None:
-    """Have the open cells of a sweep trained.
-
-    Args:
-        display: of the sweep.
-        launcher: of workers; None: in this process.
-        here: does it in this process.
-    """
+    """Have the open cells of a sweep trained: by workers or, without a launcher, by ``here()``."""
     if launcher is not None:
         launcher.work(display, len(display.open))
         return
-    with display.live():
-        here()
+    over = Event()
+
+    def look() -> None:
+        while not over.wait(PERIOD):
+            display.glance()
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(look)
+        try:
+            here()
+        finally:
+            over.set()
     display.look()
 
 
@@ -135,10 +141,7 @@ def start_process(
 
 
 class JoblibLauncher(WorkerLauncher):
-    """Workers on this machine, which share its cores and GPUs (``hydra/launcher=joblib``).
-
-    Its options: ``conf/hydra/launcher/joblib.yaml``.
-    """
+    """Workers that share this machine's cores and GPUs: ``conf/hydra/launcher/joblib.yaml``."""
 
     def __init__(self, memory_gb: float, jobs_per_gpu: int, **counts: int | None) -> None:
         check_number("hydra.launcher.memory_gb", memory_gb, 0, above=True)

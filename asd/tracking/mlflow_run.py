@@ -70,10 +70,6 @@ def open_run(client: MlflowClient, experiment: str, uri: str, folder: RunFolder)
 
     Returns:
         The run's id.
-
-    Raises:
-        MlflowException, OSError: the tracker cannot be reached.
-        AsdError: it has the run's files at a place that is not its own.
     """
     record = folder.record()
     run, known = known_run(client, uri, record), record.get("mlflow", {})
@@ -96,10 +92,9 @@ def _create(client: MlflowClient, experiment: str, folder: RunFolder) -> Run:
     folder.update(mlflow_token=token)
     for run in client.search_runs([experiment], f"tags.token = '{token}'", max_results=1):
         return run
-    name = record.get("run_name", record.get("title", folder.path.name))
+    name = record.get("run_name", folder.path.name)
     tags = {**record.get("tags", {}), "token": token}
-    run = client.create_run(experiment, tags=tags, run_name=name)
-    return client.get_run(run.info.run_id)
+    return client.create_run(experiment, tags=tags, run_name=name)
 
 
 def _describe(
@@ -139,10 +134,6 @@ def publish(client: MlflowClient, folder: RunFolder, metrics: Metrics | None = N
         client: of the tracker.
         folder: the files; ``run.json`` then says ``published``.
         metrics: of the scores; None: computed from ``scores.csv``, if it is there.
-
-    Raises:
-        MlflowException, OSError: the tracker cannot be reached.
-        AsdError: the scores are damaged.
     """
     from mlflow.entities import Metric
 
@@ -205,12 +196,11 @@ def logged_epochs(client: MlflowClient, run_id: str, model: str) -> set[int]:
 
 def _missing_epochs(client: MlflowClient, run_id: str, model: Path) -> list[Metric]:
     """Epochs that a tracker in trouble did not get, at the times when they ended."""
-    path = model / "history.csv"
+    path, entries = model / "history.csv", []
     logged = logged_epochs(client, run_id, model.name)
-    entries: list[Metric] = []
     ended = path.stat().st_mtime if path.exists() else 0.0
     for row in reversed(read_history(path)):
         if (epoch := int(row["epoch"])) not in logged:
-            entries = epoch_metrics(model.name, epoch, row, ended) + entries
+            entries += epoch_metrics(model.name, epoch, row, ended)
         ended -= row.get("epoch_seconds", 0.0)
     return entries

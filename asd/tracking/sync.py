@@ -34,9 +34,6 @@ def complete(folder: RunFolder, tracking: Tracking, metrics: Metrics | None = No
 
     Returns:
         What was done, in a few words.
-
-    Raises:
-        AsdError: the tracker cannot be reached, or ``run.json`` is damaged.
     """
     record = folder.record()
     check_choice(f"{folder.path / 'run.json'}: status", record.get("status"), _STATUSES)
