@@ -81,14 +81,11 @@ def connect(address: str, dead_after_seconds: int | None = None) -> HeartbeatSto
 
 @contextmanager
 def reaching(url: str, *more: type[Exception]) -> Iterator[None]:
-    """Say of errors in the block which storage cannot be used; its address has no password.
+    """An ``AsdError`` for what a storage in the block raises; its address has no password.
 
     Args:
         url: of the storage.
         more: ``UNREADABLE`` where it is read and nothing else is done.
-
-    Raises:
-        AsdError: it is away, full or damaged, or its driver is not installed.
     """
     try:
         yield

@@ -39,11 +39,7 @@ _NO_PRUNER = {"_target_": "optuna.pruners.NopPruner"}
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """See ``conf/hydra/sweeper/optuna.yaml``, whose names and defaults these are.
-
-    Raises:
-        AsdError: a value cannot be used.
-    """
+    """See ``conf/hydra/sweeper/optuna.yaml``, whose names these are."""
 
     sampler: dict[str, Any]
     pruner: dict[str, Any]
@@ -128,11 +124,7 @@ class Search:
         return None
 
     def begin(self) -> Study:
-        """The study, made where it is not there yet, with a waiting trial for each to come.
-
-        Raises:
-            AsdError: the storage, the sampler or the pruner cannot be used.
-        """
+        """The study, made where it is not there yet, with a waiting trial for each to come."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -171,9 +163,6 @@ def seeded_sampler(config: dict[str, Any], number: int) -> BaseSampler:
 
     Made anew for each trial, with a seed of its own: a search that is resumed, or has several
     workers, would otherwise draw the same numbers again.
-
-    Raises:
-        AsdError: Optuna refuses an option of it.
     """
     config = dict(config)
     # A quasi-random sequence is one sequence; the storage knows how far it is.

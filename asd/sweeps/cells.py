@@ -165,11 +165,10 @@ class Cell:
         """Whether nobody has it and the sweep is not through with it, which it now may be."""
         if self.folder is None or self.state() == IN_PROGRESS or self.is_through(sweep):
             return False
-        if (deaths := self.count_deaths(sweep)) < ATTEMPTS:
-            return True
-        self.fail(Failure(f"its process died {deaths} times (out of memory?)", False))
-        self.sign(sweep)
-        return False
+        if (deaths := self.count_deaths(sweep)) >= ATTEMPTS:
+            self.fail(Failure(f"its process died {deaths} times (out of memory?)", False))
+            self.sign(sweep)
+        return deaths < ATTEMPTS
 
     def sign(self, sweep: str) -> None:
         """Note that this sweep had it: it fails for all of it, and begins anew only once."""
@@ -289,7 +288,7 @@ class Cells:
 
         Raises:
             KeyboardInterrupt: stopped (``Terminated``: by SIGTERM); the run is closed.
-            Exception: whatever ended the run; it should stop no other.
+            Exception: what ended the run; it should stop no other.
         """
         from hydra.core.hydra_config import HydraConfig
 
@@ -326,14 +325,12 @@ def _without_hydra(composed: DictConfig) -> DictConfig:
 def _quiet() -> Iterator[None]:
     """Say nothing to the terminal, which shows the sweep; the run folder's train.log has it all."""
     root = logging.getLogger()
-    level, handlers, before = root.level, root.handlers, progress.quiet
+    level, before = root.level, (root.handlers, progress.quiet)
     root.setLevel(logging.INFO)
-    quiet = [h for h in handlers if type(h) is not logging.StreamHandler]
-    root.handlers = [*quiet, logging.NullHandler()]
-    progress.quiet = True
+    quiet = [h for h in root.handlers if type(h) is not logging.StreamHandler]
+    root.handlers, progress.quiet = [*quiet, logging.NullHandler()], True
     try:
         yield
     finally:
         root.setLevel(level)
-        root.handlers = handlers
-        progress.quiet = before
+        root.handlers, progress.quiet = before

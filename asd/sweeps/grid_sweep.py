@@ -27,11 +27,7 @@ if TYPE_CHECKING:
 
 
 def combinations(loader: ConfigLoader, arguments: Sequence[str]) -> list[list[str]]:
-    """All combinations of the values that overrides list, as Hydra's own sweeper makes them.
-
-    Raises:
-        AsdError: an option has an interval, which only a search can choose from.
-    """
+    """All combinations of the values that overrides list, as Hydra's own sweeper makes them."""
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException

@@ -97,7 +97,7 @@ class SlurmLauncher(WorkerLauncher):
     def script(self) -> str:
         """What a job runs."""
         variables = {
-            **share(self.options["cpus_per_task"], 1),
+            **share(self.options["cpus_per_task"]),
             **self.environment("$SLURM_ARRAY_TASK_ID"),
             "ASD_PLACE": "slurm job $task on $(hostname)",
         }

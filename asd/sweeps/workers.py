@@ -21,7 +21,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from asd.cores import cores, share, visible_gpus
+from asd.cores import BESIDE_OTHERS, cores, share, visible_gpus
 from asd.options import check_number, check_whole
 from asd.sweeps.cells import ATTEMPTS, sweep_start
 from asd.sweeps.display import PERIOD, Display
@@ -160,7 +160,9 @@ class JoblibLauncher(WorkerLauncher):
         slots = visible_gpus() * self.jobs_per_gpu
         fitting = int(psutil.virtual_memory().total / (self.memory_gb * 2**30))
         count = self.counts["n_jobs"] or len(slots) or max(1, min(cores(), fitting))
-        common = share(self.counts["threads"] or max(1, cores() // count), count)
+        common = share(self.counts["threads"] or max(1, cores() // count))
+        if count > 1:
+            common[BESIDE_OTHERS] = "1"
         if not slots:
             return [common] * count
         return [{**common, "CUDA_VISIBLE_DEVICES": slots[i % len(slots)]} for i in range(count)]
