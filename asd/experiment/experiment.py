@@ -19,7 +19,7 @@ from asd.experiment.identity import (
     training_identity,
 )
 from asd.experiment.run_folder import RunFolder, find_run
-from asd.experiment.run_labels import system_label
+from asd.experiment.run_labels import run_name, system_label
 from asd.experiment.schema import check_schema
 from asd.experiment.trainer_options import TrainerOptions
 from asd.options import check_choice, check_no_secret, check_number, check_whole, from_config
@@ -45,12 +45,10 @@ class Experiment:
 
     Args:
         config: all options as plain values.
-        delta: those that differ from the base config.
         command: what a user types to start or resume it.
     """
 
     config: dict[str, Any]
-    delta: dict[str, Any]
     command: str
     corpus: Corpus
     frontend: FrontEnd
@@ -59,7 +57,7 @@ class Experiment:
     scoring: ScoringOptions
 
     @classmethod
-    def of(cls, config: dict[str, Any], delta: dict[str, Any], command: str) -> Experiment:
+    def of(cls, config: dict[str, Any], command: str) -> Experiment:
         """Build the parts that cost nothing; they check their own options.
 
         Raises:
@@ -73,7 +71,6 @@ class Experiment:
         _check_classes(loss.classes, config["scope"]["name"], scoring.score)
         experiment = cls(
             config,
-            delta,
             command,
             corpus_of(config["data"]),
             build(config["frontend"], "frontend"),
@@ -166,9 +163,19 @@ class Experiment:
 
     @property
     def tracking_name(self) -> str:
-        """The tracker's list for this run: the sweep's, with SIMULATED where the sounds are."""
-        config, mark = self.config, f" {SIMULATED}" if self.corpus.simulated else ""
+        """The tracker's list for this run: the sweep's; of a demo, apart and said so."""
+        config = self.config
+        mark = " demo" if config["scale"]["demo"] else ""
+        mark = f" {SIMULATED}" if self.corpus.simulated else mark
         return str(config["tracking"]["experiment"] or f"{config['sweep']['name'] or 'asd'}{mark}")
+
+    @property
+    def run_name(self) -> str:
+        """What the tracker calls it: ``U seed 0, SIMULATED small``, ``U seed 0, dcase2020``."""
+        scale = self.config["scale"]
+        corpus = SIMULATED if self.corpus.simulated else self.corpus.name
+        size = f" {scale['name']}" if scale["demo"] else ""
+        return f"{run_name(self.config, self.command)}, {corpus}{size}{self._test_clips}"
 
     def identity(self, data_hash: str) -> str:
         """What the run is, whoever trains it where (``asd.experiment.identity``)."""
@@ -216,6 +223,9 @@ def _check_own_options(config: dict[str, Any]) -> None:
     for name, value in {**names, "scale.name": config["scale"]["name"]}.items():
         if not isinstance(value, str) or (name != "system" and set(value) & {"/", "\0"}):
             raise AsdError(f"{name}={value}: must be a text without a slash; folders bear it")
+    params = config["tracking"].get("params")
+    if not isinstance(params, list) or not all(isinstance(name, str) for name in params):
+        raise AsdError(f"tracking.params={params}: must be a list of options")
     for name, value in config["paths"].items():
         if not isinstance(value, str):
             raise AsdError(f"paths.{name}={value}: must be a folder")

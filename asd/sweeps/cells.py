@@ -8,9 +8,9 @@ import os
 import socket
 import time
 import traceback
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,8 +22,9 @@ from asd.errors import AsdError, Pruned, RunIsBusyError, Terminated
 from asd.experiment.history import read_history
 from asd.experiment.identity import flat
 from asd.experiment.run_folder import FAILED, FINISHED, KILLED, RUNNING, RunFolder, find_run
-from asd.experiment.run_labels import run_name
+from asd.experiment.run_labels import run_name, run_params
 from asd.signals import ENDINGS
+from asd.tracking.mlflow_store import Tracking
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
@@ -71,6 +72,8 @@ class Cell:
         models: that it trains.
         epochs: that each of them may train.
         refusal: why it cannot run.
+        params: by which MLflow compares it with the sweep's others.
+        tracking: where its run is listed.
     """
 
     number: int
@@ -80,6 +83,8 @@ class Cell:
     models: int = 1
     epochs: int = 1
     refusal: Failure | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    tracking: Tracking | None = None
 
     @property
     def folder(self) -> RunFolder | None:
@@ -256,7 +261,9 @@ class Cells:
             cell = replace(cell, label=label, epochs=config["trainer"]["max_epochs"])
             from asd.experiment.experiment import Experiment
 
-            experiment = Experiment.of(config, {}, command)
+            experiment = Experiment.of(config, command)
+            tracking = Tracking.of(config["tracking"], experiment.tracking_name)
+            cell = replace(cell, params=run_params(config, command), tracking=tracking)
             clips = self._clips(experiment)
         except AsdError as error:
             return replace(cell, refusal=Failure.of(error))

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from asd.experiment.history import read_history
-from asd.experiment.run_folder import RunFolder
+from asd.experiment.run_folder import FINISHED, RunFolder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -28,9 +28,10 @@ log = logging.getLogger(__name__)
 # What MLflow answers for a run that it never had, or that was deleted.
 _GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE")
 # What is copied of a run's folder.
+_MODELS = "models/*/model.ckpt"
 _FILES = (
     "config.yaml", "environment.json", "run.json", "scores.csv", "train.log", "tables/*",
-    "pictures/*", "models/*/model.ckpt", "models/*/history.csv", "models/*/validation.csv",
+    "pictures/*", _MODELS, "models/*/history.csv", "models/*/validation.csv",
 )  # fmt: skip
 
 
@@ -140,6 +141,41 @@ def publish(client: MlflowClient, folder: RunFolder, metrics: Metrics | None = N
         MlflowException, OSError: the tracker cannot be reached.
         AsdError: the scores are damaged.
     """
+    _fill(client, folder.record()["mlflow"]["run_id"], folder, metrics)
+    folder.update(published=True)
+
+
+def list_run(
+    client: MlflowClient, experiment: str, folder: RunFolder, params: Mapping[str, Any]
+) -> bool:
+    """Have a finished run in an experiment with these params too; whether it was not in it.
+
+    A copy has the tag ``copy_of`` and all but the models; the folder does not note it.
+
+    Raises:
+        MlflowException, OSError: the tracker cannot be reached.
+        AsdError: the scores are damaged.
+    """
+    record = folder.record()
+    record["params"] = {**record.get("params", {}), **params}
+    query = f"tags.identity = '{record.get('identity')}'"
+    known = list(client.search_runs([experiment], query, max_results=1))
+    if not known:
+        tags = {**record.get("tags", {}), "copy_of": record.get("mlflow", {}).get("run_id", "")}
+        run = client.create_run(experiment, tags=tags, run_name=record.get("run_name"))
+        known = [client.get_run(run.info.run_id)]
+    _describe(client, known[0], record, {})
+    if known[0].info.status == FINISHED:
+        return False
+    _fill(client, known[0].info.run_id, folder, None, [f for f in _FILES if f != _MODELS])
+    return True
+
+
+def _fill(
+    client: MlflowClient, run_id: str, folder: RunFolder, metrics: Metrics | None,
+    files: Sequence[str] = _FILES,
+) -> None:  # fmt: skip
+    """Metrics, description, epochs and files of a run, and its end."""
     from mlflow.entities import Metric
 
     from asd.scoring.clip_scores import read_scores
@@ -147,7 +183,7 @@ def publish(client: MlflowClient, folder: RunFolder, metrics: Metrics | None = N
     from asd.scoring.tables import markdown, remarks
 
     record = folder.record()
-    run_id, values = record["mlflow"]["run_id"], dict(record.get("resources", {}))
+    values = dict(record.get("resources", {}))
     for model, told in record.get("convergence", {}).items():
         values["best_epoch" if model == "shared" else f"best_epoch/{model}"] = told["best_epoch"]
     if metrics is None and folder.scores.exists():
@@ -163,14 +199,13 @@ def publish(client: MlflowClient, folder: RunFolder, metrics: Metrics | None = N
     results = [Metric(name, value, ended, 0) for name, value in values.items()]
     client.log_batch(run_id, metrics=results)
     root = folder.path.resolve()
-    for file in (file for pattern in _FILES for file in sorted(root.glob(pattern))):
+    for file in (file for pattern in files for file in sorted(root.glob(pattern))):
         if file.resolve() != file or not file.is_file():
             log.warning("not copied to MLflow, for it is a link, or no file: %s", file)
             continue
         place = file.parent.relative_to(root).as_posix()
         client.log_artifact(run_id, str(file), None if place == "." else place)
     client.set_terminated(run_id, record["status"], ended)
-    folder.update(published=True)
 
 
 def epoch_metrics(model: str, epoch: int, values: Mapping[str, float], when: float) -> list[Metric]:

@@ -8,18 +8,21 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from asd.errors import AsdError
 from asd.exit_status import program
 from asd.experiment.run_folder import FAILED, FINISHED, KILLED, RUNNING, RunFolder
 from asd.options import check_choice
-from asd.tracking.mlflow_run import is_published, known_run, open_run, publish
+from asd.tracking.mlflow_run import is_published, known_run, list_run, open_run, publish
 from asd.tracking.mlflow_store import Tracking, answering, connect
 
 if TYPE_CHECKING:
     from asd.scoring.metrics import Metrics
+
+log = logging.getLogger(__name__)
 
 _STATUSES = (RUNNING, FINISHED, FAILED, KILLED)
 
@@ -53,6 +56,28 @@ def complete(folder: RunFolder, tracking: Tracking, metrics: Metrics | None = No
     return f"completed as {record['status']}"
 
 
+def list_runs(runs: Iterable[tuple[RunFolder, Mapping[str, Any]]], tracking: Tracking) -> None:
+    """Have finished runs in the tracker's experiment, whoever trained them when; say what was done.
+
+    Args:
+        runs: folders, and the params by which their sweep compares them.
+        tracking: where; one that does not answer is said, and no error.
+    """
+    copied = 0
+    try:
+        client, experiment = connect(tracking)
+        for folder, params in runs:
+            if "mlflow" not in folder.record():
+                with folder.lock():
+                    complete(folder, tracking)
+            with answering(tracking):
+                copied += list_run(client, experiment, folder, params)
+    except AsdError as error:
+        log.warning("MLflow may lack runs that were finished before: %s", error)
+    if copied:
+        log.warning("%d runs finished elsewhere are copied to %s", copied, tracking.experiment)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status: 0, or 2 if a run could not be completed."""
     parser = argparse.ArgumentParser(
@@ -68,6 +93,9 @@ def main(arguments: list[str] | None = None) -> int:
     for path in options.folder:
         folder = RunFolder(path.absolute())
         try:
+            if len(options.folder) > 1 and path.is_dir() and not folder.record():
+                print(f"{path.name}: no run folder, passed over")
+                continue
             if "status" not in folder.record():
                 raise AsdError(f"{path}: no run folder (it has no run.json)")
             with folder.lock():

@@ -251,8 +251,47 @@ def test_eight_processes_on_a_fresh_database(tmp_path: Path) -> None:
     assert {r.info.status for r in runs} == {"FINISHED"}
 
 
-def test_what_is_no_run_folder_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "no run folder" in synced(RunFolder(tmp_path), capsys)
+def test_what_is_no_run_folder_is_named(
+    folder: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "error" in (said := synced(RunFolder(tmp_path), capsys)) and "no run folder" in said
+    (tmp_path / "runs" / "search" / "study").mkdir(parents=True)  # sync runs/*/
+    said = synced(folder, capsys, str(tmp_path / "runs" / "search"))
+    assert "search: no run folder, passed over" in said and "completed as FINISHED" in said
+    assert "error" in synced(folder, capsys, str(tmp_path / "runs" / "mistyped"))
+
+
+def test_a_sweep_lists_runs_that_were_finished_elsewhere(
+    folder: RunFolder, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    folder.update(identity="abc", tags={"system": "U", "identity": "abc"})
+    synced(folder, capsys)
+    client, first = connect(tracker())
+    (run,) = client.search_runs([first])
+    for _ in range(2):  # the second time there is nothing to do
+        sync.list_runs([(folder, {"model.dropout": 0.1})], tracker(experiment="paper"))
+    assert caplog.text.count("1 runs finished elsewhere are copied to paper") == 1
+    _, other = connect(tracker(experiment="paper"))
+    (copy,) = client.search_runs([other])
+    assert copy.data.metrics == run.data.metrics and copy.info.status == "FINISHED"
+    assert copy.info.run_name == run.info.run_name
+    assert copy.data.params == {**run.data.params, "model.dropout": "0.1"}
+    assert copy.data.tags["copy_of"] == run.info.run_id == folder.record()["mlflow"]["run_id"]
+    paths = {a.path for a in client.list_artifacts(copy.info.run_id, "models/shared")}
+    assert paths == {"models/shared/history.csv"}  # its weights are not copied
+
+    # In the sweep's own list already: it only gets the sweep's axes.
+    sync.list_runs([(folder, {"model.dropout": 0.1})], tracker())
+    (run,) = client.search_runs([first])
+    assert run.data.params == copy.data.params
+
+    # Trained with tracking=off: it is the folder's own run from now on.
+    record = {**folder.record(), "identity": "d", "tags": {"identity": "d"}}
+    del record["mlflow"], record["published"]
+    (folder.path / "run.json").write_text(json.dumps(record))
+    sync.list_runs([(folder, {})], tracker(experiment="paper"))
+    names = {r.info.run_id for r in client.search_runs([other])}
+    assert folder.record()["mlflow"]["run_id"] in names and len(names) == 2
 
 
 def test_system_metrics_are_logged_when_asked_for(
