@@ -173,6 +173,8 @@ def connect(tracking: Tracking) -> tuple[MlflowClient, str]:
     Raises:
         AsdError: the tracker cannot be reached, or refuses us.
     """
+    for name in ("alembic", "mlflow.store.db.utils"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     # MLflow's own defaults try a dead server for minutes. What the user has set stays.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", str(tracking.retries))
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(tracking.timeout))
@@ -245,8 +247,6 @@ def _open(tracking: Tracking) -> tuple[MlflowClient, str]:
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    for name in ("alembic", "mlflow.store.db.utils"):
-        logging.getLogger(name).setLevel(logging.WARNING)
     client, name = MlflowClient(tracking.uri), tracking.experiment
     if not tracking.embedded:
         client = cast(MlflowClient, LimitedClient(client, tracking.limit))

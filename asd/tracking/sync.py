@@ -75,7 +75,7 @@ def list_runs(runs: Iterable[tuple[RunFolder, Mapping[str, Any]]], tracking: Tra
     except AsdError as error:
         log.warning("MLflow may lack runs that were finished before: %s", error)
     if copied:
-        log.warning("%d runs finished elsewhere are copied to %s", copied, tracking.experiment)
+        print(f"MLflow: {copied} runs finished elsewhere are copied to {tracking.experiment}")
 
 
 def main(arguments: list[str] | None = None) -> int:

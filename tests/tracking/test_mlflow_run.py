@@ -262,7 +262,7 @@ def test_what_is_no_run_folder_is_named(
 
 
 def test_a_sweep_lists_runs_that_were_finished_elsewhere(
-    folder: RunFolder, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    folder: RunFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder.update(identity="abc", tags={"system": "U", "identity": "abc"})
     synced(folder, capsys)
@@ -270,7 +270,7 @@ def test_a_sweep_lists_runs_that_were_finished_elsewhere(
     (run,) = client.search_runs([first])
     for _ in range(2):  # the second time there is nothing to do
         sync.list_runs([(folder, {"model.dropout": 0.1})], tracker(experiment="paper"))
-    assert caplog.text.count("1 runs finished elsewhere are copied to paper") == 1
+    assert capsys.readouterr().out.count("1 runs finished elsewhere are copied to paper") == 1
     _, other = connect(tracker(experiment="paper"))
     (copy,) = client.search_runs([other])
     assert copy.data.metrics == run.data.metrics and copy.info.status == "FINISHED"
