@@ -152,3 +152,42 @@ def test_commands_are_quoted_for_zsh(page: Path) -> None:
     commands = re.findall(r"(?m)^ *(?:python3? -m|asd|mlflow) .*|(?<=`)python3? -m [^`\n]*", text)
     bare = [re.sub(r"'[^']*'|\s#.*|(?<=runs/)\S*", "", command) for command in commands]
     assert [command for command in bare if re.search(r"[][*?{}]", command)] == []
+
+
+def test_programs_start_where_linux_has_more_than_the_system() -> None:
+    """As on Windows and macOS: what only Linux has is hidden, and every module is imported."""
+    code = """
+import os, pkgutil, signal, subprocess, sys
+import psutil, torch, mlflow, optuna, numba, filelock  # they have their own ways on each system
+for name in ("fcntl", "resource", "pwd", "grp", "termios"):
+    sys.modules[name] = None
+for owner, names in {
+    os: ("sched_getaffinity", "sched_setaffinity", "killpg", "fork", "getuid", "O_NOFOLLOW"),
+    signal: ("SIGHUP", "SIGKILL", "SIGUSR1", "SIGALRM"),
+}.items():
+    for name in names:
+        if hasattr(owner, name):
+            delattr(owner, name)
+import asd, hydra_plugins.asd
+for package in (asd, hydra_plugins.asd):
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        __import__(module.name)
+for program in (None, "train", "sweeps", "report", "evaluate", "pictures", "score"):
+    from asd.__main__ import main
+    sys.argv = ["asd", *([program] if program else []), "--help"]
+    try:
+        main()
+    except SystemExit as ended:
+        assert not ended.code, program
+from asd.cores import cores
+from asd.experiment.environment import device_name, peak_memory_mb
+from asd.experiment.run_labels import user_name
+assert cores() >= 1 and "cores" in device_name("cpu")
+assert peak_memory_mb("cpu")["peak_memory_mb"] > 1
+assert user_name()
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment
+    )
+    assert done.returncode == 0, done.stderr[-3000:]

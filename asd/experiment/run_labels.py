@@ -158,7 +158,7 @@ def user_name() -> str:
     """Who trains: as the tracking server knows them, else as the machine does."""
     try:
         return os.environ.get("MLFLOW_TRACKING_USERNAME") or getpass.getuser()
-    except (KeyError, OSError):  # a container's user need not have a name
+    except (ImportError, KeyError, OSError):  # a container's user need not have a name
         return "unknown"
 
 

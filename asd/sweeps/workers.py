@@ -92,7 +92,10 @@ class WorkerLauncher(ABC):
             with suppress(subprocess.TimeoutExpired):
                 worker.wait(GRACE)
             with suppress(ProcessLookupError):
-                os.killpg(worker.pid, signal.SIGKILL)
+                if hasattr(os, "killpg"):
+                    os.killpg(worker.pid, signal.SIGKILL)
+                else:  # Windows: what the worker has started is not its group
+                    worker.kill()
 
     def environment(self, number: int | str) -> dict[str, str]:
         """What makes a process a worker of this sweep, and says which of its cells is its first."""

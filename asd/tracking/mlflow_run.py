@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 # What MLflow answers for a run that it never had, or that was deleted.
 _GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE")
+# Of figures: AUCs as tables have them, in percent with two.
+_DIGITS = 4
 # What is copied of a run's folder.
 _MODELS = "models/*/model.ckpt"
 _FILES = (
@@ -183,20 +185,24 @@ def _fill(
     from asd.scoring.tables import markdown, remarks
 
     record = folder.record()
-    values = dict(record.get("resources", {}))
+    others = dict(record.get("resources", {}))
     for model, told in record.get("convergence", {}).items():
-        values["best_epoch" if model == "shared" else f"best_epoch/{model}"] = told["best_epoch"]
+        others["best_epoch" if model == "shared" else f"best_epoch/{model}"] = told["best_epoch"]
     if metrics is None and folder.scores.exists():
         metrics = evaluate_scores(read_scores(folder.scores), record["max_fpr"])
+    values: dict[str, float] = {}
     if metrics is not None:
-        values |= flat_metrics(metrics)
+        values = flat_metrics(metrics)
         note = markdown(metrics, record["title"], record["data_label"], **remarks(record))
         client.set_tag(run_id, "mlflow.note.content", note)
     for model in folder.models():
         client.log_batch(run_id, metrics=_missing_epochs(client, run_id, model))
     # Again with the same time, MLflow keeps them once.
     ended = record.get("ended") or int(time.time() * 1000)
-    results = [Metric(name, value, ended, 0) for name, value in values.items()]
+    # The mean AUC first, for plots begin with what is logged first; files have all digits.
+    results = [
+        Metric(name, round(value, _DIGITS), ended, 0) for name, value in (values | others).items()
+    ]
     client.log_batch(run_id, metrics=results)
     root = folder.path.resolve()
     for file in (file for pattern in files for file in sorted(root.glob(pattern))):
