@@ -33,7 +33,7 @@ _START = (
 )
 _REPAIR = (
     "if the disk is full, free some space; if the file is damaged, move it aside (a new one is "
-    "made, and `python -m asd.tracking.sync runs/*-seed*/` fills it)"
+    "made, and `python -m asd.tracking.sync runs/*/` fills it)"
 )
 
 
