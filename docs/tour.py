@@ -1,4 +1,4 @@
-"""A tour in two minutes: load a run, look at scores, draw a clip, compare two systems, score an array.
+"""A tour in two minutes: a run, its scores, a clip drawn, two systems compared, an array scored.
 
     python docs/tour.py [FOLDER]
 
@@ -26,14 +26,9 @@ folder = Path(sys.argv[1] if len(sys.argv) > 1 else "tour").absolute()
 folder.mkdir(parents=True, exist_ok=True)
 
 print("== 1. Train: six runs from one command; those that are finished are not trained again")
-options = [
-    "+experiment=u,knn",
-    "seed=0,1,2",
-    "scale=tiny",
-    "data.machines=[fan,valve]",
-    "tracking=off",
-]
-subprocess.run([sys.executable, "-m", "asd.train", "-m", *options], cwd=folder, check=True)
+options = "+experiment=u,knn seed=0,1,2 scale=tiny data.machines=[fan,valve] tracking=off"
+command = [sys.executable, "-m", "asd.train", "-m", *options.split()]
+subprocess.run(command, cwd=folder, check=True)
 
 print("\n== 2. Load runs: a folder is a run; here all of them")
 runs = collect_folder(folder / "runs").runs
@@ -51,9 +46,8 @@ print(f"mean AUC {100 * metrics.mean['auc']:.2f} %")
 
 print("\n== 4. A clip: what the network hears, what it makes of it, and where it errs")
 examples = KeptClips.read(u[0].folder / "models" / "shared" / EXAMPLES)
-print(
-    "drawn:", triptychs(examples, "fan", "fan, SIMULATED, tiny: means nothing", folder / "fan.png")
-)
+title = "fan, SIMULATED, tiny: means nothing"
+print("drawn:", triptychs(examples, "fan", title, folder / "fan.png"))
 
 print("\n== 5. Two systems: the same clips, three trainings of each")
 how = Resampling()
