@@ -58,15 +58,12 @@ def peak_memory_mb(device_type: str) -> dict[str, float]:
     """Most memory held so far: of the process, and of the GPU when one is used."""
     try:
         import resource
-    except ImportError:  # Windows
-        import psutil
-
-        memory = psutil.Process().memory_info()
-        peak = getattr(memory, "peak_wset", memory.rss) / 2**20
+    except ImportError:  # Windows does not say
+        result = {}
     else:
         unit = 2**20 if sys.platform == "darwin" else 2**10
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-    result = {"peak_memory_mb": round(peak, 1)}
+        result = {"peak_memory_mb": round(peak, 1)}
     if device_type == "cuda":
         import torch
 

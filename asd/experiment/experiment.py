@@ -19,7 +19,7 @@ from asd.experiment.identity import (
     training_identity,
 )
 from asd.experiment.run_folder import RunFolder, find_run
-from asd.experiment.run_labels import run_name, system_label
+from asd.experiment.run_labels import system_label
 from asd.experiment.schema import check_schema
 from asd.experiment.trainer_options import TrainerOptions
 from asd.options import check_choice, check_no_secret, check_number, check_whole, from_config
@@ -164,18 +164,9 @@ class Experiment:
     @property
     def tracking_name(self) -> str:
         """The tracker's list for this run: the sweep's; of a demo, apart and said so."""
-        config = self.config
-        mark = " demo" if config["scale"]["demo"] else ""
-        mark = f" {SIMULATED}" if self.corpus.simulated else mark
+        config, demo = self.config, " demo" if self.config["scale"]["demo"] else ""
+        mark = f" {SIMULATED}" if self.corpus.simulated else demo
         return str(config["tracking"]["experiment"] or f"{config['sweep']['name'] or 'asd'}{mark}")
-
-    @property
-    def run_name(self) -> str:
-        """What the tracker calls it: ``U seed 0, SIMULATED small``, ``U seed 0, dcase2020``."""
-        scale = self.config["scale"]
-        corpus = SIMULATED if self.corpus.simulated else self.corpus.name
-        size = f" {scale['name']}" if scale["demo"] else ""
-        return f"{run_name(self.config, self.command)}, {corpus}{size}{self._test_clips}"
 
     def identity(self, data_hash: str) -> str:
         """What the run is, whoever trains it where (``asd.experiment.identity``)."""

@@ -20,7 +20,7 @@ from asd.experiment.environment import environment, peak_memory_mb
 from asd.experiment.experiment import Experiment
 from asd.experiment.listener import Listeners, RunListener
 from asd.experiment.run_folder import FAILED, FINISHED, KILLED, RUNNING, RunFolder
-from asd.experiment.run_labels import run_params, user_name
+from asd.experiment.run_labels import run_name, run_params, user_name
 from asd.files import write_text
 
 log = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ def _description(
         "max_fpr": experiment.scoring.max_fpr,
         "command": command,
         "mlflow_experiment": experiment.tracking_name,
-        "run_name": experiment.run_name,
+        "run_name": f"{run_name(config, command)}, {experiment.data_label}",
         "tags": {
             **tags,
             # What runs are filtered by, in MLflow and in reports.

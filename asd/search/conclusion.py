@@ -17,14 +17,12 @@ from optuna.trial import TrialState
 
 from asd.composition import command_of
 from asd.errors import AsdError
-from asd.experiment.run_folder import RunFolder
 from asd.files import replacing, write_text
 from asd.search.objectives import TEST, selected_on
 from asd.search.study import Search, counts
 from asd.search.trial_cells import described
 from asd.sweeps.sweep_status import short, sweep_command
 from asd.tracking.mlflow_store import Tracking, answering, connect
-from asd.tracking.sync import list_runs
 
 log = logging.getLogger(__name__)
 
@@ -114,10 +112,7 @@ def _plots(objectives: list[str]) -> dict[str, Callable[[Study], Any]]:
 
 
 def publish(search: Search, study: Study) -> None:
-    """Bring the study's MLflow run up to date, with its trials', which may be of another sweep.
-
-    A tracker that does not answer is said, and no error.
-    """
+    """Bring the study's MLflow run up to date; one that does not answer is said, and no error."""
     tracking = Tracking.of(search.config["tracking"], search.tracking_name)
     if not tracking.enabled:
         return
@@ -129,8 +124,6 @@ def publish(search: Search, study: Study) -> None:
         "mlflow.source.name": sweep_command(),
     }
     values: dict[str, float] = {f"trials/{state}": n for state, n in counts(study).items()}
-    done = [t for t in study.trials if t.state == TrialState.COMPLETE and "run" in t.user_attrs]
-    runs = [(RunFolder(search.runs / t.user_attrs["run"]), t.params) for t in done]
     for trial in study.best_trials[:1] if len(search.objectives) == 1 else []:
         tags |= {f"best {option}": str(value) for option, value in trial.params.items()}
         values |= {f"best/{search.objectives[0]}": trial.values[0], "best/trial": trial.number}
@@ -147,6 +140,5 @@ def publish(search: Search, study: Study) -> None:
                 client.set_tag(run.info.run_id, name, text)
             client.log_artifacts(run.info.run_id, str(search.folder))
             client.set_terminated(run.info.run_id)
-        list_runs(runs, tracking)
     except AsdError as error:
         log.warning("MLflow has no run of this study: %s; %s has all", error, search.folder)

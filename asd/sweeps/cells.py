@@ -8,9 +8,9 @@ import os
 import socket
 import time
 import traceback
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,9 +22,8 @@ from asd.errors import AsdError, Pruned, RunIsBusyError, Terminated
 from asd.experiment.history import read_history
 from asd.experiment.identity import flat
 from asd.experiment.run_folder import FAILED, FINISHED, KILLED, RUNNING, RunFolder, find_run
-from asd.experiment.run_labels import run_name, run_params
+from asd.experiment.run_labels import run_name
 from asd.signals import ENDINGS
-from asd.tracking.mlflow_store import Tracking
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
@@ -72,8 +71,7 @@ class Cell:
         models: that it trains.
         epochs: that each of them may train.
         refusal: why it cannot run.
-        params: by which MLflow compares it with the sweep's others.
-        tracking: where its run is listed.
+        experiment: as composed, if it can.
     """
 
     number: int
@@ -83,8 +81,7 @@ class Cell:
     models: int = 1
     epochs: int = 1
     refusal: Failure | None = None
-    params: Mapping[str, Any] = field(default_factory=dict)
-    tracking: Tracking | None = None
+    experiment: Experiment | None = None
 
     @property
     def folder(self) -> RunFolder | None:
@@ -262,15 +259,14 @@ class Cells:
             from asd.experiment.experiment import Experiment
 
             experiment = Experiment.of(config, command)
-            tracking = Tracking.of(config["tracking"], experiment.tracking_name)
-            cell = replace(cell, params=run_params(config, command), tracking=tracking)
             clips = self._clips(experiment)
         except AsdError as error:
             return replace(cell, refusal=Failure.of(error))
         if clips is None:
             return cell
         path = experiment.folder(clips.data_hash()).path
-        return replace(cell, path=path, models=len(clips.groups(experiment.scope)))
+        models = len(clips.groups(experiment.scope))
+        return replace(cell, path=path, models=models, experiment=experiment)
 
     def compose(self, overrides: Sequence[str]) -> dict[str, Any]:
         """The options of a run with these overrides, as plain values.

@@ -84,7 +84,7 @@ def sweep_grid(
     sweep, title = launcher.sweep if launcher else sweep_start(), _title(master)
     with shown(title, lambda: cells, sweep) as display:
         _train(display, launcher, lambda: _work(sweep, cells, run))
-    _list_runs(finished)
+    list_runs([(c.experiment, c.folder) for c in finished if c.experiment and c.folder])
     if options.report and master.sweep.name:
         _show_tables(title, cells)
     if code := exit_code(cells):
@@ -93,13 +93,6 @@ def sweep_grid(
 
 def _title(master: DictConfig) -> str:
     return str(master.sweep.name or "sweep")
-
-
-def _list_runs(cells: Sequence[Cell]) -> None:
-    """Runs that were finished before may stand in another list of MLflow's, or in none."""
-    for tracking in {cell.tracking for cell in cells if cell.tracking and cell.tracking.enabled}:
-        mine = [(c.folder, c.params) for c in cells if c.folder and c.tracking == tracking]
-        list_runs(mine, tracking)
 
 
 def _train(display: Display, launcher: WorkerLauncher | None, here: Callable[[], None]) -> None:

@@ -91,11 +91,9 @@ class WorkerLauncher(ABC):
         for worker in workers:
             with suppress(subprocess.TimeoutExpired):
                 worker.wait(GRACE)
-            with suppress(ProcessLookupError):
-                if hasattr(os, "killpg"):
-                    os.killpg(worker.pid, signal.SIGKILL)
-                else:  # Windows: what the worker has started is not its group
-                    worker.kill()
+            # Windows has no groups of processes, and terminate() kills there.
+            with suppress(ProcessLookupError, AttributeError):
+                os.killpg(worker.pid, signal.SIGKILL)
 
     def environment(self, number: int | str) -> dict[str, str]:
         """What makes a process a worker of this sweep, and says which of its cells is its first."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -27,13 +27,10 @@ log = logging.getLogger(__name__)
 
 # What MLflow answers for a run that it never had, or that was deleted.
 _GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE")
-# Of figures: AUCs as tables have them, in percent with two.
-_DIGITS = 4
 # What is copied of a run's folder.
-_MODELS = "models/*/model.ckpt"
 _FILES = (
     "config.yaml", "environment.json", "run.json", "scores.csv", "train.log", "tables/*",
-    "pictures/*", _MODELS, "models/*/history.csv", "models/*/validation.csv",
+    "pictures/*", "models/*/model.ckpt", "models/*/history.csv", "models/*/validation.csv",
 )  # fmt: skip
 
 
@@ -131,53 +128,43 @@ def _describe(
         client.log_inputs(run_id, inputs)
 
 
-def publish(client: MlflowClient, folder: RunFolder, metrics: Metrics | None = None) -> None:
+def open_copy(
+    client: MlflowClient, experiment: str, folder: RunFolder, params: dict[str, Any]
+) -> str:
+    """A run, with these params too, of a folder whose own run may be in another experiment.
+
+    Returns:
+        The id of a copy to ``publish``; nothing if the experiment has the run, or a whole copy.
+
+    Raises:
+        MlflowException, OSError: the tracker cannot be reached.
+    """
+    record = folder.record()
+    query = f"tags.identity = '{record.get('identity')}'"
+    known = list(client.search_runs([experiment], query, max_results=1))
+    if not known:
+        tags = {**record.get("tags", {}), "copy_of": record["mlflow"]["run_id"]}
+        known = [client.create_run(experiment, tags=tags, run_name=record.get("run_name"))]
+    run = client.get_run(known[0].info.run_id)
+    _describe(client, run, {**record, "params": {**record.get("params", {}), **params}}, {})
+    return "" if run.info.status == FINISHED else str(run.info.run_id)
+
+
+def publish(
+    client: MlflowClient, folder: RunFolder, metrics: Metrics | None = None, copy: str = ""
+) -> None:
     """Copy to the run of ``open_run`` what it does not have yet, and close it.
 
     Args:
         client: of the tracker.
         folder: the files; ``run.json`` then says ``published``.
         metrics: of the scores; None: computed from ``scores.csv``, if it is there.
+        copy: of ``open_copy``: it gets all but the weights, and ``run.json`` says nothing of it.
 
     Raises:
         MlflowException, OSError: the tracker cannot be reached.
         AsdError: the scores are damaged.
     """
-    _fill(client, folder.record()["mlflow"]["run_id"], folder, metrics)
-    folder.update(published=True)
-
-
-def list_run(
-    client: MlflowClient, experiment: str, folder: RunFolder, params: Mapping[str, Any]
-) -> bool:
-    """Have a finished run in an experiment with these params too; whether it was not in it.
-
-    A copy has the tag ``copy_of`` and all but the models; the folder does not note it.
-
-    Raises:
-        MlflowException, OSError: the tracker cannot be reached.
-        AsdError: the scores are damaged.
-    """
-    record = folder.record()
-    record["params"] = {**record.get("params", {}), **params}
-    query = f"tags.identity = '{record.get('identity')}'"
-    known = list(client.search_runs([experiment], query, max_results=1))
-    if not known:
-        tags = {**record.get("tags", {}), "copy_of": record.get("mlflow", {}).get("run_id", "")}
-        run = client.create_run(experiment, tags=tags, run_name=record.get("run_name"))
-        known = [client.get_run(run.info.run_id)]
-    _describe(client, known[0], record, {})
-    if known[0].info.status == FINISHED:
-        return False
-    _fill(client, known[0].info.run_id, folder, None, [f for f in _FILES if f != _MODELS])
-    return True
-
-
-def _fill(
-    client: MlflowClient, run_id: str, folder: RunFolder, metrics: Metrics | None,
-    files: Sequence[str] = _FILES,
-) -> None:  # fmt: skip
-    """Metrics, description, epochs and files of a run, and its end."""
     from mlflow.entities import Metric
 
     from asd.scoring.clip_scores import read_scores
@@ -185,33 +172,33 @@ def _fill(
     from asd.scoring.tables import markdown, remarks
 
     record = folder.record()
-    others = dict(record.get("resources", {}))
+    run_id, values = copy or record["mlflow"]["run_id"], dict(record.get("resources", {}))
     for model, told in record.get("convergence", {}).items():
-        others["best_epoch" if model == "shared" else f"best_epoch/{model}"] = told["best_epoch"]
+        values["best_epoch" if model == "shared" else f"best_epoch/{model}"] = told["best_epoch"]
     if metrics is None and folder.scores.exists():
         metrics = evaluate_scores(read_scores(folder.scores), record["max_fpr"])
-    values: dict[str, float] = {}
     if metrics is not None:
-        values = flat_metrics(metrics)
+        values |= flat_metrics(metrics)
         note = markdown(metrics, record["title"], record["data_label"], **remarks(record))
         client.set_tag(run_id, "mlflow.note.content", note)
     for model in folder.models():
         client.log_batch(run_id, metrics=_missing_epochs(client, run_id, model))
-    # Again with the same time, MLflow keeps them once.
+    # Again with the same time, MLflow keeps them once. Four digits, as tables have: files have all.
     ended = record.get("ended") or int(time.time() * 1000)
-    # The mean AUC first, for plots begin with what is logged first; files have all digits.
-    results = [
-        Metric(name, round(value, _DIGITS), ended, 0) for name, value in (values | others).items()
-    ]
+    results = [Metric(name, round(value, 4), ended, 0) for name, value in values.items()]
     client.log_batch(run_id, metrics=results)
     root = folder.path.resolve()
-    for file in (file for pattern in files for file in sorted(root.glob(pattern))):
+    for file in (file for pattern in _FILES for file in sorted(root.glob(pattern))):
+        if copy and file.suffix == ".ckpt":
+            continue
         if file.resolve() != file or not file.is_file():
             log.warning("not copied to MLflow, for it is a link, or no file: %s", file)
             continue
         place = file.parent.relative_to(root).as_posix()
         client.log_artifact(run_id, str(file), None if place == "." else place)
     client.set_terminated(run_id, record["status"], ended)
+    if not copy:
+        folder.update(published=True)
 
 
 def epoch_metrics(model: str, epoch: int, values: Mapping[str, float], when: float) -> list[Metric]:

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _SQLITE = "sqlite:///"
-# Options of the group that say what a run is called and compared by (asd/experiment/).
-_OF_RUNS = ("run_name", "params")
 # Seconds after which one who waits for another process says so.
 _GLANCE = 1.0
 _START = (
@@ -87,7 +85,7 @@ class Tracking:
         Raises:
             AsdError: an option cannot be used, or the address holds a password.
         """
-        place = {name: options[name] for name in options if name not in _OF_RUNS}
+        place = {name: options[name] for name in options if name not in ("run_name", "params")}
         place["experiment"] = place.get("experiment") or experiment or "asd"
         given = from_config(cls, "tracking", place)
         uri = given.uri

@@ -8,15 +8,17 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asd.errors import AsdError
 from asd.exit_status import program
+from asd.experiment.experiment import Experiment
 from asd.experiment.run_folder import FAILED, FINISHED, KILLED, RUNNING, RunFolder
+from asd.experiment.run_labels import run_params
 from asd.options import check_choice
-from asd.tracking.mlflow_run import is_published, known_run, list_run, open_run, publish
+from asd.tracking.mlflow_run import is_published, known_run, open_copy, open_run, publish
 from asd.tracking.mlflow_store import Tracking, answering, connect
 
 if TYPE_CHECKING:
@@ -56,26 +58,28 @@ def complete(folder: RunFolder, tracking: Tracking, metrics: Metrics | None = No
     return f"completed as {record['status']}"
 
 
-def list_runs(runs: Iterable[tuple[RunFolder, Mapping[str, Any]]], tracking: Tracking) -> None:
-    """Have finished runs in the tracker's experiment, whoever trained them when; say what was done.
-
-    Args:
-        runs: folders, and the params by which their sweep compares them.
-        tracking: where; one that does not answer is said, and no error.
-    """
-    copied = 0
-    try:
-        client, experiment = connect(tracking)
-        for folder, params in runs:
-            if "mlflow" not in folder.record():
-                with folder.lock():
-                    complete(folder, tracking)
-            with answering(tracking):
-                copied += list_run(client, experiment, folder, params)
-    except AsdError as error:
-        log.warning("MLflow may lack runs that were finished before: %s", error)
-    if copied:
-        print(f"MLflow: {copied} runs finished elsewhere are copied to {tracking.experiment}")
+def list_runs(finished: Sequence[tuple[Experiment, RunFolder]]) -> None:
+    """Have finished runs where today's config lists them, with its params; say what was copied."""
+    groups: dict[Tracking, list[tuple[RunFolder, dict[str, Any]]]] = {}
+    for one, folder in finished:
+        tracking = Tracking.of(one.config["tracking"], one.tracking_name)
+        groups.setdefault(tracking, []).append((folder, run_params(one.config, one.command)))
+    for tracking in (tracking for tracking in groups if tracking.enabled):
+        copied = 0
+        try:
+            client, experiment = connect(tracking)
+            for folder, params in groups[tracking]:
+                if "mlflow" not in folder.record():
+                    with folder.lock():
+                        complete(folder, tracking)
+                with answering(tracking):
+                    if copy := open_copy(client, experiment, folder, params):
+                        publish(client, folder, copy=copy)
+                        copied += 1
+        except AsdError as error:
+            log.warning("MLflow may lack runs that were finished before: %s", error)
+        if copied:
+            print(f"MLflow: {copied} runs finished elsewhere are copied to {tracking.experiment}")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -18,7 +18,9 @@ from typing import Any, ClassVar
 import pytest
 from filelock import FileLock
 
+from asd.composition import command_of, compose_config, plain
 from asd.errors import AsdError
+from asd.experiment.experiment import Experiment
 from asd.experiment.run_folder import RunFolder
 from asd.tracking import sync
 from asd.tracking.experiment_page import VIEW
@@ -261,6 +263,19 @@ def test_what_is_no_run_folder_is_named(
     assert "error" in synced(folder, capsys, str(tmp_path / "runs" / "mistyped"))
 
 
+AXES = {
+    "model.dropout": "0.0", "scale.name": "small", "frontend": "Gammatone", "frontend.bands": "64",
+    "loss.alpha": "1.0", "model.embedding": "128", "trainer.learning_rate": "0.001",
+    "trainer.batch_size": "4",
+}  # fmt: skip
+
+
+def composed(name: str, *words: str) -> Experiment:
+    """A cell of a sweep whose runs are listed under this name."""
+    words = ("+experiment=u", f"tracking.experiment={name}", *words)
+    return Experiment.of(plain(compose_config(words)), command_of(words))
+
+
 def test_a_sweep_lists_runs_that_were_finished_elsewhere(
     folder: RunFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -269,19 +284,19 @@ def test_a_sweep_lists_runs_that_were_finished_elsewhere(
     client, first = connect(tracker())
     (run,) = client.search_runs([first])
     for _ in range(2):  # the second time there is nothing to do
-        sync.list_runs([(folder, {"model.dropout": 0.1})], tracker(experiment="paper"))
+        sync.list_runs([(composed("paper", "model.dropout=0.0"), folder)])
     assert capsys.readouterr().out.count("1 runs finished elsewhere are copied to paper") == 1
     _, other = connect(tracker(experiment="paper"))
     (copy,) = client.search_runs([other])
     assert copy.data.metrics == run.data.metrics and copy.info.status == "FINISHED"
     assert copy.info.run_name == run.info.run_name
-    assert copy.data.params == {**run.data.params, "model.dropout": "0.1"}
+    assert copy.data.params == {**run.data.params, **AXES}
     assert copy.data.tags["copy_of"] == run.info.run_id == folder.record()["mlflow"]["run_id"]
     paths = {a.path for a in client.list_artifacts(copy.info.run_id, "models/shared")}
     assert paths == {"models/shared/history.csv"}  # its weights are not copied
 
     # In the sweep's own list already: it only gets the sweep's axes.
-    sync.list_runs([(folder, {"model.dropout": 0.1})], tracker())
+    sync.list_runs([(composed("mine", "model.dropout=0.0"), folder)])
     (run,) = client.search_runs([first])
     assert run.data.params == copy.data.params
 
@@ -289,7 +304,7 @@ def test_a_sweep_lists_runs_that_were_finished_elsewhere(
     record = {**folder.record(), "identity": "d", "tags": {"identity": "d"}}
     del record["mlflow"], record["published"]
     (folder.path / "run.json").write_text(json.dumps(record))
-    sync.list_runs([(folder, {})], tracker(experiment="paper"))
+    sync.list_runs([(composed("paper"), folder)])
     names = {r.info.run_id for r in client.search_runs([other])}
     assert folder.record()["mlflow"]["run_id"] in names and len(names) == 2
 
