@@ -31,7 +31,6 @@ LEFT_OUT = {
     r"python -m asd\.report scale=small .*": "needs runs that are not tiny",
     r"export .*": "sets a variable for what follows",
     r".*--watch.*": "is for a terminal",
-    r"python -m asd\.features prune KEY\.\.\.": "KEY stands for a folder of the reader's",
     r"python -m asd\.train \.\.\.": "stands for the reader's command",
 }
 
