@@ -69,7 +69,7 @@ def list_runs(finished: Sequence[tuple[Experiment, RunFolder]]) -> None:
         try:
             client, experiment = connect(tracking)
             for folder, params in groups[tracking]:
-                if "mlflow" not in folder.record():
+                if not folder.record().get("mlflow"):
                     with folder.lock():
                         complete(folder, tracking)
                 with answering(tracking):
