@@ -339,6 +339,13 @@ REFUSED = {
     "nothing to combine": (["scoring=combined"], "loss=semi_supervised"),
     "nothing to reconstruct": (["model=none"], "choose scoring=knn or scoring=level"),
     "no bottleneck": (["+experiment=knn", "scoring.vectors=embedding"], "scoring by embedding"),
+    "nothing to pool": (["scoring/pooling=std"], "scoring=mse_median, mse_std"),
+    "nothing to choose by": (["scoring=mse_by_stationarity"], "use window=tiles"),
+    "pooled already": (["scoring=knn", "scoring/pooling=max"], "scoring.pooling: not used with"),
+    "no vectors": (
+        ["model=none", "scoring=files"],
+        "scoring.vectors.folder=None: must be a folder",
+    ),
     "nothing to classify": (["+experiment=knn", "loss=semi_supervised"], "use loss=mse"),
     "no such vectors": (
         ["+experiment=knn", "scoring.vectors=no.where"],
@@ -431,6 +438,19 @@ def test_config_answers_do_not_wait_for_torch(
     assert "Traceback" not in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(
+    "option", ["model.embedding=100000000000000", f"model.embedding={10**18}",
+               "window.frames=100000000000", "model.filters=[8,8,1000000000]"],
+)  # fmt: skip
+def test_a_network_larger_than_the_machine_is_refused_before_any_work(
+    option: str, run_train: Callable[..., int], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run_train("+experiment=u", option) == 2
+    said = "".join(capfd.readouterr())
+    assert "error: model: " in said and ("GiB" in said or "overflow" in said)
+    assert not (tmp_path / "cache" / "features").exists() and not (tmp_path / "runs").exists()
+
+
 def test_full_disk_is_said_and_the_run_resumes(shared_data: list[str], tmp_path: Path) -> None:
     options = ["+experiment=u", "data.machines=[fan]", "tracking=off", "trainer.max_epochs=3"]
     limited = (
@@ -507,6 +527,21 @@ def test_checkpoint_alone_turns_a_wav_into_its_score(
         (["+experiment=u", "data.machines=[fan]", "window=tiles"], []),
         (["+experiment=u", "data.machines=[fan]", "scoring=mse_db"], []),
         ([*both, "scoring=combined"], ["--class", "fan"]),
+        (["+experiment=u", "data.machines=[fan]", "scoring=mse_std"], []),
+        (
+            ["+experiment=b", *both[1:], "scope=shared", "scoring=mse_by_stationarity"],
+            ["--class", "fan"],
+        ),
+        (
+            [
+                "+experiment=b",
+                *both[1:],
+                "scope=shared",
+                "scoring.per_id=true",
+                "trainer.validation_fraction=0.4",
+            ],
+            ["--class", "fan/00"],
+        ),
         (["+experiment=level", "data.machines=[fan]"], []),
         (["+experiment=knn_type", "data.machines=[fan]"], []),
         ([*both, "scoring=knn", "scoring.vectors=embedding"], ["--class", "fan/00"]),

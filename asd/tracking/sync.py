@@ -73,7 +73,7 @@ def list_runs(finished: Sequence[tuple[Experiment, RunFolder]]) -> None:
                     with folder.lock():
                         complete(folder, tracking)
                 with answering(tracking):
-                    if copy := open_copy(client, experiment, folder, params):
+                    if copy := open_copy(client, experiment, tracking.uri, folder, params):
                         publish(client, folder, copy=copy)
                         copied += 1
         except AsdError as error:
