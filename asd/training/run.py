@@ -184,6 +184,8 @@ def _compute(
         clip_data = (group.train.clips, features, data.train)
         fit_back_end(detector, experiment.scoring, *clip_data, threads)
         save_detector(detector, model / "model.ckpt")
+        sizes = folder.record().get("parameters", {})
+        folder.update(parameters=sizes | {name: sum(p.numel() for p in detector.parameters())})
         del features, data, clip_data
 
         # Scoring the test clips, a machine type at a time.
