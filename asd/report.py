@@ -146,7 +146,7 @@ def _write(blocks: list[Block], parts: list[Section], out: Path) -> None:
     files[_LISTED] = "\n".join([*files, *pictures]) + "\n"
     for name, text in files.items():
         write_text(out / name, text)
-    print(f"wrote {', '.join(files)} in {out}")
+    print(f"wrote {out / 'report.html'} and {len(files) - 1} files beside it")
 
 
 def _remove_older(out: Path, new: set[str]) -> None:

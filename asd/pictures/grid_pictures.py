@@ -97,7 +97,7 @@ def differences(points: list[Point], title: str, axis: str, path: Path) -> Path:
     return path
 
 
-def curves(
+def option_curves(
     metrics: dict[str, list[CurvePoint]], option: str, title: str, path: Path, published: str = ""
 ) -> Path | None:
     """A numeric option against a figure: means with a band, single trainings, the paper's curve.

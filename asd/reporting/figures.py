@@ -13,9 +13,9 @@ from asd.pictures.examples import PictureOptions
 from asd.pictures.grid_pictures import (
     CurvePoint,
     Point,
-    curves,
     differences,
     heat_maps,
+    option_curves,
     overview,
     slices,
     trade_off,
@@ -124,7 +124,7 @@ def _factors(section: Section, folder: Path) -> list[Figure]:
             NAMES[metric]: [CurvePoint(at[label][0], _point(cells[label], False)) for label in at]
             for metric, cells in means.items()
         }
-        curves(panels, names[0], title, path)
+        option_curves(panels, names[0], title, path)
         what = "mean over machine types; band: the table's interval; crosses: single trainings"
     elif len(names) == 2 and 2 * len(at) > math.prod(
         len({str(v[i]) for v in at.values()}) for i in (0, 1)
@@ -173,7 +173,7 @@ def _alpha(section: Section, folder: Path) -> list[Figure]:
     paper = "paper, published" if section.comparable else "paper, published (REAL data)"
     title = f"Weight of the reconstruction. Ours: {section.label}"
     option = "alpha, weight of the reconstruction (1: U)"
-    path = curves(panels, option, title, folder / "alpha.png", paper)
+    path = option_curves(panels, option, title, folder / "alpha.png", paper)
     apart = "" if section.comparable else " The paper's are of other data; only shapes compare."
     if all(point.published is None for points in panels.values() for point in points):
         apart = " The paper's mean is of other machine types, and left out."
