@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from asd.reporting.runs import Collection
     from asd.reporting.sections import Section
 
-VIEW_NAMES = ("auc", "pauc", "per_id", "faults")
 _LISTED = "files.txt"  # what a report has written, so that the next one can tidy up
 
 
@@ -101,7 +100,7 @@ def report(options: argparse.Namespace, wanted: dict[str, list[str]], words: Seq
     if collection.notes:
         head.append(Text("Not used: " + "; ".join(collection.notes) + "."))
     head += map(Text, said)
-    body = [section_blocks(part, options.view) for part in parts]
+    body = [section_blocks(part) for part in parts]
     foot = provenance(parts, words, Path(options.out))
     terminal.show([*head, *chain(*body), *foot], terminal.open_console())
     if options.no_write:
@@ -190,8 +189,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--tracking-uri", help="read the runs from this MLflow tracker instead")
     add("--tracking-experiment", nargs="+", help="experiments there (default: the sweep's and asd)")
     add("--compare", nargs=2, action="append", default=[], metavar=("A", "B"), help="two systems")
-    add("--view", nargs="+", choices=VIEW_NAMES, default=["auc", "pauc"],
-        help="tables to print (default: auc pauc)")  # fmt: skip
     add("--max-fpr", type=float, help="upper false-positive rate of pAUC (default: the runs' own)")
     add("--resamples", type=int, default=1000, help="bootstrap resamples (default: 1000)")
     add("--confidence", type=float, default=0.95, help="of the intervals (default: 0.95)")

@@ -9,8 +9,6 @@ from dataclasses import replace
 from textwrap import indent
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from asd.documents import blocks as parts
 
 if TYPE_CHECKING:
@@ -54,27 +52,25 @@ def show(blocks: Sequence[parts.Block], console: Console) -> None:
 
 
 def _fitting(block: parts.Table, width: int) -> list[parts.Table]:
-    """The table as several, each with the columns of words and as many others as there is room.
-
-    They are filled evenly; columns that are too wide alone are folded.
-    """
+    """The table as several, each with the columns of words and as many others as there is room."""
     cells = zip(block.header, *block.rows, strict=True)
     texts = [[name, *(x.text for cell in column for x in cell)] for name, *column in cells]
     wide = [1 + min(_PROSE, max(map(len, column))) for column in texts]
-    room = max(1, width - 2 - sum(wide[: block.texts]))
-    if sum(wide[block.texts :]) <= room or not block.texts:
-        return [block]
-    count = -(-sum(wide[block.texts :]) // room)
-    while True:
-        cuts = np.array_split(np.arange(block.texts, len(wide)), count)
-        if count >= len(wide) - block.texts or all(sum(wide[i] for i in c) <= room for c in cuts):
-            break
-        count += 1
-    return [replace(block, header=[block.header[i] for i in keep],
-                    rows=[[row[i] for i in keep] for row in block.rows],
-                    title=block.title + " (continued)" * (number > 0))
-            for number, cut in enumerate(cuts)
-            for keep in [[*range(block.texts), *cut]]]  # fmt: skip
+    room, words = width - 2 - sum(wide[: block.texts]), range(block.texts)
+    cuts: list[list[int]] = [[]]
+    for column in range(block.texts, len(wide)):
+        if cuts[-1] and sum(wide[i] for i in cuts[-1]) + wide[column] > room:
+            cuts.append([])
+        cuts[-1].append(column)
+    return [
+        replace(
+            block,
+            header=[block.header[i] for i in (*words, *cut)],
+            rows=[[row[i] for i in (*words, *cut)] for row in block.rows],
+            title=block.title + " (continued)" * (cut is not cuts[0]),
+        )
+        for cut in cuts
+    ]
 
 
 def _table(block: parts.Table) -> Table:

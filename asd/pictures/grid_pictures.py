@@ -131,22 +131,19 @@ def option_curves(
                 if len(values := 100 * np.array(p.values)) > 1:
                     ax.scatter([value] * len(values), values, s=22, c="black", marker="x", zorder=4)
             ax.axhline(50, color="#9aa3ab", lw=1)
-            _value_axis(ax, [p.value for p in ordered])
+            value_axis(ax, [p.value for p in ordered])
             ax.set(title=name, xlabel=option, ylabel="%")
             ax.legend(loc="best")
     return path
 
 
 def heat_maps(
-    metrics: dict[str, dict[tuple[str, str], float]],
-    options: tuple[str, str],
-    title: str,
-    path: Path,
+    metrics: dict[str, dict[tuple[str, ...], float]], options: Sequence[str], title: str, path: Path
 ) -> Path:
-    """Two options against a figure, a cell a combination; one that was not run is empty.
+    """Two options against a figure, a cell a combination; one may be not run.
 
     Args:
-        metrics: panel's name -> levels of both, in the order of the axes -> fraction.
+        metrics: panel's name -> levels of both -> fraction.
         options: their names.
         title, path: see ``style.panels``.
     """
@@ -154,7 +151,7 @@ def heat_maps(
         path, len(metrics), (3.6, 3.0), title, columns=len(metrics), left=1.0, gap=(1.1, 0.8)
     ) as axes:
         for ax, (name, cells) in zip(axes, metrics.items(), strict=True):
-            rows, columns = (list(dict.fromkeys(at[i] for at in cells)) for i in (0, 1))
+            rows, columns = (_in_order({at[i] for at in cells}) for i in (0, 1))
             grid = np.full((len(rows), len(columns)), np.nan)
             for (row, column), value in cells.items():
                 grid[rows.index(row), columns.index(column)] = 100 * value
@@ -172,72 +169,38 @@ def heat_maps(
     return path
 
 
-def slices(
-    options: dict[str, list[Any]],
-    values: list[float],
-    axis: str,
-    title: str,
-    path: Path,
-    order: bool = False,
+def trade_off(
+    points: dict[str, tuple[float, float, bool]], names: tuple[str, str], title: str, path: Path
 ) -> Path:
-    """A panel an option: each setting's figure against its value.
+    """Two figures of each setting against each other; those that none beats joined and named.
 
     Args:
-        options: name -> a value a setting: numbers, or words in the order of the axis.
-        values: the settings' figures.
-        order: whether settings have an order in time: later ones are darker.
-        axis: name of the y axis.
+        points: name -> x, y, and whether it is on the Pareto front.
+        names: of the axes.
         title, path: see ``style.panels``.
-    """
-    beside = axis + order * " (darker: later)"
-    with style.panels(path, len(options), (3.2, 2.8), title, beside=beside) as axes:
-        for ax, (name, levels) in zip(axes, options.items(), strict=True):
-            numbers = all(isinstance(v, int | float) for v in levels)
-            words = list(dict.fromkeys(map(str, levels)))
-            at = levels if numbers else [words.index(str(v)) for v in levels]
-            shades = range(len(values)) if order else [0.5 * len(values)] * len(values)
-            ax.scatter(
-                at, values, c=shades, cmap="Blues", vmin=-len(values) / 2, vmax=len(values), s=34,
-                edgecolors=style.BLUE, lw=0.8,
-            )  # fmt: skip
-            if numbers:
-                _value_axis(ax, at)
-            else:
-                ax.set_xticks(range(len(words)), words)
-            ax.set(xlabel=name)
-    return path
-
-
-def trade_off(points: dict[str, tuple[float, float, bool]], axes_names: tuple[str, str], title: str,
-              path: Path, upwards: bool = True) -> Path:  # fmt: skip
-    """Cost against quality, a mark a setting; those that none beats in both joined and named.
-
-    Args:
-        points: name -> cost, quality, and whether it is on the Pareto front.
-        axes_names: of the x and the y axis.
-        title, path: see ``style.panels``.
-        upwards: whether more quality is better.
     """
     with style.panels(path, 1, (6.6, 3.6), title) as (ax,):
-        front = sorted(one for one in points.items() if one[1][2])
-        front.sort(key=lambda one: one[1][0])
-        beaten = [p for *p, on in points.values() if not on]
-        if beaten:
-            ax.plot(*zip(*beaten, strict=True), ls="", marker="o", ms=6.5, color=style.GREY,
-                    label="beaten by another in both")  # fmt: skip
-        places = [(x, y) for _, (x, y, _) in front]
-        ax.plot(*zip(*places, strict=True), color=style.BLUE, marker="D", ms=7, lw=1.2,
-                drawstyle="steps-post", label="Pareto front")  # fmt: skip
-        for name, (x, y, _) in front:
-            ax.annotate(name, (x, y), (6, -11 if upwards else 6), textcoords="offset points",
-                        fontsize=8)  # fmt: skip
+        front = sorted((x, y, name) for name, (x, y, on) in points.items() if on)
+        beaten = np.array([p for *p, on in points.values() if not on]).reshape(-1, 2).T
+        ax.plot(*beaten, ls="", marker="o", ms=6.5, color=style.GREY, label="beaten by another")
+        places = np.array([(x, y) for x, y, _ in front]).T
+        ax.plot(*places, color=style.BLUE, marker="D", ms=7, lw=1.2, label="Pareto front")
+        for x, y, name in front:
+            ax.annotate(name, (x, y), (6, -11), textcoords="offset points", fontsize=8)
         ax.margins(x=0.18, y=0.12)
-        ax.set(xlabel=axes_names[0], ylabel=axes_names[1])
+        ax.set(xlabel=names[0], ylabel=names[1])
         ax.legend(loc="best")
     return path
 
 
-def _value_axis(ax: Axes, values: Sequence[float]) -> None:
+def _in_order(levels: set[str]) -> list[str]:
+    try:
+        return sorted(levels, key=float)
+    except ValueError:
+        return sorted(levels)
+
+
+def value_axis(ax: Axes, values: Sequence[float]) -> None:
     """The x axis of an option: logarithmic over a decade or more, ticks at few values apart."""
     known = sorted(set(values))
     places = np.array(known, dtype=float)

@@ -1,79 +1,85 @@
-"""Pictures of a search: its history, its trials epoch by epoch, and which options matter."""
+"""What a search found, in one picture: its history, what trials told, and each option's part."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from asd.pictures import style
+from asd.pictures.grid_pictures import value_axis
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
-def history(
-    values: dict[int, float], objective: str, title: str, path: Path, smaller: bool
+def study_picture(
+    values: dict[int, float],
+    options: dict[str, list[Any]],
+    shares: dict[str, float],
+    told: dict[int, dict[int, float]],
+    objective: str,
+    smaller: bool,
+    title: str,
+    path: Path,
 ) -> Path:
-    """Each complete trial's objective, and the best so far.
+    """History with the best so far, values by epoch, importances, and a panel an option.
 
     Args:
-        values: trial's number -> objective.
+        values: a complete trial's number -> its objective.
+        options: name -> a value each of these trials: numbers, or words.
+        shares: name -> importance, which add to 1; empty: not known.
+        told: any trial's number -> epoch, from 0 as stored -> value; drawn from 1.
         objective: its name.
-        title, path: see ``style.panels``.
         smaller: whether less is better.
+        title, path: see ``style.panels``.
     """
-    from matplotlib.ticker import MaxNLocator
-
-    numbers = sorted(values)
-    told = [values[number] for number in numbers]
-    best = (np.minimum if smaller else np.maximum).accumulate(told)
-    with style.panels(path, 1, (6.6, 3.2), title) as (ax,):
-        ax.scatter(numbers, told, s=34, color=style.SKY, edgecolors=style.BLUE, label="trials")
-        ax.plot(numbers, best, color=style.VERMILLION, drawstyle="steps-post", label="best so far")
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    count = 1 + bool(told) + bool(shares) + len(options)
+    left = 0.75 + 0.04 * max(map(len, options), default=0)
+    with style.panels(path, count, (3.9, 2.8), title, left=left, gap=(left, 0.85)) as panels:
+        axes = iter(panels)
+        _history(ax := next(axes), values, smaller)
         ax.set(xlabel="trial", ylabel=objective)
-        ax.legend(loc="best")
+        if told:
+            _epochs(ax := next(axes), told)
+            ax.set(xlabel="epoch (cross: ended early; figures: trials)", ylabel=objective)
+        if shares:
+            names = sorted(shares, key=lambda name: shares[name])
+            percents = [100 * shares[name] for name in names]
+            bars = (ax := next(axes)).barh(names, percents, color=style.BLUE, height=0.6)
+            ax.bar_label(bars, fmt="%.0f", padding=3)
+            ax.set(xlabel=f"importance for {objective}, %", xlim=(0, 112))
+            ax.set_yticks(names, [name.rsplit(".", 1)[-1] for name in names])
+        for name, ax in zip(options, axes, strict=True):
+            numbers = {type(value) for value in options[name]} <= {int, float}
+            at: list[Any] = options[name] if numbers else list(map(str, options[name]))
+            look: dict[str, Any] = {"cmap": "Blues", "vmin": -len(at) / 2, "edgecolors": style.BLUE}
+            ax.scatter(at, list(values.values()), c=range(len(at)), s=34, lw=0.8, **look)
+            if numbers:
+                value_axis(ax, at)
+            ax.set(xlabel=f"{name} (darker: later)", ylabel=objective)
     return path
 
 
-def epochs(trials: dict[int, dict[int, float]], objective: str, title: str, path: Path) -> Path:
-    """What trials told, a line each; a cross where one ended earlier than the longest.
-
-    Args:
-        trials: trial's number -> epoch, from 0 as stored -> value; drawn from 1.
-        objective: its name.
-        title, path: see ``style.panels``.
-    """
+def _history(ax: Axes, values: dict[int, float], smaller: bool) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    longest = max(map(len, trials.values()))
-    with style.panels(path, 1, (6.6, 3.4), title) as (ax,):
-        for number, told in trials.items():
-            colour, marker, line = style.look(number)
-            at, values = [epoch + 1 for epoch in told], list(told.values())
-            only = marker if longest == 1 else None
-            ax.plot(at, values, color=colour, ls=line, lw=1.3, alpha=0.8, marker=only)
-            ax.annotate(
-                str(number), (at[-1], values[-1]), (5, -3), textcoords="offset points",
-                fontsize=7.5, color=colour,
-            )  # fmt: skip
-            if len(told) < longest:
-                ax.plot(at[-1], values[-1], marker="x", color=colour)
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-        ax.set(xlabel="epoch (at the end: the trial; cross: ended early)", ylabel=objective)
-    return path
+    best = (np.minimum if smaller else np.maximum).accumulate(list(values.values()))
+    ax.scatter(list(values), list(values.values()), s=34, color=style.SKY, edgecolors=style.BLUE)
+    ax.plot(list(values), best, color=style.VERMILLION, ds="steps-post", label="best so far")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.legend(loc="best")
 
 
-def importances(shares: dict[str, float], objective: str, title: str, path: Path) -> Path:
-    """A bar an option, the most important on top.
+def _epochs(ax: Axes, told: dict[int, dict[int, float]]) -> None:
+    from matplotlib.ticker import MaxNLocator
 
-    Args:
-        shares: which add to 1.
-        objective: its name.
-        title, path: see ``style.panels``.
-    """
-    names = sorted(shares, key=lambda name: shares[name])
-    size, left = (4.6, 0.35 + 0.36 * len(names)), 0.5 + 0.085 * max(map(len, names))
-    with style.panels(path, 1, size, title, left=left) as (ax,):
-        bars = ax.barh(names, [100 * shares[name] for name in names], color=style.BLUE, height=0.6)
-        ax.bar_label(bars, fmt="%.0f", padding=3)
-        ax.set(xlabel=f"importance for {objective}, % (PED-ANOVA)", xlim=(0, 112))
-    return path
+    for number, by_epoch in told.items():
+        colour, _, line = style.look(number)
+        at, values = [epoch + 1 for epoch in by_epoch], list(by_epoch.values())
+        early = "x" if len(by_epoch) < max(map(len, told.values())) else None
+        ax.plot(at, values, color=colour, ls=line, lw=1.2, marker=early, markevery=[-1])
+        offset: dict[str, Any] = {"xytext": (5, -3), "textcoords": "offset points"}
+        ax.annotate(str(number), (at[-1], values[-1]), fontsize=7.5, color=colour, **offset)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -12,19 +11,11 @@ from asd.documents.blocks import Block, CellLines, Heading, Kind, Line, Table, T
 from asd.reporting.bootstrap import COMPARED, MEAN
 from asd.reporting.claims import HELD, NOT_HELD, check_claim
 from asd.reporting.compare import NOT_DECIDABLE, seeds_of, too_few
-from asd.reporting.factors import SEEDS
 from asd.reporting.faults import fault_tables
 from asd.reporting.intervals import TRAININGS_NEEDED
 from asd.reporting.sections import COSTS, Section
 from asd.scoring.tables import NAMES, percent
 
-# View -> its metrics, and what it is called where it is folded.
-VIEWS = {
-    "auc": (("auc",), "AUC"),
-    "pauc": (("pauc",), "pAUC"),
-    "per_id": (COMPARED, "AUC and pAUC by machine ID"),
-    "faults": ((), "AUC by fault"),
-}
 # Which of the paper's tables hold it.
 PAPER_TABLES = {"auc": "Table 1", "pauc": "Table 2"}
 _ALL_PAIRS = 4  # rows up to which each is compared with each
@@ -39,8 +30,8 @@ _NO_CLAIMS = "The paper's claims are checked on the whole real corpus at scale=p
 _MISSING = Line("missing", "missing")
 
 
-def table_blocks(section: Section, views: Sequence[str]) -> list[Block]:
-    """A section's heading, its answer, what its data are, and the tables of these views."""
+def table_blocks(section: Section) -> list[Block]:
+    """A section's heading, its answer, what its data are, and its tables by machine type."""
     blocks: list[Block] = [Heading(section.label, 2), Text(verdict(section))]
     if section.simulated or not section.comparable:
         blocks.append(Text(_SIMULATED if section.simulated else _APART, "loud"))
@@ -48,12 +39,16 @@ def table_blocks(section: Section, views: Sequence[str]) -> list[Block]:
         blocks.append(Text(f"The corpus as in conf/data, but {' '.join(section.data)}."))
     if section.factors:
         blocks.append(cost_table(section))
-    return [*blocks, *(table for view in views for table in _view(section, view))]
+    for metric in COMPARED:
+        blocks.append(grid_table(section, metric))
+        if not section.comparable and any(key[0] == metric for key in section.declared.published):
+            blocks.append(published_table(section, metric))
+    return blocks
 
 
-def section_blocks(section: Section, views: Sequence[str]) -> list[Block]:
-    """A section's headings, texts and tables: these of ``VIEWS``, and last the others, folded."""
-    blocks = table_blocks(section, views)
+def section_blocks(section: Section) -> list[Block]:
+    """A section's headings, texts and tables; by machine ID and by fault they are folded."""
+    blocks = table_blocks(section)
     if commands := [row.command for row in section.rows if row.command]:
         blocks.append(Text("Missing runs; these commands fill them:"))
         blocks.append(Text("\n".join(commands), "commands"))
@@ -72,10 +67,11 @@ def section_blocks(section: Section, views: Sequence[str]) -> list[Block]:
         blocks += [Heading("Claims", 3), checked]
     if section.notes:
         blocks.append(Text("Notes. " + " ".join(f"{n[:1].upper()}{n[1:]}." for n in section.notes)))
-    if further := [view for view in VIEWS if view not in views]:
-        blocks.append(Heading("Further views", 3))
-        blocks += [table for view in further for table in _view(section, view, VIEWS[view][1])]
-    return blocks
+    ids, faults = [id_table(section, metric) for metric in COMPARED], fault_tables(section)
+    for tables, name in ((ids, "AUC and pAUC by machine ID"), (faults, "AUC by fault")):
+        for table in tables:
+            table.folded = name
+    return [*blocks, Heading("Further tables", 3), *ids, *faults]
 
 
 def verdict(section: Section) -> str:
@@ -116,20 +112,6 @@ def verdict(section: Section) -> str:
 def _listed(names: list[str]) -> str:
     more = len(names) - _NAMED
     return ", ".join([*names[:_NAMED], *([f"{more} more"] if more > 0 else [])])
-
-
-def _view(section: Section, view: str, folded: str = "") -> list[Table]:
-    tables = fault_tables(section) if view == "faults" else []
-    for metric in VIEWS[view][0]:
-        if view == "per_id":
-            tables.append(id_table(section, metric))
-            continue
-        tables.append(grid_table(section, metric))
-        if not section.comparable and any(key[0] == metric for key in section.declared.published):
-            tables.append(published_table(section, metric))
-    for table in tables:
-        table.folded = folded
-    return tables
 
 
 def grid(section: Section, metric: str) -> pd.DataFrame:
@@ -219,13 +201,10 @@ def comparison_table(comparison: pd.DataFrame, section: Section) -> Table:
         if row["reason"]:
             left_out.append(f"Left out: {row['machine']}: {row['reason']}.")
             continue
-        points, low, high = (100 * row[f"difference{end}"] for end in ("", "_low", "_high"))
-        decided = _decided(row)
         plain = plain_row(row["machine"], percent(row["mean_a"]), percent(row["mean_b"]))
-        interval = Line(f"[{low:+.2f}, {high:+.2f}]", "interval")
+        apart = [[line] for line in _difference(row)]
         above = [Line(_share(row["resamples_a_above_b"], resamples))]
-        verdict = [Line(row["verdict"], decided)]
-        rows.append([*plain, [Line(f"{points:+.2f}", decided)], [interval], above, verdict])
+        rows.append([*plain, *apart, above, [Line(row["verdict"], _decided(row))]])
     metric, a, b, n_a, n_b = comparison.iloc[0][["metric", "a", "b", "trainings_a", "trainings_b"]]
     notes = [
         "Clips resampled jointly within machine ID and label. The interval covers other clips and, "
@@ -239,6 +218,12 @@ def comparison_table(comparison: pd.DataFrame, section: Section) -> Table:
     header = ["", a, b, f"{a} - {b}", f"{_interval(section)} interval", f"{a} above {b}", "verdict"]
     title = f"{a} against {b}: {NAMES[metric]} in percent. {section.label}"
     return Table(header, rows, title, notes=[*notes, *left_out])
+
+
+def _difference(row: dict[Any, Any]) -> CellLines:
+    points, low, high = (100 * row[f"difference{end}"] for end in ("", "_low", "_high"))
+    interval = Line(f"[{low:+.1f}, {high:+.1f}]", "interval")
+    return [Line(f"{points:+.2f}", _decided(row)), interval]
 
 
 def _decided(row: dict[Any, Any]) -> Kind:
@@ -276,11 +261,8 @@ def differences_table(section: Section, metric: str) -> Table:
             if not found:
                 row.append([Line("" if label == other else "not comparable", "missing")])
                 continue
-            points, low, high = (100 * found[f"difference{end}"] for end in ("", "_low", "_high"))
-            kind = _decided(found)
-            word = {"good": "better", "bad": "worse"}.get(kind, NOT_DECIDABLE)
-            interval = Line(f"[{low:+.1f}, {high:+.1f}]", "interval")
-            row.append([Line(f"{points:+.2f}", kind), interval, Line(word, "interval")])
+            word = {"good": "better", "bad": "worse"}.get(_decided(found), NOT_DECIDABLE)
+            row.append([*_difference(found), Line(word, "interval")])
         rows.append(row)
     pairs = len(labels) * (len(labels) - 1) // 2
     notes = [
@@ -324,23 +306,20 @@ def cost_table(section: Section) -> Table:
     return Table(header, rows, f"Quality and cost. {section.label}", notes=notes)
 
 
-def shares_table(section: Section) -> Table:
+def shares_table(section: Section) -> Table | Text:
     """How much of the variance of AUC and pAUC each option makes."""
-    found = {metric: section.shares(metric) for metric in COMPARED}
-    names = dict.fromkeys(name for of in found.values() for name in of)
-    rows = [
-        plain_row(name, *(f"{100 * of[name]:.0f}" if name in of else "-" for of in found.values()))
-        for name in names
-    ]
+    found = [section.shares(metric) for metric in COMPARED]
+    if not all(found):
+        return Text(
+            "Not all combinations were run, or nothing varies: shares cannot be told apart."
+        )
+    rows = [plain_row(name, *(f"{100 * of[name]:.0f}" for of in found)) for name in found[0]]
     notes = [
         "Percent of the variance of the mean over all trainings: an analysis of variance; seeds: "
         "what the options do not explain. Few seeds give each option some of it by chance."
-        if SEEDS in names
-        else "Percent, by Optuna's fANOVA of the settings' means, since not all combinations were "
-        "run; chance is among it."
     ]
     title = f"Importance of options. {section.label}"
-    return Table(["option", *(NAMES[metric] for metric in found)], rows, title, notes=notes)
+    return Table(["option", *(NAMES[metric] for metric in COMPARED)], rows, title, notes=notes)
 
 
 def claims_table(section: Section) -> Table:

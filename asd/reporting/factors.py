@@ -81,11 +81,12 @@ def groups(runs: Sequence[Run], factors: Sequence[str]) -> tuple[dict[str, list[
         raise AsdError(f"by={names}: no two of {len(known)} runs differ in it alone{also}")
     words = [_typed(of[0], (*factors, *_APART)) for of in several]
     shared = set.intersection(*map(set, words))
-    own = [" ".join(word for word in of if word not in shared) for of in words]
-    unique = [text if own.count(text) == 1 else f"{text} ({i + 1})".strip()
-              for i, text in enumerate(own)]  # fmt: skip
+    labels: list[str] = []
+    for own in words:
+        label = " ".join(word for word in own if word not in shared)
+        labels.append(f"{label} ({len(labels) + 1})".strip() if label in labels else label)
     used = {id(run) for of in several for run in of}
-    return dict(zip(unique, several, strict=True)), [run for run in runs if id(run) not in used]
+    return dict(zip(labels, several, strict=True)), [run for run in runs if id(run) not in used]
 
 
 def levels(run: Run, factors: Sequence[str]) -> tuple[str, ...]:
@@ -131,60 +132,27 @@ def _choice(factor: str, runs: Sequence[Run]) -> str:
 def shares(table: dict[tuple[str, ...], np.ndarray], factors: Sequence[str]) -> dict[str, float]:
     """Which option matters: its share of the variance of a figure over all trainings.
 
-    In a full grid, in which every combination was run, the sums of squares of an analysis of
-    variance, each combination with the same weight: they add to 1 with what the factors do only
-    together, and the seeds. In any other set of settings, such as a search's, Optuna's fANOVA
-    (Hutter et al., ICML 2014) of the settings' means, whose shares add to 1 without the seeds.
+    The sums of squares of an analysis of variance, each setting with the same weight: they add to 1
+    with what the factors do only together, and the seeds.
 
     Args:
         table: a level of each factor -> [trainings] the figure.
         factors: their names.
 
     Returns:
-        Name -> share; empty where nothing varies.
+        Name -> share; empty where nothing varies, and where not all combinations were run, so that
+        the factors' effects cannot be told apart.
     """
     means = {at: float(values.mean()) for at, values in table.items()}
     known = [sorted({at[i] for at in means}) for i in range(len(factors))]
-    if math.prod(map(len, known)) != len(means):
-        return _fanova(means, factors)
-    centre = np.mean(list(means.values()))
-    between = np.var(list(means.values()))
     seeds = np.mean([values.var() for values in table.values()])
-    total = between + seeds
-    if total < 1e-18:
+    total = np.var(list(means.values())) + seeds
+    if math.prod(map(len, known)) != len(means) or total < 1e-18:
         return {}
-    of_level = [
-        [np.mean([v for at, v in means.items() if at[i] == one]) - centre for one in known[i]]
-        for i in range(len(factors))
-    ]
-    main = {name: float(np.mean(np.square(d))) for name, d in zip(factors, of_level, strict=True)}
-    rest = {TOGETHER: between - sum(main.values())} if len(factors) > 1 else {}
-    return {name: max(0.0, float(v / total)) for name, v in {**main, **rest, SEEDS: seeds}.items()}
-
-
-def _fanova(means: dict[tuple[str, ...], float], factors: Sequence[str]) -> dict[str, float]:
-    import optuna
-    from optuna.importance import FanovaImportanceEvaluator, get_param_importances
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study()
-    space: dict[str, Any] = {}
-    for i, name in enumerate(factors):
-        try:
-            values = [float(at[i]) for at in means]
-            low, high = min(values), max(values)
-            log = low > 0 and high >= 100 * low
-            space[name] = optuna.distributions.FloatDistribution(low, high, log=log)
-        except ValueError:
-            choices = sorted({at[i] for at in means})
-            space[name] = optuna.distributions.CategoricalDistribution(choices)
-    for at, value in means.items():
-        params = {n: float(x) if hasattr(space[n], "low") else x
-                  for n, x in zip(factors, at, strict=True)}  # fmt: skip
-        study.add_trial(optuna.trial.create_trial(params=params, distributions=space, value=value))
-    try:
-        evaluator = FanovaImportanceEvaluator(seed=0)
-        found = get_param_importances(study, evaluator=evaluator, params=list(factors))
-    except (RuntimeError, ValueError):  # too few, or nothing varies
-        return {}
-    return {name: float(share) for name, share in found.items()}
+    main = {
+        name: np.var([np.mean([v for at, v in means.items() if at[i] == one]) for one in known[i]])
+        for i, name in enumerate(factors)
+    }
+    rest = {TOGETHER: total - seeds - sum(main.values())} if len(factors) > 1 else {}
+    found = {**main, **rest, SEEDS: seeds}
+    return {name: max(0.0, float(part / total)) for name, part in found.items()}

@@ -17,7 +17,6 @@ from asd.pictures.grid_pictures import (
     heat_maps,
     option_curves,
     overview,
-    slices,
     trade_off,
 )
 from asd.pictures.run_pictures import FOLDER, run_pictures
@@ -109,45 +108,36 @@ def _differences(section: Section, folder: Path) -> list[Figure]:
 
 
 def _factors(section: Section, folder: Path) -> list[Figure]:
-    """The figure against the options that rows are told apart by."""
+    """The figure against one or two options by which rows are told apart; of a search its own."""
+    first = next(iter(section.systems.values())).runs[0]
+    if section.factors and first.is_trial:
+        study = first.tags["study"]
+        files = sorted((first.folder.parent / "search" / study).glob("*.png"))
+        return [Figure(file, f"{file.stem} of {study}. {section.label}") for file in files]
     names = section.factors
-    at = {label: [level(of.runs[0], name) for name in names]
-          for label, of in section.systems.items()}  # fmt: skip
+    at = {row: [level(of.runs[0], name) for name in names] for row, of in section.systems.items()}
     means = {
-        metric: {c["system"]: c for c in grid(section, metric).to_dict("records")
-                 if c["machine"] == MEAN}
+        NAMES[metric]: grid(section, metric).query("machine == @MEAN").to_dict("records")
         for metric in COMPARED
-    }  # fmt: skip
+    }
     title, path = f"{', '.join(names)}. {section.label}", folder / "options.png"
-    if len(names) == 1 and numeric([v for (v,) in at.values()]):
+    if len(names) == 1 and numeric([of for (of,) in at.values()]):
         panels = {
-            NAMES[metric]: [CurvePoint(at[label][0], _point(cells[label], False)) for label in at]
-            for metric, cells in means.items()
+            name: [CurvePoint(at[cell["system"]][0], _point(cell, False)) for cell in cells]
+            for name, cells in means.items()
         }
         option_curves(panels, names[0], title, path)
-        what = "mean over machine types; band: the table's interval; crosses: single trainings"
-    elif len(names) == 2 and 2 * len(at) > math.prod(
-        len({str(v[i]) for v in at.values()}) for i in (0, 1)
-    ):
-        heat_maps(
-            {
-                NAMES[metric]: {
-                    (level_text(at[label][0]), level_text(at[label][1])): cells[label]["mean"]
-                    for label in at
-                }
-                for metric, cells in means.items()
-            },
-            (names[0], names[1]), title, path,
-        )  # fmt: skip
-        what = "mean over machine types and seeds"
-    elif len(names) > 1:
-        values = [100 * means["auc"][label]["mean"] for label in at]
-        of = {name: [v[i] for v in at.values()] for i, name in enumerate(names)}
-        slices(of, values, f"mean {NAMES['auc']}, %", title, path)
-        what = "a mark a setting: its mean over machine types and seeds"
-    else:  # one option of words: the overview
+        said = "Mean over machine types; band: the table's interval; crosses: single trainings."
+    elif len(names) == 2:
+        maps = {
+            name: {(*map(level_text, at[cell["system"]]),): cell["mean"] for cell in cells}
+            for name, cells in means.items()
+        }
+        heat_maps(maps, names, title, path)
+        said = "Mean over machine types and seeds."
+    else:  # words have no distances: the overview shows them
         return []
-    return [Figure(path, f"{title}. {what[:1].upper()}{what[1:]}.")]
+    return [Figure(path, f"{title}. {said}")]
 
 
 def _costs(section: Section, folder: Path) -> list[Figure]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 from asd.errors import AsdError
 from asd.reporting.bootstrap import Resampling
@@ -38,23 +38,22 @@ def sections(
     Raises:
         AsdError: no two runs can be compared by these options, or see ``Section``.
     """
-    said, parts, refusals = [], [], []
-    trials: dict[str, list[Run]] = {}
+    said: list[str] = []
+    parts: list[Section] = []
+    refusals: list[AsdError] = []
+    chosen: dict[str, list[Run]] = {}
     for run in runs:
-        if run.is_trial:
-            trials.setdefault(run.tags["study"], []).append(run)
-    if others := [run for run in runs if not run.is_trial]:
-        for study, of in trials.items():
-            said.append(
-                f"{len(of)} trials of {study} have no row here: python -m asd.report study={study}"
-            )
-    how: dict[str, Any] = {"resampling": resampling, "max_fpr": max_fpr}
-    for study, chosen in {"": others}.items() if others else trials.items():
-        for label, of in corpora(chosen).items():
+        chosen.setdefault(run.tags["study"] if run.is_trial else "", []).append(run)
+    for study in [*filter(None, chosen)] if "" in chosen else ():
+        command = f"python -m asd.report study={study}"
+        said.append(f"{len(chosen.pop(study))} trials of {study} have no row here: {command}")
+    for study, of_study in chosen.items():
+        for label, of in corpora(of_study).items():
             factors = list(by) or (varied(of) if study else [])
             if not factors:
-                parts.append(Section(label, of, declared, whole=whole, **how))
-                said += _suggestions(parts[-1], declared, of)
+                part = Section(label, of, declared, resampling, max_fpr, whole=whole)
+                parts.append(part)
+                said += _suggestions(part, declared, of)
                 continue
             try:
                 found, left_out = groups(of, factors)
@@ -62,16 +61,15 @@ def sections(
                 refusals.append(error)
                 said.append(f"{label}: {error}.")
                 continue
-            title = f"Search {study}" if study else f"By {', '.join(factors)}"
+            names = ", ".join(factors)
+            title = f"Search {study}" if study else f"By {names}"
             bare = replace(declared, title=title, rows={}, published={}, claims=(), baselines=())
             for rest, own in found.items():
-                where = ", ".join(filter(None, [label, rest]))
-                parts.append(Section(where, own, bare, factors=factors, **how))
+                where = f"{label}, {rest}" if rest else label
+                parts.append(Section(where, own, bare, resampling, max_fpr, factors))
             if left_out:
-                said.append(
-                    f"{label}: {len(left_out)} runs have no partner that differs in "
-                    f"{', '.join(factors)} alone."
-                )
+                lone = f"{len(left_out)} runs have no partner that differs in {names} alone"
+                said.append(f"{label}: {lone}.")
     if not parts:
         raise refusals[0]
     return parts, said
@@ -86,12 +84,10 @@ def _suggestions(section: Section, declared: Declaration, runs: list[Run]) -> li
             f"{declared.title} has no runs of {', '.join(unfilled)} here: "
             "python -m asd.train -m +sweep=NAME trains a table, sweep=NAME shows all of its rows."
         )
-    if names := [name for name in varied(runs) if name != "experiment"]:
-        try:
-            groups(runs, names)
-        except AsdError:
-            return said
-        what = ",".join(names)
-        said.insert(0, f"These runs also differ in {', '.join(names)}; a table of its settings: "
-                    f"python -m asd.report by={what}")  # fmt: skip
+    names = [name for name in varied(runs) if name != "experiment"]
+    with suppress(AsdError):  # there is nothing to compare
+        groups(runs, names)
+        said.insert(
+            0, f"These runs differ in {', '.join(names)}: python -m asd.report by={','.join(names)}"
+        )
     return said

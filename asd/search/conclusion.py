@@ -6,20 +6,17 @@ import itertools
 import logging
 import re
 import shlex
-from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 from optuna.importance import get_param_importances
 from optuna.study import Study
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from asd.composition import command_of
 from asd.errors import AsdError
 from asd.files import write_text
-from asd.pictures import study_pictures
-from asd.pictures.grid_pictures import slices, trade_off
+from asd.pictures.grid_pictures import trade_off
+from asd.pictures.study_pictures import study_picture
 from asd.search.objectives import ON_TEST, TEST, selected_on
 from asd.search.study import Search, counts
 from asd.search.trial_cells import described
@@ -74,50 +71,36 @@ def draw(search: Search, study: Study) -> list[str]:
     title = f"{search.name}\n{search.data_label}"
     if selected_on(search.objectives) == TEST:
         title += ", SELECTED ON TEST CLIPS"
-    skipped = []
-    for name, plot in _plots(search, study).items():
-        try:
-            plot(f"{name}: {title}", search.folder / f"{name}.png")
-        except (ValueError, RuntimeError) as error:
-            skipped.append(f"plot {name} not drawn: {str(error).splitlines()[0]}")
-        except OSError as error:
-            raise AsdError(f"{search.folder}: {error.strerror}") from error
+    done = [trial for trial in study.trials if trial.state == TrialState.COMPLETE]
+    shared = [name for name in done[0].params if all(name in t.params for t in done)]
+    options = {name: [trial.params[name] for trial in done] for name in shared}
+    skipped, objectives, folder = [], search.objectives, search.folder
+    try:
+        for i, name in enumerate(objectives):
+            try:
+                shares = get_param_importances(study, target=partial(_objective, number=i))
+            except (ValueError, RuntimeError) as error:
+                shares = {}
+                skipped.append(f"importances not drawn: {str(error).splitlines()[0]}")
+            several = len(objectives) > 1
+            known = [] if several else [t for t in study.trials if t.intermediate_values]
+            told = {trial.number: trial.intermediate_values for trial in known}
+            values = {trial.number: trial.values[i] for trial in done}
+            path = folder / (f"search_{name}.png" if several else "search.png")
+            study_picture(values, options, shares, told, name, name not in ON_TEST, title, path)
+        best = {trial.number for trial in study.best_trials}
+        for a, b in itertools.combinations(range(len(objectives)), 2):
+            points = {f"{t.number}": (t.values[a], t.values[b], t.number in best) for t in done}
+            names = objectives[a], objectives[b]
+            suffix = f"_{names[0]}_{names[1]}" if len(objectives) > 2 else ""
+            trade_off(points, names, title, folder / f"pareto_front{suffix}.png")
+    except OSError as error:
+        raise AsdError(f"{folder}: {error.strerror}") from error
     return skipped
 
 
-def _plots(search: Search, study: Study) -> dict[str, Callable[[str, Path], Any]]:
-    """What draws each plot, given its title and file, by the names of the files."""
-    done = [trial for trial in study.trials if trial.state == TrialState.COMPLETE]
-    names, result = search.objectives, dict[str, Callable[[str, Path], Any]]()
-    told = {t.number: t.intermediate_values for t in study.trials if t.intermediate_values}
-    if len(names) == 1 and told:
-        result["epochs"] = partial(study_pictures.epochs, told, names[0])
-    best = {trial.number for trial in study.best_trials}
-    for one, two in itertools.combinations(range(len(names)), 2):
-        points = {f"{t.number}": (t.values[one], t.values[two], t.number in best) for t in done}
-        suffix = f"_{names[one]}_{names[two]}" if len(names) > 2 else ""
-        result[f"pareto_front{suffix}"] = partial(trade_off, points, (names[one], names[two]))
-    options = {
-        name: [trial.params[name] for trial in done]
-        for name in done[0].params
-        if all(name in trial.params for trial in done)
-    }
-    for i, name in enumerate(names):
-        suffix = f"_{name}" if len(names) > 1 else ""
-        values = {trial.number: trial.values[i] for trial in done}
-        smaller = name not in ON_TEST
-        ordered = list(values.values())
-        result |= {
-            f"history{suffix}": partial(study_pictures.history, values, name, smaller=smaller),
-            f"slice{suffix}": partial(slices, options, ordered, name, order=True),
-            f"importances{suffix}": partial(_importances, study, i, name),
-        }
-    return result
-
-
-def _importances(study: Study, number: int, objective: str, title: str, path: Path) -> None:
-    shares = get_param_importances(study, target=lambda trial: trial.values[number])
-    study_pictures.importances(shares, objective, title, path)
+def _objective(trial: FrozenTrial, number: int) -> float:
+    return float(trial.values[number])
 
 
 def publish(search: Search, study: Study) -> None:

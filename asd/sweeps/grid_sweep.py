@@ -157,6 +157,6 @@ def _show_tables(name: str, cells: list[Cell]) -> None:
         return
     how = declaration(name), Resampling()
     parts = [Section(label, group, *how) for label, group in corpora(runs).items()]
-    blocks = [block for part in parts for block in table_blocks(part, ["auc", "pauc"])]
+    blocks = [block for part in parts for block in table_blocks(part)]
     terminal.show(blocks, terminal.open_console())
     print(f"comparisons, pictures, files: python -m asd.report sweep={name}")

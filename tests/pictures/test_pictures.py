@@ -19,12 +19,12 @@ from asd.pictures.grid_pictures import (
     heat_maps,
     option_curves,
     overview,
-    slices,
     trade_off,
 )
 from asd.pictures.model_files import KeptClips
 from asd.pictures.score_pictures import distributions, roc
 from asd.pictures.spectrograms import triptychs
+from asd.pictures.study_pictures import study_picture
 from asd.pictures.training_curves import curves
 
 
@@ -104,8 +104,11 @@ def test_pictures_of_a_grid(tmp_path: Path) -> None:
     assert option_curves({"AUC": points[1:]}, "alpha", "x", tmp_path / "e.png") is None
     cells = {("1", "a"): 0.6, ("1", "b"): 0.7, ("2", "a"): 0.8}  # one is not run
     assert heat_maps({"AUC": cells}, ("x", "y"), "x", tmp_path / "h.png").exists()
-    levels = {"rate": [1e-4, 1e-2, 1e-3], "kind": ["a", "b", "a"], "on": [True, False, None]}
-    assert slices(levels, [1.0, 2.0, 3.0], "loss", "x", tmp_path / "s.png", order=True).exists()
+    options = {"rate": [1e-4, 1e-2, 1e-3], "kind": ["a", "b", "a"], "on": [True, False, None]}
+    told = {0: {0: 1.0, 1: 0.9}, 3: {0: 2.0}}  # one was pruned
+    values = {0: 1.0, 1: 2.0, 4: 0.5}
+    of_study = (values, options, {"rate": 1.0}, told, "loss", True, "x")
+    assert study_picture(*of_study, tmp_path / "s.png").exists()
     places = {"a": (1.0, 0.6, True), "b": (2.0, 0.5, False), "c": (3.0, 0.9, True)}
     assert trade_off(places, ("s", "AUC"), "x", tmp_path / "t.png").exists()
 

@@ -37,10 +37,6 @@ def test_shares_of_a_full_grid_are_an_analysis_of_variance() -> None:
     assert shares({("1",): np.array([0.5]), ("2",): np.array([0.5])}, ["rate"]) == {}
 
 
-def test_of_other_sets_of_settings_fanova_finds_the_option_that_matters() -> None:
-    rng = np.random.default_rng(1)
-    rates, sizes = rng.uniform(0, 1, 30), rng.choice(["8", "16"], 30)
-    table = {(f"{rate:.4g}", size): np.array([rate**2])
-             for rate, size in zip(rates, sizes, strict=True)}  # fmt: skip
-    found = shares(table, ["rate", "size"])
-    assert found["rate"] > 0.8 and sum(found.values()) == pytest.approx(1)
+def test_effects_that_cannot_be_told_apart_have_no_shares() -> None:
+    table = {("1", "a"): np.array([0.1]), ("2", "b"): np.array([0.3])}
+    assert shares(table, ["rate", "kind"]) == {}

@@ -31,7 +31,7 @@ def result(section: Section, system: str, machine: str, metric: str = "auc") -> 
 
 
 def tables(section: Section) -> list[Table]:
-    blocks = section_blocks(section, ["auc", "pauc"])
+    blocks = section_blocks(section)
     return [b for b in blocks if isinstance(b, Table) and not b.folded]
 
 
@@ -273,7 +273,7 @@ def test_missing_cells_say_so_and_name_the_command(runs: Any) -> None:
     assert commands["SS-0.5-0.5"] == f"python -m asd.train -m +experiment=ss_0.5 seed=0,3 {tail}"
     assert commands["U, batch_size 8"] == ""
     assert grid_table(section, "auc").rows[0][1][0].text == "missing"
-    texts = [b for b in section_blocks(section, ["auc"]) if isinstance(b, Text)]
+    texts = [b for b in section_blocks(section) if isinstance(b, Text)]
     assert any(t.style == "commands" and commands["B"] in t.text for t in texts)
 
 
