@@ -55,8 +55,8 @@ def _fitting(block: parts.Table, width: int) -> list[parts.Table]:
     """The table as several, each with the columns of words and as many others as there is room."""
     cells = zip(block.header, *block.rows, strict=True)
     texts = [[name, *(x.text for cell in column for x in cell)] for name, *column in cells]
-    wide = [1 + min(_PROSE, max(map(len, column))) for column in texts]
-    room, words = width - 2 - sum(wide[: block.texts]), range(block.texts)
+    wide = [2 + min(_PROSE, max(map(len, column))) for column in texts]
+    room, words = width - 1 - sum(wide[: block.texts]), range(block.texts)
     cuts: list[list[int]] = [[]]
     for column in range(block.texts, len(wide)):
         if cuts[-1] and sum(wide[i] for i in cuts[-1]) + wide[column] > room:

@@ -186,7 +186,11 @@ def trade_off(
         places = np.array([(x, y) for x, y, _ in front]).T
         ax.plot(*places, color=style.BLUE, marker="D", ms=7, lw=1.2, label="Pareto front")
         for x, y, name in front:
-            ax.annotate(name, (x, y), (6, -11), textcoords="offset points", fontsize=8)
+            left = x > np.mean(ax.get_xlim())
+            ax.annotate(
+                name, (x, y), (6 - 12 * left, -11), ha="right" if left else "left",
+                textcoords="offset points", fontsize=8,
+            )  # fmt: skip
         ax.margins(x=0.18, y=0.12)
         ax.set(xlabel=names[0], ylabel=names[1])
         ax.legend(loc="best")
