@@ -13,6 +13,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from asd.composition import command_of
+from asd.documents.rendering import harmless
 from asd.errors import AsdError
 from asd.files import write_text
 from asd.pictures.grid_pictures import trade_off
@@ -21,7 +22,7 @@ from asd.search.objectives import ON_TEST, TEST, selected_on
 from asd.search.study import Search, counts
 from asd.search.trial_cells import described
 from asd.sweeps.sweep_status import short, sweep_command
-from asd.tracking.mlflow_store import Tracking, answering, connect
+from asd.tracking.mlflow_store import Tracking, answering, check_place, connect
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,8 @@ def write_table(search: Search, study: Study) -> None:
     table = table[table["state"] != TrialState.WAITING.name]
     columns = {c: re.sub("^(values|params|user_attrs)_", "", c) for c in table.columns}
     table = table.rename(columns={**columns, "number": "trial"})
-    write_text(search.folder / "trials.csv", table.to_csv(index=False, float_format="%.6g"))
+    text = harmless(table).to_csv(index=False, float_format="%.6g")
+    write_text(search.folder / "trials.csv", text)
 
 
 def draw(search: Search, study: Study) -> list[str]:
@@ -126,6 +128,7 @@ def publish(search: Search, study: Study) -> None:
             known = client.search_runs([experiment], query, max_results=1)
             name = f"search {search.name}"
             run = known[0] if known else client.create_run(experiment, run_name=name)
+            check_place(tracking.uri, run.info.artifact_uri)
             for name, value in values.items():
                 client.log_metric(run.info.run_id, name, value)
             for name, text in tags.items():
