@@ -11,6 +11,7 @@ from asd.documents.blocks import Block, CellLines, Heading, Kind, Line, Table, T
 from asd.reporting.bootstrap import COMPARED, MEAN
 from asd.reporting.claims import HELD, NOT_HELD, check_claim
 from asd.reporting.compare import NOT_DECIDABLE, seeds_of, too_few
+from asd.reporting.factors import share_a_loss
 from asd.reporting.faults import fault_tables
 from asd.reporting.intervals import TRAININGS_NEEDED
 from asd.reporting.sections import COSTS, Section
@@ -88,7 +89,7 @@ def verdict(section: Section) -> str:
     if (other := section.best("pauc")) != label and other:
         text += f"; by pAUC it is {other}"
     losses = {name: row["validation_loss"] for name, row in costs.items()}
-    if section.factors and not any(map(math.isnan, losses.values())):
+    if share_a_loss(section.factors) and not any(map(math.isnan, losses.values())):
         chosen = min(losses, key=lambda name: losses[name])
         loss = f"{losses[chosen]:.4g}; its AUC is {percent(costs[chosen]['auc'])} %"
         text = f"{chosen} has the lowest validation loss, {loss}. {text}"
@@ -280,7 +281,8 @@ def cost_table(section: Section) -> Table:
     """Quality beside cost: a row a system."""
     frame = section.costs
     best = {metric: frame[metric].max() for metric in COMPARED}
-    best["validation_loss"] = frame["validation_loss"].min() if section.factors else math.nan
+    judged = share_a_loss(section.factors)
+    best["validation_loss"] = frame["validation_loss"].min() if judged else math.nan
     rows = []
     for row in frame.to_dict("records"):
         cells: list[CellLines] = [[Line(row["system"])], [Line(str(row["n"]))]]
@@ -297,11 +299,13 @@ def cost_table(section: Section) -> Table:
         f"Means over seeds; AUC and pAUC in percent. front: no other row has an AUC as high and "
         f"{costs} as low (Pareto). -: nothing trains, or not recorded."
     ]
+    notes.append(
+        "Validation loss chooses without test clips."
+        if judged
+        else "Validation losses of different losses, windows or front ends do not compare."
+    )
     if section.factors:
-        notes.append(
-            "Validation loss chooses without test clips, where settings share a loss; the best of "
-            "many by AUC is chosen on test clips, and its figure too good."
-        )
+        notes.append("The best of many by AUC is chosen on test clips: its figure is too good.")
     header = ["", "n", "AUC", "pAUC", "validation loss", "training, s", "parameters", "Pareto"]
     return Table(header, rows, f"Quality and cost. {section.label}", notes=notes)
 

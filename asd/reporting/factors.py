@@ -22,6 +22,8 @@ from asd.reporting.runs import Run
 
 # No factors: of one run alone, and what makes sections of their own.
 _APART = ("seed", "data", "scale", "sweep.name")
+# Config groups that make the validation loss another quantity.
+_OTHER_LOSS = {"loss", "experiment", "system", "frontend", "window", "data", "standardise"}
 SEEDS, TOGETHER = "seeds", "together, beyond their sum"
 
 
@@ -65,6 +67,8 @@ def groups(runs: Sequence[Run], factors: Sequence[str]) -> tuple[dict[str, list[
     Raises:
         AsdError: there is no such group.
     """
+    if "seed" in factors:
+        raise AsdError("by=seed: a setting's spread is over its seeds; name another option")
     known = [run for run in runs if all(level(run, name) is not None for name in factors)]
     found: dict[str, list[Run]] = {}
     for run in known:
@@ -92,6 +96,11 @@ def groups(runs: Sequence[Run], factors: Sequence[str]) -> tuple[dict[str, list[
 def levels(run: Run, factors: Sequence[str]) -> tuple[str, ...]:
     """A run's level of each factor, as text."""
     return tuple(level_text(level(run, name)) for name in factors)
+
+
+def share_a_loss(factors: Sequence[str]) -> bool:
+    """Whether settings of these factors may be compared by their validation loss."""
+    return bool(factors) and not {name.split(".")[0] for name in factors} & _OTHER_LOSS
 
 
 def numeric(values: Sequence[Any]) -> bool:

@@ -212,6 +212,10 @@ def test_a_setting_is_compared_with_those_that_differ_in_it_alone(runs: Any) -> 
         runs.write(name)
     (section,), _ = laid_out(runs, "loss.alpha")
     assert list(section.systems) == ["alpha 0.3", "alpha 0.7"]
+    section.costs["validation_loss"] = [0.1, 0.2]  # of two losses: it judges nothing
+    assert "validation loss" not in verdict(section)
+    with pytest.raises(AsdError, match="by=seed: a setting's spread"):
+        laid_out(runs, "seed")
     with pytest.raises(AsdError, match=r"no run has trainer\.batchsize"):
         laid_out(runs, "trainer.batchsize")
     with pytest.raises(AsdError, match="no two of 7 runs differ in it alone; they differ"):
