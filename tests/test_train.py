@@ -339,6 +339,13 @@ REFUSED = {
     "nothing to combine": (["scoring=combined"], "loss=semi_supervised"),
     "nothing to reconstruct": (["model=none"], "choose scoring=knn or scoring=level"),
     "no bottleneck": (["+experiment=knn", "scoring.vectors=embedding"], "scoring by embedding"),
+    "nothing to pool": (["scoring/pooling=std"], "scoring=mse_median, mse_std"),
+    "nothing to choose by": (["scoring=mse_by_stationarity"], "use window=tiles"),
+    "pooled already": (["scoring=knn", "scoring/pooling=max"], "scoring.pooling: not used with"),
+    "no vectors": (
+        ["model=none", "scoring=files"],
+        "scoring.vectors.folder=None: must be a folder",
+    ),
     "nothing to classify": (["+experiment=knn", "loss=semi_supervised"], "use loss=mse"),
     "no such vectors": (
         ["+experiment=knn", "scoring.vectors=no.where"],
@@ -520,6 +527,21 @@ def test_checkpoint_alone_turns_a_wav_into_its_score(
         (["+experiment=u", "data.machines=[fan]", "window=tiles"], []),
         (["+experiment=u", "data.machines=[fan]", "scoring=mse_db"], []),
         ([*both, "scoring=combined"], ["--class", "fan"]),
+        (["+experiment=u", "data.machines=[fan]", "scoring=mse_std"], []),
+        (
+            ["+experiment=b", *both[1:], "scope=shared", "scoring=mse_by_stationarity"],
+            ["--class", "fan"],
+        ),
+        (
+            [
+                "+experiment=b",
+                *both[1:],
+                "scope=shared",
+                "scoring.per_id=true",
+                "trainer.validation_fraction=0.4",
+            ],
+            ["--class", "fan/00"],
+        ),
         (["+experiment=level", "data.machines=[fan]"], []),
         (["+experiment=knn_type", "data.machines=[fan]"], []),
         ([*both, "scoring=knn", "scoring.vectors=embedding"], ["--class", "fan/00"]),

@@ -24,8 +24,9 @@ from asd.experiment.schema import check_schema
 from asd.experiment.trainer_options import TrainerOptions
 from asd.options import check_choice, check_no_secret, check_number, check_whole, from_config
 from asd.scoring.clip_vectors import OF_NETWORK
+from asd.scoring.pooling import Mean
 from asd.scoring.scoring_options import ScoringOptions
-from asd.scoring.window_scores import OF_CLASSES
+from asd.scoring.window_scores import OF_CLASSES, OF_FRAMES, WINDOW_SCORES
 
 if TYPE_CHECKING:
     from asd.data.corpus import Corpus
@@ -106,12 +107,19 @@ class Experiment:
         )
 
     def _check_network(self) -> None:
-        """Refuse to do without a network what needs one."""
+        """Refuse to do without a network what needs one, and with a window what needs several."""
         needs = self.scoring.score or self.scoring.vectors
         if not self.trains and (self.scoring.score is not None or needs in OF_NETWORK):
             raise AsdError(
                 f"model=none: there is no network, which scoring by {needs} needs; choose "
                 "scoring=knn or scoring=level, or a model"
+            )
+        score, pooling = self.scoring.score, build(self.scoring.pooling, "scoring.pooling")
+        pooled = score in tuple(WINDOW_SCORES) and score not in OF_FRAMES and pooling != Mean()
+        if (pooled or needs == "error_statistics") and self.windows.cover == "first":
+            raise AsdError(
+                "scoring: each clip has one window (window.cover=first), whose error alone cannot "
+                "be pooled; use window=tiles, or scores of frames: scoring=mse_median, mse_std, ..."
             )
         if not self.trains and self.classes is not None:
             raise AsdError("model=none: there is no network to classify with; use loss=mse")
@@ -184,7 +192,10 @@ class Experiment:
     @property
     def versions(self) -> dict[str, Any]:
         """Of the code that decides its numbers."""
-        return {"frontend": self.frontend.version, **TRAINING_VERSIONS, **SCORING_VERSIONS}
+        own = {"frontend": self.frontend.version, **TRAINING_VERSIONS, **SCORING_VERSIONS}
+        if isinstance(self.scoring.vectors, dict):  # their content is part of what is scored
+            own["vectors"] = self.scoring.function().version
+        return own
 
     @property
     def runs(self) -> Path:
