@@ -150,7 +150,7 @@ def _show_tables(name: str, cells: list[Cell]) -> None:
     """Print AUC and pAUC of the sweep's finished runs, and how to see more."""
     from asd.documents import terminal
     from asd.reporting.bootstrap import Resampling
-    from asd.reporting.content import WIDTH, table_blocks
+    from asd.reporting.content import table_blocks
     from asd.reporting.declaration import declaration
     from asd.reporting.runs import collect
     from asd.reporting.sections import Section, corpora
@@ -160,6 +160,6 @@ def _show_tables(name: str, cells: list[Cell]) -> None:
         return
     how = declaration(name), Resampling()
     parts = [Section(label, group, *how) for label, group in corpora(runs).items()]
-    blocks = [block for part in parts for block in table_blocks(part, ["auc", "pauc"])]
-    terminal.show(blocks, terminal.open_console(WIDTH))
+    blocks = [block for part in parts for block in table_blocks(part)]
+    terminal.show(blocks, terminal.open_console())
     print(f"comparisons, pictures, files: python -m asd.report sweep={name}")

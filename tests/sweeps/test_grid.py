@@ -45,7 +45,7 @@ def test_a_sweep_runs_what_it_can_and_says_what_it_could_not(
     assert last.count("run again: python -m asd.train ") == 6
     assert last.count("log:       runs/u-simulated-tiny-seed0") == 1
     assert "what is missing: python" in last
-    assert "Table 1: AUC in percent. SIMULATED" in out
+    assert "AUC (Table 1 of the paper) in percent. SIMULATED" in out
     assert "n=1" in out
 
     # As said by the files alone; then again: nothing is trained that is finished.
