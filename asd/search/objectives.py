@@ -49,11 +49,7 @@ def selected_on(names: Sequence[str]) -> str:
 
 
 def check_comparable(names: Sequence[str], searched: Sequence[str]) -> list[str]:
-    """Refuse to compare what cannot be compared.
-
-    Args:
-        names: of the objectives.
-        searched: options that vary.
+    """Refuse to compare by these objectives what cannot be compared.
 
     Returns:
         Warnings: of a choice by test clips, and of what can be compared only with care.

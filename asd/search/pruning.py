@@ -32,11 +32,7 @@ current_trial: ContextVar[Trial | None] = ContextVar("current_trial", default=No
 
 
 class PruningListener(RunListener):
-    """Tags a run that is a trial, reports its epochs and prunes it; of another it does nothing.
-
-    Args:
-        config: the composed config of the run.
-    """
+    """Tags a run that is a trial, reports its epochs and prunes it; of another it does nothing."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.trial = current_trial.get()

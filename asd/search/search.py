@@ -30,8 +30,7 @@ def sweep_search(
 ) -> None:
     """Run trials until the study has as many as it is to have; a worker only its part of them.
 
-    Args:
-        loader, master, launcher, task, arguments: see ``asd.sweeps.grid_sweep.sweep_grid``.
+    Its arguments are those of ``asd.sweeps.grid_sweep.sweep_grid``.
 
     Raises:
         SystemExit: no trial completed, or some wait that this search will not run (1; 2 if all
@@ -64,13 +63,7 @@ def sweep_search(
 
 
 def show_search(loader: ConfigLoader, master: DictConfig, watch: bool) -> None:
-    """Print what has become of a study's trials, its best ones, and where to look.
-
-    Args:
-        loader: Hydra's.
-        master: the search's config.
-        watch: see ``asd.sweeps.sweep_status.show_cells``.
-    """
+    """Print what has become of a study's trials, its best ones, and where to look."""
     search = Search(loader, master, list(master.hydra.overrides.task))
     with reaching(search.url):
         if (study := search.load()) is None:

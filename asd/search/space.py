@@ -24,12 +24,8 @@ from asd.errors import AsdError
 class Space:
     """What is searched: ``fixed`` overrides that all trials share, and ``axes`` that vary.
 
-    Args:
-        loader: Hydra's.
-        arguments: overrides; of two with the same name the later counts.
-
-    Raises:
-        AsdError: an override cannot be read or searched, or nothing is searched.
+    Of two overrides with the same name the later counts. An ``AsdError`` says which cannot be read
+    or searched, or that nothing is searched.
     """
 
     def __init__(self, loader: ConfigLoader, arguments: Sequence[str]) -> None:

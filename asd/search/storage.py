@@ -50,9 +50,7 @@ class HeartbeatStorage(RDBStorage):
 def connect(address: str, dead_after_seconds: int | None = None) -> HeartbeatStorage:
     """Open the storage, with empty tables where there are none.
 
-    Args:
-        address: ``hydra.sweeper.storage``.
-        dead_after_seconds: of a worker: how long it may give no sign of life.
+    A worker may give no sign of life for ``dead_after_seconds``.
 
     Raises:
         AsdError: it cannot be used, is of another kind, or the address holds a password.

@@ -61,9 +61,6 @@ class Search:
         loader: Hydra's.
         master: the config that no trial has touched.
         arguments: overrides, fixed ones and ranges.
-
-    Raises:
-        AsdError: something of it cannot be used.
     """
 
     def __init__(self, loader: ConfigLoader, master: DictConfig, arguments: Sequence[str]) -> None:

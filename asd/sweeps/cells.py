@@ -150,10 +150,8 @@ class Cell:
     def is_through(self, sweep: str | None) -> bool:
         """Whether the sweep of this name needs not come back: finished, refused, or failed in it.
 
-        A finished run is tried once that is to begin anew, or has no copy in its tracker yet.
-
-        Args:
-            sweep: None: nobody comes back to what has ended.
+        A finished run is tried once that is to begin anew, or has no copy in its tracker yet; with
+        no name nobody comes back to what has ended.
         """
         state, record = self.state(), self.record()
         if state not in (DONE, BROKEN):
@@ -181,8 +179,7 @@ class Cell:
     def count_deaths(self, sweep: str | None) -> int:
         """How many processes of this sweep died with a run that nobody has at the moment.
 
-        Args:
-            sweep: None before it begins, so that what died then is not counted as its own.
+        Asked with None before it begins, what died until then is not counted as its own.
         """
         if self.folder is None or not self.record():
             return 0
@@ -227,9 +224,7 @@ class Cells:
     def of(self, combinations: Sequence[Sequence[str]], first: int = 0) -> Iterator[Cell]:
         """The cells of these combinations of overrides, each composed when it is asked for.
 
-        Args:
-            combinations: the overrides of each; a cell is named by what they do not share.
-            first: which one comes first; those before it come last.
+        A cell is named by what they do not share. Those before the ``first`` come last.
         """
         shared = set(combinations[0]).intersection(*combinations) if len(combinations) > 1 else ()
         for i in range(first, first + len(combinations)):
@@ -239,10 +234,7 @@ class Cells:
     def cell(self, number: int, overrides: Sequence[str], shared: Collection[str] = ()) -> Cell:
         """One cell; a config that is refused is a cell that says so.
 
-        Args:
-            number: its place in the sweep.
-            overrides: that make it.
-            shared: those that its name need not say.
+        Its name need not say the overrides that are ``shared``.
         """
         command = command_of([*search_path(self.master.hydra.overrides.hydra), *overrides])
         label = " ".join(o for o in overrides if o not in shared) or " ".join(overrides)
@@ -264,11 +256,7 @@ class Cells:
         return replace(cell, path=path, models=models, experiment=experiment)
 
     def compose(self, overrides: Sequence[str]) -> dict[str, Any]:
-        """The options of a run with these overrides, as plain values.
-
-        Raises:
-            AsdError: they are refused.
-        """
+        """The options of a run with these overrides, as plain values."""
         from hydra.errors import HydraException
         from omegaconf.errors import OmegaConfBaseException
 
@@ -284,10 +272,6 @@ class Cells:
         """Run one cell in this process, saying nothing to the terminal; gives the run's value.
 
         A failure ends the run's log and is noted in its ``run.json``, however early it came.
-
-        Args:
-            cell: what to run.
-            task: what Hydra calls for a run.
 
         Raises:
             KeyboardInterrupt: stopped (``Terminated``: by SIGTERM); the run is closed.

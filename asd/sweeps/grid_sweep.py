@@ -118,13 +118,7 @@ def _work(sweep: str, cells: Iterable[Cell], run: Run) -> None:
 
 
 def show_grid(loader: ConfigLoader, master: DictConfig, watch: bool) -> None:
-    """Print what has become of a grid's runs.
-
-    Args:
-        loader: Hydra's.
-        master: the sweep's config.
-        watch: see ``show_cells``.
-    """
+    """Print what has become of a grid's runs; see ``show_cells``."""
     overrides = combinations(loader, [str(o) for o in master.hydra.overrides.task])
     cells: list[Cell] = []
 

@@ -47,11 +47,9 @@ class WorkerLauncher(ABC):
         self.folder = runs.absolute() / ".workers" / self.sweep
 
     def work(self, display: Display, most: int) -> None:
-        """Start workers and return when all have ended. One that was taken down is replaced.
+        """Start so many workers at most, and return when all have ended.
 
-        Args:
-            display: looks at the sweep's cells about every second.
-            most: no more workers than that.
+        One that was taken down is replaced.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         restarts = ATTEMPTS * most

@@ -134,18 +134,13 @@ def open_copy(
 
     Returns:
         The id of a copy to ``publish``; nothing if the experiment has the run, or a whole copy.
-
-    Raises:
-        MlflowException, OSError: the tracker cannot be reached.
-        AsdError: as of ``open_run``.
     """
     record = folder.record()
     query = f"tags.identity = '{record.get('identity')}'"
-    known = list(client.search_runs([experiment], query, max_results=1))
-    if not known:
-        tags = {**record.get("tags", {}), "copy_of": record["mlflow"]["run_id"]}
-        known = [client.create_run(experiment, tags=tags, run_name=record.get("run_name"))]
-    run = client.get_run(known[0].info.run_id)
+    known = client.search_runs([experiment], query, max_results=1)
+    tags = {**record.get("tags", {}), "copy_of": record["mlflow"]["run_id"]}
+    name = record.get("run_name")
+    run = known[0] if known else client.create_run(experiment, tags=tags, run_name=name)
     check_place(uri, run.info.artifact_uri)
     _describe(client, run, {**record, "params": {**record.get("params", {}), **params}}, {})
     return "" if run.info.status == FINISHED else str(run.info.run_id)
@@ -176,9 +171,8 @@ def publish(
         metrics = evaluate_scores(read_scores(folder.scores), record["max_fpr"])
     if metrics is not None:
         values |= flat_metrics(metrics)
-        note = markdown(
-            metrics, record["title"], record["data_label"], **remarks(record, folder.path)
-        )
+        about = remarks(record, folder.path)
+        note = markdown(metrics, record["title"], record["data_label"], **about)
         client.set_tag(run_id, "mlflow.note.content", note)
     for model in folder.models():
         client.log_batch(run_id, metrics=_missing_epochs(client, run_id, model))

@@ -66,9 +66,6 @@ class Tracking:
         Args:
             options: the config group.
             experiment: where it names none; see ``asd.experiment.experiment``.
-
-        Raises:
-            AsdError: an option cannot be used, or the address holds a password.
         """
         place = {name: options[name] for name in options if name not in ("run_name", "params")}
         place["experiment"] = place.get("experiment") or experiment or "asd"
@@ -80,9 +77,7 @@ class Tracking:
     def configured(cls, uri: str | None = None, experiment: str | None = None) -> Tracking:
         """``of`` what ``conf/tracking/mlflow.yaml`` says, for programs that compose no config.
 
-        Args:
-            uri: another address; artifacts of an embedded database then lie beside it.
-            experiment: another one.
+        With another address, artifacts of an embedded database lie beside it.
         """
         from omegaconf import OmegaConf
 
