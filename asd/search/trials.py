@@ -138,11 +138,9 @@ def _finite(value: Any) -> list[float]:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialCell(Cell):
-    """A trial; its AUC, which a search is not to look at, is not shown.
+    """A trial as the study has it; its AUC, which a search is not to look at, is not shown.
 
-    Args:
-        trial: as the study had it when it was looked at.
-        objectives: in words, of one that is complete.
+    ``objectives`` are in words, of a trial that is complete.
     """
 
     trial: FrozenTrial

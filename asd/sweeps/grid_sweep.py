@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from hydra.types import TaskFunction
     from omegaconf import DictConfig
 
-    Run = Callable[[Cell], Any]
-
 
 def combinations(loader: ConfigLoader, arguments: Sequence[str]) -> list[list[str]]:
     """All combinations of the values that overrides list, as Hydra's own sweeper makes them."""
@@ -101,7 +99,7 @@ def _train(display: Display, launcher: WorkerLauncher | None, here: Callable[[],
             display.look()
 
 
-def _work(sweep: str, cells: Iterable[Cell], run: Run) -> None:
+def _work(sweep: str, cells: Iterable[Cell], run: Callable[[Cell], Any]) -> None:
     """Train in this process what is free of these cells, one after another."""
     for cell in cells:
         if not cell.is_free(sweep):

@@ -59,17 +59,10 @@ def known_run(client: MlflowClient, uri: str, record: Mapping[str, Any]) -> Run 
 
 
 def open_run(client: MlflowClient, experiment: str, uri: str, folder: RunFolder) -> str:
-    """The run that the folder remembers, now RUNNING again; a new one where there is none.
+    """The id of the run that the folder remembers, now RUNNING again; a new one's if there is none.
 
-    Name, tags, params and datasets are those of ``run.json``.
-
-    Args:
-        client, experiment: of ``asd.tracking.mlflow_store.connect``.
-        uri: of the tracker.
-        folder: the run's folder.
-
-    Returns:
-        The run's id.
+    Name, tags, params and datasets are those of ``run.json``. Client and experiment are those of
+    ``asd.tracking.mlflow_store.connect``.
     """
     record = folder.record()
     run, known = known_run(client, uri, record), record.get("mlflow", {})
