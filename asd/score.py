@@ -59,7 +59,7 @@ def _score(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = checkpoint_of(options.model, options.tracking_uri, Path(folder))
         scorer = RecordingScorer(checkpoint, RecordingOptions(**given), options.allow)
-    if not scorer.calibration.scores:
+    if not scorer.detector.calibration:
         print("scores alone: this model has no calibration (docs/deploy.md)", file=sys.stderr)
     bad: list[str] = []
     if options.format == "csv":

@@ -54,10 +54,10 @@ class Detector(nn.Module):
     """An autoencoder of standardised features, with a classifier on its bottleneck or without.
 
     Without a network (``model=none``) it is what its scoring has learnt, ``banks``: the state of a
-    back end for each group of training clips (``asd.scoring.banks``), and ``scales``: of the scores
-    of each machine ID, where they are standardised. ``calibration`` holds by ``machine/ID`` the
-    scores of normal clips that were held out, float64, ascending; it is empty where none were; so
-    is ``profiles``, where their errors lie (``asd.scoring.error_maps``).
+    back end (``asd.scoring.back_ends``) for each group of training clips, and ``scales``: of the
+    scores of each machine ID, where they are standardised. ``calibration`` holds by ``machine/ID``
+    the scores of normal clips that were held out, float64, ascending; it is empty where none were;
+    so is ``profiles``, where their errors lie (``asd.scoring.error_maps``).
 
     Args:
         recipe: plain values that rebuild it from a checkpoint alone: ``model``, ``loss``,

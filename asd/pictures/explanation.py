@@ -10,6 +10,7 @@ import numpy as np
 from asd.errors import AsdError
 from asd.pictures import style
 from asd.pictures.spectrograms import draw_map, frequency_ticks
+from asd.scoring.calibration import normals_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,8 +37,8 @@ def explanations(
     for row, answer in enumerate(answers.to_dict("records")):
         machine, machine_id = map(str, scored.table.loc[row, ["machine", "id"]])
         file, bank, said = Path(answer["file"]), "", f"score {answer['score']:.4g}"
-        if scorer.calibration.scores:
-            bank, _ = scorer.calibration.normals(machine, machine_id)
+        if scorer.detector.calibration:
+            bank = normals_of(scorer.detector.calibration, machine, machine_id).bank
             said += f", p {answer['p_value']:.3g} {answer['verdict']}"
         picture = folder / f"{'_'.join(file.parts[-4:]).lstrip('/')}.png"
         try:

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 ClipVector = Callable[[np.ndarray, Mapping[str, np.ndarray]], np.ndarray]
 
 
+def window_score(frames: np.ndarray, windows: Mapping[str, np.ndarray]) -> np.ndarray:
+    """[n, 1] ``scoring.score`` of the windows, or of their frames."""
+    return windows["score"].reshape(-1, 1)
+
+
 def band_statistics(frames: np.ndarray, windows: Mapping[str, np.ndarray]) -> np.ndarray:
     """[2 bands] mean and standard deviation over time of each band, in dB."""
     return np.append(frames.mean(0, np.float64), frames.std(0, np.float64))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -26,19 +26,13 @@ from asd.features import Features, clip_features
 from asd.frontends.frontend import FrontEnd
 from asd.models.detector import load_detector
 from asd.options import check_choice, check_number, check_whole, from_config
-from asd.scoring.calibration import Calibration, CalibrationOptions, Threshold
-from asd.scoring.scorer import ScoredClips, score_clips
+from asd.scoring.calibration import CalibrationOptions, normals_of
+from asd.scoring.scorer import ClipSet, ScoredClips, score_clips
 from asd.scoring.scoring_options import ScoringOptions
 from asd.scoring.window_scores import OF_CLASSES
 
 log = logging.getLogger(__name__)
 
-# Of checkpoints from before they said how they score.
-_EARLIER = {
-    "score": "mse", "vectors": None, "back_end": None, "bank": None, "max_fpr": 0.1,
-    "batch_frames": 8000, "form": "auto", "pooling": {"_target_": "asd.scoring.pooling.Mean"},
-    "per_id": False,
-}  # fmt: skip
 COLUMNS = ["file", "score", "percentile", "p_value", "verdict", "state"]
 ERROR = "error: "  # how the state of a recording begins that cannot be used
 # Recordings whose features are in memory at a time: 64 MB of U's.
@@ -91,13 +85,12 @@ class RecordingScorer:
         self.checkpoint, self.options = checkpoint, options
         self.detector = load_detector(checkpoint, allowed)
         recipe = self.recipe = self.detector.recipe
-        self.scoring = _scoring(checkpoint, recipe, allowed)
-        self.frontend: FrontEnd = build_known(recipe.get("frontend"), "frontend", allowed)
-        self.windows: Windows = build_known(recipe.get("window"), "window", allowed)
-        self.calibration = Calibration(self.detector.calibration)
-        self.machine_ids = [(str(one[0]), str(one[1])) for one in recipe["ids"] if len(one) == 2]
-        self.longest = recipe.get("longest_seconds", 1e9)  # earlier checkpoints do not say
-        check_number(f"{checkpoint}: longest_seconds", self.longest, 0)
+        with _as_it_says(checkpoint):
+            self.scoring = _scoring(recipe["scoring"], allowed)
+            self.frontend: FrontEnd = build_known(recipe["frontend"], "frontend", allowed)
+            self.windows: Windows = build_known(recipe["window"], "window", allowed)
+            self.longest = float(recipe["longest_seconds"])
+            self.machine_ids = [(str(machine), str(own)) for machine, own in recipe["ids"]]
         per_id, fitted = self.scoring.per_id, self.scoring.back_end is not None
         self.banks = list(self.detector.scales if per_id else self.detector.banks)
         if (per_id and not self.banks) or (fitted and not self.detector.banks):
@@ -112,7 +105,7 @@ class RecordingScorer:
             known = [*recipe["classes"], *self.banks, *recipe["machines"], *ids]
             check_choice("--class", options.class_name, list(dict.fromkeys(known)))
         if options.false_alarms is not None:
-            self.calibration.normals("", "")  # refuses where there is none
+            normals_of(self.detector.calibration, "", "")  # refuses where there is none
         self.threshold = cache(self._threshold)
 
     def score(
@@ -134,8 +127,9 @@ class RecordingScorer:
         table = pd.DataFrame([self.whose(file) for file in files], columns=["machine", "id"])
         table.insert(0, "path", [shown(file) for file in files])
         self._check_classes(table)
-        for whose in dict.fromkeys(_pairs(table)):  # before hours of scoring
-            self.threshold(*whose)
+        with _as_it_says(self.checkpoint):
+            for whose in dict.fromkeys(_pairs(table)):  # before hours of scoring
+                self.threshold(*whose)
         facts: dict[str, ClipFacts] = {}
 
         def read(row: int) -> _Heard:
@@ -183,68 +177,76 @@ class RecordingScorer:
         self, table: pd.DataFrame, heard: list[_Heard]
     ) -> tuple[pd.DataFrame, ScoredClips | None]:
         """The rows of ``score``."""
-        states = [one.state for one in heard]
+        answers: list[dict[str, Any]] = [
+            {"file": path, "verdict": "", "state": one.state}
+            for path, one in zip(table["path"], heard, strict=True)
+        ]
         rows = [row for row, one in enumerate(heard) if one.values is not None]
-        scored = None
         try:
-            scored = self._scored(table, rows, heard) if rows else None
+            scored = self._scored(table, heard, rows)
         except AsdError:  # of one of them: it costs its own line alone
             for row in list(rows):
                 try:
-                    self._scored(table, [row], heard)
+                    self._scored(table, heard, [row])
                 except AsdError as error:
-                    states[row] = f"{ERROR}{error}"
+                    answers[row]["state"] = f"{ERROR}{error}"
                     rows.remove(row)
-            scored = self._scored(table, rows, heard) if rows else None
-        scores = dict(zip(rows, scored.table["score"] if scored else (), strict=True))
-        answers = [
-            self._answer(states[row], machine, machine_id, scores.get(row))
-            for row, (machine, machine_id) in enumerate(_pairs(table))
-        ]
-        judged = pd.DataFrame(answers, columns=COLUMNS[1:])
-        judged.insert(0, "file", table["path"])
-        return judged, scored
+            scored = self._scored(table, heard, rows)
+        scores = scored.table["score"].tolist() if scored is not None else []
+        whose = list(_pairs(table))
+        for row, score in zip(rows, scores, strict=True):
+            answers[row] |= self._verdict(*whose[row], score)
+        return pd.DataFrame(answers, columns=COLUMNS), scored
 
-    def _answer(
-        self, state: str, machine: str, machine_id: str, score: float | None
-    ) -> dict[str, Any]:
-        """``COLUMNS`` of a recording, those that can be told."""
-        if score is None:
-            return {"verdict": "", "state": state}
-        answer: dict[str, Any] = {"score": score, "verdict": "", "state": state}
-        if self.machine_ids and machine_id and (machine, machine_id) not in self.machine_ids:
-            answer["state"] = f"scored, but ID {machine_id} was not trained"
-        if not self.calibration.scores:
-            return answer
-        answer["percentile"] = self.calibration.percentile(machine, machine_id, score)
-        answer["p_value"] = self.calibration.p_value(machine, machine_id, score)
-        bank, _ = self.calibration.normals(machine, machine_id)
-        if bank != f"{machine}/{machine_id}":
-            answer["state"] += f", against normal clips of {bank}"
-        if (limit := self.threshold(machine, machine_id)) is not None:
-            answer["verdict"] = "ALARM" if score > limit.value else "OK"
-        return answer
-
-    def _scored(self, table: pd.DataFrame, rows: list[int], heard: list[_Heard]) -> ScoredClips:
+    def _scored(
+        self, table: pd.DataFrame, heard: list[_Heard], rows: list[int]
+    ) -> ScoredClips | None:
+        """Those of these rows; None where there is no row."""
+        if not rows:
+            return None
         clips = table.iloc[rows].assign(label=-1).reset_index(drop=True)
         arrays = [values for row in rows if (values := heard[row].values) is not None]
         frames = np.array([len(values) for values in arrays], dtype=np.int64)
         index = self.windows.starts(self.recipe["frames"], frames, list(clips["path"]))
         features = Features(np.concatenate(arrays), frames)
         numbers = np.array([self._class_number(*whose) for whose in _pairs(clips)])
-        return score_clips(self.detector, self.scoring, clips, features, index, numbers, cores())
+        return score_clips(
+            self.detector, self.scoring, ClipSet(clips, features, index, numbers), cores()
+        )
 
-    def _threshold(self, machine: str, machine_id: str) -> Threshold | None:
+    def _verdict(self, machine: str, machine_id: str, score: float) -> dict[str, Any]:
+        """``COLUMNS`` of a recording that has a score, those that can be told."""
+        state = "scored"
+        if machine_id and (machine, machine_id) not in self.machine_ids:
+            state = f"scored, but ID {machine_id} was not trained"
+        if not self.detector.calibration:
+            return {"score": score, "state": state}
+        normals = normals_of(self.detector.calibration, machine, machine_id)
+        if normals.bank != f"{machine}/{machine_id}":
+            state += f", against normal clips of {normals.bank}"
+        limit = self.threshold(machine, machine_id)
+        return {
+            "score": score,
+            "percentile": normals.percentile(score),
+            "p_value": normals.p_value(score),
+            "verdict": "" if limit is None else "ALARM" if score > limit else "OK",
+            "state": state,
+        }
+
+    def _threshold(self, machine: str, machine_id: str) -> float | None:
         """Where there is one; that there is none is said once, or refused if it was asked for."""
-        if not self.calibration.scores:
+        calibration, asked = self.detector.calibration, self.options
+        if not calibration:
             return None
-        told = from_config(CalibrationOptions, "calibration", self.recipe.get("calibration", {}))
-        asked, rule = self.options.false_alarms, self.options.rule or told.rule
-        rate = told.false_alarms if asked is None else asked
+        given = {"false_alarms": asked.false_alarms, "rule": asked.rule}
+        given = {name: value for name, value in given.items() if value is not None}
+        told = {**self.recipe["calibration"], **given}
+        options = from_config(CalibrationOptions, "calibration", told)
         try:
-            return self.calibration.threshold(machine, machine_id, rate, rule)
+            normals = normals_of(calibration, machine, machine_id)
+            return normals.threshold(options.false_alarms, options.rule).value
         except AsdError as error:
-            if asked is not None:
+            if asked.false_alarms is not None:
                 raise
             log.warning("no verdicts: %s; see --false-alarms", error)
             return None
@@ -288,19 +290,14 @@ def _pairs(clips: pd.DataFrame) -> Iterator[tuple[str, str]]:
     return zip(clips["machine"], clips["id"], strict=True)
 
 
-def _scoring(checkpoint: Path, recipe: dict[str, Any], allowed: Collection[str]) -> ScoringOptions:
+def _scoring(options: Mapping[str, Any], allowed: Collection[str]) -> ScoringOptions:
     """How a checkpoint says that it scores."""
-    if "scoring" not in recipe:
-        log.warning("%s does not say how it scores (an earlier version): mse", checkpoint)
-    if not isinstance(recipe.get("scoring", {}), dict):
-        raise AsdError(f"{checkpoint}: cannot be used as a checkpoint: its recipe lacks scoring")
-    scoring = {**_EARLIER, **recipe.get("scoring", {})}
-    for part in (scoring[name] for name in ("score", "vectors", "back_end", "pooling")):
+    for part in map(options.get, ("score", "vectors", "back_end", "pooling")):
         if isinstance(part, dict):
             build_known(part, "scoring", allowed)
         elif "." in str(part):
             check_known(part, "scoring", allowed)
-    return from_config(ScoringOptions, "scoring", scoring)
+    return from_config(ScoringOptions, "scoring", options)
 
 
 @contextmanager
@@ -309,6 +306,4 @@ def _as_it_says(checkpoint: Path) -> Iterator[None]:
     try:
         yield
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, MemoryError) as error:
-        raise AsdError(
-            f"{checkpoint}: these recordings cannot be scored with it ({error!r:.300})"
-        ) from error
+        raise AsdError(f"{checkpoint}: cannot be used to score: {error!r:.300}") from error
