@@ -91,8 +91,8 @@ class RecordingScorer:
             self.windows: Windows = build_known(recipe["window"], "window", allowed)
             self.longest = float(recipe["longest_seconds"])
             self.machine_ids = [(str(machine), str(own)) for machine, own in recipe["ids"]]
-        per_id, fitted = self.scoring.per_id, self.scoring.back_end is not None
-        self.banks = list(self.detector.scales if per_id else self.detector.banks)
+            per_id, fitted = self.scoring.per_id, self.scoring.back_end is not None
+            self.banks = list(map(str, self.detector.scales if per_id else self.detector.banks))
         if (per_id and not self.banks) or (fitted and not self.detector.banks):
             raise AsdError(f"{checkpoint}: lacks its back end, which model.ckpt has")
         given = options.channel

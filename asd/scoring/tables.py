@@ -105,15 +105,15 @@ def remarks(record: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     Raises:
         AsdError: it is damaged.
     """
-    warnings, models = record.get("warnings") or (), record.get("convergence") or {}
-    decisions = record.get("decisions") or ()
+    models, decisions = record.get("convergence") or {}, record.get("decisions") or ()
     try:
         convergence_notes(models)
         decision_table(decisions)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         damaged = f"damaged (convergence or decisions: {error!r})"
         raise AsdError(f"{folder / 'run.json'}: {damaged}") from error
-    said = {"unseen": record.get("unseen") or (), "warnings": list(map(str, warnings))}
+    warnings = list(map(str, record.get("warnings") or ()))
+    said = {"unseen": record.get("unseen") or (), "warnings": warnings}
     return {**said, "convergence": models, "decisions": decisions}
 
 
@@ -134,48 +134,33 @@ def convergence_notes(models: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return [f"{verdict}: {'; '.join(texts)}." for verdict, texts in groups.items() if texts]
 
 
-def document(
-    metrics: Metrics,
-    title: str,
-    data_label: str,
-    unseen: Collection[str] = (),
-    warnings: Sequence[str] = (),
-    convergence: Mapping[str, Mapping[str, Any]] | None = None,
-    decisions: Sequence[Mapping[str, Any]] = (),
-) -> list[Block]:
+def document(metrics: Metrics, title: str, data_label: str, **said: Any) -> list[Block]:
     """Both tables and the notes, under what was run on which data.
 
     Args:
         metrics: what ``evaluate_scores`` gives.
         title: what was run.
         data_label: what the data is.
-        unseen: as ``id_table``.
-        warnings: what was said of the data; of each the first line is shown.
-        convergence: as ``convergence_notes``; what they say stands below the first table.
-        decisions: as ``decision_table``, which is shown where there are any.
+        said: ``remarks``, or some of them; of each warning the first line is shown.
     """
     head = [Heading(title, 1), Text(f"Data: {data_label}")]
-    ended = map(Text, convergence_notes(convergence or {}))
+    ended = map(Text, convergence_notes(said.get("convergence", {})))
     machines = [Heading("Per machine type", 3), machine_table(metrics), *ended]
-    ids = [Heading("Per machine ID", 3), id_table(metrics, unseen)]
-    if decisions:
-        ids += [Heading("At the threshold", 3), decision_table(decisions)]
-    said = [f"Warning: {warning.splitlines()[0].rstrip(':')}" for warning in warnings]
-    return [*head, *machines, *ids, *map(Text, [*said, *notes(metrics)])]
+    ids = [Heading("Per machine ID", 3), id_table(metrics, said.get("unseen", ()))]
+    if said.get("decisions"):
+        ids += [Heading("At the threshold", 3), decision_table(said["decisions"])]
+    warnings = [warning.splitlines()[0].rstrip(":") for warning in said.get("warnings", ())]
+    texts = [*(f"Warning: {warning}" for warning in warnings), *notes(metrics)]
+    return [*head, *machines, *ids, *map(Text, texts)]
 
 
-def show(metrics: Metrics, title: str, data_label: str, **more: Any) -> None:
+def show(metrics: Metrics, title: str, data_label: str, **said: Any) -> None:
     """Print the document; as wide as the terminal, or 120 columns where there is none."""
-    terminal.show(document(metrics, title, data_label, **more), terminal.open_console())
-
-
-def markdown(metrics: Metrics, title: str, data_label: str, **more: Any) -> str:
-    """The document as a Markdown page."""
-    return rendering.markdown(document(metrics, title, data_label, **more))
+    terminal.show(document(metrics, title, data_label, **said), terminal.open_console())
 
 
 def write_tables(
-    folder: str | Path, metrics: Metrics, title: str, data_label: str, **more: Any
+    folder: str | Path, metrics: Metrics, title: str, data_label: str, **said: Any
 ) -> list[Path]:
     """Write per_machine.csv, per_id.csv and tables.md into a folder, made if need be.
 
@@ -183,10 +168,7 @@ def write_tables(
 
     Args:
         folder: where to write.
-        metrics: what ``evaluate_scores`` gives.
-        title: what was run, e.g. "SS-0.5-0.5, seed 0".
-        data_label: what the data is, e.g. "SIMULATED, demo scale"; it stands in every file.
-        more: what else ``document`` takes.
+        metrics, title, data_label, said: see ``document``; title and label stand in every file.
 
     Returns:
         The files written.
@@ -198,12 +180,12 @@ def write_tables(
     counts = {name: int(machines[name].sum()) for name in ("n_ids", *COUNTS)}
     machines.loc[len(machines)] = {"machine": "mean", **metrics.mean, **counts}
     ids["id"] = "id_" + ids["id"]  # so that it stays text
-    unseen = (ids["machine"] + "/" + ids["id"]).isin(list(more.get("unseen", ())))
+    unseen = (ids["machine"] + "/" + ids["id"]).isin(list(said.get("unseen", ())))
     ids["remark"] = unseen.map({True: NEVER_TRAINED, False: ""})
     texts = {
         "per_machine.csv": _csv(machines, metrics, title, data_label),
         "per_id.csv": _csv(ids, metrics, title, data_label),
-        "tables.md": markdown(metrics, title, data_label, **more),
+        "tables.md": rendering.markdown(document(metrics, title, data_label, **said)),
     }
     for name, text in texts.items():
         write_text(Path(folder) / name, text)

@@ -44,7 +44,7 @@ from asd.scoring.calibration import decisions, scores_by_id
 from asd.scoring.clip_scores import read_scores, write_scores
 from asd.scoring.metrics import Metrics, evaluate_scores
 from asd.scoring.scorer import ClipSet, calibrate, fit_back_end, score_clips
-from asd.scoring.tables import convergence_notes, write_tables
+from asd.scoring.tables import convergence_notes, remarks, write_tables
 from asd.training.checkpoints import restored_history
 from asd.training.fit import TrainingSet, fit
 from asd.training.memory import check_memory, give_back_memory
@@ -225,8 +225,7 @@ def _compute(
         tags["converged"] = str(all(told["converged"] for told in ended.values())).lower()
     decided = _decisions(experiment, folder, scores)
     folder.update(validation_loss=losses, convergence=ended, tags=tags, decisions=decided)
-    said: dict[str, Any] = {"unseen": clips.unseen(), "warnings": list(clips.warnings)}
-    said |= {"convergence": ended, "decisions": decided}
+    said = remarks(folder.record(), folder.path)
     write_tables(folder.tables, metrics, experiment.title, experiment.data_label, **said)
     events.tell(RunListener.scored, folder, scores, metrics)
     return metrics

@@ -7,12 +7,13 @@ import pandas as pd
 import pytest
 
 from asd.documents.blocks import Table
+from asd.documents.rendering import markdown
 from asd.scoring.metrics import Metrics, evaluate_scores
 from asd.scoring.tables import (
     convergence_notes,
+    document,
     id_table,
     machine_table,
-    markdown,
     remarks,
     show,
     write_tables,
@@ -65,11 +66,12 @@ def test_figures_are_marked_where_a_part_is_left_out(metrics: Metrics) -> None:
     assert ids[0][:3] == ["ToyCar", "id_01", "100.00"]
     assert ids[1] == ["ToyCar", "id_03", *["undefined"] * 3, "4", "0", "0"]
     assert (ids[2][:3], ids[2][4:]) == (["fan", "id_00", "83.33"], ["66.67", "4", "3", "0"])
-    text = markdown(metrics, "SS\n# x", DATA)
+    text = markdown(document(metrics, "SS\n# x", DATA))
     assert text.startswith(f"# SS # x\n\nData: {DATA}\n\n")
     assert "| AUC | 100.00\\* | 91.67 | undefined | 95.83\\* |" in text
     assert "\n- ToyCar id_03: no anomaly clip\n" in text
-    whole = markdown(evaluate_scores(group("fan", "00", [1, 8, 5, 2], [9]), 0.5), TITLE, DATA)
+    full = evaluate_scores(group("fan", "00", [1, 8, 5, 2], [9]), 0.5)
+    whole = markdown(document(full, TITLE, DATA))
     assert "*" not in whole and "ndefined" not in whole
 
 
@@ -101,7 +103,7 @@ def test_ids_that_never_trained_and_warnings_are_said_everywhere(
     cell = "id_02 (never trained)"
     assert [row[1] for row in texts(id_table(metrics, ["fan/id_02"]))].count(cell) == 1
     show(metrics, TITLE, DATA, **said)
-    for text in (markdown(metrics, TITLE, DATA, **said), capsys.readouterr().out):
+    for text in (markdown(document(metrics, TITLE, DATA, **said)), capsys.readouterr().out):
         for part in (cell, "Warning: /data: 2 files are not used", "Warning: odd"):
             assert part in text
     files = write_tables(tmp_path, metrics, TITLE, DATA, **remarks(said, tmp_path))
