@@ -1,11 +1,11 @@
-"""Tables of a run's metrics for the terminal, as Markdown and as CSV. Figures are percent."""
+"""Tables of a run's metrics for the terminal and as Markdown. Figures are percent."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from asd.documents import rendering, terminal
 from asd.documents.blocks import Block, Heading, Table, Text, plain_row
@@ -13,15 +13,9 @@ from asd.errors import AsdError
 from asd.files import write_text
 from asd.scoring.metrics import COUNTS, ID_METRICS, MACHINE_METRICS, Metrics
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 _ARITHMETIC = ("AUC", "pAUC", "pAUC eq. (3)")
 _OTHERS = ("AUC pooled", "pAUC pooled", "AUC harmonic", "pAUC harmonic")
 NAMES = dict(zip(MACHINE_METRICS, (*_ARITHMETIC, *_OTHERS), strict=True))
-
-
-NEVER_TRAINED = "never trained"
 _NOT_CONVERGED = "NOT CONVERGED (raise trainer.max_epochs)"
 _STILL_BEST = "Converged within trainer.late_gain, although the best epoch is the last"
 
@@ -61,7 +55,7 @@ def id_table(metrics: Metrics, unseen: Collection[str] = ()) -> Table:
         figures = [percent(row[name]) for name in ID_METRICS]
         counts = [str(row[name]) for name in COUNTS]
         name = f"id_{row['id']}"
-        name += f" ({NEVER_TRAINED})" if f"{row['machine']}/{name}" in unseen else ""
+        name += " (never trained)" if f"{row['machine']}/{name}" in unseen else ""
         rows.append(plain_row(row["machine"], name, *figures, *counts))
     return Table(header, rows, texts=2)
 
@@ -159,52 +153,12 @@ def show(metrics: Metrics, title: str, data_label: str, **said: Any) -> None:
     terminal.show(document(metrics, title, data_label, **said), terminal.open_console())
 
 
-def write_tables(
-    folder: str | Path, metrics: Metrics, title: str, data_label: str, **said: Any
-) -> list[Path]:
-    """Write per_machine.csv, per_id.csv and tables.md into a folder, made if need be.
-
-    The CSVs hold percent; what is undefined is an empty cell, with the reason at the row's end.
-
-    Args:
-        folder: where to write.
-        metrics, title, data_label, said: see ``document``; title and label stand in every file.
-
-    Returns:
-        The files written.
+def write_tables(folder: Path, metrics: Metrics, title: str, data_label: str, **said: Any) -> Path:
+    """Write the document as tables.md into a folder, made if need be.
 
     Raises:
-        AsdError: a file cannot be written.
+        AsdError: it cannot be written.
     """
-    machines, ids = metrics.per_machine.copy(), metrics.per_id.copy()
-    counts = {name: int(machines[name].sum()) for name in ("n_ids", *COUNTS)}
-    machines.loc[len(machines)] = {"machine": "mean", **metrics.mean, **counts}
-    ids["id"] = "id_" + ids["id"]  # so that it stays text
-    unseen = (ids["machine"] + "/" + ids["id"]).isin(list(said.get("unseen", ())))
-    ids["remark"] = unseen.map({True: NEVER_TRAINED, False: ""})
-    texts = {
-        "per_machine.csv": _csv(machines, metrics, title, data_label),
-        "per_id.csv": _csv(ids, metrics, title, data_label),
-        "tables.md": rendering.markdown(document(metrics, title, data_label, **said)),
-    }
-    for name, text in texts.items():
-        write_text(Path(folder) / name, text)
-    return [Path(folder) / name for name in texts]
-
-
-def _csv(frame: pd.DataFrame, metrics: Metrics, title: str, data_label: str) -> str:
-    figures = [name for name in MACHINE_METRICS if name in frame]
-    frame[figures] *= 100
-    frame["max_fpr"] = str(metrics.max_fpr)
-    frame["undefined"] = [_reasons(row, metrics) for row in frame.to_dict("records")]
-    frame.insert(0, "data", " ".join(data_label.split()))
-    frame.insert(1, "title", " ".join(title.split()))
-    return rendering.csv(frame.rename(columns={name: f"{name}_percent" for name in figures}))
-
-
-def _reasons(row: dict[Any, Any], metrics: Metrics) -> str:
-    """Why figures of a machine type, a machine ID or the mean are missing."""
-    own = [u for u in metrics.undefined if row["machine"] in (u.machine, "mean")]
-    if "id" in row:
-        return "; ".join(u.reason for u in own if u.part == row["id"])
-    return "; ".join(map(str, own))
+    path = folder / "tables.md"
+    write_text(path, rendering.markdown(document(metrics, title, data_label, **said)))
+    return path
