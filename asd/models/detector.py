@@ -183,10 +183,12 @@ def load_detector(path: Path, allowed: Collection[str] = ()) -> Detector:
         raise AsdError(f"{path}: {error}") from error
     for part in _FITTED:  # checkpoints of training lack them
         setattr(detector, part, content["asd"].get(part, {}))
-    ordered = _are_tensors(detector.calibration, torch.float64, 1) and all(
+    sound = _are_tensors(detector.calibration, torch.float64, 1) and all(
         bool((scores.diff() >= 0).all()) for scores in detector.calibration.values()
     )
-    if not ordered or not _are_tensors(detector.profiles, torch.float32, 2):
+    sound = sound and _are_tensors(detector.profiles, torch.float32, 2)
+    shape = (3, recipe["bands"] + 1)  # of a profile: low, middle and high of each band, and in time
+    if not sound or any(profile.shape != shape for profile in detector.profiles.values()):
         raise AsdError(f"{path}: cannot be used as a checkpoint: its calibration is damaged")
     return _with_weights(detector, content, path)
 

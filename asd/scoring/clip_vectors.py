@@ -90,15 +90,14 @@ def vectors_of_clips(
     windows: Mapping[str, Tensor],
     names: Sequence[str],
 ) -> np.ndarray:
-    """[clips, values] in float64 of all clips that have windows, in order.
+    """[clips, values] in float64 of all clips that have windows in ``index``, in order.
 
     Args:
         function: gives the vector of one, or values to be pooled.
         pooling: what makes one of several.
-        features: of these clips, and of others maybe.
+        features, names: of these clips, and of others maybe.
         index: their windows.
         windows: what the network gives of these, [windows, ...]; empty without one.
-        names: of all clips in the features.
 
     Raises:
         AsdError: vectors are of different sizes.

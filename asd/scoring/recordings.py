@@ -124,16 +124,17 @@ class RecordingScorer:
             AsdError: the class of a recording is needed, and neither given nor said by its path; or
                 the parts of the checkpoint do not fit each other.
         """
-        table = pd.DataFrame([self.whose(file) for file in files], columns=["machine", "id"])
-        table.insert(0, "path", [shown(file) for file in files])
+        whose = [self.whose(file) for file in files]
+        table = pd.DataFrame(whose, columns=["machine", "id"]).assign(label=-1)
+        table["path"] = [shown(file) for file in files]
         self._check_classes(table)
         with _as_it_says(self.checkpoint):
-            for whose in dict.fromkeys(_pairs(table)):  # before hours of scoring
-                self.threshold(*whose)
+            for one in dict.fromkeys(whose):  # before hours of scoring
+                self.threshold(*one)
         facts: dict[str, ClipFacts] = {}
 
         def read(row: int) -> _Heard:
-            return self._read(files[row], table["machine"].iloc[row])
+            return self._read(files[row], whose[row][0])
 
         def done(begin: int, heard: list[_Heard]) -> None:
             part = table.iloc[begin : begin + len(heard)].reset_index(drop=True)
@@ -192,10 +193,10 @@ class RecordingScorer:
                     answers[row]["state"] = f"{ERROR}{error}"
                     rows.remove(row)
             scored = self._scored(table, heard, rows)
-        scores = scored.table["score"].tolist() if scored is not None else []
-        whose = list(_pairs(table))
-        for row, score in zip(rows, scores, strict=True):
-            answers[row] |= self._verdict(*whose[row], score)
+        if scored is not None:
+            clips = scored.table[["machine", "id", "score"]].itertuples(index=False)
+            for row, clip in zip(rows, clips, strict=True):
+                answers[row] |= self._verdict(*clip)
         return pd.DataFrame(answers, columns=COLUMNS), scored
 
     def _scored(
@@ -204,15 +205,14 @@ class RecordingScorer:
         """Those of these rows; None where there is no row."""
         if not rows:
             return None
-        clips = table.iloc[rows].assign(label=-1).reset_index(drop=True)
+        clips = table.iloc[rows].reset_index(drop=True)
         arrays = [values for row in rows if (values := heard[row].values) is not None]
         frames = np.array([len(values) for values in arrays], dtype=np.int64)
         index = self.windows.starts(self.recipe["frames"], frames, list(clips["path"]))
         features = Features(np.concatenate(arrays), frames)
-        numbers = np.array([self._class_number(*whose) for whose in _pairs(clips)])
-        return score_clips(
-            self.detector, self.scoring, ClipSet(clips, features, index, numbers), cores()
-        )
+        numbers = np.array(list(map(self._class_number, clips["machine"], clips["id"])))
+        some = ClipSet(clips, features, index, numbers)
+        return score_clips(self.detector, self.scoring, some, cores())
 
     def _verdict(self, machine: str, machine_id: str, score: float) -> dict[str, Any]:
         """``COLUMNS`` of a recording that has a score, those that can be told."""
@@ -284,10 +284,6 @@ class RecordingScorer:
                 "normal_id_00_1.wav), with whose training clips this detector compares it: "
                 f"--class NAME, one of {', '.join(choices)}"
             )
-
-
-def _pairs(clips: pd.DataFrame) -> Iterator[tuple[str, str]]:
-    return zip(clips["machine"], clips["id"], strict=True)
 
 
 def _scoring(options: Mapping[str, Any], allowed: Collection[str]) -> ScoringOptions:
