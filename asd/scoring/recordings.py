@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,6 +34,7 @@ from asd.scoring.window_scores import OF_CLASSES
 log = logging.getLogger(__name__)
 
 COLUMNS = ["file", "score", "percentile", "p_value", "verdict", "state"]
+SCORED = "scored"  # the state of one that has a score
 ERROR = "error: "  # how the state of a recording begins that cannot be used
 # Recordings whose features are in memory at a time: 64 MB of U's.
 _AT_A_TIME = 512
@@ -41,14 +42,9 @@ _AT_A_TIME = 512
 
 @dataclass(frozen=True)
 class RecordingOptions:
-    """What a user says of recordings: the options of ``python -m asd.score``.
+    """What a user says of recordings, as ``python -m asd.score --help`` has it.
 
-    Args:
-        clipped: with a larger part of its samples at full scale a recording is clipped.
-        class_name: of which machine (``fan``), or ``fan/00``, all are; None: as their paths say.
-        channel: of files with several; None: as in training.
-        resample: take recordings of a lower rate than the model's too, which lack its upper bands.
-        false_alarms, rule: of the threshold; None: as the model was told.
+    None: ``class_name`` (``fan``, ``fan/00``) as the paths say, the others as in training.
     """
 
     clipped: float
@@ -59,12 +55,8 @@ class RecordingOptions:
     rule: str | None = None
 
 
-class _Heard(NamedTuple):
-    """A recording that was read: its features [frames, bands], or why it gets no score."""
-
-    state: str
-    facts: ClipFacts | None = None
-    values: np.ndarray | None = None
+# Of a recording: its state, facts, and if it can be scored its features [frames, bands].
+_Read = tuple[str, ClipFacts | None, np.ndarray | None]
 
 
 class RecordingScorer:
@@ -133,14 +125,16 @@ class RecordingScorer:
                 self.threshold(*one)
         facts: dict[str, ClipFacts] = {}
 
-        def read(row: int) -> _Heard:
+        def read(row: int) -> _Read:
             return self._read(files[row], whose[row][0])
 
-        def done(begin: int, heard: list[_Heard]) -> None:
-            part = table.iloc[begin : begin + len(heard)].reset_index(drop=True)
-            facts.update({n: h.facts for n, h in zip(part["path"], heard, strict=True) if h.facts})
+        def done(begin: int, heard: list[_Read]) -> None:
+            part = pd.DataFrame(heard, columns=["state", "facts", "features"], dtype=object)
+            part = table.iloc[begin : begin + len(heard)].reset_index(drop=True).join(part)
+            known = part[part["facts"].notna()]
+            facts.update(zip(known["path"], known["facts"], strict=True))
             with _as_it_says(self.checkpoint):
-                judged = self._judged(part, heard)
+                judged = self._judged(part)
             take(*judged)
 
         rows = range(len(files))
@@ -148,77 +142,71 @@ class RecordingScorer:
         in_threads(read, parts, cores(), "recordings", done)
         warn_of("these recordings", facts, self.frontend.rate)
 
-    def _read(self, file: Path, machine: str) -> _Heard:
-        """The features of a recording, or its state."""
-        if machine and self.recipe["machines"] and machine not in self.recipe["machines"]:
-            return _Heard(f"wrong machine: {machine}, not {', '.join(self.recipe['machines'])}")
+    def _read(self, file: Path, machine: str) -> _Read:
+        """What ``file`` is."""
+        machines, frames, facts = self.recipe["machines"], self.recipe["frames"], None
+        if machine and machines and machine not in machines:
+            return f"wrong machine: {machine}, not {', '.join(machines)}", None, None
         try:
             recording = Recording.read(file, self.channel)
             facts, rate = recording.facts, self.frontend.rate
-            seconds = facts.samples / facts.rate
+            seconds, state = facts.samples / facts.rate, ""
             if facts.peak == 0:
-                return _Heard("silent", facts)
-            if (share := recording.clipped()) > self.options.clipped:
-                return _Heard(f"clipped: {100 * share:.2g} % of the samples at full scale", facts)
-            if facts.rate < rate and not self.options.resample:
-                return _Heard(f"wrong rate: {facts.rate} Hz, below {rate}; see --resample", facts)
-            if self.windows.cover == "first" and seconds > self.longest:
+                state = "silent"
+            elif (share := recording.clipped()) > self.options.clipped:
+                state = f"clipped: {100 * share:.2g} % of the samples at full scale"
+            elif facts.rate < rate and not self.options.resample:
+                state = f"wrong rate: {facts.rate} Hz, below {rate}; see --resample"
+            elif self.windows.cover == "first" and seconds > self.longest:
                 unheard = f"trained on at most {self.longest:.4g} s, the rest would not be heard"
-                return _Heard(f"wrong length: {seconds:.4g} s, {unheard}", facts)
+                state = f"wrong length: {seconds:.4g} s, {unheard}"
+            if state:
+                return state, facts, None
             with _as_it_says(self.checkpoint):
                 values = clip_features(self.frontend, recording, "float32")
         except AsdError as error:
-            return _Heard(f"{ERROR}{error}")
-        if len(values) < self.recipe["frames"]:
-            window = f"a window of {self.recipe['frames']} frames"
-            return _Heard(f"wrong length: {seconds:.4g} s, shorter than {window}", facts)
-        return _Heard("scored", facts, values)
+            return f"{ERROR}{error}", None, None
+        if len(values) < frames:
+            short = f"wrong length: {seconds:.4g} s, shorter than a window of {frames} frames"
+            return short, facts, None
+        return SCORED, facts, values
 
-    def _judged(
-        self, table: pd.DataFrame, heard: list[_Heard]
-    ) -> tuple[pd.DataFrame, ScoredClips | None]:
-        """The rows of ``score``."""
-        answers: list[dict[str, Any]] = [
-            {"file": path, "verdict": "", "state": one.state}
-            for path, one in zip(table["path"], heard, strict=True)
-        ]
-        rows = [row for row, one in enumerate(heard) if one.values is not None]
+    def _judged(self, table: pd.DataFrame) -> tuple[pd.DataFrame, ScoredClips | None]:
+        """The rows of ``score``, of recordings with their state and features."""
         try:
-            scored = self._scored(table, heard, rows)
+            scored = self._scored(table)
         except AsdError:  # of one of them: it costs its own line alone
-            for row in list(rows):
+            for row in table.index[table["state"] == SCORED]:
                 try:
-                    self._scored(table, heard, [row])
+                    self._scored(table.loc[[row]])
                 except AsdError as error:
-                    answers[row]["state"] = f"{ERROR}{error}"
-                    rows.remove(row)
-            scored = self._scored(table, heard, rows)
+                    table.loc[row, "state"] = f"{ERROR}{error}"
+            scored = self._scored(table)
+        answers = table[["path", "state"]].rename(columns={"path": "file"}).assign(verdict="")
         if scored is not None:
             clips = scored.table[["machine", "id", "score"]].itertuples(index=False)
-            for row, clip in zip(rows, clips, strict=True):
-                answers[row] |= self._verdict(*clip)
-        return pd.DataFrame(answers, columns=COLUMNS), scored
+            rows = answers.index[answers["state"] == SCORED]
+            verdicts = pd.DataFrame([self._verdict(*clip) for clip in clips], rows)
+            answers = verdicts.combine_first(answers)
+        return answers.reindex(columns=COLUMNS), scored
 
-    def _scored(
-        self, table: pd.DataFrame, heard: list[_Heard], rows: list[int]
-    ) -> ScoredClips | None:
-        """Those of these rows; None where there is no row."""
-        if not rows:
+    def _scored(self, table: pd.DataFrame) -> ScoredClips | None:
+        """Those that can be; None where there is none."""
+        clips = table[table["state"] == SCORED].reset_index(drop=True)
+        if clips.empty:
             return None
-        clips = table.iloc[rows].reset_index(drop=True)
-        arrays = [values for row in rows if (values := heard[row].values) is not None]
-        frames = np.array([len(values) for values in arrays], dtype=np.int64)
+        frames = np.array([len(values) for values in clips["features"]], dtype=np.int64)
         index = self.windows.starts(self.recipe["frames"], frames, list(clips["path"]))
-        features = Features(np.concatenate(arrays), frames)
+        features = Features(np.concatenate(list(clips["features"])), frames)
         numbers = np.array(list(map(self._class_number, clips["machine"], clips["id"])))
         some = ClipSet(clips, features, index, numbers)
         return score_clips(self.detector, self.scoring, some, cores())
 
     def _verdict(self, machine: str, machine_id: str, score: float) -> dict[str, Any]:
         """``COLUMNS`` of a recording that has a score, those that can be told."""
-        state = "scored"
+        state = SCORED
         if machine_id and (machine, machine_id) not in self.machine_ids:
-            state = f"scored, but ID {machine_id} was not trained"
+            state = f"{SCORED}, but ID {machine_id} was not trained"
         if not self.detector.calibration:
             return {"score": score, "state": state}
         normals = normals_of(self.detector.calibration, machine, machine_id)
