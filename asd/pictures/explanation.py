@@ -26,9 +26,7 @@ def explanations(
     that of normal clips.
 
     Args:
-        scorer: gave the other two.
-        answers: of the recordings that have a score, with its columns.
-        scored: the same.
+        scorer: gave ``answers``, of the recordings that have a score, and ``scored``, the same.
         folder: for the pictures, called after the recordings and the folders that they lie in.
     """
     for row, answer in enumerate(answers.to_dict("records")):
