@@ -49,8 +49,7 @@ class Threshold(NamedTuple):
     promise: str
 
 
-@dataclass(frozen=True)
-class Normals:
+class Normals(NamedTuple):
     """Held-out normal clips that a clip is compared with.
 
     Args:

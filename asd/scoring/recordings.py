@@ -26,7 +26,7 @@ from asd.features import Features, clip_features
 from asd.frontends.frontend import FrontEnd
 from asd.models.detector import load_detector
 from asd.options import check_choice, check_number, check_whole, from_config
-from asd.scoring.calibration import CalibrationOptions, normals_of
+from asd.scoring.calibration import CalibrationOptions, Threshold, normals_of
 from asd.scoring.scorer import ClipSet, ScoredClips, score_clips
 from asd.scoring.scoring_options import ScoringOptions
 from asd.scoring.window_scores import OF_CLASSES
@@ -217,11 +217,11 @@ class RecordingScorer:
             "score": score,
             "percentile": normals.percentile(score),
             "p_value": normals.p_value(score),
-            "verdict": "" if limit is None else "ALARM" if score > limit else "OK",
+            "verdict": "" if limit is None else "ALARM" if score > limit.value else "OK",
             "state": state,
         }
 
-    def _threshold(self, machine: str, machine_id: str) -> float | None:
+    def _threshold(self, machine: str, machine_id: str) -> Threshold | None:
         """Where there is one; that there is none is said once, or refused if it was asked for."""
         calibration, asked = self.detector.calibration, self.options
         if not calibration:
@@ -232,7 +232,7 @@ class RecordingScorer:
         options = from_config(CalibrationOptions, "calibration", told)
         try:
             normals = normals_of(calibration, machine, machine_id)
-            return normals.threshold(options.false_alarms, options.rule).value
+            return normals.threshold(options.false_alarms, options.rule)
         except AsdError as error:
             if asked.false_alarms is not None:
                 raise
