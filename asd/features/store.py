@@ -28,7 +28,7 @@ from asd.data.clip_files import Clip
 from asd.data.manifest import Manifest, Part, parts_of
 from asd.data.threads import in_threads
 from asd.errors import AsdError
-from asd.features.part import Features, locked, part_file, whole_part, write_part
+from asd.features.part import Features, part_file, whole_part, write_part, writing
 from asd.files import write_text
 from asd.frontends.frontend import FrontEnd
 from asd.options import check_choice, check_whole
@@ -99,7 +99,7 @@ class FeatureStore:
 
     def computing(self) -> AbstractContextManager[None]:
         """Be the one process that computes; others wait, and find it done."""
-        return locked(self.folder)
+        return writing(self.folder)
 
     def frames(self, clips: Manifest) -> np.ndarray:
         """[clips] frames that each has, int64.

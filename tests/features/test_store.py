@@ -27,7 +27,7 @@ from asd.data.audio import Channel, Recording
 from asd.data.manifest import Manifest
 from asd.errors import AsdError
 from asd.features import FeatureStore, parts_of
-from asd.features.part import locked, write_part
+from asd.features.part import write_part
 from asd.frontends.frontend import FrontEnd
 from asd.frontends.gammatone import Gammatone
 from asd.frontends.mel import Mel
@@ -383,20 +383,20 @@ def test_two_processes_at_once_compute_once(corpus: Path, tmp_path: Path) -> Non
     cache = tmp_path / "cache"
     store = feature_store(cache / "features", GAMMATONE)
     log_files = [tmp_path / f"log{i}" for i in range(2)]
-    with locked(store.folder):  # until both have come to it
+    with store.computing():  # until both have come to it
         processes = []
         for path in log_files:
             with path.open("w") as log:
                 arguments = build_command(corpus, cache)
                 processes.append(subprocess.Popen(arguments, stderr=log, stdout=log, cwd=ROOT))
         until = time.monotonic() + 60
-        while not all("waiting for it" in path.read_text() for path in log_files):
+        while not all("waiting for another" in path.read_text() for path in log_files):
             assert time.monotonic() < until, [path.read_text() for path in log_files]
             time.sleep(0.02)
     assert [process.wait(60) for process in processes] == [0, 0]
     texts = [path.read_text() for path in log_files]
     assert sum(text.count("computing features: 28 in") for text in texts) == 1
-    assert [text.count("waiting for it") for text in texts] == [1, 1]
+    assert [text.count("waiting for another") for text in texts] == [1, 1]
     assert all("28 clips" in text and "whole" in text for text in texts)
     assert store.load(manifest_of(corpus)).values.shape == (28 * 10, 16)
 
