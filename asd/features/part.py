@@ -147,5 +147,6 @@ def saying_where(path: Path) -> Iterator[None]:
     except (OSError, NotImplementedError) as error:  # the latter: a disk without locks
         raise AsdError(
             f"{path}: {getattr(error, 'strerror', None) or error}; nothing of it is kept. Free "
-            "some space, or set paths.cache to a folder that can be written to, then start again"
+            "some space (features.dtype=float16 takes half), or set paths.cache to a folder that "
+            "can be written to, then start again"
         ) from error
