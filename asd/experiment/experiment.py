@@ -47,12 +47,10 @@ class Experiment:
 
     Args:
         config: all options as plain values.
-        delta: those that differ from the base config.
         command: what a user types to start or resume it.
     """
 
     config: dict[str, Any]
-    delta: dict[str, Any]
     command: str
     corpus: Corpus
     frontend: FrontEnd
@@ -62,7 +60,7 @@ class Experiment:
     calibration: CalibrationOptions
 
     @classmethod
-    def of(cls, config: dict[str, Any], delta: dict[str, Any], command: str) -> Experiment:
+    def of(cls, config: dict[str, Any], command: str) -> Experiment:
         """Build the parts that cost nothing; they check their own options.
 
         Raises:
@@ -76,7 +74,6 @@ class Experiment:
         _check_classes(loss.classes, config["scope"]["name"], scoring.score)
         experiment = cls(
             config,
-            delta,
             command,
             corpus_of(config["data"]),
             build(config["frontend"], "frontend"),
@@ -177,8 +174,9 @@ class Experiment:
 
     @property
     def tracking_name(self) -> str:
-        """The tracker's list for this run: the sweep's, with SIMULATED where the sounds are."""
-        config, mark = self.config, f" {SIMULATED}" if self.corpus.simulated else ""
+        """The tracker's list for this run: the sweep's; of a demo, apart and said so."""
+        config, demo = self.config, " demo" if self.config["scale"]["demo"] else ""
+        mark = f" {SIMULATED}" if self.corpus.simulated else demo
         return str(config["tracking"]["experiment"] or f"{config['sweep']['name'] or 'asd'}{mark}")
 
     def identity(self, data_hash: str) -> str:
@@ -230,6 +228,9 @@ def _check_own_options(config: dict[str, Any]) -> None:
     for name, value in {**names, "scale.name": config["scale"]["name"]}.items():
         if not isinstance(value, str) or (name != "system" and set(value) & {"/", "\0"}):
             raise AsdError(f"{name}={value}: must be a text without a slash; folders bear it")
+    params = config["tracking"].get("params")
+    if not isinstance(params, list) or not all(isinstance(name, str) for name in params):
+        raise AsdError(f"tracking.params={params}: must be a list of options")
     for name, value in config["paths"].items():
         if not isinstance(value, str):
             raise AsdError(f"paths.{name}={value}: must be a folder")
