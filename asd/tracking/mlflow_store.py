@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from asd.errors import AsdError
-from asd.files import replacing
+from asd.files import locked, replacing
 from asd.options import check_choice, check_no_secret, check_whole, from_config
 from asd.tracking.experiment_page import experiment_tags
 from asd.tracking.time_limit import LimitedClient, within
@@ -165,19 +165,13 @@ def connect(tracking: Tracking) -> tuple[MlflowClient, str]:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", str(tracking.retries))
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(tracking.timeout))
     import sqlalchemy
-    from filelock import FileLock, Timeout
 
     with answering(tracking):
         if tracking.embedded:
-            tracking.database.parent.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(f"{tracking.database}.lock")
-            try:
-                held = lock.acquire(timeout=_GLANCE)
-            except Timeout:
-                log.warning("waiting for another process that holds %s", lock.lock_file)
-                held = lock.acquire()
-            with held:
-                prepare = _check_file if tracking.database.exists() else _make
+            database = tracking.database
+            database.parent.mkdir(parents=True, exist_ok=True)
+            with locked(database.with_name(f"{database.name}.lock"), "opens this database"):
+                prepare = _check_file if database.exists() else _make
                 prepare(tracking)
                 return _open(tracking)
         if not tracking.uri.startswith("http"):
