@@ -19,16 +19,13 @@ def main(arguments: list[str] | None = None) -> int:
         epilog="python -m asd.tracking.sync RUN copies them to MLflow.",
     )
     parser.add_argument("run", nargs="+", type=Path, help="a run's folder")
-    parser.add_argument("--projection", choices=("pca", "tsne"), default="pca")
     given = parser.parse_args(arguments)
 
     def draw() -> None:
-        from asd.pictures.examples import PictureOptions
         from asd.pictures.run_pictures import run_pictures
 
-        options = PictureOptions.configured(projection=given.projection)
         for folder in given.run:
-            print(*run_pictures(folder, options), sep="\n")
+            print(*run_pictures(folder), sep="\n")
 
     return exit_status(draw)
 

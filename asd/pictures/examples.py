@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from asd.composition import build, folder_of
 from asd.options import check_choice, check_whole
 
 if TYPE_CHECKING:
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from asd.scoring.scorer import ScoredClips
 
 KINDS = ("roc", "scores", "training", "embedding", "clips")
-PROJECTIONS = ("pca", "tsne")
 
 
 @dataclass(frozen=True)
@@ -30,16 +28,12 @@ class PictureOptions:
         in_sweeps: of ``KINDS``, those that are drawn at the end of a run of a sweep.
         anomalous: how many of the highest-scoring clips of a machine type are shown.
         embedding_clips: of a machine type and label, at most so many are kept of the bottleneck.
-        projection: of the bottleneck to two dimensions: ``pca`` or ``tsne``.
-        seed: of t-SNE.
     """
 
     enabled: bool
     in_sweeps: Sequence[str]
     anomalous: int
     embedding_clips: int
-    projection: str
-    seed: int
 
     def __post_init__(self) -> None:
         check_choice("pictures.enabled", self.enabled, (True, False))
@@ -47,17 +41,6 @@ class PictureOptions:
             check_choice("pictures.in_sweeps", kind, KINDS)
         check_whole("pictures.anomalous", self.anomalous, 0)
         check_whole("pictures.embedding_clips", self.embedding_clips, 0)
-        check_choice("pictures.projection", self.projection, PROJECTIONS)
-        check_whole("pictures.seed", self.seed, 0, 2**32 - 1)
-
-    @classmethod
-    def configured(cls, **changes: Any) -> PictureOptions:
-        """What ``conf/pictures/default.yaml`` says but for these, where no config is composed."""
-        from omegaconf import OmegaConf
-
-        default = OmegaConf.load(folder_of("conf") / "pictures" / "default.yaml")
-        options: PictureOptions = build(OmegaConf.merge(default, changes), "pictures")
-        return options
 
 
 def chosen(scores: pd.DataFrame, anomalous: int) -> list[tuple[str, int]]:

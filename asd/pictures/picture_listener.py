@@ -81,6 +81,6 @@ class PictureListener(RunListener):
         """Draw."""
         kinds = self.options.in_sweeps if self.in_sweep else KINDS
         try:
-            run_pictures(folder.path, self.options, kinds=kinds, scores=scores)
+            run_pictures(folder.path, kinds=kinds, scores=scores)
         except AsdError as error:
             log.warning("pictures: %s", error)
