@@ -10,8 +10,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from asd.errors import AsdError
-from asd.evaluate import main, resolve
+from asd.evaluate import main
 from asd.scoring.clip_scores import write_scores
 
 ROOT = Path(__file__).parents[1]
@@ -119,16 +118,10 @@ def test_a_reader_that_goes_away_is_no_fault(tmp_path: Path) -> None:
         assert process.stderr.read() == b""
 
 
-def test_a_run_is_found_by_folder_name_identity_and_mlflow_id(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("target", [".", "nothing", "nothing.csv"])
+def test_what_has_no_scores_is_named(
+    target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name, key in (("u-abc", "abc"), ("b-def", "def")):
-        mlflow = {"run_id": f"run-{key}", "uri": "sqlite:///x"}
-        make_run(tmp_path / "runs" / name, identity=key, mlflow=mlflow)
-    for target in ("u-abc", "abc", "run-abc", "runs/u-abc", "runs/u-abc/scores.csv"):
-        assert resolve(target) == Path("runs/u-abc/scores.csv")
-    with pytest.raises(AsdError, match="nothing: no such run folder"):
-        resolve("nothing")
-    with pytest.raises(AsdError, match=r"no scores\.csv in this folder"):
-        resolve("runs")
+    assert main([target]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {target}: no ")
