@@ -47,12 +47,10 @@ class Experiment:
 
     Args:
         config: all options as plain values.
-        delta: those that differ from the base config.
         command: what a user types to start or resume it.
     """
 
     config: dict[str, Any]
-    delta: dict[str, Any]
     command: str
     corpus: Corpus
     frontend: FrontEnd
@@ -62,7 +60,7 @@ class Experiment:
     calibration: CalibrationOptions
 
     @classmethod
-    def of(cls, config: dict[str, Any], delta: dict[str, Any], command: str) -> Experiment:
+    def of(cls, config: dict[str, Any], command: str) -> Experiment:
         """Build the parts that cost nothing; they check their own options.
 
         Raises:
@@ -76,7 +74,6 @@ class Experiment:
         _check_classes(loss.classes, config["scope"]["name"], scoring.score)
         experiment = cls(
             config,
-            delta,
             command,
             corpus_of(config["data"]),
             build(config["frontend"], "frontend"),

@@ -77,13 +77,6 @@ def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return result
 
 
-def delta(config: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
-    """The options whose values differ from the base config's, or are not in it."""
-    ours, theirs = flat(config), flat(base)
-    missing = object()
-    return {name: value for name, value in ours.items() if theirs.get(name, missing) != value}
-
-
 #: The value of an option that a config lacks.
 MISSING = "missing"
 

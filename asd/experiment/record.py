@@ -107,7 +107,6 @@ def _description(
     config, command = experiment.config, experiment.command
     data_hash = clips.data_hash()
     identity = experiment.identity(data_hash)
-    params = run_params(config, experiment.delta, command)
     simulated = f", {SIMULATED}" if experiment.corpus.simulated else ""
     return {
         "identity": identity,
@@ -142,7 +141,7 @@ def _description(
             "mlflow.user": user_name(),
             "mlflow.source.git.commit": about["git_commit"],
         },
-        "params": params,
+        "params": run_params(config, command),
         "datasets": [
             describe(clips.train, experiment.corpus.name, "training"),
             describe(clips.test, experiment.corpus.name, "testing"),

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from asd.composition import compose_config, option_text, plain
 from asd.errors import AsdError
-from asd.experiment.identity import MISSING, departures, flat
+from asd.experiment.identity import MISSING, departures, flat, settings
 
 # Config groups whose choice names a departure from a preset, where the command line makes it.
 _GROUPS = (
@@ -23,39 +23,35 @@ _GROUPS = (
     "scoring/pooling",
 )  # fmt: skip
 # What a command line starts from; all else of it departs from that.
-_PRESET = ("hydra.searchpath", "experiment", "data", "scale")
+_CORPUS = ("hydra.searchpath", "data", "scale")
+_PRESET = (*_CORPUS, "experiment")
 # How many departures a label names, before it only counts the rest.
 _MOST = 6
 
 
-def run_params(config: dict[str, Any], delta: dict[str, Any], command: str) -> dict[str, Any]:
-    """The options in which runs differ: system, seed, what the command line sets, and the delta.
+def run_params(config: dict[str, Any], command: str) -> dict[str, Any]:
+    """The options in which runs differ: system, seed, scale, and all settings that matter and that
+    the command line sets or that are not the default of its data and scale.
 
     What the command line sets counts even where it is the default, so that every run of a sweep
-    has the sweep's axes. Left out are what cannot change a result (``identity.exclude``), and what
-    only repeats ``scale``. A part's class goes by its short name: ``frontend: Mel``.
+    has the sweep's axes. A part's class goes by its short name: ``frontend: Mel``.
 
     Args:
         config: the composed config.
-        delta: what differs from the base config.
         command: that started the run.
+
+    Raises:
+        AsdError: there is no such data or scale.
     """
-    excluded = config["identity"]["exclude"]
-    everything = flat(config)
-    scale = {n.rsplit(".", 1)[-1]: v for n, v in everything.items() if n.startswith("scale.")}
-    named = [name for name in options_of(command) if name in everything]
     params = {"system": config["system"], "seed": config["seed"]}
-    for name in [*named, *delta]:
-        value, last = everything[name], name.rsplit(".", 1)[-1]
-        if any(name == e or name.startswith(f"{e}.") for e in excluded):
-            continue
-        if name not in named and name != "scale.name":
-            same = (last, f"{name.split('.')[0]}_{last}")
-            if name.startswith("scale.") or any(n in scale and scale[n] == value for n in same):
-                continue
-        if last == "_target_":
-            name, value = name.removesuffix("._target_"), str(value).rsplit(".", 1)[-1]
-        params[name] = value
+    params["scale.name"] = config["scale"]["name"]
+    typed, known = options_of(command), settings(config)
+    default = plain(preset(_chosen(typed, _CORPUS)))
+    for name in [*typed, *departures(config, default)]:
+        if name.endswith("._target_") and name in known:
+            params[name.removesuffix("._target_")] = str(known[name]).rsplit(".", 1)[-1]
+        elif name in known:
+            params[name] = known[name]
     return params
 
 
@@ -98,7 +94,7 @@ def variation(
         AsdError: there is no such preset, or no such choice.
     """
     typed = options_of(command)
-    start = [f"{'+' * (n == 'experiment')}{n}={typed[n]}" for n in _PRESET if n in typed]
+    start = _chosen(typed, _PRESET)
     common = [o for o in shared if o.lstrip("+").split("=")[0] not in _PRESET]
     start += common
     base = preset(start, **given)
@@ -130,6 +126,11 @@ def variation(
     lacking = [n for n, value in departures(config, plain(base)).items() if value == MISSING]
     texts += [f"without {name}" for name in lacking]
     return texts if len(texts) <= _MOST else [*texts[:_MOST], f"{len(texts) - _MOST} options more"]
+
+
+def _chosen(typed: dict[str, str], names: Sequence[str]) -> list[str]:
+    """Of the options that a command line sets, these as overrides."""
+    return [f"{'+' * (n == 'experiment')}{n}={typed[n]}" for n in names if n in typed]
 
 
 def preset(overrides: Sequence[str], **given: Any) -> DictConfig:

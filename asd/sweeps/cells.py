@@ -257,7 +257,7 @@ class Cells:
             cell = replace(cell, label=label, epochs=config["trainer"]["max_epochs"])
             from asd.experiment.experiment import Experiment
 
-            experiment = Experiment.of(config, {}, command)
+            experiment = Experiment.of(config, command)
             clips = self._clips(experiment)
         except AsdError as error:
             return replace(cell, refusal=Failure.of(error))

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from asd.experiment.identity import delta, departures, flat, identity, training_identity
+from asd.experiment.identity import departures, identity, training_identity
 
 CONFIG = {
     "seed": 0,
@@ -44,14 +44,6 @@ def test_what_can_change_the_result_changes_the_identity(
     before = copy.deepcopy(other)
     assert (identity(CONFIG, "d") == identity(other, data)) is same
     assert other == before
-
-
-def test_delta_has_what_differs_or_is_new() -> None:
-    other = changed(trainer__batch_size=64)
-    other["loss"] = {"alpha": 0.5}
-    assert delta(other, CONFIG) == {"trainer.batch_size": 64, "loss.alpha": 0.5}
-    assert delta(CONFIG, CONFIG) == {}
-    assert flat(CONFIG)["data.machines"] == ["fan"]
 
 
 def test_how_clips_are_scored_is_not_part_of_a_trained_model() -> None:

@@ -9,28 +9,17 @@ import pytest
 from asd.composition import command_of, compose_config, plain
 from asd.experiment.run_labels import run_name, run_params, system_label
 
-CONFIG = {
-    "system": "B",
-    "seed": 3,
-    "paths": {"data": "/d"},
-    "identity": {"exclude": ["paths", "trainer.threads"]},
-    "scale": {"name": "tiny", "filters": [4], "window_seconds": 1.0, "max_epochs": 2},
-    "model": {"_target_": "asd.models.dense.Dense", "filters": [4], "embedding": 16},
-    "window": {"seconds": 1.0},
-    "trainer": {"max_epochs": 5, "threads": 1},
-}
-
 
 def test_params_are_what_runs_differ_in() -> None:
-    command = "python -m asd.train +experiment=b model.embedding=16 paths.data=/d trainer.threads=1"
-    delta = {
-        "paths.data": "/d", "scale.name": "tiny", "scale.filters": [4], "model.filters": [4],
-        "model._target_": "asd.models.dense.Dense", "window.seconds": 1.0, "trainer.max_epochs": 5,
-        "seed": 3,
-    }  # fmt: skip
-    assert run_params(CONFIG, delta, command) == {
-        "system": "B", "seed": 3, "model.embedding": 16, "scale.name": "tiny", "model": "Dense",
-        "trainer.max_epochs": 5,
+    # One has its default, two change no result, and what follows from the scale is not repeated.
+    words = shlex.split(
+        "+experiment=u scale=tiny seed=3 trainer.learning_rate=0.001 paths.data=/d "
+        "trainer.threads=1 model=dense_ae model.layers=2 data.snr_db=3"
+    )
+    assert run_params(plain(compose_config(words)), command_of(words)) == {
+        "system": "U", "seed": 3, "scale.name": "tiny", "trainer.learning_rate": 0.001,
+        "model": "DenseAutoencoder", "model.layers": 2, "model.hidden": 16, "model.embedding": 8,
+        "data.snr_db": 3,
     }  # fmt: skip
 
 
