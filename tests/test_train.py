@@ -135,7 +135,7 @@ def test_baseline_without_a_network_end_to_end(
     folder = only_run(tmp_path)
     scores = pd.read_csv(folder.scores, dtype={"id": str})
     assert list(scores.columns) == ["machine", "id", "file", "label", "score", "cause", "strength"]
-    assert folder.record()["validation_loss"] == {}
+    assert folder.record()["convergence"] == {}
     assert not list(folder.path.glob("models/*/*t.ckpt"))  # best.ckpt, last.ckpt
     _, run = mlflow_run(tmp_path, folder)
     assert run.info.status == "FINISHED"

@@ -173,7 +173,6 @@ def load_detector(path: Path, allowed: Collection[str] = ()) -> Detector:
         entries = recipe.setdefault(name, [])
         if not isinstance(entries, list) or not all(isinstance(one, kind) for one in entries):
             raise AsdError(f"{path}: cannot be used as a checkpoint: its {name} are damaged")
-    recipe["model"].pop("norm_form", None)  # an option of computing that versions before had
     make = partial(build_known, allowed=allowed)
     try:
         with torch.device("meta"):  # no more memory is asked for than the file's weights need
