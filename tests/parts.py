@@ -32,7 +32,6 @@ MSE = {"_target_": "asd.models.loss.ReconstructionLoss"}
 SS = {
     "_target_": "asd.models.loss.SemiSupervisedLoss",
     "alpha": 0.7,
-    "beta": 0.3,
     "classes": "machine",
 }
 

@@ -328,7 +328,7 @@ def test_a_run_folder_removed_in_mid_training_ends_the_run(
 
 
 REFUSED = {
-    "alpha and beta": (["+experiment=ss_0.5", "loss.beta=0.9"], "must add up to 1"),
+    "alpha and beta": (["+experiment=ss_0.5", "loss.beta=0.9"], "loss.beta: no such option"),
     "no corpus": (["+experiment=u", "data=dcase2020", "paths.data=nowhere"], "asd.data.download"),
     "no root": (["+experiment=u", "data=folder"], "data.root"),
     "single class": (["+experiment=ss_0.5", "data.machines=[fan]"], "or loss.classes=id"),

@@ -71,7 +71,7 @@ def test_a_picture_a_recording(
     content = torch.load(model / "model.ckpt", weights_only=True)
     for damaged, message in (
         ({"fan/00": torch.ones(3, 7)}, "its profiles are damaged"),
-        ({"fan/00": torch.ones(3)}, "its calibration is damaged"),
+        ({"fan/00": torch.ones(3)}, "damaged (profiles)"),
     ):
         about = {**content["asd"], "profiles": damaged}
         torch.save({**content, "asd": about}, model / "model.ckpt")
