@@ -1,6 +1,7 @@
 """Metrics and tables of a run again, from its scores.csv alone: no model, no audio, no torch.
 
 python -m asd.evaluate RUN_FOLDER_OR_SCORES_CSV... [--max-fpr 0.1] [--out DIR | --no-write]
+python -m asd.evaluate RUN_FOLDER... --pictures
 """
 
 from __future__ import annotations
@@ -67,6 +68,14 @@ def evaluate(targets: list[Path], max_fpr: float | None, out: Path | None, write
             print(f"wrote {file}")
 
 
+def _draw(folders: list[Path]) -> None:
+    """All pictures of runs; in a sweep a run draws only some (``pictures.in_sweeps``)."""
+    from asd.pictures.run_pictures import run_pictures
+
+    for folder in folders:
+        print(*run_pictures(folder), sep="\n")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status: 0, or 2 for an input that the user must mend."""
     parser = argparse.ArgumentParser(
@@ -79,7 +88,10 @@ def main(arguments: list[str] | None = None) -> int:
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--out", type=Path, help="folder for the tables (default: by the scores)")
     where.add_argument("--no-write", action="store_true", help="print only")
+    where.add_argument("--pictures", action="store_true", help="draw each run's pictures instead")
     options = parser.parse_args(arguments)
+    if options.pictures:
+        return exit_status(lambda: _draw(options.target))
     return exit_status(
         lambda: evaluate(options.target, options.max_fpr, options.out, not options.no_write)
     )

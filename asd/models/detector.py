@@ -206,7 +206,7 @@ def _damaged(recipe: Any, banks: Any, scales: Any, calibration: Any, profiles: A
     return [name for name, is_sound in sound.items() if not is_sound]
 
 
-def _are_all(content: Any, kind: type, of: Any) -> bool:
+def _are_all(content: Any, kind: Any, of: Any) -> bool:
     return isinstance(content, kind) and all(isinstance(one, of) for one in content)
 
 

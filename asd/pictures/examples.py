@@ -14,8 +14,6 @@ from asd.options import check_choice, check_whole
 if TYPE_CHECKING:
     import pandas as pd
 
-    from asd.scoring.scorer import ScoredClips
-
 KINDS = ("roc", "scores", "training", "embedding", "clips")
 
 
@@ -64,9 +62,3 @@ def thinned(scores: pd.DataFrame, limit: int) -> npt.NDArray[np.int64]:
     ends = [np.linspace(0, len(rows) - 1, min(limit, len(rows))) for rows in groups]
     kept = [rows[at.round().astype(int)] for rows, at in zip(groups, ends, strict=True)]
     return np.sort(np.concatenate([[], *kept])).astype(np.int64)
-
-
-def bottleneck(scored: ScoredClips, rows: npt.NDArray[np.int64]) -> list[npt.NDArray[np.float32]]:
-    """Of each row [dimensions]: the mean over the clip's windows; there is a network."""
-    windows, clips = np.asarray(scored.embeddings), scored.index.clips
-    return [windows[clips == row].mean(0) for row in rows]
