@@ -1,6 +1,6 @@
 """Metrics and tables of a run again, from its scores.csv alone: no model, no audio, no torch.
 
-python -m asd.evaluate RUN_FOLDER_OR_SCORES_CSV... [--max-fpr 0.1] [--out DIR | --no-write]
+python -m asd.evaluate RUN_FOLDER_OR_SCORES_CSV... [--max-fpr 0.1] [--no-write]
 python -m asd.evaluate RUN_FOLDER... --pictures
 """
 
@@ -26,7 +26,7 @@ def _scores_file(target: Path) -> Path:
     return target / "scores.csv"
 
 
-def evaluate(targets: list[Path], max_fpr: float | None, out: Path | None, write: bool) -> None:
+def evaluate(targets: list[Path], max_fpr: float | None, write: bool) -> None:
     """Compute, write and print the tables of each target; nothing is written if one is invalid.
 
     What the run.json beside a scores.csv does not say is the file's name, "data not stated" and
@@ -35,8 +35,7 @@ def evaluate(targets: list[Path], max_fpr: float | None, out: Path | None, write
     Args:
         targets: runs' folders, or scores files.
         max_fpr: p of the partial AUC; None: the runs' own.
-        out: folder for the tables, with one folder each of several; None: beside the scores.
-        write: whether to write them.
+        write: whether to write them, beside the scores.
 
     Raises:
         AsdError: a target is missing or invalid, or the tables cannot be written.
@@ -48,11 +47,7 @@ def evaluate(targets: list[Path], max_fpr: float | None, out: Path | None, write
     tables: list[tuple[Path, tuple[Metrics, str, str], dict[str, Any]]] = []
     for file in map(_scores_file, targets):
         of_run = file.name == "scores.csv"
-        folder = out or file.parent / ("tables" if of_run else f"tables_{file.stem}")
-        if out and len(targets) > 1:
-            folder = out / (file.resolve().parent.name if of_run else file.stem)
-        if write and folder in [other for other, *_ in tables]:
-            raise AsdError(f"{folder}: the tables of two targets would go here; run them singly")
+        folder = file.parent / ("tables" if of_run else f"tables_{file.stem}")
         run = RunFolder(file.parent).record() if of_run else {}
         p, option = max_fpr, "--max-fpr"
         if p is None:
@@ -86,14 +81,13 @@ def main(arguments: list[str] | None = None) -> int:
     add("target", nargs="+", type=Path, help="a run's folder, or a scores file")
     add("--max-fpr", type=float, help="upper false-positive rate of pAUC (default: the run's own)")
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--out", type=Path, help="folder for the tables (default: by the scores)")
     where.add_argument("--no-write", action="store_true", help="print only")
     where.add_argument("--pictures", action="store_true", help="draw each run's pictures instead")
     options = parser.parse_args(arguments)
     if options.pictures:
         return exit_status(lambda: _draw(options.target))
     return exit_status(
-        lambda: evaluate(options.target, options.max_fpr, options.out, not options.no_write)
+        lambda: evaluate(options.target, options.max_fpr, write=not options.no_write)
     )
 
 

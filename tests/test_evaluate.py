@@ -55,21 +55,6 @@ def test_a_scores_file_alone(tmp_path: Path, capsys: Capture) -> None:
     assert (tmp_path / "tables_other" / "tables.md").is_file()
 
 
-def test_several_runs_into_one_folder_unless_they_would_share_it(
-    tmp_path: Path, capsys: Capture
-) -> None:
-    for name in ("x/a", "x/b", "y/b"):
-        make_run(tmp_path / name)
-    out = ["--out", str(tmp_path / "out")]
-    assert main([str(tmp_path / "x/a"), str(tmp_path / "x/b"), *out]) == 0
-    assert sorted(p.parent.name for p in tmp_path.glob("out/*/tables.md")) == ["a", "b"]
-    assert not (tmp_path / "x" / "a" / "tables").exists()
-    targets = [str(tmp_path / "x/b"), str(tmp_path / "y/b")]
-    assert main([*targets, *out]) == 2
-    assert "two targets" in capsys.readouterr().err
-    assert main([*targets, "--no-write"]) == 0
-
-
 @pytest.mark.parametrize(
     ("run", "arguments", "message"),
     [

@@ -76,12 +76,7 @@ class Listeners(list[RunListener]):
     """The listeners of one run, in the order in which they are told."""
 
     def tell(self, event: Callable[..., None], *arguments: Any) -> None:
-        """Tell all of them, one after another.
-
-        Args:
-            event: a method of ``RunListener``.
-            arguments: of it.
-        """
+        """Call this method of ``RunListener``, with these arguments, of each."""
         for listener in self:
             getattr(listener, event.__name__)(*arguments)
 

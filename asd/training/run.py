@@ -293,27 +293,25 @@ def _trained_elsewhere(
 
     Its history is copied, so that the run's folder says all of the model that it scores.
     """
-    own = folder.model(name)
+    own, found = folder.model(name), None
     if (own / "model.ckpt").exists():
         return own
-    found, said = None, {}
     if not experiment.config["force"] and not (own / "last.ckpt").exists():
         found = trained_model(experiment.runs, training, name)
+    trained_by, threads = (folder.record().get(entry, {}) for entry in ("trained_by", "threads"))
+    if name in trained_by:  # an earlier start took another's model and broke off
+        del trained_by[name]
+        threads.pop(name, None)
     if found is not None:
         source = found.parent.parent
         # A history that is lost is said, and what to remove.
         convergence(found / "history.csv", experiment.trainer)
         record = RunFolder(source).record()
-        said["trained_by"] = trainer = record.get("trained_by", {}).get(name, source.name)
-        said["threads"] = record.get("threads", {}).get(name, [])
-        log.info("%s: trained by %s, scored anew", name, trainer)
+        trained_by[name] = record.get("trained_by", {}).get(name, source.name)
+        threads[name] = record.get("threads", {}).get(name, [])
+        log.info("%s: trained by %s, scored anew", name, trained_by[name])
         write_history(own / "history.csv", read_history(found / "history.csv"))
-    elif name not in folder.record().get("trained_by", {}):
-        return None
-    # Of an earlier start, which took another's model and broke off, nothing is left.
-    for entry in ("trained_by", "threads"):
-        others = {n: of for n, of in folder.record().get(entry, {}).items() if n != name}
-        folder.update(**{entry: others | ({name: said[entry]} if said else {})})
+    folder.update(trained_by=trained_by, threads=threads)
     return found
 
 
