@@ -60,13 +60,14 @@ def train(cfg: DictConfig) -> float | list[float]:
     from asd.experiment.experiment import Experiment
     from asd.search.objectives import check_objectives
 
+    config = plain(cfg)
     # What a search tells its trials is no part of the command that goes on with one of them.
     passing = ("force=true", "if_running=wait", "search.")
     given = HydraConfig.get().overrides
     overrides = [*search_path(given.hydra), *(o for o in given.task if not o.startswith(passing))]
     command = command_of(overrides)
-    experiment = Experiment.of(plain(cfg), command)
-    check_objectives(experiment.config["search"]["objectives"])
+    experiment = Experiment.of(config, command)
+    check_objectives(config["search"]["objectives"])
     _announce(experiment.data_label, overrides)
     try:
         return _train(experiment)

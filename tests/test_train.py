@@ -83,7 +83,7 @@ def test_preset_end_to_end(experiment: str, run_train: Train, tmp_path: Path) ->
     client, run = mlflow_run(tmp_path, folder)
     assert run.info.status == "FINISHED"
     assert run.info.run_name.startswith(f"{system} seed 0")
-    assert run.info.run_name.endswith(", SIMULATED")
+    assert run.info.run_name.endswith(", SIMULATED, demo scale (tiny)")
     assert client.get_experiment(run.info.experiment_id).name == "asd SIMULATED"
     tags = run.data.tags
     expected = {

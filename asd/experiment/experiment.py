@@ -169,8 +169,9 @@ class Experiment:
 
     @property
     def tracking_name(self) -> str:
-        """The tracker's list for this run: the sweep's, with SIMULATED where the sounds are."""
-        config, mark = self.config, f" {SIMULATED}" if self.corpus.simulated else ""
+        """The tracker's list for this run: the sweep's; of a demo, apart and said so."""
+        config, demo = self.config, " demo" if self.config["scale"]["demo"] else ""
+        mark = f" {SIMULATED}" if self.corpus.simulated else demo
         return str(config["tracking"]["experiment"] or f"{config['sweep']['name'] or 'asd'}{mark}")
 
     def identity(self, data_hash: str) -> str:
@@ -222,6 +223,9 @@ def _check_own_options(config: dict[str, Any]) -> None:
     for name, value in {**names, "scale.name": config["scale"]["name"]}.items():
         if not isinstance(value, str) or (name != "system" and set(value) & {"/", "\0"}):
             raise AsdError(f"{name}={value}: must be a text without a slash; folders bear it")
+    params = config["tracking"].get("params")
+    if not isinstance(params, list) or not all(isinstance(name, str) for name in params):
+        raise AsdError(f"tracking.params={params}: must be a list of options")
 
 
 def _check_classes(classes: str | None, scope: str, score: str | None) -> None:

@@ -17,7 +17,7 @@ from asd.errors import AsdError, Pruned
 from asd.experiment.clips import Clips
 from asd.experiment.datasets import describe
 from asd.experiment.environment import environment, peak_memory_mb
-from asd.experiment.experiment import SIMULATED, Experiment
+from asd.experiment.experiment import Experiment
 from asd.experiment.listener import Listeners, RunListener
 from asd.experiment.run_folder import FAILED, FINISHED, KILLED, RUNNING, RunFolder
 from asd.experiment.run_labels import run_name, run_params, user_name
@@ -107,7 +107,6 @@ def _description(
     config, command = experiment.config, experiment.command
     data_hash = clips.data_hash()
     identity = experiment.identity(data_hash)
-    simulated = f", {SIMULATED}" if experiment.corpus.simulated else ""
     return {
         "identity": identity,
         "training": experiment.training_identity(clips.train.data_hash()),
@@ -120,7 +119,7 @@ def _description(
         "max_fpr": experiment.scoring.max_fpr,
         "command": command,
         "mlflow_experiment": experiment.tracking_name,
-        "run_name": run_name(config, command) + simulated,
+        "run_name": f"{run_name(config, command)}, {experiment.data_label}",
         "tags": {
             **tags,
             # What runs are filtered by, in MLflow and in reports.

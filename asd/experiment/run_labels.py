@@ -23,35 +23,34 @@ _GROUPS = (
     "scoring/pooling",
 )  # fmt: skip
 # What a command line starts from; all else of it departs from that.
-_CORPUS = ("hydra.searchpath", "data", "scale")
-_PRESET = (*_CORPUS, "experiment")
+_PRESET = ("hydra.searchpath", "experiment", "data", "scale")
 # How many departures a label names, before it only counts the rest.
 _MOST = 6
+# Of a param that a run has no use for; without a network, of all in these groups.
+_UNUSED, _OF_TRAINING = "none", ("model", "loss", "trainer")
 
 
 def run_params(config: dict[str, Any], command: str) -> dict[str, Any]:
-    """The options in which runs differ: system, seed, scale, and all settings that matter and that
-    the command line sets or that are not the default of its data and scale.
+    """The options by which runs are compared: ``tracking.params``, and what the command line sets.
 
-    What the command line sets counts even where it is the default, so that every run of a sweep
-    has the sweep's axes. A part's class goes by its short name: ``frontend: Mel``.
+    Every run has the former, and every run of a sweep the sweep's axes, so that MLflow's parallel
+    coordinates lack no value. Left out is what cannot change a result (``identity.exclude``). A
+    part's class goes by its short name: ``frontend: Mel``. A loss of the reconstruction alone is
+    eq. 1 at alpha = 1; an option that the run has no use for is ``none``.
 
     Args:
         config: the composed config.
         command: that started the run.
-
-    Raises:
-        AsdError: there is no such data or scale.
     """
+    everything = {"loss.alpha": 1.0, **flat(config)}
+    trains, of_result = everything["model._target_"] is not None, settings(config)
+    named = [name for name in options_of(command) if name in of_result]
     params = {"system": config["system"], "seed": config["seed"]}
-    params["scale.name"] = config["scale"]["name"]
-    typed, known = options_of(command), settings(config)
-    default = plain(preset(_chosen(typed, _CORPUS)))
-    for name in [*typed, *departures(config, default)]:
-        if name.endswith("._target_") and name in known:
-            params[name.removesuffix("._target_")] = str(known[name]).rsplit(".", 1)[-1]
-        elif name in known:
-            params[name] = known[name]
+    for name in [*config["tracking"]["params"], *named]:
+        if name in everything and (trains or name.split(".")[0] not in _OF_TRAINING):
+            params[name] = everything[name]
+        else:
+            params[name] = str(everything.get(f"{name}._target_") or _UNUSED).rsplit(".", 1)[-1]
     return params
 
 
@@ -94,7 +93,7 @@ def variation(
         AsdError: there is no such preset, or no such choice.
     """
     typed = options_of(command)
-    start = _chosen(typed, _PRESET)
+    start = [f"{'+' * (n == 'experiment')}{n}={typed[n]}" for n in _PRESET if n in typed]
     common = [o for o in shared if o.lstrip("+").split("=")[0] not in _PRESET]
     start += common
     base = preset(start, **given)
@@ -126,11 +125,6 @@ def variation(
     lacking = [n for n, value in departures(config, plain(base)).items() if value == MISSING]
     texts += [f"without {name}" for name in lacking]
     return texts if len(texts) <= _MOST else [*texts[:_MOST], f"{len(texts) - _MOST} options more"]
-
-
-def _chosen(typed: dict[str, str], names: Sequence[str]) -> list[str]:
-    """Of the options that a command line sets, these as overrides."""
-    return [f"{'+' * (n == 'experiment')}{n}={typed[n]}" for n in names if n in typed]
 
 
 def preset(overrides: Sequence[str], **given: Any) -> DictConfig:
@@ -167,7 +161,7 @@ def user_name() -> str:
     """Who trains: as the tracking server knows them, else as the machine does."""
     try:
         return os.environ.get("MLFLOW_TRACKING_USERNAME") or getpass.getuser()
-    except (KeyError, OSError):  # a container's user need not have a name
+    except (ImportError, KeyError, OSError):  # a container's user need not have a name
         return "unknown"
 
 

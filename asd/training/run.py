@@ -186,6 +186,8 @@ def _compute(
             write_scores(model / "calibration.csv", held)
             del held_data
         save_detector(detector, model / "model.ckpt")
+        sizes = folder.record().get("parameters", {})
+        folder.update(parameters=sizes | {name: sum(p.numel() for p in detector.parameters())})
         del features, data, clip_data
 
         # Scoring the test clips, a machine type at a time.
