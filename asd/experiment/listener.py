@@ -79,11 +79,3 @@ class Listeners(list[RunListener]):
         """Call this method of ``RunListener``, with these arguments, of each."""
         for listener in self:
             getattr(listener, event.__name__)(*arguments)
-
-    def trainer_callbacks(self, label: str, max_epochs: int) -> list[Any]:
-        """All callbacks that they want the Lightning Trainer to have."""
-        return [
-            callback
-            for listener in self
-            for callback in listener.trainer_callbacks(label, max_epochs)
-        ]

@@ -160,7 +160,7 @@ def _compute(
         torch.manual_seed(seed)
         detector = Detector(_recipe(experiment, group, length, names), standardiser)
         label = config["system"] if name == "shared" else f"{config['system']} {name}"
-        callbacks = events.trainer_callbacks(label, options.max_epochs)
+        callbacks = [c for one in events for c in one.trainer_callbacks(label, options.max_epochs)]
 
         def epoch_ended(epoch: int, values: dict[str, float], name: str = name) -> None:
             folder.check_ours()
