@@ -21,11 +21,11 @@ from asd.models.standardiser import Standardiser
 CHECKPOINT_FORMAT = 1
 # How the detector's tensors are called in a checkpoint of training, which has others beside them.
 TRAINING_PREFIX = "detector."
-_RECIPE = {"bands": int, "frames": int, "model": dict, "loss": dict}
+# What is fitted after training.
+_FITTED = ("banks", "scales", "calibration", "profiles")
+_RECIPE = {"bands": int, "frames": int, "classes": list, "model": dict, "loss": dict}
 # Lists of it, and of what.
 _LISTS: dict[str, Any] = {"classes": str, "machines": str, "ids": list | tuple}
-# What of a detector was learnt beside its weights.
-_LEARNT = ("banks", "scales", "calibration", "profiles")
 
 
 class Reconstruction(NamedTuple):
@@ -56,10 +56,10 @@ class Detector(nn.Module):
     """An autoencoder of standardised features, with a classifier on its bottleneck or without.
 
     Without a network (``model=none``) it is what its scoring has learnt, ``banks``: the state of a
-    back end for each group of training clips (``asd.scoring.banks``), and ``scales``: of the scores
-    of each machine ID, where they are standardised. ``calibration`` holds by ``machine/ID`` the
-    scores of normal clips that were held out, float64, ascending; it is empty where none were; so
-    is ``profiles``, where their errors lie (``asd.scoring.error_maps``).
+    back end (``asd.scoring.back_ends``) for each group of training clips, and ``scales``: of the
+    scores of each machine ID, where they are standardised. ``calibration`` holds by ``machine/ID``
+    the scores of normal clips that were held out, float64, ascending; it is empty where none were;
+    so is ``profiles``, where their errors lie (``asd.scoring.error_maps``).
 
     Args:
         recipe: plain values that rebuild it from a checkpoint alone: ``model``, ``loss``,
@@ -149,7 +149,7 @@ def save_detector(detector: Detector, path: Path) -> None:
 
     The file appears whole or not at all.
     """
-    learnt = {name: getattr(detector, name) for name in _LEARNT}
+    learnt = {name: getattr(detector, name) for name in _FITTED}
     about = {"format": CHECKPOINT_FORMAT, "recipe": detector.recipe, **learnt}
     with replacing(path) as temporary:
         torch.save({"asd": about, "state_dict": detector.state_dict()}, temporary)
@@ -166,10 +166,14 @@ def load_detector(path: Path, allowed: Collection[str] = ()) -> Detector:
         AsdError: see ``read_checkpoint``; or it names a class that it may not.
     """
     content = read_checkpoint(path)
-    learnt = {name: content["asd"].get(name, {}) for name in _LEARNT}
     recipe = content["asd"].get("recipe")
-    if damaged := _damaged(recipe, **learnt):
-        raise AsdError(f"{path}: cannot be used as a checkpoint: damaged ({', '.join(damaged)})")
+    for name, kind in _RECIPE.items():
+        if not isinstance(recipe, dict) or not isinstance(recipe.get(name), kind):
+            raise AsdError(f"{path}: cannot be used as a checkpoint: its recipe lacks {name}")
+    for name, kind in _LISTS.items():
+        entries = recipe.setdefault(name, [])
+        if not isinstance(entries, list) or not all(isinstance(one, kind) for one in entries):
+            raise AsdError(f"{path}: cannot be used as a checkpoint: its {name} are damaged")
     make = partial(build_known, allowed=allowed)
     try:
         with torch.device("meta"):  # no more memory is asked for than the file's weights need
@@ -177,8 +181,15 @@ def load_detector(path: Path, allowed: Collection[str] = ()) -> Detector:
         detector = Detector(recipe, make=make)
     except (AsdError, RuntimeError, ArithmeticError, TypeError, ValueError) as error:
         raise AsdError(f"{path}: {error}") from error
-    for name, fitted in learnt.items():
-        setattr(detector, name, fitted)
+    for part in _FITTED:  # checkpoints of training lack them
+        setattr(detector, part, content["asd"].get(part, {}))
+    sound = _are_tensors(detector.calibration, torch.float64, 1) and all(
+        bool((scores.diff() >= 0).all()) for scores in detector.calibration.values()
+    )
+    sound = sound and _are_tensors(detector.profiles, torch.float32, 2)
+    shape = (3, recipe["bands"] + 1)  # of a profile: low, middle and high of each band, and in time
+    if not sound or any(profile.shape != shape for profile in detector.profiles.values()):
+        raise AsdError(f"{path}: cannot be used as a checkpoint: its calibration is damaged")
     return _with_weights(detector, content, path)
 
 
@@ -191,34 +202,16 @@ def rebuilt(recipe: dict[str, Any], path: Path) -> Detector:
     return _with_weights(Detector(recipe), read_checkpoint(path), path)
 
 
-def _damaged(recipe: Any, banks: Any, scales: Any, calibration: Any, profiles: Any) -> list[str]:
-    """Which of these parts of a checkpoint are not as we write them."""
-    whole = isinstance(recipe, dict)
-    whole = whole and all(isinstance(recipe.get(n), kind) for n, kind in _RECIPE.items())
-    sound = {
-        "recipe": whole and all(_are_all(recipe.get(n), list, kind) for n, kind in _LISTS.items()),
-        "banks": _are_all(banks, dict, str) and _are_all([*banks.values()], list, dict),
-        "scales": _are_all(scales, dict, str) and _are_all([*scales.values()], list, dict),
-        "calibration": _are_tensors(calibration, torch.float64, 1)
-        and all(bool((scores.diff() >= 0).all()) for scores in calibration.values()),
-        "profiles": _are_tensors(profiles, torch.float32, 2),
-    }
-    return [name for name, is_sound in sound.items() if not is_sound]
-
-
-def _are_all(content: Any, kind: Any, of: Any) -> bool:
-    return isinstance(content, kind) and all(isinstance(one, of) for one in content)
-
-
 def _are_tensors(content: Any, dtype: torch.dtype, dimensions: int) -> bool:
     """Whether it is tensors by name, of finite values and not empty."""
-    return _are_all(content, dict, str) and all(
-        isinstance(values, Tensor)
+    return isinstance(content, dict) and all(
+        isinstance(name, str)
+        and isinstance(values, Tensor)
         and (values.dtype, values.layout) == (dtype, torch.strided)
         and values.dim() == dimensions
         and values.numel() > 0
         and bool(values.isfinite().all())
-        for values in content.values()
+        for name, values in content.items()
     )
 
 
