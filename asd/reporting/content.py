@@ -200,7 +200,7 @@ def comparison_table(comparison: pd.DataFrame, section: Section) -> Table:
     rows, left_out = [], []
     for row in comparison.to_dict("records"):
         if row["reason"]:
-            left_out.append(f"Left out: {row['machine']}: {row['reason']}.")
+            left_out.append(f"Left out: {row['reason']}.")
             continue
         plain = plain_row(row["machine"], percent(row["mean_a"]), percent(row["mean_b"]))
         apart = [[line] for line in _difference(row)]
