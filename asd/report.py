@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from asd.errors import AsdError
 from asd.exit_status import exit_status, program
-from asd.options import check_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,8 +73,6 @@ def report(options: argparse.Namespace, wanted: dict[str, list[str]], words: Seq
     from asd.reporting.sections import add_comparison
 
     declared = declaration(options.sweep or "paper")
-    if options.max_fpr is not None:
-        check_number("max_fpr", options.max_fpr, 0, 1, above=True)
     resampling = Resampling(options.resamples, options.confidence, options.seed)
     collection = _collect(options)
     runs = [run for run in collection.runs if run.matches(wanted)]
@@ -88,8 +85,7 @@ def report(options: argparse.Namespace, wanted: dict[str, list[str]], words: Seq
             "written. This trains the table's: "
             f"python -m asd.train -m +sweep={options.sweep or 'paper'}"
         )
-    how = (resampling, options.max_fpr)
-    parts, said = sections(runs, declared, options.by, options.sweep is not None, *how)
+    parts, said = sections(runs, declared, options.by, options.sweep is not None, resampling)
     for pair in options.compare:
         add_comparison(parts, *pair)
 
@@ -163,10 +159,9 @@ def _collect(options: argparse.Namespace) -> Collection:
     # A sweep's runs stand in an experiment of its name, single runs in that of conf/tracking.
     own = (options.sweep or "paper", "asd")
     names = options.tracking_experiment or [*own, *(f"{name} SIMULATED" for name in own)]
-    pictures = not (options.no_write or options.no_pictures)
     with TemporaryDirectory() as temporary:  # the scores are read before it goes
         copies = Path(temporary) if options.no_write else Path(options.out) / "runs_from_mlflow"
-        return collect_mlflow(options.tracking_uri, names, copies, pictures)
+        return collect_mlflow(options.tracking_uri, names, copies)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -184,7 +179,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--tracking-uri", help="read the runs from this MLflow tracker instead")
     add("--tracking-experiment", nargs="+", help="experiments there (default: the sweep's and asd)")
     add("--compare", nargs=2, action="append", default=[], metavar=("A", "B"), help="two systems")
-    add("--max-fpr", type=float, help="upper false-positive rate of pAUC (default: the runs' own)")
     add("--resamples", type=int, default=1000, help="bootstrap resamples (default: 1000)")
     add("--confidence", type=float, default=0.95, help="of the intervals (default: 0.95)")
     add("--seed", type=int, default=0, help="of the bootstrap (default: 0)")

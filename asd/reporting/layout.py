@@ -20,7 +20,6 @@ def sections(
     by: Sequence[str],
     whole: bool,
     resampling: Resampling,
-    max_fpr: float | None,
 ) -> tuple[list[Section], list[str]]:
     """The sections of a report of these runs.
 
@@ -30,7 +29,7 @@ def sections(
         declared: the table, without ``by``.
         by: options; a row a setting of them.
         whole: see ``Section``; without it, a table of which hardly a row was run is not shown.
-        resampling, max_fpr: see ``Section``.
+        resampling: see ``Section``.
 
     Returns:
         They, and what is to be said of runs that stand in none, and of other ways to look.
@@ -51,7 +50,7 @@ def sections(
         for label, of in corpora(of_study).items():
             factors = list(by) or (varied(of) if study else [])
             if not factors:
-                part = Section(label, of, declared, resampling, max_fpr, whole=whole)
+                part = Section(label, of, declared, resampling, whole=whole)
                 parts.append(part)
                 said += _suggestions(part, declared, of)
                 continue
@@ -66,7 +65,7 @@ def sections(
             bare = replace(declared, title=title, rows={}, published={}, claims=(), baselines=())
             for rest, own in found.items():
                 where = f"{label}, {rest}" if rest else label
-                parts.append(Section(where, own, bare, resampling, max_fpr, factors))
+                parts.append(Section(where, own, bare, resampling, factors))
             if left_out:
                 lone = f"{len(left_out)} runs have no partner that differs in {names} alone"
                 said.append(f"{label}: {lone}.")

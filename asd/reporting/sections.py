@@ -32,7 +32,6 @@ class Section:
         runs: finished ones, scored on the same clips; at least one.
         declared: the table; what is no row of it gets rows below.
         resampling: of the clips.
-        max_fpr: p of the partial AUC; None: the runs' own.
         factors: options by which the rows are told apart (``asd.reporting.factors``); none: by
             what departs from presets.
         whole: whether rows without runs stand in the table also where it has one row or none with.
@@ -60,7 +59,6 @@ class Section:
         runs: list[Run],
         declared: Declaration,
         resampling: Resampling,
-        max_fpr: float | None = None,
         factors: Sequence[str] = (),
         whole: bool = True,
     ) -> None:
@@ -70,8 +68,8 @@ class Section:
         self.comparisons: list[pd.DataFrame] = []
         self.simulated = any(run.simulated for run in runs)
         used = sorted({float(run.config["scoring"]["max_fpr"]) for run in runs})
-        self.max_fpr = used[0] if max_fpr is None else max_fpr
-        if max_fpr is None and len(used) > 1:
+        self.max_fpr = used[0]
+        if len(used) > 1:
             self.notes.append(f"runs differ in scoring.max_fpr: of {used} the first is used")
         self._finder = finder = RowFinder(
             runs, lambda row, of: System(row, of, self.max_fpr, resampling)
@@ -103,10 +101,8 @@ class Section:
     def _name_by_factors(self) -> None:
         """Rows in the order of the levels, labelled by them."""
         at = {row.label: [level(row.runs[0], name) for name in self.factors] for row in self.rows}
-        for column in range(len(self.factors) - 1, -1, -1):
-            numbers = numeric([levels[column] for levels in at.values()])
-            text = float if numbers else level_text
-            self.rows.sort(key=lambda row: text(at[row.label][column]))
+        by = [float if numeric(column) else level_text for column in zip(*at.values(), strict=True)]
+        self.rows.sort(key=lambda row: [key(v) for key, v in zip(by, at[row.label], strict=True)])
         for row in self.rows:
             pairs = zip(self.factors, at[row.label], strict=True)
             label = ", ".join(f"{name.rsplit('.', 1)[-1]} {level_text(v)}" for name, v in pairs)
@@ -154,8 +150,8 @@ class Section:
 
     def labelled(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Results or comparisons with what their data is in the first columns."""
-        frame = frame.assign(data=self.label, simulated=self.simulated)
-        return frame.set_index(["data", "simulated"]).reset_index()
+        where: dict[str, Any] = {"data": self.label, "simulated": self.simulated}
+        return frame.assign(**where)[[*where, *frame]]
 
 
 def _front(costs: pd.DataFrame) -> list[bool]:
@@ -192,14 +188,10 @@ def corpora(runs: list[Run]) -> dict[str, list[Run]]:
 
 
 def add_comparison(report: list[Section], a: str, b: str) -> None:
-    """Compare two systems in every section that has both.
-
-    Args:
-        report: its sections.
-        a, b: each a system's label, preset or system name.
+    """Compare two systems, by any of their names, in every section that has both.
 
     Raises:
-        AsdError: no section has both.
+        AsdError: none has.
     """
     refusals = []
     for section in report:

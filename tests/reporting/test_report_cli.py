@@ -19,9 +19,9 @@ Capture = pytest.CaptureFixture[str]
 
 def test_names_with_equal_signs_are_flags_or_choose_runs() -> None:
     words = ["compare=[u, ss_0.5]", "data=simulated", "+scale=small", 'compare=["u a=[1,2]",b]']
-    options, wanted = parse([*words, "max_fpr=0.2", "--out", "x", "tracking_uri=http://u?a=b"])
+    options, wanted = parse([*words, "confidence=0.9", "--out", "x", "tracking_uri=http://u?a=b"])
     assert options.compare == [["u", "ss_0.5"], ["u a=[1,2]", "b"]]
-    assert (options.max_fpr, options.out, options.tracking_uri) == (0.2, "x", "http://u?a=b")
+    assert (options.confidence, options.out, options.tracking_uri) == (0.9, "x", "http://u?a=b")
     assert wanted == {"data": ["simulated"], "scale": ["small"]}
 
 
@@ -97,7 +97,6 @@ def test_the_page_needs_nothing_else_and_holds_the_pictures(folder: Path, tmp_pa
         (["sweep=nothing"], "no such sweep"),
         (["resamples=0"], "resamples=0"),
         (["confidence=1"], "confidence=1"),
-        (["max_fpr=2"], "max_fpr=2"),
         (["compare=[u,b]"], "no finished run of 'b'"),
     ],
 )
