@@ -68,9 +68,8 @@ def report(options: argparse.Namespace, wanted: dict[str, list[str]], words: Seq
     from asd.reporting.bootstrap import Resampling
     from asd.reporting.content import section_blocks
     from asd.reporting.declaration import declaration
-    from asd.reporting.layout import sections
     from asd.reporting.provenance import provenance
-    from asd.reporting.sections import add_comparison
+    from asd.reporting.sections import add_comparison, sections
 
     declared = declaration(options.sweep or "paper")
     resampling = Resampling(options.resamples, options.confidence, options.seed)

@@ -48,36 +48,30 @@ def overview(figures: pd.DataFrame, metric: str, title: str, path: Path) -> Path
     return path
 
 
-def option_curves(
-    metrics: dict[str, pd.DataFrame], option: str, title: str, path: Path, published: str = ""
-) -> Path:
-    """A numeric option against a figure: means with a band, single trainings, the paper's curve.
+def option_curves(metrics: dict[str, pd.DataFrame], option: str, title: str, path: Path) -> Path:
+    """A numeric option against a figure: means with a band, and single trainings.
 
     Args:
         metrics: panel's name -> a row a value of the option: value, mean, low, high, values,
-            published (see ``overview``).
+            see ``overview``.
         option: name of the x axis, logarithmic where the values span a decade or more.
-        published: name of the paper's curve, which says what data it is of; empty: none.
         title, path: see ``style.panels``.
     """
     with style.panels(path, len(metrics), (4.3, 3.1), title, columns=len(metrics)) as axes:
         for ax, (name, points) in zip(axes, metrics.items(), strict=True):
             points = points.sort_values("value")
-            paper, ours = points.dropna(subset="published"), points.dropna(subset="mean")
-            if published and len(paper):
-                ax.plot(paper["value"], 100 * paper["published"], color=style.VERMILLION, ls="--",
-                        marker="^", ms=7, label=published)  # fmt: skip
-            at = ours["value"].to_numpy()
-            ax.fill_between(at, 100 * ours["low"], 100 * ours["high"], color=style.BLUE, alpha=0.15,
-                            lw=0, label="the table's interval")  # fmt: skip
-            ax.plot(at, 100 * ours["mean"], color=style.BLUE, marker="o", ms=7, lw=1.8,
-                    label="ours, mean")  # fmt: skip
-            for value, values in zip(at, ours["values"], strict=True):
+            at = points["value"].to_numpy()
+            low, high = 100 * points["low"], 100 * points["high"]
+            ax.fill_between(at, low, high, color=style.BLUE, alpha=0.15, lw=0,
+                            label="the table's interval")  # fmt: skip
+            ax.plot(at, 100 * points["mean"], color=style.BLUE, marker="o", ms=7, lw=1.8,
+                    label="mean")  # fmt: skip
+            for value, values in zip(at, points["values"], strict=True):
                 if len(values) > 1:
                     ax.scatter([value] * len(values), 100 * values, s=22, c="black", marker="x",
                                zorder=4)  # fmt: skip
             ax.axhline(50, color="#9aa3ab", lw=1)
-            value_axis(ax, points["value"].to_list())
+            value_axis(ax, list(at))
             ax.set(title=name, xlabel=option, ylabel="%")
             ax.legend(loc="best")
     return path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,6 @@ from asd.errors import AsdError
 from asd.experiment.sweep_files import load_sweep
 from asd.reporting.bootstrap import MEAN
 
-_SS = re.compile(r"SS-([0-9.]+)-[0-9.]+")
 Numbers = dict[tuple[str, str, str], float]  # (metric, label, machine type or "mean") -> fraction
 Rows = dict[str, dict[str, Any]]  # label -> what is typed for it: experiment and other options
 
@@ -98,12 +96,6 @@ def parse(content: dict[str, Any], source: str) -> Declaration:
         tuple(_claim(claim, source) for claim in content.get("claims", ())),
         _baselines(content, rows, source),
     )
-
-
-def alpha_of(label: str) -> float | None:
-    """The weight of the reconstruction in a system by its paper's name; U is alpha = 1."""
-    match = _SS.fullmatch(label)
-    return 1.0 if label == "U" else float(match[1]) if match else None
 
 
 def _claim(content: dict[str, Any], source: str) -> Claim:

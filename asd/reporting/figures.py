@@ -14,7 +14,6 @@ from asd.pictures.grid_pictures import heat_maps, option_curves, overview, trade
 from asd.pictures.run_pictures import FOLDER
 from asd.reporting.bootstrap import COMPARED, MEAN
 from asd.reporting.content import grid
-from asd.reporting.declaration import alpha_of
 from asd.reporting.factors import level, level_text, numeric
 from asd.reporting.runs import Run
 from asd.reporting.sections import Section
@@ -39,7 +38,7 @@ def section_figures(section: Section, folder: Path) -> list[Block]:
     """
     blocks: list[Block] = [Heading("Pictures", 3)]
     try:
-        for draw in (_factors, _overviews, _alpha, _costs):
+        for draw in (_factors, _overviews, _costs):
             blocks += draw(section, folder)
     except OSError as error:
         raise AsdError(f"{folder}: {error.strerror}; choose another --out") from error
@@ -116,24 +115,6 @@ def _costs(section: Section, folder: Path) -> list[Figure]:
     axes = "training, s (mean over seeds)", f"mean {NAMES['auc']}, %"
     trade_off(points, axes, title, path := folder / "costs.png")
     return [Figure(path, f"{title}. Training time against AUC, and the Pareto front.")]
-
-
-def _alpha(section: Section, folder: Path) -> list[Figure]:
-    panels = {
-        name: of.assign(value=of["system"].map(alpha_of)).dropna(subset="value")
-        for name, of in _means(section).items()
-    }
-    if max(len(of.dropna(subset="mean")) for of in panels.values()) < 2:
-        return []
-    paper = "paper, published" if section.comparable else "paper, published (REAL data)"
-    title = f"Weight of the reconstruction. Ours: {section.label}"
-    option = "alpha, weight of the reconstruction (1: U)"
-    path = option_curves(panels, option, title, folder / "alpha.png", paper)
-    apart = "" if section.comparable else " The paper's are of other data; only shapes compare."
-    if all(of["published"].isna().all() for of in panels.values()):
-        apart = " The paper's mean is of other machine types, and left out."
-    caption = f"Alpha against the mean over machine types. Ours: {section.label}.{apart}"
-    return [Figure(path, caption)]
 
 
 def _run_figures(label: str, run: Run) -> list[Figure]:

@@ -112,7 +112,7 @@ class RowFinder:
         return next((r for r in rows if r.runs and self._key(r.runs[0].config) == key), None)
 
     def _key(self, config: dict[str, Any]) -> str:
-        """Settings as text. The report computes pAUC with a p of its own."""
+        """Settings as text. A report computes pAUC with one p for all."""
         exclude = [*self._excluded, "seed", "scale", "scoring.max_fpr"]
         kept = settings({**config, "identity": {"exclude": exclude}})
         return json.dumps(kept, sort_keys=True, default=str)

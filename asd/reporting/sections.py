@@ -1,8 +1,10 @@
-"""Runs sorted into sections, one a corpus and scale, each with its results and comparisons."""
+"""Runs sorted into sections, each with its results and comparisons: a corpus and scale, settings
+of options, or a search."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +15,7 @@ from asd.errors import AsdError
 from asd.reporting.bootstrap import COMPARED, MEAN, Resampling
 from asd.reporting.compare import compare, compare_pairs
 from asd.reporting.declaration import Declaration
-from asd.reporting.factors import level, level_text, levels, numeric, shares
+from asd.reporting.factors import groups, level, level_text, levels, numeric, shares, varied
 from asd.reporting.results import results
 from asd.reporting.rows import RowFinder
 from asd.reporting.runs import Run
@@ -165,6 +167,66 @@ def _front(costs: pd.DataFrame) -> list[bool]:
     return list(map(bool, ~beats.any(axis=0) & ~np.isnan(points).any(axis=1)))
 
 
+def sections(
+    runs: list[Run],
+    declared: Declaration,
+    by: Sequence[str],
+    whole: bool,
+    resampling: Resampling,
+) -> tuple[list[Section], list[str]]:
+    """The sections of a report of these runs.
+
+    Args:
+        runs: finished ones, at least one. Trials of searches never stand beside other runs; where
+            there is nothing else, each search is reported by what it searched.
+        declared: the table, without ``by``.
+        by: options; a row a setting of them.
+        whole: see ``Section``; without it, a table of which hardly a row was run is not shown.
+        resampling: see ``Section``.
+
+    Returns:
+        They, and what is to be said of runs that stand in none, and of other ways to look.
+
+    Raises:
+        AsdError: no two runs can be compared by these options, or see ``Section``.
+    """
+    said: list[str] = []
+    parts: list[Section] = []
+    refusals: list[AsdError] = []
+    chosen: dict[str, list[Run]] = {}
+    for run in runs:
+        chosen.setdefault(run.tags["study"] if run.is_trial else "", []).append(run)
+    for study in [*filter(None, chosen)] if "" in chosen else ():
+        command = f"python -m asd.report study={study}"
+        said.append(f"{len(chosen.pop(study))} trials of {study} have no row here: {command}")
+    for study, of_study in chosen.items():
+        for label, of in corpora(of_study).items():
+            factors = list(by) or (varied(of) if study else [])
+            if not factors:
+                part = Section(label, of, declared, resampling, whole=whole)
+                parts.append(part)
+                said += _suggestions(part, declared, of)
+                continue
+            try:
+                found, left_out = groups(of, factors)
+            except AsdError as error:
+                refusals.append(error)
+                said.append(f"{label}: {error}.")
+                continue
+            names = ", ".join(factors)
+            title = f"Search {study}" if study else f"By {names}"
+            bare = replace(declared, title=title, rows={}, published={}, claims=(), baselines=())
+            for rest, own in found.items():
+                where = f"{label}, {rest}" if rest else label
+                parts.append(Section(where, own, bare, resampling, factors))
+            if left_out:
+                lone = f"{len(left_out)} runs have no partner that differs in {names} alone"
+                said.append(f"{label}: {lone}.")
+    if not parts:
+        raise refusals[0]
+    return parts, said
+
+
 def corpora(runs: list[Run]) -> dict[str, list[Run]]:
     """The runs by the clips that they were scored on and their scale, which share no table.
 
@@ -202,3 +264,21 @@ def add_comparison(report: list[Section], a: str, b: str) -> None:
             refusals.append(error)
     if len(refusals) == len(report):
         raise refusals[0]
+
+
+def _suggestions(section: Section, declared: Declaration, runs: list[Run]) -> list[str]:
+    """Of a table by presets: what else the runs can be compared by, and what it leaves out."""
+    said = []
+    unfilled = [label for label in declared.rows if label not in section.declared.rows]
+    if unfilled:
+        said.append(
+            f"{declared.title} has no runs of {', '.join(unfilled)} here: "
+            "python -m asd.train -m +sweep=NAME trains a table, sweep=NAME shows all of its rows."
+        )
+    names = [name for name in varied(runs) if name != "experiment"]
+    with suppress(AsdError):  # there is nothing to compare
+        groups(runs, names)
+        said.insert(
+            0, f"These runs differ in {', '.join(names)}: python -m asd.report by={','.join(names)}"
+        )
+    return said

@@ -96,8 +96,7 @@ def test_pictures_of_a_grid(tmp_path: Path) -> None:
     ]
     frame = pd.DataFrame(rows, columns=columns)
     assert overview(frame, "AUC", "x", tmp_path / "o.png").exists()
-    frame.loc[2, "mean"] = none  # not run
-    assert option_curves({"AUC": frame}, "alpha", "x", tmp_path / "a.png", "paper").exists()
+    assert option_curves({"AUC": frame}, "alpha", "x", tmp_path / "a.png").exists()
     cells = pd.DataFrame({"a": [0.6, 0.8], "b": [0.7, none]}, index=["1", "2"])  # one is not run
     assert heat_maps({"AUC": cells}, ("x", "y"), "x", tmp_path / "h.png").exists()
     options = {"rate": [1e-4, 1e-2, 1e-3], "kind": ["a", "b", "a"], "on": [True, False, None]}

@@ -16,10 +16,9 @@ from asd.documents.blocks import Table, Text
 from asd.errors import AsdError
 from asd.reporting.bootstrap import Resampling
 from asd.reporting.content import figure_lines, grid_table, id_table, section_blocks, verdict
-from asd.reporting.declaration import alpha_of, declaration, parse
-from asd.reporting.layout import sections
+from asd.reporting.declaration import declaration, parse
 from asd.reporting.runs import collect_folder
-from asd.reporting.sections import Section, add_comparison
+from asd.reporting.sections import Section, add_comparison, sections
 
 
 def result(section: Section, system: str, machine: str, metric: str = "auc") -> Any:
@@ -316,11 +315,6 @@ def test_systems_are_compared_by_any_of_their_names(runs: Any) -> None:
     assert pairs == [*[("U FD", "U")] * 2, *[("U-half", "B, max_epochs 5")] * 2]
     with pytest.raises(AsdError, match=r"no finished run of 'b'.*u \(U\)"):
         add_comparison(report, "u", "b")
-
-
-def test_alpha_of_the_papers_names() -> None:
-    alphas = {"U": 1.0, "SS-0.7-0.3": 0.7, "SS-0.3-0.7": 0.3, "B": None, "U FD": None}
-    assert {name: alpha_of(name) for name in alphas} == alphas
 
 
 @pytest.mark.parametrize(
