@@ -20,7 +20,7 @@ from asd.reporting.compare import compare
 from asd.reporting.runs import collect_folder
 from asd.reporting.systems import System
 from asd.scoring.metrics import evaluate_scores
-from asd.scoring.recordings import score_recordings
+from asd.scoring.recordings import RecordingOptions, RecordingScorer
 
 folder = Path(sys.argv[1] if len(sys.argv) > 1 else "tour").absolute()
 folder.mkdir(parents=True, exist_ok=True)
@@ -59,6 +59,9 @@ print("\n== 6. An array: a second of noise, as a recording that the model never 
 wave = 0.1 * np.random.default_rng(0).standard_normal(16000).astype("float32")
 soundfile.write(folder / "noise.wav", wave, 16000)
 model = u[0].folder / "models" / "shared" / "model.ckpt"
-score = score_recordings(model, [folder / "noise.wav"])["score"].item()
+scorer = RecordingScorer(model, RecordingOptions(clipped=0.001))
+answers = []
+scorer.score([folder / "noise.wav"], lambda table, scored: answers.append(table))
+score = answers[0]["score"].item()
 normal = scores.loc[scores["label"] == 0, "score"]
 print(f"score {score:.3f}; the normal test clips': {normal.min():.3f} to {normal.max():.3f}")

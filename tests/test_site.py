@@ -90,8 +90,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
                 soundfile.write(path, 0.1 * noise.standard_normal(16000), 16000)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        for name in ("u", "ss_0.5"):
-            assert call(f"python -m asd.train +experiment={name}", TINY, patch) == 0
+        for options in ("u", "u trainer.batch_size=16", "ss_0.5"):
+            assert call(f"python -m asd.train +experiment={options}", TINY, patch) == 0
     (run,) = (folder / "runs").glob("ss_0.5-*")
     shutil.copytree(run, folder / "runs" / "NAME")
     yield folder

@@ -55,6 +55,8 @@ class RowFinder:
             raise AsdError(f"runs of {of}: not known here, leave them out: {error}") from error
         self.max_fpr = float(base["scoring"]["max_fpr"])
         self._excluded = base["identity"]["exclude"]
+        own = ("seed", "scale", "scoring.max_fpr")  # the report computes pAUC with a p of its own
+        self._rules = {**base["identity"], "exclude": [*self._excluded, *own]}
         data = [self._key({**base, "data": run.config["data"]}) for run in runs]
         rank = [(key == self._key(base), data.count(key), i) for i, key in enumerate(data)]
         self.data: dict[str, Any] = runs[max(rank)[-1]].config["data"]
@@ -112,9 +114,8 @@ class RowFinder:
         return next((r for r in rows if r.runs and self._key(r.runs[0].config) == key), None)
 
     def _key(self, config: dict[str, Any]) -> str:
-        """Settings as text. A report computes pAUC with one p for all."""
-        exclude = [*self._excluded, "seed", "scale", "scoring.max_fpr"]
-        kept = settings({**config, "identity": {"exclude": exclude}})
+        """Settings as text, by today's rules of what can change a result."""
+        kept = settings({**config, "identity": self._rules})
         return json.dumps(kept, sort_keys=True, default=str)
 
     def _preset(self, options: dict[str, Any]) -> list[str]:

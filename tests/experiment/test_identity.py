@@ -67,3 +67,12 @@ def test_a_group_that_is_switched_off_is_not_part_of_a_run() -> None:
     assert training_identity(off, "d", {}) != training_identity(on, "d", {})
     assert departures(CONFIG, off) == {}
     assert departures(on, off) == {"calibration.fraction": 0.2, "calibration.rule": "conformal"}
+
+
+def test_an_option_that_came_later_leaves_earlier_runs_what_they_are() -> None:
+    rules = {**CONFIG["identity"], "since": {"trainer.rule": None}}
+    same, other = ({**CONFIG, "identity": rules, "trainer": {**CONFIG["trainer"], "rule": value}}
+                   for value in (None, "new"))  # fmt: skip
+    assert identity(same, "d") == identity(CONFIG, "d") != identity(other, "d")
+    assert departures(CONFIG, same) == {}
+    assert departures(other, same) == {"trainer.rule": "new"}
