@@ -87,6 +87,9 @@ def parse(content: dict[str, Any], source: str) -> Declaration:
         if label in rows:
             raise AsdError(f"{source}: rows: the label {label!r} stands twice")
         rows[label] = {str(name): value for name, value in row.items() if name != "label"}
+    baselines = tuple(map(str, content.get("baselines", ())))
+    if unknown := [label for label in baselines if label not in rows]:
+        raise AsdError(f"{source}: baselines: {unknown[0]!r} is no row's label")
     return Declaration(
         str(content.get("title", source)),
         rows,
@@ -94,7 +97,7 @@ def parse(content: dict[str, Any], source: str) -> Declaration:
         _numbers(content, "published", rows, source),
         _numbers(content, "published_std", rows, source),
         tuple(_claim(claim, source) for claim in content.get("claims", ())),
-        _baselines(content, rows, source),
+        baselines,
     )
 
 
@@ -110,13 +113,6 @@ def _claim(content: dict[str, Any], source: str) -> Claim:
             f"{source}: claims: each needs a text, a source and statements of better, worse and, "
             f"where they hold in part, where, machines, metrics ({error!r})"
         ) from error
-
-
-def _baselines(content: dict[str, Any], rows: Rows, source: str) -> tuple[str, ...]:
-    labels = tuple(map(str, content.get("baselines", ())))
-    if unknown := [label for label in labels if label not in rows]:
-        raise AsdError(f"{source}: baselines: {unknown[0]!r} is no row's label")
-    return labels
 
 
 def _numbers(content: dict[str, Any], key: str, rows: Rows, source: str) -> Numbers:

@@ -269,16 +269,14 @@ def add_comparison(report: list[Section], a: str, b: str) -> None:
 def _suggestions(section: Section, declared: Declaration, runs: list[Run]) -> list[str]:
     """Of a table by presets: what else the runs can be compared by, and what it leaves out."""
     said = []
-    unfilled = [label for label in declared.rows if label not in section.declared.rows]
-    if unfilled:
-        said.append(
-            f"{declared.title} has no runs of {', '.join(unfilled)} here: "
-            "python -m asd.train -m +sweep=NAME trains a table, sweep=NAME shows all of its rows."
-        )
     names = [name for name in varied(runs) if name != "experiment"]
     with suppress(AsdError):  # there is nothing to compare
         groups(runs, names)
-        said.insert(
-            0, f"These runs differ in {', '.join(names)}: python -m asd.report by={','.join(names)}"
+        by = f"python -m asd.report by={','.join(names)}"
+        said.append(f"These runs differ in {', '.join(names)}: {by}")
+    if unfilled := [label for label in declared.rows if label not in section.declared.rows]:
+        said.append(
+            f"{declared.title} has no runs of {', '.join(unfilled)} here: "
+            "python -m asd.train -m +sweep=NAME trains a table, sweep=NAME shows all of its rows."
         )
     return said
