@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from asd.errors import AsdError
-from asd.scoring.clip_scores import check_scores
+from asd.scoring.clip_scores import NO_TEST_CLIPS, check_scores
 from asd.scoring.roc import (
     area,
     check_max_fpr,
@@ -75,7 +75,7 @@ def evaluate_scores(frame: pd.DataFrame, max_fpr: float) -> Metrics:
     """All figures of a scores frame (``asd.scoring.clip_scores``).
 
     Clips of unknown label (-1) are counted and otherwise left out. A mean is over what is
-    defined; what is not stands in ``undefined``.
+    defined; what is not stands in ``undefined``. Without clips, all is.
 
     Raises:
         AsdError: the frame is not valid, or max_fpr is out of range.
@@ -109,8 +109,14 @@ def evaluate_scores(frame: pd.DataFrame, max_fpr: float) -> Metrics:
         per_id += ids
         per_machine.append(row)
     mean = {name: _mean([row[name] for row in per_machine]) for name in MACHINE_METRICS}
-    undefined += _nothing_defined(mean, "mean", "machine type")
-    return Metrics(max_fpr, pd.DataFrame(per_id), pd.DataFrame(per_machine), mean, tuple(undefined))
+    if groups:
+        undefined += _nothing_defined(mean, "mean", "machine type")
+        ids_table, machines_table = pd.DataFrame(per_id), pd.DataFrame(per_machine)
+    else:
+        undefined.append(Undefined("mean", "", NO_TEST_CLIPS))
+        ids_table = pd.DataFrame(columns=["machine", "id", *ID_METRICS, *COUNTS])
+        machines_table = pd.DataFrame(columns=["machine", *MACHINE_METRICS, "n_ids", *COUNTS])
+    return Metrics(max_fpr, ids_table, machines_table, mean, tuple(undefined))
 
 
 def flat_metrics(metrics: Metrics) -> dict[str, float]:

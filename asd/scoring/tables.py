@@ -11,6 +11,7 @@ from asd.documents import rendering, terminal
 from asd.documents.blocks import Block, Heading, Table, Text, plain_row
 from asd.errors import AsdError
 from asd.files import write_text
+from asd.scoring.clip_scores import NO_TEST_CLIPS
 from asd.scoring.metrics import COUNTS, ID_METRICS, MACHINE_METRICS, Metrics
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def document(
     warnings: Sequence[str] = (),
     convergence: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[Block]:
-    """Both tables and the notes, under what was run on which data.
+    """Both tables and the notes, under what was run on which data; no tables of no clips.
 
     Args:
         metrics: what ``evaluate_scores`` gives.
@@ -134,9 +135,11 @@ def document(
     """
     head = [Heading(title, 1), Text(f"Data: {data_label}")]
     ended = map(Text, convergence_notes(convergence or {}))
+    said = [f"Warning: {warning.splitlines()[0].rstrip(':')}" for warning in warnings]
+    if not len(metrics.per_id):
+        return [*head, *ended, *map(Text, [*said, f"Undefined: {NO_TEST_CLIPS}."])]
     machines = [Heading("Per machine type", 3), machine_table(metrics), *ended]
     ids = [Heading("Per machine ID", 3), id_table(metrics, unseen)]
-    said = [f"Warning: {warning.splitlines()[0].rstrip(':')}" for warning in warnings]
     return [*head, *machines, *ids, *map(Text, [*said, *notes(metrics)])]
 
 

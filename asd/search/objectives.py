@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from asd.errors import AsdError
 from asd.experiment.history import read_history
 from asd.options import check_choice
+from asd.scoring.clip_scores import NO_TEST_CLIPS
 
 if TYPE_CHECKING:
     from asd.experiment.run_folder import RunFolder
@@ -101,6 +102,8 @@ def objective_values(folder: RunFolder, metrics: Metrics, config: Mapping[str, A
     Raises:
         AsdError: the run has no such quantity.
     """
+    if not len(metrics.per_id) and {*config["search"]["objectives"]} & {*ON_TEST}:
+        raise AsdError(f"search.objectives={config['search']['objectives']}: {NO_TEST_CLIPS}")
     return [
         float(metrics.mean[name.removeprefix("test_")])
         if name in ON_TEST

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from asd.composition import build
@@ -40,7 +39,7 @@ from asd.experiment.trained_models import trained_model, training_lock
 from asd.features import parts_of
 from asd.models.detector import Detector, rebuilt, save_detector
 from asd.models.standardiser import Standardiser
-from asd.scoring.clip_scores import read_scores, write_scores
+from asd.scoring.clip_scores import joined, read_scores, write_scores
 from asd.scoring.metrics import Metrics, evaluate_scores
 from asd.scoring.scorer import fit_back_end, score_clips
 from asd.scoring.tables import convergence_notes, write_tables
@@ -198,13 +197,14 @@ def _compute(
                 scored = score_clips(detector, experiment.scoring, *test_data, threads)
                 events.tell(RunListener.clips_scored, scored)
                 scored_tables.append(scored.table)
+                del scored, features
             events.tell(RunListener.model_scored, name, model)
-            tables.append(pd.concat(scored_tables, ignore_index=True))
+            tables.append(joined(scored_tables))
             write_scores(scores_file, tables[-1])  # last: it says that the model is done
-        del detector, scored, features
+        del detector
         give_back_memory()
 
-    scores = pd.concat(tables, ignore_index=True)
+    scores = joined(tables)
     if experiment.corpus.simulated:
         scores = clips.with_causes(scores)
     write_scores(folder.scores, scores)

@@ -1,0 +1,85 @@
+"""From normal recordings alone to what may be promised, with the programs that users run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from asd.evaluate import main as evaluate
+from asd.experiment.run_folder import FINISHED, RunFolder
+from asd.report import main as report
+from asd.tracking.sync import main as sync
+
+Train = Callable[..., int]
+Capture = pytest.CaptureFixture[str]
+NO_AUC = "no test clips: no AUC"
+
+
+def runs_in(folder: Path) -> dict[str, RunFolder]:
+    found = [RunFolder(file.parent) for file in (folder / "runs").glob("*/run.json")]
+    return {run.record()["tags"]["experiment"]: run for run in found}
+
+
+def options(root: Path) -> list[str]:
+    return ["data=folder", f"data.root={root}", "scale=tiny", "window.seconds=0.5"]
+
+
+def test_every_program_copes_with_a_run_without_test_clips(
+    run_train: Train, write_corpus: Callable[..., Path], tmp_path: Path, capsys: Capture
+) -> None:
+    root = write_corpus(train=3, normal=0, anomaly=0, seconds=0.6)
+    given = [*options(root), "+experiment=u", "scope=per_machine", "pictures=default"]
+    assert run_train(*given) == 0
+    run = runs_in(tmp_path)["u"]
+    record = run.record()
+    assert (record["status"], record["tags"]["test"]) == (FINISHED, "none")
+    assert [data["context"] for data in record["datasets"]] == ["training"]
+    assert any("no test clips in release development" in text for text in record["warnings"])
+    assert run.scores.read_text() == "machine,id,file,label,score\n"
+    assert [p.name for p in sorted(run.path.glob("pictures/*"))] == ["training.png"]
+    table = pd.read_csv(run.tables / "per_machine.csv")
+    assert list(table["machine"]) == ["mean"] and table["auc_percent"].isna().all()
+    assert table["undefined"][0] == f"mean: {NO_AUC}"
+    assert len(pd.read_csv(run.tables / "per_id.csv")) == 0
+
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlruns' / 'mlflow.db'}")
+    copy = client.get_run(record["mlflow"]["run_id"])
+    assert copy.info.status == FINISHED
+    assert not any("auc" in name for name in copy.data.metrics)
+    assert NO_AUC in copy.data.tags["mlflow.note.content"]
+
+    capsys.readouterr()
+    for again in (lambda: run_train(*given), lambda: evaluate([str(run.path)])):
+        assert again() == 0
+        assert NO_AUC in capsys.readouterr().out.replace("\n", " ")
+    assert run.record()["starts"] == 1  # shown, not trained again
+    assert sync([str(run.path)]) == 0
+    assert report([]) == 2
+    assert f"{run.path.name} ({NO_AUC})" in capsys.readouterr().err
+
+
+def test_a_sweep_and_a_search_say_that_there_is_no_auc(
+    run_train: Train, write_corpus: Callable[..., Path], tmp_path: Path, capsys: Capture
+) -> None:
+    root = write_corpus(train=3, normal=0, anomaly=0, seconds=0.6)
+    given = [*options(root), "tracking=off"]
+    assert run_train("-m", *given, "+experiment=knn,level") == 0
+    assert capsys.readouterr().err.count(f"finished, {NO_AUC}") == 2
+    assert {run.record()["status"] for run in runs_in(tmp_path).values()} == {FINISHED}
+    assert run_train(*given, "+experiment=level", "search.objectives=[test_auc]") == 2
+    assert f"search.objectives=['test_auc']: {NO_AUC}" in capsys.readouterr().out
+
+
+def test_one_machine_type_of_two_has_test_clips(
+    run_train: Train, write_corpus: Callable[..., Path], tmp_path: Path
+) -> None:
+    root = write_corpus(machines=["fan"], train=3, seconds=0.6)
+    write_corpus(root=root, machines=["pump"], train=3, normal=0, anomaly=0, seconds=0.6)
+    given = [*options(root), "tracking=off", "scope=per_machine"]
+    assert run_train(*given, "+experiment=knn") == 0
+    assert set(pd.read_csv(runs_in(tmp_path)["knn"].scores)["machine"]) == {"fan"}
