@@ -70,6 +70,13 @@ class Corpus(Protocol):
             AsdError: a folder or a release is not there; the message says how to get it.
         """
 
+    def training_clips(self, releases: list[str]) -> dict[str, int]:
+        """How many training clips each machine type has, by names alone; ``scale=auto`` asks.
+
+        Raises:
+            AsdError: as ``check``.
+        """
+
     def is_there(self, releases: list[str]) -> bool:
         """Whether ``manifest`` only has to read; False for a simulated corpus yet to be made."""
 

@@ -135,6 +135,13 @@ class Simulated:
                 f" {free / 1e9:.1f} GB are free; set data.root to a larger disk"
             )
 
+    def training_clips(self, releases: list[str]) -> dict[str, int]:
+        """As ``asd.data.corpus.Corpus.training_clips``."""
+        clips: Counter[str] = Counter()
+        for (release, machine, _), (train, *_) in self._plan.items():
+            clips[machine] += train if release in releases else 0
+        return dict(clips)
+
     def is_there(self, releases: list[str]) -> bool:
         """Whether all clips of these releases have been made."""
         return all((self.folder / r / "manifest.csv").is_file() for r in releases)

@@ -1,13 +1,16 @@
-"""Which training clips are kept apart for validation."""
+"""Which clips train, which are kept apart for validation, and which normals are scored."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from math import floor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asd.data.clip_files import Clip
 from asd.data.manifest import Manifest
 from asd.errors import AsdError
 from asd.options import check_choice
@@ -68,6 +71,39 @@ def validation_split(
             "raise it, or add training clips"
         )
     return np.asarray(clips["path"].isin(chosen), dtype=np.bool_)
+
+
+def split_normals(clips: Sequence[Clip], root: Path, fraction: float, seed: int) -> list[Clip]:
+    """Give clips whose part has no split one: normals train, all others are test clips.
+
+    To judge anomalies, of each machine ID that has some among these clips ``fraction`` of the
+    normals (rounded half up, at least one; one stays) are test clips too: those that seed and path
+    relative to ``root`` draw, whatever other clips there are. Where no anomaly is, all train.
+
+    Args:
+        clips: of which those change whose ``part.split`` is empty.
+        root: of the corpus.
+        fraction: from 0 (no normal is a test clip) to 1.
+        seed: another seed draws others.
+    """
+    normals: defaultdict[Stratum, list[Clip]] = defaultdict(list)
+    for clip in clips:
+        if not clip.part.split and clip.label == 0:
+            normals[clip.part.machine, clip.id].append(clip)
+    judged = {(clip.part.machine, clip.id) for clip in clips if clip.label == 1}
+    chosen: set[Path] = set()
+    for key in judged & normals.keys() if fraction else ():
+        ranked = sorted(
+            normals[key], key=lambda clip: _rank(seed, clip.path.relative_to(root).as_posix())
+        )
+        count = max(1, floor(fraction * len(ranked) + 0.5))
+        chosen.update(clip.path for clip in ranked[: min(count, len(ranked) - 1)])
+
+    def with_split(clip: Clip) -> Clip:
+        trains = clip.label == 0 and clip.path not in chosen
+        return replace(clip, part=clip.part._replace(split="train" if trains else "test"))
+
+    return [clip if clip.part.split else with_split(clip) for clip in clips]
 
 
 def _share_out(sizes: dict[Stratum, int], fraction: float, seed: int) -> dict[Stratum, int]:

@@ -177,7 +177,7 @@ def test_options_as_hydra_hands_them_over(
 ) -> None:
     overrides = ["data=folder", f"data.root='{write_corpus()}'", f"paths.cache='{tmp_path}'"]
     config = compose_config([*overrides, override])
-    assert config.scale.name == "paper"
+    assert config.scale.name == "auto"
     corpus = corpus_of(plain(config.data))
     assert isinstance(corpus, Folder)
     corpus.check(DEVELOPMENT)
