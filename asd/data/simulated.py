@@ -137,10 +137,7 @@ class Simulated:
 
     def training_clips(self, releases: list[str]) -> dict[str, int]:
         """As ``asd.data.corpus.Corpus.training_clips``."""
-        clips: Counter[str] = Counter()
-        for (release, machine, _), (train, *_) in self._plan.items():
-            clips[machine] += train if release in releases else 0
-        return dict(clips)
+        return dict(Counter(c.machine for c in self.clips(releases) if c.split == "train"))
 
     def is_there(self, releases: list[str]) -> bool:
         """Whether all clips of these releases have been made."""

@@ -101,36 +101,28 @@ def _held_out(
 
 
 def split_normals(clips: Sequence[Clip], root: Path, fraction: float, seed: int) -> list[Clip]:
-    """Give clips whose part has no split one: normals train, all others are test clips.
+    """Give clips whose ``part.split`` is empty one: normals train, all others are test clips.
 
-    To judge anomalies, of each machine ID that has some among these clips ``fraction`` of the
-    normals (rounded half up, at least one; one stays) are test clips too: those that seed and path
-    relative to ``root`` draw, whatever other clips there are. Where no anomaly is, all train.
-
-    Args:
-        clips: of which those change whose ``part.split`` is empty.
-        root: of the corpus.
-        fraction: from 0 (no normal is a test clip) to 1.
-        seed: another seed draws others.
+    Of each machine ID with anomalies ``fraction`` of the normals (rounded half up, at least one
+    unless it is 0; one stays) are test clips too: those that seed and path relative to ``root``
+    draw. Of an ID without, all train.
     """
     normals: defaultdict[Stratum, list[Clip]] = defaultdict(list)
     for clip in clips:
         if not clip.part.split and clip.label == 0:
             normals[clip.part.machine, clip.id].append(clip)
     judged = {(clip.part.machine, clip.id) for clip in clips if clip.label == 1}
-    chosen: set[Path] = set()
+    tests = {clip.path for clip in clips if clip.label != 0}
     for key in judged & normals.keys() if fraction else ():
-        ranked = sorted(
-            normals[key], key=lambda clip: _rank(seed, clip.path.relative_to(root).as_posix())
-        )
-        count = max(1, floor(fraction * len(ranked) + 0.5))
-        chosen.update(clip.path for clip in ranked[: min(count, len(ranked) - 1)])
-
-    def with_split(clip: Clip) -> Clip:
-        trains = clip.label == 0 and clip.path not in chosen
-        return replace(clip, part=clip.part._replace(split="train" if trains else "test"))
-
-    return [clip if clip.part.split else with_split(clip) for clip in clips]
+        paths = [clip.path for clip in normals[key]]
+        paths.sort(key=lambda path: _rank(seed, path.relative_to(root).as_posix()))
+        count = max(1, floor(fraction * len(paths) + 0.5))
+        tests.update(paths[: min(count, len(paths) - 1)])
+    splits = (clip.part.split or ("train", "test")[clip.path in tests] for clip in clips)
+    return [
+        replace(clip, part=clip.part._replace(split=split))
+        for clip, split in zip(clips, splits, strict=True)
+    ]
 
 
 def _share_out(sizes: dict[Stratum, int], fraction: float, seed: int) -> dict[Stratum, int]:

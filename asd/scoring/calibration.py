@@ -34,11 +34,13 @@ class CalibrationOptions:
     fraction: float
     rule: str
     false_alarms: float
+    clips_per_hour: float
 
     def __post_init__(self) -> None:
         check_number("calibration.fraction", self.fraction, 0, 0.9)
         check_choice("calibration.rule", self.rule, RULES)
         check_false_alarms("calibration.false_alarms", self.false_alarms)
+        check_number("calibration.clips_per_hour", self.clips_per_hour, 0, above=True)
 
 
 class Threshold(NamedTuple):

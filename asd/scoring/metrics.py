@@ -109,14 +109,11 @@ def evaluate_scores(frame: pd.DataFrame, max_fpr: float) -> Metrics:
         per_id += ids
         per_machine.append(row)
     mean = {name: _mean([row[name] for row in per_machine]) for name in MACHINE_METRICS}
-    if groups:
-        undefined += _nothing_defined(mean, "mean", "machine type")
-        ids_table, machines_table = pd.DataFrame(per_id), pd.DataFrame(per_machine)
-    else:
-        undefined.append(Undefined("mean", "", NO_TEST_CLIPS))
-        ids_table = pd.DataFrame(columns=["machine", "id", *ID_METRICS, *COUNTS])
-        machines_table = pd.DataFrame(columns=["machine", *MACHINE_METRICS, "n_ids", *COUNTS])
-    return Metrics(max_fpr, ids_table, machines_table, mean, tuple(undefined))
+    none = [Undefined("mean", "", NO_TEST_CLIPS)]
+    undefined += _nothing_defined(mean, "mean", "machine type") if groups else none
+    by_id = pd.DataFrame(per_id, columns=["machine", "id", *ID_METRICS, *COUNTS])
+    by_type = pd.DataFrame(per_machine, columns=["machine", *MACHINE_METRICS, "n_ids", *COUNTS])
+    return Metrics(max_fpr, by_id, by_type, mean, tuple(undefined))
 
 
 def flat_metrics(metrics: Metrics) -> dict[str, float]:

@@ -12,6 +12,7 @@ from asd.documents.blocks import Block, Heading, Table, Text, plain_row
 from asd.errors import AsdError
 from asd.files import write_text
 from asd.scoring.clip_scores import NO_TEST_CLIPS
+from asd.scoring.commission import commission_notes
 from asd.scoring.metrics import COUNTS, ID_METRICS, MACHINE_METRICS, Metrics
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ _OTHERS = ("AUC pooled", "pAUC pooled", "AUC harmonic", "pAUC harmonic")
 NAMES = dict(zip(MACHINE_METRICS, (*_ARITHMETIC, *_OTHERS), strict=True))
 
 
+NO_THRESHOLDS = (
+    "No thresholds: no normal clips were held out for them; calibration.fraction=0.3 does it."
+)
 NEVER_TRAINED = "never trained"
 _NOT_CONVERGED = "NOT CONVERGED (raise trainer.max_epochs)"
 _STILL_BEST = "Converged within trainer.late_gain, although the best epoch is the last"
@@ -107,14 +111,15 @@ def remarks(record: Mapping[str, Any]) -> dict[str, Any]:
         AsdError: it is damaged.
     """
     warnings, models = record.get("warnings") or (), record.get("convergence") or {}
-    decisions = record.get("decisions") or ()
+    decisions, commissioned = record.get("decisions") or (), record.get("commission") or ()
     try:
         convergence_notes(models)
         decision_table(decisions)
+        commission_notes(commissioned)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise AsdError(f"run.json: damaged (convergence or decisions: {error!r})") from error
+        raise AsdError(f"run.json: damaged (what it says of results: {error!r})") from error
     said = {"unseen": record.get("unseen") or (), "warnings": list(map(str, warnings))}
-    return {**said, "convergence": models, "decisions": decisions}
+    return {**said, "convergence": models, "decisions": decisions, "commission": commissioned}
 
 
 def convergence_notes(models: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -142,6 +147,7 @@ def document(
     warnings: Sequence[str] = (),
     convergence: Mapping[str, Mapping[str, Any]] | None = None,
     decisions: Sequence[Mapping[str, Any]] = (),
+    commission: Sequence[Mapping[str, Any]] = (),
 ) -> list[Block]:
     """Both tables and the notes, under what was run on which data; no tables of no clips.
 
@@ -153,17 +159,21 @@ def document(
         warnings: what was said of the data; of each the first line is shown.
         convergence: as ``convergence_notes``; what they say stands below the first table.
         decisions: as ``decision_table``, which is shown where there are any.
+        commission: as ``asd.scoring.commission``, whose sentences come last.
     """
     head = [Heading(title, 1), Text(f"Data: {data_label}")]
     ended = map(Text, convergence_notes(convergence or {}))
     said = [f"Warning: {warning.splitlines()[0].rstrip(':')}" for warning in warnings]
+    promises = commission_notes(commission) or [NO_THRESHOLDS]
+    promised = [Heading("Commissioning", 2), *map(Text, promises)]
     if not len(metrics.per_id):
-        return [*head, *ended, *map(Text, [*said, f"Undefined: {NO_TEST_CLIPS}."])]
+        return [*head, *ended, *map(Text, [*said, f"Undefined: {NO_TEST_CLIPS}."]), *promised]
     machines = [Heading("Per machine type", 3), machine_table(metrics), *ended]
     ids = [Heading("Per machine ID", 3), id_table(metrics, unseen)]
     if decisions:
         ids += [Heading("At the threshold", 3), decision_table(decisions)]
-    return [*head, *machines, *ids, *map(Text, [*said, *notes(metrics)])]
+    said += notes(metrics)
+    return [*head, *machines, *ids, *map(Text, said), *(promised if commission else ())]
 
 
 def show(metrics: Metrics, title: str, data_label: str, **more: Any) -> None:

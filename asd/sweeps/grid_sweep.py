@@ -153,10 +153,7 @@ def _show_tables(name: str, cells: list[Cell]) -> None:
     from asd.reporting.sections import Section, corpora
 
     folders = {cell.folder.path for cell in cells if cell.folder and cell.folder.scores.exists()}
-    runs, unused = collect(folders)
-    for note in unused:
-        print(f"not in tables: {note}")
-    if not runs:
+    if not (runs := collect(folders).runs):
         return
     how = declaration(name), Resampling()
     parts = [Section(label, group, *how) for label, group in corpora(runs).items()]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 
 from asd.composition import build
@@ -41,6 +42,7 @@ from asd.models.detector import Detector, rebuilt, save_detector
 from asd.models.standardiser import Standardiser
 from asd.scoring.calibration import Calibration, decisions
 from asd.scoring.clip_scores import joined, read_scores, write_scores
+from asd.scoring.commission import commission
 from asd.scoring.metrics import Metrics, evaluate_scores
 from asd.scoring.scorer import calibrate, fit_back_end, score_clips
 from asd.scoring.tables import convergence_notes, write_tables
@@ -221,10 +223,10 @@ def _compute(
     tags = folder.record()["tags"]
     if ended:
         tags["converged"] = str(all(told["converged"] for told in ended.values())).lower()
-    decided = _decisions(experiment, folder, scores)
-    folder.update(validation_loss=losses, convergence=ended, tags=tags, decisions=decided)
+    thresholds = _thresholds(experiment, clips, folder, scores)
+    folder.update(validation_loss=losses, convergence=ended, tags=tags, **thresholds)
     said: dict[str, Any] = {"unseen": clips.unseen(), "warnings": clips.warnings}
-    said |= {"convergence": ended, "decisions": decided}
+    said |= {"convergence": ended, **thresholds}
     write_tables(folder.tables, metrics, experiment.title, experiment.data_label, **said)
     events.tell(RunListener.scored, folder, scores, metrics)
     return metrics
@@ -252,15 +254,17 @@ def _split_seed(experiment: Experiment) -> int:
     return int(experiment.config["seed"] if seed is None else seed)
 
 
-def _decisions(
-    experiment: Experiment, folder: RunFolder, scores: pd.DataFrame
-) -> list[dict[str, Any]]:
-    """What thresholds make of the run's scores; nothing where no clips were held out."""
+def _thresholds(
+    experiment: Experiment, clips: Clips, folder: RunFolder, scores: pd.DataFrame
+) -> dict[str, list[dict[str, Any]]]:
+    """What thresholds promise, and make of the scores; nothing where no clips were held out."""
     files = [file for model in folder.models() if (file := model / "calibration.csv").exists()]
     if not files:
-        return []
-    held_out = pd.concat(map(read_scores, files), ignore_index=True)
-    return decisions(scores, Calibration.of_clips(held_out), experiment.calibration)
+        return {"decisions": [], "commission": []}
+    calibration = Calibration.of_clips(joined([read_scores(file) for file in files]))
+    given = calibration, experiment.calibration
+    promised = commission(clips.train.clips, *given)
+    return {"decisions": decisions(scores, *given), "commission": promised}
 
 
 def _few_validation_clips(experiment: Experiment, models: dict[str, Clips]) -> list[str]:

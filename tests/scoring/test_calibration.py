@@ -91,7 +91,7 @@ def test_decisions_by_hand() -> None:
         {"machine": "fan", "id": ["00"] * 6 + ["02"], "file": list("abcdefg"),
          "label": [0, 0, 0, 1, 1, -1, 0], "score": [1, 8, 10, 9.5, 3, 99, 1]}
     )  # fmt: skip
-    options = CalibrationOptions(0.2, "conformal", 0.1)
+    options = CalibrationOptions(0.2, "conformal", 0.1, 60)
     first, second = decisions(table, KNOWN, options)
     expected = {"threshold": 9.0, "clips": 9, "false_alarms": 1, "true_alarms": 1,
                 "precision": 0.5, "recall": 0.5, "f1": 0.5, "false_alarm_rate": 1 / 3}  # fmt: skip
