@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from asd.evaluate import main as evaluate
 from asd.experiment.run_folder import FINISHED, RunFolder
 from asd.report import main as report
+from asd.scoring.calibration import Calibration, CalibrationOptions
+from asd.scoring.commission import commission, commission_notes
 from asd.tracking.sync import main as sync
 
 Train = Callable[..., int]
 Capture = pytest.CaptureFixture[str]
+_SECOND = {"machine": "fan", "id": "00", "samples": 16000, "rate": 16000}
 NO_AUC = "no test clips: no AUC"
 
 
@@ -83,3 +87,52 @@ def test_one_machine_type_of_two_has_test_clips(
     given = [*options(root), "tracking=off", "scope=per_machine"]
     assert run_train(*given, "+experiment=knn") == 0
     assert set(pd.read_csv(runs_in(tmp_path)["knn"].scores)["machine"]) == {"fan"}
+
+
+def test_a_run_ends_with_what_may_be_promised(
+    run_train: Train, write_clip: Callable[..., Path], tmp_path: Path, capsys: Capture
+) -> None:
+    root = tmp_path / "hall"
+    for machine, count in (("fan", 30), ("pump", 8)):
+        for n in range(count):
+            write_clip(root / machine / "normal" / f"take {n}.wav", seed=n, seconds=3.0)
+    given = ["data=normal_anomaly", f"data.root={root}", "scale=auto", "trainer.max_epochs=1"]
+    given += ["+experiment=machine", "calibration.clips_per_hour=2", "tracking=off"]
+    assert run_train(*given) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    run = runs_in(tmp_path)["machine"]
+    fan, pump = run.record()["commission"]
+    scores = pd.read_csv(run.model("fan") / "calibration.csv")["score"]
+    assert len(scores) == 7  # 0.3 of the 24 that are not for validation
+    assert (fan["false_alarms"], fan["least"]) == (1 / 8, 1 / 8)  # 0.1 takes 9
+    assert fan["value"] == scores.max()
+    assert (fan["minutes"], pump["minutes"]) == (1.5, 0.4)
+    assert pump["clips"] == 2 and pump["needed"] == 9
+    assert pump["per_week"] == pytest.approx(2 * 24 * 7 / 3)
+    promised = (
+        f"pump/id_00: from your 0.4 minutes: at a threshold of {pump['value']:.4g}, at most "
+        "33.3333 % false alarms on average, if normal clips stay like the 2 held out: about 112 a "
+        "week at 2 clips an hour. 2 clips held out can promise 33.3 % at best; the rate asked for "
+        "takes 9: record more, or hold out more."
+    )
+    assert promised in shown
+    assert promised in (run.tables / "tables.md").read_text()
+    assert evaluate([str(run.path)]) == 0
+    assert promised in " ".join(capsys.readouterr().out.split())
+    assert run_train(*given, "calibration.fraction=0") == 0
+    assert "No thresholds: no normal clips were held out" in capsys.readouterr().out
+
+
+def test_the_rate_wanted_and_its_threshold() -> None:
+    """Against the definition, with as many clips as keep the promise, and with one fewer."""
+    options = CalibrationOptions(0.3, "conformal", 0.05, 60.0)
+    for count, rate, place in ((19, 0.05, 19), (39, 0.05, 38), (18, 1 / 19, 18)):
+        clips = pd.DataFrame(_SECOND, range(60))
+        held_out = Calibration({"fan/00": np.arange(1.0, count + 1)})
+        (row,) = commission(clips, held_out, options)
+        assert (row["false_alarms"], row["value"], row["minutes"]) == (rate, place, 1.0)
+        assert row["per_week"] == pytest.approx(rate * 60 * 24 * 7)
+        (text,) = commission_notes([row])
+        assert ("takes 19" in text) == (count < 19)
+    (row,) = commission(clips.assign(id="01"), held_out, options)
+    assert "pooled over fan" in commission_notes([row])[0]
