@@ -16,7 +16,7 @@ asd: experiment-tracked sweeps for anomalous sound detection
 == Use ==
 python -m asd.train +experiment=ss_0.5                      simulated data, demo scale
 python -m asd.train +experiment=ss_0.5 data=dcase2020       the paper's data and scale
-python -m asd.train +experiment=u data=folder data.root=DIR your recordings
+python -m asd.train +experiment=machine data=normal_anomaly data.root=DIR   your recordings
 python -m asd.train -m +sweep=paper seed=0,1,2              a sweep
 python -m asd.sweeps status sweep=paper seed=0,1,2          how far it is
 python -m asd.train --hydra-help                            Hydra's own options

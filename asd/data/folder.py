@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 NEEDED_SPLIT = {"development": "train", "additional": "train", "evaluation": "test"}
 LAYOUT = "<root>/<machine>/{train,test} or <root>/<release>/<machine>/{train,test}"
-OTHERS = "other layouts: data=normal_anomaly, data=mimii, data=csv"
+LAYOUTS = "layouts: data=folder, data=normal_anomaly, data=mimii, data=csv"
 # How the README.txt of asd.data.simulation.build begins.
 MARKER = b"SIMULATED"
 
@@ -67,7 +67,7 @@ class Folder:
 
     name = "folder"
     layout = LAYOUT
-    how_to_get = f"give the folder of the recordings, data.root=DIR ({LAYOUT}; {OTHERS})"
+    how_to_get = f"give the folder of the recordings, data.root=DIR ({LAYOUT}; {LAYOUTS})"
 
     def __post_init__(self) -> None:
         check_whole("data.rate", self.rate, 1)

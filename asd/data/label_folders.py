@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from asd.data.clip_files import Clip, is_sound, list_folder
-from asd.data.folder import Folder, Listing
+from asd.data.folder import LAYOUTS, Folder, Listing
 from asd.data.manifest import Part, check_machine
 from asd.data.split import split_normals
 from asd.options import check_number, check_whole
@@ -32,7 +32,7 @@ class LabelFolders(Folder):
     split_seed: int
 
     layout = f"<root>/{LAYOUT}"
-    how_to_get = f"give the folder of the recordings, data.root=DIR (DIR/{LAYOUT})"
+    how_to_get = f"give the folder of the recordings, data.root=DIR (DIR/{LAYOUT}; {LAYOUTS})"
 
     def __post_init__(self) -> None:
         super().__post_init__()
