@@ -112,9 +112,7 @@ def test_what_is_looked_for_and_what_is_there_are_said(write: Callable[..., Path
             corpus(f"data={data}", f"data.root={root}").check(RELEASE)
         assert looked_for in str(caught.value)
         assert "the folder holds: bad, good" in str(caught.value)
-    with pytest.raises(
-        AsdError, match="layouts: data=folder, data=normal_an"
-    ):
+    with pytest.raises(AsdError, match="layouts: data=folder, data=normal_an"):
         corpus("data=folder", f"data.root={root}").check(RELEASE)
     (root / "bad").rename(root / "anomaly")
     with pytest.raises(AsdError, match="no train clips in release development, machine type press"):

@@ -103,9 +103,10 @@ def test_decisions_by_hand() -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [({"fraction": 1}, "fraction=1"), ({"rule": "gama"}, "did you mean gamma"),
-     ({"false_alarms": 0}, "calibration.false_alarms=0")],
+     ({"false_alarms": 0}, "calibration.false_alarms=0"),
+     ({"clips_per_hour": 0}, "calibration.clips_per_hour=0")],
 )  # fmt: skip
 def test_options_that_cannot_be_are_named(changed: dict[str, object], message: str) -> None:
-    options = {"fraction": 0, "rule": "gamma", "false_alarms": 0.1}
+    options = {"fraction": 0, "rule": "gamma", "false_alarms": 0.1, "clips_per_hour": 60}
     with pytest.raises(AsdError, match=message):
         from_config(CalibrationOptions, "calibration", {**options, **changed})
