@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asd.errors import AsdError, first_lines
+from asd.errors import AsdError
 from asd.exit_status import exit_status, program
 from asd.options import check_number
 
@@ -70,12 +70,11 @@ def report(options: argparse.Namespace, wanted: dict[str, list[str]]) -> None:
     runs = [run for run in collection.runs if run.matches(wanted)]
     filters = ", ".join(f"{name}={'|'.join(values)}" for name, values in wanted.items())
     if not runs:
-        place = options.tracking_uri or options.runs
+        place, notes = options.tracking_uri or options.runs, "; ".join(collection.notes)
         raise AsdError(
             f"{place}: no finished run{f' with {filters}' * bool(filters)} "
-            f"({len(collection.runs)} that can be used; not used: "
-            f"{first_lines(collection.notes) or 'none'}); nothing is written. "
-            f"This trains the table's: python -m asd.train -m +sweep={options.sweep}"
+            f"({len(collection.runs)} finished{notes and f'; not used: {notes}'}); nothing is "
+            f"written. This trains the table's: python -m asd.train -m +sweep={options.sweep}"
         )
     trials = not wanted.keys().isdisjoint(("study", "trial"))
     how = (declared, resampling, options.max_fpr, trials)

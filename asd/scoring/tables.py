@@ -104,8 +104,8 @@ def notes(metrics: Metrics) -> list[str]:
     return [*lines, *(f"- {entry}" for entry in metrics.undefined)]
 
 
-def remarks(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run's ``run.json`` says that must stand beside its figures, for ``document``.
+def remarks(record: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """What the ``run.json`` of a run's folder says that must stand beside its figures.
 
     Raises:
         AsdError: it is damaged.
@@ -117,7 +117,7 @@ def remarks(record: Mapping[str, Any]) -> dict[str, Any]:
         decision_table(decisions)
         commission_notes(commissioned)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise AsdError(f"run.json: damaged (what it says of results: {error!r})") from error
+        raise AsdError(f"{folder / 'run.json'}: damaged (its results: {error!r})") from error
     said = {"unseen": record.get("unseen") or (), "warnings": list(map(str, warnings))}
     return {**said, "convergence": models, "decisions": decisions, "commission": commissioned}
 
