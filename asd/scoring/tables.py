@@ -117,7 +117,8 @@ def remarks(record: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         decision_table(decisions)
         commission_notes(commissioned)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise AsdError(f"{folder / 'run.json'}: damaged (its results: {error!r})") from error
+        where = f"{folder / 'run.json'}: damaged"
+        raise AsdError(f"{where} (convergence or thresholds: {error!r})") from error
     said = {"unseen": record.get("unseen") or (), "warnings": list(map(str, warnings))}
     return {**said, "convergence": models, "decisions": decisions, "commission": commissioned}
 
