@@ -16,6 +16,7 @@ from asd.experiment.run_folder import RunFolder
 if TYPE_CHECKING:
     import pandas as pd
 
+    from asd.scoring.recordings import RecordingScorer
     from asd.scoring.scorer import ScoredClips
 
 _REGISTRY = "models:/"  # how addresses in MLflow's registry begin
@@ -44,6 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
         help="of the samples at full scale; with more there is no score (%(default)s)")  # fmt: skip
     add("--skip-bad", action="store_true", help="leave out files that cannot be used, and say so")
     add("--format", choices=("csv", "jsonl"), default="csv", help="jsonl: JSON, a line a recording")
+    add("--explain", type=Path, metavar="DIR", help="draw there why each recording has its score")
     add("--tracking-uri", help="of the registry; as conf/tracking/mlflow.yaml says")
     add("--allow", action="append", default=[], metavar="package.module.NAME",
         help="a class or function of yours that the model may name; it is imported")  # fmt: skip
@@ -70,6 +72,8 @@ def _score(options: argparse.Namespace, bad: list[str]) -> None:
 
     def write(table: pd.DataFrame, scored: ScoredClips | None) -> None:
         nonlocal header
+        if options.explain is not None and scored is not None:
+            _explain(scorer, table, scored, options.explain)
         broken = table["state"].str.startswith(ERROR)
         bad.extend(table["state"][broken].str.removeprefix(ERROR))
         rows = table[COLUMNS][~broken] if options.skip_bad else table[COLUMNS]
@@ -91,6 +95,29 @@ def _score(options: argparse.Namespace, bad: list[str]) -> None:
         print(f"{text}:\n{lines}", file=sys.stderr)
     if options.skip_bad:
         bad.clear()
+
+
+def _explain(
+    scorer: RecordingScorer, table: pd.DataFrame, scored: ScoredClips, folder: Path
+) -> None:
+    """A picture of each recording that has a score."""
+    from asd.pictures.explanation import explanation
+
+    judged = table[table["score"].notna()].to_dict("records")
+    for row, (clip, answer) in enumerate(zip(scored.table.itertuples(), judged, strict=True)):
+        bank = f"{clip.machine}/{clip.id}"
+        if scorer.calibration.scores:
+            bank, _ = scorer.calibration.normals(str(clip.machine), str(clip.id))
+        path = Path(answer["file"])
+        said = f"{path.name}: score {answer['score']:.4g}"
+        if answer["p_value"] == answer["p_value"]:
+            said += f", p {answer['p_value']:.3g} {answer['verdict']}"
+        # Names may be the same in several folders.
+        picture = folder / f"{'_'.join(path.parts[-4:]).lstrip('/')}.png"
+        try:
+            explanation(scored, row, scorer.frontend, bank, said, picture)
+        except ValueError as error:
+            raise AsdError(f"{scorer.checkpoint}: its profiles are damaged ({error})") from error
 
 
 def _checkpoint(model: str, tracking_uri: str | None, folder: Path) -> Path:

@@ -251,7 +251,7 @@ class RecordingScorer:
         except AsdError as error:
             if asked is not None:
                 raise
-            log.warning("no verdicts: %s; or ask for more of them with --false-alarms", error)
+            log.warning("no verdicts: %s; see --false-alarms", error)
             return None
 
     def _whose(self, file: Path) -> tuple[str, str]:
