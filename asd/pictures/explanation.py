@@ -51,37 +51,39 @@ def _explanation(
 ) -> None:
     from asd.scoring.error_maps import QUANTILES, error_maps
 
-    maps = error_maps(scored, row)
-    error, hop = maps["error"], float(scorer.frontend.hop_seconds)
+    maps, hop = error_maps(scored, row), float(scorer.frontend.hop_seconds)
     centre = np.asarray(scorer.frontend.centre_frequencies(), np.float64)
     normal = scored.detector.profiles.get(bank)
-    from_what = "the reconstruction" if scored.detector.has_network else "the training clips' mean"
+    level, deviation, what = maps["input"], maps.get("error"), "error²"
+    values, said = deviation, "squared error of the reconstruction"
+    if deviation is None or values is None:  # there is no network
+        values, what = level, "level, dB"
+        own, theirs = "the clip's own mean", "the median of normal clips"
+        said = f"distance from {own if normal is None else theirs}, dB"
+        typical = level.mean(0) if normal is None else normal.numpy()[1, :-1]
+        deviation = np.abs(level - typical)
     with style.panels(path, 4, (4.6, 2.3), title, right=0.75, gap=(1.45, 0.85)) as axes:
-        levels = np.quantile(maps["input"], [0.005, 0.999])
-        draw_map(axes[0], maps["input"], hop, "spectrogram", ("viridis", *levels), "dB")
-        scale = ("inferno", 0.0, max(float(np.quantile(error, 0.995)), 1e-12))
-        draw_map(axes[1], error, hop, f"squared deviation from {from_what}", scale, "error²")
+        limits = np.quantile(level, [0.005, 0.999])
+        draw_map(axes[0], level, hop, "spectrogram", ("viridis", *limits), "dB")
+        worst = max(float(np.quantile(deviation, 0.995)), 1e-12)
+        draw_map(axes[1], deviation, hop, said, ("inferno", 0.0, worst), what.split()[-1])
         for ax in axes[:2]:
             frequency_ticks(ax.yaxis, centre)
             ax.set_xlabel("time, s")
-        bands = np.arange(len(centre))
         profiles = (
-            (axes[2], np.arange(len(error)) * hop, error.mean(1), "over time", slice(-1, None)),
-            (axes[3], bands, error.mean(0), "over the bands", slice(None, -1)),
+            (axes[2], np.arange(len(values)) * hop, values.mean(1), "time", slice(-1, None)),
+            (axes[3], np.arange(len(centre)), values.mean(0), "the bands", slice(None, -1)),
         )
-        for ax, places, values, over, part in profiles:
+        for ax, places, mean, over, part in profiles:
             if normal is not None:
-                limits = np.broadcast_to(normal.numpy()[:, part], (len(QUANTILES), len(places)))
+                low, middle, high = np.broadcast_to(normal.numpy()[:, part], (3, len(places)))
                 span = f"normal clips of {bank}, {QUANTILES[0]:.0%} to {QUANTILES[-1]:.0%}"
-                ax.fill_between(
-                    places, limits[0], limits[-1], color=style.SKY, alpha=0.4, label=span
-                )
-                ax.plot(places, limits[1], color=style.BLUE, lw=1, ls="--", label="their median")
-            ax.plot(places, values, color=style.VERMILLION, lw=1.2, label="this clip")
-            ax.set_ylim(0, 1.3 * ax.get_ylim()[1])  # room for the legend
-            ax.set_ylabel("mean error²")
-            without = "" if normal is not None else "; the model keeps no normal clips' to compare"
-            ax.set_title(f"error {over}{without}", loc="left", fontsize=9.5)
+                ax.fill_between(places, low, high, color=style.SKY, alpha=0.4, label=span)
+                ax.plot(places, middle, color=style.BLUE, lw=1, ls="--", label="their median")
+            ax.plot(places, mean, color=style.VERMILLION, lw=1.2, label="this clip")
+            ax.margins(y=0.2)  # room for the legend
+            without = "" if normal is not None else "; of normal clips the model keeps nothing"
+            ax.set_title(f"mean {what} over {over}{without}", loc="left", fontsize=9.5)
         axes[2].set_xlabel("time, s")
         axes[2].legend(loc="upper left", ncols=3)
         frequency_ticks(axes[3].xaxis, centre)

@@ -1,4 +1,4 @@
-"""Where in a clip its error lies, and where it lies in normal clips."""
+"""Where in a clip its error lies, and where that of normal clips does."""
 
 from __future__ import annotations
 
@@ -23,20 +23,19 @@ _NORMAL_CLIPS = 50
 def error_maps(scored: ScoredClips, row: int) -> dict[str, npt.NDArray[np.float32]]:
     """A clip's input and reconstruction in dB and squared, standardised error: [frames, bands].
 
-    Where windows overlap, frames are means over them. Without a network the mean of the training
-    clips stands for the reconstruction.
+    Where windows overlap, frames are means over them. Without a network the input alone.
     """
     index, features, detector = scored.index, scored.features, scored.detector
     starts = index.starts[index.clips == row]
     first, last = int(starts.min()), int(starts.max()) + index.length
     shown = np.array(features.values[first:last], np.float32)
+    if not detector.has_network:
+        return {"input": shown}
     frames = starts[:, None] - first + np.arange(index.length)
     with torch.inference_mode():
         batch = torch.from_numpy(shown[frames]).to(detector.device)
         target = detector.standardiser(batch).float().cpu().numpy()
-        output = np.zeros_like(target)
-        if detector.has_network:
-            output = detector(batch)[0].float().cpu().numpy()
+        output = detector(batch)[0].float().cpu().numpy()
     sums = np.zeros((2, *shown.shape))
     np.add.at(sums[0], frames, output)
     np.add.at(sums[1], frames, np.square(output - target))
@@ -50,15 +49,17 @@ def error_maps(scored: ScoredClips, row: int) -> dict[str, npt.NDArray[np.float3
 def error_profiles(scored: ScoredClips) -> dict[str, Tensor]:
     """``QUANTILES`` over normal clips: [quantiles, bands + 1] float32.
 
-    Of the mean error of each band over a clip, and last of the mean error of a frame. By machine ID
-    (``fan/00``), by type (``fan``) and of ``all``, as ``Calibration.normals`` names them.
+    Of the mean error of each band over a clip, and last of the mean error of a frame; without a
+    network of their levels in dB. By machine ID (``fan/00``), type (``fan``) and of ``all``, as
+    ``Calibration.normals`` names them.
     """
     table: pd.DataFrame = scored.table[["machine", "id"]]
     chosen = table[table.groupby(["machine", "id"]).cumcount() < _NORMAL_CLIPS]
     bands: dict[str, list[np.ndarray]] = {}
     frames: dict[str, list[np.ndarray]] = {}
     for row, machine, machine_id in chosen.itertuples():
-        error = error_maps(scored, int(row))["error"]
+        maps = error_maps(scored, int(row))
+        error = maps.get("error", maps["input"])
         for bank in (f"{machine}/{machine_id}", machine, "all"):
             bands.setdefault(bank, []).append(error.mean(0))
             frames.setdefault(bank, []).append(error.mean(1))
