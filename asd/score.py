@@ -51,14 +51,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _score(options: argparse.Namespace) -> None:
     """Print a line a recording."""
-    files = [file for path in options.file for file in _expand(path)]
-    from asd.scoring.recordings import COLUMNS, ERROR, RecordingScorer
+    files = [file for path in options.file for file in sound_files(path)]
+    from asd.scoring.recordings import COLUMNS, ERROR, RecordingOptions, RecordingScorer
 
     names = ("clipped", "class_name", "channel", "resample", "false_alarms", "rule")
     given = {name: getattr(options, name) for name in names}
     with tempfile.TemporaryDirectory() as folder:
-        checkpoint = _checkpoint(options.model, options.tracking_uri, Path(folder))
-        scorer = RecordingScorer(checkpoint, options.allow, **given)
+        checkpoint = checkpoint_of(options.model, options.tracking_uri, Path(folder))
+        scorer = RecordingScorer(checkpoint, RecordingOptions(**given), options.allow)
     if not scorer.calibration.scores:
         print("scores alone: this model has no calibration (docs/deploy.md)", file=sys.stderr)
     bad: list[str] = []
@@ -87,7 +87,7 @@ def _score(options: argparse.Namespace) -> None:
         print(f"left out: {said}", file=sys.stderr)
 
 
-def _checkpoint(model: str, tracking_uri: str | None, folder: Path) -> Path:
+def checkpoint_of(model: str, tracking_uri: str | None, folder: Path) -> Path:
     """The model's file: as it is, in a model's or a run's folder, or copied to ``folder``."""
     if model.startswith("models:/"):
         from asd.tracking.registered_models import registered_checkpoint
@@ -102,7 +102,7 @@ def _checkpoint(model: str, tracking_uri: str | None, folder: Path) -> Path:
     return models[0] / "model.ckpt"
 
 
-def _expand(path: Path) -> list[Path]:
+def sound_files(path: Path) -> list[Path]:
     """The sound files of a folder and those in it; says what else lies there."""
     if not path.is_dir():
         return [path]

@@ -245,11 +245,6 @@ def _held_out(experiment: Experiment, clips: Manifest) -> np.ndarray:
     return validation_split(clips, fraction, _split_seed(experiment), strata)
 
 
-def _split_seed(experiment: Experiment) -> int:
-    seed = experiment.trainer.validation_seed
-    return int(experiment.config["seed"] if seed is None else seed)
-
-
 def _calibrating(experiment: Experiment, clips: Manifest, validation: np.ndarray) -> np.ndarray:
     """[clips] whether each is held out for thresholds, of those that are not for validation."""
     chosen, fraction = np.zeros_like(validation), experiment.calibration.fraction
@@ -258,6 +253,11 @@ def _calibrating(experiment: Experiment, clips: Manifest, validation: np.ndarray
         seed, option = _split_seed(experiment), "calibration.fraction"
         chosen[~validation] = validation_split(others, fraction, seed, option=option)
     return chosen
+
+
+def _split_seed(experiment: Experiment) -> int:
+    seed = experiment.trainer.validation_seed
+    return int(experiment.config["seed"] if seed is None else seed)
 
 
 def _decisions(
