@@ -524,7 +524,7 @@ def test_checkpoint_alone_turns_a_wav_into_its_score(
         wav = next(p for p in data.glob(f"simulated/*/{row['file']}"))
         capsys.readouterr()
         if flags:
-            nameless = shutil.copy(wav, tmp_path / "any.wav")
+            nameless = str(shutil.copy(wav, tmp_path / "any.wav"))
             assert score([str(moved), nameless]) == 2
             assert "--class NAME, one of fan" in capsys.readouterr().err
         assert score([str(moved), str(wav), *flags]) == 0
