@@ -47,7 +47,7 @@ from asd.scoring.scorer import calibrate, fit_back_end, score_clips
 from asd.scoring.tables import convergence_notes, write_tables
 from asd.training.checkpoints import restored_history
 from asd.training.fit import TrainingSet, fit
-from asd.training.memory import give_back_memory
+from asd.training.memory import check_memory, give_back_memory
 from asd.training.speed import choose_device, set_determinism
 
 log = logging.getLogger(__name__)
@@ -106,10 +106,12 @@ def _check_model(experiment: Experiment) -> torch.device:
     frontend = experiment.frontend
     frames = experiment.windows.length(frontend, _SOME_SECONDS * frontend.rate)
     shape = {"bands": frontend.bands, "frames": frames}
+    device = choose_device(experiment.trainer)
     if experiment.trains:
         with torch.device("meta"):
-            build({**experiment.config["model"], **shape}, "model")
-    return choose_device(experiment.trainer)
+            model = build({**experiment.config["model"], **shape}, "model")
+        check_memory(model, device)
+    return device
 
 
 def _compute(
