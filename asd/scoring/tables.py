@@ -117,8 +117,8 @@ def remarks(record: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         decision_table(decisions)
         commission_notes(commissioned)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        where = f"{folder / 'run.json'}: damaged"
-        raise AsdError(f"{where} (convergence or thresholds: {error!r})") from error
+        damaged = f"damaged (convergence or thresholds: {error!r})"
+        raise AsdError(f"{folder / 'run.json'}: {damaged}") from error
     said = {"unseen": record.get("unseen") or (), "warnings": list(map(str, warnings))}
     return {**said, "convergence": models, "decisions": decisions, "commission": commissioned}
 
