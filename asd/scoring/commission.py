@@ -26,8 +26,8 @@ def commission(
 
     Returns:
         machine, id, minutes recorded; the fields of the ``Threshold`` at the rate wanted, or at the
-        least that the clips held out can promise, its ``promise`` and alarms ``per_week``;
-        ``least``, 1 / (clips + 1); ``needed``, the clips that the rate wanted takes.
+        least that the clips held out can promise, that rate (``false_alarms``) and alarms
+        ``per_week``; ``least``, 1 / (clips + 1); ``needed``, the clips that the rate wanted takes.
     """
     rows = []
     for name, own in clips.groupby(["machine", "id"]):
@@ -37,7 +37,7 @@ def commission(
         limit = calibration.threshold(machine, machine_id, rate)
         minutes = float((own["samples"] / own["rate"]).sum()) / 60
         row = {"machine": machine, "id": machine_id, "minutes": minutes, **limit._asdict()}
-        row |= {"promise": limit.promise, "least": least}
+        row |= {"false_alarms": rate, "least": least}
         row |= {"per_week": rate * options.clips_per_hour * HOURS_A_WEEK}
         row |= {"clips_per_hour": options.clips_per_hour}
         rows.append(row | {"needed": math.ceil(round(1 / options.false_alarms, 9)) - 1})
