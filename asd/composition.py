@@ -8,6 +8,7 @@ import re
 import shlex
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,24 +61,20 @@ def register_resolvers() -> None:
 
 
 def _by_clips(name: str, *, _root_: DictConfig) -> Any:
-    """An option of the last rung of ``scale.rungs`` for which a model has the training clips.
-
-    Of a corpus that is not there it is the first's: whoever trains is told what is missing.
-    """
+    """An option of the last rung of ``scale.rungs`` for which a model has the training clips."""
     data = {k: v for k, v in plain(_root_.data).items() if k != "test"}
     clips = _training_clips(json.dumps(data), tuple(_root_.release.train))
     fewest = min(clips, default=0) if _root_.scope.name == "per_machine" else sum(clips)
-    rungs = sorted(plain(_root_.scale.rungs), key=lambda rung: int(rung["clips"]))
-    return [rung for n, rung in enumerate(rungs) if n == 0 or rung["clips"] <= fewest][-1][name]
+    rungs = plain(_root_.scale.rungs)
+    return [rungs[0], *(rung for rung in rungs if rung["clips"] <= fewest)][-1][name]
 
 
 @functools.cache
 def _training_clips(data: str, releases: tuple[str, ...]) -> tuple[int, ...]:
     """Training clips of each machine type of a corpus, by their names; as of the first call."""
-    try:
-        return tuple(build(json.loads(data), "data").training_clips(list(releases)).values())
-    except AsdError:
-        return ()
+    with suppress(AsdError):  # whoever trains is told what is missing
+        return tuple(build(json.loads(data), "data").check(list(releases)).values())
+    return ()
 
 
 def compose_config(overrides: Sequence[str]) -> DictConfig:
@@ -178,7 +175,7 @@ def known_names(group: str) -> frozenset[str]:
     """The classes that ``conf/<group>/*.yaml`` name, at whatever depth."""
     import yaml
 
-    waiting = [yaml.safe_load(f.read_text()) for f in (folder_of("conf") / group).glob("*.yaml")]
+    waiting = [yaml.safe_load(f.read_text()) for f in (folder_of("conf") / group).rglob("*.yaml")]
     named = set()
     while waiting:
         node = waiting.pop()

@@ -12,8 +12,7 @@ import pytest
 from asd.evaluate import main as evaluate
 from asd.experiment.run_folder import FINISHED, RunFolder
 from asd.report import main as report
-from asd.scoring.calibration import Calibration, CalibrationOptions
-from asd.scoring.commission import commission, commission_notes
+from asd.scoring.calibration import Calibration, CalibrationOptions, commission
 from asd.tracking.sync import main as sync
 
 Train = Callable[..., int]
@@ -104,17 +103,15 @@ def test_a_run_ends_with_what_may_be_promised(
     fan, pump = run.record()["commission"]
     scores = pd.read_csv(run.model("fan") / "calibration.csv")["score"]
     assert len(scores) == 7  # 0.3 of the 24 that are not for validation
-    assert (fan["false_alarms"], fan["least"]) == (1 / 8, 1 / 8)  # 0.1 takes 9
-    assert fan["value"] == scores.max()
-    assert (fan["minutes"], pump["minutes"]) == (1.5, 0.4)
-    assert pump["clips"] == 2 and pump["needed"] == 9
-    assert pump["per_week"] == pytest.approx(2 * 24 * 7 / 3)
     promised = (
-        f"pump/id_00: from your 0.4 minutes: at a threshold of {pump['value']:.4g}, at most "
-        "33.3333 % false alarms on average, if normal clips stay like the 2 held out: about 112 a "
-        "week at 2 clips an hour. 2 clips held out can promise 33.3 % at best; the rate asked for "
-        "takes 9: record more, or hold out more."
+        f"fan/id_00: from your 1.5 minutes: at a threshold of {scores.max():.4g}, at most 12.5 % "
+        "false alarms on average, if normal clips stay like the 7 held out: about 42 a week at 2 "
+        "clips an hour. fan/00: 7 normal clips were held out, which can promise 12.5 % false "
+        "alarms at best; 10 % needs 9 clips: record more, or hold out more."
     )
+    assert fan == promised
+    assert pump.startswith("pump/id_00: from your 0.4 minutes: ")
+    assert "at most 33.3333 % false" in pump and "about 112 a week" in pump
     assert promised in shown
     assert promised in (run.tables / "tables.md").read_text()
     assert evaluate([str(run.path)]) == 0
@@ -129,10 +126,11 @@ def test_the_rate_wanted_and_its_threshold() -> None:
     for count, rate, place in ((19, 0.05, 19), (39, 0.05, 38), (18, 1 / 19, 18)):
         clips = pd.DataFrame(_SECOND, range(60))
         held_out = Calibration({"fan/00": np.arange(1.0, count + 1)})
-        (row,) = commission(clips, held_out, options)
-        assert (row["false_alarms"], row["value"], row["minutes"]) == (rate, place, 1.0)
-        assert row["per_week"] == pytest.approx(rate * 60 * 24 * 7)
-        (text,) = commission_notes([row])
-        assert ("takes 19" in text) == (count < 19)
-    (row,) = commission(clips.assign(id="01"), held_out, options)
-    assert "pooled over fan" in commission_notes([row])[0]
+        (text,) = commission(clips, held_out, options)
+        assert text.startswith(
+            f"fan/id_00: from your 1 minutes: at a threshold of {place}, at most {100 * rate:g} %"
+        )
+        assert f"about {rate * 60 * 24 * 7:,.1f} a week".replace(".0 ", " ") in text
+        assert ("5 % needs 19 clips" in text) == (count < 19)
+    (text,) = commission(clips.assign(id="01"), held_out, options)
+    assert "pooled over fan" in text

@@ -125,7 +125,7 @@ FUZZ = settings(
 )
 
 
-LEARNT = ("banks", "calibration", "profiles")
+LEARNT = ("banks", "scales", "calibration", "profiles")
 
 
 @FUZZ
@@ -157,7 +157,7 @@ def test_any_config_is_accepted_or_refused(option: str, junk: Any) -> None:
         node = node[parent]
     node[last] = junk
     try:
-        Experiment.of(config, {}, "")
+        Experiment.of(config, "")
     except AsdError as error:
         assert str(error)
 

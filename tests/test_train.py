@@ -83,7 +83,7 @@ def test_preset_end_to_end(experiment: str, run_train: Train, tmp_path: Path) ->
     client, run = mlflow_run(tmp_path, folder)
     assert run.info.status == "FINISHED"
     assert run.info.run_name.startswith(f"{system} seed 0")
-    assert run.info.run_name.endswith(", SIMULATED")
+    assert run.info.run_name.endswith(", SIMULATED, demo scale (tiny)")
     assert client.get_experiment(run.info.experiment_id).name == "asd SIMULATED"
     tags = run.data.tags
     expected = {
@@ -340,6 +340,13 @@ REFUSED = {
     "nothing to combine": (["scoring=combined"], "loss=semi_supervised"),
     "nothing to reconstruct": (["model=none"], "choose scoring=knn or scoring=level"),
     "no bottleneck": (["+experiment=knn", "scoring.vectors=embedding"], "scoring by embedding"),
+    "nothing to pool": (["scoring/pooling=std"], "scoring=mse_median, mse_std"),
+    "nothing to choose by": (["scoring=mse_by_stationarity"], "use window=tiles"),
+    "pooled already": (["scoring=knn", "scoring/pooling=max"], "scoring.pooling: not used with"),
+    "no vectors": (
+        ["model=none", "scoring=files"],
+        "scoring.vectors.folder=None: must be a folder",
+    ),
     "nothing to classify": (["+experiment=knn", "loss=semi_supervised"], "use loss=mse"),
     "no such vectors": (
         ["+experiment=knn", "scoring.vectors=no.where"],
@@ -521,6 +528,21 @@ def test_checkpoint_alone_turns_a_wav_into_its_score(
         (["+experiment=u", "data.machines=[fan]", "window=tiles"], []),
         (["+experiment=u", "data.machines=[fan]", "scoring=mse_db"], []),
         ([*both, "scoring=combined"], ["--class", "fan"]),
+        (["+experiment=u", "data.machines=[fan]", "scoring=mse_std"], []),
+        (
+            ["+experiment=b", *both[1:], "scope=shared", "scoring=mse_by_stationarity"],
+            ["--class", "fan"],
+        ),
+        (
+            [
+                "+experiment=b",
+                *both[1:],
+                "scope=shared",
+                "scoring.per_id=true",
+                "trainer.validation_fraction=0.4",
+            ],
+            ["--class", "fan/00"],
+        ),
         (["+experiment=level", "data.machines=[fan]"], []),
         (["+experiment=knn_type", "data.machines=[fan]"], []),
         ([*both, "scoring=knn", "scoring.vectors=embedding"], ["--class", "fan/00"]),

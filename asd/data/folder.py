@@ -95,16 +95,8 @@ class Folder:
             raise AsdError(f"data.root={root}: the name is not UTF-8: rename it")
         return root
 
-    def check(self, releases: list[str]) -> None:
-        """Refuse folders, releases, machine types and IDs that are not there; no file is opened.
-
-        Raises:
-            AsdError: as ``asd.data.corpus.Corpus.check``.
-        """
-        self._list(releases)
-
-    def training_clips(self, releases: list[str]) -> dict[str, int]:
-        """As ``asd.data.corpus.Corpus.training_clips``."""
+    def check(self, releases: list[str]) -> dict[str, int]:
+        """As ``asd.data.corpus.Corpus.check``; machine types and IDs must be there, too."""
         clips = self._list(releases).clips
         return dict(Counter(clip.part.machine for clip in clips if clip.part.split == "train"))
 
@@ -133,7 +125,7 @@ class Folder:
             lines = first_lines(f"  {shown(path.relative_to(self.folder))}" for path in unused)
             text = "%s: %d files are not used (used are %s files in %s):\n%s"
             log.warning(text, self.folder, len(unused), " ".join(SUFFIXES), self.layout, lines)
-        rows = scan(self, self._labelled(found.clips), found.problems, reader)
+        rows = scan(self, label_clips(self.folder, found.clips), found.problems, reader)
         manifest = sorted_manifest(self.folder, rows)
         self._refuse_empty(found.needed - {part.part() for part in parts_of(manifest)})
         return manifest
@@ -152,10 +144,6 @@ class Folder:
 
     def _verify(self, releases: list[str], clips: list[Clip], problems: Problems) -> None:
         """Compare the clips listed with what is known of the corpus, before any is read."""
-
-    def _labelled(self, clips: list[Clip]) -> list[Clip]:
-        """The clips with labels that stand elsewhere than in their names."""
-        return label_clips(self.folder, clips)
 
     def _find(self, releases: list[str]) -> Listing:
         """All clips of the machine types asked for, by name."""
@@ -213,12 +201,11 @@ class Folder:
         machines = self._machines() or present
         absent = [machine for machine in machines if machine not in present]
         if absent or not machines:
-            there = [path.name for path in list_folder(folder)] if folder.is_dir() else []
-            holds = f"; the folder holds: {', '.join(map(shown, there[:10])) or 'nothing'}"
+            there = list_folder(folder)[:10] if folder.is_dir() else []
+            found = present or [shown(path.name) for path in there]
             raise AsdError(
                 f"{folder}: machine types not there, as {looked_for}: "
-                f"{', '.join(absent) or 'any'} (found: {', '.join(present) or 'none'}"
-                f"{'' if present else holds + ', ...' * (len(there) > 10)}): "
+                f"{', '.join(absent) or 'any'} (found: {', '.join(found) or 'none'}): "
                 f"choose with data.machines=[...]; {self.how_to_get}"
             )
         return machines

@@ -101,8 +101,8 @@ class Simulated:
         digest = hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
         return Path(self.root) / f"seed{self.seed}-{self.seconds:g}s-{digest}"
 
-    def check(self, releases: list[str]) -> None:
-        """Refuse cheaply what cannot work.
+    def check(self, releases: list[str]) -> dict[str, int]:
+        """Refuse cheaply what cannot work; as ``asd.data.corpus.Corpus.check``.
 
         Raises:
             AsdError: a release is unknown or empty, or what is yet to be made does not fit on the
@@ -115,9 +115,10 @@ class Simulated:
                     f"data.ids_additional=0: the simulated corpus has no {release} release;"
                     " set it to at least 1"
                 )
+        training = Counter(c.machine for c in self.clips(releases) if c.split == "train")
         todo = [release for release in releases if not self.is_there([release])]
         if not todo:
-            return
+            return training
         nearest = next(path for path in (self.folder, *self.folder.parents) if path.exists())
         if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
             raise AsdError(
@@ -125,7 +126,7 @@ class Simulated:
                 "folder that can be written to"
             )
         if self.folder.exists():
-            return  # partly made already: what is lacking is not counted here
+            return training  # partly made already: what is lacking is not counted here
         from asd.data.simulation.build import wav_bytes
 
         needed = sum(wav_bytes(clip.samples) for clip in self.clips(todo))
@@ -134,10 +135,7 @@ class Simulated:
                 f"{nearest}: the simulated corpus needs {needed / 1e9:.1f} GB and"
                 f" {free / 1e9:.1f} GB are free; set data.root to a larger disk"
             )
-
-    def training_clips(self, releases: list[str]) -> dict[str, int]:
-        """As ``asd.data.corpus.Corpus.training_clips``."""
-        return dict(Counter(c.machine for c in self.clips(releases) if c.split == "train"))
+        return training
 
     def is_there(self, releases: list[str]) -> bool:
         """Whether all clips of these releases have been made."""

@@ -1,16 +1,13 @@
-"""Which clips train, validate and calibrate, and which normals are test clips."""
+"""Which clips are kept apart by lot: for validation, for thresholds, or for tests."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from math import floor
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asd.data.clip_files import Clip
 from asd.data.manifest import Manifest
 from asd.errors import AsdError
 from asd.options import check_choice
@@ -62,49 +59,22 @@ def validation_split(
     strata: defaultdict[Stratum, list[str]] = defaultdict(list)
     for path, *stratum in clips[["path", *strata_by]].itertuples(index=False):
         strata[tuple(stratum)].append(path)
-    sizes = {stratum: len(paths) for stratum, paths in strata.items()}
-    shares = _share_out(sizes, fraction, seed)
-    chosen = {
-        path
-        for stratum, paths in strata.items()
-        for path in sorted(paths, key=lambda path: _rank(seed, path))[: shares[stratum]]
-    }
+    chosen = drawn(strata, fraction, seed)
     if not chosen:
         raise AsdError(
-            f"{option}={fraction}: none of the {len(clips)} training clips of {len(sizes)} "
+            f"{option}={fraction}: none of the {len(clips)} training clips of {len(strata)} "
             "machines is left to be held out (each keeps one for training): "
             "raise it, or add training clips"
         )
     return np.asarray(clips["path"].isin(chosen), dtype=np.bool_)
 
 
-def split_normals(clips: Sequence[Clip], root: Path, fraction: float, seed: int) -> list[Clip]:
-    """Give clips whose ``part.split`` is empty one: normals train, all others are test clips.
+def drawn(strata: Mapping[Stratum, Sequence[str]], fraction: float, seed: int) -> set[str]:
+    """Of each stratum's paths its share, as in ``validation_split``; one at least is left.
 
-    Of each machine ID with anomalies ``fraction`` of the normals (rounded half up, at least one
-    unless it is 0; one stays) are test clips too: those that seed and path relative to ``root``
-    draw. Of an ID without, all train.
+    Equal remainders are ordered by the seed, not by name.
     """
-    normals: defaultdict[Stratum, list[Clip]] = defaultdict(list)
-    for clip in clips:
-        if not clip.part.split and clip.label == 0:
-            normals[clip.part.machine, clip.id].append(clip)
-    judged = {(clip.part.machine, clip.id) for clip in clips if clip.label == 1}
-    tests = {clip.path for clip in clips if clip.label != 0}
-    for key in judged & normals.keys() if fraction else ():
-        paths = [clip.path for clip in normals[key]]
-        paths.sort(key=lambda path: _rank(seed, path.relative_to(root).as_posix()))
-        count = max(1, floor(fraction * len(paths) + 0.5))
-        tests.update(paths[: min(count, len(paths) - 1)])
-    splits = (clip.part.split or ("train", "test")[clip.path in tests] for clip in clips)
-    return [
-        replace(clip, part=clip.part._replace(split=split))
-        for clip, split in zip(clips, splits, strict=True)
-    ]
-
-
-def _share_out(sizes: dict[Stratum, int], fraction: float, seed: int) -> dict[Stratum, int]:
-    """Validation clips per stratum; equal remainders are ordered by the seed, not by name."""
+    sizes = {stratum: len(paths) for stratum, paths in strata.items()}
     shares = {s: min(floor(fraction * size), size - 1) for s, size in sizes.items()}
     wanted = floor(fraction * sum(sizes.values()) + 0.5)
     order = sorted(
@@ -116,7 +86,11 @@ def _share_out(sizes: dict[Stratum, int], fraction: float, seed: int) -> dict[St
             break
         for stratum in open_ones:
             shares[stratum] += 1
-    return shares
+    return {
+        path
+        for stratum, paths in strata.items()
+        for path in sorted(paths, key=lambda path: _rank(seed, path))[: shares[stratum]]
+    }
 
 
 def _rank(seed: int, *names: str) -> bytes:

@@ -25,8 +25,9 @@ from asd.experiment.trainer_options import TrainerOptions
 from asd.options import check_choice, check_no_secret, check_number, check_whole, from_config
 from asd.scoring.calibration import CalibrationOptions
 from asd.scoring.clip_vectors import OF_NETWORK
+from asd.scoring.pooling import Mean
 from asd.scoring.scoring_options import ScoringOptions
-from asd.scoring.window_scores import OF_CLASSES
+from asd.scoring.window_scores import OF_CLASSES, OF_FRAMES, WINDOW_SCORES
 
 if TYPE_CHECKING:
     from asd.data.corpus import Corpus
@@ -46,12 +47,10 @@ class Experiment:
 
     Args:
         config: all options as plain values.
-        delta: those that differ from the base config.
         command: what a user types to start or resume it.
     """
 
     config: dict[str, Any]
-    delta: dict[str, Any]
     command: str
     corpus: Corpus
     frontend: FrontEnd
@@ -61,7 +60,7 @@ class Experiment:
     calibration: CalibrationOptions
 
     @classmethod
-    def of(cls, config: dict[str, Any], delta: dict[str, Any], command: str) -> Experiment:
+    def of(cls, config: dict[str, Any], command: str) -> Experiment:
         """Build the parts that cost nothing; they check their own options.
 
         Raises:
@@ -75,7 +74,6 @@ class Experiment:
         _check_classes(loss.classes, config["scope"]["name"], scoring.score)
         experiment = cls(
             config,
-            delta,
             command,
             corpus_of(config["data"]),
             build(config["frontend"], "frontend"),
@@ -109,12 +107,19 @@ class Experiment:
         )
 
     def _check_network(self) -> None:
-        """Refuse to do without a network what needs one."""
+        """Refuse to do without a network what needs one, and with a window what needs several."""
         needs = self.scoring.score or self.scoring.vectors
         if not self.trains and (self.scoring.score is not None or needs in OF_NETWORK):
             raise AsdError(
                 f"model=none: there is no network, which scoring by {needs} needs; choose "
                 "scoring=knn or scoring=level, or a model"
+            )
+        score, pooling = self.scoring.score, build(self.scoring.pooling, "scoring.pooling")
+        pooled = score in tuple(WINDOW_SCORES) and score not in OF_FRAMES and pooling != Mean()
+        if (pooled or needs == "error_statistics") and self.windows.cover == "first":
+            raise AsdError(
+                "scoring: each clip has one window (window.cover=first), whose error alone cannot "
+                "be pooled; use window=tiles, or scores of frames: scoring=mse_median, mse_std, ..."
             )
         if not self.trains and self.classes is not None:
             raise AsdError("model=none: there is no network to classify with; use loss=mse")
@@ -169,8 +174,9 @@ class Experiment:
 
     @property
     def tracking_name(self) -> str:
-        """The tracker's list for this run: the sweep's, with SIMULATED where the sounds are."""
-        config, mark = self.config, f" {SIMULATED}" if self.corpus.simulated else ""
+        """The tracker's list for this run: the sweep's; of a demo, apart and said so."""
+        config, demo = self.config, " demo" if self.config["scale"]["demo"] else ""
+        mark = f" {SIMULATED}" if self.corpus.simulated else demo
         return str(config["tracking"]["experiment"] or f"{config['sweep']['name'] or 'asd'}{mark}")
 
     def identity(self, data_hash: str) -> str:
@@ -187,7 +193,10 @@ class Experiment:
     @property
     def versions(self) -> dict[str, Any]:
         """Of the code that decides its numbers."""
-        return {"frontend": self.frontend.version, **TRAINING_VERSIONS, **SCORING_VERSIONS}
+        own = {"frontend": self.frontend.version, **TRAINING_VERSIONS, **SCORING_VERSIONS}
+        if isinstance(self.scoring.vectors, dict):  # their content is part of what is scored
+            own["vectors"] = self.scoring.function().version
+        return own
 
     @property
     def runs(self) -> Path:
@@ -219,6 +228,9 @@ def _check_own_options(config: dict[str, Any]) -> None:
     for name, value in {**names, "scale.name": config["scale"]["name"]}.items():
         if not isinstance(value, str) or (name != "system" and set(value) & {"/", "\0"}):
             raise AsdError(f"{name}={value}: must be a text without a slash; folders bear it")
+    params = config["tracking"].get("params")
+    if not isinstance(params, list) or not all(isinstance(name, str) for name in params):
+        raise AsdError(f"tracking.params={params}: must be a list of options")
     for name, value in config["paths"].items():
         if not isinstance(value, str):
             raise AsdError(f"paths.{name}={value}: must be a folder")

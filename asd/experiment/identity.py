@@ -44,14 +44,20 @@ def training_identity(config: dict[str, Any], data_hash: str, versions: Mapping[
 
 
 def settings(config: dict[str, Any]) -> dict[str, Any]:
-    """The options by dotted names, without ``identity.exclude`` and what is off; 1.0 is 1."""
-    switches = config["identity"].get("switches", {})  # earlier configs lack it
+    """The options by dotted names that can change a result; 1.0 is 1.
+
+    Without ``identity.exclude``, groups that are off, and options of which a run was what it is
+    now before there were any (``identity.since``): earlier runs stay the same runs.
+    """
+    rules = config["identity"]
+    switches, since = rules.get("switches", {}), rules.get("since", {})  # earlier configs lack them
     off = [group for group, switch in switches.items() if not config.get(group, {}).get(switch)]
-    exclude = [*config["identity"]["exclude"], *off]
+    exclude = [*rules["exclude"], *off]
     return {
         name: _number(value)
         for name, value in flat(config).items()
         if not any(name == out or name.startswith(f"{out}.") for out in exclude)
+        and (name not in since or since[name] != value)
     }
 
 
@@ -75,13 +81,6 @@ def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             result[f"{prefix}{name}"] = value
     return result
-
-
-def delta(config: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
-    """The options whose values differ from the base config's, or are not in it."""
-    ours, theirs = flat(config), flat(base)
-    missing = object()
-    return {name: value for name, value in ours.items() if theirs.get(name, missing) != value}
 
 
 #: The value of an option that a config lacks.

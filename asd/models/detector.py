@@ -54,9 +54,10 @@ class Detector(nn.Module):
     """An autoencoder of standardised features, with a classifier on its bottleneck or without.
 
     Without a network (``model=none``) it is what its scoring has learnt, ``banks``: the state of a
-    back end for each group of training clips (``asd.scoring.banks``). ``calibration`` holds by
-    ``machine/ID`` the scores of normal clips that were held out, float64, ascending; it is empty
-    where none were; so is ``profiles``, where their errors lie (``asd.scoring.error_maps``).
+    back end for each group of training clips (``asd.scoring.banks``), and ``scales``: of the scores
+    of each machine ID, where they are standardised. ``calibration`` holds by ``machine/ID`` the
+    scores of normal clips that were held out, float64, ascending; it is empty where none were; so
+    is ``profiles``, where their errors lie (``asd.scoring.error_maps``).
 
     Args:
         recipe: plain values that rebuild it from a checkpoint alone: ``model``, ``loss``,
@@ -78,6 +79,7 @@ class Detector(nn.Module):
         self.recipe = recipe
         self.standardiser = standardiser or Standardiser.identity(recipe["bands"])
         self.banks: dict[str, dict[str, Tensor]] = {}
+        self.scales: dict[str, dict[str, Tensor]] = {}
         self.calibration: dict[str, Tensor] = {}
         self.profiles: dict[str, Tensor] = {}
         self.network: nn.Module = nn.Identity()
@@ -145,7 +147,8 @@ def save_detector(detector: Detector, path: Path) -> None:
 
     The file appears whole or not at all.
     """
-    learnt = {name: getattr(detector, name) for name in ("banks", "calibration", "profiles")}
+    names = ("banks", "scales", "calibration", "profiles")
+    learnt = {name: getattr(detector, name) for name in names}
     about = {"format": CHECKPOINT_FORMAT, "recipe": detector.recipe, **learnt}
     with replacing(path) as temporary:
         torch.save({"asd": about, "state_dict": detector.state_dict()}, temporary)
@@ -178,10 +181,12 @@ def load_detector(path: Path, allowed: Collection[str] = ()) -> Detector:
         detector = Detector(recipe, make=make)
     except (AsdError, RuntimeError, ArithmeticError, TypeError, ValueError) as error:
         raise AsdError(f"{path}: {error}") from error
-    detector.banks = content["asd"].get("banks", {})
-    banks = detector.banks.items() if isinstance(detector.banks, dict) else [(None, None)]
-    if not all(isinstance(name, str) and isinstance(bank, dict) for name, bank in banks):
-        raise AsdError(f"{path}: cannot be used as a checkpoint: its back ends are damaged")
+    for part in ("banks", "scales"):
+        fitted = content["asd"].get(part, {})
+        banks = fitted.items() if isinstance(fitted, dict) else [(None, None)]
+        if not all(isinstance(name, str) and isinstance(bank, dict) for name, bank in banks):
+            raise AsdError(f"{path}: cannot be used as a checkpoint: its {part} are damaged")
+        setattr(detector, part, fitted)
     detector.calibration = content["asd"].get("calibration", {})
     detector.profiles = content["asd"].get("profiles", {})
     ordered = _are_tensors(detector.calibration, torch.float64, 1) and all(

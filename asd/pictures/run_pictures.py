@@ -29,8 +29,7 @@ def run_pictures(
 ) -> list[Path]:
     """Draw ROC, score distributions, training curves, example clips and the bottleneck.
 
-    What a file is missing for is not drawn: a run without ``examples.npz`` has no spectrograms,
-    one without test clips training curves alone.
+    Not drawn is what a run lacks: spectrograms without ``examples.npz``, ROC without test clips.
 
     Args:
         run_folder: with run.json, scores.csv and models/*.

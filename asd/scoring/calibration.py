@@ -168,6 +168,33 @@ def decisions(
     return rows
 
 
+def commission(
+    clips: pd.DataFrame, calibration: Calibration, options: CalibrationOptions
+) -> list[str]:
+    """What these normal clips (a manifest's) can promise of each machine ID, in sentences.
+
+    Where n clips held out cannot promise the rate wanted, 1 / (n + 1) stands for it, as is said.
+    """
+    sentences = []
+    for name, own in clips.groupby(["machine", "id"]):
+        machine, machine_id = map(str, name)
+        rate, lacking = options.false_alarms, ""
+        try:
+            limit = calibration.threshold(machine, machine_id, rate)
+        except AsdError as error:
+            rate = 1 / (len(calibration.normals(machine, machine_id)[1]) + 1)
+            limit = calibration.threshold(machine, machine_id, rate)
+            lacking = f" {error}: record more, or hold out more."
+        minutes = (own["samples"] / own["rate"]).sum() / 60
+        alarms = f"{rate * options.clips_per_hour * 24 * 7:,.1f}".removesuffix(".0")
+        sentences.append(
+            f"{machine}/id_{machine_id}: from your {minutes:.3g} minutes: at a threshold of "
+            f"{limit.value:.4g}, {limit.promise}: about {alarms} a week at "
+            f"{options.clips_per_hour:g} clips an hour.{lacking}"
+        )
+    return sentences
+
+
 def _share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 

@@ -36,7 +36,8 @@ log = logging.getLogger(__name__)
 # Of checkpoints from before they said how they score.
 _EARLIER = {
     "score": "mse", "vectors": None, "back_end": None, "bank": None, "max_fpr": 0.1,
-    "batch_frames": 8000, "form": "auto",
+    "batch_frames": 8000, "form": "auto", "pooling": {"_target_": "asd.scoring.pooling.Mean"},
+    "per_id": False,
 }  # fmt: skip
 COLUMNS = ["file", "score", "percentile", "p_value", "verdict", "state"]
 ERROR = "error: "  # how the state of a recording begins that cannot be used
@@ -97,7 +98,9 @@ class RecordingScorer:
         self.machine_ids = [(str(one[0]), str(one[1])) for one in recipe["ids"] if len(one) == 2]
         self.longest = recipe.get("longest_seconds", 1e9)  # earlier checkpoints do not say
         check_number(f"{checkpoint}: longest_seconds", self.longest, 0)
-        if self.scoring.back_end is not None and not self.detector.banks:
+        per_id, fitted = self.scoring.per_id, self.scoring.back_end is not None
+        self.banks = list(self.detector.scales if per_id else self.detector.banks)
+        if (per_id and not self.banks) or (fitted and not self.detector.banks):
             raise AsdError(f"{checkpoint}: lacks its back end, which model.ckpt has")
         given = options.channel
         self.channel: Channel = recipe.get("channel") if given is None else given
@@ -106,7 +109,7 @@ class RecordingScorer:
         check_number("--clipped", options.clipped, 0, 1)
         if options.class_name is not None:
             ids = map("/".join, self.machine_ids)
-            known = [*recipe["classes"], *self.detector.banks, *recipe["machines"], *ids]
+            known = [*recipe["classes"], *self.banks, *recipe["machines"], *ids]
             check_choice("--class", options.class_name, list(dict.fromkeys(known)))
         if options.false_alarms is not None:
             self.calibration.normals("", "")  # refuses where there is none
@@ -269,8 +272,8 @@ class RecordingScorer:
     def _check_classes(self, table: pd.DataFrame) -> None:
         """Refuse recordings of which nobody says what the score needs to know."""
         choices = [] if self.scoring.score not in OF_CLASSES else self.recipe["classes"]
-        if len(self.detector.banks) > 1:
-            choices = list(self.detector.banks)
+        if len(self.banks) > 1:
+            choices = self.banks
         needed = "id" if any("/" in choice for choice in choices) else "machine"
         unknown = table["path"][table[needed] == ""]
         if choices and len(unknown):
@@ -292,11 +295,11 @@ def _scoring(checkpoint: Path, recipe: dict[str, Any], allowed: Collection[str])
     if not isinstance(recipe.get("scoring", {}), dict):
         raise AsdError(f"{checkpoint}: cannot be used as a checkpoint: its recipe lacks scoring")
     scoring = {**_EARLIER, **recipe.get("scoring", {})}
-    for name in (scoring["score"], scoring["vectors"]):
-        if "." in str(name):
-            check_known(name, "scoring", allowed)
-    if scoring["back_end"] is not None:
-        build_known(scoring["back_end"], "scoring", allowed)
+    for part in (scoring[name] for name in ("score", "vectors", "back_end", "pooling")):
+        if isinstance(part, dict):
+            build_known(part, "scoring", allowed)
+        elif "." in str(part):
+            check_known(part, "scoring", allowed)
     return from_config(ScoringOptions, "scoring", scoring)
 
 

@@ -12,7 +12,6 @@ from asd.documents.blocks import Block, Heading, Table, Text, plain_row
 from asd.errors import AsdError
 from asd.files import write_text
 from asd.scoring.clip_scores import NO_TEST_CLIPS
-from asd.scoring.commission import commission_notes
 from asd.scoring.metrics import COUNTS, ID_METRICS, MACHINE_METRICS, Metrics
 
 if TYPE_CHECKING:
@@ -22,10 +21,7 @@ _ARITHMETIC = ("AUC", "pAUC", "pAUC eq. (3)")
 _OTHERS = ("AUC pooled", "pAUC pooled", "AUC harmonic", "pAUC harmonic")
 NAMES = dict(zip(MACHINE_METRICS, (*_ARITHMETIC, *_OTHERS), strict=True))
 
-
-NO_THRESHOLDS = (
-    "No thresholds: no normal clips were held out for them; calibration.fraction=0.3 does it."
-)
+NO_THRESHOLDS = "No thresholds: no normal clips were held out; calibration.fraction=0.3 does it."
 NEVER_TRAINED = "never trained"
 _NOT_CONVERGED = "NOT CONVERGED (raise trainer.max_epochs)"
 _STILL_BEST = "Converged within trainer.late_gain, although the best epoch is the last"
@@ -111,16 +107,16 @@ def remarks(record: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         AsdError: it is damaged.
     """
     warnings, models = record.get("warnings") or (), record.get("convergence") or {}
-    decisions, commissioned = record.get("decisions") or (), record.get("commission") or ()
+    decisions = record.get("decisions") or ()
     try:
         convergence_notes(models)
         decision_table(decisions)
-        commission_notes(commissioned)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        damaged = f"damaged (convergence or thresholds: {error!r})"
+        damaged = f"damaged (convergence or decisions: {error!r})"
         raise AsdError(f"{folder / 'run.json'}: {damaged}") from error
     said = {"unseen": record.get("unseen") or (), "warnings": list(map(str, warnings))}
-    return {**said, "convergence": models, "decisions": decisions, "commission": commissioned}
+    said["commission"] = list(map(str, record.get("commission") or ()))
+    return {**said, "convergence": models, "decisions": decisions}
 
 
 def convergence_notes(models: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -148,7 +144,7 @@ def document(
     warnings: Sequence[str] = (),
     convergence: Mapping[str, Mapping[str, Any]] | None = None,
     decisions: Sequence[Mapping[str, Any]] = (),
-    commission: Sequence[Mapping[str, Any]] = (),
+    commission: Sequence[str] = (),
 ) -> list[Block]:
     """Both tables and the notes, under what was run on which data; no tables of no clips.
 
@@ -160,13 +156,12 @@ def document(
         warnings: what was said of the data; of each the first line is shown.
         convergence: as ``convergence_notes``; what they say stands below the first table.
         decisions: as ``decision_table``, which is shown where there are any.
-        commission: as ``asd.scoring.commission``, whose sentences come last.
+        commission: as ``asd.scoring.calibration.commission``; it comes last.
     """
     head = [Heading(title, 1), Text(f"Data: {data_label}")]
     ended = map(Text, convergence_notes(convergence or {}))
     said = [f"Warning: {warning.splitlines()[0].rstrip(':')}" for warning in warnings]
-    promises = commission_notes(commission) or [NO_THRESHOLDS]
-    promised = [Heading("Commissioning", 2), *map(Text, promises)]
+    promised = [Heading("Commissioning", 2), *map(Text, commission or [NO_THRESHOLDS])]
     if not len(metrics.per_id):
         return [*head, *ended, *map(Text, [*said, f"Undefined: {NO_TEST_CLIPS}."]), *promised]
     machines = [Heading("Per machine type", 3), machine_table(metrics), *ended]

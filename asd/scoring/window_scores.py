@@ -1,4 +1,6 @@
-"""How a window's reconstruction becomes its anomaly score; a clip's is the mean of its windows'.
+"""How a window's reconstruction becomes its anomaly score, or that of each of its frames.
+
+A clip's is what ``scoring.pooling`` makes of them.
 
 To add one: a function like these, anywhere, and ``score: package.module.function`` in a file of
 ``conf/scoring/``.
@@ -22,6 +24,11 @@ def mse(detector: Detector, windows: Reconstruction) -> Tensor:
     return windows.mse
 
 
+def frame_mse(detector: Detector, windows: Reconstruction) -> Tensor:
+    """[n, frames] mean squared error of each frame, in the standardised domain."""
+    return windows.squares.mean(2)
+
+
 def mse_db(detector: Detector, windows: Reconstruction) -> Tensor:
     """[n] mean squared error in decibels: each band weighs by its variance."""
     return (windows.squares * detector.standardiser.std.square()).flatten(1).mean(1)
@@ -33,6 +40,10 @@ def combined(detector: Detector, windows: Reconstruction) -> Tensor:
     return score
 
 
-WINDOW_SCORES: dict[str, WindowScore] = {"mse": mse, "mse_db": mse_db, "combined": combined}
+WINDOW_SCORES: dict[str, WindowScore] = {
+    "mse": mse, "frame_mse": frame_mse, "mse_db": mse_db, "combined": combined,
+}  # fmt: skip
+#: Those that a window has several of.
+OF_FRAMES = ("frame_mse",)
 #: Those that need to know of which class a clip is.
 OF_CLASSES = ("combined",)

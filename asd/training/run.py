@@ -40,9 +40,8 @@ from asd.experiment.trained_models import trained_model, training_lock
 from asd.features import parts_of
 from asd.models.detector import Detector, rebuilt, save_detector
 from asd.models.standardiser import Standardiser
-from asd.scoring.calibration import Calibration, decisions
+from asd.scoring.calibration import Calibration, commission, decisions
 from asd.scoring.clip_scores import joined, read_scores, write_scores
-from asd.scoring.commission import commission
 from asd.scoring.metrics import Metrics, evaluate_scores
 from asd.scoring.scorer import calibrate, fit_back_end, score_clips
 from asd.scoring.tables import convergence_notes, write_tables
@@ -78,7 +77,7 @@ def run(experiment: Experiment, listeners: Sequence[RunListener] = ()) -> tuple[
     clips = Clips.of(experiment, compute=True)
     check_classes(experiment, clips)
     models = clips.groups(experiment.scope)
-    few = _few_validation_clips(experiment, models)
+    few = _said_of_validation(experiment, models)
     clips = replace(clips, warnings=(*clips.warnings, *few))
     folder = experiment.folder(clips.data_hash())
     wait = config["if_running"] == "wait"
@@ -187,13 +186,17 @@ def _compute(
             level = logging.INFO if ended[name]["converged"] else logging.WARNING
             log.log(level, "%s", *convergence_notes({name: ended[name]}))
         threads = options.threads or cores()
-        clip_data = (group.train.clips, features, data.train)
+        clip_data = (group.train.clips, features, data.train, data.validation, data.classes)
         fit_back_end(detector, experiment.scoring, *clip_data, threads)
         if calibrating.any():
-            clip_data = (group.train.clips, features, windows.of_clips(calibrating))
-            held = calibrate(detector, experiment.scoring, *clip_data, numbers, threads)
+            clips_held = windows.of_clips(calibrating)
+            held_data = (group.train.clips, features, clips_held, numbers)
+            held = calibrate(detector, experiment.scoring, *held_data, threads)
             write_scores(model / "calibration.csv", held)
+            del held_data
         save_detector(detector, model / "model.ckpt")
+        sizes = folder.record().get("parameters", {})
+        folder.update(parameters=sizes | {name: sum(p.numel() for p in detector.parameters())})
         del features, data, clip_data
 
         # Scoring the test clips, a machine type at a time.
@@ -224,8 +227,14 @@ def _compute(
     if ended:
         tags["converged"] = str(all(told["converged"] for told in ended.values())).lower()
     thresholds = _thresholds(experiment, clips, folder, scores)
+    warnings = list(clips.warnings)
+    if "pooling" in scores:
+        chosen = scores.groupby("machine", sort=False)["pooling"].first()
+        words = ", ".join(f"{machine} {name}" for machine, name in chosen.items())
+        warnings.append(f"pooling chosen by a rule from normal training clips: {words}")
+        folder.update(warnings=warnings)
     folder.update(validation_loss=losses, convergence=ended, tags=tags, **thresholds)
-    said: dict[str, Any] = {"unseen": clips.unseen(), "warnings": clips.warnings}
+    said: dict[str, Any] = {"unseen": clips.unseen(), "warnings": warnings}
     said |= {"convergence": ended, **thresholds}
     write_tables(folder.tables, metrics, experiment.title, experiment.data_label, **said)
     events.tell(RunListener.scored, folder, scores, metrics)
@@ -266,23 +275,25 @@ def _split_seed(experiment: Experiment) -> int:
 
 def _thresholds(
     experiment: Experiment, clips: Clips, folder: RunFolder, scores: pd.DataFrame
-) -> dict[str, list[dict[str, Any]]]:
+) -> dict[str, list[Any]]:
     """What thresholds promise, and make of the scores; nothing where no clips were held out."""
     files = [file for model in folder.models() if (file := model / "calibration.csv").exists()]
     if not files:
         return {"decisions": [], "commission": []}
-    calibration = Calibration.of_clips(joined([read_scores(file) for file in files]))
-    given = calibration, experiment.calibration
+    held_out = pd.concat(map(read_scores, files), ignore_index=True)
+    given = Calibration.of_clips(held_out), experiment.calibration
     promised = commission(clips.train.clips, *given)
     return {"decisions": decisions(scores, *given), "commission": promised}
 
 
-def _few_validation_clips(experiment: Experiment, models: dict[str, Clips]) -> list[str]:
-    """What must stand beside the figures of models whose epoch few clips have chosen."""
+def _said_of_validation(experiment: Experiment, models: dict[str, Clips]) -> list[str]:
+    """What must stand beside the figures: few clips chose the epoch, or scale scores, too."""
     if not experiment.trains:
         return []
+    scaled = "scores are standardised per ID by the validation clips, which chose the epoch, too"
     counts = {name: int(_held_out(experiment, group.train).sum()) for name, group in models.items()}
-    return [
+    said = [scaled] if experiment.scoring.per_id else []
+    return said + [
         f"{name}: {few} validation clips choose the epoch that scores, which leaves it to chance; "
         "raise trainer.validation_fraction, or add training clips"
         for name, few in counts.items()
