@@ -238,7 +238,8 @@ class RecordingScorer:
         """Where there is one; that there is none is said once, or refused if it was asked for."""
         if not self.calibration.scores:
             return None
-        told = from_config(CalibrationOptions, "calibration", self.recipe.get("calibration", {}))
+        given = {"clips_per_hour": 1, **self.recipe.get("calibration", {})}  # earlier ones lack it
+        told = from_config(CalibrationOptions, "calibration", given)
         asked, rule = self.options.false_alarms, self.options.rule or told.rule
         rate = told.false_alarms if asked is None else asked
         try:

@@ -142,12 +142,7 @@ def test_verdicts_are_those_of_the_calibration(
     detector = load_detector(tmp_path / "model.ckpt")
     nine = torch.linspace(low, high, 9, dtype=torch.float64)
     detector.calibration = {"fan/00": nine}
-    detector.recipe["calibration"] = {
-        "fraction": 0.2,
-        "rule": "conformal",
-        "false_alarms": 0.1,
-        "clips_per_hour": 60,
-    }
+    detector.recipe["calibration"] = {"fraction": 0.2, "rule": "conformal", "false_alarms": 0.1}
     save_detector(detector, tmp_path / "model.ckpt")
 
     _, table, said = score(*files)
