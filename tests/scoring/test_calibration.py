@@ -51,7 +51,7 @@ def test_the_conformal_threshold_is_the_order_statistic_or_refused() -> None:
         FAN.threshold(0.05)
     for alpha in (0, 1, -0.1, float("nan")):
         with pytest.raises(AsdError, match=r"calibration\.false_alarms="):
-            CalibrationOptions(0.2, "conformal", alpha)
+            CalibrationOptions(0.2, "conformal", alpha, 60)
 
 
 def test_where_an_id_has_none_its_type_or_all_stand_for_it_and_it_is_said() -> None:
