@@ -35,8 +35,8 @@ from asd.models.detector import Detector, rebuilt, save_detector
 from asd.models.standardiser import Standardiser
 from asd.progress import progress_bar
 from asd.scoring.back_ends import choices
-from asd.scoring.calibration import decisions, scores_by_id
-from asd.scoring.clip_scores import read_scores, write_scores
+from asd.scoring.calibration import commission, decisions, scores_by_id
+from asd.scoring.clip_scores import joined, read_scores, write_scores
 from asd.scoring.metrics import Metrics, evaluate_scores
 from asd.scoring.scorer import ClipSet, calibrate, fit_back_end, score_clips
 from asd.scoring.tables import convergence_notes, remarks, write_tables
@@ -207,13 +207,14 @@ def _compute(
                 events.tell(RunListener.clips_scored, scored)
                 scored_tables.append(scored.table)
                 advance(len(part))
+                del scored, features, test_clips
         events.tell(RunListener.model_scored, name, model)
-        tables.append(pd.concat(scored_tables, ignore_index=True))
+        tables.append(joined(scored_tables))
         write_scores(scores_file, tables[-1])  # last: it says that the model is done
-        del detector, scored, features, test_clips
+        del detector
         give_back_memory()
 
-    scores = pd.concat(tables, ignore_index=True)
+    scores = joined(tables)
     if experiment.corpus.simulated:
         scores = clips.with_causes(scores)
     write_scores(folder.scores, scores)
@@ -221,8 +222,8 @@ def _compute(
     tags = folder.record()["tags"]
     if ended:
         tags["converged"] = str(all(told["converged"] for told in ended.values())).lower()
-    decided = _decisions(experiment, folder, scores)
-    folder.update(convergence=ended, tags=tags, decisions=decided)
+    thresholds = _thresholds(experiment, clips, folder, scores)
+    folder.update(convergence=ended, tags=tags, **thresholds)
     said = remarks(folder.record(), folder.path)
     write_tables(folder.tables, metrics, experiment.title, experiment.data_label, **said)
     events.tell(RunListener.scored, folder, scores, metrics)
@@ -261,15 +262,17 @@ def _split_seed(experiment: Experiment) -> int:
     return int(experiment.config["seed"] if seed is None else seed)
 
 
-def _decisions(
-    experiment: Experiment, folder: RunFolder, scores: pd.DataFrame
-) -> list[dict[str, Any]]:
-    """What thresholds make of the run's scores; nothing where no clips were held out."""
+def _thresholds(
+    experiment: Experiment, clips: Clips, folder: RunFolder, scores: pd.DataFrame
+) -> dict[str, list[Any]]:
+    """What thresholds promise, and make of the scores; nothing where no clips were held out."""
     files = [file for model in folder.models() if (file := model / "calibration.csv").exists()]
     if not files:
-        return []
+        return {"decisions": [], "commission": []}
     held_out = pd.concat(map(read_scores, files), ignore_index=True)
-    return decisions(scores, scores_by_id(held_out), experiment.calibration)
+    given = scores_by_id(held_out), experiment.calibration
+    promised = commission(clips.train.clips, *given)
+    return {"decisions": decisions(scores, *given), "commission": promised}
 
 
 def _said_of_validation(experiment: Experiment, models: dict[str, Clips]) -> list[str]:
