@@ -141,8 +141,7 @@ def _compute(
         length = lengths[name]
         paths = list(group.train.clips["path"])
         windows = experiment.windows.starts(length, features.frames, paths)
-        held_out = _held_out(experiment, group.train)
-        calibrating = _calibrating(experiment, group.train, held_out)
+        held_out, calibrating = _held_out(experiment, group.train)
         training_clips = ~held_out & ~calibrating
         model.mkdir(parents=True, exist_ok=True)
         held_out_clips = group.train.clips[["machine", "id", "path"]][held_out]
@@ -240,26 +239,19 @@ def _window_length(experiment: Experiment, clips: Clips) -> int:
     return length
 
 
-def _held_out(experiment: Experiment, clips: Manifest) -> np.ndarray:
-    """[clips] whether each is for validation."""
-    options = experiment.trainer
+def _held_out(experiment: Experiment, clips: Manifest) -> tuple[np.ndarray, np.ndarray]:
+    """[clips] whether each is for validation; and of the others, whether it is for thresholds."""
+    options, share = experiment.trainer, experiment.calibration.fraction
+    seed = options.validation_seed
+    seed = int(experiment.config["seed"] if seed is None else seed)
     fraction, strata = options.validation_fraction, options.validation_strata
-    return validation_split(clips, fraction, _split_seed(experiment), strata)
-
-
-def _calibrating(experiment: Experiment, clips: Manifest, validation: np.ndarray) -> np.ndarray:
-    """[clips] whether each is held out for thresholds, of those that are not for validation."""
-    chosen, fraction = np.zeros_like(validation), experiment.calibration.fraction
-    if fraction:
+    validation = validation_split(clips, fraction, seed, strata)
+    calibration = np.zeros_like(validation)
+    if share:
         others = Manifest(clips.root, clips.clips[~validation].reset_index(drop=True))
-        seed, option = _split_seed(experiment), "calibration.fraction"
-        chosen[~validation] = validation_split(others, fraction, seed, option=option)
-    return chosen
-
-
-def _split_seed(experiment: Experiment) -> int:
-    seed = experiment.trainer.validation_seed
-    return int(experiment.config["seed"] if seed is None else seed)
+        option = "calibration.fraction"
+        calibration[~validation] = validation_split(others, share, seed, option=option)
+    return validation, calibration
 
 
 def _thresholds(
@@ -280,7 +272,7 @@ def _said_of_validation(experiment: Experiment, models: dict[str, Clips]) -> lis
     if not experiment.trains:
         return []
     scaled = "scores are standardised per ID by the validation clips, which chose the epoch, too"
-    counts = {name: int(_held_out(experiment, group.train).sum()) for name, group in models.items()}
+    counts = {name: int(_held_out(experiment, one.train)[0].sum()) for name, one in models.items()}
     said = [scaled] if experiment.scoring.per_id else []
     return said + [
         f"{name}: {few} validation clips choose the epoch that scores, which leaves it to chance; "
@@ -323,7 +315,7 @@ def _recipe(
     experiment: Experiment, clips: Clips, length: int, classes: list[str]
 ) -> dict[str, Any]:
     """What a checkpoint needs besides weights to turn a WAV into a score."""
-    config = experiment.config
+    parts = ("frontend", "window", "model", "loss", "scoring", "calibration")
     return {
         "bands": experiment.frontend.bands,
         "frames": length,
@@ -333,8 +325,5 @@ def _recipe(
         "data_label": experiment.data_label,
         "channel": experiment.corpus.channel,
         "longest_seconds": float((clips.train.clips["samples"] / clips.train.clips["rate"]).max()),
-        **{
-            part: config[part]
-            for part in ("frontend", "window", "model", "loss", "scoring", "calibration")
-        },
+        **{part: experiment.config[part] for part in parts},
     }
