@@ -16,11 +16,9 @@ PROGRAMS = {
     "train": ("asd.train", "train, score and log a system; with -m a sweep or a search"),
     "sweeps": ("asd.sweeps.__main__", "which sweeps there are, and how far one is"),
     "report": ("asd.report", "tables, comparisons and pictures of finished runs"),
-    "evaluate": ("asd.evaluate", "a run's tables again, from its scores alone"),
-    "pictures": ("asd.pictures.__main__", "a run's pictures again, from its files alone"),
+    "evaluate": ("asd.evaluate", "a run's tables or pictures again, from its files alone"),
     "score": ("asd.score", "score recordings with a trained model"),
     "download": ("asd.data.download.__main__", "fetch or check the real corpus"),
-    "features": ("asd.features.__main__", "compute what a run would read, beforehand"),
     "sync": ("asd.tracking.sync", "complete runs that MLflow missed"),
 }
 

@@ -111,7 +111,7 @@ def report(options: argparse.Namespace, wanted: dict[str, list[str]], words: Seq
 
         for number, part in enumerate(parts):
             folder = Path(options.out) / "figures" / str(number + 1)
-            body[number] += section_figures(part, folder, options.projection)
+            body[number] += section_figures(part, folder)
     _write([*head, *chain(*body), *foot], parts, Path(options.out))
 
 
@@ -194,7 +194,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--resamples", type=int, default=1000, help="bootstrap resamples (default: 1000)")
     add("--confidence", type=float, default=0.95, help="of the intervals (default: 0.95)")
     add("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
-    add("--projection", choices=("pca", "tsne"), default="pca", help="of the bottleneck")
     add("--out", default="report", help="folder for the files (default: report)")
     add("--no-pictures", action="store_true", help="draw nothing")
     add("--no-write", action="store_true", help="print only")

@@ -19,7 +19,6 @@ class DenseAutoencoder(nn.Module):
         embedding: units of the bottleneck, with batch norm and ReLU like the others.
         norm_eps: batch norm's epsilon.
         norm_momentum: batch norm's momentum as PyTorch counts it.
-        initialisation: see ``asd.models.layers.initialise``.
 
     Raises:
         AsdError: an option has a value that cannot work.
@@ -34,7 +33,6 @@ class DenseAutoencoder(nn.Module):
         embedding: int,
         norm_eps: float,
         norm_momentum: float,
-        initialisation: str,
     ) -> None:
         super().__init__()
         for option, value in (("hidden", hidden), ("layers", layers), ("embedding", embedding)):
@@ -55,7 +53,7 @@ class DenseAutoencoder(nn.Module):
         self.encoder = stack(bands * frames, [hidden] * layers + [embedding])
         self.decoder = stack(embedding, [hidden] * layers)
         self.output = nn.Linear(hidden, bands * frames)
-        initialise(self, initialisation)
+        initialise(self)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """[n, frames, bands] -> reconstruction of that shape, embeddings [n, embedding]."""

@@ -9,7 +9,6 @@ from typing import Any
 
 from asd.documents.blocks import Block, Figure, Heading, Text
 from asd.errors import AsdError
-from asd.pictures.examples import PictureOptions
 from asd.pictures.grid_pictures import (
     CurvePoint,
     Point,
@@ -40,18 +39,16 @@ _CAPTIONS = {
 }
 
 
-def section_figures(section: Section, folder: Path, projection: str) -> list[Block]:
+def section_figures(section: Section, folder: Path) -> list[Block]:
     """Draw a section's pictures.
 
     Args:
         section: whose.
         folder: for the PNGs.
-        projection: of the bottleneck in the runs' pictures.
 
     Raises:
         AsdError: a picture cannot be written.
     """
-    options = PictureOptions.configured(projection=projection)
     blocks: list[Block] = [Heading("Pictures", 3)]
     try:
         for draw in (_factors, _overviews, _differences, _alpha, _costs):
@@ -59,7 +56,7 @@ def section_figures(section: Section, folder: Path, projection: str) -> list[Blo
         # Of many settings those of the best; the others' are in their run folders.
         one = section.factors and section.best("auc")
         for system in [section.systems[one]] if one else section.systems.values():
-            blocks += _run_figures(system.label, system.runs[0], options, folder)
+            blocks += _run_figures(system.label, system.runs[0], folder)
     except OSError as error:
         raise AsdError(f"{folder}: {error.strerror}; choose another --out") from error
     return blocks
@@ -171,11 +168,11 @@ def _alpha(section: Section, folder: Path) -> list[Figure]:
     return [Figure(path, caption)] if path else []
 
 
-def _run_figures(label: str, run: Run, options: PictureOptions, folder: Path) -> list[Block]:
+def _run_figures(label: str, run: Run, folder: Path) -> list[Block]:
     """The run's own pictures where it has them, else drawn from its files."""
     files = sorted((run.folder / FOLDER).glob("*.png"))
     try:
-        files = files or run_pictures(run.folder, options, folder / _plain(run.folder.name))
+        files = files or run_pictures(run.folder, folder / _plain(run.folder.name))
     except AsdError as error:
         return [Text(f"{label}: no pictures: {error}")]
     ours = f"{label}, seed {run.seed}"

@@ -20,7 +20,7 @@ from asd.pictures.grid_pictures import trade_off
 from asd.pictures.study_pictures import study_picture
 from asd.search.objectives import ON_TEST, TEST, selected_on
 from asd.search.study import Search, counts
-from asd.search.trial_cells import described
+from asd.search.trials import described
 from asd.sweeps.sweep_status import short, sweep_command
 from asd.tracking.mlflow_store import Tracking, answering, check_place, connect
 

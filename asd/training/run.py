@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,12 +25,7 @@ from asd.experiment.clips import (
     shortest_clip,
 )
 from asd.experiment.experiment import Experiment
-from asd.experiment.history import (
-    convergence,
-    read_history,
-    scoring_loss,
-    write_history,
-)
+from asd.experiment.history import convergence, read_history, write_history
 from asd.experiment.listener import Listeners, RunListener
 from asd.experiment.record import record_threads, recorded
 from asd.experiment.run_folder import FINISHED, RunFolder, set_aside
@@ -40,11 +33,12 @@ from asd.experiment.trained_models import trained_model, training_lock
 from asd.features import parts_of
 from asd.models.detector import Detector, rebuilt, save_detector
 from asd.models.standardiser import Standardiser
-from asd.scoring.calibration import Calibration, decisions
+from asd.progress import progress_bar
+from asd.scoring.calibration import decisions, scores_by_id
 from asd.scoring.clip_scores import read_scores, write_scores
 from asd.scoring.metrics import Metrics, evaluate_scores
-from asd.scoring.scorer import calibrate, fit_back_end, score_clips
-from asd.scoring.tables import convergence_notes, write_tables
+from asd.scoring.scorer import ClipSet, calibrate, fit_back_end, score_clips
+from asd.scoring.tables import convergence_notes, remarks, write_tables
 from asd.training.checkpoints import restored_history
 from asd.training.fit import TrainingSet, fit
 from asd.training.memory import check_memory, give_back_memory
@@ -129,7 +123,7 @@ def _compute(
     store.build(clips.train, clips.test)
     groups = clips.groups(experiment.scope)
     lengths = {name: _window_length(experiment, group) for name, group in groups.items()}
-    tables, losses, ended = [], {}, {}
+    tables, ended = [], {}
     for name, group in groups.items():
         model = folder.model(name)
         history, scores_file = model / "history.csv", model / "scores.csv"
@@ -138,8 +132,7 @@ def _compute(
         if scores_file.exists():  # by an earlier start of this run
             tables.append(read_scores(scores_file))
             if experiment.trains:
-                losses[name] = scoring_loss(history, options.weights)
-                ended[name] = convergence(read_history(history), options)
+                ended[name] = convergence(history, options)
             continue
 
         # Windows of the training clips; a part of the clips is held out for validation.
@@ -167,7 +160,7 @@ def _compute(
         torch.manual_seed(seed)
         detector = Detector(_recipe(experiment, group, length, names), standardiser)
         label = config["system"] if name == "shared" else f"{config['system']} {name}"
-        callbacks = events.trainer_callbacks(label, options.max_epochs)
+        callbacks = [c for one in events for c in one.trainer_callbacks(label, options.max_epochs)]
 
         def epoch_ended(epoch: int, values: dict[str, float], name: str = name) -> None:
             folder.check_ours()
@@ -178,43 +171,42 @@ def _compute(
             set_determinism(options.deterministic)
             detector = rebuilt(detector.recipe, trained / "model.ckpt").to(choose_device(options))
         elif experiment.trains:
-            with _timed(f"{name}: trained"):
-                detector = fit(detector, data, options, seed, model, epoch_ended, callbacks)
+            detector = fit(detector, data, options, seed, model, epoch_ended, callbacks)
         if experiment.trains:
-            losses[name] = scoring_loss(history, options.weights)
-            ended[name] = convergence(read_history(history), options)
+            ended[name] = convergence(history, options)
             level = logging.INFO if ended[name]["converged"] else logging.WARNING
             log.log(level, "%s", *convergence_notes({name: ended[name]}))
         threads = options.threads or cores()
-        clip_data = (group.train.clips, features, data.train, data.validation, data.classes)
-        fit_back_end(detector, experiment.scoring, *clip_data, threads)
+        all_clips = ClipSet(group.train.clips, features, windows, numbers)
+        parts = all_clips.part(data.train), all_clips.part(data.validation)
+        fit_back_end(detector, experiment.scoring, *parts, threads)
         if calibrating.any():
-            clips_held = windows.of_clips(calibrating)
-            held_data = (group.train.clips, features, clips_held, numbers)
-            held = calibrate(detector, experiment.scoring, *held_data, threads)
-            write_scores(model / "calibration.csv", held)
-            del held_data
+            held = all_clips.part(windows.of_clips(calibrating))
+            table = calibrate(detector, experiment.scoring, held, threads)
+            write_scores(model / "calibration.csv", table)
+            del held
         save_detector(detector, model / "model.ckpt")
         sizes = folder.record().get("parameters", {})
         folder.update(parameters=sizes | {name: sum(p.numel() for p in detector.parameters())})
-        del features, data, clip_data
+        del features, data, all_clips, parts
 
         # Scoring the test clips, a machine type at a time.
-        with _timed(f"{name}: scored"):
-            scored_tables = []
+        scored_tables = []
+        with progress_bar(f"{name}: test clips scored", len(group.test)) as advance:
             for part in parts_of(group.test):
                 features = store.part(part)
                 paths = list(part.clips["path"])
                 windows = experiment.windows.starts(length, features.frames, paths)
                 numbers = class_numbers(part, experiment.classes, names)
-                test_data = (part.clips, features, windows, numbers)
-                scored = score_clips(detector, experiment.scoring, *test_data, threads)
+                test_clips = ClipSet(part.clips, features, windows, numbers)
+                scored = score_clips(detector, experiment.scoring, test_clips, threads)
                 events.tell(RunListener.clips_scored, scored)
                 scored_tables.append(scored.table)
-            events.tell(RunListener.model_scored, name, model)
-            tables.append(pd.concat(scored_tables, ignore_index=True))
-            write_scores(scores_file, tables[-1])  # last: it says that the model is done
-        del detector, scored, features
+                advance(len(part))
+        events.tell(RunListener.model_scored, name, model)
+        tables.append(pd.concat(scored_tables, ignore_index=True))
+        write_scores(scores_file, tables[-1])  # last: it says that the model is done
+        del detector, scored, features, test_clips
         give_back_memory()
 
     scores = pd.concat(tables, ignore_index=True)
@@ -226,15 +218,8 @@ def _compute(
     if ended:
         tags["converged"] = str(all(told["converged"] for told in ended.values())).lower()
     decided = _decisions(experiment, folder, scores)
-    warnings = list(clips.warnings)
-    if "pooling" in scores:
-        chosen = scores.groupby("machine", sort=False)["pooling"].first()
-        words = ", ".join(f"{machine} {name}" for machine, name in chosen.items())
-        warnings.append(f"pooling chosen by a rule from normal training clips: {words}")
-        folder.update(warnings=warnings)
-    folder.update(validation_loss=losses, convergence=ended, tags=tags, decisions=decided)
-    said: dict[str, Any] = {"unseen": clips.unseen(), "warnings": warnings}
-    said |= {"convergence": ended, "decisions": decided}
+    folder.update(convergence=ended, tags=tags, decisions=decided)
+    said = remarks(folder.record(), folder.path)
     write_tables(folder.tables, metrics, experiment.title, experiment.data_label, **said)
     events.tell(RunListener.scored, folder, scores, metrics)
     return metrics
@@ -280,7 +265,7 @@ def _decisions(
     if not files:
         return []
     held_out = pd.concat(map(read_scores, files), ignore_index=True)
-    return decisions(scores, Calibration.of_clips(held_out), experiment.calibration)
+    return decisions(scores, scores_by_id(held_out), experiment.calibration)
 
 
 def _said_of_validation(experiment: Experiment, models: dict[str, Clips]) -> list[str]:
@@ -305,27 +290,25 @@ def _trained_elsewhere(
 
     Its history is copied, so that the run's folder says all of the model that it scores.
     """
-    own = folder.model(name)
+    own, found = folder.model(name), None
     if (own / "model.ckpt").exists():
         return own
-    found, said = None, {}
     if not experiment.config["force"] and not (own / "last.ckpt").exists():
         found = trained_model(experiment.runs, training, name)
+    trained_by, threads = (folder.record().get(entry, {}) for entry in ("trained_by", "threads"))
+    if name in trained_by:  # an earlier start took another's model and broke off
+        del trained_by[name]
+        threads.pop(name, None)
     if found is not None:
         source = found.parent.parent
         # A history that is lost is said, and what to remove.
-        scoring_loss(found / "history.csv", experiment.trainer.weights)
+        convergence(found / "history.csv", experiment.trainer)
         record = RunFolder(source).record()
-        said["trained_by"] = trainer = record.get("trained_by", {}).get(name, source.name)
-        said["threads"] = record.get("threads", {}).get(name, [])
-        log.info("%s: trained by %s, scored anew", name, trainer)
+        trained_by[name] = record.get("trained_by", {}).get(name, source.name)
+        threads[name] = record.get("threads", {}).get(name, [])
+        log.info("%s: trained by %s, scored anew", name, trained_by[name])
         write_history(own / "history.csv", read_history(found / "history.csv"))
-    elif name not in folder.record().get("trained_by", {}):
-        return None
-    # Of an earlier start, which took another's model and broke off, nothing is left.
-    for entry in ("trained_by", "threads"):
-        others = {n: of for n, of in folder.record().get(entry, {}).items() if n != name}
-        folder.update(**{entry: others | ({name: said[entry]} if said else {})})
+    folder.update(trained_by=trained_by, threads=threads)
     return found
 
 
@@ -348,11 +331,3 @@ def _recipe(
             for part in ("frontend", "window", "model", "loss", "scoring", "calibration")
         },
     }
-
-
-@contextmanager
-def _timed(what: str) -> Iterator[None]:
-    """Say in the log how long something took."""
-    start = time.perf_counter()
-    yield
-    log.info("%s in %.1f s", what, time.perf_counter() - start)

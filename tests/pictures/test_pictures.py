@@ -56,15 +56,13 @@ def test_other_scores_give_another_picture_and_no_labels_no_roc(
     assert not (tmp_path / "none.png").exists()
 
 
-def test_pca_is_scikit_learns_and_tsne_repeats() -> None:
+def test_the_projection_is_scikit_learns_pca() -> None:
     values = np.random.default_rng(0).standard_normal((20, 6)) * [5, 3, 1, 1, 1, 1]
-    points, names = project(values, "pca", 0)
+    points, names = project(values)
     expected = PCA(2).fit(values)
     np.testing.assert_allclose(np.abs(points), np.abs(expected.transform(values)), atol=1e-9)
     assert names[0] == f"PC 1 ({100 * expected.explained_variance_ratio_[0]:.0f} % of variance)"
-    one, _ = project(values, "tsne", 3)
-    np.testing.assert_array_equal(one, project(values, "tsne", 3)[0])
-    assert project(values[:, :1], "pca", 0)[0].shape == (20, 2)
+    assert project(values[:, :1])[0].shape == (20, 2)
 
 
 def test_one_model_several_and_none(scores: pd.DataFrame, tmp_path: Path) -> None:
@@ -80,8 +78,8 @@ def test_one_model_several_and_none(scores: pd.DataFrame, tmp_path: Path) -> Non
     whole = KeptClips(scores, {"values": rng.standard_normal((len(scores), 5))})
     short = KeptClips(scores[:2], {"values": whole.arrays["values"][:2]})
     for models in ({"shared": whole}, {"fan": whole, "valve": whole, "pump": short}):
-        assert scatter(models, "pca", 0, "x", path) == path
-    assert scatter({"pump": short}, "pca", 0, "x", path) is None
+        assert scatter(models, "x", path) == path
+    assert scatter({"pump": short}, "x", path) is None
     maps = {f"{m}_0": rng.random((30, 16)) for m in ("input", "reconstruction", "error")}
     axes = {"centre_hz": np.geomspace(50, 7000, 16), "hop_seconds": 0.02}
     examples = KeptClips(scores[:1].assign(role="median normal"), {**axes, **maps})
