@@ -94,8 +94,7 @@ def draw(search: Search, study: Study) -> list[str]:
         for a, b in itertools.combinations(range(len(objectives)), 2):
             points = {f"{t.number}": (t.values[a], t.values[b], t.number in best) for t in done}
             names = objectives[a], objectives[b]
-            suffix = f"_{names[0]}_{names[1]}" if len(objectives) > 2 else ""
-            trade_off(points, names, title, folder / f"pareto_front{suffix}.png")
+            trade_off(points, names, title, folder / f"pareto_front_{'_'.join(names)}.png")
     except OSError as error:
         raise AsdError(f"{folder}: {error.strerror}") from error
     return skipped

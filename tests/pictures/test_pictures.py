@@ -13,9 +13,6 @@ from sklearn.decomposition import PCA
 
 from asd.pictures.embedding import project, scatter
 from asd.pictures.grid_pictures import (
-    CurvePoint,
-    Point,
-    differences,
     heat_maps,
     option_curves,
     overview,
@@ -88,19 +85,17 @@ def test_one_model_several_and_none(scores: pd.DataFrame, tmp_path: Path) -> Non
 
 
 def test_pictures_of_a_grid(tmp_path: Path) -> None:
-    a = Point("U", 0.8, 0.7, 0.9, (0.79, 0.81), 0.86)
-    b = Point("B", 0.7, float("nan"), float("nan"))
-    made = overview({"fan": [a, b], "mean": [a], "pump": []}, "AUC", "x", tmp_path / "o.png")
-    assert made == tmp_path / "o.png"
-    assert overview({"fan": []}, "AUC", "x", tmp_path / "n.png") is None
-    found = [Point("fan", 0.1, 0.05, 0.2, decided=True), Point("pump", 0.1, 0.05, 0.2)]
-    assert differences(found, "x", "A", tmp_path / "d.png").exists()
-    outside = Point("SS", 0.8, 0.81, 0.9)  # an interval of few resamples need not hold the mean
-    points = [CurvePoint(1.0, a, 0.86), CurvePoint(0.5, outside, 0.73), CurvePoint(0.3, None, 0.65)]
-    drawn = option_curves({"AUC": points}, "alpha", "x", tmp_path / "a.png", "paper")
-    assert drawn == tmp_path / "a.png"
-    assert option_curves({"AUC": points[1:]}, "alpha", "x", tmp_path / "e.png") is None
-    cells = {("1", "a"): 0.6, ("1", "b"): 0.7, ("2", "a"): 0.8}  # one is not run
+    columns = ["machine", "system", "mean", "low", "high", "values", "published", "value"]
+    none, two = float("nan"), np.array([0.79, 0.81])
+    rows = [
+        ("fan", "U", 0.8, 0.7, 0.9, two, 0.86, 1.0),
+        ("fan", "B", 0.7, none, none, two[:1], none, 0.7),
+        ("mean", "U", 0.8, 0.81, 0.9, two, 0.65, 0.5),  # few resamples: need not hold the mean
+    ]
+    frame = pd.DataFrame(rows, columns=columns)
+    assert overview(frame, "AUC", "x", tmp_path / "o.png").exists()
+    assert option_curves({"AUC": frame}, "alpha", "x", tmp_path / "a.png").exists()
+    cells = pd.DataFrame({"a": [0.6, 0.8], "b": [0.7, none]}, index=["1", "2"])  # one is not run
     assert heat_maps({"AUC": cells}, ("x", "y"), "x", tmp_path / "h.png").exists()
     options = {"rate": [1e-4, 1e-2, 1e-3], "kind": ["a", "b", "a"], "on": [True, False, None]}
     told = {0: {0: 1.0, 1: 0.9}, 3: {0: 2.0}}  # one was pruned
