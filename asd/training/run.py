@@ -34,6 +34,7 @@ from asd.features import parts_of
 from asd.models.detector import Detector, rebuilt, save_detector
 from asd.models.standardiser import Standardiser
 from asd.progress import progress_bar
+from asd.scoring.back_ends import choices
 from asd.scoring.calibration import decisions, scores_by_id
 from asd.scoring.clip_scores import read_scores, write_scores
 from asd.scoring.metrics import Metrics, evaluate_scores
@@ -186,8 +187,11 @@ def _compute(
             write_scores(model / "calibration.csv", table)
             del held
         save_detector(detector, model / "model.ckpt")
-        sizes = folder.record().get("parameters", {})
-        folder.update(parameters=sizes | {name: sum(p.numel() for p in detector.parameters())})
+        record, fitted = folder.record(), experiment.scoring.back_end
+        rule = fitted and build(fitted, "scoring.back_end")
+        sizes = {name: sum(p.numel() for p in detector.parameters())}
+        warnings = dict.fromkeys([*record["warnings"], *choices(rule, detector.banks)])
+        folder.update(parameters=record.get("parameters", {}) | sizes, warnings=list(warnings))
         del features, data, all_clips, parts
 
         # Scoring the test clips, a machine type at a time.
