@@ -92,11 +92,9 @@ def report(options: argparse.Namespace, wanted: dict[str, list[str]], words: Seq
     used = f"{sum(part.used for part in parts)} runs used of {len(collection.runs)}"
     title = " and ".join(dict.fromkeys(part.declared.title for part in parts))
     head: list[Block] = [Heading(f"{title}: {used}{simulated}", 1)]
-    if wanted:
-        head.append(Text(f"Runs with {filters}."))
-    if collection.notes:
-        head.append(Text("Not used: " + "; ".join(collection.notes) + "."))
-    head += map(Text, said)
+    asked = [f"Runs with {filters}."] * bool(wanted)
+    unused = [f"Not used: {'; '.join(collection.notes)}."] * bool(collection.notes)
+    head += map(Text, [*asked, *unused, *said])
     body = [section_blocks(part) for part in parts]
     foot = provenance(parts, words, Path(options.out))
     terminal.show([*head, *chain(*body), *foot], terminal.open_console())
