@@ -154,8 +154,8 @@ def _collect(options: argparse.Namespace) -> Collection:
     from asd.reporting.mlflow_runs import collect_mlflow
 
     # A sweep's runs stand in an experiment of its name, single runs in that of conf/tracking.
-    own = (options.sweep or "paper", "asd")
-    names = options.tracking_experiment or [*own, *(f"{name} SIMULATED" for name in own)]
+    own, apart = (options.sweep or "paper", "asd"), ("", " SIMULATED", " demo")
+    names = options.tracking_experiment or [f"{name}{kind}" for kind in apart for name in own]
     with TemporaryDirectory() as temporary:  # the scores are read before it goes
         copies = Path(temporary) if options.no_write else Path(options.out) / "runs_from_mlflow"
         return collect_mlflow(options.tracking_uri, names, copies)
