@@ -92,8 +92,7 @@ def verdict(section: Section) -> str:
         return f"Only {label} has runs: mean AUC {auc} %, nothing to compare with."
     seeds = seeds_of(best).removesuffix(f" of {label}")
     text = f"{label} has the highest mean AUC, {auc} % ({seeds})"
-    found = {name: _against(section, "auc", name, label) for name in section.systems}
-    found.pop(label)
+    found = {n: _against(section, "auc", n, label) for n in section.systems if n != label}
     same = [name for name in found if percent(costs[name]["auc"]) == auc]
     text += f", the same as {_listed(same)}" * bool(same)
     losses = section.costs.set_index("system")["validation_loss"]
