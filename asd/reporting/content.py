@@ -283,7 +283,7 @@ def cost_table(section: Section) -> Table:
         f"{costs} as low (Pareto). -: nothing trains, or not recorded.",
         "Validation loss chooses without test clips."
         if judged
-        else "Validation losses of different losses, windows, front ends or seeds do not compare.",
+        else "Validation loss: other losses, windows, front ends, clips or seeds do not compare.",
     ]
     if section.factors:
         notes.append("The best of many by AUC is chosen on test clips: its figure is too good.")

@@ -22,8 +22,9 @@ from asd.reporting.runs import Run
 
 # No factors: of one run alone, and what makes sections of their own.
 _APART = ("seed", "data", "scale", "sweep.name")
-# Config groups that make the validation loss another quantity.
-_OTHER_LOSS = {"loss", "experiment", "system", "frontend", "window", "data", "standardise"}
+# What makes the validation loss another quantity, or of other clips.
+_OTHER_LOSS = {"loss", "experiment", "system", "frontend", "window", "data", "standardise",
+               "release", "scope", "trainer.validation_fraction"}  # fmt: skip
 SEEDS, TOGETHER = "seeds", "together, beyond their sum"
 
 
@@ -100,7 +101,7 @@ def levels(run: Run, factors: Sequence[str]) -> tuple[str, ...]:
 
 def share_a_loss(factors: Sequence[str], seeds: Sequence[Sequence[int]]) -> bool:
     """Whether settings of these factors compare by validation loss: seeds choose its clips."""
-    same_loss = not {name.split(".")[0] for name in factors} & _OTHER_LOSS
+    same_loss = not {*factors, *(name.split(".")[0] for name in factors)} & _OTHER_LOSS
     return bool(factors) and same_loss and len({*map(tuple, seeds)}) == 1
 
 

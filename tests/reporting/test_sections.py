@@ -30,6 +30,7 @@ from asd.reporting.content import (
     verdict,
 )
 from asd.reporting.declaration import declaration, parse
+from asd.reporting.factors import share_a_loss
 from asd.reporting.results import spreadsheet
 from asd.reporting.runs import collect_folder
 from asd.reporting.sections import Section, add_comparison, sections
@@ -244,6 +245,9 @@ def test_validation_losses_are_of_the_same_seeds(runs: Any, tmp_path: Path) -> N
     runs.write("u", 1, options=f"{size}=16", name="16 1", validation_loss={"shared": 0.125})
     (section,), _ = laid_out(runs, size)
     assert verdict(section).startswith("batch_size 16 has the lowest validation loss, 0.125;")
+    assert share_a_loss([size], [[0], [0]]) and share_a_loss(["model.embedding"], [[0], [0]])
+    for name in ("release", "scope", "trainer.validation_fraction", "loss.alpha", "frontend.bands"):
+        assert not share_a_loss([size, name], [[0], [0]])  # of other clips, or another quantity
 
 
 def test_a_tie_is_no_first_place(runs: Any, scores: Any) -> None:
