@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -130,4 +131,6 @@ def test_the_rate_wanted_and_its_threshold() -> None:
         assert f"about {rate * 60 * 24 * 7:,.1f} a week".replace(".0 ", " ") in text
         assert ("5 % needs 19 clips" in text) == (count < 19)
     (text,) = commission(clips.assign(id="01"), held_out, options)
-    assert "pooled over fan" in text
+    assert "pooled over fan" in text and "Verdicts" not in text
+    (text,) = commission(clips, held_out, replace(options, rule="gamma"))
+    assert text.endswith(" Verdicts are by calibration.rule=gamma, with another threshold.")

@@ -576,6 +576,9 @@ def test_score_refuses_what_it_cannot_read(
     (tmp_path / "empty").mkdir()
     assert score([str(tmp_path / "bad.ckpt"), "clip.wav"]) == 2
     assert "bad.ckpt: cannot be read as a checkpoint" in capsys.readouterr().err
+    (tmp_path / "clip.wav").touch()
+    assert score([str(tmp_path / "clip.wav"), "clip.wav"]) == 2  # its folder is not to be removed
+    assert capsys.readouterr().err.endswith("; give a model.ckpt\n")
     assert score([str(tmp_path / "bad.ckpt"), str(tmp_path / "empty")]) == 2
     assert "no sound file" in capsys.readouterr().err
 

@@ -78,7 +78,7 @@ class LabelledRecordings(Folder):
             with file.open(encoding="utf-8-sig", newline="") as text:
                 reader = csv.DictReader(text, restval="")
                 rows = [(f"{file}: line {reader.line_num}", row) for row in reader]
-            found = reader.fieldnames or ()
+                found = reader.fieldnames or ()
             if missing := [name for name in TABLE_COLUMNS if name not in found]:
                 raise ValueError(
                     f"columns missing: {', '.join(missing)}; found: {', '.join(found)}"
@@ -88,7 +88,7 @@ class LabelledRecordings(Folder):
         for line, row in rows:
             name, *others = (row[column].strip() for column in TABLE_COLUMNS)
             path = Path(os.path.normpath(self.folder / name))
-            if not name or not path.is_relative_to(self.folder):
+            if not name or "\0" in name or not path.is_relative_to(self.folder):
                 raise AsdError(f"{line}: path {name!r} must lie in data.root={self.folder}")
             yield _clip(line, path, *others)
 

@@ -28,8 +28,8 @@ COLUMNS = [
 RELEASES = ("development", "additional", "evaluation")
 SPLITS = ("train", "test")
 
-# Machine types become parts of metric names; these are what MLflow takes there.
-_MACHINE = re.compile(r"[\w.\- :]+")
+# Machine types become parts of metric names, as MLflow takes them, and folders: not ``..``.
+_MACHINE = re.compile(r"(?!\.+$)[\w.\- :]+")
 _RESERVED = ("mean", "shared")  # the mean over machine types; the model that all share
 
 

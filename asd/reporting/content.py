@@ -151,7 +151,9 @@ def grid_table(section: Section, metric: str) -> Table:
     if metric == "pauc":
         notes.append(f"False-positive rates [0, {p:g}], after McClish: chance is 50.")
     notes += _row_notes(section)
-    title = f"{_table_name(section, metric)} in percent. {section.label}"
+    published = any(key[0] == metric for key in section.declared.published)
+    name = NAMES[metric] + f" ({PAPER_TABLES.get(metric)} of the paper)" * published
+    title = f"{name} in percent. {section.label}"
     machines = list(frame["machine"].unique())
     if section.declared.columns and set(machines[:-1]) != set(section.declared.columns):
         machines[-1:] = [f"mean of {len(machines) - 1}"]
@@ -330,11 +332,6 @@ def _row_notes(section: Section) -> list[str]:
                 f"{row.star} {row.label}".strip()
             )
     return [f"{', '.join(labels)}: {text}" for text, labels in said.items()]
-
-
-def _table_name(section: Section, metric: str) -> str:
-    published = any(key[0] == metric for key in section.declared.published)
-    return NAMES[metric] + f" ({PAPER_TABLES.get(metric)} of the paper)" * published
 
 
 def _spread(mean: float, std: float) -> str:

@@ -170,22 +170,22 @@ def commission(
 ) -> list[str]:
     """What these normal clips (a manifest's) can promise of each machine ID, in sentences.
 
-    Where n clips held out cannot promise the rate wanted, 1 / (n + 1) stands for it, as is said.
+    By the conformal rule, the only one that can; where n clips held out cannot promise the rate
+    wanted, 1 / (n + 1) stands for it. It is said, and that verdicts are by another rule.
     """
     sentences = []
     for name, own in clips.groupby(["machine", "id"]):
         machine, machine_id = map(str, name)
-        normals, rate, lacking = (
-            normals_of(calibration, machine, machine_id),
-            options.false_alarms,
-            "",
-        )
+        normals = normals_of(calibration, machine, machine_id)
+        rate, lacking = options.false_alarms, ""
         try:
             limit = normals.threshold(rate)
         except AsdError as error:
             rate = 1 / (len(normals.scores) + 1)
             limit = normals.threshold(rate)
             lacking = f" {error}: record more, or hold out more."
+        if options.rule != "conformal":
+            lacking += f" Verdicts are by calibration.rule={options.rule}, with another threshold."
         minutes = (own["samples"] / own["rate"]).sum() / 60
         alarms = f"{rate * options.clips_per_hour * 24 * 7:,.1f}".removesuffix(".0")
         sentences.append(

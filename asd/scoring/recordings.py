@@ -151,7 +151,7 @@ class RecordingScorer:
             recording = Recording.read(file, self.channel)
             facts, rate = recording.facts, self.frontend.rate
             seconds, state = facts.samples / facts.rate, ""
-            if facts.peak == 0:
+            if np.ptp(recording.mono) == 0:
                 state = "silent"
             elif (share := recording.clipped()) > self.options.clipped:
                 state = f"clipped: {100 * share:.2g} % of the samples at full scale"

@@ -141,10 +141,8 @@ def score_clips(
     known = clips._replace(classes=np.where(strangers, 0, clips.classes))
     outputs, vectors = _clip_vectors(detector, options, known, workers)
     if options.back_end is not None:
-        back_end, names = (
-            build(options.back_end, "scoring.back_end"),
-            bank_names(table, options.bank),
-        )
+        back_end = build(options.back_end, "scoring.back_end")
+        names = bank_names(table, options.bank)
         scores = bank_scores(back_end, detector.banks, vectors, names)
     elif vectors.shape[1] == 1:
         scores = vectors[:, 0]

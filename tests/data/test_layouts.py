@@ -161,6 +161,9 @@ def test_a_table(write: Callable[..., Path], tmp_path: Path, caplog: Any) -> Non
         ("good/0", "../../good/0", "line 2: path '../../good/0 any name.wav' must lie in "),
         (",fan,left", ",mean,left", "line 2: a machine type cannot be called 'mean'"),
         (",left,", ",l/r,", "line 2: a machine ID cannot be called 'l/r'"),
+        (",fan,left", ",..,left", r"line 2: a machine type cannot be called '\.\.'"),
+        ("good/0", "good/\0", r"line 2: path 'good/\\x00 any name.wav' must lie in "),
+        (TABLE, "", "clips.csv: cannot be used .columns missing: path, machine, id, split, label;"),
     ],
 )
 def test_a_table_that_cannot_be_used(tmp_path: Path, old: str, new: str, message: str) -> None:

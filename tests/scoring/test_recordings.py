@@ -81,11 +81,11 @@ def test_warnings_are_those_of_training(
 
 
 def test_what_cannot_be_scored_costs_a_line_not_the_batch(score: Score, tmp_path: Path) -> None:
-    soundfile.write(tmp_path / "good.wav", np.full(8000, 0.1), 16000)
+    soundfile.write(tmp_path / "good.wav", 0.1 * np.sin(np.arange(8000) / 7), 16000)
     soundfile.write(tmp_path / "loud.wav", np.full(8000, 1e20), 16000, subtype="FLOAT")
     soundfile.write(tmp_path / "nan.wav", np.full(8000, np.nan), 16000, subtype="FLOAT")
-    soundfile.write(tmp_path / "frame.wav", np.full(100, 0.1), 16000)
-    soundfile.write(tmp_path / "window.wav", np.full(600, 0.1), 16000)
+    soundfile.write(tmp_path / "frame.wav", np.linspace(0, 0.1, 100), 16000)
+    soundfile.write(tmp_path / "window.wav", np.linspace(0, 0.1, 600), 16000)
     (tmp_path / "device.wav").symlink_to("/dev/zero")
     bad = {
         "loud.wav": "error: .*has samples of 1e\\+20",
@@ -112,6 +112,7 @@ def test_states_are_never_numbers(score: Score, tmp_path: Path) -> None:
     for name, wave, rate in (
         ("loud.wav", tone, 16000), ("clipped.wav", 2 * tone, 16000), ("low.wav", tone, 8000),
         ("silent.wav", 0 * tone, 16000), ("stereo.wav", np.stack([tone, 0 * tone], 1), 16000),
+        ("constant.wav", 0 * tone + 0.3, 16000),
     ):  # fmt: skip
         soundfile.write(tmp_path / name, wave.clip(-1, 1), rate)
     status, table, _ = score(tmp_path)
@@ -120,7 +121,7 @@ def test_states_are_never_numbers(score: Score, tmp_path: Path) -> None:
     assert states.pop("stereo").endswith("--channel (it is null)")
     assert states.pop("clipped").startswith("clipped: 6")
     assert states == {
-        "loud": "scored", "silent": "silent",
+        "loud": "scored", "silent": "silent", "constant": "silent",
         "low": "wrong rate: 8000 Hz, below 16000; see --resample",
     }  # fmt: skip
     more = ("--channel", "0", "--resample", "--clipped", "1")
@@ -189,7 +190,7 @@ def test_recordings_of_other_machines_are_said(score: Score, tmp_path: Path) -> 
     )  # fmt: skip
     for name in names:
         (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(tmp_path / "in" / name, np.full(8000, 0.1), 16000)
+        soundfile.write(tmp_path / "in" / name, 0.1 * np.sin(np.arange(8000) / 7), 16000)
     status, table, said = score(tmp_path / "in")
     assert (status, len(table)) == (0, 5)
     states = {Path(file).relative_to(tmp_path / "in").as_posix(): state
