@@ -84,7 +84,8 @@ class RowFinder:
         rows: list[System] = []
         taken: dict[str, str] = {}
         for label, options in declared.items():
-            config = plain(preset(self._preset(options), data=self.data))
+            typed = [*_overrides({**self.start, **options}), *self._search]
+            config = plain(preset(typed, data=self.data))
             key = self._key(config)
             several = {clips: runs for (of, clips), runs in groups.items() if of == key}
             ranks = {c: (len({run.seed for run in runs}), runs[-1].finished)
@@ -119,10 +120,6 @@ class RowFinder:
         """Settings as text, by today's rules of what can change a result."""
         kept = settings({**config, "identity": self._rules})
         return json.dumps(kept, sort_keys=True, default=str)
-
-    def _preset(self, options: dict[str, Any]) -> list[str]:
-        """What is typed for a row, with the corpus and the scale."""
-        return [*_overrides({**self.start, **options}), *self._search]
 
     def _own_label(self, runs: list[Run]) -> tuple[str, tuple[str, ...]]:
         """The shortest of the runs', and other names by which it may be asked for."""

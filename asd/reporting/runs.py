@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import yaml
+from omegaconf import OmegaConf
 
 from asd.errors import AsdError
 from asd.experiment.history import read_history
@@ -126,9 +128,10 @@ class Run:
         return (self.folder / "scores.csv").stat().st_mtime if ended is None else ended / 1000
 
     def matches(self, wanted: dict[str, list[str]]) -> bool:
-        """Whether every tag, or option by its dotted name, has one of the values given."""
+        """Whether every tag, or option by its dotted name, has one of the values, as typed."""
         known = {**flat(self.config), **self.tags}
-        return all(str(known.get(name)) in values for name, values in wanted.items())
+        read = {text: OmegaConf.from_dotlist([f"x={text}"]).x for text in chain(*wanted.values())}
+        return all(known.get(n) in [*texts, *map(read.get, texts)] for n, texts in wanted.items())
 
 
 class Collection(NamedTuple):
