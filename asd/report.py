@@ -92,11 +92,9 @@ def report(options: argparse.Namespace, wanted: dict[str, list[str]], words: Seq
     used = f"{sum(part.used for part in parts)} runs used of {len(collection.runs)}"
     title = " and ".join(dict.fromkeys(part.declared.title for part in parts))
     head: list[Block] = [Heading(f"{title}: {used}{simulated}", 1)]
-    if wanted:
-        head.append(Text(f"Runs with {filters}."))
-    if collection.notes:
-        head.append(Text("Not used: " + "; ".join(collection.notes) + "."))
-    head += map(Text, said)
+    asked = [f"Runs with {filters}."] * bool(wanted)
+    unused = [f"Not used: {'; '.join(collection.notes)}."] * bool(collection.notes)
+    head += map(Text, [*asked, *unused, *said])
     body = [section_blocks(part) for part in parts]
     foot = provenance(parts, words, Path(options.out))
     terminal.show([*head, *chain(*body), *foot], terminal.open_console())
@@ -156,8 +154,8 @@ def _collect(options: argparse.Namespace) -> Collection:
     from asd.reporting.mlflow_runs import collect_mlflow
 
     # A sweep's runs stand in an experiment of its name, single runs in that of conf/tracking.
-    own = (options.sweep or "paper", "asd")
-    names = options.tracking_experiment or [*own, *(f"{name} SIMULATED" for name in own)]
+    own, apart = (options.sweep or "paper", "asd"), ("", " SIMULATED", " demo")
+    names = options.tracking_experiment or [f"{name}{kind}" for kind in apart for name in own]
     with TemporaryDirectory() as temporary:  # the scores are read before it goes
         copies = Path(temporary) if options.no_write else Path(options.out) / "runs_from_mlflow"
         return collect_mlflow(options.tracking_uri, names, copies)

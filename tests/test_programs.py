@@ -239,7 +239,7 @@ def test_constraints_suit_what_each_python_needs(python: str) -> None:
             about = distribution(one[0])
         except PackageNotFoundError:  # of another Python alone: what it needs is not known here
             continue
-        wanted = about.metadata["Requires-Python"]
+        wanted = about.metadata.get("Requires-Python")
         if wanted and not Requirement(f"python{wanted}").specifier.contains(f"{python}.0"):
             wrong.append(f"{one[0]} {about.version} is not for Python {python}")
         for need in map(Requirement, own if one[0] == "asd" else about.requires or []):

@@ -92,13 +92,14 @@ def verdict(section: Section) -> str:
         return f"Only {label} has runs: mean AUC {auc} %, nothing to compare with."
     seeds = seeds_of(best).removesuffix(f" of {label}")
     text = f"{label} has the highest mean AUC, {auc} % ({seeds})"
-    losses = {name: row["validation_loss"] for name, row in costs.items()}
-    if share_a_loss(section.factors) and not any(map(math.isnan, losses.values())):
-        chosen = min(losses, key=lambda name: losses[name])
+    found = {n: _against(section, "auc", n, label) for n in section.systems if n != label}
+    same = [name for name in found if percent(costs[name]["auc"]) == auc]
+    text += f", the same as {_listed(same)}" * bool(same)
+    losses = section.costs.set_index("system")["validation_loss"]
+    if share_a_loss(section.factors, section.seeds) and losses.notna().all():
+        chosen = str(losses.idxmin())
         loss = f"{losses[chosen]:.4g}; its AUC is {percent(costs[chosen]['auc'])} %"
         text = f"{chosen} has the lowest validation loss, {loss}. {text}"
-    found = {name: _against(section, "auc", name, label) for name in section.systems}
-    found.pop(label)
     worse = [name for name, row in found.items() if row and _decided(row) == "bad"]
     open_ = [name for name in found if name not in worse]
     few = [name for name in (label, *open_) if too_few(section.systems[name])]
@@ -150,7 +151,9 @@ def grid_table(section: Section, metric: str) -> Table:
     if metric == "pauc":
         notes.append(f"False-positive rates [0, {p:g}], after McClish: chance is 50.")
     notes += _row_notes(section)
-    title = f"{_table_name(section, metric)} in percent. {section.label}"
+    published = any(key[0] == metric for key in section.declared.published)
+    name = NAMES[metric] + f" ({PAPER_TABLES.get(metric)} of the paper)" * published
+    title = f"{name} in percent. {section.label}"
     machines = list(frame["machine"].unique())
     if section.declared.columns and set(machines[:-1]) != set(section.declared.columns):
         machines[-1:] = [f"mean of {len(machines) - 1}"]
@@ -265,7 +268,7 @@ def differences_table(section: Section, metric: str) -> Table:
 
 def cost_table(section: Section) -> Table:
     """Quality beside cost: a row a system."""
-    frame, judged = section.costs, share_a_loss(section.factors)
+    frame, judged = section.costs, share_a_loss(section.factors, section.seeds)
     best = {metric: frame[metric].max() for metric in COMPARED}
     best["validation_loss"] = frame["validation_loss"].min() if judged else math.nan
     rows = []
@@ -279,13 +282,11 @@ def cost_table(section: Section) -> Table:
     costs = " and ".join(name.replace("_", " ") for name in known) or "cost, which is not known,"
     notes = [
         f"Means over seeds; AUC and pAUC in percent. front: no other row has an AUC as high and "
-        f"{costs} as low (Pareto). -: nothing trains, or not recorded."
-    ]
-    notes.append(
+        f"{costs} as low (Pareto). -: nothing trains, or not recorded.",
         "Validation loss chooses without test clips."
         if judged
-        else "Validation losses of different losses, windows or front ends do not compare."
-    )
+        else "Validation losses of different losses, windows, front ends or seeds do not compare.",
+    ]
     if section.factors:
         notes.append("The best of many by AUC is chosen on test clips: its figure is too good.")
     header = ["", "n", *(name for name, _ in _COLUMNS.values()), "Pareto"]
@@ -331,11 +332,6 @@ def _row_notes(section: Section) -> list[str]:
                 f"{row.star} {row.label}".strip()
             )
     return [f"{', '.join(labels)}: {text}" for text, labels in said.items()]
-
-
-def _table_name(section: Section, metric: str) -> str:
-    published = any(key[0] == metric for key in section.declared.published)
-    return NAMES[metric] + f" ({PAPER_TABLES.get(metric)} of the paper)" * published
 
 
 def _spread(mean: float, std: float) -> str:

@@ -98,9 +98,10 @@ def levels(run: Run, factors: Sequence[str]) -> tuple[str, ...]:
     return tuple(level_text(level(run, name)) for name in factors)
 
 
-def share_a_loss(factors: Sequence[str]) -> bool:
-    """Whether settings of these factors may be compared by their validation loss."""
-    return bool(factors) and not {name.split(".")[0] for name in factors} & _OTHER_LOSS
+def share_a_loss(factors: Sequence[str], seeds: Sequence[Sequence[int]]) -> bool:
+    """Whether settings of these factors compare by validation loss: seeds choose its clips."""
+    same_loss = not {name.split(".")[0] for name in factors} & _OTHER_LOSS
+    return bool(factors) and same_loss and len({*map(tuple, seeds)}) == 1
 
 
 def numeric(values: Sequence[Any]) -> bool:

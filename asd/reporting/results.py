@@ -20,7 +20,7 @@ _COLUMNS = (
 )  # fmt: skip
 # Fractions, and what they are called as percent.
 _IN_PERCENT = {
-    **{name: f"{name}_percent" for name in ("mean", "std", "low", "high", "values", "auc")},
+    **{name: f"{name}_percent" for name in ("mean", "std", "low", "high", "values", *COMPARED)},
     "published": "published_real_data_percent", "published_std": "published_std_percent",
     "mean_a": "a_percent", "mean_b": "b_percent", "difference": "difference_points",
     "difference_low": "low_points", "difference_high": "high_points",

@@ -87,7 +87,9 @@ class RowFinder:
             config = plain(preset(self._preset(options), data=self.data))
             key = self._key(config)
             several = {clips: runs for (of, clips), runs in groups.items() if of == key}
-            taken[key] = max(several, key=lambda clips: _seeds_and_end(several[clips]), default="")
+            ranks = {c: (len({run.seed for run in runs}), runs[-1].finished)
+                     for c, runs in several.items()}  # fmt: skip
+            taken[key] = max(ranks, key=lambda clips: ranks[clips], default="")
             names = (str(options.get("experiment", label)), config["system"])
             rows.append(self._row(label, several.get(taken[key], []), names))
         for (key, clips), runs in groups.items():
@@ -188,10 +190,6 @@ def _overrides(options: dict[str, Any]) -> list[str]:
         f"{'+' * (name == 'experiment')}{name}={v if isinstance(v, str) else option_text(v)}"
         for name, v in options.items()
     ]
-
-
-def _seeds_and_end(runs: list[Run]) -> tuple[int, float]:
-    return len({run.seed for run in runs}), runs[-1].finished
 
 
 def _text(value: Any) -> str:

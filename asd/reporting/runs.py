@@ -78,7 +78,9 @@ class Run:
     @property
     def validation_loss(self) -> float:
         """At the weights that score, mean over its models; NaN: nothing trained, or not known."""
-        losses = list((self.record.get("validation_loss") or {}).values())
+        models = (self.record.get("convergence") or {}).values()
+        losses = [how["validation_loss"] for how in models if "validation_loss" in how]
+        losses = losses or [*(self.record.get("validation_loss") or {}).values()]  # older runs
         return float(np.mean(losses)) if losses else math.nan
 
     @property

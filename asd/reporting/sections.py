@@ -43,7 +43,7 @@ class Section:
         comparable: whether the published numbers may stand beside the figures of the rows declared:
             the whole corpus as published, at the paper's scale.
         data: options of the corpus that are not its defaults, as overrides.
-        rows: see ``asd.reporting.rows``; systems: those that have runs, by label.
+        rows: see ``asd.reporting.rows``; systems: those that have runs, by label; seeds: theirs.
         results: see ``asd.reporting.results``.
         notes: what a reader must know.
         comparisons: see ``asd.reporting.compare``; one table a pair and metric.
@@ -86,6 +86,7 @@ class Section:
         if factors:
             self._name_by_factors()
         self.systems = {row.label: row for row in self.rows if row.runs}
+        self.seeds = [of.seeds for of in self.systems.values()]
         self.comparable = (
             not self.simulated
             and not self.data
@@ -147,7 +148,7 @@ class Section:
                 return system
         if ("=" in name or " " in name) and (found := self._finder.find(name, self.rows)):
             return found
-        known = ", ".join(f"{s.names[0]} ({s.label})" if s.names else s.label for s in systems)
+        known = "; ".join(f"{s.names[0]} ({s.label})" if s.names else s.label for s in systems)
         raise AsdError(f"compare: no finished run of {name!r} on {self.label}; there are: {known}")
 
     def labelled(self, frame: pd.DataFrame) -> pd.DataFrame:

@@ -130,5 +130,10 @@ def test_runs_come_from_mlflow_as_from_the_folder(
     assert main(["--tracking-uri", uri, f"out={there}", "device=cpu", *common]) == 0
     assert (here / "tables.csv").read_text() == (there / "tables.csv").read_text()
     assert "bare" in capsys.readouterr().out
+    # Real ones at demo scale stand apart by default, and are looked for there too.
+    client.rename_experiment(experiment, "paper demo")
+    assert main(["--tracking-uri", uri, f"out={there}", *common]) == 0
+    client.rename_experiment(experiment, "paper")
+    capsys.readouterr()
     status = main(["--tracking-uri", uri, "--tracking-experiment", "x", "--no-write"])
     assert status == 2 and "there are paper" in capsys.readouterr().err

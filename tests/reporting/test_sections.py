@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import itertools
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,11 +14,23 @@ import pytest
 import yaml
 from sklearn.metrics import roc_auc_score
 
+from asd.composition import compose_config, plain
 from asd.documents.blocks import Table, Text
 from asd.errors import AsdError
+from asd.experiment.history import convergence, write_history
+from asd.experiment.trainer_options import TrainerOptions
+from asd.options import from_config
 from asd.reporting.bootstrap import Resampling
-from asd.reporting.content import figure_lines, grid_table, id_table, section_blocks, verdict
+from asd.reporting.content import (
+    cost_table,
+    figure_lines,
+    grid_table,
+    id_table,
+    section_blocks,
+    verdict,
+)
 from asd.reporting.declaration import declaration, parse
+from asd.reporting.results import spreadsheet
 from asd.reporting.runs import collect_folder
 from asd.reporting.sections import Section, add_comparison, sections
 
@@ -209,6 +223,38 @@ def test_a_setting_is_compared_with_those_that_differ_in_it_alone(runs: Any) -> 
         laid_out(runs, "trainer.batchsize")
     with pytest.raises(AsdError, match="no two of 7 runs differ in it alone; they differ"):
         laid_out(runs, "trainer.weights")
+
+
+def test_validation_losses_are_of_the_same_seeds(runs: Any, tmp_path: Path) -> None:
+    # As a training records it, and where it stood before.
+    rows = [{"epoch": n, "steps": n + 1.0, "val/loss": 0.5 - 0.25 * n} for n in range(2)]
+    write_history(tmp_path / "history.csv", rows)
+    options = from_config(
+        TrainerOptions, "trainer", plain(compose_config(["+experiment=u"]).trainer)
+    )
+    how = convergence(tmp_path / "history.csv", options)
+    size = "trainer.batch_size"
+    for seed in (0, 1):
+        runs.write("u", seed, options=f"{size}=8", name=f"8 {seed}", convergence={"shared": how})
+    runs.write("u", 0, options=f"{size}=16", name="16 0", validation_loss={"shared": 0.125})
+    (section,), _ = laid_out(runs, size)
+    assert section.costs["validation_loss"].to_list() == [0.25, 0.125]
+    assert "validation loss" not in verdict(section)  # seed 1 has other validation clips
+    assert any("or seeds do not compare" in note for note in cost_table(section).notes)
+    runs.write("u", 1, options=f"{size}=16", name="16 1", validation_loss={"shared": 0.125})
+    (section,), _ = laid_out(runs, size)
+    assert verdict(section).startswith("batch_size 16 has the lowest validation loss, 0.125;")
+
+
+def test_a_tie_is_no_first_place(runs: Any, scores: Any) -> None:
+    for size in (8, 16, 32):
+        frame = scores(0, 0.5 if size == 32 else 1.0)
+        runs.write("u", options=f"trainer.batch_size={size}", name=str(size), frame=frame)
+    (section,), _ = laid_out(runs, "trainer.batch_size")
+    assert "batch_size 16 has the highest mean AUC" in verdict(section)
+    assert "(1 seed), the same as batch_size 8. That it is better" in verdict(section)
+    costs = pd.read_csv(io.StringIO(spreadsheet(section.costs)))
+    assert costs["auc_percent"].gt(50).all() and costs["pauc_percent"].gt(50).all()  # one unit
 
 
 def test_the_verdict_names_the_best_and_what_is_real(runs: Any, scores: Any) -> None:
