@@ -80,9 +80,8 @@ class LabelledRecordings(Folder):
                 rows = [(f"{file}: line {reader.line_num}", row) for row in reader]
                 found = reader.fieldnames or ()
             if missing := [name for name in TABLE_COLUMNS if name not in found]:
-                raise ValueError(
-                    f"columns missing: {', '.join(missing)}; found: {', '.join(found)}"
-                )
+                said = f"columns missing: {', '.join(missing)}; found: {', '.join(found)}"
+                raise ValueError(said)
         except (OSError, ValueError, csv.Error) as error:
             raise AsdError(f"{file}: cannot be used ({error}): {self.how_to_get}") from error
         for line, row in rows:

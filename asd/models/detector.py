@@ -133,11 +133,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         version = content["asd"]["format"]
     except Exception as error:  # torch.load raises many kinds for damaged files
-        mend = f"remove {path.parent}, and the same command trains this model again"
-        mend = f"if a run wrote it, {mend}" if path.suffix == ".ckpt" else "give a model.ckpt"
-        raise AsdError(
-            f"{path}: cannot be read as a checkpoint ({error!r:.300}); {mend}"
-        ) from error
+        way = f"remove {path.parent}, and the same command trains this model again"
+        way = f"if a run wrote it, {way}" if path.suffix == ".ckpt" else "give a model.ckpt"
+        raise AsdError(f"{path}: cannot be read as a checkpoint ({error!r:.300}); {way}") from error
     if version != CHECKPOINT_FORMAT:
         raise AsdError(
             f"{path}: checkpoint format {version}, this version reads {CHECKPOINT_FORMAT}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from asd.errors import AsdError
 from asd.pictures import style
 from asd.pictures.spectrograms import draw_map, frequency_ticks
 from asd.scoring.calibration import normals_of
@@ -35,7 +36,10 @@ def explanations(
             bank = normals_of(calibration, *scored.table.loc[row, ["machine", "id"]]).bank
             said += f", p {answer['p_value']:.3g} {answer['verdict']}"
         picture = folder / f"{'_'.join(file.parts[-4:]).lstrip('/')}.png"
-        _explanation(scorer.frontend, scored, row, bank, f"{file.name}: {said}", picture)
+        try:
+            _explanation(scorer.frontend, scored, row, bank, f"{file.name}: {said}", picture)
+        except OSError as error:
+            raise AsdError(f"{picture}: cannot be written: {error.strerror}") from error
 
 
 def _explanation(

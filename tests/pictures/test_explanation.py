@@ -67,6 +67,8 @@ def test_a_picture_a_recording(
     for picture in pictures[:2]:
         image = np.asarray(Image.open(picture).convert("RGB"))
         assert min(image.shape[:2]) > 600 and len(np.unique(image.reshape(-1, 3), axis=0)) > 200
+    assert score([str(record.parent), str(test), "--explain", str(record)]) == 2
+    assert ".wav.png: cannot be written: " in capsys.readouterr().err
 
     content = torch.load(model / "model.ckpt", weights_only=True)
     for damaged in (torch.ones(3, 7), torch.ones(3)):

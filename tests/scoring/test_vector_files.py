@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from asd.errors import AsdError
 from asd.experiment.run_folder import RunFolder
+from asd.score import main as score
 from asd.scoring import vector_files
 from asd.scoring.vector_files import VectorFiles
 
@@ -20,6 +22,7 @@ def test_files_of_a_folder_are_vectors_of_clips(
     write_corpus: Callable[..., Path],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     root = write_corpus(machines=("fan",), train=8, seconds=1.0)
     own = tmp_path / "vectors"
@@ -54,6 +57,14 @@ def test_files_of_a_folder_are_vectors_of_clips(
         here = vector((own / clip).with_suffix(".npy"))
         expected = min(np.linalg.norm(here - one) for one in bank)
         assert row["score"] == pytest.approx(expected, rel=1e-6)
+
+    # Recordings are named to asd.score as they were to the run.
+    monkeypatch.chdir(root)
+    capsys.readouterr()
+    assert score([str(run.path), *scores["file"]]) == 0
+    again = pd.read_csv(io.StringIO(capsys.readouterr().out), nrows=len(scores))
+    assert again["score"].tolist() == scores["score"].tolist()
+    monkeypatch.chdir(tmp_path)
 
     # Other content is another run; a clip without a vector, or with another size, is named.
     last = (own / clip).with_suffix(".npy")
