@@ -86,7 +86,7 @@ def _in_words(statements: list[Statement], tests: Tests) -> str:
     for s in statements:
         where = s.where or ", ".join(s.machines) or MEAN
         points, low, high = (100 * tests[s][f"difference{end}"] for end in ("", "_low", "_high"))
-        text = f"{s.better} - {s.worse} ({where}) {points:+.2f} [{low:+.2f}, {high:+.2f}]"
+        text = f"{s.better} - {s.worse} ({where}) {points:+z.2f} [{low:+z.2f}, {high:+z.2f}]"
         p, questions = tests[s]["p_holm"], tests[s]["questions"]
         corrected = f" (Holm's correction over {questions})" if questions > 1 else ""
         texts.append(f"{text}, p {p:.2g}{corrected}")

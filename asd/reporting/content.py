@@ -184,7 +184,7 @@ def figure_lines(cell: dict[Any, Any], beside: bool) -> CellLines:
         published = _spread(cell["published"], cell["published_std"])
         lines.append(Line(f"paper {published}", "published"))
         if cell["n"]:
-            lines.append(Line(f"{100 * cell['difference']:+.2f}", "difference"))
+            lines.append(Line(f"{100 * cell['difference']:+z.2f}", "difference"))
     return lines
 
 
@@ -214,8 +214,8 @@ def comparison_table(comparison: pd.DataFrame, section: Section) -> Table:
 
 def _difference(row: dict[Any, Any]) -> CellLines:
     points, low, high = (100 * row[f"difference{end}"] for end in ("", "_low", "_high"))
-    interval = Line(f"[{low:+.1f}, {high:+.1f}]", "interval")
-    return [Line(f"{points:+.2f}", _decided(row)), interval]
+    interval = Line(f"[{low:+z.1f}, {high:+z.1f}]", "interval")
+    return [Line(f"{points:+z.2f}", _decided(row)), interval]
 
 
 def _decided(row: dict[Any, Any]) -> Kind:
