@@ -8,8 +8,9 @@ clips apart.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -204,11 +205,12 @@ def fit_banks(back_end: BackEnd, vectors: np.ndarray, names: np.ndarray) -> Bank
     return banks
 
 
-def choices(back_end: object, banks: Banks) -> list[str]:
+def choices(back_end: object, banks: Iterable[Banks]) -> list[str]:
     """What a back end with a method ``chosen`` chose for each bank, from normal clips alone."""
-    chosen = getattr(back_end, "chosen", None)
-    words = [f"{name} {chosen(state)}" for name, state in banks.items()] if chosen else []
-    return [f"scoring.back_end chose by its rule: {', '.join(words)}"] if words else []
+    chosen: Any = getattr(back_end, "chosen", None)
+    found = (pair for of_model in (banks if chosen else ()) for pair in of_model.items())
+    words = ", ".join(f"{name} {chosen(state)}" for name, state in found)
+    return [f"scoring.back_end chose by its rule: {words}"] * bool(words)
 
 
 def bank_scores(

@@ -31,7 +31,7 @@ from asd.experiment.record import record_threads, recorded
 from asd.experiment.run_folder import FINISHED, RunFolder, set_aside
 from asd.experiment.trained_models import trained_model, training_lock
 from asd.features import parts_of
-from asd.models.detector import Detector, rebuilt, save_detector
+from asd.models.detector import Detector, read_checkpoint, rebuilt, save_detector
 from asd.models.standardiser import Standardiser
 from asd.progress import progress_bar
 from asd.scoring.back_ends import choices
@@ -186,11 +186,8 @@ def _compute(
             write_scores(model / "calibration.csv", table)
             del held
         save_detector(detector, model / "model.ckpt")
-        record, fitted = folder.record(), experiment.scoring.back_end
-        rule = fitted and build(fitted, "scoring.back_end")
-        sizes = {name: sum(p.numel() for p in detector.parameters())}
-        warnings = dict.fromkeys([*record["warnings"], *choices(rule, detector.banks)])
-        folder.update(parameters=record.get("parameters", {}) | sizes, warnings=list(warnings))
+        sizes = folder.record().get("parameters", {})
+        folder.update(parameters=sizes | {name: sum(p.numel() for p in detector.parameters())})
         del features, data, all_clips, parts
 
         # Scoring the test clips, a machine type at a time.
@@ -222,7 +219,11 @@ def _compute(
     if ended:
         tags["converged"] = str(all(told["converged"] for told in ended.values())).lower()
     thresholds = _thresholds(experiment, clips, folder, scores)
-    folder.update(convergence=ended, tags=tags, **thresholds)
+    fitted = experiment.scoring.back_end
+    banks = (read_checkpoint(folder.model(name) / "model.ckpt")["asd"]["banks"] for name in groups)
+    chosen = choices(fitted and build(fitted, "scoring.back_end"), banks)
+    warnings = [*folder.record()["warnings"], *chosen]
+    folder.update(convergence=ended, tags=tags, warnings=warnings, **thresholds)
     said = remarks(folder.record(), folder.path)
     write_tables(folder.tables, metrics, experiment.title, experiment.data_label, **said)
     events.tell(RunListener.scored, folder, scores, metrics)
@@ -242,8 +243,7 @@ def _window_length(experiment: Experiment, clips: Clips) -> int:
 def _held_out(experiment: Experiment, clips: Manifest) -> tuple[np.ndarray, np.ndarray]:
     """[clips] whether each is for validation; and of the others, whether it is for thresholds."""
     options, share = experiment.trainer, experiment.calibration.fraction
-    seed = options.validation_seed
-    seed = int(experiment.config["seed"] if seed is None else seed)
+    seed = int(experiment.config["seed"] if (own := options.validation_seed) is None else own)
     fraction, strata = options.validation_fraction, options.validation_strata
     validation = validation_split(clips, fraction, seed, strata)
     calibration = np.zeros_like(validation)

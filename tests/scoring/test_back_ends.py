@@ -265,5 +265,5 @@ def test_options_that_cannot_be_are_named(changed: dict[str, Any], message: str)
 def test_what_a_rule_chose_is_said() -> None:
     states = {"fan": {"moves": torch.tensor(False)}, "valve": {"moves": torch.tensor(True)}}
     said = ["scoring.back_end chose by its rule: fan median, valve deviation"]
-    assert choices(ByStationarity(decibels=2.0), states) == said
-    assert choices(Interquartile(), states) == choices(None, {}) == []
+    assert choices(ByStationarity(decibels=2.0), [states]) == said
+    assert choices(Interquartile(), [states]) == choices(None, []) == []
