@@ -1,0 +1,56 @@
+"""Drift: whether a machine's scores still come from where the calibration's came from."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable
+
+import numpy as np
+
+
+class DriftMartingale:
+    """The simple jumper, a martingale of conformal p-values (Vovk et al., COPA 2021).
+
+    Each new score gets the smoothed p-value of its rank among the calibration's scores and all of
+    the stream so far. While they are exchangeable these are independent and uniform, and the value
+    is a martingale that starts at 1: by Ville's inequality it ever reaches ``1 / alpha`` with
+    probability ``alpha`` at most, however long the stream. Scores that move up, down, together or
+    apart let it grow. A p-value against the calibration alone would not do: clips of one stream
+    share the calibration's luck.
+
+    Args:
+        calibration: scores of held-out normal clips.
+        jump: share of the capital that changes its bet at each score; 0.01 in the paper.
+        seed: of the numbers that break ties, so that a stream has one answer.
+    """
+
+    _BETS = (-1.0, 0.0, 1.0)
+
+    def __init__(self, calibration: Iterable[float], jump: float = 0.01, seed: int = 0) -> None:
+        self._scores = sorted(calibration)
+        self._jump = jump
+        self._ties = np.random.default_rng(seed)
+        self._shares = [1 / len(self._BETS)] * len(self._BETS)
+        #: Natural logarithm of the martingale.
+        self.log_value = 0.0
+
+    def add(self, score: float) -> float:
+        """Take the next score of the stream; gives its smoothed p-value, small if it is high."""
+        below, upto = bisect_left(self._scores, score), bisect_right(self._scores, score)
+        higher, equal = len(self._scores) - upto, upto - below + 1
+        p_value = (higher + self._ties.random() * equal) / (len(self._scores) + 1)
+        insort(self._scores, score)
+        mixed = sum(self._shares) * self._jump / len(self._BETS)
+        kept = [(1 - self._jump) * share + mixed for share in self._shares]
+        bets = [1 + bet * (p_value - 0.5) for bet in self._BETS]
+        grown = [share * bet for share, bet in zip(kept, bets, strict=True)]
+        total = sum(grown)
+        self.log_value += math.log(total)
+        self._shares = [share / total for share in grown]
+        return p_value
+
+    @property
+    def value(self) -> float:
+        """How many times its stake a bet against "nothing has changed" would have won."""
+        return math.exp(min(self.log_value, 700.0))

@@ -1,0 +1,62 @@
+"""The drift martingale keeps its bound where nothing drifts, and grows where something does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from asd.monitoring.drift import DriftMartingale
+
+ALPHA = 0.05
+
+
+def highest(calibration: np.ndarray, stream: np.ndarray, seed: int) -> float:
+    martingale = DriftMartingale(calibration, seed=seed)
+    values = []
+    for score in stream:
+        martingale.add(score)
+        values.append(martingale.log_value)
+    return max(values)
+
+
+def test_p_values_are_uniform_whatever_the_calibration() -> None:
+    random = np.random.default_rng(0)
+    martingale = DriftMartingale(random.gamma(2.0, size=20))
+    p_values = [martingale.add(score) for score in random.gamma(2.0, size=2000)]
+    assert stats.kstest(p_values, "uniform").pvalue > 0.01
+
+
+@pytest.mark.parametrize("decimals", [0, 8])  # many ties; none
+def test_without_drift_the_bound_holds(decimals: int) -> None:
+    streams = 400
+    alarms = 0
+    for seed in range(streams):
+        scores = np.random.default_rng(seed).gamma(2.0, size=320).round(decimals)
+        alarms += highest(scores[:20], scores[20:], seed) >= np.log(1 / ALPHA)
+    # Ville's inequality: the rate is at most alpha; this many would come by chance in 1 of 1,000.
+    assert alarms <= stats.binom.ppf(0.999, streams, ALPHA)
+
+
+@pytest.mark.parametrize("drift", ["up", "down", "slow"])
+def test_drift_is_found(drift: str) -> None:
+    found = 0
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        stream = random.normal(size=400)
+        stream[100:] += {"up": 1.5, "down": -1.5, "slow": np.linspace(0, 3, 300)}[drift]
+        found += highest(random.normal(size=100), stream, seed) >= np.log(100)
+    assert found >= 38
+
+
+def test_one_value_by_hand() -> None:
+    martingale = DriftMartingale([1.0, 2.0, 3.0], jump=0.0)
+    tie = np.random.default_rng(0).random()
+    p_value = martingale.add(2.5)  # one is higher, itself is equal
+    assert p_value == pytest.approx((1 + tie) / 4)
+    assert martingale.value == pytest.approx(1.0)  # the bets up and down cancel at first
+    tie = np.random.default_rng(0).random(2)[1]
+    second = martingale.add(9.0)
+    assert second == pytest.approx(tie / 5)
+    expected = sum((1 + b * (p_value - 0.5)) * (1 + b * (second - 0.5)) for b in (-1, 0, 1)) / 3
+    assert martingale.value == pytest.approx(expected)
