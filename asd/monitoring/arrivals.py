@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from asd.data.clip_files import is_sound
+from asd.data.clip_files import is_sound, unused_files
 
-_CHUNK = 65536
+# Of a pipe, at a time; and so often a second a folder is looked at.
+_BYTES, _LOOKS = 65536, 4
 
 
 class Arrival(NamedTuple):
@@ -22,40 +24,46 @@ class Arrival(NamedTuple):
     mtime_ns: int
 
 
-class FolderArrivals:
-    """The sound files below a folder.
+def folder_arrivals(
+    folder: Path, settle: float, idle: float, done: Iterable[Arrival] = (), once: bool = False
+) -> Iterator[Arrival | None]:
+    """The sound files in a folder and those in it, oldest first, each once it is whole.
+
+    Gives None each time nothing has come for ``idle`` seconds.
 
     Args:
-        folder: that is watched; hidden files and folders are not.
+        folder: is watched; what is hidden is not.
         settle: seconds for which a file must not have changed to be taken as whole.
+        idle: seconds.
+        done: these no more.
+        once: end when all that is there has been given.
     """
+    given, seen = set(done), dict[Arrival, float]()
+    last: float | None = time.monotonic()
+    while True:
+        now = time.monotonic()
+        seen = {one: seen.get(one, now) for one in _listed(folder) if one not in given}
+        whole = [one for one, since in seen.items() if now - since >= settle]
+        for arrival in sorted(whole, key=lambda one: (one.mtime_ns, one.file)):
+            given.add(arrival)
+            yield arrival
+        if whole:
+            last = time.monotonic()
+        elif once and not seen:
+            return
+        elif last is not None and now - last >= idle:
+            last = None  # it is said once
+            yield None
+        time.sleep(min(settle, 1.0) / _LOOKS or 0.01)
 
-    def __init__(self, folder: Path, settle: float) -> None:
-        self._folder = folder
-        self._settle = settle
-        self._seen: dict[Arrival, float] = {}
 
-    def look(self, done: Collection[Arrival]) -> tuple[list[Arrival], bool]:
-        """What has arrived and is whole, oldest first; and whether anything may still become so.
-
-        Args:
-            done: these no more.
-        """
-        now, there = time.monotonic(), {}
-        for path in self._folder.rglob("*"):
-            inside = path.relative_to(self._folder)
-            if not is_sound(path) or any(part.startswith(".") for part in inside.parts):
-                continue
-            try:
-                status = path.stat()
-            except OSError:  # gone again
-                continue
-            arrival = Arrival(inside.as_posix(), status.st_size, status.st_mtime_ns)
-            if arrival not in done:
-                there[arrival] = self._seen.get(arrival, now)
-        self._seen = there
-        whole = [one for one, since in there.items() if now - since >= self._settle]
-        return sorted(whole, key=lambda one: (one.mtime_ns, one.file)), len(whole) < len(there)
+def _listed(folder: Path) -> Iterator[Arrival]:
+    for path in filter(is_sound, unused_files(folder, ())):
+        try:
+            status = path.stat()
+        except OSError:  # gone again
+            continue
+        yield Arrival(path.relative_to(folder).as_posix(), status.st_size, status.st_mtime_ns)
 
 
 def pipe_clips(source: BinaryIO, size: int, idle: float) -> Iterator[bytes | None]:
@@ -64,10 +72,11 @@ def pipe_clips(source: BinaryIO, size: int, idle: float) -> Iterator[bytes | Non
     Gives None each time nothing has come for ``idle`` seconds, and at the end the bytes that are
     left and make no whole clip.
     """
-    chunks: queue.Queue[bytes] = queue.Queue(maxsize=64)
+    chunks: queue.Queue[bytes] = queue.Queue(maxsize=4096)
 
     def read() -> None:
-        while chunk := source.read1(_CHUNK):  # type: ignore[attr-defined]
+        # Not through the buffered file, whose lock would outlive this thread.
+        while chunk := os.read(source.fileno(), _BYTES):
             chunks.put(chunk)
         chunks.put(b"")
 

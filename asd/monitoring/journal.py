@@ -5,77 +5,79 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
-
-from filelock import FileLock, Timeout
+from typing import Any, BinaryIO
 
 from asd.errors import AsdError
 
+_LONGEST = 65536  # bytes of a line
+_BEGIN = b'{"time": '  # of every line
+
 
 class Journal:
-    """A file of JSON lines that only grows; see ``opened``.
+    """A file of JSON lines that only grows; see ``open_journal``."""
 
-    Args:
-        file: open for reading and appending bytes.
-        entries: of its lines so far.
-    """
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self._path, self._file = path, file
 
-    def __init__(self, file: Any, entries: list[dict[str, Any]]) -> None:
-        self._file = file
-        self.entries = entries
-
-    def add(self, entry: dict[str, Any]) -> str:
-        """Append a line, on the disk before this returns; gives its text.
+    def entries(self) -> Iterator[dict[str, Any]]:
+        """Of its lines so far.
 
         Raises:
-            AsdError: it cannot be written; the watch can be started again.
+            AsdError: one is none of a journal's.
         """
-        text = json.dumps(entry, ensure_ascii=False, allow_nan=False)
+        self._file.seek(0)
+        for number, line in enumerate(self._file, 1):
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                entry = None
+            if not isinstance(entry, dict) or not line.startswith(_BEGIN):
+                raise AsdError(
+                    f"{self._path}: line {number} is none of a watch's: {line[:80]!r}; move the "
+                    "file away, or give another with --out FILE"
+                )
+            yield entry
+
+    def add(self, line: str) -> None:
+        """Append a line, which begins with its time; it is on the disk before this returns.
+
+        Raises:
+            AsdError: it cannot be written.
+        """
         try:
-            self._file.write(text.encode() + b"\n")
+            self._file.write(line.encode() + b"\n")
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
             raise AsdError(
-                f"{self._file.name}: cannot be written: {error.strerror}. Make room; the same "
+                f"{self._path}: cannot be written: {error.strerror}. Make room; the same "
                 "command goes on where this stopped"
             ) from error
-        self.entries.append(entry)
-        return text
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Journal]:
+def open_journal(path: Path) -> Iterator[Journal]:
     """A journal, for this process alone; a last line that a kill cut short is taken away.
 
     Raises:
-        AsdError: another process writes it, a line is none of a journal's, or it cannot be opened.
+        AsdError: another process has it, or it cannot be opened.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock", blocking=False), path.open("a+b") as file:
-            file.seek(0)
-            content = file.read()
-            whole = content.rfind(b"\n") + 1
-            file.truncate(whole)
-            lines = content[:whole].decode(errors="replace").splitlines()
-            yield Journal(file, [_entry(path, n, line) for n, line in enumerate(lines, 1)])
-    except Timeout as error:
-        raise AsdError(f"{path}: another watch writes it; give this one --out FILE") from error
-    except OSError as error:
-        raise AsdError(f"{path}: cannot be opened: {error.strerror}; --out FILE") from error
+    from filelock import FileLock, Timeout
 
-
-def _entry(path: Path, number: int, line: str) -> dict[str, Any]:
-    try:
-        entry = json.loads(line)
-        if isinstance(entry, dict):
-            return entry
-    except ValueError:
-        pass
-    raise AsdError(
-        f"{path}: line {number} is none of a watch's: {line[:80]!r}; move the file away, or give "
-        "another with --out FILE"
-    )
+    with ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(FileLock(f"{path}.lock", blocking=False))
+            file = stack.enter_context(path.open("a+b"))
+        except Timeout as error:
+            raise AsdError(f"{path}: another watch writes it; give this one --out FILE") from error
+        except OSError as error:
+            raise AsdError(f"{path}: cannot be opened: {error.strerror}; --out FILE") from error
+        begin = max(0, file.seek(0, os.SEEK_END) - _LONGEST)
+        file.seek(begin)
+        *whole, cut = file.read().split(b"\n")
+        if cut.startswith(_BEGIN) or _BEGIN.startswith(cut):  # else it is another's file
+            file.truncate(begin + sum(len(line) + 1 for line in whole))
+        yield Journal(path, file)
