@@ -34,7 +34,7 @@ class TrainedModel:
             rate: in Hz.
 
         Returns:
-            Plain values; None, or an empty verdict, is what cannot be told, and ``state`` why.
+            Plain values; None is what cannot be told.
 
         Raises:
             AsdError: they can be no sound file, or the model needs to be told of which machine.

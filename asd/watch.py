@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import math
 import signal
 import sys
+from collections import defaultdict, deque
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,18 +20,17 @@ from asd.options import check_number, check_whole
 from asd.score import add_model_options, scorer_of
 
 if TYPE_CHECKING:
+    from asd.monitoring.drift import DriftMartingale
     from asd.monitoring.journal import Journal
-    from asd.monitoring.machine_watch import MachineWatch
 
 _HELP = """\
-FOLDER: its sound files are scored once they are whole, those that are there first. The lines also
-go to FOLDER/watch.jsonl (--out), which is the watch's memory: it may be killed at any moment, and
-the same command goes on; no file is left out and none gets two lines.
+FOLDER: its sound files are scored once they are whole. The lines also go to FOLDER/watch.jsonl
+(--out), the watch's memory: it may be killed at any moment, and the same command goes on.
 - : raw 16-bit samples (little endian) on standard input, cut into clips of --seconds, each scored
 as the file of these samples would be. Without --out nothing is remembered.
 A line a clip, as of asd.score, and: alarm: K of the machine's last N scored clips are over the
-threshold; drift: a bet that its scores no longer come from where those of its calibration came
-from, drifted once that has won 1 / --drift times its stake (docs/deploy.md).
+threshold; drift: what a bet has won that its scores come from elsewhere than the calibration's,
+drifted once that is 1 / --drift times the stake (docs/deploy.md).
 """
 
 
@@ -61,12 +62,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _watch(options: argparse.Namespace) -> None:
     from asd.monitoring.journal import open_journal
-    from asd.monitoring.machine_watch import MachineWatch
 
-    MachineWatch((), options.alarm, options.drift)  # which checks them
-    for name in ("idle", "seconds", "settle"):
-        check_number(f"--{name}", getattr(options, name), 0, above=name != "settle")
+    for name in ("drift", "idle", "seconds", "settle"):
+        high = 1 if name == "drift" else math.inf
+        check_number(f"--{name}", getattr(options, name), 0, high, above=name != "settle")
     check_whole("--channels", options.channels, 1)
+    check_whole("--alarm: N", options.alarm[1], 1)
+    check_whole("--alarm: K", options.alarm[0], 1, options.alarm[1])
     folder = None if options.source == "-" else Path(options.source)
     if folder and not folder.is_dir():
         raise AsdError(f"{folder}: no such folder; a folder is watched, or - for standard input")
@@ -90,10 +92,13 @@ class _Watch:
     def __init__(self, options: argparse.Namespace, journal: Journal | None) -> None:
         self._options, self._journal = options, journal
         self._scorer = scorer_of(options)
-        self._machines: dict[str, MachineWatch] = {}
+        # Of each machine, whether its last clips were over the threshold; and its drift.
+        last = options.alarm[1]
+        self._over: dict[str, deque[bool]] = defaultdict(lambda: deque(maxlen=last))
+        self._drifts: dict[str, DriftMartingale] = {}
         for entry in journal.entries() if journal else ():
-            if entry.get("model") == self._scorer.hash and entry["score"] is not None:
-                self._machine(entry["machine"]).add(entry["score"], entry["verdict"])
+            if entry.get("model") == self._scorer.hash:
+                self._judged(entry["machine"], entry["score"], entry["verdict"])
 
     def folder(self, folder: Path) -> None:
         """Score the files of a folder."""
@@ -122,36 +127,41 @@ class _Watch:
         frame, heard = 2 * given.channels, 0.0
         size = frame * max(1, round(given.seconds * rate))
         for clip in pipe_clips(sys.stdin.buffer, size, given.idle):
-            at = {"at_seconds": round(heard, 3)}
-            heard += len(clip or b"") / frame / rate
+            at = {"file": "-", "at_seconds": round(heard, 3)}
+            left = len(clip or b"") / frame / rate
+            heard += left
             if clip is None:
                 self._stopped(at)
             elif len(clip) < size:
-                left = f"; its last {heard - at['at_seconds']:.3g} s make no clip" if clip else ""
-                self._say({**at, "state": f"input ended{left}"})
+                self._say({**at, "state": f"input ended; {left:.3g} s are left, no clip"})
             else:
                 samples = np.frombuffer(clip, "<i2").reshape(-1, given.channels)
                 self._clip(at, self._scorer.score_samples(samples, rate)[0], Path("-"))
                 # What is odd about the format has been said, and does not change.
                 logging.getLogger("asd.data.scan").setLevel(logging.ERROR)
 
-    def _machine(self, name: str) -> MachineWatch:
-        from asd.monitoring.machine_watch import MachineWatch
-
-        if name not in self._machines:
-            # Of its own alone: against those of others it would drift from the first.
-            normals = self._scorer.detector.calibration.get(name, ())
-            given = self._options
-            self._machines[name] = MachineWatch(map(float, normals), given.alarm, given.drift)
-        return self._machines[name]
-
     def _clip(self, arrival: dict[str, Any], row: dict[str, Any], file: Path) -> None:
         """Say what is known of a clip: where it came from, its row of the scorer's, and whose."""
         machine = "/".join(self._scorer.whose(file))
-        said: dict[str, Any] = dict.fromkeys(("alarm", "drift", "drifted"))
-        if row["score"] is not None:
-            said = self._machine(machine).add(row["score"], row["verdict"])
-        self._say({**row, **arrival, "machine": machine, **said, "model": self._scorer.hash})
+        judged = self._judged(machine, row["score"], row["verdict"])
+        self._say({**row, **arrival, "machine": machine, **judged, "model": self._scorer.hash})
+
+    def _judged(self, machine: str, score: float | None, verdict: str | None) -> dict[str, Any]:
+        """Whether the machine's last clips are an alarm, and whether it drifts; None: not known."""
+        from asd.monitoring.drift import DriftMartingale
+
+        if machine not in self._drifts:
+            # Its own alone, or else its past: against those of others it would drift at once.
+            normals = map(float, self._scorer.detector.calibration.get(machine, ()))
+            self._drifts[machine] = DriftMartingale(normals)
+        drift, over = self._drifts[machine], self._over[machine]
+        if score is None:
+            return dict.fromkeys(("alarm", "drift", "drifted"))
+        over.append(verdict == "ALARM")
+        drift.add(score)
+        alarm = sum(over) >= self._options.alarm[0] if verdict else None
+        drifted = drift.highest >= 1 / self._options.drift
+        return {"alarm": alarm, "drift": float(f"{drift.value:.4g}"), "drifted": drifted}
 
     def _stopped(self, at: dict[str, Any]) -> None:
         self._say({**at, "state": f"input stopped: nothing for {self._options.idle:g} s"})

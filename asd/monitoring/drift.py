@@ -32,8 +32,9 @@ class DriftMartingale:
         self._jump = jump
         self._ties = np.random.default_rng(seed)
         self._shares = [1 / len(self._BETS)] * len(self._BETS)
-        #: Natural logarithm of the martingale.
-        self.log_value = 0.0
+        self._log = 0.0
+        #: How many times its stake a bet against "nothing has changed" has won; its most so far.
+        self.value = self.highest = 1.0
 
     def add(self, score: float) -> float:
         """Take the next score of the stream; gives its smoothed p-value, small if it is high."""
@@ -46,11 +47,8 @@ class DriftMartingale:
         bets = [1 + bet * (p_value - 0.5) for bet in self._BETS]
         grown = [share * bet for share, bet in zip(kept, bets, strict=True)]
         total = sum(grown)
-        self.log_value += math.log(total)
+        self._log += math.log(total)
         self._shares = [share / total for share in grown]
+        self.value = math.exp(min(self._log, 700.0))
+        self.highest = max(self.highest, self.value)
         return p_value
-
-    @property
-    def value(self) -> float:
-        """How many times its stake a bet against "nothing has changed" would have won."""
-        return math.exp(min(self.log_value, 700.0))

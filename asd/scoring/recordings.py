@@ -146,11 +146,13 @@ class RecordingScorer:
         warn_of("these recordings", facts, self.frontend.rate)
 
     def score_one(self, file: Path) -> tuple[dict[str, Any], ScoredClips | None]:
-        """What ``score`` says of a recording: its row, None for NaN, and what that is made from."""
+        """What ``score`` says of a recording: its row, with None for what is not known, and
+        what it was made from.
+        """
         answers: list[tuple[pd.DataFrame, ScoredClips | None]] = []
         self.score([file], lambda *answer: answers.append(answer))
         row = answers[0][0].iloc[0].to_dict()
-        return {str(k): None if v != v else v for k, v in row.items()}, answers[0][1]
+        return {str(k): None if v != v or v == "" else v for k, v in row.items()}, answers[0][1]
 
     def score_samples(
         self, samples: np.ndarray, rate: int
@@ -169,7 +171,8 @@ class RecordingScorer:
             except (TypeError, ValueError, soundfile.LibsndfileError) as error:
                 text = f"{samples.dtype} {list(samples.shape)} at {rate} Hz"
                 raise AsdError(f"samples: {text} cannot be a file: {error}") from error
-            return self.score_one(file)
+            row, scored = self.score_one(file)
+        return {**row, "file": "-", "state": row["state"].replace(str(file), "-")}, scored
 
     def _read(self, file: Path, machine: str) -> _Read:
         """What ``file`` is."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import time
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from asd.monitoring.arrivals import FolderArrivals, pipe_clips
+from asd.monitoring.arrivals import folder_arrivals, pipe_clips
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 640, 100_000])
@@ -42,20 +42,30 @@ def test_a_file_is_taken_when_it_no_longer_grows(tmp_path: Path) -> None:
     (tmp_path / ".hidden.wav").touch()
     (tmp_path / "notes.txt").touch()
     old, growing = tmp_path / "sub" / "old.wav", tmp_path / "new.FLAC"
-    old.write_bytes(b"1")
     growing.write_bytes(b"1")
+    old.write_bytes(b"1")
     os.utime(old, (0, 0))
-    arrivals = FolderArrivals(tmp_path, settle=0.05)
-    assert arrivals.look(()) == ([], True)
-    time.sleep(0.06)
-    growing.write_bytes(b"12")
-    whole, more = arrivals.look(())
-    assert [one.file for one in whole] == ["sub/old.wav"] and more
-    time.sleep(0.06)
-    whole, more = arrivals.look(())
-    assert [one.file for one in whole] == ["sub/old.wav", "new.FLAC"] and not more
-    assert arrivals.look(set(whole)) == ([], False)
+    ended = threading.Event()
+
+    def grow() -> None:
+        size = 1
+        while not ended.wait(0.02):
+            size += 1
+            growing.write_bytes(b"1" * size)
+
+    writer = threading.Thread(target=grow)
+    writer.start()
+    arrivals = folder_arrivals(tmp_path, settle=0.3, idle=0.5)
+    first = next(arrivals)
+    assert first is not None and first.file == "sub/old.wav"
+    assert next(arrivals) is None  # that it grows is no clip
+    ended.set()
+    writer.join()
+    second = next(arrivals)
+    assert second == ("new.FLAC", growing.stat().st_size, growing.stat().st_mtime_ns)
+    assert next(arrivals) is None
     old.write_bytes(b"other")  # written anew, it is another
-    arrivals.look(set(whole))
-    time.sleep(0.06)
-    assert [one.file for one in arrivals.look(set(whole))[0]] == ["sub/old.wav"]
+    third = next(arrivals)
+    assert third is not None and (third.file, third.size) == ("sub/old.wav", 5)
+    again = folder_arrivals(tmp_path, 0, 1, done=[first, second], once=True)
+    assert list(again) == [third]
