@@ -37,13 +37,14 @@ def _recalibrate(options: argparse.Namespace) -> None:
     files = [file for path in options.file for file in sound_files(path)]
     import pandas as pd
     import torch
+    from soundfile import info
 
     from asd.models.detector import save_detector
     from asd.scoring.calibration import commission, scores_by_id
     from asd.scoring.error_maps import error_profiles
 
     scorer = scorer_of(options)
-    detector, hop = scorer.detector, float(scorer.frontend.hop_seconds)
+    detector = scorer.detector
     tables: list[pd.DataFrame] = []
     bad: list[str] = []
 
@@ -51,14 +52,14 @@ def _recalibrate(options: argparse.Namespace) -> None:
         lacking = table[table["score"].isna()]
         bad.extend(f"  {row.file}: {row.state}" for row in lacking.itertuples())
         if scored is not None:
-            tables.append(scored.table.assign(samples=hop * scored.features.frames, rate=1))
+            tables.append(scored.table)
             own = {name: of for name, of in error_profiles(scored).items() if "/" in name}
             detector.profiles = {**detector.profiles, **own}
 
     scorer.score(files, take)
     if bad:
         raise AsdError(f"{len(bad)} of {len(files)} clips have no score:\n{first_lines(bad)}")
-    clips = pd.concat(tables)
+    clips = pd.concat(tables).assign(samples=[info(file).duration for file in files], rate=1)
     if (clips[["machine", "id"]] == "").any(axis=None):
         ids = ", ".join(map("/".join, scorer.machine_ids))
         raise AsdError(f"{clips['file'].iloc[0]}: of which machine? --class MACHINE/ID, of {ids}")
