@@ -27,17 +27,14 @@ class TrainedModel:
         self.scorer = scorer
 
     def score(self, samples: np.ndarray, rate: int) -> dict[str, Any]:
-        """Of one recording: score, percentile, p_value, verdict and state (docs/deploy.md).
+        """Score, percentile, p_value, verdict and state (docs/deploy.md); None is not known.
 
         Args:
             samples: [samples] or [samples, channels], int16, or floats whose full scale is 1.
             rate: in Hz.
 
-        Returns:
-            Plain values; None is what cannot be told.
-
         Raises:
-            AsdError: they can be no sound file, or the model needs to be told of which machine.
+            AsdError: they can be no sound file, or the model must be told of which machine.
         """
         return {k: v for k, v in self.scorer.score_samples(samples, rate)[0].items() if k != "file"}
 

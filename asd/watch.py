@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from asd.monitoring.drift import DriftMartingale
     from asd.monitoring.journal import Journal
 
+_STOPPED = "input stopped: nothing for %g s"
 _HELP = """\
 FOLDER: its sound files are scored once they are whole. The lines also go to FOLDER/watch.jsonl
 (--out), the watch's memory: it may be killed at any moment, and the same command goes on.
@@ -82,12 +83,7 @@ def _watch(options: argparse.Namespace) -> None:
 
 
 class _Watch:
-    """Scores, what has been said of each machine so far, and where the lines go.
-
-    Args:
-        options: of the command line.
-        journal: its lines of this model go on counting; None: none are kept.
-    """
+    """Scores, what is known of each machine, and the journal, whose lines of this model count."""
 
     def __init__(self, options: argparse.Namespace, journal: Journal | None) -> None:
         self._options, self._journal = options, journal
@@ -101,16 +97,16 @@ class _Watch:
                 self._judged(entry["machine"], entry["score"], entry["verdict"])
 
     def folder(self, folder: Path) -> None:
-        """Score the files of a folder."""
+        """Score the files of a folder, whose journal has those that were."""
         from asd.monitoring.arrivals import Arrival, folder_arrivals
 
         assert self._journal is not None
         named = [entry for entry in self._journal.entries() if "mtime_ns" in entry]
         done = [Arrival(*(entry[name] for name in Arrival._fields)) for entry in named]
-        given = self._options
+        given, stopped = self._options, _STOPPED % self._options.idle
         for arrival in folder_arrivals(folder, given.settle, given.idle, done, given.once):
             if arrival is None:
-                self._stopped({})
+                self._say({"state": stopped})
             else:
                 file = folder / arrival.file
                 self._clip(arrival._asdict(), self._scorer.score_one(file)[0], file)
@@ -121,7 +117,7 @@ class _Watch:
 
         from asd.monitoring.arrivals import pipe_clips
 
-        given = self._options
+        given, stopped = self._options, _STOPPED % self._options.idle
         rate = self._scorer.frontend.rate if given.rate is None else given.rate
         check_whole("--rate", rate, 1)
         frame, heard = 2 * given.channels, 0.0
@@ -131,7 +127,7 @@ class _Watch:
             left = len(clip or b"") / frame / rate
             heard += left
             if clip is None:
-                self._stopped(at)
+                self._say({**at, "state": stopped})
             elif len(clip) < size:
                 self._say({**at, "state": f"input ended; {left:.3g} s are left, no clip"})
             else:
@@ -162,9 +158,6 @@ class _Watch:
         alarm = sum(over) >= self._options.alarm[0] if verdict else None
         drifted = drift.highest >= 1 / self._options.drift
         return {"alarm": alarm, "drift": float(f"{drift.value:.4g}"), "drifted": drifted}
-
-    def _stopped(self, at: dict[str, Any]) -> None:
-        self._say({**at, "state": f"input stopped: nothing for {self._options.idle:g} s"})
 
     def _say(self, entry: dict[str, Any]) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -7,6 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -27,22 +28,17 @@ class Arrival(NamedTuple):
 def folder_arrivals(
     folder: Path, settle: float, idle: float, done: Iterable[Arrival] = (), once: bool = False
 ) -> Iterator[Arrival | None]:
-    """The sound files in a folder and those in it, oldest first, each once it is whole.
+    """The sound files of a folder and those in it, oldest first; None: ``idle`` seconds without.
 
-    Gives None each time nothing has come for ``idle`` seconds.
-
-    Args:
-        folder: is watched; what is hidden is not.
-        settle: seconds for which a file must not have changed to be taken as whole.
-        idle: seconds.
-        done: these no more.
-        once: end when all that is there has been given.
+    A file is given once it has not changed for ``settle`` seconds, and those of ``done`` no more;
+    with ``once`` it ends when all that are there have been given.
     """
     given, seen = set(done), dict[Arrival, float]()
     last: float | None = time.monotonic()
     while True:
         now = time.monotonic()
         seen = {one: seen.get(one, now) for one in _listed(folder) if one not in given}
+        spent = time.monotonic() - now
         whole = [one for one, since in seen.items() if now - since >= settle]
         for arrival in sorted(whole, key=lambda one: (one.mtime_ns, one.file)):
             given.add(arrival)
@@ -54,23 +50,22 @@ def folder_arrivals(
         elif last is not None and now - last >= idle:
             last = None  # it is said once
             yield None
-        time.sleep(min(settle, 1.0) / _LOOKS or 0.01)
+        time.sleep(
+            max(0.01, min(settle, 1.0) / _LOOKS, _LOOKS * spent)
+        )  # a large folder takes long
 
 
 def _listed(folder: Path) -> Iterator[Arrival]:
     for path in filter(is_sound, unused_files(folder, ())):
-        try:
-            status = path.stat()
-        except OSError:  # gone again
-            continue
-        yield Arrival(path.relative_to(folder).as_posix(), status.st_size, status.st_mtime_ns)
+        with suppress(OSError):  # gone again
+            status, name = path.stat(), path.relative_to(folder).as_posix()
+            yield Arrival(name, status.st_size, status.st_mtime_ns)
 
 
 def pipe_clips(source: BinaryIO, size: int, idle: float) -> Iterator[bytes | None]:
-    """A pipe's bytes in clips of ``size`` bytes, whatever the chunks in which they come.
+    """A pipe's bytes in clips of ``size`` bytes; None: nothing has come for ``idle`` seconds.
 
-    Gives None each time nothing has come for ``idle`` seconds, and at the end the bytes that are
-    left and make no whole clip.
+    At the end come the bytes that are left, which make no clip.
     """
     chunks: queue.Queue[bytes] = queue.Queue(maxsize=4096)
 
@@ -81,19 +76,19 @@ def pipe_clips(source: BinaryIO, size: int, idle: float) -> Iterator[bytes | Non
         chunks.put(b"")
 
     threading.Thread(target=read, daemon=True).start()
-    held, silent = bytearray(), False
+    held = bytearray()
+    patience: float | None = idle
     while True:
         try:
-            chunk = chunks.get(timeout=None if silent else idle)
+            chunk = chunks.get(timeout=patience)
         except queue.Empty:
-            silent = True
+            patience = None  # it is said once
             yield None
             continue
-        silent = False
-        if not chunk:
-            yield bytes(held)
-            return
-        held += chunk
+        patience, held = idle, held + chunk
         while len(held) >= size:
             yield bytes(held[:size])
             del held[:size]
+        if not chunk:
+            yield bytes(held)
+            return

@@ -25,13 +25,13 @@ class DriftMartingale:
         seed: of the numbers that break ties, so that a stream has one answer.
     """
 
-    _BETS = (-1.0, 0.0, 1.0)
+    _BETS = np.array([-1.0, 0.0, 1.0])
 
     def __init__(self, calibration: Iterable[float], jump: float = 0.01, seed: int = 0) -> None:
         self._scores = sorted(calibration)
         self._jump = jump
         self._ties = np.random.default_rng(seed)
-        self._shares = [1 / len(self._BETS)] * len(self._BETS)
+        self._shares = np.full(3, 1 / 3)  # of the capital, in each bet
         self._log = 0.0
         #: How many times its stake a bet against "nothing has changed" has won; its most so far.
         self.value = self.highest = 1.0
@@ -42,13 +42,10 @@ class DriftMartingale:
         higher, equal = len(self._scores) - upto, upto - below + 1
         p_value = (higher + self._ties.random() * equal) / (len(self._scores) + 1)
         insort(self._scores, score)
-        mixed = sum(self._shares) * self._jump / len(self._BETS)
-        kept = [(1 - self._jump) * share + mixed for share in self._shares]
-        bets = [1 + bet * (p_value - 0.5) for bet in self._BETS]
-        grown = [share * bet for share, bet in zip(kept, bets, strict=True)]
-        total = sum(grown)
-        self._log += math.log(total)
-        self._shares = [share / total for share in grown]
+        mixed = (1 - self._jump) * self._shares + self._jump / 3
+        grown = mixed * (1 + self._BETS * (p_value - 0.5))
+        self._log += math.log(grown.sum())
+        self._shares = grown / grown.sum()
         self.value = math.exp(min(self._log, 700.0))
         self.highest = max(self.highest, self.value)
         return p_value

@@ -22,11 +22,7 @@ class Journal:
         self._path, self._file = path, file
 
     def entries(self) -> Iterator[dict[str, Any]]:
-        """Of its lines so far.
-
-        Raises:
-            AsdError: one is none of a journal's.
-        """
+        """Of its lines so far; ``AsdError`` where one is none of a journal's."""
         self._file.seek(0)
         for number, line in enumerate(self._file, 1):
             try:
@@ -34,27 +30,19 @@ class Journal:
             except ValueError:
                 entry = None
             if not isinstance(entry, dict) or not line.startswith(_BEGIN):
-                raise AsdError(
-                    f"{self._path}: line {number} is none of a watch's: {line[:80]!r}; move the "
-                    "file away, or give another with --out FILE"
-                )
+                text = f"{self._path}: line {number} is none of a watch's: {line[:80]!r}"
+                raise AsdError(f"{text}; move the file away, or give --out FILE")
             yield entry
 
     def add(self, line: str) -> None:
-        """Append a line, which begins with its time; it is on the disk before this returns.
-
-        Raises:
-            AsdError: it cannot be written.
-        """
+        """Append a line, which begins with its time; it is on the disk before this returns."""
         try:
             self._file.write(line.encode() + b"\n")
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
-            raise AsdError(
-                f"{self._path}: cannot be written: {error.strerror}. Make room; the same "
-                "command goes on where this stopped"
-            ) from error
+            text = f"{self._path}: cannot be written: {error.strerror}; make room, and go on"
+            raise AsdError(f"{text} with the same command") from error
 
 
 @contextmanager
