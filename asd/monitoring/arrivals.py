@@ -50,9 +50,7 @@ def folder_arrivals(
         elif last is not None and now - last >= idle:
             last = None  # it is said once
             yield None
-        time.sleep(
-            max(0.01, min(settle, 1.0) / _LOOKS, _LOOKS * spent)
-        )  # a large folder takes long
+        time.sleep(max(0.01, min(settle, 1.0) / _LOOKS, _LOOKS * spent))
 
 
 def _listed(folder: Path) -> Iterator[Arrival]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable
 
@@ -10,7 +9,7 @@ import numpy as np
 
 
 class DriftMartingale:
-    """The simple jumper, a martingale of conformal p-values (Vovk et al., COPA 2021).
+    """Simple jumpers (Vovk et al., COPA 2021) begun at every score, as one martingale.
 
     Each new score gets the smoothed p-value of its rank among the calibration's scores and all of
     the stream so far. While they are exchangeable these are independent and uniform, and the value
@@ -18,6 +17,10 @@ class DriftMartingale:
     probability ``alpha`` at most, however long the stream. Scores that move up, down, together or
     apart let it grow. A p-value against the calibration alone would not do: clips of one stream
     share the calibration's luck.
+
+    A jumper bets on low, high or any p-values, and changes its mind at times; in a long calm it
+    loses almost all. So the n-th score sees 1 / n - 1 / (n + 1) of the stake begin anew, and drift
+    that comes late is found nearly as soon.
 
     Args:
         calibration: scores of held-out normal clips.
@@ -31,8 +34,8 @@ class DriftMartingale:
         self._scores = sorted(calibration)
         self._jump = jump
         self._ties = np.random.default_rng(seed)
-        self._shares = np.full(3, 1 / 3)  # of the capital, in each bet
-        self._log = 0.0
+        self._capital = np.zeros(3)  # in each bet; what has not begun is 1 / (n + 1)
+        self._count = 0
         #: How many times its stake a bet against "nothing has changed" has won; its most so far.
         self.value = self.highest = 1.0
 
@@ -42,10 +45,10 @@ class DriftMartingale:
         higher, equal = len(self._scores) - upto, upto - below + 1
         p_value = (higher + self._ties.random() * equal) / (len(self._scores) + 1)
         insort(self._scores, score)
-        mixed = (1 - self._jump) * self._shares + self._jump / 3
-        grown = mixed * (1 + self._BETS * (p_value - 0.5))
-        self._log += math.log(grown.sum())
-        self._shares = grown / grown.sum()
-        self.value = math.exp(min(self._log, 700.0))
+        self._count += 1
+        self._capital += (1 / self._count - 1 / (self._count + 1)) / 3
+        mixed = (1 - self._jump) * self._capital + self._jump * self._capital.mean()
+        self._capital = np.minimum(mixed * (1 + self._BETS * (p_value - 0.5)), 1e300)
+        self.value = float(self._capital.sum()) + 1 / (self._count + 1)
         self.highest = max(self.highest, self.value)
         return p_value

@@ -59,5 +59,20 @@ def test_one_value_by_hand() -> None:
     tie = np.random.default_rng(0).random(2)[1]
     second = martingale.add(9.0)
     assert second == pytest.approx(tie / 5)
-    expected = sum((1 + b * (p_value - 0.5)) * (1 + b * (second - 0.5)) for b in (-1, 0, 1)) / 3
+    # A half of the stake began at the first score, a sixth at the second, each a third a bet.
+    first = [1 / 6 * (1 + bet * (p_value - 0.5)) for bet in (-1, 0, 1)]
+    bets = [1 + bet * (second - 0.5) for bet in (-1, 0, 1)]
+    expected = sum((one + 1 / 18) * bet for one, bet in zip(first, bets, strict=True)) + 1 / 3
     assert martingale.value == pytest.approx(expected)
+
+
+def test_drift_is_found_after_a_long_calm() -> None:
+    """One jumper alone would have lost all but 1e-33 of its stake, and need 250 scores."""
+    random = np.random.default_rng(0)
+    martingale = DriftMartingale(random.normal(size=100))
+    for score in random.normal(size=20_000):
+        martingale.add(score)
+    assert 1e-5 < martingale.value < martingale.highest < 20
+    for score in random.normal(2, size=100):
+        martingale.add(score)
+    assert martingale.value > 1000
