@@ -120,6 +120,7 @@ class _Watch:
         given, stopped = self._options, _STOPPED % self._options.idle
         rate = self._scorer.frontend.rate if given.rate is None else given.rate
         check_whole("--rate", rate, 1)
+        warnings = logging.getLogger("asd.data.scan")
         frame, heard = 2 * given.channels, 0.0
         size = frame * max(1, round(given.seconds * rate))
         for clip in pipe_clips(sys.stdin.buffer, size, given.idle):
@@ -133,8 +134,8 @@ class _Watch:
             else:
                 samples = np.frombuffer(clip, "<i2").reshape(-1, given.channels)
                 self._clip(at, self._scorer.score_samples(samples, rate)[0], Path("-"))
-                # What is odd about the format has been said, and does not change.
-                logging.getLogger("asd.data.scan").setLevel(logging.ERROR)
+                warnings.setLevel(logging.ERROR)  # the format has been said, and does not change
+        warnings.setLevel(logging.NOTSET)
 
     def _clip(self, arrival: dict[str, Any], row: dict[str, Any], file: Path) -> None:
         """Say what is known of a clip: where it came from, its row of the scorer's, and whose."""
