@@ -34,7 +34,7 @@ def _recalibrate(options: argparse.Namespace) -> None:
     new = options.out / "model.ckpt"
     if new.exists():
         raise AsdError(f"{new}: is there already; a new version needs a folder of its own: --out")
-    files = [file for path in options.file for file in sound_files(path)]
+    files = list(dict.fromkeys(file for path in options.file for file in sound_files(path)))
     import pandas as pd
     import torch
     from soundfile import info
@@ -53,8 +53,8 @@ def _recalibrate(options: argparse.Namespace) -> None:
         bad.extend(f"  {row.file}: {row.state}" for row in lacking.itertuples())
         if scored is not None:
             tables.append(scored.table)
-            own = {name: of for name, of in error_profiles(scored).items() if "/" in name}
-            detector.profiles = {**detector.profiles, **own}
+            own = error_profiles(scored)
+            detector.profiles |= {name: own[name] for name in own if "/" in name}
 
     scorer.score(files, take)
     if bad:
@@ -64,10 +64,13 @@ def _recalibrate(options: argparse.Namespace) -> None:
         ids = ", ".join(map("/".join, scorer.machine_ids))
         raise AsdError(f"{clips['file'].iloc[0]}: of which machine? --class MACHINE/ID, of {ids}")
     scores = {name: torch.from_numpy(own) for name, own in scores_by_id(clips).items()}
-    detector.calibration = {**detector.calibration, **scores}
+    detector.calibration |= scores
     detector.recipe["recalibrated_from"] = scorer.hash
     promises = commission(clips, detector.calibration, scorer.calibration_options())
-    save_detector(detector, new)
+    try:
+        save_detector(detector, new)
+    except OSError as error:
+        raise AsdError(f"{new}: cannot be written: {error.strerror}; --out DIR") from error
     kept = [f"{name}: as before" for name in detector.calibration if name not in scores]
     print(*promises, *kept, new, sep="\n")
 
