@@ -46,7 +46,7 @@ def rich_bar(detail: str) -> Progress:
 @contextmanager
 def progress_bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
     """Show how far work of ``total`` steps is; yields what advances it."""
-    if not shows_bars() or total < 2:
+    if not shows_bars():
         begin = time.perf_counter()
         yield lambda _: None
         log.info("%s: %d in %.1f s", label, total, time.perf_counter() - begin)

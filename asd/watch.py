@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from asd import progress
 from asd.errors import AsdError
 from asd.exit_status import exit_status, program
 from asd.options import check_number, check_whole
@@ -70,6 +71,7 @@ def _watch(options: argparse.Namespace) -> None:
     check_whole("--channels", options.channels, 1)
     check_whole("--alarm: N", options.alarm[1], 1)
     check_whole("--alarm: K", options.alarm[0], 1, options.alarm[1])
+    progress.quiet = True  # a bar a clip would only flicker
     folder = None if options.source == "-" else Path(options.source)
     if folder and not folder.is_dir():
         raise AsdError(f"{folder}: no such folder; a folder is watched, or - for standard input")

@@ -31,6 +31,12 @@ GAMMATONE = {
 Capture = pytest.CaptureFixture[str]
 
 
+@pytest.fixture(autouse=True)
+def bars(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The watch wants none in its process, which here goes on to other tests."""
+    monkeypatch.setattr("asd.progress.quiet", False)
+
+
 def noise(seed: int, samples: int = 8000, loud: float = 0.1) -> np.ndarray:
     values = loud * np.random.default_rng(seed).standard_normal(samples)
     return (32767 * values.clip(-0.99, 0.99)).astype("<i2")
