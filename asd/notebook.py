@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +21,11 @@ log = logging.getLogger(__name__)
 _TAGS = ("experiment", "system", "seed", "data", "scale")
 
 
+@dataclass(frozen=True)
 class TrainedModel:
     """Scores samples as ``python -m asd.score`` does a file of them; ``asd.load`` makes it."""
 
-    def __init__(self, scorer: RecordingScorer) -> None:
-        self.scorer = scorer
+    scorer: RecordingScorer
 
     def score(self, samples: np.ndarray, rate: int) -> dict[str, Any]:
         """Score, percentile, p_value, verdict and state (docs/deploy.md); None is not known.
@@ -36,7 +37,7 @@ class TrainedModel:
         Raises:
             AsdError: they can be no sound file, or the model must be told of which machine.
         """
-        return {k: v for k, v in self.scorer.score_samples(samples, rate)[0].items() if k != "file"}
+        return self.scorer.score_samples(samples, rate)[0]
 
     def explain(self, samples: np.ndarray, rate: int, picture: str | Path) -> None:
         """Draw why samples have their ``score``: spectrogram, and error beside normal clips'.

@@ -31,8 +31,8 @@ FOLDER: its sound files are scored once they are whole. The lines also go to FOL
 - : raw 16-bit samples (little endian) on standard input, cut into clips of --seconds, each scored
 as the file of these samples would be. Without --out nothing is remembered.
 A line a clip, as of asd.score, and: alarm: K of the machine's last N scored clips are over the
-threshold; drift: what a bet has won that its scores come from elsewhere than the calibration's,
-drifted once that is 1 / --drift times the stake (docs/deploy.md).
+threshold; drift: what a bet has won that scores come from elsewhere than the calibration's, and
+drifted once that has been 1 / --drift times the stake (docs/deploy.md).
 """
 
 
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     add_model_options(parser)
     add = parser.add_argument
     add("source", metavar="FOLDER|-", help="what to watch")
-    add("--alarm", nargs=2, type=int, default=(3, 5), metavar=("K", "N"), help="%(default)s")
+    add("--alarm", nargs=2, type=int, default=(3, 5), metavar=("K", "N"), help="3 5")
     add("--drift", type=float, default=0.001, metavar="RATE",
         help="chance that drift is ever said of a machine that has none (%(default)s)")  # fmt: skip
     add("--out", type=Path, metavar="FILE", help="where the lines go beside standard output")

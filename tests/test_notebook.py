@@ -56,7 +56,7 @@ def test_what_cannot_be_scored_says_so(tmp_path: Path) -> None:
     model = asd.load(str(save_model(tmp_path / "model.ckpt")))
     nothing = model.score(np.zeros(8000), 16000)
     assert nothing == {**dict.fromkeys(nothing), "state": "silent"}
-    assert model.score(np.full(8000, np.nan), 16000)["state"].startswith("error: -: ")
+    assert model.score(np.full(8000, np.nan), 16000)["state"].startswith("error: samples: ")
     with pytest.raises(AsdError, match=r"why.png: not drawn, as there is no score: silent"):
         model.explain(np.zeros(8000), 16000, tmp_path / "why.png")
     for samples, rate in ((np.zeros((2, 2, 2)), 16000), (np.zeros(9), -1), (np.array(["a"]), 9)):

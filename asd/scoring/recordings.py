@@ -157,7 +157,7 @@ class RecordingScorer:
     def score_samples(
         self, samples: np.ndarray, rate: int
     ) -> tuple[dict[str, Any], ScoredClips | None]:
-        """What ``score_one`` says of a file of these samples, bit for bit.
+        """What ``score_one`` says of a file of these samples, bit for bit, but for its name.
 
         Args:
             samples: [samples] or [samples, channels], int16, or floats whose full scale is 1.
@@ -172,7 +172,8 @@ class RecordingScorer:
                 text = f"{samples.dtype} {list(samples.shape)} at {rate} Hz"
                 raise AsdError(f"samples: {text} cannot be a file: {error}") from error
             row, scored = self.score_one(file)
-        return {**row, "file": "-", "state": row["state"].replace(str(file), "-")}, scored
+        row["state"] = row["state"].replace(row.pop("file"), "samples")
+        return row, scored
 
     def _read(self, file: Path, machine: str) -> _Read:
         """What ``file`` is."""
