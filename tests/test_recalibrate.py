@@ -73,6 +73,9 @@ def test_what_would_break_the_promise_is_refused(
     full = [str(model), str(clips), "--class", "fan/00", "--out", str(model)]
     assert recalibrate(full) == 2
     assert "cannot be written" in capsys.readouterr().err
+    older = save_model(tmp_path / "older.ckpt", calibration={})
+    assert recalibrate([str(older), str(clips), "--out", str(tmp_path / "new")]) == 2
+    assert "calibration" in capsys.readouterr().err
     soundfile.write(clips / "off.wav", np.zeros(16000), 16000)
     assert recalibrate([*words, "--class", "fan/00"]) == 2
     assert "1 of 13 clips have no score:\n  " in capsys.readouterr().err

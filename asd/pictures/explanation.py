@@ -32,7 +32,7 @@ def explain(
     bank, said = "", f"{Path(answer['file']).name}: score {answer['score']:.4g}"
     if calibration := scored.detector.calibration:
         bank = normals_of(calibration, *scored.table.loc[row, ["machine", "id"]]).bank
-        said += f", p {answer['p_value']:.3g} {answer['verdict']}"
+        said += f", p {answer['p_value']:.3g} {answer['verdict'] or ''}"
     try:
         _explanation(scorer.frontend, scored, row, bank, said, picture)
     except OSError as error:

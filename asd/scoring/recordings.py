@@ -273,7 +273,8 @@ class RecordingScorer:
         """As the model was told, or else asked for."""
         asked = {"false_alarms": self.options.false_alarms, "rule": self.options.rule}
         given = {name: value for name, value in asked.items() if value is not None}
-        told = {"clips_per_hour": 1, **self.recipe["calibration"], **given}  # earlier ones lack it
+        told = self.recipe.get("calibration", {})
+        told = {"clips_per_hour": 1, **told, **given}  # earlier ones lack it
         return from_config(CalibrationOptions, "calibration", told)
 
     def whose(self, file: Path) -> tuple[str, str]:
