@@ -54,17 +54,10 @@ class TrainedModel:
 
 
 def load(
-    model: str | Path,
-    *,
-    class_name: str | None = None,
-    channel: int | str | None = None,
-    resample: bool = False,
-    false_alarms: float | None = None,
-    rule: str | None = None,
-    clipped: float = 0.001,
-    tracking_uri: str | None = None,
-    allow: Sequence[str] = (),
-) -> TrainedModel:
+    model: str | Path, *, class_name: str | None = None, channel: int | str | None = None,
+    resample: bool = False, false_alarms: float | None = None, rule: str | None = None,
+    clipped: float = 0.001, tracking_uri: str | None = None, allow: Sequence[str] = (),
+) -> TrainedModel:  # fmt: skip
     """A trained model: a run's folder, a ``model.ckpt`` or its folder, or ``models:/NAME@ALIAS``.
 
     The other arguments are options of ``python -m asd.score``, whose help says what they mean

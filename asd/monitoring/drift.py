@@ -14,9 +14,8 @@ class DriftMartingale:
     Each new score gets the smoothed p-value of its rank among the calibration's scores and all of
     the stream so far. While they are exchangeable these are independent and uniform, and the value
     is a martingale that starts at 1: by Ville's inequality it ever reaches ``1 / alpha`` with
-    probability ``alpha`` at most, however long the stream. Scores that move up, down, together or
-    apart let it grow. A p-value against the calibration alone would not do: clips of one stream
-    share the calibration's luck.
+    probability ``alpha`` at most, however long the stream. A p-value against the calibration alone
+    would not do: clips of one stream share the calibration's luck.
 
     A jumper bets on low, high or any p-values, and changes its mind at times; in a long calm it
     loses almost all. So the n-th score sees 1 / n - 1 / (n + 1) of the stake begin anew, and drift
