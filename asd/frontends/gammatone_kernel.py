@@ -136,7 +136,7 @@ def _block_energies(
     """Filter a clip and sum the squares of every filter's output over blocks of samples.
 
     Four equal all-pole stages a, b, c, d, ``D = 1 - c1 z^-1 - c2 z^-2``, the last three of which
-    are added up (``asd.frontends.gammatone_filters.FilterBank``). Stage b works one sample behind
+    are added up (``asd.frontends.gammatone.FilterBank``). Stage b works one sample behind
     stage a, and so on, so that the stages of one round do not wait for one another and the two
     delays come for nothing.
 

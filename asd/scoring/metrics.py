@@ -99,7 +99,8 @@ def evaluate_scores(frame: pd.DataFrame, max_fpr: float) -> Metrics:
 def flat_metrics(metrics: Metrics) -> dict[str, float]:
     """Every defined figure under one name: `auc/mean`, `auc/fan`, `id_auc/fan/id_00` and so on."""
     by_id = metrics.per_id.to_dict("records")
-    by_type = [{"machine": "mean", **metrics.mean}, *metrics.per_machine.to_dict("records")]
+    mean: dict[Any, Any] = {"machine": "mean", **metrics.mean}
+    by_type = [mean, *metrics.per_machine.to_dict("records")]
     flat = {figure_name(name, m["machine"]): m[name] for name in MACHINE_METRICS for m in by_type}
     flat |= {figure_name(n, row["machine"], row["id"]): row[n] for n in ID_METRICS for row in by_id}
     return {name: float(value) for name, value in flat.items() if not np.isnan(value)}

@@ -65,16 +65,15 @@ def id_table(metrics: Metrics, unseen: Collection[str] = ()) -> Table:
 def decision_table(decisions: Sequence[Mapping[str, Any]]) -> Table:
     """What came of the thresholds: a row a machine ID, as ``asd.scoring.calibration.decisions``."""
     names = ("precision", "recall", "f1", "false_alarm_rate")
-    rows = []
+    rows, promises = [], dict[str, list[str]]()
     for row in decisions:
         limit = "none" if row.get("threshold") is None else f"{row['threshold']:.4g}"
         values = [math.nan if row.get(name) is None else row[name] for name in names]
-        cells = [limit, str(row.get("clips", "")), *map(percent, values)]
-        rows.append(plain_row(row["machine"], f"id_{row['id']}", *cells))
+        machine, own = row["machine"], f"id_{row['id']}"
+        cells = limit, str(row.get("clips", "")), *map(percent, values)
+        rows.append(plain_row(machine, own, *cells))
+        promises.setdefault(str(row["promise"]), []).append(f"{machine}/{own}")
     header = ["machine", "ID", "threshold", "held out", "precision", "recall", "F1", "false alarms"]
-    promises: dict[str, list[str]] = {}
-    for row in decisions:
-        promises.setdefault(str(row["promise"]), []).append(f"{row['machine']}/id_{row['id']}")
     said = [f"{', '.join(ids)}: {promise}." for promise, ids in promises.items()]
     return Table(header, rows, texts=2, notes=said)
 
@@ -101,17 +100,16 @@ def remarks(record: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     Raises:
         AsdError: it is damaged.
     """
-    models, decisions = record.get("convergence") or {}, record.get("decisions") or ()
+    said: dict[str, Any] = {name: record.get(name) or () for name in ("unseen", "decisions")}
+    said |= {name: list(map(str, record.get(name) or ())) for name in ("warnings", "commission")}
+    said["convergence"] = record.get("convergence") or {}
     try:
-        convergence_notes(models)
-        decision_table(decisions)
+        convergence_notes(said["convergence"])
+        decision_table(said["decisions"])
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         damaged = f"damaged (convergence or decisions: {error!r})"
         raise AsdError(f"{folder / 'run.json'}: {damaged}") from error
-    warnings = list(map(str, record.get("warnings") or ()))
-    said = {"unseen": record.get("unseen") or (), "warnings": warnings}
-    said["commission"] = list(map(str, record.get("commission") or ()))
-    return {**said, "convergence": models, "decisions": decisions}
+    return said
 
 
 def convergence_notes(models: Mapping[str, Mapping[str, Any]]) -> list[str]:
