@@ -36,10 +36,9 @@ class ConvAutoencoder(nn.Module):
         dropout: on the bottleneck; 0: none.
         norm_eps: batch norm's epsilon.
         norm_momentum: batch norm's momentum as PyTorch counts it.
-        upsampling_form: how nearest upsampling and the convolution after it are computed; results,
-            parameters and checkpoints are the same. ``plain``: one after the other; ``fused``: as
-            one transposed convolution; ``auto``: whichever was measured faster, fused where
-            ``upsampling`` is nearest (docs/performance.md).
+
+    Where ``upsampling_fused``, nearest upsampling and the convolution after it are computed as one
+    transposed convolution, which is faster (docs/performance.md); all else is the same.
 
     Raises:
         AsdError: an option has a value that cannot work.
@@ -58,7 +57,6 @@ class ConvAutoencoder(nn.Module):
         dropout: float,
         norm_eps: float,
         norm_momentum: float,
-        upsampling_form: str,
     ) -> None:
         super().__init__()
         _check_blocks(filters, pooling, kernel)
@@ -67,9 +65,7 @@ class ConvAutoencoder(nn.Module):
         check_choice("model.upsampling", upsampling, ("nearest", "bilinear"))
         check_number("model.dropout", dropout, 0, 0.99)
         check_number("model.norm_eps", norm_eps, 0, above=True)
-        forms = ("auto", "fused", "plain") if upsampling == "nearest" else ("auto", "plain")
-        check_choice("model.upsampling_form", upsampling_form, forms)
-        self._upsampling_fused = upsampling == "nearest" and upsampling_form != "plain"
+        self.upsampling_fused = upsampling == "nearest"
         self.embedding_size = embedding
         factors = [(int(p[0]), int(p[1])) for p in pooling]
         height = math.prod(f[0] for f in factors)
@@ -118,7 +114,7 @@ class ConvAutoencoder(nn.Module):
         image = self.unflatten(self.from_embedding(self.dropout(embedding)))
         layers = iter([*chain(*self.decoder), self.output])
         for layer in layers:
-            if self._upsampling_fused and isinstance(layer, nn.Upsample):
+            if self.upsampling_fused and isinstance(layer, nn.Upsample):
                 rows, columns = layer.scale_factor  # type: ignore[misc]
                 # The upsampling that ends a block goes with the convolution that begins the next.
                 image = upsample_and_convolve(image, next(layers), (int(rows), int(columns)))

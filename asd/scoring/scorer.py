@@ -201,7 +201,7 @@ def _outputs(
     if not detector.has_network:
         return {}
     score = None if options.score is None else options.function()
-    fast = scoring_form(detector, options.form)
+    fast = scoring_form(detector)
     size = max(1, options.batch_frames // clips.windows.length)
     values = torch.from_numpy(clips.features.values)
     batches = Batches(values, clips.windows, clips.classes, size, device=detector.device)
