@@ -26,19 +26,7 @@ class Gammatone:
     A bank of gammatone filters with centres equally spaced on the ERB scale (Slaney;
     Patterson-Holdsworth), the mean of the squared output over each window, its square root, dB.
     float64 agrees with the package to the last digits that float32 features hold, float32
-    within 0.01 dB on recorded sound.
-
-    Attributes:
-        rate: sampling rate in Hz.
-        bands: number of filters.
-        window_seconds: length of a window, which is a frame.
-        hop_seconds: time from one frame to the next.
-        f_min: centre frequency of the lowest filter in Hz.
-        f_max: upper end of the ERB scale in Hz; null is half the rate.
-        eps: added before the logarithm, so that silence is finite.
-        repeat_last: repeat the last frame until there are samples / hop frames, rounded up
-            (500 for 10 s at a hop of 20 ms instead of 499).
-        precision: of the filters, float32 or float64. The features are float32 either way.
+    within 0.01 dB on recorded sound. ``conf/frontend/gammatone.yaml`` says what each setting is.
 
     Raises:
         AsdError: a setting cannot work; names it.

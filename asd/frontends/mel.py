@@ -26,20 +26,7 @@ class Mel:
 
     The defaults are those of the DCASE 2020 task 2 baseline, which used librosa. Its scale and
     norm ("slaney") and its padding of that time ("reflect"; librosa 0.11 pads with zeros) are
-    options here.
-
-    Attributes:
-        rate: sampling rate in Hz.
-        bands: mel bands.
-        n_fft: samples in a window; even.
-        hop: samples from one frame to the next.
-        f_min: lower end of the lowest band in Hz.
-        f_max: upper end of the highest band in Hz; null is half the rate.
-        power: 2 for energies, 1 for magnitudes; the level is (20 / power) log10(S + eps).
-        eps: added before the logarithm.
-        pad_mode: how n_fft / 2 samples are added at each end.
-        mel_scale: slaney or htk.
-        norm: slaney (bands of equal area) or none (of equal height).
+    options here. ``conf/frontend/mel.yaml`` says what each setting is.
 
     Raises:
         AsdError: a setting cannot work; names it.

@@ -27,15 +27,7 @@ class ConvAutoencoder(nn.Module):
         bands: height of the input.
         frames: width of the input; padded inside with zeros to a multiple of the pooling, the
             output cropped.
-        filters: of each encoder block; the decoder has them in reverse.
-        pooling: (bands, frames) of each block.
-        embedding: units of the dense bottleneck, linear.
-        kernel: side of the convolutions, odd.
-        pool: ``max`` or ``mean``.
-        upsampling: ``nearest`` or ``bilinear``.
-        dropout: on the bottleneck; 0: none.
-        norm_eps: batch norm's epsilon.
-        norm_momentum: batch norm's momentum as PyTorch counts it.
+        filters, ...: see ``conf/model/conv_ae.yaml``.
 
     Where ``upsampling_fused``, nearest upsampling and the convolution after it are computed as one
     transposed convolution, which is faster (docs/performance.md); all else is the same.
@@ -71,11 +63,9 @@ class ConvAutoencoder(nn.Module):
         height = math.prod(f[0] for f in factors)
         width = math.prod(f[1] for f in factors)
         for size, product, axis in ((bands, height, "bands"), (frames, width, "frames")):
-            if product > size:
-                raise AsdError(
-                    f"model.pooling={pooling}: pools {product} {axis} into one, and there are "
-                    f"{size}, so that most of what the network sees would be padding"
-                )
+            if product > size:  # most of what the network sees would be padding
+                pools = f"pools {product} {axis} into one"
+                raise AsdError(f"model.pooling={pooling}: {pools}, and there are {size}")
         rows, columns = math.ceil(bands / height) * height, math.ceil(frames / width) * width
         self._pad = (0, columns - frames, 0, rows - bands)
         self._size = (bands, frames)
@@ -125,18 +115,14 @@ class ConvAutoencoder(nn.Module):
 
 
 def _check_blocks(filters: Sequence[int], pooling: Sequence[Sequence[int]], kernel: int) -> None:
-    if not filters:
-        raise AsdError("model.filters=[]: must be one or more numbers")
-    for number in filters:
-        check_whole("model.filters", number, 1)
     pairs = [p for p in pooling if isinstance(p, Sequence) and len(p) == 2]
-    if not len(filters) == len(pooling) == len(pairs):
+    if not 0 < len(filters) == len(pooling) == len(pairs):
         raise AsdError(
             f"model.pooling={pooling}: must be one pair (bands, frames) for each of the "
-            f"{len(filters)} model.filters"
+            f"model.filters={filters}"
         )
-    for factor in chain(*pairs):
-        check_whole("model.pooling", factor, 1)
-    check_whole("model.kernel", kernel, 1)
+    for option, values in (("filters", filters), ("pooling", chain(*pairs)), ("kernel", [kernel])):
+        for value in values:
+            check_whole(f"model.{option}", value, 1)
     if kernel % 2 == 0:
         raise AsdError(f"model.kernel={kernel}: must be an odd number")

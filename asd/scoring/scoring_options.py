@@ -21,18 +21,6 @@ BANKS = ("id", "machine", "all")
 class ScoringOptions:
     """See ``conf/scoring/mse.yaml``, whose names these are.
 
-    Args:
-        score: of ``asd.scoring.window_scores``, or the dotted name of a function like those.
-            None: ``vectors`` gives the score.
-        vectors: of ``asd.scoring.clip_vectors``, or the dotted name of a function like those; or
-            ``VectorFiles``, with ``_target_``.
-        back_end: what turns vectors into scores, with ``_target_``; None: their one value is it.
-        bank: of ``BANKS``: whose training clips the back end is fitted to.
-        pooling: what the values of windows or frames become for the clip, with ``_target_``.
-        per_id: standardise the scores of each machine ID by its validation clips.
-        max_fpr: p of the partial AUC.
-        batch_frames: of a batch: as many windows as have so many frames, at least one.
-
     Raises:
         AsdError: a value that cannot be; names the option.
     """
