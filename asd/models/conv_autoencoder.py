@@ -66,10 +66,9 @@ class ConvAutoencoder(nn.Module):
             if product > size:  # most of what the network sees would be padding
                 pools = f"pools {product} {axis} into one"
                 raise AsdError(f"model.pooling={pooling}: {pools}, and there are {size}")
-        rows, columns = math.ceil(bands / height) * height, math.ceil(frames / width) * width
-        self._pad = (0, columns - frames, 0, rows - bands)
+        self._pad = (0, -frames % width, 0, -bands % height)
         self._size = (bands, frames)
-        inner = (filters[-1], rows // height, columns // width)
+        inner = (filters[-1], math.ceil(bands / height), math.ceil(frames / width))
 
         def block(inputs: int, outputs: int, last: nn.Module) -> nn.Sequential:
             layers: list[nn.Module] = []

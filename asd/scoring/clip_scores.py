@@ -88,8 +88,8 @@ def read_scores(path: str | Path) -> pd.DataFrame:
     """Read and check a scores file, as ``write_scores`` makes it.
 
     Returns:
-        One row a clip: machine, id, file as text, label as int64 in {0, 1, -1}, score as
-        float64, then the further columns as pandas reads them.
+        One row a clip: machine, id, file as text, label as int64, score as float64, then the
+        further columns as pandas reads them.
 
     Raises:
         AsdError: there is no such file, or it is not valid; the message names row and column.

@@ -42,10 +42,7 @@ _AT_A_TIME = 512
 
 @dataclass(frozen=True)
 class RecordingOptions:
-    """What a user says of recordings, as ``python -m asd.score --help`` has it.
-
-    None: ``class_name`` (``fan``, ``fan/00``) as the paths say, the others as in training.
-    """
+    """As ``python -m asd.score --help`` has it; None: as the paths say, or as in training."""
 
     clipped: float
     class_name: str | None = None
@@ -118,9 +115,8 @@ class RecordingScorer:
         At the end, warnings say what is odd about the recordings, as in training.
 
         Args:
-            files: the recordings.
-            take: called with a row a file, ``COLUMNS`` first: what cannot be told is NaN, or an
-                empty verdict; and with those that have a score.
+            take: called with a row a file, ``COLUMNS``: what cannot be told is NaN, or an empty
+                verdict; and with those that have a score.
 
         Raises:
             AsdError: the parts of the checkpoint do not fit each other.
@@ -200,7 +196,7 @@ class RecordingScorer:
         clips = table[table["state"] == SCORED].reset_index(drop=True)
         if clips.empty:
             return None
-        frames = np.array([len(values) for values in clips["features"]], dtype=np.int64)
+        frames = clips["features"].map(len).to_numpy(np.int64)
         index = self.windows.starts(self.recipe["frames"], frames, list(clips["path"]))
         features = Features(np.concatenate(list(clips["features"])), frames)
         numbers = np.array(list(map(self._class_number, clips["machine"], clips["id"])))
@@ -246,14 +242,14 @@ class RecordingScorer:
 
     def whose(self, file: Path) -> tuple[str, str]:
         """Machine type and ID of a recording, as far as the user, its path or the model tell."""
-        only = self.recipe["machines"][0] if len(self.recipe["machines"]) == 1 else ""
+        split, parsed = file.absolute().parent, parse_name(file.name)
         if self.options.class_name is not None:
             machine, _, machine_id = self.options.class_name.partition("/")
+        elif parsed is not None and split.name in SPLITS:
+            machine, machine_id = split.parent.name, parsed[0]
         else:
-            split, parsed = file.absolute().parent, parse_name(file.name)
-            named = split.name in SPLITS and parsed is not None
-            machine = split.parent.name if named else only
-            machine_id = parsed[0] if named and parsed else ""
+            machines = self.recipe["machines"]
+            machine, machine_id = machines[0] if len(machines) == 1 else "", ""
         if not machine_id and len(self.machine_ids) == 1 and self.machine_ids[0][0] == machine:
             machine_id = self.machine_ids[0][1]
         return machine, machine_id

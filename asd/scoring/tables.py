@@ -45,12 +45,7 @@ def machine_table(metrics: Metrics) -> Table:
 
 
 def id_table(metrics: Metrics, unseen: Collection[str] = ()) -> Table:
-    """Figures and clip counts by machine ID: a row an ID.
-
-    Args:
-        metrics: what ``evaluate_scores`` gives.
-        unseen: IDs of which no clip was trained on, as ``fan/id_01``; they are marked.
-    """
+    """Figures and clip counts: a row a machine ID; those ``unseen`` (fan/id_01) are marked."""
     header = ["machine", "ID", *(NAMES[n] for n in ID_METRICS), "normal", "anomaly", "unknown"]
     rows = []
     for row in metrics.per_id.to_dict("records"):
@@ -115,8 +110,7 @@ def remarks(record: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 def convergence_notes(models: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """What a reader of the scores must know of the training, models not converged first.
 
-    Args:
-        models: by name, what ``asd.experiment.history.convergence`` says: as in ``run.json``.
+    Of each model, by name, what ``asd.experiment.history.convergence`` says: as in ``run.json``.
     """
     groups: dict[str, list[str]] = {_NOT_CONVERGED: [], _STILL_BEST: [], "Converged": []}
     for name, told in models.items():
@@ -132,11 +126,7 @@ def convergence_notes(models: Mapping[str, Mapping[str, Any]]) -> list[str]:
 def document(metrics: Metrics, title: str, data_label: str, **said: Any) -> list[Block]:
     """Both tables and the notes, under what was run on which data; no tables of no clips.
 
-    Args:
-        metrics: what ``evaluate_scores`` gives.
-        title: what was run.
-        data_label: what the data is.
-        said: ``remarks``, or some of them; of each warning the first line is shown.
+    ``said``: ``remarks``, or some of them; of each warning the first line is shown.
     """
     head = [Heading(title, 1), Text(f"Data: {data_label}")]
     ended = map(Text, convergence_notes(said.get("convergence", {})))
