@@ -13,7 +13,6 @@ from asd.options import check_choice, check_number
 if TYPE_CHECKING:
     import numpy as np
 
-PRECISIONS = ("float32", "float64")
 # Bands whose |D| at the centre frequency is smaller than this have poles so close to 1 that
 # coefficients in float32 err by more than about 0.001 dB; the kernel's other form then is used.
 SENSITIVE_BELOW = 2e-3
@@ -49,7 +48,7 @@ class Gammatone:
         check_settings(self.rate, self.bands, self.f_min, self.f_max, self.eps)
         check_number("frontend.window_seconds", self.window_seconds, 1.5 / self.rate)  # 2 samples
         check_number("frontend.hop_seconds", self.hop_seconds, 0.5 / self.rate)  # 1 sample
-        check_choice("frontend.precision", self.precision, PRECISIONS)
+        check_choice("frontend.precision", self.precision, ("float32", "float64"))
 
     @property
     def window(self) -> int:

@@ -188,13 +188,9 @@ def _block_energies(
             _store(energies, number * bands + band, energy)
 
 
-def _compiled(loop: Any) -> Any:
-    """Compiled on the first call, run without Python's lock, kept on disk where that can be."""
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
-    try:
-        return njit(cache=True, **options)(loop)
-    except RuntimeError:  # numba's "no locator available": nowhere to write
-        return njit(**options)(loop)
-
-
-block_energies = _compiled(_block_energies)
+# Compiled on the first call, run without Python's lock, kept on disk where that can be.
+_options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+try:
+    block_energies = njit(cache=True, **_options)(_block_energies)
+except RuntimeError:  # numba's "no locator available": nowhere to write
+    block_energies = njit(**_options)(_block_energies)

@@ -15,10 +15,6 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-PAD_MODES = ("reflect", "constant", "replicate", "circular")
-SCALES = ("slaney", "htk")
-NORMS = ("slaney", "none")
-
 
 @dataclass(frozen=True)
 class Mel:
@@ -54,9 +50,10 @@ class Mel:
             raise AsdError(f"frontend.n_fft={self.n_fft}: must be even")
         check_whole("frontend.hop", self.hop, 1)
         check_number("frontend.power", self.power, 0, above=True)
-        check_choice("frontend.pad_mode", self.pad_mode, PAD_MODES)
-        check_choice("frontend.mel_scale", self.mel_scale, SCALES)
-        check_choice("frontend.norm", self.norm, NORMS)
+        pad_modes = ("reflect", "constant", "replicate", "circular")
+        check_choice("frontend.pad_mode", self.pad_mode, pad_modes)
+        check_choice("frontend.mel_scale", self.mel_scale, ("slaney", "htk"))
+        check_choice("frontend.norm", self.norm, ("slaney", "none"))
         top = top_frequency(self.rate, self.f_max)
         bins = int((top - self.f_min) * self.n_fft / self.rate) + 1
         if self.bands > bins:

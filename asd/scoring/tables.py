@@ -14,9 +14,8 @@ from asd.files import write_text
 from asd.scoring.clip_scores import NO_TEST_CLIPS
 from asd.scoring.metrics import COUNTS, ID_METRICS, MACHINE_METRICS, Metrics
 
-_ARITHMETIC = ("AUC", "pAUC", "pAUC eq. (3)")
 _OTHERS = ("AUC pooled", "pAUC pooled", "AUC harmonic", "pAUC harmonic")
-NAMES = dict(zip(MACHINE_METRICS, (*_ARITHMETIC, *_OTHERS), strict=True))
+NAMES = dict(zip(MACHINE_METRICS, ("AUC", "pAUC", "pAUC eq. (3)", *_OTHERS), strict=True))
 NO_THRESHOLDS = "No thresholds: no normal clips were held out; calibration.fraction=0.3 does it."
 _NOT_CONVERGED = "NOT CONVERGED (raise trainer.max_epochs)"
 _STILL_BEST = "Converged within trainer.late_gain, although the best epoch is the last"
