@@ -108,6 +108,8 @@ def read_scores(path: str | Path) -> pd.DataFrame:
                 encoding="utf-8-sig",
                 float_precision="round_trip",
             )
+    except FileNotFoundError as error:
+        raise AsdError(f"{path}: no such scores file") from error
     except OSError as error:
         raise AsdError(f"{path}: cannot be read: {error.strerror}") from error
     except (ValueError, pd.errors.ParserWarning) as error:
