@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from asd.errors import AsdError
 from asd.experiment.listener import RunListener
@@ -18,7 +18,6 @@ from asd.experiment.run_folder import RunFolder
 from asd.tracking.mlflow_run import epoch_metrics, is_published, logged_epochs, open_run
 from asd.tracking.mlflow_store import Tracking, answering, connect
 from asd.tracking.sync import complete
-from asd.tracking.time_limit import within
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +46,6 @@ class MlflowListener(RunListener):
         self._waiting: list[Metric] = []
         self._logged: dict[str, set[int]] = {}
         self._sent = float("-inf")
-        self._monitor: Any = None
         self._metrics: Metrics | None = None
 
     def check(self) -> None:
@@ -79,20 +77,6 @@ class MlflowListener(RunListener):
         with answering(self.tracking):
             self._run_id = open_run(client, experiment, self.tracking.uri, folder)
         self._client = client
-        if self.tracking.system_metrics:
-            self._start_monitor()
-
-    def _start_monitor(self) -> None:
-        """Log what the machine is busy with, every ten seconds, as ``system/...``."""
-        from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
-
-        # A server that goes away is reported once, by the run itself.
-        logging.getLogger("mlflow.system_metrics").setLevel(logging.CRITICAL)
-        make: Any = SystemMetricsMonitor  # has no types
-        place = {"resume_logging": True, "tracking_uri": self.tracking.uri}
-        with answering(self.tracking):
-            self._monitor = within(self.tracking.limit, make, self._run_id, **place)
-        self._monitor.start()
 
     def model_started(self, model: str, history: Sequence[Mapping[str, float]]) -> None:
         """Of a model that goes on: an epoch that is trained again, after a kill, stays as it is."""
@@ -133,9 +117,6 @@ class MlflowListener(RunListener):
 
     def ended(self, folder: RunFolder, status: str) -> None:
         """Copy the folder's results and close the MLflow run with this status."""
-        if self._monitor is not None:
-            with suppress(TimeoutError):
-                within(self.tracking.limit, self._monitor.finish)
         if not self._run_id:
             return
         if folder.record().get("mlflow", {}).get("run_id") == self._run_id:

@@ -43,15 +43,13 @@ class Tracking:
     uri: str
     artifacts: str
     experiment: str
-    system_metrics: bool
     timeout: int
     retries: int
     limit: int
     live_every: int
 
     def __post_init__(self) -> None:
-        for name in ("enabled", "system_metrics"):
-            check_choice(f"tracking.{name}", getattr(self, name), (True, False))
+        check_choice("tracking.enabled", self.enabled, (True, False))
         for name, low in {"timeout": 1, "retries": 0, "limit": 1, "live_every": 0}.items():
             check_whole(f"tracking.{name}", getattr(self, name), low)
         for name in ("uri", "artifacts", "experiment"):

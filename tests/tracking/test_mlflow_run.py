@@ -76,7 +76,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_database: Path
 
 OPTIONS = {
     "enabled": True, "uri": "sqlite:///mlruns/mlflow.db", "artifacts": "mlruns/artifacts",
-    "experiment": "mine", "system_metrics": False, "timeout": 10, "retries": 1, "live_every": 0,
+    "experiment": "mine", "timeout": 10, "retries": 1, "live_every": 0,
     "limit": 60,
 }  # fmt: skip
 
@@ -308,19 +308,6 @@ def test_a_sweep_lists_runs_that_were_finished_elsewhere(
     sync.list_runs([(composed("paper"), folder)])
     names = {r.info.run_id for r in client.search_runs([other])}
     assert folder.record()["mlflow"]["run_id"] in names and len(names) == 2
-
-
-def test_system_metrics_are_logged_when_asked_for(
-    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.05")
-    listener, run_id = started(folder, system_metrics=True)
-    client, _ = connect(tracker())
-    name, deadline = "system/cpu_utilization_percentage", time.monotonic() + 60
-    while name not in client.get_run(run_id).data.metrics and time.monotonic() < deadline:
-        time.sleep(0.05)
-    listener.ended(folder, "FINISHED")
-    assert name in client.get_run(run_id).data.metrics
 
 
 @pytest.mark.parametrize(
