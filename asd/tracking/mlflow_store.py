@@ -9,13 +9,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from asd.errors import AsdError
 from asd.files import locked, replacing
 from asd.options import check_choice, check_no_secret, check_whole, from_config
 from asd.tracking.experiment_page import experiment_tags
-from asd.tracking.time_limit import LimitedClient, within
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -23,8 +22,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _SQLITE = "sqlite:///"
-# Seconds after which one who waits for another process says so.
-_GLANCE = 1.0
+# Seconds to wait while another process writes to the embedded database.
+_PATIENCE = 60.0
 _START = (
     "start it (users are named in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD; "
     "PostgreSQL needs pip install 'asd[server]')"
@@ -45,12 +44,11 @@ class Tracking:
     experiment: str
     timeout: int
     retries: int
-    limit: int
     live_every: int
 
     def __post_init__(self) -> None:
         check_choice("tracking.enabled", self.enabled, (True, False))
-        for name, low in {"timeout": 1, "retries": 0, "limit": 1, "live_every": 0}.items():
+        for name, low in {"timeout": 1, "retries": 0, "live_every": 0}.items():
             check_whole(f"tracking.{name}", getattr(self, name), low)
         for name in ("uri", "artifacts", "experiment"):
             if not isinstance(getattr(self, name), str):
@@ -159,9 +157,6 @@ def connect(tracking: Tracking) -> tuple[MlflowClient, str]:
     """
     for name in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # MLflow's own defaults try a dead server for minutes. What the user has set stays.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", str(tracking.retries))
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(tracking.timeout))
     import sqlalchemy
 
     with answering(tracking):
@@ -174,23 +169,28 @@ def connect(tracking: Tracking) -> tuple[MlflowClient, str]:
                 return _open(tracking)
         if not tracking.uri.startswith("http"):
             # Once: MLflow itself would try a database ten times, for minutes.
-            engine = sqlalchemy.create_engine(tracking.uri)
-            within(tracking.limit, engine.connect).close()
+            os.environ.setdefault("PGCONNECT_TIMEOUT", str(tracking.timeout))
+            sqlalchemy.create_engine(tracking.uri).connect().close()
         return _open(tracking)
 
 
+def open_client(tracking: Tracking) -> MlflowClient:
+    """MLflow's client, which gives a dead server up after ``tracking.timeout`` and ``retries``.
+
+    By itself it would try for minutes. What the user has set stays.
+    """
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", str(tracking.retries))
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(tracking.timeout))
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking.uri)
+
+
 def _check_file(tracking: Tracking) -> None:
-    """Refuse at once what MLflow would try for minutes; say it where another process holds it."""
+    """Refuse at once what MLflow would try for minutes."""
     address = f"{tracking.database.as_uri()}?mode=rw"
-    with closing(sqlite3.connect(address, uri=True, timeout=_GLANCE)) as connection:
-        try:
-            connection.execute("begin immediate")
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error):
-                raise
-            log.warning("waiting for another process that writes to %s", tracking.database)
-            connection.execute(f"pragma busy_timeout = {1000 * tracking.limit}")
-            connection.execute("begin immediate")
+    with closing(sqlite3.connect(address, uri=True, timeout=_PATIENCE)) as connection:
+        connection.execute("begin immediate")
         connection.rollback()
 
 
@@ -217,12 +217,9 @@ def _make(tracking: Tracking) -> None:
 
 
 def _open(tracking: Tracking) -> tuple[MlflowClient, str]:
-    from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    client, name = MlflowClient(tracking.uri), tracking.experiment
-    if not tracking.embedded:
-        client = cast(MlflowClient, LimitedClient(client, tracking.limit))
+    client, name = open_client(tracking), tracking.experiment
     if client.get_experiment_by_name(name) is None:
         artifacts = Path(tracking.artifacts).as_uri() if tracking.embedded else None
         try:
