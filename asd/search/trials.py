@@ -23,6 +23,7 @@ from asd.search.pruning import current_trial
 from asd.search.storage import reaching
 from asd.search.study import Search, seeded_sampler
 from asd.sweeps.cells import ATTEMPTS, BROKEN, CUT, DONE, IN_PROGRESS, Cell, Failure
+from asd.tracking.sync import list_runs
 
 log = logging.getLogger(__name__)
 
@@ -86,9 +87,12 @@ def _run(search: Search, trial: Trial, run: Callable[[Cell], Any]) -> TrialState
     try:
         with get_heartbeat_thread(trial._trial_id, storage):
             cell, token = _cell(search, trial), current_trial.set(trial)
+            known = cell.folder if cell.state() == DONE else None
             try:
                 values = _finite(run(cell)) if cell.refusal is None else None
                 state, failure = TrialState.COMPLETE, cell.refusal
+                if known and cell.experiment:  # finished elsewhere: the search's list has it too
+                    list_runs([(cell.experiment, known)])
             except Pruned:
                 state = TrialState.PRUNED
             except Exception as error:
