@@ -20,11 +20,8 @@ from asd.tracking.mlflow_store import Tracking, answering, connect
 from asd.tracking.sync import complete
 
 if TYPE_CHECKING:
-    import pandas as pd
     from mlflow import MlflowClient
     from mlflow.entities import Metric
-
-    from asd.scoring.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +43,6 @@ class MlflowListener(RunListener):
         self._waiting: list[Metric] = []
         self._logged: dict[str, set[int]] = {}
         self._sent = float("-inf")
-        self._metrics: Metrics | None = None
 
     def check(self) -> None:
         """Refuse a server that is down, or refuses us.
@@ -106,14 +102,8 @@ class MlflowListener(RunListener):
         except AsdError as error:
             # Not asked again before the end: a server that hangs would cost a timeout an epoch.
             self._client = None
-            log.warning(
-                "%s; training goes on, and the MLflow run is completed from the folder at its end",
-                error,
-            )
-
-    def scored(self, folder: RunFolder, scores: pd.DataFrame, metrics: Metrics) -> None:
-        """Keep the metrics for the end."""
-        self._metrics = metrics
+            later = "training goes on, and the MLflow run is completed from the folder at its end"
+            log.warning("%s; %s", error, later)
 
     def ended(self, folder: RunFolder, status: str) -> None:
         """Copy the folder's results and close the MLflow run with this status."""
@@ -128,13 +118,8 @@ class MlflowListener(RunListener):
 
     def _complete(self, folder: RunFolder) -> None:
         try:
-            log.info("its MLflow run: %s", complete(folder, self.tracking, self._metrics))
+            log.info("its MLflow run: %s", complete(folder, self.tracking))
         except AsdError as error:
-            log.warning(
-                "%s; all results are in %s. This completes the MLflow run later: "
-                "python -m asd.tracking.sync %s --uri %s",
-                error,
-                folder.path,
-                folder.path,
-                self.tracking.uri,
-            )
+            later = f"python -m asd.tracking.sync {folder.path} --uri {self.tracking.uri}"
+            log.warning("%s; all results are in %s. This completes the MLflow run later: %s",
+                        error, folder.path, later)  # fmt: skip

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Run
 
-    from asd.scoring.metrics import Metrics
-
 log = logging.getLogger(__name__)
 
 # What MLflow answers for a run that it never had, or that was deleted.
@@ -139,15 +137,12 @@ def open_copy(
     return "" if run.info.status == FINISHED else str(run.info.run_id)
 
 
-def publish(
-    client: MlflowClient, folder: RunFolder, metrics: Metrics | None = None, copy: str = ""
-) -> None:
+def publish(client: MlflowClient, folder: RunFolder, copy: str = "") -> None:
     """Copy to the run of ``open_run`` what it does not have yet, and close it.
 
     Args:
         client: of the tracker.
         folder: the files; ``run.json`` then says ``published``.
-        metrics: of the scores; None: computed from ``scores.csv``, if it is there.
         copy: of ``open_copy``: it gets all but the weights, and ``run.json`` says nothing of it.
     """
     from mlflow.entities import Metric
@@ -161,9 +156,8 @@ def publish(
     run_id, values = copy or record["mlflow"]["run_id"], dict(record.get("resources", {}))
     for model, told in record.get("convergence", {}).items():
         values["best_epoch" if model == "shared" else f"best_epoch/{model}"] = told["best_epoch"]
-    if metrics is None and folder.scores.exists():
+    if folder.scores.exists():
         metrics = evaluate_scores(read_scores(folder.scores), record["max_fpr"])
-    if metrics is not None:
         values |= flat_metrics(metrics)
         labels, said = (record["title"], record["data_label"]), remarks(record, folder.path)
         note = markdown(document(metrics, *labels, **said))

@@ -50,9 +50,6 @@ class Tracking:
         check_choice("tracking.enabled", self.enabled, (True, False))
         for name, low in {"timeout": 1, "retries": 0, "live_every": 0}.items():
             check_whole(f"tracking.{name}", getattr(self, name), low)
-        for name in ("uri", "artifacts", "experiment"):
-            if not isinstance(getattr(self, name), str):
-                raise AsdError(f"tracking.{name}={getattr(self, name)}: must be a text")
         check_no_secret("tracking.uri", self.uri)
 
     @classmethod
