@@ -73,7 +73,7 @@ def sweep_grid(
     for cell in cells:
         cell.count_deaths(None)
     finished = [cell for cell in cells if cell.state() == DONE]
-    sweep, title = launcher.sweep if launcher else sweep_start(), _title(master)
+    sweep, title = launcher.sweep if launcher else sweep_start(), master.sweep.name or "sweep"
     with shown(title, lambda: cells, sweep) as display:
         _train(display, launcher, lambda: _work(sweep, cells, run))
     list_runs([(c.experiment, c.folder) for c in finished if c.experiment and c.folder])
@@ -81,10 +81,6 @@ def sweep_grid(
         _show_tables(title, cells)
     if code := exit_code(cells):
         sys.exit(code)
-
-
-def _title(master: DictConfig) -> str:
-    return str(master.sweep.name or "sweep")
 
 
 def _train(display: Display, launcher: WorkerLauncher | None, here: Callable[[], None]) -> None:
@@ -126,7 +122,7 @@ def show_grid(loader: ConfigLoader, master: DictConfig, watch: bool) -> None:
             cells[:] = Cells(loader, master, make=False).of(overrides)
         return cells
 
-    show_cells(_title(master), look, watch)
+    show_cells(master.sweep.name or "sweep", look, watch)
 
 
 def _show_tables(name: str, cells: list[Cell]) -> None:

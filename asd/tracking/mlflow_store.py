@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _SQLITE = "sqlite:///"
-# Seconds to wait while another process writes to the embedded database.
-_PATIENCE = 60.0
 _START = (
     "start it (users are named in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD; "
     "PostgreSQL needs pip install 'asd[server]')"
@@ -154,41 +152,32 @@ def connect(tracking: Tracking) -> tuple[MlflowClient, str]:
     """
     for name in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    import sqlalchemy
-
     with answering(tracking):
-        if tracking.embedded:
-            database = tracking.database
-            database.parent.mkdir(parents=True, exist_ok=True)
-            with locked(database.with_name(f"{database.name}.lock"), "opens this database"):
-                prepare = _check_file if database.exists() else _make
-                prepare(tracking)
-                return _open(tracking)
-        if not tracking.uri.startswith("http"):
-            # Once: MLflow itself would try a database ten times, for minutes.
-            os.environ.setdefault("PGCONNECT_TIMEOUT", str(tracking.timeout))
-            sqlalchemy.create_engine(tracking.uri).connect().close()
-        return _open(tracking)
+        if not tracking.embedded:
+            return _open(tracking)
+        database = tracking.database
+        database.parent.mkdir(parents=True, exist_ok=True)
+        with locked(database.with_name(f"{database.name}.lock"), "opens this database"):
+            if not database.exists():
+                _make(tracking)
+            return _open(tracking)
 
 
 def open_client(tracking: Tracking) -> MlflowClient:
-    """MLflow's client, which gives a dead server up after ``tracking.timeout`` and ``retries``.
+    """MLflow's client, which gives a server up after ``tracking.timeout`` and ``retries``.
 
-    By itself it would try for minutes. What the user has set stays.
+    By itself it would try one that is away for minutes. What the user has set stays.
     """
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", str(tracking.retries))
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(tracking.timeout))
+    for name in ("MLFLOW_HTTP_REQUEST_TIMEOUT", "PGCONNECT_TIMEOUT"):
+        os.environ.setdefault(name, str(tracking.timeout))
+    import sqlalchemy
     from mlflow import MlflowClient
 
+    if not tracking.uri.startswith("http"):  # a damaged database, too, it would try for minutes
+        engine = sqlalchemy.create_engine(tracking.uri, poolclass=sqlalchemy.NullPool)
+        sqlalchemy.inspect(engine).get_table_names()
     return MlflowClient(tracking.uri)
-
-
-def _check_file(tracking: Tracking) -> None:
-    """Refuse at once what MLflow would try for minutes."""
-    address = f"{tracking.database.as_uri()}?mode=rw"
-    with closing(sqlite3.connect(address, uri=True, timeout=_PATIENCE)) as connection:
-        connection.execute("begin immediate")
-        connection.rollback()
 
 
 def _make(tracking: Tracking) -> None:
