@@ -89,7 +89,6 @@ class Search:
         self._file = self.runs / "optuna.db" if options.storage is None else None
         self.url: str = options.storage or f"sqlite:///{self._file}"
         self.data_label = experiment.data_label
-        self.tracking_name = experiment.tracking_name
         self.title = str(config["sweep"]["name"] or "search")
         corpus = config["data"].get("name", experiment.corpus.name)
         name = options.study_name or f"{self.title}-{corpus}-{config['scale']['name']}"

@@ -27,14 +27,7 @@ log = logging.getLogger(__name__)
 
 
 class MlflowListener(RunListener):
-    """Logs one run.
-
-    It is the last of the run's listeners: what the others write to the record and the folder, it
-    copies.
-
-    Args:
-        tracking: where.
-    """
+    """Logs one run; the last of its listeners, which copies what the others leave in the folder."""
 
     def __init__(self, tracking: Tracking) -> None:
         self.tracking = tracking
@@ -45,11 +38,7 @@ class MlflowListener(RunListener):
         self._sent = float("-inf")
 
     def check(self) -> None:
-        """Refuse a server that is down, or refuses us.
-
-        Raises:
-            AsdError: says which and what to do.
-        """
+        """Refuse a server that is down, or refuses us, by an ``AsdError``."""
         if not self.tracking.embedded:
             connect(self.tracking)
 

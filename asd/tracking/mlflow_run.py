@@ -65,7 +65,12 @@ def open_run(client: MlflowClient, experiment: str, uri: str, folder: RunFolder)
     record = folder.record()
     run, known = known_run(client, uri, record), record.get("mlflow", {})
     if run is None:
-        run = _create(client, experiment, folder)
+        # Or the one that a process made that was killed before it could note its id.
+        token = record.get("mlflow_token") or uuid4().hex
+        folder.update(mlflow_token=token)
+        made = client.search_runs([experiment], f"tags.token = '{token}'", max_results=1)
+        name, tags = record.get("run_name"), {**record.get("tags", {}), "token": token}
+        run = made[0] if made else client.create_run(experiment, tags=tags, run_name=name)
         known = {"uri": uri, "run_id": run.info.run_id}
     check_place(uri, run.info.artifact_uri)
     folder.update(mlflow=known, mlflow_token=None, published=False)
@@ -74,18 +79,6 @@ def open_run(client: MlflowClient, experiment: str, uri: str, folder: RunFolder)
     _describe(client, run, record, known.get("tags", {}))
     folder.update(mlflow={**known, "tags": record.get("tags", {})})
     return run_id
-
-
-def _create(client: MlflowClient, experiment: str, folder: RunFolder) -> Run:
-    """A new run, or the one that a process made that was killed before it could note its id."""
-    record = folder.record()
-    token = record.get("mlflow_token") or uuid4().hex
-    folder.update(mlflow_token=token)
-    for run in client.search_runs([experiment], f"tags.token = '{token}'", max_results=1):
-        return run
-    name = record.get("run_name", folder.path.name)
-    tags = {**record.get("tags", {}), "token": token}
-    return client.create_run(experiment, tags=tags, run_name=name)
 
 
 def _describe(
@@ -183,15 +176,9 @@ def publish(client: MlflowClient, folder: RunFolder, copy: str = "") -> None:
 
 
 def epoch_metrics(model: str, epoch: int, values: Mapping[str, float], when: float) -> list[Metric]:
-    """An epoch's values as MLflow metrics: ``train/loss``, or ``train/loss/fan`` of one machine.
+    """Values of an epoch, from 0, that ended so many seconds after 1970: ``train/loss``, ...
 
-    The machine comes last, for MLflow groups charts by what comes before the last slash.
-
-    Args:
-        model: ``shared``, or the machine type whose model it is.
-        epoch: from 0.
-        values: by name; ``epoch`` is left out.
-        when: seconds since 1970.
+    Of the model of one machine ``train/loss/fan``: MLflow groups charts by all but the last part.
     """
     from mlflow.entities import Metric
 

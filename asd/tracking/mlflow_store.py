@@ -30,6 +30,7 @@ _REPAIR = (
     "if the disk is full, free some space; if the file is damaged, move it aside (a new one is "
     "made, and `python -m asd.tracking.sync runs/*/` fills it)"
 )
+_KNOWN = ("Connection refused", "timed out", "Name or service not known", "database is locked")
 
 
 @dataclass(frozen=True)
@@ -110,12 +111,15 @@ def answering(tracking: Tracking) -> Iterator[None]:
     try:
         yield
     except failures as error:
+        # MLflow wraps a refused connection in half a page.
+        said = str(error).strip() or type(error).__name__
+        why = next((words.lower() for words in _KNOWN if words in said), said.splitlines()[0])
         if getattr(error, "error_code", None) == "INVALID_PARAMETER_VALUE":
-            raise AsdError(f"tracking.uri={tracking.uri}: refuses this: {reason(error)}") from error
+            raise AsdError(f"tracking.uri={tracking.uri}: refuses this: {why}") from error
         advice = _REPAIR if tracking.embedded else _START
         raise AsdError(
-            f"tracking.uri={tracking.uri}: cannot be used: {reason(error)}; {advice}, or choose "
-            "another address or tracking=off"
+            f"tracking.uri={tracking.uri}: cannot be used: {why}; {advice}, or choose another "
+            "address or tracking=off"
         ) from error
 
 
@@ -132,13 +136,6 @@ def check_place(uri: str, place: str) -> None:
             f"tracking.uri={uri}: this database has the files of its runs at {place}, which would "
             "get yours, and your credentials: choose another tracker or experiment"
         )
-
-
-def reason(error: Exception) -> str:
-    """What went wrong in a few words: MLflow wraps a refused connection in half a page."""
-    message = str(error).strip() or type(error).__name__
-    known = ("Connection refused", "timed out", "Name or service not known", "database is locked")
-    return next((words.lower() for words in known if words in message), message.splitlines()[0])
 
 
 def connect(tracking: Tracking) -> tuple[MlflowClient, str]:
