@@ -80,12 +80,7 @@ def check_comparable(names: Sequence[str], searched: Sequence[str]) -> list[str]
 
 
 def objective_values(folder: RunFolder, metrics: Metrics, config: Mapping[str, Any]) -> list[float]:
-    """The objectives of a finished run; of training, where there was none, not a number.
-
-    Args:
-        folder: the run's.
-        metrics: its own.
-        config: as composed, which names the objectives (``search.objectives``).
+    """``search.objectives`` of a finished run; of training, where there was none, not a number.
 
     Raises:
         AsdError: the run has no such quantity.

@@ -28,9 +28,7 @@ def sweep_search(
     task: TaskFunction,
     arguments: Sequence[str],
 ) -> None:
-    """Run trials until the study has as many as it is to have; a worker only its part of them.
-
-    Its arguments are those of ``asd.sweeps.grid_sweep.sweep_grid``.
+    """Run trials until the study has as many as it is to have; otherwise as ``sweep_grid``.
 
     Raises:
         SystemExit: no trial completed, or some wait that this search will not run (1; 2 if all

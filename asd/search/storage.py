@@ -79,11 +79,9 @@ def connect(address: str, dead_after_seconds: int | None = None) -> HeartbeatSto
 
 @contextmanager
 def reaching(url: str, *more: type[Exception]) -> Iterator[None]:
-    """An ``AsdError`` for what a storage in the block raises; its address has no password.
+    """An ``AsdError`` for what the storage at this url, without a password, raises in the block.
 
-    Args:
-        url: of the storage.
-        more: ``UNREADABLE`` where it is read and nothing else is done.
+    ``more`` is ``UNREADABLE`` where it is read and nothing else is done.
     """
     try:
         yield

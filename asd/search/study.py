@@ -55,13 +55,7 @@ class SearchOptions:
 
 
 class Search:
-    """What is searched, checked; nothing is begun.
-
-    Args:
-        loader: Hydra's.
-        master: the config that no trial has touched.
-        arguments: overrides, fixed ones and ranges.
-    """
+    """What overrides, fixed ones and ranges, ask to be searched, checked; nothing is begun."""
 
     def __init__(self, loader: ConfigLoader, master: DictConfig, arguments: Sequence[str]) -> None:
         node = plain(master.hydra.sweeper)

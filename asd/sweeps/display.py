@@ -21,13 +21,8 @@ PERIOD = 1.0
 class Display:
     """Shows the cells of a sweep, in whichever processes they are trained.
 
-    All it knows it reads from them at each look.
-
-    Args:
-        title: of the sweep.
-        cells: gives them, with what has become of each by now.
-        sweep: names the start that may try again what failed before; None: nobody will.
-        console: where to; None: the standard error stream.
+    All it knows it reads from them at each look. What failed before may be tried again by the start
+    of the sweep that is named; by None, it is not. The console is by default the standard error.
     """
 
     def __init__(
@@ -63,13 +58,6 @@ class Display:
         self._bars: dict[int, Task] = {}
         # When the first run had ended, how many had by then, and how much was done.
         self._start: tuple[float, int, float] | None = None
-
-    def __enter__(self) -> Display:
-        self.bars.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.bars.stop()
 
     def say(self, text: str) -> None:
         """A line above the bars."""

@@ -51,12 +51,7 @@ def sweep_grid(
 ) -> None:
     """Run what is not finished, whatever fails of it; a worker only its part.
 
-    Args:
-        loader: Hydra's.
-        master: the sweep's own config.
-        launcher: of workers; None: one run after another in this process.
-        task: what Hydra calls for a run.
-        arguments: overrides, with lists of values.
+    Without a launcher of workers one run after another is trained here, by Hydra's ``task``.
 
     Raises:
         SystemExit: a run failed (1), or was refused (2).

@@ -53,11 +53,7 @@ class MlflowListener(RunListener):
             log.warning("its MLflow run is at another address: %s", record["mlflow"].get("uri"))
 
     def started(self, folder: RunFolder, models: Sequence[str]) -> None:
-        """Begin the MLflow run, or go on with the one that the folder remembers.
-
-        Raises:
-            AsdError: the tracker cannot be reached.
-        """
+        """Begin the MLflow run, or go on with the one that the folder remembers."""
         client, experiment = connect(self.tracking)
         with answering(self.tracking):
             self._run_id = open_run(client, experiment, self.tracking.uri, folder)

@@ -116,8 +116,7 @@ def open_copy(
 ) -> str:
     """A run, with these params too, of a folder whose own run may be in another experiment.
 
-    Returns:
-        The id of a copy to ``publish``; nothing if the experiment has the run, or a whole copy.
+    Gives the id of a copy to ``publish``; none if the experiment has the run, or a whole copy.
     """
     record = folder.record()
     query = f"tags.identity = '{record.get('identity')}'"

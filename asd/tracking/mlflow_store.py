@@ -39,7 +39,6 @@ class Tracking:
 
     enabled: bool
     uri: str
-    artifacts: str
     experiment: str
     timeout: int
     retries: int
@@ -53,24 +52,19 @@ class Tracking:
 
     @classmethod
     def of(cls, options: Mapping[str, Any], experiment: str | None = None) -> Tracking:
-        """From the composed options; relative paths start at the working directory.
+        """From the config group, in this experiment where it names none.
 
-        Args:
-            options: the config group.
-            experiment: where it names none; see ``asd.experiment.experiment``.
+        Relative paths start at the working directory.
         """
         place = {name: options[name] for name in options if name not in ("run_name", "params")}
         place["experiment"] = place.get("experiment") or experiment or "asd"
         given = from_config(cls, "tracking", place)
         uri = f"{_SQLITE}{given.database.absolute()}" if given.embedded else given.uri
-        return replace(given, uri=uri, artifacts=str(Path(given.artifacts).absolute()))
+        return replace(given, uri=uri)
 
     @classmethod
     def configured(cls, uri: str | None = None, experiment: str | None = None) -> Tracking:
-        """``of`` what ``conf/tracking/mlflow.yaml`` says, for programs that compose no config.
-
-        With another address, artifacts of an embedded database lie beside it.
-        """
+        """``of`` what ``conf/tracking/mlflow.yaml`` says, for programs that compose no config."""
         from omegaconf import OmegaConf
 
         from asd.composition import folder_of
@@ -78,9 +72,7 @@ class Tracking:
         groups = {"paths": "default.yaml", "tracking": "mlflow.yaml"}
         conf = {name: OmegaConf.load(folder_of("conf") / name / groups[name]) for name in groups}
         options = OmegaConf.create(conf)["tracking"]
-        if uri is not None:
-            options.uri = uri
-            options.artifacts = str(Path(uri.removeprefix(_SQLITE)).parent / "artifacts")
+        options.uri = uri or options.uri
         options.experiment = experiment or options.experiment
         return cls.of(options)
 
@@ -139,13 +131,10 @@ def check_place(uri: str, place: str) -> None:
 
 
 def connect(tracking: Tracking) -> tuple[MlflowClient, str]:
-    """Open the tracker, making database and experiment where they are not there yet.
+    """The tracker's client and the experiment's id, made where they are not there yet.
 
     Processes that start together on a fresh database would trip over each other's tables, so one
     makes them and the others wait.
-
-    Returns:
-        The client and the experiment's id.
     """
     for name in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -204,9 +193,9 @@ def _open(tracking: Tracking) -> tuple[MlflowClient, str]:
 
     client, name = open_client(tracking), tracking.experiment
     if client.get_experiment_by_name(name) is None:
-        artifacts = Path(tracking.artifacts).as_uri() if tracking.embedded else None
+        beside = (tracking.database.parent / "artifacts").as_uri() if tracking.embedded else None
         try:
-            client.create_experiment(name, artifacts, experiment_tags())
+            client.create_experiment(name, beside, experiment_tags())
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":  # made since by another process
                 raise

@@ -31,7 +31,8 @@ def test_a_log_has_a_line_a_run_and_failures_decide_how_it_ends(tmp_path: Path) 
     cells.append(Cell(4, (), "U", refusal=Failure("seed=x", True)))
     RunFolder(tmp_path / "run3").update(status=FINISHED)
     out = io.StringIO()
-    with Display("paper", lambda: cells, "one", Console(file=out, width=20)) as display:
+    display = Display("paper", lambda: cells, "one", Console(file=out, width=20))
+    with display.bars:
         assert (display.total, display.before) == (5, 2)
         RunFolder(tmp_path / "run0").update(status=FINISHED)
         display.look()
@@ -100,11 +101,9 @@ def test_a_terminal_shows_bars_of_the_running_ones(
             time.sleep(0.01)
             texts.append(shown())
 
-    with (
-        Display("paper", lambda: cells, console=console) as display,
-        RunFolder(tmp_path / "run0").lock(),
-        RunFolder(tmp_path / "run1").lock(),
-    ):
+    display = Display("paper", lambda: cells, console=console)
+    first, second = (RunFolder(tmp_path / f"run{number}") for number in range(2))
+    with display.bars, first.lock(), second.lock():
         work(display, None, here)
     assert texts[-1].count(" 40%") == 2
     assert "paper: 0/3 done, 2 running" in texts[-1]

@@ -75,8 +75,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_database: Path
 
 
 OPTIONS = {
-    "enabled": True, "uri": "sqlite:///mlruns/mlflow.db", "artifacts": "mlruns/artifacts",
-    "experiment": "mine", "timeout": 10, "retries": 1, "live_every": 0,
+    "enabled": True, "uri": "sqlite:///mlruns/mlflow.db", "experiment": "mine",
+    "timeout": 10, "retries": 1, "live_every": 0,
 }  # fmt: skip
 
 
