@@ -48,7 +48,7 @@ def lines(search: Search, study: Study) -> list[str]:
 
 
 def write_table(search: Search, study: Study) -> None:
-    """``trials.csv``, those that have begun: number, state, objectives, options, run, error, time."""
+    """``trials.csv`` of those that have begun: number, state, objectives, options, error, time."""
     attributes = ("number", "state", "values", "params", "user_attrs", "duration")
     table = study.trials_dataframe(attributes)
     table = table[table["state"] != TrialState.WAITING.name]

@@ -48,12 +48,9 @@ class HeartbeatStorage(RDBStorage):
 
 
 def connect(address: str, dead_after_seconds: int | None = None) -> HeartbeatStorage:
-    """Open the storage, with empty tables where there are none.
+    """Open the storage, with empty tables where there are none; its address holds no password.
 
     A worker may give no sign of life for ``dead_after_seconds``.
-
-    Raises:
-        AsdError: it cannot be used, is of another kind, or the address holds a password.
     """
     try:
         url = make_url(address)

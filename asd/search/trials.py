@@ -41,8 +41,8 @@ def run_trials(search: Search, study: Study, run: Callable[[Cell], Any]) -> None
     """Run trials that wait, one after another, until none is left, or too many in a row failed.
 
     With nothing left to begin, wait until it would be known that another worker died just now, to
-    take up its trial. One that is stopped waits for whoever comes next. ``run`` gives the objectives
-    of a trial's cell, or raises why not.
+    take up its trial. One that is stopped waits for whoever comes next. ``run`` gives a cell's
+    objectives, or raises why not.
     """
     patience = search.options.dead_after_seconds + 2 * _LOOK
     failed, idle, grace = 0, time.monotonic(), search.options.failure_grace

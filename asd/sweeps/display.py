@@ -69,11 +69,7 @@ class Display:
             self.look()
 
     def look(self) -> None:
-        """Read what has become of the cells, and show it.
-
-        Raises:
-            AsdError: what is to be read is damaged or away.
-        """
+        """Read what has become of the cells, and show it."""
         open_cells, ended, left = [], [], False
         for cell in self.cells():
             if cell.number in self._ended:

@@ -63,9 +63,8 @@ class WorkerLauncher(ABC):
                         continue
                     del workers[number]
                     if status:
-                        log.warning("worker %s: %s; %s", number, status, self.log_file(number))
-                    killed = isinstance(status, int) and status < 0
-                    if killed and display.left and restarts > 0:
+                        log.warning("worker %s: %d; %s", number, status, self.log_file(number))
+                    if status < 0 and display.left and restarts > 0:
                         restarts -= 1
                         workers |= self.start([number])
         finally:
@@ -80,9 +79,10 @@ class WorkerLauncher(ABC):
     def start(self, numbers: Sequence[int]) -> dict[Any, Any]:
         """Start workers of these numbers, if there is room; gives them by what names their logs."""
 
-    def status(self, worker: Any) -> Any:
-        """How one has ended: 0 well, below 0 by a signal, else in words; None: not yet."""
-        return worker.poll()
+    def status(self, worker: Any) -> int | None:
+        """How one has ended: 0 well, or not known; below 0 by a signal; None: not yet."""
+        status: int | None = worker.poll()
+        return status
 
     def stop(self, workers: list[Any], over: bool) -> None:
         """The sweep is over, or was stopped, and these have not ended: let each close its run."""

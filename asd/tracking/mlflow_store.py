@@ -116,10 +116,9 @@ def answering(tracking: Tracking) -> Iterator[None]:
 
 
 def check_place(uri: str, place: str) -> None:
-    """Refuse to exchange files with where a database alone says, which would get credentials too.
+    """Refuse to exchange files with a place that a database alone names, credentials and all.
 
-    Raises:
-        AsdError: a database has its runs' files on a web server; an embedded one in no folder.
+    That is a web server, or for an embedded one whatever is no folder.
     """
     web = place.startswith(("http:", "https:", "mlflow-artifacts:"))
     no_folder = uri.startswith(_SQLITE) and ":" in place and not place.startswith("file:")
