@@ -11,13 +11,14 @@ from pathlib import Path
 from asd.data.manifest import SPLITS, Part
 from asd.errors import AsdError, shown
 
-SUFFIXES = (".wav", ".flac", ".aif", ".aiff", ".ogg", ".oga", ".opus", ".mp3")
+SUFFIXES = (".wav", ".flac", ".aif", ".aiff")
+LOSSY_SUFFIXES = (".ogg", ".oga", ".opus", ".mp3")  # clips too: reading them says why they are none
 NAMES = (
-    "{normal,anomaly}_id_<ID>_<digits>.wav (or .flac, .aiff, .ogg, .mp3), or id_<ID>_<digits>.wav "
-    "without a label"
+    "{normal,anomaly}_id_<ID>_<digits>.wav (or .flac, .aiff), or id_<ID>_<digits>.wav without a "
+    "label"
 )
 Problems = dict[Path, str]  # files that cannot be used, and what to say
-_NAME = re.compile(r"(?:(normal|anomaly)_)?id_([0-9A-Za-z-]+)_[0-9]+(\.[A-Za-z0-9]+)")
+_NAME = re.compile(r"(?:(normal|anomaly)_)?id_([0-9A-Za-z-]+)_[0-9]+\.[A-Za-z0-9]+")
 _LABELS = {"normal": 0, "anomaly": 1, None: -1}
 
 
@@ -49,13 +50,13 @@ def list_folder(folder: Path) -> list[Path]:
 
 def is_sound(path: Path) -> bool:
     """Whether a file is called as a sound file is."""
-    return path.suffix.lower() in SUFFIXES
+    return path.suffix.lower() in SUFFIXES + LOSSY_SUFFIXES
 
 
 def parse_name(name: str) -> tuple[str, int] | None:
     """Machine ID and label of a clip's file name, or None if it does not fit ``NAMES``."""
     match = _NAME.fullmatch(name)
-    known = match and match[3].lower() in SUFFIXES
+    known = match and is_sound(Path(name))
     return (match[2], _LABELS[match[1]]) if match and known else None
 
 

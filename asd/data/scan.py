@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asd.cores import cores
-from asd.data.audio import EIGHT_BIT, LOSSY, ClipFacts, Recording
+from asd.data.audio import EIGHT_BIT, ClipFacts, Recording
 from asd.data.clip_files import Clip, Problems
 from asd.data.manifest import Part
 from asd.data.scan_cache import Known, cache_file, read_cache, write_cache
@@ -30,9 +30,6 @@ ON_BAD_CLIP = ("error", "skip")
 KINDS: dict[str, Callable[[ClipFacts], bool]] = {
     "are silent, every sample is zero": lambda facts: facts.peak == 0,
     "have only 8 bits a sample": lambda facts: facts.subtype in EIGHT_BIT,
-    "are compressed with loss, which may take away what is to be heard": (
-        lambda facts: facts.subtype in LOSSY
-    ),
     "go beyond [-1, 1]; they are used as they are": lambda facts: facts.peak > 1,
 }
 

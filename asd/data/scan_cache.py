@@ -16,7 +16,7 @@ from asd.files import replacing
 log = logging.getLogger(__name__)
 
 Known = dict[Path, ClipFacts]
-_CACHE_VERSION = 3
+_CACHE_VERSION = 4
 
 
 def cache_file(folder: Path | str | None, root: Path, channel: Channel) -> Path | None:
