@@ -151,8 +151,8 @@ def _decode(path: Path, data: bytes) -> tuple[NDArray[Any], int, str]:
             promised, rate, subtype = sound.frames, sound.samplerate, sound.subtype
             if sound.format in LOSSY:
                 raise AsdError(
-                    f"{path}: {sound.format} is not read, as it leaves sound out: use the recording "
-                    "before compression, or convert it to WAV and know that something is lost"
+                    f"{path}: {sound.format} is not read, as it leaves sound out: use the "
+                    "recording before compression, or convert it to WAV, with what is lost missing"
                 )
             plain = subtype.startswith("PCM_") or subtype in FLOATS + EIGHT_BIT
             if sound.format not in CONTAINERS or not plain:

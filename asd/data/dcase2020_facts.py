@@ -35,7 +35,6 @@ class Archive:
     machine: str | None
     record: str
     file: str
-    bytes: int | None  # None: not known
     md5: str
 
 

@@ -43,17 +43,6 @@ def test_every_release_has_an_archive_of_every_machine_and_one_list_of_labels() 
     )
 
 
-def test_archive_sizes_fit_the_clips_inside() -> None:
-    """A zip of 16-bit clips is smaller than the clips and not smaller than a third of them."""
-    facts = load_facts()
-    for archive in facts.archives:
-        if archive.machine is None or archive.bytes is None:
-            continue
-        clips = sum(total(archive.release, archive.machine))
-        raw = clips * (44 + 2 * facts.samples[archive.machine])
-        assert raw / 3 < archive.bytes < raw
-
-
 def test_additional_and_evaluation_share_their_ids_and_development_has_others() -> None:
     facts = load_facts()
 
