@@ -141,8 +141,8 @@ class Simulated:
         ids = dict.fromkeys(RELEASES, self.ids_additional) | {"development": self.ids_development}
         plan: Plan = {}
         planned: Counter[tuple[str, str]] = Counter()  # IDs of each release and machine type
-        for (release, machine, machine_id), real in sorted(load_facts().counts.items()):
-            counts: tuple[int, ...] = (real.train, real.test_normal, real.test_anomaly)
+        counts: tuple[int, ...]
+        for (release, machine, machine_id), counts in sorted(load_facts().counts.items()):
             if self.counts == "given":  # of what the real corpus has some, as many as asked for
                 if planned[release, machine] == ids[release]:
                     continue

@@ -243,7 +243,9 @@ def test_one_pass_takes_only_the_parts_wanted_of_which_nothing_is_known(
     cached.manifest(["development"], store.reader(BOTH[:1]))
     assert [p.stem.rsplit("-", 1)[0] for p in files(store, ".npy")] == ["development-fan-train"]
     write_clip(corpus / "pump" / "train" / "normal_id_09_00000000.wav", seed=77, seconds=0.2)
-    folder(corpus, cache=tmp_path / "cache", ids={"pump": ["00"]}).manifest(["development"])
+    folder(corpus, cache=tmp_path / "cache", machines=["pump"], ids=["00"]).manifest(
+        ["development"]
+    )
     every = folder(corpus, cache=tmp_path / "cache").manifest(["development"], store.reader(BOTH))
     assert len(files(store, ".npy")) == 1  # some clips of each other part were known: see build
     np.testing.assert_array_equal(store.load(every).values, expected_of(every))
