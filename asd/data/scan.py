@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asd.cores import cores
-from asd.data.audio import EIGHT_BIT, ClipFacts, Recording
+from asd.data.audio import EIGHT_BIT, Channel, ClipFacts, Recording
 from asd.data.clip_files import Clip, Problems
 from asd.data.manifest import Part
-from asd.data.scan_cache import Known, cache_file, read_cache, write_cache
 from asd.data.threads import in_threads
 from asd.errors import AsdError, first_lines
+from asd.files import replacing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ON_BAD_CLIP = ("error", "skip")
+Known = dict[Path, ClipFacts]
+_CACHE_VERSION = 4
 
 KINDS: dict[str, Callable[[ClipFacts], bool]] = {
     "are silent, every sample is zero": lambda facts: facts.peak == 0,
@@ -54,16 +59,16 @@ def scan(
             or the reader cannot compute a clip's features.
     """
     paths = [clip.path for clip in clips]
-    file = cache_file(corpus.cache, corpus.folder, corpus.channel)
-    known = read_cache(file, corpus.folder, paths)
+    file = _cache_file(corpus.cache, corpus.folder, corpus.channel)
+    known = _read_cache(file, corpus.folder, paths)
     if len(known) < len(clips):
         with reader.computing() if reader else nullcontext():
             # Again: another process may have read them while this one waited.
-            known = read_cache(file, corpus.folder, paths)
+            known = _read_cache(file, corpus.folder, paths)
             try:
                 _read(corpus, clips, known, problems, reader)
             finally:  # an interrupted scan goes on where it stopped
-                write_cache(file, corpus.folder, known)
+                _write_cache(file, corpus.folder, known)
     for clip in clips if reader else []:  # those known from the cache, by another reader
         try:
             if clip.path in known and reader:
@@ -91,8 +96,7 @@ def _read(
     if not new:
         return
     sizes = Counter(clip.part for clip in clips)
-    whole = [part for part in new if len(new[part]) == sizes[part]]
-    wanted = {part for part in whole if reader and reader.wants(part)}
+    wanted = {p for p in new if len(new[p]) == sizes[p] and reader and reader.wants(p)}
 
     def stops() -> bool:
         """Whether the run will stop: then only what else is wrong is of interest."""
@@ -101,23 +105,18 @@ def _read(
     def read(clip: Clip) -> np.ndarray | None:
         try:
             recording = Recording.read(clip.path, corpus.channel)
+            known[clip.path] = recording.facts
             if reader:
                 reader.check(clip, recording.facts)
         except AsdError as error:
             problems[clip.path] = str(error)
             return None
-        known[clip.path] = recording.facts
-        if reader is None or clip.part not in wanted or stops():
-            return None
-        return reader.compute(recording)
+        return reader.compute(recording) if reader and clip.part in wanted and not stops() else None
 
     def keep(part: Part, results: list[np.ndarray | None]) -> None:
-        if part not in wanted or reader is None or stops():
-            return
-        hashes = [known[clip.path].hash for clip in new[part] if clip.path in known]
-        arrays = [array for array in results if array is not None]
-        if arrays:
-            reader.store(part, hashes, arrays)
+        done = [(c, a) for c, a in zip(new[part], results, strict=True) if a is not None]
+        if reader and done and not stops():
+            reader.store(part, [known[clip.path].hash for clip, _ in done], [a for _, a in done])
 
     workers = reader.workers or cores() if reader and wanted else corpus.workers or min(8, cores())
     label = "reading and checking clips" + (", computing features" if wanted else "")
@@ -160,3 +159,48 @@ def warn_of(where: Path | str, facts: Mapping[str, ClipFacts], rate: int) -> Non
         if names:
             text = "%s: %d clips %s:\n%s"
             log.warning(text, where, len(names), what, first_lines(f"  {name}" for name in names))
+
+
+# What earlier scans learnt of a corpus's files, so that the next one takes seconds.
+
+
+def _cache_file(folder: Path | str | None, root: Path, channel: Channel) -> Path | None:
+    """Where what is learnt of the files under ``root`` is kept; None: nowhere."""
+    key = f"{_CACHE_VERSION}|{root.resolve()}|{channel}".encode()
+    name = hashlib.blake2b(key, digest_size=8).hexdigest()
+    return None if folder is None else Path(folder) / "scan" / f"{name}.json"
+
+
+def _read_cache(file: Path | None, root: Path, paths: Iterable[Path]) -> Known:
+    """What is known of those of these files that have not changed since."""
+    known, entries = {}, _entries(file)
+    for path in paths:
+        with suppress(KeyError, OSError):  # not known, or reading it will say what is wrong
+            entry, stat = entries[path.relative_to(root).as_posix()], path.stat()
+            if (entry.size, entry.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
+                known[path] = entry
+    return known
+
+
+def _write_cache(file: Path | None, root: Path, known: Known) -> None:
+    """Keep these too; a cache that cannot be written is only slow, so it is but a warning."""
+    if file is None:
+        return
+    entries = _entries(file) | {p.relative_to(root).as_posix(): f for p, f in known.items()}
+    text = json.dumps({path: asdict(entry) for path, entry in entries.items()})
+    try:
+        with replacing(file) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    except OSError as error:
+        log.warning("%s: cannot write what was learnt of the clips (%s)", file, error)
+
+
+def _entries(file: Path | None) -> dict[str, ClipFacts]:
+    if file is None or not file.exists():
+        return {}
+    try:
+        raw = json.loads(file.read_text(encoding="utf-8"))
+        return {path: ClipFacts(**entry) for path, entry in raw.items()}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        log.warning("%s: cannot be used (%s); the clips are read again", file, error)
+        return {}

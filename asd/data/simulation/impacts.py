@@ -12,7 +12,6 @@ from asd.data.simulation.rotation import TWO_PI, passings
 
 RING_DB = 60.0  # a mode is followed until it has fallen by this much
 LONGEST_RING_S = 0.25
-FEW = 100  # up to so many blows are added one by one, which is faster than convolving
 
 
 @dataclass(frozen=True)
@@ -57,26 +56,16 @@ def blows(take: Take, at: Array, force: Array, modes: Sequence[Mode]) -> Array:
         force: peak amplitude of each, [n].
         modes: of what is struck.
     """
-    from scipy.signal import oaconvolve
-
     samples, response = take.samples, ring(modes, take.rate)
+    longer = np.append(response, 0.0), np.append(0.0, response)
+    total = np.zeros(samples)
     inside = (at >= 0) & (at < samples - 1)
-    if not np.any(inside):
-        return np.zeros(samples)
-    at, force = at[inside], force[inside]
-    whole = at.astype(np.int64)
-    part = at - whole
-    if len(at) <= FEW:
-        longer = np.append(response, 0.0), np.append(0.0, response)
-        total = np.zeros(samples)
-        for start, right, size in zip(whole.tolist(), part.tolist(), force.tolist(), strict=True):
-            stop = min(samples, start + len(response) + 1)
-            blow = size * ((1.0 - right) * longer[0] + right * longer[1])
-            total[start:stop] += blow[: stop - start]
-        return total
-    train = np.bincount(whole, force * (1.0 - part), samples)
-    train += np.bincount(whole + 1, force * part, samples)
-    return np.asarray(oaconvolve(train, response)[:samples])
+    for instant, size in zip(at[inside].tolist(), force[inside].tolist(), strict=True):
+        start, part = int(instant), instant % 1.0
+        stop = min(samples, start + len(response) + 1)
+        blow = size * ((1.0 - part) * longer[0] + part * longer[1])
+        total[start:stop] += blow[: stop - start]
+    return total
 
 
 def random_instants(take: Take, per_second: float) -> Array:

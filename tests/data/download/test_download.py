@@ -26,7 +26,7 @@ from filelock import FileLock
 from asd.data.dcase2020_facts import Archive, Facts
 from asd.data.download import fetch
 from asd.data.download.__main__ import main
-from asd.data.download.unpack import unpack
+from asd.data.download.delivery import unpack
 from asd.data.simulation.build import encode_wav
 from asd.errors import AsdError
 
