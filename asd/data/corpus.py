@@ -18,10 +18,6 @@ if TYPE_CHECKING:
 class PartReader(Protocol):
     """What computes features while a scan checks clips, so that no file is read twice."""
 
-    @property
-    def workers(self) -> int | None:
-        """Threads that compute; None: all cores."""
-
     def computing(self) -> AbstractContextManager[None]:
         """Around a scan that reads files: only one process does at a time."""
 

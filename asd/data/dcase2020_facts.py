@@ -29,8 +29,6 @@ class Facts:
     """The corpus in numbers."""
 
     machines: tuple[str, ...]
-    samples: Mapping[str, int]  # per clip, by machine type
-    rate: int  # Hz
     # Of each release, machine type and ID that exist: clips to train, normal and anomalous to test.
     counts: Mapping[tuple[str, str, str], tuple[int, int, int]]
     archives: tuple[Archive, ...]
@@ -67,11 +65,10 @@ def load_facts() -> Facts:
 
     raw = yaml.safe_load(files("asd.data").joinpath("dcase2020.yaml").read_text(encoding="utf-8"))
     archives = [
-        Archive(release, machine, str(group["record"]), **entry)
+        Archive(release, machine, group["record"], **entry)
         for release, group in raw["archives"].items()
         for machine, entry in group["files"].items()
     ]
-    labels = {**raw["labels"], "record": str(raw["labels"]["record"])}
     counts = {
         (release, machine, machine_id): tuple(numbers)
         for release, machines in raw["counts"].items()
@@ -79,10 +76,8 @@ def load_facts() -> Facts:
         for machine_id, numbers in ids.items()
     }
     return Facts(
-        machines=tuple(raw["samples"]),
-        samples=raw["samples"],
-        rate=raw["rate"],
+        machines=tuple(raw["counts"]["development"]),
         counts=counts,
-        archives=(*archives, Archive(machine=None, **labels)),
+        archives=(*archives, Archive(machine=None, **raw["labels"])),
         url_template=raw["url_template"],
     )

@@ -61,7 +61,6 @@ class Folder:
     channel: Channel  # of clips with several channels
     on_bad_clip: str
     cache: Path | str | None
-    workers: int | None
 
     name = "folder"
     layout = LAYOUT
@@ -72,8 +71,6 @@ class Folder:
         if self.channel not in (None, "mean"):
             check_whole("data.channel", self.channel, 0)
         check_choice("data.on_bad_clip", self.on_bad_clip, ON_BAD_CLIP)
-        if self.workers is not None:
-            check_whole("data.workers", self.workers, 1)
         for option in ("machines", "ids"):
             value = getattr(self, option)
             if isinstance(value, Sequence) and len(value) == 0:

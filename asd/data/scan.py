@@ -118,7 +118,7 @@ def _read(
         if reader and done and not stops():
             reader.store(part, [known[clip.path].hash for clip, _ in done], [a for _, a in done])
 
-    workers = reader.workers or cores() if reader and wanted else corpus.workers or min(8, cores())
+    workers = cores() if wanted else min(8, cores())  # more would only wait for the disk
     label = "reading and checking clips" + (", computing features" if wanted else "")
     in_threads(read, new, workers, label, keep)
 

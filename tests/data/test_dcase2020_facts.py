@@ -22,12 +22,9 @@ def test_totals_are_those_of_the_published_description() -> None:
     assert total("evaluation") == (0, 7_103)
 
 
-def test_machines_and_clip_lengths() -> None:
-    facts = load_facts()
-    assert facts.machines == ("ToyCar", "ToyConveyor", "fan", "pump", "slider", "valve")
-    seconds = {m: facts.samples[m] / facts.rate for m in facts.machines}
-    assert seconds.pop("ToyCar") == 11.0
-    assert set(seconds.values()) == {10.0}
+def test_machines() -> None:
+    machines = ("ToyCar", "ToyConveyor", "fan", "pump", "slider", "valve")
+    assert load_facts().machines == machines
 
 
 def test_every_release_has_an_archive_of_every_machine_and_one_list_of_labels() -> None:

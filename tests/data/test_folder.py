@@ -273,7 +273,6 @@ def test_what_a_release_lacks_is_named(write_corpus: Write) -> None:
         ("rate", 0),
         ("channel", "left"),
         ("on_bad_clip", "ignore"),
-        ("workers", 0),
         ("machines", []),
         ("ids", []),
     ],

@@ -70,8 +70,8 @@ def _make(corpus: Simulated, release: str) -> None:
     folder, settings, clips = corpus.folder, corpus.settings, list(corpus.clips([release]))
     write_text(folder / "README.txt", README + json.dumps(corpus.definition, indent=1) + "\n")
     make, hashes = partial(make_clip, folder, settings), list[str]()
-    label, workers = f"simulated corpus, {release}", corpus.workers or cores()
-    in_threads(make, {release: clips}, workers, label, lambda _, made: hashes.extend(made))
+    label = f"simulated corpus, {release}"
+    in_threads(make, {release: clips}, cores(), label, lambda _, made: hashes.extend(made))
     rows = [
         asdict(clip) | {"path": clip.path, "rate": settings.rate, "hash": digest}
         for clip, digest in zip(clips, hashes, strict=True)

@@ -49,12 +49,9 @@ def ring(modes: Sequence[Mode], rate: int) -> Array:
 
 
 def blows(take: Take, at: Array, force: Array, modes: Sequence[Mode]) -> Array:
-    """Signal of blows at given instants, each ringing in the modes, [samples].
+    """Signal of blows of peak amplitudes ``force`` [n], each ringing in the modes, [samples].
 
-    Args:
-        at: fractional sample positions, [n]; those outside the clip are left out.
-        force: peak amplitude of each, [n].
-        modes: of what is struck.
+    They begin ``at`` fractional sample positions, [n]; those outside the clip are left out.
     """
     samples, response = take.samples, ring(modes, take.rate)
     longer = np.append(response, 0.0), np.append(0.0, response)
@@ -79,10 +76,7 @@ def bearing_blows(take: Take, phase: Array, order: float, modes: Sequence[Mode])
 
     Blows at ``order`` (ball-pass order, 3 to 6) a turn with 1 % slip, their force swinging with
     the shaft's load zone, ringing in the housing's modes: the model of McFadden and Smith, Journal
-    of Sound and Vibration 96 (1984), in short.
-
-    Returns:
-        float64 [samples], blows of peak amplitude about 1.
+    of Sound and Vibration 96 (1984), in short. Float64 [samples], peak amplitudes about 1.
     """
     at = passings(phase, order, take.rng.uniform())
     gap = take.rate / max(1.0, len(at) * take.rate / take.samples)

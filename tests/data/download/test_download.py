@@ -99,8 +99,7 @@ def _facts(files: dict[str, bytes]) -> Facts:
         labels = name == "eval_data_list.csv"
         release, machine = ("evaluation", None) if labels else name[:-4].split("_")
         archives.append(Archive(release, machine, "7", name, _md5(content)))
-    samples = {"fan": SAMPLES, "pump": SAMPLES}
-    return Facts(("fan", "pump"), samples, RATE, COUNTS, tuple(archives), "http://127.0.0.1:9/")
+    return Facts(("fan", "pump"), COUNTS, tuple(archives), "http://127.0.0.1:9/")
 
 
 FACTS = _facts(FILES)
