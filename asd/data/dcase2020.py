@@ -45,6 +45,6 @@ class DCASE2020(Folder):
         raise AsdError(
             f"{self.folder}: not the clips that are published\n"
             + first_lines(f"  {line}" for line in [*wrong, *problems.values()])
-            + "\nfind out with `python -m asd.data.download --verify`, "
+            + "\nfetch what is missing with `python -m asd.data.download`, "
             "or use what is there with data.verify_counts=false"
         )

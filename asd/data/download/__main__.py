@@ -1,4 +1,4 @@
-"""``python -m asd.data.download``: fetch the DCASE 2020 Task 2 corpus, or check a copy of it."""
+"""``python -m asd.data.download``: fetch the DCASE 2020 Task 2 corpus."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from asd.files import locked
 def _arguments(facts: Facts) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m asd.data.download",
-        description="Fetch the DCASE 2020 Task 2 corpus, or check a copy of it (--verify). "
-        "Complete parts are left alone, a partial file is resumed.",
-        epilog="Exit status: 0 done, 1 --verify found problems, 2 error, 130 interrupted.",
+        description="Fetch the DCASE 2020 Task 2 corpus. The clips of parts that are there are "
+        "counted, a partial file is resumed.",
+        epilog="Exit status: 0 done, 2 error, 130 interrupted.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add, types = parser.add_argument, facts.machines
@@ -29,7 +29,6 @@ def _arguments(facts: Facts) -> argparse.ArgumentParser:
     add("--root", type=Path, default=Path("data/dcase2020"), help="folder of the corpus")
     url = "a folder of all files, or a template with {file} and {record}"
     add("--base-url", default=facts.url_template, metavar="URL", help=url)
-    add("--verify", action="store_true", help="fetch nothing; list every discrepancy")
     return parser
 
 
@@ -51,11 +50,6 @@ def main(argv: Sequence[str] | None = None, facts: Facts | None = None) -> int:
         if archive.release == release in releases and archive.machine in (None, *values.machines)
     ]
     try:
-        if values.verify:
-            problems = [problem for one in deliveries for problem in one.problems(read=True)]
-            summary = f"{len(problems)} discrepancies" if problems else "complete"
-            print(*problems, f"{values.root}: {summary}", sep="\n")
-            return 1 if problems else 0
         values.root.mkdir(parents=True, exist_ok=True)
         with locked(values.root / ".download.lock", "downloads to this folder"):
             for delivery in deliveries:

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pooch
 
-from asd.data.audio import Recording
 from asd.data.clip_files import list_clips, parse_name
 from asd.data.dcase2020_facts import Archive, ClipCounts, Facts, wrong_counts
 from asd.data.download.fetch import fetch, say
 from asd.data.manifest import SPLITS, Part
-from asd.errors import AsdError
+from asd.errors import AsdError, first_lines
 from asd.progress import progress_bar
 
 
@@ -31,34 +30,6 @@ class Delivery:
         """Where the content belongs: a machine's folder, or the list of labels."""
         return self.root / self.archive.release / (self.archive.machine or self.archive.file)
 
-    def problems(self, read: bool) -> list[str]:
-        """Every discrepancy between what lies in the place and what was published.
-
-        Args:
-            read: every clip, too; they are counted by their names in any case.
-        """
-        if not self.place.exists():
-            return [f"{self.place}: missing"]
-        if self.archive.machine:
-            return self._wrong_clips(self.place, self.archive.machine, read)
-        known = pooch.file_hash(str(self.place), "md5") == self.archive.md5
-        return [] if known else [f"{self.place}: MD5 is not {self.archive.md5}"]
-
-    def _wrong_clips(self, folder: Path, machine: str, read: bool) -> list[str]:
-        release, problems, present = self.archive.release, list[str](), ClipCounts()
-        for split in SPLITS:
-            clips, misnamed = list_clips(folder / split, Part(release, machine, split))
-            problems += misnamed.values()
-            for clip in clips:
-                present[*clip.part, clip.id, clip.label] += 1
-                if read:
-                    try:
-                        Recording.read(clip.path, None)
-                    except AsdError as error:
-                        problems.append(str(error))
-        wrong = wrong_counts(present, self.facts.clips(release, machine))
-        return problems + [f"{folder}: {line}" for line in wrong]
-
     def bring(self, base_url: str) -> None:
         """Fetch, check, unpack; nothing if the content is there already.
 
@@ -70,11 +41,7 @@ class Delivery:
                 in its place.
         """
         if self.place.exists():
-            if problems := self.problems(read=False):
-                raise AsdError(
-                    f"{self.place} is not complete ({len(problems)} discrepancies; the first: "
-                    f"{problems[0]}). Move it away or delete it and run again; --verify lists all."
-                )
+            self._check(self.place, "move it away or delete it, and run again")
             say(f"{self.place}: complete, nothing to do")
             return
         archive, file = self.archive, self.root / "archives" / self.archive.file
@@ -94,15 +61,27 @@ class Delivery:
         shutil.rmtree(fresh, ignore_errors=True)  # what a killed run left
         try:
             unpack(file, fresh, machine)
-            if problems := self._wrong_clips(fresh, machine, read=True):
-                raise AsdError(
-                    f"{file}: the clips inside are not those published; nothing was placed, "
-                    "the file stays for inspection:\n  " + "\n  ".join(problems)
-                )
+            self._check(fresh, f"nothing was placed, {file} stays for inspection")
             fresh.rename(self.place)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
         file.unlink()
+
+    def _check(self, there: Path, remedy: str) -> None:
+        """Refuse a list of another MD5, or clips that are others by name or number."""
+        archive, problems, present = self.archive, list[str](), ClipCounts()
+        if archive.machine:
+            for split in SPLITS:
+                part = Part(archive.release, archive.machine, split)
+                clips, misnamed = list_clips(there / split, part)
+                problems += misnamed.values()
+                present.update((*part, clip.id, clip.label) for clip in clips)
+            problems += wrong_counts(present, self.facts.clips(archive.release, archive.machine))
+        elif pooch.file_hash(str(there), "md5") != archive.md5:
+            problems = [f"MD5 is not {archive.md5}"]
+        if problems:
+            lines = first_lines(f"  {problem}" for problem in problems)
+            raise AsdError(f"{there}: not what was published; {remedy}:\n{lines}")
 
 
 def unpack(archive: Path, folder: Path, machine: str) -> None:
