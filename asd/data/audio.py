@@ -20,7 +20,6 @@ from asd.errors import AsdError
 Channel = int | Literal["mean"] | None
 
 CONTAINERS = ("WAV", "WAVEX", "RF64", "FLAC", "AIFF")  # libsndfile's names
-LOSSY = ("OGG", "MP3")
 FLOATS = ("FLOAT", "DOUBLE")
 EIGHT_BIT = ("PCM_U8", "PCM_S8", "ULAW", "ALAW")
 _SIZE_NOT_KNOWN = 0xFFFFFFFF  # written by programs that stream a WAV, and by RF64
@@ -67,10 +66,9 @@ class Recording:
             channel: which channel of a file with several: its number from 0, or "mean" of all.
 
         Raises:
-            AsdError: the file is missing, unreadable, no regular file, empty, cut short or joined
-                of two, of another format, asks for more than memory should give, holds NaN,
-                infinite or absurdly large samples, or has not the channel, or several and none is
-                chosen.
+            AsdError: the file is missing, damaged, joined of two, of another format, larger than
+                memory should hold, has NaN, infinite or absurd samples, or has not the channel, or
+                several and none is chosen.
         """
         data, mtime_ns = _read_bytes(path)
         raw, rate, subtype = _decode(path, data)
@@ -149,15 +147,13 @@ def _decode(path: Path, data: bytes) -> tuple[NDArray[Any], int, str]:
     try:
         with soundfile.SoundFile(_Content(data)) as sound:
             promised, rate, subtype = sound.frames, sound.samplerate, sound.subtype
-            if sound.format in LOSSY:
-                raise AsdError(
-                    f"{path}: {sound.format} is not read, as it leaves sound out: use the "
-                    "recording before compression, or convert it to WAV, with what is lost missing"
-                )
             plain = subtype.startswith("PCM_") or subtype in FLOATS + EIGHT_BIT
             if sound.format not in CONTAINERS or not plain:
-                kind = f"{sound.format} with {subtype}"
-                raise AsdError(f"{path}: {kind} is not read: convert it to 16-bit WAV")
+                raise AsdError(
+                    f"{path}: {sound.format} with {subtype} is not read: use the recording before "
+                    "compression, or convert it to 16-bit WAV; what MP3 and the like have taken "
+                    "away stays lost then"
+                )
             if fault := _fault(data):
                 raise AsdError(f"{path}: {fault}: copy it again")
             size, (slowest, fastest) = promised * sound.channels, _RATES

@@ -10,9 +10,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from asd.data.audio import Channel
-from asd.data.clip_files import SUFFIXES, Clip, Problems, list_clips, list_folder, unused_files
+from asd.data.clip_files import (
+    SUFFIXES,
+    Clip,
+    Problems,
+    label_clips,
+    list_clips,
+    list_folder,
+    unused_files,
+)
 from asd.data.corpus import PartReader
-from asd.data.evaluation_labels import label_clips
 from asd.data.manifest import (
     RELEASES,
     SPLITS,

@@ -91,12 +91,9 @@ def content_hash(data: bytes) -> str:
 
 
 def check_machine(machine: str, where: Path | str, what: str = "a machine type") -> None:
-    """Refuse a machine type that figures cannot be named after, before anything is trained.
+    """Refuse a machine type, found ``where``, that figures cannot be named after.
 
-    Args:
-        machine: its name.
-        where: it was found, for the message.
-        what: bears the name; IDs stand in names of figures too.
+    ``what`` bears the name: IDs stand in names of figures too.
 
     Raises:
         AsdError: says what a name may have in it.
@@ -110,11 +107,7 @@ def check_machine(machine: str, where: Path | str, what: str = "a machine type")
 
 
 def repeated(manifest: Manifest) -> list[str]:
-    """What a reader must know of files that stand in the manifest more than once, by content.
-
-    Returns:
-        A sentence on those that train and test, and one on those under several labels.
-    """
+    """Sentences on files of the same content that train and test, or stand under several labels."""
     sentences = []
     for columns, what in (
         (["split"], "both among the training and the test clips"),

@@ -78,8 +78,6 @@ def scan(
             del known[clip.path]
     if problems:
         _report(corpus, problems)
-    if clips and not known:
-        raise AsdError(f"{corpus.folder}: no usable clip is left; all {len(clips)} are bad")
     names = {path.relative_to(corpus.folder).as_posix(): facts for path, facts in known.items()}
     warn_of(corpus.folder, names, corpus.rate)
     return [_row(corpus.folder, clip, known[clip.path]) for clip in clips if clip.path in known]

@@ -69,17 +69,6 @@ class Spectrum(NamedTuple):
     tilt: Sequence[float]  # how much of a take's tilt in dB each gets
 
 
-def draw_spectrum(
-    rng: np.random.Generator,
-    hz: Sequence[float],
-    db: Sequence[float],
-    tilt: Sequence[float],
-    spread_db: float,
-) -> Spectrum:
-    """A spectrum of levels about ``db`` with this standard deviation."""
-    return Spectrum(hz, (np.array(db) + spread_db * rng.standard_normal(len(db))).tolist(), tilt)
-
-
 def tilted_noise(take: Take, spectrum: Spectrum) -> Array:
     """``shaped_noise`` of this spectrum, its tilt of standard deviation 1 dB drawn for the take."""
     tilt = take.rng.standard_normal() * np.array(spectrum.tilt)
