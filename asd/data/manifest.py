@@ -140,12 +140,7 @@ def sorted_manifest(root: Path, rows: list[dict[str, object]]) -> Manifest:
 
 
 def parts_of(manifest: Manifest) -> Iterator[Manifest]:
-    """The manifest's clips by release, machine and split, in the manifest's order.
-
-    Raises:
-        ValueError: clips of one part do not stand together, so that parts in order would not be
-            the manifest in order.
-    """
+    """The manifest's clips by release, machine and split, in the order that it must have."""
     groups = [rows for _, rows in manifest.clips.groupby(list(Part._fields), sort=False)]
     if [i for rows in groups for i in rows.index] != list(manifest.clips.index):
         raise ValueError("a manifest must be sorted by release, machine and split")

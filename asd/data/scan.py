@@ -78,9 +78,14 @@ def scan(
             del known[clip.path]
     if problems:
         _report(corpus, problems)
-    names = {path.relative_to(corpus.folder).as_posix(): facts for path, facts in known.items()}
-    warn_of(corpus.folder, names, corpus.rate)
-    return [_row(corpus.folder, clip, known[clip.path]) for clip in clips if clip.path in known]
+    names = {path: path.relative_to(corpus.folder).as_posix() for path in known}
+    warn_of(corpus.folder, {names[path]: facts for path, facts in known.items()}, corpus.rate)
+    rows = []
+    for clip in (clip for clip in clips if clip.path in known):
+        row = {**clip.part._asdict(), "id": clip.id, "label": clip.label, "path": names[clip.path]}
+        facts = known[clip.path]
+        rows.append({**row, "samples": facts.samples, "rate": facts.rate, "hash": facts.hash})
+    return rows
 
 
 def _read(
@@ -121,12 +126,6 @@ def _read(
     in_threads(read, new, workers, label, keep)
 
 
-def _row(root: Path, clip: Clip, facts: ClipFacts) -> dict[str, object]:
-    path = clip.path.relative_to(root).as_posix()
-    name = {**clip.part._asdict(), "id": clip.id, "label": clip.label, "path": path}
-    return {**name, "samples": facts.samples, "rate": facts.rate, "hash": facts.hash}
-
-
 def _report(corpus: Folder, problems: Problems) -> None:
     lines = [f"  {problems[path]}" for path in sorted(problems)]
     if corpus.on_bad_clip == "skip":  # every name: a result without these is another result
@@ -140,12 +139,9 @@ def _report(corpus: Folder, problems: Problems) -> None:
 
 
 def warn_of(where: Path | str, facts: Mapping[str, ClipFacts], rate: int) -> None:
-    """Say what is odd about clips that can be used.
+    """Say what is odd about clips that can be used, of which these are the facts by name.
 
-    Args:
-        where: they lie, or what else they have in common.
-        facts: of each, by name.
-        rate: in Hz, to which they are resampled.
+    They lie ``where``, or have that in common, and are resampled to ``rate`` in Hz.
     """
     rates = Counter(fact.rate for fact in facts.values() if fact.rate != rate)
     if rates:

@@ -229,7 +229,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     **{
         f"{value} {subtype}": (
             lambda path, value=value, subtype=subtype: not_finite(path, value, subtype),
-            "2 of 100 samples are NaN or infinite",
+            f"has samples of {abs(value)}, ",
         )
         for value in (np.nan, np.inf, -np.inf)
         for subtype in ("FLOAT", "DOUBLE")

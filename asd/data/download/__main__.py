@@ -43,17 +43,12 @@ def main(argv: Sequence[str] | None = None, facts: Facts | None = None) -> int:
     from asd.data.download.delivery import Delivery
 
     releases = RELEASES if "all" in values.release else values.release
-    deliveries = [
-        Delivery(archive, facts, values.root)
-        for release in RELEASES
-        for archive in facts.archives  # the labels come with any machine type
-        if archive.release == release in releases and archive.machine in (None, *values.machines)
-    ]
     try:
         values.root.mkdir(parents=True, exist_ok=True)
         with locked(values.root / ".download.lock", "downloads to this folder"):
-            for delivery in deliveries:
-                delivery.bring(values.base_url)
+            for archive in facts.archives:  # the labels come with any machine type
+                if archive.release in releases and archive.machine in (None, *values.machines):
+                    Delivery(archive, facts, values.root).bring(values.base_url)
             with suppress(OSError):  # not there, or not empty
                 (values.root / "archives").rmdir()
     except (AsdError, OSError) as error:  # of a full disk the system says no file

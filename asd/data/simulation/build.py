@@ -9,9 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from asd.cores import cores
 from asd.data.manifest import content_hash, sorted_manifest
 from asd.data.simulation.clip import PlannedClip, SoundSettings, draw_fault, render
@@ -84,25 +81,18 @@ def _make(corpus: Simulated, release: str) -> None:
     write_text(folder / release / MANIFEST, table.to_csv(index=False))
 
 
-def encode_wav(samples: NDArray[np.int16], rate: int) -> bytes:
-    """The WAV file of these samples, [n] at ``rate`` Hz."""
-    import soundfile
-
-    buffer = io.BytesIO()
-    soundfile.write(buffer, samples, rate, subtype="PCM_16", format="WAV")
-    return buffer.getvalue()
-
-
 def make_clip(folder: Path, settings: SoundSettings, clip: PlannedClip) -> str:
     """Make one clip, or leave it if it is there; its content's hash.
 
     Raises:
         OSError: it cannot be written.
     """
-    path = folder / clip.path
+    import soundfile
+
+    path, buffer = folder / clip.path, io.BytesIO()
     if path.exists():
         return content_hash(path.read_bytes())
-    data = encode_wav(render(settings, clip), settings.rate)
+    soundfile.write(buffer, render(settings, clip), settings.rate, subtype="PCM_16", format="WAV")
     with replacing(path) as temporary:
-        temporary.write_bytes(data)
-    return content_hash(data)
+        temporary.write_bytes(buffer.getvalue())
+    return content_hash(buffer.getvalue())

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from asd.data.simulation.flow_machines import fan_sound, pump_sound
 from asd.data.simulation.impacts import Mode, blows, random_instants
 from asd.data.simulation.machine import Array, Fault, Take, amplitude, rms
-from asd.data.simulation.noise import gain_wander, shaped_noise, without_infrasound
+from asd.data.simulation.noise import shaped_noise, wander, without_infrasound
 from asd.data.simulation.rotation import TWO_PI
 from asd.data.simulation.stroke_machines import slider_sound, valve_sound
 from asd.data.simulation.toys import toy_car_sound, toy_conveyor_sound
@@ -135,7 +135,7 @@ def factory_background(take: Take) -> Array:
         (40.0, 200.0, 900.0, 3000.0, 8000.0),
         (-tilt, 0.0, -6.0 + bulge, -15.0 + 0.5 * tilt, -26.0 + tilt),
     )
-    swell = gain_wander(take, rng.uniform(0.3, 2.0), 1.0)
+    swell = wander(take, rng.uniform(0.3, 2.0), gain_db=1.0)
     total = floor * swell
     for _ in range(int(rng.integers(0, 4))):
         hz = 300.0 * 10.0 ** rng.uniform(0.0, 1.0)

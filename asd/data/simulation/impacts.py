@@ -29,12 +29,9 @@ def draw_modes(
     """Modes spread over a band (log frequency), of about this quality factor (pi * hz * decay)."""
     edges = np.geomspace(low_hz, high_hz, count + 1)
     hz = edges[:-1] * (edges[1:] / edges[:-1]) ** rng.uniform(0.0, 1.0, count)
-    q = quality * rng.uniform(0.7, 1.4, count)
+    decay_s = quality * rng.uniform(0.7, 1.4, count) / (np.pi * hz)
     gain = rng.uniform(0.4, 1.0, count)
-    return tuple(
-        Mode(float(f), float(d), float(g))
-        for f, d, g in zip(hz, q / (np.pi * hz), gain, strict=True)
-    )
+    return tuple(map(Mode, hz.tolist(), decay_s.tolist(), gain.tolist()))
 
 
 def ring(modes: Sequence[Mode], rate: int) -> Array:

@@ -58,8 +58,7 @@ def decaying_lines(
     """
     order = np.arange(count)
     db = first_db - step_db * order + spread_db * rng.standard_normal(count)
-    lines = 10.0 ** (db / 20.0) * np.exp(1j * rng.uniform(0.0, TWO_PI, count))
-    return tuple(complex(line) for line in lines)
+    return tuple((10.0 ** (db / 20.0) * np.exp(1j * rng.uniform(0.0, TWO_PI, count))).tolist())
 
 
 def passings(phase: Array, order: float, offset: float = 0.0) -> Array:

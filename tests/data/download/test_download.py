@@ -21,13 +21,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+import soundfile
 from filelock import FileLock
 
 from asd.data.dcase2020_facts import Archive, Facts
 from asd.data.download import fetch
 from asd.data.download.__main__ import main
 from asd.data.download.delivery import unpack
-from asd.data.simulation.build import encode_wav
 from asd.errors import AsdError
 
 SAMPLES = 800
@@ -39,7 +39,9 @@ RATE = 16000
 
 def _wav(seed: int) -> bytes:
     values = np.random.default_rng(seed).integers(-(2**15), 2**15, SAMPLES, np.int16)
-    return encode_wav(values, RATE)
+    buffer = io.BytesIO()
+    soundfile.write(buffer, values, RATE, subtype="PCM_16", format="WAV")
+    return buffer.getvalue()
 
 
 def _zip(entries: dict[str, bytes]) -> bytes:

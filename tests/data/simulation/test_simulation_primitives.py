@@ -9,7 +9,7 @@ from scipy.signal import welch
 from asd.data.simulation.clip import factory_background, generator
 from asd.data.simulation.impacts import Mode, blows, ring
 from asd.data.simulation.machine import Take, rms
-from asd.data.simulation.noise import band_noise, gain_wander, shaped_noise, wander
+from asd.data.simulation.noise import band_noise, shaped_noise, wander
 from asd.data.simulation.rotation import (
     TWO_PI,
     harmonics,
@@ -52,7 +52,7 @@ def test_wander_is_slow_and_of_unit_size() -> None:
     slow = np.concatenate([wander(take(k, 32000), 4.0) for k in range(100)])
     assert slow.std() == pytest.approx(np.sqrt(2 / 3), abs=0.05)  # straight lines between knots
     assert np.abs(np.diff(wander(take(1, 32000), 4.0))).max() < 0.01
-    gain = gain_wander(take(2, 320000), 4.0, 3.0)
+    gain = wander(take(2, 320000), 4.0, gain_db=3.0)
     assert 1.8 < np.std(20 * np.log10(gain)) < 3.0
 
 
