@@ -11,8 +11,7 @@ import numpy as np
 from asd.errors import AsdError
 from asd.experiment.listener import RunListener
 from asd.experiment.run_folder import RunFolder
-from asd.pictures.examples import KINDS, PictureOptions, chosen, thinned
-from asd.pictures.model_files import COLUMNS, EMBEDDINGS, EXAMPLES, KeptClips
+from asd.pictures.examples import COLUMNS, EXAMPLES, KINDS, KeptClips, PictureOptions, chosen
 from asd.pictures.run_pictures import run_pictures
 
 if TYPE_CHECKING:
@@ -41,10 +40,9 @@ class PictureListener(RunListener):
         self.frontend = frontend
         self.in_sweep = in_sweep
         self._examples: list[tuple[dict[Any, Any], dict[str, Any]]] = []
-        self._embeddings: list[tuple[dict[Any, Any], Any]] = []
 
     def clips_scored(self, scored: ScoredClips) -> None:
-        """Keep a few clips as the network, if any, sees them, and the bottleneck of many."""
+        """Keep a few clips as the network, if any, sees them.""" ""
         if scored.embeddings is None:
             return
         clips: list[dict[Any, Any]] = scored.table[COLUMNS].to_dict("records")
@@ -52,28 +50,19 @@ class PictureListener(RunListener):
 
         for role, row in chosen(scored.table, self.options.anomalous):
             self._examples.append(({"role": role, **clips[row]}, error_maps(scored, row)))
-        windows, of = np.asarray(scored.embeddings), scored.index.clips
-        for row in thinned(scored.table, self.options.embedding_clips):
-            self._embeddings.append((clips[row], windows[of == row].mean(0)))
 
     def model_scored(self, model: str, folder: Path) -> None:
-        """Write ``examples.npz`` and ``embeddings.npz``; nothing where nothing was kept."""
+        """Write ``examples.npz``; nothing where nothing was kept."""
         import pandas as pd
 
-        examples, embeddings = self._examples, self._embeddings
-        self._examples, self._embeddings = [], []
+        examples, self._examples = self._examples, []
+        if not examples:
+            return
+        shown = {f"{m}_{n}": x for n, (_, maps) in enumerate(examples) for m, x in maps.items()}
+        shown["centre_hz"] = np.asarray(self.frontend.centre_frequencies(), np.float64)
+        shown["hop_seconds"] = float(self.frontend.hop_seconds)
         try:
-            if examples:
-                shown = {
-                    f"{m}_{n}": x for n, (_, maps) in enumerate(examples) for m, x in maps.items()
-                }
-                shown["centre_hz"] = np.asarray(self.frontend.centre_frequencies(), np.float64)
-                shown["hop_seconds"] = float(self.frontend.hop_seconds)
-                KeptClips(pd.DataFrame([c for c, _ in examples]), shown).write(folder / EXAMPLES)
-            if embeddings:
-                arrays = {"values": np.array([values for _, values in embeddings])}
-                clips = pd.DataFrame([clip for clip, _ in embeddings])
-                KeptClips(clips, arrays).write(folder / EMBEDDINGS)
+            KeptClips(pd.DataFrame([clip for clip, _ in examples]), shown).write(folder / EXAMPLES)
         except OSError as error:
             log.warning("pictures: %s: what they need of %s is lost: %s", folder, model, error)
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from asd.errors import AsdError
 from asd.experiment.history import read_history
 from asd.experiment.run_folder import RunFolder
-from asd.pictures.examples import KINDS
-from asd.pictures.model_files import EMBEDDINGS, EXAMPLES, KeptClips
+from asd.pictures.examples import EXAMPLES, KINDS, KeptClips
 from asd.scoring.clip_scores import read_scores
 from asd.scoring.metrics import machine_order
 
@@ -26,7 +25,7 @@ def run_pictures(
     kinds: Sequence[str] = KINDS,
     scores: pd.DataFrame | None = None,
 ) -> list[Path]:
-    """Draw ROC, score distributions, training curves, example clips and the bottleneck.
+    """Draw ROC, score distributions, training curves and example clips.
 
     Not drawn is what a run lacks: spectrograms without ``examples.npz``, ROC without test clips.
 
@@ -55,7 +54,6 @@ def _draw(
 ) -> Iterator[Path | None]:
     import pandas as pd
 
-    from asd.pictures.embedding import scatter
     from asd.pictures.score_pictures import distributions, roc
     from asd.pictures.spectrograms import triptychs
     from asd.pictures.training_curves import curves
@@ -71,10 +69,6 @@ def _draw(
         files = {m: models[m] / "history.csv" for m in machine_order(models)}
         histories = {m: pd.DataFrame(read_history(file)) for m, file in files.items()}
         yield curves(histories, f"Training. {about}", out / "training.png")
-    if "embedding" in kinds:
-        files = {m: path / EMBEDDINGS for m, path in models.items()}
-        embeddings = {m: KeptClips.read(file) for m, file in files.items() if file.exists()}
-        yield scatter(embeddings, f"Bottleneck. {about}", out / "embedding.png")
     if "clips" in kinds:
         for file in (path / EXAMPLES for path in models.values()):
             if file.exists():

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _SUMMARY = "median and middle half"
+# A label's name, place beside its machine ID's tick, colour and marker.
+_LABELS = {
+    0: ("normal", -0.2, style.BLUE, "o"),
+    1: ("anomaly", 0.2, style.VERMILLION, "^"),
+    -1: ("label not known", 0.0, style.GREY, "s"),
+}
 
 
 def roc(scores: pd.DataFrame, max_fpr: float, title: str, path: Path) -> Path | None:
@@ -86,9 +92,11 @@ def distributions(scores: pd.DataFrame, title: str, path: Path) -> Path:
 
 
 def _strips(ax: Axes, clips: pd.DataFrame, place: int) -> None:
-    for mask, name, colour, marker in style.by_label(clips["label"].to_numpy()):
-        values = np.sort(clips["score"].to_numpy()[mask])
-        centre = place + {"normal": -0.2, "anomaly": 0.2}.get(name, 0.0)
+    for label, (name, aside, colour, marker) in _LABELS.items():
+        values = np.sort(clips["score"].to_numpy()[clips["label"] == label])
+        if not len(values):
+            continue
+        centre = place + aside
         # A fixed golden-ratio sequence spreads the points and is the same every time.
         jitter = (np.arange(len(values)) * 0.618034) % 1 - 0.5
         ax.scatter(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from asd.pictures import style
-from asd.pictures.model_files import MAPS, KeptClips
+from asd.pictures.examples import MAPS, KeptClips
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.axes import Axes
 
 # Okabe and Ito, Color Universal Design, 2008.
@@ -40,21 +39,6 @@ _RC: dict[Any, Any] = {
 def look(number: int) -> tuple[str, str, Any]:
     """Colour, marker and line style of the things in a picture, by their number; seven differ."""
     return _CYCLE[number % 7], _MARKERS[number % 7], _LINES[number % 7]
-
-
-def by_label(labels: np.ndarray) -> Iterator[tuple[np.ndarray, str, str, str]]:
-    """Mask, name, colour and marker of the normals, the anomalies and those not known.
-
-    Args:
-        labels: [clips], 0, 1 or -1; a label that none has is left out.
-    """
-    for label, name, colour, marker in (
-        (0, "normal", BLUE, "o"),
-        (1, "anomaly", VERMILLION, "^"),
-        (-1, "label not known", GREY, "s"),
-    ):
-        if (labels == label).any():
-            yield labels == label, name, colour, marker
 
 
 @contextmanager

@@ -24,7 +24,6 @@ _CAPTIONS = {
     "roc": "ROC by machine ID; the range of pAUC is shaded",
     "scores": "anomaly scores of normals and anomalies by machine ID",
     "training": "losses and learning rate by epoch",
-    "embedding": "the bottleneck of the test clips in two dimensions",
     "clips": "input, reconstruction and squared error of the median normal and the most anomalous "
     "clip",
 }
