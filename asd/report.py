@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from asd.documents.blocks import Block
-    from asd.reporting.runs import Collection
     from asd.reporting.sections import Section
 
 _PICTURES = "report_files"  # a folder of the report's own, beside files that may be anyone's
@@ -69,17 +68,18 @@ def report(options: argparse.Namespace, wanted: dict[str, list[str]], words: Seq
     from asd.reporting.content import section_blocks
     from asd.reporting.declaration import declaration
     from asd.reporting.provenance import provenance
+    from asd.reporting.runs import collect_folder
     from asd.reporting.sections import add_comparison, sections
 
     declared = declaration(options.sweep or "paper")
     resampling = Resampling(options.resamples, options.confidence, options.seed)
-    collection = _collect(options)
+    collection = collect_folder(Path(options.runs))
     runs = [run for run in collection.runs if run.matches(wanted)]
     filters = ", ".join(f"{name}={'|'.join(values)}" for name, values in wanted.items())
     if not runs:
-        place, notes = options.tracking_uri or options.runs, "; ".join(collection.notes)
+        notes = "; ".join(collection.notes)
         raise AsdError(
-            f"{place}: no finished run{f' with {filters}' * bool(filters)} "
+            f"{options.runs}: no finished run{f' with {filters}' * bool(filters)} "
             f"({len(collection.runs)} finished{notes and f'; not used: {notes}'}); nothing is "
             "written. This trains the table's: "
             f"python -m asd.train -m +sweep={options.sweep or 'paper'}"
@@ -144,23 +144,6 @@ def _write(blocks: list[Block], parts: list[Section], out: Path) -> None:
     print(f"wrote {out / 'report.html'} and {sum(map(bool, files.values())) - 1} files beside it")
 
 
-def _collect(options: argparse.Namespace) -> Collection:
-    from asd.reporting.runs import collect_folder
-
-    if options.tracking_uri is None:
-        return collect_folder(Path(options.runs))
-    from tempfile import TemporaryDirectory
-
-    from asd.reporting.mlflow_runs import collect_mlflow
-
-    # A sweep's runs stand in an experiment of its name, single runs in that of conf/tracking.
-    own, apart = (options.sweep or "paper", "asd"), ("", " SIMULATED", " demo")
-    names = options.tracking_experiment or [f"{name}{kind}" for kind in apart for name in own]
-    with TemporaryDirectory() as temporary:  # the scores are read before it goes
-        copies = Path(temporary) if options.no_write else Path(options.out) / "runs_from_mlflow"
-        return collect_mlflow(options.tracking_uri, names, copies)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m asd.report",
@@ -173,8 +156,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--by", nargs="+", action="extend", default=[], metavar="OPTION",
         help="a row a setting of these options: by=trainer.batch_size")  # fmt: skip
     add("--runs", default="runs", help="folder of run folders (default: runs)")
-    add("--tracking-uri", help="read the runs from this MLflow tracker instead")
-    add("--tracking-experiment", nargs="+", help="experiments there (default: the sweep's and asd)")
     add("--compare", nargs=2, action="append", default=[], metavar=("A", "B"), help="two systems")
     add("--resamples", type=int, default=1000, help="bootstrap resamples (default: 1000)")
     add("--confidence", type=float, default=0.95, help="of the intervals (default: 0.95)")

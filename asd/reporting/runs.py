@@ -36,7 +36,7 @@ class Run:
     """A finished run.
 
     Args:
-        folder: its files; of a run from MLflow, where they were copied to.
+        folder: its files.
         config: as composed, plain values.
         record: content of run.json; ``data_label`` is what every table calls the data.
         tags: of the record: experiment, system, seed, data, release, scale, test and others.
@@ -148,7 +148,7 @@ def collect_folder(runs: Path) -> Collection:
         AsdError: there is no such folder.
     """
     if not runs.is_dir():
-        raise AsdError(f"{runs}: no such folder of runs; give --runs DIR, or --tracking-uri URI")
+        raise AsdError(f"{runs}: no such folder of runs; give runs=DIR")
     return collect(p for p in runs.iterdir() if p.is_dir() and _SET_ASIDE not in p.name)
 
 
