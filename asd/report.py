@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import shlex
 import shutil
 import sys
 from itertools import chain
@@ -17,7 +18,7 @@ from asd.errors import AsdError
 from asd.exit_status import exit_status, program
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from asd.documents.blocks import Block
     from asd.reporting.sections import Section
@@ -75,16 +76,18 @@ def report(options: argparse.Namespace, wanted: dict[str, list[str]], words: Seq
     resampling = Resampling(options.resamples, options.confidence, options.seed)
     collection = collect_folder(Path(options.runs))
     runs = [run for run in collection.runs if run.matches(wanted)]
-    filters = ", ".join(f"{name}={'|'.join(values)}" for name, values in wanted.items())
+    filters = [f"{name}={','.join(values)}" for name, values in wanted.items()]
+    asked = [f"Runs with {', '.join(filters)}."] * bool(filters)
+    unused = [f"Not used: {'; '.join(collection.notes)}."] * bool(collection.notes)
     if not runs:
-        notes = "; ".join(collection.notes)
         raise AsdError(
-            f"{options.runs}: no finished run{f' with {filters}' * bool(filters)} "
-            f"({len(collection.runs)} finished{notes and f'; not used: {notes}'}); nothing is "
-            "written. This trains the table's: "
+            f"{options.runs}: no finished run of {len(collection.runs)} is as asked for; nothing "
+            f"is written. {' '.join([*asked, *unused])} This trains the table's: "
             f"python -m asd.train -m +sweep={options.sweep or 'paper'}"
         )
-    parts, said = sections(runs, declared, options.by, options.sweep is not None, resampling)
+    where = [f"runs={options.runs}"] * (options.runs != "runs")
+    again = shlex.join(["python", "-m", "asd.report", *where, *filters])
+    parts, said = sections(runs, declared, options.by, options.sweep is not None, resampling, again)
     for pair in options.compare:
         add_comparison(parts, *pair)
 
@@ -92,8 +95,6 @@ def report(options: argparse.Namespace, wanted: dict[str, list[str]], words: Seq
     used = f"{sum(part.used for part in parts)} runs used of {len(collection.runs)}"
     title = " and ".join(dict.fromkeys(part.declared.title for part in parts))
     head: list[Block] = [Heading(f"{title}: {used}{simulated}", 1)]
-    asked = [f"Runs with {filters}."] * bool(wanted)
-    unused = [f"Not used: {'; '.join(collection.notes)}."] * bool(collection.notes)
     head += map(Text, [*asked, *unused, *said])
     body = [section_blocks(part) for part in parts]
     foot = provenance(parts, words, Path(options.out))
@@ -118,24 +119,26 @@ def _write(blocks: list[Block], parts: list[Section], out: Path) -> None:
     from asd.reporting.faults import fault_results
     from asd.reporting.results import spreadsheet
 
-    frame = pd.concat([part.labelled(part.results) for part in parts])
+    def joined(frames: Callable[[Section], Sequence[pd.DataFrame]]) -> pd.DataFrame:
+        return pd.concat([part.labelled(frame) for part in parts for frame in frames(part)])
+
+    frame = joined(lambda part: [part.results])
+    if len(compared := joined(lambda part: [*part.comparisons, part.pairs])):
+        compared = compared.query("reason == ''").drop(columns="reason")
     of_types = ["published", "published_std", "difference", "fill_command"]
+    tables = {
+        "tables.csv": frame[frame["id"] == ""].drop(columns="id"),
+        "per_id.csv": frame[frame["id"] != ""].drop(columns=of_types),
+        "costs.csv": joined(lambda part: [part.costs]),
+        "comparisons.csv": compared,
+        "faults.csv": joined(lambda part: [fault_results(part)]),
+    }
     files = {
         "report.html": rendering.html(blocks),
         "report.md": rendering.markdown(blocks, out),
         "tables.tex": rendering.latex(blocks),
-        "tables.csv": spreadsheet(frame[frame["id"] == ""].drop(columns="id")),
-        "per_id.csv": spreadsheet(frame[frame["id"] != ""].drop(columns=of_types)),
-        "costs.csv": spreadsheet(pd.concat([part.labelled(part.costs) for part in parts])),
-        "comparisons.csv": "",
-        "faults.csv": "",
+        **{name: spreadsheet(table) * bool(len(table)) for name, table in tables.items()},
     }
-    compared = [f for part in parts for f in map(part.labelled, (*part.comparisons, part.pairs))]
-    if any(map(len, compared)):
-        rows = pd.concat(compared).query("reason == ''")
-        files["comparisons.csv"] = spreadsheet(rows.drop(columns="reason"))
-    if len(faults := pd.concat([part.labelled(fault_results(part)) for part in parts])):
-        files["faults.csv"] = spreadsheet(faults)
     for name, text in files.items():
         if text:
             write_text(out / name, text)

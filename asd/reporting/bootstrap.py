@@ -46,8 +46,6 @@ class Resampling:
 
     def interval(self, values: Floats) -> tuple[float, float]:
         """The percentile interval of replicates [resamples]; NaN where they are not defined."""
-        if np.isnan(values).any():
-            return float("nan"), float("nan")
         tail = (1 - self.confidence) / 2
         low, high = np.quantile(values, [tail, 1 - tail])
         return float(low), float(high)

@@ -73,9 +73,7 @@ class Section:
         self.max_fpr = used[0]
         if len(used) > 1:
             self.notes.append(f"runs differ in scoring.max_fpr: of {used} the first is used")
-        self._finder = finder = RowFinder(
-            runs, lambda row, of: System(row, of, self.max_fpr, resampling)
-        )
+        self._finder = finder = RowFinder(runs, self.max_fpr, resampling)
         self.data = finder.data_departures
         self.rows = finder.rows(declared.rows)
         filled = [row.label for row in self.rows[: len(declared.rows)] if row.runs]
@@ -94,7 +92,7 @@ class Section:
             and finder.start.items() <= PAPER.items()  # scale.name is anyone's
             and all(set(of.machines) == set(declared.columns) for of in self.systems.values())
         )
-        usual_fpr = self.max_fpr == finder.max_fpr
+        usual_fpr = self.max_fpr == finder.usual_fpr
         self.results = results(declared, self.rows, self.comparable, usual_fpr)
         of_all = [compare_pairs(list(self.systems.values()), metric) for metric in COMPARED]
         self.pairs = pd.concat(of_all, ignore_index=True)
@@ -174,6 +172,7 @@ def sections(
     by: Sequence[str],
     whole: bool,
     resampling: Resampling,
+    again: str = "python -m asd.report",
 ) -> tuple[list[Section], list[str]]:
     """The sections of a report of these runs.
 
@@ -184,6 +183,7 @@ def sections(
         by: options; a row a setting of them.
         whole: see ``Section``; without it, a table of which hardly a row was run is not shown.
         resampling: see ``Section``.
+        again: the command that reports these runs, for what is to be said.
 
     Returns:
         They, and what is to be said of runs that stand in none, and of other ways to look.
@@ -198,15 +198,15 @@ def sections(
     for run in runs:
         chosen.setdefault(run.tags["study"] if run.is_trial else "", []).append(run)
     for study in [*filter(None, chosen)] if "" in chosen else ():
-        command = f"python -m asd.report study={study}"
-        said.append(f"{len(chosen.pop(study))} trials of {study} have no row here: {command}")
+        count = len(chosen.pop(study))
+        said.append(f"{count} trials of {study} have no row here: {again} study={study}")
     for study, of_study in chosen.items():
         for label, of in corpora(of_study).items():
             factors = list(by) or (varied(of) if study else [])
             if not factors:
                 part = Section(label, of, declared, resampling, whole=whole)
                 parts.append(part)
-                said += _suggestions(part, declared, of)
+                said += _suggestions(part, declared, of, again)
                 continue
             try:
                 found, left_out = groups(of, factors)
@@ -260,6 +260,8 @@ def add_comparison(report: list[Section], a: str, b: str) -> None:
     for section in report:
         try:
             pair = section.find(a), section.find(b)
+            if pair[0] is pair[1]:
+                raise AsdError(f"compare: {a} and {b} are both {pair[0].label}; name two systems")
             section.comparisons += [compare(*pair, metric) for metric in COMPARED]
         except AsdError as error:
             refusals.append(error)
@@ -267,14 +269,13 @@ def add_comparison(report: list[Section], a: str, b: str) -> None:
         raise refusals[0]
 
 
-def _suggestions(section: Section, declared: Declaration, runs: list[Run]) -> list[str]:
+def _suggestions(section: Section, declared: Declaration, runs: list[Run], again: str) -> list[str]:
     """Of a table by presets: what else the runs can be compared by, and what it leaves out."""
     said = []
     names = [name for name in varied(runs) if name != "experiment"]
     with suppress(AsdError):  # there is nothing to compare
         groups(runs, names)
-        by = f"python -m asd.report by={','.join(names)}"
-        said.append(f"These runs differ in {', '.join(names)}: {by}")
+        said.append(f"These runs differ in {', '.join(names)}: {again} by={','.join(names)}")
     if unfilled := [label for label in declared.rows if label not in section.declared.rows]:
         said.append(
             f"{declared.title} has no runs of {', '.join(unfilled)} here: "

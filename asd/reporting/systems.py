@@ -73,11 +73,11 @@ class System:
 
     @property
     def ids(self) -> list[tuple[str, str]]:
-        """(machine, ID) in the tables' order."""
-        pairs = {
-            tuple(pair) for r in self.runs[:1] for pair in r.scores[["machine", "id"]].to_numpy()
-        }
-        return [pair for m in self.machines for pair in sorted(pairs) if pair[0] == m]
+        """(machine, ID) in the tables' order; scores are sorted by ID."""
+        own = {m: self.runs[0].scores.query("machine == @m")["id"] for m in self.machines}
+        return [
+            (machine, machine_id) for machine, ids in own.items() for machine_id in ids.unique()
+        ]
 
     @cached_property
     def _metrics(self) -> list[dict[str, float]]:

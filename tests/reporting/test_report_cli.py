@@ -73,13 +73,14 @@ def test_the_page_needs_nothing_else_and_holds_the_pictures(folder: Path, tmp_pa
     (folder / "u-simulated-seed0" / "pictures").mkdir()
     picture = Path(mpl.get_data_path()) / "images" / "home.png"
     shutil.copy(picture, folder / "u-simulated-seed0" / "pictures" / "roc.png")
-    keep = [f"--runs={folder}", f"--out={out}", "--resamples=20", "experiment=u"]
-    assert main([*keep, "--compare", "u", "U"]) == 0
+    keep = [f"--runs={folder}", f"--out={out}", "--resamples=20"]
+    assert main([*keep, "--compare", "u", "ss_0.5"]) == 0
     addresses = re.findall(r'(?:src|href)="(.*?)"', (out / "report.html").read_text())
     pictures = [a for a in addresses if a.startswith("data:image/png;base64,")]
     assert len(pictures) == 3  # two overviews, and the run's own
     links = [a for a in addresses if a not in pictures and not a.startswith("#")]
-    assert {(out / link).resolve() for link in links} == set((folder).glob("u-*"))  # the runs
+    assert {(out / link).resolve() for link in links} == set(folder.iterdir())  # the runs
+    keep.append("experiment=u")
     # What the next report does not write again does not stay beside it.
     older = {*out.rglob("*.png"), out / "comparisons.csv"}
     (out / "mine.txt").write_text("")
@@ -89,6 +90,15 @@ def test_the_page_needs_nothing_else_and_holds_the_pictures(folder: Path, tmp_pa
     assert main(keep) == 0
     for link in re.findall(r"\]\((.*?)\)", (out / "report.md").read_text()):
         assert (out / link).exists()
+
+
+def test_a_command_that_is_proposed_is_of_the_same_runs(runs: Any, tmp_path: Path) -> None:
+    for size in (4, 8):
+        runs.write("u", options=f"trainer.batch_size={size}", name=f"{size}")
+    asked = [f"runs={runs.path}", "experiment=u,b", "data=simulated"]
+    assert main([*asked, f"out={tmp_path}", "resamples=20", "--no-pictures"]) == 0
+    proposed = f"python -m asd.report {' '.join(asked)} by=trainer.batch_size"
+    assert proposed in (tmp_path / "report.md").read_text()
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ def test_what_is_not_of_the_same_settings_or_clips_says_so(runs: Any) -> None:
     runs.write("u", 3, options="data.train_per_id=9")
     (section,) = runs.report()
     assert list(section.systems) == [
-        "U", "U, other training clips (abcdef)", "U, without trainer.deterministic (older config)",
+        "U", "U, other training clips (abcdef)", "U, without trainer.deterministic",
         "U, train_per_id 9",
     ]  # fmt: skip
     (note,) = section.rows[1].notes
@@ -227,7 +227,7 @@ def test_a_setting_is_compared_with_those_that_differ_in_it_alone(runs: Any) -> 
 
 
 def test_validation_losses_are_of_the_same_seeds(runs: Any, tmp_path: Path) -> None:
-    # As a training records it, and where it stood before.
+    # As a training records it.
     rows = [{"epoch": n, "steps": n + 1.0, "val/loss": 0.5 - 0.25 * n} for n in range(2)]
     write_history(tmp_path / "history.csv", rows)
     options = from_config(
@@ -237,12 +237,13 @@ def test_validation_losses_are_of_the_same_seeds(runs: Any, tmp_path: Path) -> N
     size = "trainer.batch_size"
     for seed in (0, 1):
         runs.write("u", seed, options=f"{size}=8", name=f"8 {seed}", convergence={"shared": how})
-    runs.write("u", 0, options=f"{size}=16", name="16 0", validation_loss={"shared": 0.125})
+    less = {"shared": {**how, "validation_loss": 0.125}}
+    runs.write("u", 0, options=f"{size}=16", name="16 0", convergence=less)
     (section,), _ = laid_out(runs, size)
     assert section.costs["validation_loss"].to_list() == [0.25, 0.125]
     assert "validation loss" not in verdict(section)  # seed 1 has other validation clips
     assert any("or seeds do not compare" in note for note in cost_table(section).notes)
-    runs.write("u", 1, options=f"{size}=16", name="16 1", validation_loss={"shared": 0.125})
+    runs.write("u", 1, options=f"{size}=16", name="16 1", convergence=less)
     (section,), _ = laid_out(runs, size)
     assert verdict(section).startswith("batch_size 16 has the lowest validation loss, 0.125;")
     assert share_a_loss([size], [[0], [0]]) and share_a_loss(["model.embedding"], [[0], [0]])
@@ -367,6 +368,8 @@ def test_systems_are_compared_by_any_of_their_names(runs: Any) -> None:
     assert pairs == [*[("U FD", "U")] * 2, *[("U-half", "B, max_epochs 5")] * 2]
     with pytest.raises(AsdError, match=r"no finished run of 'b'.*u \(U\)"):
         add_comparison(report, "u", "b")
+    with pytest.raises(AsdError, match="compare: u and U are both U; name two systems"):
+        add_comparison(report, "u", "U")
 
 
 @pytest.mark.parametrize(
