@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -125,6 +125,12 @@ def too_few(*systems: System) -> str:
     if min(len(system.runs) for system in systems) >= TRAININGS_NEEDED:
         return ""
     return f"{seeds_of(*systems)}; {TRAININGS_NEEDED} of each are needed"
+
+
+def sign(answer: Mapping[Any, Any]) -> int:
+    """1: A is better than B, -1: the opposite, 0: not decidable."""
+    decided = not answer["verdict"].startswith(NOT_DECIDABLE)
+    return decided * (1 if answer["difference"] > 0 else -1)
 
 
 def _verdict(a: System, b: System, points: float, p: float) -> str:

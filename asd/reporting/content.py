@@ -9,13 +9,14 @@ from typing import Any
 import pandas as pd
 
 from asd.documents.blocks import Block, CellLines, Heading, Kind, Line, Table, Text, plain_row
-from asd.reporting.bootstrap import COMPARED
+from asd.reporting.bootstrap import COMPARED, MEAN
 from asd.reporting.claims import HELD, NOT_HELD, check_claim
-from asd.reporting.compare import NOT_DECIDABLE, seeds_of, too_few
-from asd.reporting.factors import share_a_loss
+from asd.reporting.compare import NOT_DECIDABLE, seeds_of, sign, too_few
+from asd.reporting.factors import levels, share_a_loss, shares
 from asd.reporting.faults import fault_tables
 from asd.reporting.intervals import TRAININGS_NEEDED
 from asd.reporting.sections import COSTS, Section
+from asd.scoring.metrics import figure_name
 from asd.scoring.tables import NAMES, percent
 
 # Which of the paper's tables hold it.
@@ -23,6 +24,10 @@ PAPER_TABLES = {"auc": "Table 1", "pauc": "Table 2"}
 _ALL_PAIRS = 4  # rows up to which each is compared with each
 _NAMED = 4  # how many a sentence names, before it only counts the rest
 _KINDS: dict[str, Kind] = {HELD: "good", NOT_HELD: "bad"}
+# A difference: only a verdict has a colour.
+_LOOKS: dict[int, tuple[Kind, str]] = {
+    1: ("good", "better"), -1: ("bad", "worse"), 0: ("text", NOT_DECIDABLE)
+}  # fmt: skip
 _SIMULATED = (
     "SIMULATED DATA: the sounds were made by a program. These figures say nothing of real "
     "machines and must not be read against the published ones."
@@ -100,7 +105,7 @@ def verdict(section: Section) -> str:
         chosen = str(losses.idxmin())
         loss = f"{losses[chosen]:.4g}; its AUC is {percent(costs[chosen]['auc'])} %"
         text = f"{chosen} has the lowest validation loss, {loss}. {text}"
-    worse = [name for name, row in found.items() if row and _decided(row) == "bad"]
+    worse = [name for name, row in found.items() if row and sign(row) < 0]
     open_ = [name for name in found if name not in worse]
     few = [name for name in (label, *open_) if too_few(section.systems[name])]
     if not worse:
@@ -195,7 +200,7 @@ def comparison_table(comparison: pd.DataFrame, section: Section) -> Table:
         plain = plain_row(row["machine"], percent(row["mean_a"]), percent(row["mean_b"]))
         apart = [[line] for line in _difference(row)]
         above = Line(_share(row["resamples_a_above_b"], section.resampling.resamples))
-        rows.append([*plain, *apart, [above], [Line(row["verdict"], _decided(row))]])
+        rows.append([*plain, *apart, [above], [Line(row["verdict"], _LOOKS[sign(row)][0])]])
     metric, a, b, n_a, n_b = comparison.iloc[0][["metric", "a", "b", "trainings_a", "trainings_b"]]
     notes = [
         "Clips resampled jointly within machine ID and label. The interval covers other clips and, "
@@ -215,14 +220,7 @@ def comparison_table(comparison: pd.DataFrame, section: Section) -> Table:
 def _difference(row: dict[Any, Any]) -> CellLines:
     points, low, high = (100 * row[f"difference{end}"] for end in ("", "_low", "_high"))
     interval = Line(f"[{low:+z.1f}, {high:+z.1f}]", "interval")
-    return [Line(f"{points:+z.2f}", _decided(row)), interval]
-
-
-def _decided(row: dict[Any, Any]) -> Kind:
-    """How a difference looks: only a verdict has a colour."""
-    if row["verdict"].startswith(NOT_DECIDABLE):
-        return "text"
-    return "good" if row["difference"] > 0 else "bad"
+    return [Line(f"{points:+z.2f}", _LOOKS[sign(row)][0]), interval]
 
 
 def _against(section: Section, metric: str, a: str, b: str) -> dict[Any, Any]:
@@ -251,8 +249,7 @@ def differences_table(section: Section, metric: str) -> Table:
             if not found:
                 row.append([Line("" if label == other else "not comparable", "missing")])
                 continue
-            word = {"good": "better", "bad": "worse"}.get(_decided(found), NOT_DECIDABLE)
-            row.append([*_difference(found), Line(word, "interval")])
+            row.append([*_difference(found), Line(_LOOKS[sign(found)][1], "interval")])
         rows.append(row)
     pairs = len(labels) * (len(labels) - 1) // 2
     notes = [
@@ -295,7 +292,11 @@ def cost_table(section: Section) -> Table:
 
 def shares_table(section: Section) -> Table | Text:
     """How much of the variance of AUC and pAUC each option makes."""
-    found = [section.shares(metric) for metric in COMPARED]
+    systems = {levels(of.runs[0], section.factors): of for of in section.systems.values()}
+    found = []
+    for metric in COMPARED:
+        values = {at: of.values(figure_name(metric, MEAN)) for at, of in systems.items()}
+        found.append(shares(values, section.factors))
     if not all(found):
         return Text(
             "Not all combinations were run, or nothing varies: shares cannot be told apart."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,14 +24,8 @@ class Statement:
     better: str
     worse: str
     where: str = ""
-    machines: tuple[str, ...] = ()
-    metrics: tuple[str, ...] = ()
-
-    @property
-    def guards(self) -> list[Statement]:
-        """The same of each of several machine types alone."""
-        several = self.machines if len(self.machines) > 1 else ()
-        return [Statement(self.better, self.worse, machines=(m,)) for m in several]
+    machines: Sequence[str] = ()
+    metrics: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -103,12 +98,9 @@ def parse(content: dict[str, Any], source: str) -> Declaration:
 
 def _claim(content: dict[str, Any], source: str) -> Claim:
     try:
-        statements = []
-        for one in content["statements"]:
-            parts = {name: tuple(one.get(name, ())) for name in ("machines", "metrics")}
-            statements.append(Statement(**{**one, **parts}))
-        return Claim(str(content["text"]), str(content["source"]), tuple(statements))
-    except (KeyError, TypeError, AttributeError) as error:
+        statements = tuple(Statement(**one) for one in content["statements"])
+        return Claim(str(content["text"]), str(content["source"]), statements)
+    except (KeyError, TypeError) as error:
         raise AsdError(
             f"{source}: claims: each needs a text, a source and statements of better, worse and, "
             f"where they hold in part, where, machines, metrics ({error!r})"

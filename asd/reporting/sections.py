@@ -15,7 +15,7 @@ from asd.errors import AsdError
 from asd.reporting.bootstrap import COMPARED, MEAN, Resampling
 from asd.reporting.compare import compare, compare_pairs
 from asd.reporting.declaration import Declaration
-from asd.reporting.factors import groups, level, level_text, levels, numeric, shares, varied
+from asd.reporting.factors import groups, level, level_text, numeric, varied
 from asd.reporting.results import results
 from asd.reporting.rows import RowFinder
 from asd.reporting.runs import Run
@@ -34,20 +34,16 @@ class Section:
         runs: finished ones, scored on the same clips; at least one.
         declared: the table; what is no row of it gets rows below.
         resampling: of the clips.
-        factors: options by which the rows are told apart (``asd.reporting.factors``); none: by
-            what departs from presets.
+        factors: options by which the rows are told apart; none: by what departs from presets.
         whole: whether rows without runs stand in the table also where it has one row or none with.
 
     Attributes:
-        simulated: whether the sounds were made by a program.
         comparable: whether the published numbers may stand beside the figures of the rows declared:
             the whole corpus as published, at the paper's scale.
         data: options of the corpus that are not its defaults, as overrides.
         rows: see ``asd.reporting.rows``; systems: those that have runs, by label; seeds: theirs.
-        results: see ``asd.reporting.results``.
-        notes: what a reader must know.
-        comparisons: see ``asd.reporting.compare``; one table a pair and metric.
-        pairs: the same of each two systems, on the mean; a row a metric and pair.
+        results, comparisons: see ``asd.reporting.results`` and ``compare``.
+        pairs: comparisons of each two systems on the mean; a row a metric and pair.
         costs: a row a system: auc, pauc (means, fractions), validation_loss, training_seconds,
             parameters, and ``front``: no other has both a higher AUC and lower costs.
 
@@ -84,20 +80,19 @@ class Section:
         if factors:
             self._name_by_factors()
         self.systems = {row.label: row for row in self.rows if row.runs}
-        self.seeds = [of.seeds for of in self.systems.values()]
+        systems = list(self.systems.values())
+        self.seeds = [of.seeds for of in systems]
         self.comparable = (
             not self.simulated
             and not self.data
             and all(run.tags[name] == value for run in runs for name, value in PAPER.items())
             and finder.start.items() <= PAPER.items()  # scale.name is anyone's
-            and all(set(of.machines) == set(declared.columns) for of in self.systems.values())
+            and all(set(of.machines) == set(declared.columns) for of in systems)
         )
         usual_fpr = self.max_fpr == finder.usual_fpr
         self.results = results(declared, self.rows, self.comparable, usual_fpr)
-        of_all = [compare_pairs(list(self.systems.values()), metric) for metric in COMPARED]
-        self.pairs = pd.concat(of_all, ignore_index=True)
-        self.costs = pd.DataFrame([self._cost(of) for of in self.systems.values()])
-        self.costs["front"] = _front(self.costs)
+        self.pairs = pd.concat([compare_pairs(systems, metric) for metric in COMPARED])
+        self.costs = _costs(systems)
 
     def _name_by_factors(self) -> None:
         """Rows in the order of the levels, labelled by them."""
@@ -111,19 +106,6 @@ class Section:
                 label += " (other training clips)"
             row.names, row.label = (row.label,), label
 
-    def _cost(self, of: System) -> dict[str, Any]:
-        figures = {metric: of.values(f"{metric}/{MEAN}").mean() for metric in COMPARED}
-        costs = {name: of.cost(name) for name in ("validation_loss", *COSTS)}
-        return {"system": of.label, "n": len(of.runs), **figures, **costs}
-
-    def shares(self, metric: str) -> dict[str, float]:
-        """Of each factor: see ``asd.reporting.factors.shares``."""
-        table = {
-            levels(system.runs[0], self.factors): system.values(f"{metric}/{MEAN}")
-            for system in self.systems.values()
-        }
-        return shares(table, self.factors)
-
     def best(self, metric: str) -> str:
         """The label of the system with the highest mean; empty: it is not defined of any."""
         defined = self.costs.dropna(subset=[metric]).sort_values(metric, kind="stable")
@@ -135,15 +117,15 @@ class Section:
         return sum(len(row.runs) for row in self.rows)
 
     def find(self, name: str) -> System:
-        """A system by its label, preset or system name.
+        """A system by its label, preset or system name, or by what is typed for it.
 
         Raises:
             AsdError: there is no run of it.
         """
         systems = self.systems.values()
-        for system in [*(s for s in systems if s.label == name), *systems]:
-            if name in (system.label, *system.names):
-                return system
+        named = [system for system in systems if name in system.names]
+        if found := self.systems.get(name) or next(iter(named), None):
+            return found
         if ("=" in name or " " in name) and (found := self._finder.find(name, self.rows)):
             return found
         known = "; ".join(f"{s.names[0]} ({s.label})" if s.names else s.label for s in systems)
@@ -155,15 +137,24 @@ class Section:
         return frame.assign(**where)[[*where, *frame]]
 
 
-def _front(costs: pd.DataFrame) -> list[bool]:
-    """[systems] whether no other has at least its AUC at no higher cost, and is better in one.
+def _costs(systems: Sequence[System]) -> pd.DataFrame:
+    """Quality and cost. ``front``: none has as high an AUC at no higher cost, and is better in one.
 
     A cost that is not known of all counts for none.
     """
-    names = [name for name in COSTS if costs[name].notna().all()]
-    points = np.column_stack([-costs["auc"], costs[names]])
+    costs = pd.DataFrame(
+        {
+            "system": of.label,
+            "n": len(of.runs),
+            **{metric: of.values(f"{metric}/{MEAN}").mean() for metric in COMPARED},
+            **{name: of.cost(name) for name in ("validation_loss", *COSTS)},
+        }
+        for of in systems
+    )
+    known = [name for name in COSTS if costs[name].notna().all()]
+    points = np.column_stack([-costs["auc"], costs[known]])
     beats = (points[:, None] <= points).all(axis=2) & (points[:, None] < points).any(axis=2)
-    return list(map(bool, ~beats.any(axis=0) & ~np.isnan(points).any(axis=1)))
+    return costs.assign(front=~beats.any(axis=0) & ~np.isnan(points).any(axis=1))
 
 
 def sections(
@@ -240,11 +231,9 @@ def corpora(runs: list[Run]) -> dict[str, list[Run]]:
 
     def name(corpus: tuple[str, ...]) -> str:
         """The label, and what tells it from others of that label."""
-        label, *apart = corpus
-        others = [other[1:] for other in groups if other[0] == label]
-        return ", ".join(
-            [label, *(p for i, p in enumerate(apart) if {o[i] for o in others} != {p})]
-        )
+        others = zip(*(other for other in groups if other[0] == corpus[0]), strict=True)
+        told = [part for part, known in zip(corpus, others, strict=True) if len(set(known)) > 1]
+        return ", ".join([corpus[0], *told])
 
     order = sorted(groups.items(), key=lambda one: (one[1][0].simulated, -len(one[1])))
     return {name(corpus): group for corpus, group in order}

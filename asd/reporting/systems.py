@@ -75,9 +75,7 @@ class System:
     def ids(self) -> list[tuple[str, str]]:
         """(machine, ID) in the tables' order; scores are sorted by ID."""
         own = {m: self.runs[0].scores.query("machine == @m")["id"] for m in self.machines}
-        return [
-            (machine, machine_id) for machine, ids in own.items() for machine_id in ids.unique()
-        ]
+        return [(machine, one) for machine, ids in own.items() for one in ids.unique()]
 
     @cached_property
     def _metrics(self) -> list[dict[str, float]]:

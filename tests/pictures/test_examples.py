@@ -21,8 +21,7 @@ from asd.experiment.run_folder import RunFolder
 from asd.features import Features
 from asd.models.standardiser import Standardiser
 from asd.pictures.examples import EXAMPLES, KINDS, KeptClips, PictureOptions, chosen
-from asd.pictures.picture_listener import PictureListener
-from asd.pictures.run_pictures import run_pictures
+from asd.pictures.run_pictures import PictureListener, run_pictures
 from asd.scoring.clip_scores import write_scores
 from asd.scoring.scorer import ScoredClips
 
@@ -122,11 +121,11 @@ def test_a_run_is_drawn_at_its_end_and_from_its_files_alike(
     monkeypatch.setattr(sys, "argv", ["asd.train", *options])
     train.main()
     (run,) = (p.parent for p in tmp_path.glob("runs/*/run.json"))
-    drawn = run_pictures(run, out=tmp_path / "again")
+    at_its_end = {path: path.read_bytes() for path in (run / "pictures").iterdir()}
+    drawn = run_pictures(run)
     assert [p.stem for p in drawn] == [*KINDS[:-1], "clips_fan", "clips_valve"]
-    assert len(list((run / "pictures").iterdir())) == len(drawn)
+    assert {path: path.read_bytes() for path in drawn} == at_its_end
     for path in drawn:
-        assert (run / "pictures" / path.name).read_bytes() == path.read_bytes()
         with Image.open(path) as image:
             assert min(image.size) > 200
             assert len(image.convert("RGB").getcolors(1 << 24)) > 20
