@@ -66,9 +66,8 @@ def report(options: argparse.Namespace, wanted: dict[str, list[str]], words: Seq
     from asd.documents import terminal
     from asd.documents.blocks import Heading, Text
     from asd.reporting.bootstrap import Resampling
-    from asd.reporting.content import section_blocks
+    from asd.reporting.content import provenance, section_blocks
     from asd.reporting.declaration import declaration
-    from asd.reporting.provenance import provenance
     from asd.reporting.runs import collect_folder
     from asd.reporting.sections import add_comparison, sections
 
@@ -92,9 +91,9 @@ def report(options: argparse.Namespace, wanted: dict[str, list[str]], words: Seq
         add_comparison(parts, *pair)
 
     simulated = ", SIMULATED data" if all(part.simulated for part in parts) else ""
-    used = f"{sum(part.used for part in parts)} runs used of {len(collection.runs)}"
+    used = f"{sum(len(row.runs) for part in parts for row in part.rows)} runs used"
     title = " and ".join(dict.fromkeys(part.declared.title for part in parts))
-    head: list[Block] = [Heading(f"{title}: {used}{simulated}", 1)]
+    head: list[Block] = [Heading(f"{title}: {used} of {len(collection.runs)}{simulated}", 1)]
     head += map(Text, [*asked, *unused, *said])
     body = [section_blocks(part) for part in parts]
     foot = provenance(parts, words, Path(options.out))

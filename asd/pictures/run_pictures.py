@@ -32,11 +32,6 @@ class PictureListener(RunListener):
     """Keeps what pictures need of a model while it scores, and draws them when all have.
 
     A picture that cannot be drawn is warned of and costs the run nothing.
-
-    Args:
-        options: what to keep and draw.
-        frontend: gives the axes.
-        in_sweep: whether the run is one of many.
     """
 
     def __init__(self, options: PictureOptions, frontend: FrontEnd, in_sweep: bool) -> None:
@@ -85,10 +80,6 @@ def run_pictures(run_folder: Path, kinds: Sequence[str] = KINDS) -> list[Path]:
 
     Not drawn is what a run lacks: spectrograms without ``examples.npz``, ROC without test clips.
 
-    Args:
-        run_folder: with run.json, scores.csv and models/*.
-        kinds: which of them.
-
     Returns:
         The PNGs in its ``pictures/``, in the order in which they are best looked at.
 
@@ -105,9 +96,8 @@ def run_pictures(run_folder: Path, kinds: Sequence[str] = KINDS) -> list[Path]:
 def _draw(folder: RunFolder, kinds: Sequence[str], out: Path) -> Iterator[Path | None]:
     import pandas as pd
 
-    from asd.pictures.score_pictures import distributions, roc
+    from asd.pictures.score_pictures import curves, distributions, roc
     from asd.pictures.spectrograms import triptychs
-    from asd.pictures.training_curves import curves
 
     record, scores = folder.record(), read_scores(folder.scores)
     about = record.get("title", folder.path.name)  # says what the data is

@@ -61,10 +61,8 @@ def panels(
     Margins are fixed, since matplotlib's layout engines take longer than the drawing.
 
     Args:
-        path: the PNG to write.
         count: how many.
         size: of one panel's axes in inches.
-        title: of the figure; says what the data is.
         columns: in a row; None: three at most.
         left, right, bottom: inches around the panels.
         gap: inches between them, across and down.

@@ -32,10 +32,9 @@ def check_claim(claim: Claim, systems: dict[str, System], metric: str) -> tuple[
     """Check a claim on these systems.
 
     Args:
-        claim: of the sweep.
+        claim, metric: which, and in what.
         systems: by their labels; those that are not there, or have fewer than
             ``TRAININGS_NEEDED`` trainings, make a claim not decidable.
-        metric: such as ``auc``.
 
     Returns:
         The verdict, and the reason in words.

@@ -1,14 +1,20 @@
-"""What a report says of a section: its tables, comparisons and claims as blocks of a document."""
+"""What a report says, as blocks of a document: of each section its tables, comparisons and claims,
+and at the foot when, by what command, of which code and which runs."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import os
+import shlex
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from asd.documents.blocks import Block, CellLines, Heading, Kind, Line, Table, Text, plain_row
+from asd.experiment.environment import git_commit
 from asd.reporting.bootstrap import COMPARED, MEAN
 from asd.reporting.claims import HELD, NOT_HELD, check_claim
 from asd.reporting.compare import NOT_DECIDABLE, seeds_of, sign, too_few
@@ -18,12 +24,13 @@ from asd.reporting.intervals import TRAININGS_NEEDED
 from asd.reporting.sections import COSTS, Section
 from asd.scoring.metrics import figure_name
 from asd.scoring.tables import NAMES, percent
+from asd.secrets import redacted
 
 # Which of the paper's tables hold it.
 PAPER_TABLES = {"auc": "Table 1", "pauc": "Table 2"}
 _ALL_PAIRS = 4  # rows up to which each is compared with each
 _NAMED = 4  # how many a sentence names, before it only counts the rest
-_KINDS: dict[str, Kind] = {HELD: "good", NOT_HELD: "bad"}
+_KINDS: dict[str, Kind] = {HELD: "good", NOT_HELD: "bad", NOT_DECIDABLE: "missing"}
 # A difference: only a verdict has a colour.
 _LOOKS: dict[int, tuple[Kind, str]] = {
     1: ("good", "better"), -1: ("bad", "worse"), 0: ("text", NOT_DECIDABLE)
@@ -79,11 +86,33 @@ def section_blocks(section: Section) -> list[Block]:
         blocks += [Heading("Claims", 3), checked]
     if section.notes:
         blocks.append(Text("Notes. " + " ".join(f"{n[:1].upper()}{n[1:]}." for n in section.notes)))
-    ids, faults = [id_table(section, metric) for metric in COMPARED], fault_tables(section)
-    for tables, name in ((ids, "AUC and pAUC by machine ID"), (faults, "AUC by fault")):
-        for table in tables:
-            table.folded = name
-    return [*blocks, Heading("Further tables", 3), *ids, *faults]
+    ids = [id_table(section, metric) for metric in COMPARED]
+    return [*blocks, Heading("Further tables", 3), *ids, *fault_tables(section)]
+
+
+def provenance(parts: Sequence[Section], words: Sequence[str], out: Path) -> list[Block]:
+    """The foot of a report.
+
+    Args:
+        parts: its sections.
+        words: that the program was given.
+        out: where the report will stand; links to run folders are relative to it.
+    """
+    command = redacted(shlex.join(["python", "-m", "asd.report", *words]))
+    rows: list[list[CellLines]] = []
+    for label, run in ((row.label, run) for part in parts for row in part.rows for run in row.runs):
+        folder = Line(run.folder.name, link=Path(os.path.relpath(run.folder, out)).as_posix())
+        commit = _short(str(run.tags.get("mlflow.source.git.commit", "unknown")))
+        ended = plain_row(_time(run.finished), commit)
+        rows.append([*plain_row(label, str(run.seed)), [folder], *ended])
+    commits = dict.fromkeys(row[-1][0].text for row in rows)
+    text = (
+        f"Made {_time(time.time())} UTC by: {command} (code of {_short(git_commit())}). "
+        f"{len(rows)} runs, of code of {', '.join(commits)}."
+    )
+    header = ["row", "seed", "run", "ended, UTC", "commit"]
+    table = Table(header, rows, texts=5, folded="The runs of this report")
+    return [Heading("Provenance", 2), Text(text), table]
 
 
 def verdict(section: Section) -> str:
@@ -141,7 +170,7 @@ def grid_table(section: Section, metric: str) -> Table:
     for row in section.rows:
         cells = frame[frame["system"] == row.label].to_dict("records")
         seeds = f"n={len(row.runs)}" if row.runs else "no run"
-        head = [Line(f"{row.label} {row.star}".strip()), Line(seeds, "interval")]
+        head = [Line(row.marked), Line(seeds, "interval")]
         table.append([head, *(figure_lines(cell, section.comparable) for cell in cells)])
     notes = [
         f"Percent: mean ± standard deviation over n trainings (seeds); [{_interval(section)} "
@@ -175,7 +204,8 @@ def id_table(section: Section, metric: str) -> Table:
         values = [lines.get(label, [_MISSING]) for label in section.systems]
         rows.append([[Line(f"{machine} {machine_id}")], *values])
     title = f"{NAMES[metric]} by machine ID in percent. {section.label}"
-    return Table(["machine ID", *section.systems], rows, title, notes=_row_notes(section))
+    header, notes = ["machine ID", *section.systems], _row_notes(section)
+    return Table(header, rows, title, notes=notes, folded="AUC and pAUC by machine ID")
 
 
 def figure_lines(cell: dict[Any, Any], beside: bool) -> CellLines:
@@ -317,8 +347,7 @@ def claims_table(section: Section) -> Table:
         row = [[Line(f"{number}. {claim.text}"), Line(claim.source, "interval")]]
         for metric in COMPARED:
             verdict, reason = check_claim(claim, section.systems, metric)
-            kind: Kind = _KINDS.get(verdict, "missing")
-            row.append([Line(verdict.upper(), kind), Line(reason, "interval")])
+            row.append([Line(verdict.upper(), _KINDS[verdict]), Line(reason, "interval")])
         rows.append(row)
     header = ["claim", *(f"by {NAMES[metric]}" for metric in COMPARED)]
     notes = ["Differences in points; see docs/report.md for the rule."]
@@ -329,9 +358,7 @@ def _row_notes(section: Section) -> list[str]:
     said: dict[str, list[str]] = {}
     for row in section.rows:
         if row.notes:
-            said.setdefault(f"{'. '.join(row.notes)}.", []).append(
-                f"{row.star} {row.label}".strip()
-            )
+            said.setdefault(f"{'. '.join(row.notes)}.", []).append(row.marked)
     return [f"{', '.join(labels)}: {text}" for text, labels in said.items()]
 
 
@@ -348,3 +375,11 @@ def _share(value: float, resamples: int) -> str:
     if value <= 0:
         return f"<{1 / resamples:g}"
     return f">{1 - 1 / resamples:g}" if value >= 1 else f"{value:.3f}"
+
+
+def _time(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.gmtime(seconds))
+
+
+def _short(commit: str) -> str:
+    return commit[:8] + "+changes" * ("+" in commit)

@@ -30,7 +30,6 @@ class RowFinder:
 
     Args:
         runs: at least one, oldest first.
-        max_fpr, resampling: of the rows.
 
     Attributes:
         start: the corpus and the scale whose presets the rows are, as typed.
@@ -70,9 +69,6 @@ class RowFinder:
 
     def rows(self, declared: Rows) -> list[System]:
         """The rows declared, then a row for all else that was run.
-
-        Args:
-            declared: label -> the options of its preset.
 
         Raises:
             AsdError: a row's options do not compose.
@@ -140,8 +136,9 @@ class RowFinder:
             row.notes.append(f"of runs that differ in nothing the latest; not {', '.join(again)}")
         mixed = {
             "commits": [str(run.tags.get("mlflow.source.git.commit"))[:7] for run in runs],
-            "versions of the code": [_text(run.record.get("versions")) for run in runs],
-            "thread counts": [_text(sorted(run.threads)) for run in runs],
+            "thread counts": [
+                ", ".join(map(str, sorted(run.threads))) or "unknown" for run in runs
+            ],
         }
         for what, values in mixed.items():
             if len(different := list(dict.fromkeys(values))) > 1:
@@ -184,7 +181,3 @@ def _overrides(options: dict[str, Any]) -> list[str]:
         f"{'+' * (name == 'experiment')}{name}={v if isinstance(v, str) else option_text(v)}"
         for name, v in options.items()
     ]
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value).replace('"', "").strip("[{}]") if value else "unknown"

@@ -28,15 +28,8 @@ _TAGS = ("experiment", "system", "seed", "data", "simulated", "scale", "test")
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A finished run.
-
-    Args:
-        folder: its files.
-        config: as composed, plain values.
-        record: content of run.json.
-        tags: of the record.
-        scores: of the clips, sorted by machine, ID and file.
-    """
+    """A finished run: its config as plain values, its ``run.json``, the tags in that, and the
+    clips' scores sorted by machine, ID and file."""
 
     folder: Path
     config: dict[str, Any]

@@ -33,7 +33,6 @@ class Section:
         label: of the data.
         runs: finished ones, scored on the same clips; at least one.
         declared: the table; what is no row of it gets rows below.
-        resampling: of the clips.
         factors: options by which the rows are told apart; none: by what departs from presets.
         whole: whether rows without runs stand in the table also where it has one row or none with.
 
@@ -42,7 +41,6 @@ class Section:
             the whole corpus as published, at the paper's scale.
         data: options of the corpus that are not its defaults, as overrides.
         rows: see ``asd.reporting.rows``; systems: those that have runs, by label; seeds: theirs.
-        results, comparisons: see ``asd.reporting.results`` and ``compare``.
         pairs: comparisons of each two systems on the mean; a row a metric and pair.
         costs: a row a system: auc, pauc (means, fractions), validation_loss, training_seconds,
             parameters, and ``front``: no other has both a higher AUC and lower costs.
@@ -111,11 +109,6 @@ class Section:
         defined = self.costs.dropna(subset=[metric]).sort_values(metric, kind="stable")
         return str(defined["system"].to_list()[-1]) if len(defined) else ""
 
-    @property
-    def used(self) -> int:
-        """How many runs its rows have."""
-        return sum(len(row.runs) for row in self.rows)
-
     def find(self, name: str) -> System:
         """A system by its label, preset or system name, or by what is typed for it.
 
@@ -142,12 +135,13 @@ def _costs(systems: Sequence[System]) -> pd.DataFrame:
 
     A cost that is not known of all counts for none.
     """
+    known = ["validation_loss", *COSTS]
     costs = pd.DataFrame(
         {
             "system": of.label,
             "n": len(of.runs),
             **{metric: of.values(f"{metric}/{MEAN}").mean() for metric in COMPARED},
-            **{name: of.cost(name) for name in ("validation_loss", *COSTS)},
+            **{name: np.mean([getattr(run, name) for run in of.runs]) for name in known},
         }
         for of in systems
     )
@@ -165,15 +159,14 @@ def sections(
     resampling: Resampling,
     again: str = "python -m asd.report",
 ) -> tuple[list[Section], list[str]]:
-    """The sections of a report of these runs.
+    """The sections of a report of these runs, at least one.
+
+    Trials of searches never stand beside other runs; where there is nothing else, each search is
+    reported by what it searched.
 
     Args:
-        runs: finished ones, at least one. Trials of searches never stand beside other runs; where
-            there is nothing else, each search is reported by what it searched.
-        declared: the table, without ``by``.
-        by: options; a row a setting of them.
-        whole: see ``Section``; without it, a table of which hardly a row was run is not shown.
-        resampling: see ``Section``.
+        by: options; a row a setting of them, in place of the table declared.
+        runs, declared, whole, resampling: see ``Section``.
         again: the command that reports these runs, for what is to be said.
 
     Returns:

@@ -18,11 +18,9 @@ class System:
     """The trainings of one system, one a seed: a row of a table.
 
     Args:
-        label: its name in tables.
         runs: of the same settings and different seeds, scored on the same clips; none: it is
             missing.
         max_fpr: p of the partial AUC.
-        resampling: how to resample the clips.
         names: others by which it may be asked for: of a preset, such as ``ss_0.5``, and its system.
         command: that trains the seeds which it lacks; empty: none.
         notes: what a reader must know of its runs.
@@ -42,9 +40,9 @@ class System:
         return [run.seed for run in self.runs]
 
     @property
-    def star(self) -> str:
-        """A mark where a training had not converged."""
-        return "*" if any(run.not_converged for run in self.runs) else ""
+    def marked(self) -> str:
+        """The label, with a star where a training had not converged."""
+        return self.label + " *" * any(run.not_converged for run in self.runs)
 
     def values(self, figure: str) -> Floats:
         """[seeds] a figure (``asd.scoring.metrics.figure_name``); NaN: undefined."""
@@ -65,11 +63,6 @@ class System:
         """Machine type -> ID, file and label of the clips that are scored, of known label."""
         known = self.runs[0].scores.query("label >= 0").groupby("machine")
         return {str(m): of[["id", "file", "label"]].to_numpy().tolist() for m, of in known}
-
-    def cost(self, name: str) -> float:
-        """Mean over its trainings of a number of ``Run``, such as ``parameters``; NaN: not known
-        of all."""
-        return float(np.mean([getattr(run, name) for run in self.runs]))
 
     @property
     def ids(self) -> list[tuple[str, str]]:

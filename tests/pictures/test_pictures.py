@@ -15,12 +15,11 @@ from asd.pictures.grid_pictures import (
     heat_maps,
     option_curves,
     overview,
+    study_picture,
     trade_off,
 )
-from asd.pictures.score_pictures import distributions, roc
+from asd.pictures.score_pictures import curves, distributions, roc
 from asd.pictures.spectrograms import triptychs
-from asd.pictures.study_pictures import study_picture
-from asd.pictures.training_curves import curves
 
 
 @pytest.fixture
@@ -77,17 +76,18 @@ def test_pictures_of_a_grid(tmp_path: Path) -> None:
         ("mean", "U", 0.8, 0.81, 0.9, two, 0.65, 0.5),  # few resamples: need not hold the mean
     ]
     frame = pd.DataFrame(rows, columns=columns)
-    assert overview(frame, "AUC", "x", tmp_path / "o.png").exists()
-    assert option_curves({"AUC": frame}, "alpha", "x", tmp_path / "a.png").exists()
+    overview(frame, "AUC", "x", tmp_path / "o.png")
+    option_curves({"AUC": frame}, "alpha", "x", tmp_path / "a.png")
     cells = pd.DataFrame({"a": [0.6, 0.8], "b": [0.7, none]}, index=["1", "2"])  # one is not run
-    assert heat_maps({"AUC": cells}, ("x", "y"), "x", tmp_path / "h.png").exists()
+    heat_maps({"AUC": cells}, ("x", "y"), "x", tmp_path / "h.png")
     options = {"rate": [1e-4, 1e-2, 1e-3], "kind": ["a", "b", "a"], "on": [True, False, None]}
     told = {0: {0: 1.0, 1: 0.9}, 3: {0: 2.0}}  # one was pruned
     values = {0: 1.0, 1: 2.0, 4: 0.5}
     of_study = (values, options, {"rate": 1.0}, told, "loss", True, "x")
-    assert study_picture(*of_study, tmp_path / "s.png").exists()
+    study_picture(*of_study, tmp_path / "s.png")
     places = {"a": (1.0, 0.6, True), "b": (2.0, 0.5, False), "c": (3.0, 0.9, True)}
-    assert trade_off(places, ("s", "AUC"), "x", tmp_path / "t.png").exists()
+    trade_off(places, ("s", "AUC"), "x", tmp_path / "t.png")
+    assert {path.stem for path in tmp_path.iterdir()} == {*"oahst"}
 
 
 def test_nothing_slow_is_imported_and_no_window_is_opened() -> None:

@@ -180,7 +180,7 @@ def test_trials_of_a_search_never_stand_in_the_papers_table(runs: Any) -> None:
     assert list(section.systems) == ["learning_rate 0.001", "learning_rate 0.002"]
     runs.write("u", 0, sweep="a grid's", **trial)  # a search took it as it was
     (section,), said = laid_out(runs)
-    assert section.systems["U"].seeds == [0] and section.used == 1
+    assert section.systems["U"].seeds == [0] and len(section.rows) == 1
     assert "2 trials of s have no row here: python -m asd.report study=s" in said
 
 
@@ -296,8 +296,7 @@ def test_a_row_says_what_its_trainings_mix_and_which_had_not_converged(runs: Any
     (table, *_) = tables(section)
     assert [line.text for line in table.rows[1][0]] == ["U *", "n=3"]
     assert table.notes[-1] == (
-        "* U: trainings of 2 commits: aaaaaaa; bbbbbbb. trainings of 2 versions of the code: "
-        "clips: 1, training: 0, scoring: 1; clips: 1, training: 1, scoring: 1. "
+        "U *: trainings of 2 commits: aaaaaaa; bbbbbbb. "
         "trainings of 2 thread counts: 1; 2. "
         "OLDER CODE, which computes otherwise than today's: u-simulated-seed0. "
         "never trained on fan/id_00. SELECTED ON TEST CLIPS by a search. "
@@ -375,10 +374,10 @@ def test_systems_are_compared_by_any_of_their_names(runs: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"rows": [{"label": "U"}]}, "at least one option"),
-        ({"rows": [{"label": "U", "a": 1}, {"label": "U", "a": 2}]}, "twice"),
-        ({"published": {"auc": {"X": [1, 2]}}}, "X: needs a row"),
-        ({"published": {"auc": {"U": [1]}}}, "each of the 2 columns"),
+        ({"rows": [{"label": "U"}]}, "without an option"),
+        ({"rows": [{"label": "U", "a": 1}, {"label": "U", "a": 2}]}, "stands twice"),
+        ({"published": {"auc": {"X": [1, 2]}}}, "published.auc.X: no row"),
+        ({"published": {"auc": {"U": [1]}}}, "not 2 numbers"),
         ({"claims": [{"text": "x", "source": "y", "statements": [{"better": "U"}]}]}, "claims"),
     ],
 )
