@@ -79,11 +79,11 @@ def report(options: argparse.Namespace, wanted: dict[str, list[str]], words: Seq
     asked = [f"Runs with {', '.join(filters)}."] * bool(filters)
     unused = [f"Not used: {'; '.join(collection.notes)}."] * bool(collection.notes)
     if not runs:
-        raise AsdError(
-            f"{options.runs}: no finished run of {len(collection.runs)} is as asked for; nothing "
-            f"is written. {' '.join([*asked, *unused])} This trains the table's: "
-            f"python -m asd.train -m +sweep={options.sweep or 'paper'}"
+        lacking = f"{options.runs}: no finished run of {len(collection.runs)} is as asked for"
+        remedy = (
+            f"This trains the table's: python -m asd.train -m +sweep={options.sweep or 'paper'}"
         )
+        raise AsdError(" ".join([f"{lacking}; nothing is written.", *asked, *unused, remedy]))
     where = [f"runs={options.runs}"] * (options.runs != "runs")
     again = shlex.join(["python", "-m", "asd.report", *where, *filters])
     parts, said = sections(runs, declared, options.by, options.sweep is not None, resampling, again)

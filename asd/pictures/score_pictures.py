@@ -91,15 +91,13 @@ def curves(histories: dict[str, pd.DataFrame], title: str, path: Path) -> Path |
     Returns:
         The path; None if no epoch was recorded.
     """
-    from matplotlib.ticker import MaxNLocator
-
     histories = {name: rows for name, rows in histories.items() if len(rows)}
     if not histories:
         return None
     parts = [(name, part) for name, rows in histories.items() for part in _parts(rows)]
     with style.panels(path, len(parts) + 1, (3.0, 2.2), title) as axes:
         for ax in axes:
-            ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+            ax.locator_params("x", nbins=6, integer=True)
             ax.set(xlabel="epoch")
         for ax, (name, part) in zip(axes, parts, strict=False):
             _losses(ax, histories[name], part)

@@ -28,13 +28,7 @@ COMPARED = ("auc", "pauc")  # metrics that have intervals, comparisons and claim
 
 @dataclass(frozen=True)
 class Resampling:
-    """How to resample.
-
-    Args:
-        resamples: how many; the intervals' ends jitter less with more.
-        confidence: of the intervals.
-        seed: of the draws.
-    """
+    """How many resamples, the confidence of intervals, and the seed of the draws."""
 
     resamples: int = 1000
     confidence: float = 0.95
@@ -64,7 +58,6 @@ def replicates(frame: pd.DataFrame, max_fpr: float, resampling: Resampling) -> d
     Args:
         frame: of ``asd.scoring.clip_scores``; clips of unknown label are left out.
         max_fpr: p of the partial AUC, in (0, 1].
-        resampling: how often, and the seed.
 
     Returns:
         ``asd.scoring.metrics.figure_name`` -> [resamples]. What is undefined in the frame is NaN

@@ -104,10 +104,8 @@ def _numbers(content: dict[str, Any], key: str, rows: Rows, columns: Sequence[st
         for label, values in table.items():
             if label not in rows or len(values) != len(columns):
                 raise ValueError(f"{key}.{metric}.{label}: no row, or not {len(columns)} numbers")
-            fractions = [float(value) / 100 for value in values]
-            numbers |= {
-                (metric, label, name): x for name, x in zip(columns, fractions, strict=True)
-            }
+            for machine, value in zip(columns, values, strict=True):
+                numbers[metric, label, machine] = float(value) / 100
             if key == "published":  # the paper prints no means
-                numbers[metric, label, MEAN] = sum(fractions) / len(fractions)
+                numbers[metric, label, MEAN] = sum(map(float, values)) / len(values) / 100
     return numbers

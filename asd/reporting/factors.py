@@ -142,7 +142,6 @@ def shares(table: dict[tuple[str, ...], np.ndarray], factors: Sequence[str]) -> 
 
     Args:
         table: a level of each factor -> [trainings] the figure.
-        factors: their names.
 
     Returns:
         Name -> share; empty where nothing varies, and where not all combinations were run, so that

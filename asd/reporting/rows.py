@@ -136,9 +136,7 @@ class RowFinder:
             row.notes.append(f"of runs that differ in nothing the latest; not {', '.join(again)}")
         mixed = {
             "commits": [str(run.tags.get("mlflow.source.git.commit"))[:7] for run in runs],
-            "thread counts": [
-                ", ".join(map(str, sorted(run.threads))) or "unknown" for run in runs
-            ],
+            "thread counts": [run.threads or "unknown" for run in runs],
         }
         for what, values in mixed.items():
             if len(different := list(dict.fromkeys(values))) > 1:

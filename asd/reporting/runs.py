@@ -104,9 +104,10 @@ class Run:
         return [str(name) for name in self.record.get("unseen") or ()]
 
     @property
-    def threads(self) -> set[int]:
+    def threads(self) -> str:
         """With how many its models were trained; empty: not known."""
-        return {n for of in self.record.get("threads", {}).values() for n in of}
+        known = {n for of in self.record.get("threads", {}).values() for n in of}
+        return ", ".join(map(str, sorted(known)))
 
     @property
     def finished(self) -> float:

@@ -213,11 +213,8 @@ def sections(
 
 
 def corpora(runs: list[Run]) -> dict[str, list[Run]]:
-    """The runs by the clips that they were scored on and their scale, which share no table.
-
-    Returns:
-        A label of the data -> its runs: recorded ones first, then the largest group.
-    """
+    """The runs by a label of the clips that they were scored on and of their scale, which share no
+    table: recorded ones first, then the largest group."""
     groups: dict[tuple[str, ...], list[Run]] = {}
     for run in runs:
         groups.setdefault(run.corpus, []).append(run)
