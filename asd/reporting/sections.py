@@ -135,13 +135,13 @@ def _costs(systems: Sequence[System]) -> pd.DataFrame:
 
     A cost that is not known of all counts for none.
     """
-    known = ["validation_loss", *COSTS]
+    names = ["validation_loss", *COSTS]
     costs = pd.DataFrame(
         {
             "system": of.label,
             "n": len(of.runs),
             **{metric: of.values(f"{metric}/{MEAN}").mean() for metric in COMPARED},
-            **{name: np.mean([getattr(run, name) for run in of.runs]) for name in known},
+            **{name: np.mean([getattr(run, name) for run in of.runs]) for name in names},
         }
         for of in systems
     )
