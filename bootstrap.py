@@ -74,7 +74,7 @@ def install_torch() -> None:
         if any(name.startswith(("nvidia", "cuda")) for name in names):
             run(*pip("install", "--quiet", "uv"))
             uv: list[str | Path] = [PYTHON, "-m", "uv", "pip", "install", "--python", PYTHON]
-            wheels = ["--torch-backend", "cpu", torch]
+            wheels = ["--torch-backend", "cpu", torch, pinned("torchaudio")]
             if subprocess.run([*uv, *wheels], cwd=HERE).returncode == 0:
                 return
             print("PyTorch's CPU build cannot be had; taking the CUDA build", flush=True)

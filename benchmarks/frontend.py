@@ -80,7 +80,7 @@ def frontend_rows(waves: np.ndarray, rate: int, folder: Path) -> tuple[list[Row]
         Row("asd gammatone float32", lambda clip: fast.features(waves[clip]), gammatone=True),
         Row("asd gammatone float64", lambda clip: exact.features(waves[clip]), gammatone=True),
         Row("gammatone.fft_gtgram (float64)", package_fft),
-        Row("asd mel", lambda clip: mel.features(waves[clip])),
+        Row("asd mel (torchaudio)", lambda clip: mel.features(waves[clip])),
         Row("read WAV (soundfile int16)", read),
     ]
     missing = []

@@ -1,11 +1,14 @@
-"""Log-mel features as the DCASE 2020 organisers' baseline computes them."""
+"""Log-mel features as the DCASE 2020 organisers' baseline computes them, by torchaudio."""
 
 from __future__ import annotations
 
-import math
+import importlib
+import sys
+import threading
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, ClassVar
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from asd.errors import AsdError
 from asd.frontends.frontend import check_length, check_settings, check_wave, top_frequency
@@ -13,7 +16,8 @@ from asd.options import check_choice, check_number, check_whole
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
+
+_importing = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Mel:
     def __post_init__(self) -> None:
         check_settings(self.rate, self.bands, self.f_min, self.f_max, self.eps)
         check_whole("frontend.n_fft", self.n_fft, 2)
-        if self.n_fft % 2:  # torchaudio's and librosa's lines then have different frequencies
+        if self.n_fft % 2:  # torchaudio and librosa then differ in the lines' frequencies
             raise AsdError(f"frontend.n_fft={self.n_fft}: must be even")
         check_whole("frontend.hop", self.hop, 1)
         check_number("frontend.power", self.power, 0, above=True)
@@ -74,9 +78,14 @@ class Mel:
 
     def centre_frequencies(self) -> np.ndarray:
         """Peaks of the triangles in Hz, float64 [bands], ascending."""
+        import numpy as np
         import torch
 
-        centres: np.ndarray = _corners(self, torch.float64)[1:-1].numpy()
+        scale, top = self.mel_scale, top_frequency(self.rate, self.f_max)
+        hertz = load_torchaudio().functional.functional  # its two scales have no public name
+        ends = [hertz._hz_to_mel(edge, scale) for edge in (float(self.f_min), top)]
+        mels = np.linspace(ends[0], ends[1], self.bands + 2)[1:-1]
+        centres: np.ndarray = hertz._mel_to_hz(torch.from_numpy(mels), scale).numpy()
         return centres
 
     def features(self, wave: np.ndarray) -> np.ndarray:
@@ -86,41 +95,49 @@ class Mel:
 
         check_wave(self, wave)
         samples = np.require(wave, np.float32, ["C", "W"])  # torch warns of what is read-only
-        window, weights = spectrum_weights(self)
         with torch.inference_mode():
-            lines = torch.stft(torch.from_numpy(samples), self.n_fft, self.hop, window=window,
-                               pad_mode=self.pad_mode, return_complex=True)  # fmt: skip
-            level = lines.abs().pow(self.power).T @ weights
+            level = _transform(self)(torch.from_numpy(samples)).T.contiguous()
             level.add_(self.eps).log10_().mul_(20.0 / self.power)
             out: np.ndarray = level.numpy()
         return out
 
 
 @lru_cache(maxsize=16)
-def spectrum_weights(frontend: Mel) -> tuple[torch.Tensor, torch.Tensor]:
-    """Window [n_fft] and triangles [lines, bands], float32, as torchaudio's MelSpectrogram."""
-    import torch
+def _transform(frontend: Mel) -> Any:
+    """torchaudio's transform. It only reads its buffers, so that threads can share it."""
+    return load_torchaudio().transforms.MelSpectrogram(
+        sample_rate=frontend.rate,
+        n_fft=frontend.n_fft,
+        hop_length=frontend.hop,
+        f_min=frontend.f_min,
+        f_max=top_frequency(frontend.rate, frontend.f_max),
+        n_mels=frontend.bands,
+        power=frontend.power,
+        center=True,
+        pad_mode=frontend.pad_mode,
+        norm=None if frontend.norm == "none" else frontend.norm,
+        mel_scale=frontend.mel_scale,
+    )
 
-    lines = torch.linspace(0, frontend.rate // 2, frontend.n_fft // 2 + 1)
-    corners = _corners(frontend, torch.float32)
-    slopes, widths = corners - lines.unsqueeze(1), corners.diff()
-    weights = torch.min(-slopes[:, :-2] / widths[:-1], slopes[:, 2:] / widths[1:]).clamp(min=0)
-    if frontend.norm == "slaney":
-        weights *= 2 / (corners[2:] - corners[:-2])
-    return torch.hann_window(frontend.n_fft), weights
 
+def load_torchaudio() -> Any:
+    """The torchaudio module, also where its wheel is a CUDA build and torch is not.
 
-def _corners(frontend: Mel, dtype: torch.dtype) -> torch.Tensor:
-    """Hz [bands + 2], evenly spaced in mel: a triangle begins, peaks and ends at three of them."""
-    import torch
-
-    ends = (float(frontend.f_min), top_frequency(frontend.rate, frontend.f_max))
-    step, hertz = math.log(6.4) / 27, 200 / 3  # Slaney's scale: linear up to 1 kHz, which is 15 mel
-    if frontend.mel_scale == "htk":
-        low, high = (2595 * math.log10(1 + end / 700) for end in ends)
-    else:
-        low, high = (e / hertz if e < 1000 else 15 + math.log(e / 1000) / step for e in ends)
-    mels = torch.linspace(low, high, frontend.bands + 2, dtype=dtype)
-    if frontend.mel_scale == "htk":
-        return 700 * (10 ** (mels / 2595) - 1)
-    return torch.where(mels < 15, hertz * mels, 1000 * torch.exp(step * (mels - 15)))
+    The package index offers torchaudio as a CUDA build only, whose compiled extension fails to load
+    beside a CPU-only torch. The parts written in torch do not need it, so it is then replaced by a
+    module that says it is not there.
+    """
+    with _importing:
+        try:
+            return importlib.import_module("torchaudio")
+        except OSError:
+            for name in [n for n in sys.modules if n.split(".")[0] == "torchaudio"]:
+                del sys.modules[name]
+            extension = sys.modules["torchaudio._extension"] = ModuleType("torchaudio._extension")
+            vars(extension).update(
+                _IS_TORCHAUDIO_EXT_AVAILABLE=False,
+                _IS_ALIGN_AVAILABLE=False,
+                _check_cuda_version=lambda: None,
+                fail_if_no_align=lambda function: function,
+            )
+            return importlib.import_module("torchaudio")

@@ -98,7 +98,7 @@ def test_importing_front_ends_imports_nothing_large() -> None:
 import sys
 import asd.frontends.frontend, asd.frontends.gammatone, asd.frontends.mel
 asd.frontends.gammatone.Gammatone(), asd.frontends.mel.Mel()
-large = {"numba", "torch", "scipy", "gammatone", "numpy"}
+large = {"numba", "torch", "torchaudio", "scipy", "gammatone", "numpy"}
 print(*sorted(large & set(sys.modules)))
 """
     done = subprocess.run(
