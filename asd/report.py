@@ -89,7 +89,7 @@ def report(options: argparse.Namespace, wanted: dict[str, list[str]], words: Seq
         add_comparison(parts, *pair)
 
     simulated = ", SIMULATED data" if all(part.simulated for part in parts) else ""
-    used = f"{sum(part.used for part in parts)} runs used of {len(collection.runs)}"
+    used = f"{sum(len(part.runs) for part in parts)} runs used of {len(collection.runs)}"
     title = " and ".join(dict.fromkeys(part.declared.title for part in parts))
     head: list[Block] = [Heading(f"{title}: {used}{simulated}", 1)]
     asked = [f"Runs with {filters}."] * bool(wanted)

@@ -25,8 +25,8 @@ from asd.scoring.roc import check_max_fpr
 
 _TAGS = ("experiment", "system", "seed", "data", "simulated", "scale", "test")
 _ASKED = (
-    "seed", "finished", "validation_loss", "parameters", "training_seconds", "not_converged",
-    "threads", "unseen", "is_of_this_code",
+    "seed", "finished", "validation_loss", "proxy_auc", "parameters", "training_seconds",
+    "not_converged", "threads", "unseen", "is_of_this_code",
 )  # fmt: skip
 _SET_ASIDE = "~"  # in a folder's name: see asd.experiment.run_folder.set_aside
 
@@ -84,6 +84,11 @@ class Run:
         losses = [how["validation_loss"] for how in models if "validation_loss" in how]
         losses = losses or [*(self.record.get("validation_loss") or {}).values()]  # older runs
         return float(np.mean(losses)) if losses else math.nan
+
+    @property
+    def proxy_auc(self) -> float:
+        """On simulated faults in its validation clips (docs/search.md); NaN: not tested."""
+        return float(self.record.get("proxy", {}).get("auc", math.nan))
 
     @property
     def training_seconds(self) -> float:

@@ -115,7 +115,7 @@ class Section:
 
     def _cost(self, of: System) -> dict[str, Any]:
         figures = {metric: of.values(f"{metric}/{MEAN}").mean() for metric in COMPARED}
-        costs = {name: of.cost(name) for name in ("validation_loss", *COSTS)}
+        costs = {name: of.cost(name) for name in ("validation_loss", "proxy_auc", *COSTS)}
         return {"system": of.label, "n": len(of.runs), **figures, **costs}
 
     def shares(self, metric: str) -> dict[str, float]:
@@ -126,15 +126,30 @@ class Section:
         }
         return shares(table, self.factors)
 
+    def rank_correlation(self, name: str, sign: int = 1) -> tuple[float, int]:
+        """Spearman's, of a number of its runs (``asd.reporting.runs.Run``) and their mean AUC.
+
+        Returns:
+            It and the number of runs that it is over; NaN: of fewer than three, or all the same.
+        """
+        from scipy.stats import spearmanr
+
+        aucs = [system.values(f"auc/{MEAN}") for system in self.systems.values()]
+        numbers = [sign * getattr(run, name) for run in self.runs]
+        table = pd.DataFrame({0: numbers, 1: np.concatenate(aucs)}).dropna()
+        if len(table) < 3 or (table.nunique() < 2).any():
+            return np.nan, len(table)
+        return float(spearmanr(table[0], table[1]).statistic), len(table)
+
     def best(self, metric: str) -> str:
         """The label of the system with the highest mean; empty: it is not defined of any."""
         defined = self.costs.dropna(subset=[metric]).sort_values(metric, kind="stable")
         return str(defined["system"].to_list()[-1]) if len(defined) else ""
 
     @property
-    def used(self) -> int:
-        """How many runs its rows have."""
-        return sum(len(row.runs) for row in self.rows)
+    def runs(self) -> list[Run]:
+        """Those of its rows."""
+        return [run for row in self.rows for run in row.runs]
 
     def find(self, name: str) -> System:
         """A system by its label, preset or system name.

@@ -23,9 +23,10 @@ COLUMNS = {
     "validation_mse": "val/mse",
     "validation_cce": "val/cce",
 }
-#: The larger, the better; all others are made small.
 ON_TEST = ("test_auc", "test_pauc")
-OBJECTIVES = (*COLUMNS, "parameters", "train_seconds", *ON_TEST)
+#: The larger, the better; all others are made small.
+LARGE = ("proxy_auc", *ON_TEST)
+OBJECTIVES = (*COLUMNS, "parameters", "train_seconds", *LARGE)
 
 _ROUGHLY = "it changes what is reconstructed, so that validation errors compare only roughly"
 # Config groups, and why to compare their options with care.
@@ -100,6 +101,8 @@ def objective_values(folder: RunFolder, metrics: Metrics, config: Mapping[str, A
 
 def _of_training(folder: RunFolder, name: str, config: Mapping[str, Any]) -> float:
     models = folder.models()
+    if name == "proxy_auc":  # of asd.training.proxy_listener
+        return float(folder.record()["proxy"]["auc"])
     if name == "parameters":
         own = [config[part]["_target_"] for part in ("model", "loss")]
         return float(sum(_parameters(model, own) for model in models))
