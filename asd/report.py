@@ -68,6 +68,7 @@ def report(options: argparse.Namespace, wanted: dict[str, list[str]], words: Seq
     from asd.reporting.bootstrap import Resampling
     from asd.reporting.content import section_blocks
     from asd.reporting.declaration import declaration
+    from asd.reporting.preregistration import Preregistration
     from asd.reporting.provenance import provenance
     from asd.reporting.sections import add_comparison, sections
 
@@ -75,6 +76,8 @@ def report(options: argparse.Namespace, wanted: dict[str, list[str]], words: Seq
     resampling = Resampling(options.resamples, options.confidence, options.seed)
     collection = _collect(options)
     runs = [run for run in collection.runs if run.matches(wanted)]
+    plan = Preregistration(options.plan) if options.plan else None
+    runs = plan.of(runs) if plan else runs
     filters = ", ".join(f"{name}={'|'.join(values)}" for name, values in wanted.items())
     if not runs:
         place, notes = options.tracking_uri or options.runs, "; ".join(collection.notes)
@@ -95,6 +98,7 @@ def report(options: argparse.Namespace, wanted: dict[str, list[str]], words: Seq
     asked = [f"Runs with {filters}."] * bool(wanted)
     unused = [f"Not used: {'; '.join(collection.notes)}."] * bool(collection.notes)
     head += map(Text, [*asked, *unused, *said])
+    head += plan.blocks(parts, runs) if plan else []
     body = [section_blocks(part) for part in parts]
     foot = provenance(parts, words, Path(options.out))
     terminal.show([*head, *chain(*body), *foot], terminal.open_console())
@@ -172,6 +176,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--sweep", help="whose rows and published numbers, sweeps/NAME.yaml (default: paper)")
     add("--by", nargs="+", action="extend", default=[], metavar="OPTION",
         help="a row a setting of these options: by=trainer.batch_size")  # fmt: skip
+    add("--plan", type=Path, help="of asd.preregister: its runs alone, and whether it was kept")
     add("--runs", default="runs", help="folder of run folders (default: runs)")
     add("--tracking-uri", help="read the runs from this MLflow tracker instead")
     add("--tracking-experiment", nargs="+", help="experiments there (default: the sweep's and asd)")
