@@ -19,7 +19,7 @@ PROGRAMS = {
     "evaluate": ("asd.evaluate", "a run's tables or pictures again, from its files alone"),
     "preregister": ("asd.preregister", "freeze runs and claims before test labels are used"),
     "score": ("asd.score", "score recordings with a trained model"),
-    "download": ("asd.data.download.__main__", "fetch or check the real corpus"),
+    "download": ("asd.data.download.__main__", "fetch the real corpus"),
     "sync": ("asd.tracking.sync", "complete runs that MLflow missed"),
 }
 

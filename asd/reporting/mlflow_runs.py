@@ -10,8 +10,7 @@ from asd.errors import AsdError
 from asd.experiment.run_folder import FINISHED, RunFolder
 from asd.options import check_no_secret
 from asd.reporting.runs import Collection, collect
-from asd.tracking.mlflow_store import Tracking, answering, check_place
-from asd.tracking.time_limit import LimitedClient
+from asd.tracking.mlflow_store import Tracking, answering, check_place, open_client
 
 _FILES = ("scores.csv", "config.yaml", "run.json")
 
@@ -29,14 +28,10 @@ def collect_mlflow(uri: str, experiments: list[str], copies: Path) -> Collection
     """
     check_no_secret("--tracking-uri", uri)
     tracking = Tracking.configured(uri)
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", str(tracking.retries))
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(tracking.timeout))
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    from mlflow import MlflowClient
-
     folders: list[Path] = []
     with answering(tracking):
-        client: Any = LimitedClient(MlflowClient(uri), tracking.limit)
+        client = open_client(tracking)
         asked = {name: client.get_experiment_by_name(name) for name in experiments}
         notes = [f"no experiment {name}" for name, one in asked.items() if one is None]
         if len(notes) == len(asked):
