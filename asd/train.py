@@ -135,7 +135,7 @@ def _listeners(experiment: Experiment) -> list[RunListener]:
 
         listeners.append(ProxyListener(experiment))
     if pictures.enabled:
-        from asd.pictures.picture_listener import PictureListener
+        from asd.pictures.run_pictures import PictureListener
 
         listeners.append(PictureListener(pictures, experiment.frontend, not _single()))
     if tracking.enabled:

@@ -15,8 +15,7 @@ from asd.composition import command_of
 from asd.documents.rendering import harmless
 from asd.errors import AsdError
 from asd.files import write_text
-from asd.pictures.grid_pictures import trade_off
-from asd.pictures.study_pictures import study_picture
+from asd.pictures.grid_pictures import study_picture, trade_off
 from asd.search.objectives import LARGE, TEST, selected_on
 from asd.search.study import Search, counts
 from asd.search.trials import described

@@ -22,7 +22,6 @@ from asd.composition import command_of, compose_config, plain
 from asd.errors import AsdError
 from asd.experiment.experiment import Experiment
 from asd.experiment.run_folder import RunFolder
-from asd.report import main as report
 from asd.tracking import sync
 from asd.tracking.experiment_page import VIEW
 from asd.tracking.mlflow_listener import MlflowListener
@@ -451,8 +450,6 @@ def test_files_go_to_no_place_that_only_a_database_names(
         said = synced(folder, capsys)
         assert f"has the files of its runs at {place}" in said
         assert "choose another tracker" in said
-    assert report(["--tracking-uri", f"sqlite:///{database}", "--tracking-experiment", "mine"]) == 2
-    assert f"has the files of its runs at {place}" in "".join(capsys.readouterr())
 
 
 def test_what_links_point_to_is_not_sent(folder: RunFolder, tmp_path: Path) -> None:
