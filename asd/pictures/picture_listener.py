@@ -13,7 +13,7 @@ from asd.experiment.listener import RunListener
 from asd.experiment.run_folder import RunFolder
 from asd.pictures.examples import KINDS, PictureOptions, chosen, thinned
 from asd.pictures.model_files import COLUMNS, EMBEDDINGS, EXAMPLES, KeptClips
-from asd.pictures.run_pictures import run_pictures
+from asd.pictures.run_pictures import FOLDER, run_pictures
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,8 +79,15 @@ class PictureListener(RunListener):
 
     def scored(self, folder: RunFolder, scores: pd.DataFrame, metrics: Metrics) -> None:
         """Draw."""
+        self._draw(folder, set())
+
+    def finished_before(self, folder: RunFolder) -> None:
+        """Draw what is not there: in a sweep a run draws only some."""
+        self._draw(folder, {f.stem.partition("_")[0] for f in (folder.path / FOLDER).glob("*.png")})
+
+    def _draw(self, folder: RunFolder, drawn: set[str]) -> None:
         kinds = self.options.in_sweeps if self.in_sweep else KINDS
         try:
-            run_pictures(folder.path, kinds=kinds, scores=scores)
+            run_pictures(folder.path, kinds=[kind for kind in kinds if kind not in drawn])
         except AsdError as error:
             log.warning("pictures: %s", error)

@@ -21,10 +21,7 @@ FOLDER = "pictures"
 
 
 def run_pictures(
-    run_folder: Path,
-    out: Path | None = None,
-    kinds: Sequence[str] = KINDS,
-    scores: pd.DataFrame | None = None,
+    run_folder: Path, out: Path | None = None, kinds: Sequence[str] = KINDS
 ) -> list[Path]:
     """Draw ROC, score distributions, training curves, example clips and the bottleneck.
 
@@ -34,7 +31,6 @@ def run_pictures(
         run_folder: with run.json, scores.csv and models/*.
         out: where to; None: ``pictures/`` in the run's folder.
         kinds: which of them.
-        scores: the clips' scores; None: from ``scores.csv``.
 
     Returns:
         The PNGs, in the order in which they are best looked at.
@@ -44,8 +40,8 @@ def run_pictures(
     """
     folder, out = RunFolder(Path(run_folder)), out or Path(run_folder) / FOLDER
     try:
-        scores = read_scores(folder.scores) if scores is None else scores
-        return [path for path in _draw(folder, scores, kinds, out) if path is not None]
+        drawn = _draw(folder, read_scores(folder.scores), kinds, out)
+        return [path for path in drawn if path is not None]
     except OSError as error:
         raise AsdError(f"{out}: {error.strerror}; pictures cannot be written there") from error
 
