@@ -160,7 +160,6 @@ def _compute(
         torch.manual_seed(seed)
         detector = Detector(_recipe(experiment, group, length, names), standardiser)
         label = config["system"] if name == "shared" else f"{config['system']} {name}"
-        callbacks = [c for one in events for c in one.trainer_callbacks(label, options.max_epochs)]
 
         def epoch_ended(epoch: int, values: dict[str, float], name: str = name) -> None:
             folder.check_ours()
@@ -171,7 +170,7 @@ def _compute(
             set_determinism(options.deterministic)
             detector = rebuilt(detector.recipe, trained / "model.ckpt").to(choose_device(options))
         elif experiment.trains:
-            detector = fit(detector, data, options, seed, model, epoch_ended, callbacks)
+            detector = fit(detector, data, options, seed, model, epoch_ended, label=label)
         if experiment.trains:
             ended[name] = convergence(history, options)
             level = logging.INFO if ended[name]["converged"] else logging.WARNING
