@@ -42,8 +42,7 @@ from asd.scoring.scorer import ClipSet, calibrate, fit_back_end, score_clips
 from asd.scoring.tables import convergence_notes, remarks, write_tables
 from asd.training.checkpoints import restored_history
 from asd.training.fit import TrainingSet, fit
-from asd.training.memory import check_memory, give_back_memory
-from asd.training.speed import choose_device, set_determinism
+from asd.training.speed import choose_device, give_back_memory, set_determinism
 
 log = logging.getLogger(__name__)
 
@@ -104,8 +103,7 @@ def _check_model(experiment: Experiment) -> torch.device:
     device = choose_device(experiment.trainer)
     if experiment.trains:
         with torch.device("meta"):
-            model = build({**experiment.config["model"], **shape}, "model")
-        check_memory(model, device)
+            build({**experiment.config["model"], **shape}, "model")
     return device
 
 
