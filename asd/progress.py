@@ -34,6 +34,7 @@ def progress_bar(
     from rich import progress as rich
     from rich.console import Console
 
+    total = max(1, total)
     if style == "auto":
         style = "bar" if sys.stderr.isatty() and not quiet else "lines"
     bar = rich.Progress(
@@ -48,7 +49,7 @@ def progress_bar(
         disable=style != "bar",
     )
     number = bar.add_task(label, total=total, completed=done, text="")
-    task, line, due = bar.tasks[0], done * _LINES // max(1, total), 0.0
+    task, line, due = bar.tasks[0], done * _LINES // total, 0.0
 
     def advance(steps: int, text: str | None = None) -> None:
         nonlocal line, due

@@ -68,7 +68,7 @@ def run(experiment: Experiment, listeners: Sequence[RunListener] = ()) -> tuple[
     config, events = experiment.config, Listeners(listeners)
     device = _check_model(experiment)
     events.tell(RunListener.check)
-    clips = Clips.of(experiment, compute=True)
+    clips = Clips.of(experiment)
     check_classes(experiment, clips)
     models = clips.groups(experiment.scope)
     few = _said_of_validation(experiment, models)
