@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import os
@@ -23,7 +22,6 @@ log = logging.getLogger(__name__)
 
 # Seconds that a lock may be held by one who only looks whether it is.
 _GLANCE = 1.0
-_READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 RUNNING, FINISHED, FAILED, KILLED = "RUNNING", "FINISHED", "FAILED", "KILLED"
 # In the name of a folder that a run of ``force=true`` has left behind.
@@ -100,8 +98,7 @@ class RunFolder:
 
         Raises:
             RunIsBusyError: another process holds it.
-            AsdError: the folder cannot be made or locked. (One that can only be read, of a run that
-                is finished, needs no lock.)
+            AsdError: the folder cannot be made or locked.
         """
         from filelock import FileLock, Timeout
 
@@ -126,13 +123,10 @@ class RunFolder:
             log.info("%s is being trained by another process (%s); waiting", self.path.name, who)
             lock.acquire()
         except (OSError, NotImplementedError) as error:
-            finished = self.record().get("status") == FINISHED
-            if not finished or getattr(error, "errno", None) not in _READ_ONLY:
-                raise AsdError(
-                    f"{self.path}: cannot be locked: {getattr(error, 'strerror', error)}; set "
-                    "paths.runs to a folder that can be written to, on a disk that has locks"
-                ) from error
-            log.info("%s can only be read", self.path)
+            raise AsdError(
+                f"{self.path}: cannot be locked: {getattr(error, 'strerror', error)}; set "
+                "paths.runs to a folder that can be written to, on a disk that has locks"
+            ) from error
         try:
             yield
         finally:
@@ -170,11 +164,8 @@ class RunFolder:
 
     @contextmanager
     def logging_to_file(self) -> Iterator[None]:
-        """Let ``train.log`` have what is logged meanwhile, if it can be written."""
-        try:
-            handler: logging.Handler = logging.FileHandler(self.log_file)
-        except OSError:
-            handler = logging.NullHandler()
+        """Let ``train.log`` have what is logged meanwhile."""
+        handler = logging.FileHandler(self.log_file)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         root = logging.getLogger()
         root.addHandler(handler)
