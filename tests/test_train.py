@@ -359,7 +359,7 @@ REFUSED = {
     "bf16": (["trainer.precision=bf16-mixed", "trainer.accelerator=cpu"], "32-true"),
     "window": (["window.cover=none"], "window.cover=none"),
     "tracking folder": (["tracking.uri=mlruns"], "tracking.uri=mlruns"),
-    "folder": (["paths.runs=/dev/null/runs", "tracking=off"], "cannot be made: Not a directory"),
+    "folder": (["paths.runs=/dev/null/runs", "tracking=off"], "cannot be locked: Not a directory"),
     "pools too much": (["model.pooling=[[2,100],[2,5],[2,5]]"], "pools 2500 frames into one"),
     "dead server": (["tracking.uri=http://127.0.0.1:9"], "tracking.uri=http://127.0.0.1:9"),
 }

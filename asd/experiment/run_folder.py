@@ -11,12 +11,12 @@ import json
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from asd.errors import AsdError, RunIsBusyError
-from asd.files import write_text
+from asd.files import locked, write_text
 
 log = logging.getLogger(__name__)
 
@@ -100,37 +100,25 @@ class RunFolder:
             RunIsBusyError: another process holds it.
             AsdError: the folder cannot be made or locked.
         """
-        from filelock import FileLock, Timeout
+        from filelock import Timeout
 
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise AsdError(
-                f"{self.path}: cannot be made: {error.strerror}; set paths.runs"
-            ) from error
-        lock = FileLock(self.path / ".lock")
-        try:
-            # Not at once: `is_held` holds it for a moment.
-            lock.acquire(timeout=_GLANCE)
-        except Timeout as error:
-            record = self.record()
-            who = f"pid {record.get('pid', 'unknown')} on {record.get('host', 'this machine')}"
-            if not wait:
+        with ExitStack() as stack:
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(locked(self.path / ".lock", "trains this very run", wait))
+            except Timeout as error:
+                record = self.record()
+                who = f"pid {record.get('pid', 'unknown')} on {record.get('host', 'this machine')}"
                 raise RunIsBusyError(
                     f"{self.path}: this very run is being trained by another process ({who}); "
                     "wait for it (if_running=wait) or change the seed"
                 ) from error
-            log.info("%s is being trained by another process (%s); waiting", self.path.name, who)
-            lock.acquire()
-        except (OSError, NotImplementedError) as error:
-            raise AsdError(
-                f"{self.path}: cannot be locked: {getattr(error, 'strerror', error)}; set "
-                "paths.runs to a folder that can be written to, on a disk that has locks"
-            ) from error
-        try:
+            except (OSError, NotImplementedError) as error:
+                raise AsdError(
+                    f"{self.path}: cannot be locked: {getattr(error, 'strerror', error)}; set "
+                    "paths.runs to a folder that can be written to, on a disk that has locks"
+                ) from error
             yield
-        finally:
-            lock.release()
 
     def is_ours(self) -> bool:
         """Whether this process trains in it still: it may be removed or begun anew meanwhile."""
