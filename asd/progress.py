@@ -49,7 +49,7 @@ def progress_bar(
         disable=style != "bar",
     )
     number = bar.add_task(label, total=total, completed=done, text="")
-    task, line, due = bar.tasks[0], done * _LINES // total, 0.0
+    task, line, due = bar.tasks[0], done * _LINES // total, _SECONDS
 
     def advance(steps: int, text: str | None = None) -> None:
         nonlocal line, due
