@@ -17,7 +17,7 @@ PROGRAMS = {
     "sweeps": ("asd.sweeps.__main__", "which sweeps there are, and how far one is"),
     "report": ("asd.report", "tables, comparisons and pictures of finished runs"),
     "score": ("asd.score", "score recordings with a trained model"),
-    "download": ("asd.data.download.__main__", "fetch or check the real corpus"),
+    "download": ("asd.data.download.__main__", "fetch the real corpus"),
     "sync": ("asd.tracking.sync", "complete runs that MLflow missed"),
 }
 

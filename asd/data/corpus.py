@@ -53,10 +53,7 @@ class Corpus(Protocol):
 
 
 def corpus_of(options: dict[str, Any]) -> Corpus:
-    """The corpus that a composed config group ``data`` describes.
-
-    Args:
-        options: its options; ``test`` says which release a run scores, and is not the corpus's.
+    """The corpus of a composed config group ``data``; its ``test`` is the run's, not the corpus's.
 
     Raises:
         AsdError: an option is refused.

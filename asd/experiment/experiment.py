@@ -97,7 +97,6 @@ class Experiment:
             self.frontend,
             options["dtype"],
             self.corpus.channel,
-            options["workers"],
             cache / "joined" if shared else None,
         )
 

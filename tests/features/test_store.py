@@ -76,7 +76,7 @@ logging.basicConfig(level=logging.INFO)
 
 def build():
     frontend = Gammatone(bands=16, precision=precision)
-    store = feature_store(Path(cache) / "features", frontend, workers=1)
+    store = feature_store(Path(cache) / "features", frontend)
     store.build(folder(Path(root), cache=cache).manifest(["development"]))
 
 sys.exit(exit_status(build))
@@ -202,7 +202,7 @@ def test_key_follows_from_all_that_changes_the_numbers(tmp_path: Path) -> None:
     others = [replace(base, frontend=frontend) for frontend in frontends]
     others += [replace(base, dtype="float16"), replace(base, channel=0)]
     assert len({s.frontend_key() for s in [base, *others]}) == 7
-    same = [replace(base, workers=3), replace(base, frontend=replace(GAMMATONE, f_min=0))]
+    same = [replace(base, frontend=replace(GAMMATONE, f_min=0))]
     assert {s.frontend_key() for s in same} == {base.frontend_key()}
 
 
@@ -273,7 +273,7 @@ def test_features_beyond_float16_are_refused(
         feature_store(tmp_path / "features", GAMMATONE, dtype="float16").load(clips)
 
 
-@pytest.mark.parametrize(("option", "value"), [("dtype", "float64"), ("workers", 0)])
+@pytest.mark.parametrize(("option", "value"), [("dtype", "float64")])
 def test_wrong_options(option: str, value: object, tmp_path: Path) -> None:
     with pytest.raises(AsdError, match=f"features.{option}={value}: must be"):
         feature_store(tmp_path, GAMMATONE, **{option: value})
@@ -378,7 +378,7 @@ def test_torch_has_one_thread_in_each_worker(
     monkeypatch.setattr(Mel, "features", features)
     torch.set_num_threads(2)
     try:
-        store = feature_store(tmp_path / "features", MEL, workers=2)
+        store = feature_store(tmp_path / "features", MEL)
         store.build(folder(corpus, machines=["fan"]).manifest(["development"]))
         assert torch.get_num_threads() == 2
     finally:
