@@ -30,7 +30,12 @@ PRESETS = {
     "u_half_long": ("U-half-long", "gammatone", "shared"),
     "ss": ("SS-0.5-0.5", "gammatone", "shared"),
     "u_per_machine": ("U-per-machine", "gammatone", "per_machine"),
+    "idnn": ("IDNN", "mel", "per_machine"),
+    "adacos": ("AdaCos", "waveform", "shared"),
+    "oe": ("OE", "mel_normalised", "per_id"),
+    "oe_shared": ("OE-shared", "mel_normalised", "shared"),
 }
+FULL = ("u_fd", "idnn", "adacos", "oe", "oe_shared")
 MACHINES = ["ToyCar", "ToyConveyor", "fan", "pump", "slider", "valve"]
 Train = Callable[..., int]
 
@@ -55,7 +60,7 @@ def mlflow_run(folder: Path, run: RunFolder):  # type: ignore[no-untyped-def]
 @pytest.mark.parametrize("experiment", list(PRESETS))
 def test_preset_end_to_end(experiment: str, run_train: Train, tmp_path: Path) -> None:
     system, frontend, scope = PRESETS[experiment]
-    drawn = ["pictures=default"] if experiment in ("ss_0.5", "b") else []
+    drawn = ["pictures=default"] if experiment in ("ss_0.5", "b", "idnn", "adacos") else []
     assert run_train(f"+experiment={experiment}", *drawn) == 0
     folder = only_run(tmp_path)
     record = folder.record()
@@ -67,12 +72,15 @@ def test_preset_end_to_end(experiment: str, run_train: Train, tmp_path: Path) ->
     assert list(scores.columns[:5]) == ["machine", "id", "file", "label", "score"]
     # tiny: two IDs a machine, four normal and four anomalous clips each
     assert scores.groupby("machine").size().to_dict() == dict.fromkeys(MACHINES, 16)
-    assert scores["score"].gt(0).all()
+    assert scores["score"].gt(0).all() or "oe" in experiment  # a logit
     assert (scores["cause"].notna() == scores["label"]).all()
     assert scores["strength"].dropna().between(0.2, 1.0).all()
     assert "SIMULATED" in (folder.tables / "tables.md").read_text()
     groups = ["shared"] if scope == "shared" else MACHINES
-    assert [m.name for m in folder.models()] == sorted(groups)
+    if scope == "per_id":
+        tested = scores.drop_duplicates(["machine", "id"])
+        groups = [f"{m}_id_{i}" for m, i in zip(tested["machine"], tested["id"], strict=True)]
+    assert sorted(m.name for m in folder.models()) == sorted(groups)
     trained = record["convergence"]
     assert list(trained) == groups
     assert {(t["epochs"], t["ended"]) for t in trained.values()} == {(2, "max_epochs")}
@@ -88,7 +96,7 @@ def test_preset_end_to_end(experiment: str, run_train: Train, tmp_path: Path) ->
     expected = {
         "system": system, "frontend": frontend, "scope": scope, "simulated": "true", "seed": "0",
         "experiment": "ss_0.5" if experiment == "ss" else experiment, "data": "simulated",
-        "release": "full" if experiment == "u_fd" else "first",
+        "release": "full" if experiment in FULL else "first",
     }  # fmt: skip
     assert {name: tags[name] for name in expected} == expected
     assert len(tags["mlflow.source.git.commit"]) >= 7
@@ -99,12 +107,12 @@ def test_preset_end_to_end(experiment: str, run_train: Train, tmp_path: Path) ->
     metrics = run.data.metrics
     for name in ("auc/mean", "pauc/mean", "auc/fan", "pauc/valve", "id_auc/fan/id_00"):
         assert 0 <= metrics[name] <= 1
-    last = "" if scope == "shared" else "/valve"
+    last = "" if scope == "shared" else f"/{groups[-1]}"
     assert metrics[f"best_epoch{last}"] == trained[groups[-1]]["best_epoch"]
     assert metrics[f"steps{last}"] == trained[groups[-1]]["steps"]
     assert metrics["wall_seconds"] > 0
     assert metrics["peak_memory_mb"] > 0
-    losses = "train/loss" if scope == "shared" else "val/loss/fan"
+    losses = "train/loss" if scope == "shared" else f"val/loss/{groups[2]}"
     assert len(client.get_metric_history(run.info.run_id, losses)) == 2
     there = {a.path for a in client.list_artifacts(run.info.run_id)}
     assert {"config.yaml", "environment.json", "scores.csv", "tables", "models"} <= there
@@ -339,6 +347,21 @@ REFUSED = {
     "nothing to combine": (["scoring=combined"], "loss=semi_supervised"),
     "nothing to reconstruct": (["model=none"], "choose scoring=knn or scoring=level"),
     "no bottleneck": (["+experiment=knn", "scoring.vectors=embedding"], "scoring by embedding"),
+    "nothing to reconstruct by": (
+        ["+experiment=adacos", "scoring=mse"],
+        "scoring.vectors=embedding",
+    ),
+    "not trained to reconstruct": (["+experiment=adacos", "loss=mse"], "reconstructs nothing"),
+    "a waveform is needed": (["+experiment=adacos", "frontend=mel"], "frontend=waveform"),
+    "no outliers": (
+        ["+experiment=oe", "release=first", "data.machines=[fan]", "data.ids_development=1"],
+        "nothing to classify",
+    ),
+    "IDs not trained": (
+        ["+experiment=oe", "release=first", "data.test=evaluation"],
+        "release=full",
+    ),
+    "betas": (["trainer.adam_betas=0.9"], "trainer.adam_betas=0.9: must be"),
     "nothing to classify": (["+experiment=knn", "loss=semi_supervised"], "use loss=mse"),
     "no such vectors": (
         ["+experiment=knn", "scoring.vectors=no.where"],

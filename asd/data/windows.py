@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,6 +65,10 @@ class Windows:
                 "window.seconds=null: as long as the shortest training clip)"
             )
 
+    def training(self, length: int, frames: np.ndarray, files: list[str]) -> Index:
+        """Windows that train and validate; arguments as those of ``starts``."""
+        return self.starts(length, frames, files)
+
     def starts(self, length: int, frames: np.ndarray, files: list[str]) -> Index:
         """Where the windows begin.
 
@@ -84,17 +88,54 @@ class Windows:
 
 
 @dataclass(frozen=True)
+class Snippets(Windows):
+    """Training sees one window of a clip an epoch, begun anywhere; scoring sees those of ``cover``.
+
+    Args:
+        hop: with ``cover=every``, only every so many frames.
+    """
+
+    hop: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_whole("window.hop", self.hop, 1)
+
+    def training(self, length: int, frames: np.ndarray, files: list[str]) -> Index:
+        """See ``Windows``."""
+        firsts = replace(self, cover="first").starts(length, frames, files)
+        return replace(firsts, slack=(frames - length).astype(np.int64))
+
+    def starts(self, length: int, frames: np.ndarray, files: list[str]) -> Index:
+        """See ``Windows``."""
+        index = super().starts(length, frames, files)
+        if self.cover != "every":
+            return index
+        offsets = (np.cumsum(frames) - frames)[index.clips]
+        return index.where((index.starts - offsets) % self.hop == 0)
+
+
+@dataclass(frozen=True)
 class Index:
-    """Windows of a set of clips: ``starts`` [windows] first frames, ``clips`` [windows] numbers."""
+    """Windows of a set of clips: ``starts`` [windows] first frames, ``clips`` [windows] numbers.
+
+    ``slack`` [windows]: in training each begins up to so many frames later, drawn in every epoch;
+    None: where it stands.
+    """
 
     length: int
     starts: np.ndarray
     clips: np.ndarray
+    slack: np.ndarray | None = None
 
     def of_clips(self, chosen: np.ndarray) -> Index:
         """The windows of the clips where ``chosen`` [clips] is true."""
-        keep = chosen[self.clips]
-        return Index(self.length, self.starts[keep], self.clips[keep])
+        return self.where(chosen[self.clips])
+
+    def where(self, keep: np.ndarray) -> Index:
+        """The windows where ``keep`` [windows] is true."""
+        slack = None if self.slack is None else self.slack[keep]
+        return Index(self.length, self.starts[keep], self.clips[keep], slack)
 
 
 def _inside(cover: str, length: int, frames: int) -> np.ndarray:

@@ -25,7 +25,7 @@ from asd.experiment.trainer_options import TrainerOptions
 from asd.options import check_choice, check_no_secret, check_number, check_whole, from_config
 from asd.scoring.clip_vectors import OF_NETWORK
 from asd.scoring.scoring_options import ScoringOptions
-from asd.scoring.window_scores import OF_CLASSES
+from asd.scoring.window_scores import OF_CLASSES, OF_RECONSTRUCTION
 
 if TYPE_CHECKING:
     from asd.data.corpus import Corpus
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 #: In names of what was computed of sounds that a program made.
 SIMULATED = "SIMULATED"
-SCOPES = ("shared", "per_machine")
+SCOPES = ("shared", "per_machine", "per_id")
 TESTS = ("development", "evaluation")
 
 
@@ -57,6 +57,7 @@ class Experiment:
     windows: Windows
     trainer: TrainerOptions
     scoring: ScoringOptions
+    objective: Any
 
     @classmethod
     def of(cls, config: dict[str, Any], delta: dict[str, Any], command: str) -> Experiment:
@@ -70,7 +71,7 @@ class Experiment:
         _check_own_options(config)
         loss = build(config["loss"], "loss")
         scoring = from_config(ScoringOptions, "scoring", config["scoring"])
-        _check_classes(loss.classes, config["scope"]["name"], scoring.score)
+        _check_objective(loss, config["scope"]["name"], scoring.score)
         experiment = cls(
             config,
             delta,
@@ -80,6 +81,7 @@ class Experiment:
             build(config["window"], "window"),
             from_config(TrainerOptions, "trainer", config["trainer"]),
             scoring,
+            loss,
         )
         experiment._check_network()
         experiment.feature_store()
@@ -123,14 +125,19 @@ class Experiment:
 
     @property
     def scope(self) -> str:
-        """``shared``: one model for all machines; ``per_machine``: one for each type."""
+        """``shared``: one model for all machines; ``per_machine``, ``per_id``: one for each."""
         return str(self.config["scope"]["name"])
 
     @property
     def classes(self) -> str | None:
         """What a classifier tells apart: ``machine``, ``id``; None: there is none."""
-        kind: str | None = self.config["loss"].get("classes")
+        kind: str | None = self.objective.classes
         return kind
+
+    @property
+    def takes_outliers(self) -> bool:
+        """Whether a model learns from clips of other machine IDs, as such."""
+        return self.scope == "per_id" and getattr(self.objective, "outliers", False)
 
     @property
     def test_release(self) -> str:
@@ -221,11 +228,16 @@ def _check_own_options(config: dict[str, Any]) -> None:
             raise AsdError(f"paths.{name}={value}: must be a folder")
 
 
-def _check_classes(classes: str | None, scope: str, score: str | None) -> None:
-    if classes == "machine" and scope == "per_machine":
+def _check_objective(objective: Any, scope: str, score: str | None) -> None:
+    if objective.classes == "machine" and scope != "shared":
         raise AsdError(
-            "loss=semi_supervised with scope=per_machine: one machine type is a single class, so "
+            f"loss.classes=machine with scope={scope}: one machine type is a single class, so "
             "there is nothing to classify; choose scope=shared or loss.classes=id"
         )
-    if score in OF_CLASSES and classes is None:
+    if score in OF_CLASSES and objective.classes is None:
         raise AsdError(f"scoring={score} needs a classifier: choose loss=semi_supervised")
+    if score in OF_RECONSTRUCTION and not getattr(objective, "reconstructs", True):
+        raise AsdError(
+            f"scoring={score}: {type(objective).__name__} trains no reconstruction; choose "
+            "scoring=cce, scoring=logit, or scoring=knn scoring.vectors=embedding"
+        )

@@ -37,6 +37,9 @@ class TrainerOptions:
     batch_size: int
     learning_rate: float
     adam_epsilon: float
+    adam_betas: Sequence[float]
+    weight_decay: float
+    rate_decay: float
     validation_fraction: float
     validation_strata: Sequence[str]
     few_validation_clips: int
@@ -65,6 +68,13 @@ class TrainerOptions:
         check_whole("trainer.batch_size", self.batch_size, 2)
         for name in ("learning_rate", "adam_epsilon"):
             check_number(f"trainer.{name}", getattr(self, name), 0, above=True)
+        betas = self.adam_betas
+        if not isinstance(betas, Sequence) or isinstance(betas, str) or len(betas) != 2:
+            raise AsdError(f"trainer.adam_betas={betas}: must be two numbers")
+        for beta in betas:
+            check_number("trainer.adam_betas", beta, 0, 0.999999)
+        check_number("trainer.weight_decay", self.weight_decay, 0)
+        check_number("trainer.rate_decay", self.rate_decay, 0, 1, above=True)
         check_number("trainer.validation_fraction", self.validation_fraction, 0, 0.9, above=True)
         if self.validation_seed is not None:
             check_whole("trainer.validation_seed", self.validation_seed, 0, 2**32 - 1)

@@ -13,7 +13,7 @@ from asd.data.windows import Index
 
 
 class Batch(NamedTuple):
-    """``features`` [n, frames, bands], ``classes`` [n] (class of the clip)."""
+    """``features`` [n, frames, bands], ``classes`` [n] (of the clip; -1: an outlier)."""
 
     features: Tensor
     classes: Tensor
@@ -35,6 +35,8 @@ class Batches:
         seed: None keeps the windows in order.
         device: where batches are wanted; None: where ``features`` are. From memory they travel
             through pinned buffers while the GPU works on the batch before.
+        outliers: further windows, of class -1: half of every batch, drawn anew in each epoch;
+            without a seed, the same ones, evenly over all.
     """
 
     def __init__(
@@ -45,14 +47,16 @@ class Batches:
         batch_size: int,
         seed: int | None = None,
         device: torch.device | None = None,
+        outliers: Index | None = None,
     ) -> None:
         self.device = features.device if device is None else device
         self.windows = windows_view(features, index.length)
-        self.starts = torch.as_tensor(index.starts, device=features.device)
+        self.starts, self.slack = _starts(index, features.device)
+        self.outliers = None if outliers is None else _starts(outliers, features.device)
         of_windows = torch.as_tensor(classes[index.clips], dtype=torch.long)
         self.classes = of_windows.to(features.device)
         self._staged = self.device.type == "cuda" and features.device.type == "cpu"
-        self.batch_size = batch_size
+        self.batch_size = batch_size if outliers is None else batch_size // 2
         self.seed = seed
         self.epoch = 0
 
@@ -71,14 +75,30 @@ class Batches:
         return bounds
 
     def __iter__(self) -> Iterator[Batch]:
-        starts, classes = self.starts, self.classes
+        n, device = len(self.starts), self.starts.device
+        order, others = torch.arange(n), torch.arange(n)
+        generator = None
         if self.seed is not None:
             words = np.random.SeedSequence([self.seed, self.epoch]).generate_state(1, np.uint64)
             generator = torch.Generator().manual_seed(int(words[0] >> np.uint64(1)))
-            order = torch.randperm(len(starts), generator=generator).to(starts.device)
-            starts, classes = starts[order], classes[order]
+            order = torch.randperm(n, generator=generator)
+        order = order.to(device)
+        starts = _moved(self.starts[order], self.slack[order], generator)
+        classes = self.classes[order]
+        if self.outliers is not None:
+            all_starts, slack = self.outliers
+            if generator is None:
+                others = others * len(all_starts) // n
+            else:
+                others = torch.randint(len(all_starts), (n,), generator=generator)
+            others = others.to(device)
+            strangers = _moved(all_starts[others], slack[others], generator)
         for begin, end in self._bounds():
-            yield Batch(self._cut(starts[begin:end]), self._send(classes[begin:end]))
+            own, labels = starts[begin:end], classes[begin:end]
+            if self.outliers is not None:
+                own = torch.cat([own, strangers[begin:end]])
+                labels = torch.cat([labels, torch.full_like(labels, -1)])
+            yield Batch(self._cut(own), self._send(labels))
 
     def in_order(self, number: int) -> Batch:
         """The batch of this number where windows are in order; threads may ask side by side."""
@@ -99,6 +119,20 @@ class Batches:
 
     def _send(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.device, non_blocking=True)
+
+
+def _starts(index: Index, device: torch.device) -> tuple[Tensor, Tensor]:
+    """[windows] first frames, and how much later each may begin."""
+    slack = np.zeros_like(index.starts) if index.slack is None else index.slack
+    return torch.as_tensor(index.starts, device=device), torch.as_tensor(slack, device=device)
+
+
+def _moved(starts: Tensor, slack: Tensor, generator: torch.Generator | None) -> Tensor:
+    """[n] starts, each later by 0 to ``slack`` frames; without a generator as they are."""
+    if generator is None:
+        return starts
+    drawn = torch.rand(len(starts), generator=generator, dtype=torch.float64).to(starts.device)
+    return starts + (drawn * (slack + 1)).long()
 
 
 def windows_view(features: Tensor, length: int) -> Tensor:

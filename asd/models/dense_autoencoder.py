@@ -1,9 +1,11 @@
-"""B: the organisers' dense autoencoder of DCASE 2020 Task 2."""
+"""B: the organisers' dense autoencoder of DCASE 2020 Task 2; IDNN, which predicts a frame."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
+from asd.errors import AsdError
 from asd.models.layers import initialise
 from asd.options import check_number, check_whole
 
@@ -41,6 +43,7 @@ class DenseAutoencoder(nn.Module):
             check_whole(f"model.{option}", value, 1)
         check_number("model.norm_eps", norm_eps, 0, above=True)
         self.embedding_size = embedding
+        seen, predicted = self._frames(frames)
 
         def stack(inputs: int, sizes: list[int]) -> nn.Sequential:
             modules: list[nn.Module] = []
@@ -52,12 +55,40 @@ class DenseAutoencoder(nn.Module):
                 ]
             return nn.Sequential(*modules)
 
-        self.encoder = stack(bands * frames, [hidden] * layers + [embedding])
+        self.encoder = stack(bands * seen, [hidden] * layers + [embedding])
         self.decoder = stack(embedding, [hidden] * layers)
-        self.output = nn.Linear(hidden, bands * frames)
+        self.output = nn.Linear(hidden, bands * predicted)
         initialise(self, initialisation)
+
+    def _frames(self, frames: int) -> tuple[int, int]:
+        """How many of a window's frames are seen, and how many predicted."""
+        return frames, frames
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """[n, frames, bands] -> reconstruction of that shape, embeddings [n, embedding]."""
         embedding = self.encoder(features.flatten(1))
         return self.output(self.decoder(embedding)).view_as(features), embedding
+
+
+class InterpolationDNN(DenseAutoencoder):
+    """IDNN (Suefusa et al., ICASSP 2020): the frames around the middle one predict it.
+
+    Args:
+        bands, frames, options: as those of ``DenseAutoencoder``; an odd number of frames.
+    """
+
+    def _frames(self, frames: int) -> tuple[int, int]:
+        if frames < 3 or frames % 2 == 0:
+            raise AsdError(
+                f"model=idnn: predicts the middle frame of a window, and there are {frames}: "
+                "window.frames must be odd, 3 or more (window=context has 5)"
+            )
+        self._middle = frames // 2
+        self.predicts = slice(self._middle, self._middle + 1)
+        return frames - 1, 1
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """[n, frames, bands] -> the middle frame [n, 1, bands], embeddings [n, embedding]."""
+        outer = [features[:, : self._middle], features[:, self._middle + 1 :]]
+        embedding = self.encoder(torch.cat(outer, 1).flatten(1))
+        return self.output(self.decoder(embedding)).unsqueeze(1), embedding

@@ -1,15 +1,25 @@
-"""What a model is trained on: the reconstruction (U, B), or that and a classification (SS)."""
+"""Objectives, the config group ``loss``: what a network is trained on.
+
+Reconstruction (U, B, IDNN), that and a classification (SS), classification alone (sub-cluster
+AdaCos, ArcFace, plain), outlier exposure. docs/architecture.md has the contract.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from asd.errors import AsdError
-from asd.options import check_choice, check_number
+from asd.options import check_choice, check_number, check_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from asd.models.heads import Head
+
+CLASSES = ("machine", "id")
 
 
 @dataclass(frozen=True)
@@ -45,9 +55,104 @@ class SemiSupervisedLoss:
                 f"loss.alpha={self.alpha} and loss.beta={self.beta}: must add up to 1; "
                 "give loss.alpha alone and beta follows"
             )
-        check_choice("loss.classes", self.classes, ("machine", "id"))
+        check_choice("loss.classes", self.classes, CLASSES)
+
+    def head(self, size: int, classes: Sequence[str]) -> Head:
+        """A dense layer: embeddings [n, size] -> logits [n, classes]."""
+        from asd.models.heads import SoftmaxHead
+
+        return SoftmaxHead(size, len(classes))
 
     def combine(self, mse: Tensor, cce: Tensor | None) -> Tensor:
         """The loss of these parts, shapes kept."""
         assert cce is not None
         return self.alpha * mse + self.beta * cce
+
+
+@dataclass(frozen=True)
+class ClassificationLoss:
+    """Cross entropy of the clips' classes alone; nothing is reconstructed.
+
+    With ``centres`` over cosines with those of each class: sub-cluster AdaCos, whose fixed scale is
+    sqrt(2) ln(centres of all classes - 1) (Zhang et al., CVPR 2019; Wilkinghoff, IJCNN 2021), or
+    ArcFace (Deng et al., CVPR 2019).
+
+    Args:
+        classes: ``id`` (type and ID) or ``machine`` (types).
+        mixup: probability with which a window of a batch is mixed with another, in training.
+        centres: of each class, whose probability is the sum over them; None: a dense layer.
+        trainable: whether centres are learnt; False: they stay as drawn.
+        scale: of the cosines; None: AdaCos's.
+        margin: added to the angle to the centres of the clip's own class, in radians; of a mixture,
+            to each class its share of it.
+    """
+
+    classes: str
+    mixup: float
+    centres: int | None
+    trainable: bool
+    scale: float | None
+    margin: float
+    reconstructs: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        check_choice("loss.classes", self.classes, CLASSES)
+        check_number("loss.mixup", self.mixup, 0, 1)
+        if self.centres is not None:
+            check_whole("loss.centres", self.centres, 1)
+        check_choice("loss.trainable", self.trainable, (True, False))
+        check_number("loss.margin", self.margin, 0, math.pi)
+        if self.scale is not None:
+            check_number("loss.scale", self.scale, 0, above=True)
+
+    def head(self, size: int, classes: Sequence[str]) -> Head:
+        """A dense layer or centres: embeddings [n, size] -> logits [n, classes]."""
+        from asd.models.heads import CosineHead, SoftmaxHead
+
+        if self.centres is None:
+            return SoftmaxHead(size, len(classes))
+        scale = self.scale or math.sqrt(2) * math.log(max(3, len(classes) * self.centres) - 1)
+        return CosineHead(size, len(classes), self.centres, scale, self.margin, self.trainable)
+
+    def combine(self, mse: Tensor | None, cce: Tensor) -> Tensor:
+        """The classification alone."""
+        return cce
+
+
+@dataclass(frozen=True)
+class OutlierExposure:
+    """Binary cross entropy: clips of a machine ID against those of others (Primus et al., 2020).
+
+    With ``scope=per_id`` half of a batch is of the ID and half of others. With ``scope=shared``
+    there is a sigmoid for each ID: a clip counts half for its own, half for the mean of the others.
+
+    Args:
+        sources: machine types whose recordings are alike, and so may be outliers to one another;
+            all that none of these lists has are one more.
+    """
+
+    sources: Sequence[Sequence[str]]
+    classes: ClassVar[str] = "id"
+    reconstructs: ClassVar[bool] = False
+    outliers: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        lists = isinstance(self.sources, Sequence) and not isinstance(self.sources, str)
+        if not lists or any(
+            isinstance(s, str) or not isinstance(s, Sequence) for s in self.sources
+        ):
+            raise AsdError(f"loss.sources={self.sources}: must be lists of machine types")
+
+    def source(self, machine: str) -> int:
+        """Number of the list that has this machine type; -1: none."""
+        return next((n for n, own in enumerate(self.sources) if machine in own), -1)
+
+    def head(self, size: int, classes: Sequence[str]) -> Head:
+        """Sigmoids: local embeddings [n, size, positions] -> logits [n, classes]."""
+        from asd.models.heads import SigmoidHead
+
+        return SigmoidHead(size, [self.source(name.split("/")[0]) for name in classes])
+
+    def combine(self, mse: Tensor | None, cce: Tensor) -> Tensor:
+        """The binary cross entropy alone."""
+        return cce

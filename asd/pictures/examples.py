@@ -87,7 +87,8 @@ def thinned(scores: pd.DataFrame, limit: int) -> npt.NDArray[np.int64]:
 def maps(scored: ScoredClips, row: int) -> dict[str, npt.NDArray[np.float32]]:
     """Input, reconstruction and error of a clip; see ``asd.pictures.model_files``.
 
-    Where windows overlap, frames are means over them.
+    Where windows overlap, frames are means over them. Those that the network does not predict, at
+    the clip's ends, are left out.
     """
     import torch
 
@@ -95,11 +96,14 @@ def maps(scored: ScoredClips, row: int) -> dict[str, npt.NDArray[np.float32]]:
     starts = index.starts[index.clips == row]
     first, last = int(starts.min()), int(starts.max()) + index.length
     shown = np.array(features.values[first:last], np.float32)
-    frames = starts[:, None] - first + np.arange(index.length)
+    inside = np.arange(index.length)[detector.predicts]
+    frames = starts[:, None] - first + inside - inside[0]
     with torch.inference_mode():
-        batch = torch.from_numpy(shown[frames]).to(next(detector.parameters()).device)
+        windows = shown[starts[:, None] - first + np.arange(index.length)]
+        batch = torch.from_numpy(windows).to(next(detector.parameters()).device)
         output = detector(batch)[0].float().cpu().numpy()
-        target = detector.standardiser(batch).float().cpu().numpy()
+        target = detector.standardiser(batch)[:, detector.predicts].float().cpu().numpy()
+    shown = shown[inside[0] : last - first - (index.length - 1 - inside[-1])]
     sums = np.zeros((2, *shown.shape))
     np.add.at(sums[0], frames, output)
     np.add.at(sums[1], frames, np.square(output - target))

@@ -48,7 +48,12 @@ class PictureListener(RunListener):
         if scored.embeddings is None:
             return
         clips: list[dict[Any, Any]] = scored.table[COLUMNS].to_dict("records")
-        for role, row in chosen(scored.table, self.options.anomalous):
+        shown = chosen(scored.table, self.options.anomalous)
+        if not scored.detector.reconstructs:
+            if not self._embeddings:
+                log.info("pictures: none of example clips, for this system reconstructs nothing")
+            shown = []
+        for role, row in shown:
             self._examples.append(({"role": role, **clips[row]}, maps(scored, row)))
         rows = thinned(scored.table, self.options.embedding_clips)
         kept = [clips[row] for row in rows]

@@ -85,7 +85,8 @@ def score_recordings(
                 f"--class NAME, one of {', '.join(banks)}"
             )
         class_name = class_name or banks[0]
-    elif class_name is not None:
+    elif class_name is not None or (options.score in OF_CLASSES and len(recipe["classes"]) == 1):
+        class_name = class_name or recipe["classes"][0]
         check_choice("--class", class_name, recipe["classes"])
         number = recipe["classes"].index(class_name)
     elif options.score in OF_CLASSES:

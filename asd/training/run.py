@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from asd.composition import build
 from asd.cores import cores
 from asd.data.manifest import Manifest
 from asd.data.split import validation_split
@@ -104,10 +103,11 @@ def _check_model(experiment: Experiment) -> torch.device:
     experiment.scoring.function()
     frontend = experiment.frontend
     frames = experiment.windows.length(frontend, _SOME_SECONDS * frontend.rate)
-    shape = {"bands": frontend.bands, "frames": frames}
     if experiment.trains:
+        parts = {part: experiment.config[part] for part in ("model", "loss")}
+        recipe = {**parts, "bands": frontend.bands, "frames": frames, "classes": ["a/0", "b/0"]}
         with torch.device("meta"):
-            build({**experiment.config["model"], **shape}, "model")
+            Detector(recipe)
     return choose_device(experiment.trainer)
 
 
@@ -140,23 +140,30 @@ def _compute(
             continue
 
         # Windows of the training clips; a part of the clips is held out for validation.
-        features = store.load(group.train)
+        learnt, own = clips.learnt(group, experiment)
+        features = store.load(learnt)
         length = lengths[name]
-        paths = list(group.train.clips["path"])
-        windows = experiment.windows.starts(length, features.frames, paths)
-        held_out = _held_out(experiment, group.train)
+        paths = list(learnt.clips["path"])
+        windows = experiment.windows.training(length, features.frames, paths)
+        held_out = np.zeros(len(learnt), bool)
+        held_out[own] = _held_out(experiment, group.train)
         model.mkdir(parents=True, exist_ok=True)
-        held_out_clips = group.train.clips[["machine", "id", "path"]][held_out]
+        held_out_clips = learnt.clips[["machine", "id", "path"]][held_out & own]
         held_out_clips.to_csv(model / "validation.csv", index=False)
         names = class_names(group.train, experiment.classes)
-        numbers = class_numbers(group.train, experiment.classes, names)
-        data = TrainingSet(
-            features, windows.of_clips(~held_out), windows.of_clips(held_out), numbers
-        )
+        numbers = class_numbers(learnt, experiment.classes, names)
+        train, validation = (windows.of_clips(own & part) for part in (~held_out, held_out))
+        data = TrainingSet(features, train, validation, numbers)
+        if experiment.takes_outliers:
+            others = Manifest(learnt.root, learnt.clips[~own].reset_index(drop=True))
+            held_out[~own] = _held_out(experiment, others)
+            strange = windows.of_clips(~own & ~held_out), windows.of_clips(~own & held_out)
+            data = replace(data, outliers=strange)
 
         # Training: from the standardiser, fitted on what trains, to the weights that score.
         if config["standardise"]:
-            standardiser = Standardiser.fit(features, ~held_out)
+            seen = own | experiment.takes_outliers
+            standardiser = Standardiser.fit(features, seen & ~held_out)
         else:
             standardiser = Standardiser.identity(frontend.bands)
         torch.manual_seed(seed)
@@ -181,7 +188,7 @@ def _compute(
             level = logging.INFO if ended[name]["converged"] else logging.WARNING
             log.log(level, "%s", *convergence_notes({name: ended[name]}))
         threads = options.threads or cores()
-        clip_data = (group.train.clips, features, data.train)
+        clip_data = (learnt.clips, features, data.train)
         fit_back_end(detector, experiment.scoring, *clip_data, threads)
         save_detector(detector, model / "model.ckpt")
         del features, data, clip_data
@@ -190,7 +197,9 @@ def _compute(
         with _timed(f"{name}: scored"):
             scored_tables = []
             for part in parts_of(group.test):
-                features = store.part(part)
+                whole = clips.test.select(machine=part.machines)
+                kept = whole.clips["path"].isin(part.clips["path"]).to_numpy()
+                features = store.part(whole).of_clips(kept)
                 paths = list(part.clips["path"])
                 windows = experiment.windows.starts(length, features.frames, paths)
                 numbers = class_numbers(part, experiment.classes, names)
@@ -240,7 +249,7 @@ def _held_out(experiment: Experiment, clips: Manifest) -> np.ndarray:
 
 def _few_validation_clips(experiment: Experiment, models: dict[str, Clips]) -> list[str]:
     """What must stand beside the figures of models whose epoch few clips have chosen."""
-    if not experiment.trains:
+    if not experiment.trains or experiment.trainer.weights == "last":
         return []
     counts = {name: int(_held_out(experiment, group.train).sum()) for name, group in models.items()}
     return [

@@ -1,0 +1,117 @@
+"""Heads: from a network's embedding to logits of classes, and the loss of these."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Head(nn.Module):
+    """What an objective puts on a network's embedding.
+
+    A subclass's ``forward`` takes an embedding [n, size] (``local``: [n, size, positions], of parts
+    of the window) and, in training and for scores of classes, labels as ``losses``; it gives logits
+    [n, classes].
+    """
+
+    local = False
+
+    def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """[n] cross entropy of logits [n, classes].
+
+        Args:
+            logits: of ``forward``, float32.
+            labels: [n] class numbers, or [n, classes] shares of a mixture.
+        """
+        return F.cross_entropy(logits, labels, reduction="none")
+
+
+class SoftmaxHead(nn.Linear, Head):
+    """A dense layer, Glorot uniform."""
+
+    def __init__(self, size: int, classes: int) -> None:
+        super().__init__(size, classes)
+        nn.init.xavier_uniform_(self.weight)
+        nn.init.zeros_(self.bias)
+
+    def forward(self, embedding: Tensor, labels: Tensor | None = None) -> Tensor:
+        """[n, size] -> logits [n, classes]."""
+        return super().forward(embedding)
+
+
+class CosineHead(Head):
+    """Cosines with class centres, times a scale.
+
+    A class's logit is the log sum exp over its centres, so that the softmax over classes is that
+    over all centres, summed per class.
+
+    Args:
+        size: of the embedding.
+        classes: how many.
+        centres: of each class.
+        scale: of the cosines.
+        margin: see ``asd.models.loss.AngularLoss``.
+        trainable: whether centres are learnt.
+    """
+
+    def __init__(
+        self, size: int, classes: int, centres: int, scale: float, margin: float, trainable: bool
+    ) -> None:
+        super().__init__()
+        weight = nn.init.xavier_uniform_(torch.empty(classes * centres, size))
+        self.weight = nn.Parameter(weight.view(classes, centres, size), requires_grad=trainable)
+        self.scale = scale
+        self.margin = margin
+
+    def forward(self, embedding: Tensor, labels: Tensor | None = None) -> Tensor:
+        """[n, size] -> logits [n, classes], those of the labels with the margin."""
+        unit, centres = F.normalize(embedding.float()), F.normalize(self.weight, dim=2)
+        cosines = torch.einsum("ns,cks->nck", unit, centres)
+        if self.margin and labels is not None:
+            shares = labels if labels.ndim == 2 else F.one_hot(labels, len(self.weight))
+            angles = cosines.clamp(-1 + 1e-7, 1 - 1e-7).acos()  # which has no gradient at the ends
+            cosines = (angles + self.margin * shares.unsqueeze(2)).cos()
+        return (self.scale * cosines).logsumexp(2)
+
+
+class SigmoidHead(Head):
+    """A sigmoid for each class: convolution 1 x 1 and batch norm, then the mean over positions.
+
+    Args:
+        size: of the embedding.
+        sources: [classes] numbers; classes of one number are outliers to one another.
+    """
+
+    local = True
+    rivals: Tensor
+
+    def __init__(self, size: int, sources: Sequence[int]) -> None:
+        super().__init__()
+        self.to_logits = nn.Conv1d(size, len(sources), 1, bias=False)
+        self.norm = nn.BatchNorm1d(len(sources))
+        same = [[i != j and a == b for j, b in enumerate(sources)] for i, a in enumerate(sources)]
+        self.register_buffer("rivals", torch.tensor(same), persistent=False)
+
+    def forward(self, embedding: Tensor, labels: Tensor | None = None) -> Tensor:
+        """[n, size, positions] -> logits [n, classes]: high for the class's normal clips."""
+        logits: Tensor = self.norm(self.to_logits(embedding)).mean(2)
+        return logits
+
+    def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """[n] binary cross entropy.
+
+        Args:
+            logits: of ``forward``.
+            labels: [n] class numbers; -1: an outlier to all of them. A clip of a class counts half
+                for that and half for the mean over the class's rivals, if it has any.
+        """
+        outlier, own = labels < 0, labels.clamp(min=0)
+        as_outlier = F.softplus(logits)
+        rivals = self.rivals[own]
+        others = (as_outlier * rivals).sum(1) / rivals.sum(1).clamp(min=1)
+        of_own = F.softplus(-logits.gather(1, own.unsqueeze(1)).squeeze(1))
+        both = torch.where(rivals.any(1), (of_own + others) / 2, of_own)
+        return torch.where(outlier, as_outlier.mean(1), both)

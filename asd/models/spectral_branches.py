@@ -1,0 +1,162 @@
+"""Network of a waveform: its spectrogram, and the spectrum of the whole window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from asd.errors import AsdError
+from asd.models.layers import Residual
+from asd.options import check_number, check_whole
+
+
+class SpectralBranches(nn.Module):
+    """Embeddings of magnitude spectrograms, one or several, and of the window's magnitude spectrum.
+
+    The network ``dis_spec`` of ASDKit: no biases, batch norms without scale and shift.
+
+    Args:
+        bands: 1, of a waveform.
+        frames: samples in a window.
+        rate: of these in Hz.
+        stfts: (window, hop) in samples of each spectrogram.
+        f_min: least frequency of the spectrograms in Hz.
+        f_max: greatest.
+        filters: of each stage of residual blocks; the first also of the convolution before them.
+        blocks: of each stage.
+        spectrum_filters: of the convolutions over the spectrum.
+        spectrum_kernels: (kernel, stride) of each.
+        spectrum_layers: dense layers with batch norm and ReLU after these, before the last.
+        reduction: of squeeze and excitation.
+        size: of each branch's embedding.
+
+    Raises:
+        AsdError: an option has a value that cannot work.
+    """
+
+    reconstructs = False
+
+    def __init__(
+        self,
+        bands: int,
+        frames: int,
+        rate: int,
+        stfts: Sequence[Sequence[int]],
+        f_min: float,
+        f_max: float,
+        filters: Sequence[int],
+        blocks: int,
+        spectrum_filters: int,
+        spectrum_kernels: Sequence[Sequence[int]],
+        spectrum_layers: int,
+        reduction: int,
+        size: int,
+    ) -> None:
+        super().__init__()
+        if bands != 1:
+            raise AsdError("model=spectral_branches: its input is a waveform: frontend=waveform")
+        check_number("model.f_max", f_max, 0, rate / 2, above=True)
+        check_number("model.f_min", f_min, 0, f_max)
+        sizes = {"blocks": blocks, "spectrum_filters": spectrum_filters, "size": size}
+        sizes |= {"spectrum_layers": spectrum_layers, "reduction": reduction}
+        for option, number in sizes.items():
+            check_whole(f"model.{option}", number, 1)
+        self.embedding_size = size * (len(stfts) + 1)
+        self.spectrograms = nn.ModuleList()
+        for window, hop in stfts:
+            lines = range(-int(-f_min * window // rate), int(f_max * window // rate) + 1)
+            height = len(lines)
+            for _ in range(len(filters) + 1):  # twice, then once in each later stage
+                height = (height + 1) // 2
+            layers = [Spectrogram(window, hop, lines), *_residual(filters, blocks, reduction)]
+            flat = filters[-1] * height
+            layers += [nn.BatchNorm1d(flat, affine=False), nn.Linear(flat, size, bias=False)]
+            self.spectrograms.append(nn.Sequential(*layers))
+        layers, into, length = [], 1, frames // 2 + 1
+        for kernel, stride in spectrum_kernels:
+            convolution = nn.Conv1d(into, spectrum_filters, kernel, stride, bias=False)
+            layers += [convolution, nn.ReLU(), Excitation(spectrum_filters, reduction)]
+            into, length = spectrum_filters, (length - kernel) // stride + 1
+        if length < 1:
+            raise AsdError(
+                f"model.spectrum_kernels={spectrum_kernels}: longer than the spectrum of a window "
+                f"of {frames} samples"
+            )
+        layers.append(nn.Flatten())
+        for inputs in [into * length] + [size] * (spectrum_layers - 1):
+            dense = nn.Linear(inputs, size, bias=False)
+            layers += [dense, nn.BatchNorm1d(size, affine=False), nn.ReLU()]
+        self.spectrum = nn.Sequential(*layers, nn.Linear(size, size, bias=False))
+
+    def forward(self, features: Tensor) -> tuple[None, Tensor]:
+        """[n, samples, 1] -> no reconstruction, embeddings [n, embedding_size]."""
+        wave = features.squeeze(2)
+        spectrum = self.spectrum(torch.fft.rfft(wave).abs().unsqueeze(1))
+        return None, torch.cat([*(branch(wave) for branch in self.spectrograms), spectrum], 1)
+
+
+class Spectrogram(nn.Module):
+    """[n, samples] -> magnitudes of some lines [n, 1, lines, frames], standardised by batch norm."""
+
+    hann: Tensor
+
+    def __init__(self, window: int, hop: int, lines: range) -> None:
+        super().__init__()
+        self.register_buffer("hann", torch.hann_window(window), persistent=False)
+        self.hop, self.lines = hop, slice(lines.start, lines.stop)
+        self.norm = nn.BatchNorm1d(len(lines), affine=False)
+
+    def forward(self, wave: Tensor) -> Tensor:
+        """Centred windows, zeros beyond the ends; normalised by the window's energy."""
+        size, window = len(self.hann), self.hann
+        made = torch.stft(
+            wave, size, self.hop, window=window, pad_mode="constant", return_complex=True
+        )
+        magnitude = made[:, self.lines].abs() / window.square().sum().sqrt()
+        image: Tensor = self.norm(magnitude).unsqueeze(1)
+        return image
+
+
+class Excitation(nn.Module):
+    """Squeeze and excitation: [n, channels, ...] weighted by its means (Hu et al., CVPR 2018)."""
+
+    def __init__(self, channels: int, reduction: int) -> None:
+        super().__init__()
+        inner = max(1, channels // reduction)
+        self.down = nn.Linear(channels, inner, bias=False)
+        self.up = nn.Linear(inner, channels, bias=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """The same shape."""
+        weights: Tensor = self.up(self.down(image.flatten(2).mean(2)).relu()).sigmoid()
+        return image * weights.view(*weights.shape, *[1] * (image.ndim - 2))
+
+
+class MaximumOverTime(nn.Module):
+    """[n, channels, rows, columns] -> [n, channels * rows]."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        """The greatest value of each row."""
+        return image.amax(3).flatten(1)
+
+
+def _residual(filters: Sequence[int], blocks: int, reduction: int) -> list[nn.Module]:
+    """From the image to its maxima over time."""
+    first = nn.Conv2d(1, filters[0], 7, 2, 3, bias=False)
+    norm = nn.BatchNorm2d(filters[0], affine=False)
+    layers: list[nn.Module] = [first, norm, nn.ReLU(), nn.MaxPool2d(3, 2, 1)]
+    into = filters[0]
+    for stage, out in enumerate(filters):
+        for block in range(blocks):
+            halves = stage > 0 and block == 0
+            inner: list[nn.Module] = []
+            for inputs, stride in ((into, 2 if halves else 1), (out, 1)):
+                convolution = nn.Conv2d(inputs, out, 3, stride, 1, bias=False)
+                inner += [nn.BatchNorm2d(inputs, affine=False), nn.ReLU(), convolution]
+            inner.append(Excitation(out, reduction))
+            around = [nn.MaxPool2d(3, 2, 1), nn.Conv2d(into, out, 1, bias=False)] if halves else []
+            layers.append(Residual(inner, around))
+            into = out
+    return [*layers, MaximumOverTime()]
