@@ -348,7 +348,7 @@ REFUSED = {
     "nothing to reconstruct": (["model=none"], "choose scoring=knn or scoring=level"),
     "no bottleneck": (["+experiment=knn", "scoring.vectors=embedding"], "scoring by embedding"),
     "nothing to reconstruct by": (
-        ["+experiment=adacos", "scoring=mse"],
+        ["loss=adacos"],
         "scoring.vectors=embedding",
     ),
     "not trained to reconstruct": (["+experiment=adacos", "loss=mse"], "reconstructs nothing"),

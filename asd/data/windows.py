@@ -89,30 +89,12 @@ class Windows:
 
 @dataclass(frozen=True)
 class Snippets(Windows):
-    """Training sees one window of a clip an epoch, begun anywhere; scoring sees those of ``cover``.
-
-    Args:
-        hop: with ``cover=every``, only every so many frames.
-    """
-
-    hop: int
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_whole("window.hop", self.hop, 1)
+    """Training sees one window of a clip an epoch, begun anywhere, scoring those of ``cover``."""
 
     def training(self, length: int, frames: np.ndarray, files: list[str]) -> Index:
         """See ``Windows``."""
         firsts = replace(self, cover="first").starts(length, frames, files)
         return replace(firsts, slack=(frames - length).astype(np.int64))
-
-    def starts(self, length: int, frames: np.ndarray, files: list[str]) -> Index:
-        """See ``Windows``."""
-        index = super().starts(length, frames, files)
-        if self.cover != "every":
-            return index
-        offsets = (np.cumsum(frames) - frames)[index.clips]
-        return index.where((index.starts - offsets) % self.hop == 0)
 
 
 @dataclass(frozen=True)
@@ -130,10 +112,7 @@ class Index:
 
     def of_clips(self, chosen: np.ndarray) -> Index:
         """The windows of the clips where ``chosen`` [clips] is true."""
-        return self.where(chosen[self.clips])
-
-    def where(self, keep: np.ndarray) -> Index:
-        """The windows where ``keep`` [windows] is true."""
+        keep = chosen[self.clips]
         slack = None if self.slack is None else self.slack[keep]
         return Index(self.length, self.starts[keep], self.clips[keep], slack)
 

@@ -68,10 +68,9 @@ class TrainerOptions:
         check_whole("trainer.batch_size", self.batch_size, 2)
         for name in ("learning_rate", "adam_epsilon"):
             check_number(f"trainer.{name}", getattr(self, name), 0, above=True)
-        betas = self.adam_betas
-        if not isinstance(betas, Sequence) or isinstance(betas, str) or len(betas) != 2:
-            raise AsdError(f"trainer.adam_betas={betas}: must be two numbers")
-        for beta in betas:
+        if not isinstance(self.adam_betas, Sequence) or len(self.adam_betas) != 2:
+            raise AsdError(f"trainer.adam_betas={self.adam_betas}: must be two numbers")
+        for beta in self.adam_betas:
             check_number("trainer.adam_betas", beta, 0, 0.999999)
         check_number("trainer.weight_decay", self.weight_decay, 0)
         check_number("trainer.rate_decay", self.rate_decay, 0, 1, above=True)

@@ -75,24 +75,20 @@ class Batches:
         return bounds
 
     def __iter__(self) -> Iterator[Batch]:
-        n, device = len(self.starts), self.starts.device
-        order, others = torch.arange(n), torch.arange(n)
-        generator = None
+        n, generator = len(self.starts), None
+        order = torch.arange(n)
         if self.seed is not None:
             words = np.random.SeedSequence([self.seed, self.epoch]).generate_state(1, np.uint64)
             generator = torch.Generator().manual_seed(int(words[0] >> np.uint64(1)))
             order = torch.randperm(n, generator=generator)
-        order = order.to(device)
-        starts = _moved(self.starts[order], self.slack[order], generator)
-        classes = self.classes[order]
+        starts = _drawn(self.starts, self.slack, order, generator)
+        classes = self.classes[order.to(self.classes.device)]
         if self.outliers is not None:
-            all_starts, slack = self.outliers
-            if generator is None:
-                others = others * len(all_starts) // n
-            else:
-                others = torch.randint(len(all_starts), (n,), generator=generator)
-            others = others.to(device)
-            strangers = _moved(all_starts[others], slack[others], generator)
+            count = len(self.outliers[0])
+            others = torch.arange(n) * count // n
+            if generator is not None:
+                others = torch.randint(count, (n,), generator=generator)
+            strangers = _drawn(*self.outliers, others, generator)
         for begin, end in self._bounds():
             own, labels = starts[begin:end], classes[begin:end]
             if self.outliers is not None:
@@ -127,12 +123,15 @@ def _starts(index: Index, device: torch.device) -> tuple[Tensor, Tensor]:
     return torch.as_tensor(index.starts, device=device), torch.as_tensor(slack, device=device)
 
 
-def _moved(starts: Tensor, slack: Tensor, generator: torch.Generator | None) -> Tensor:
-    """[n] starts, each later by 0 to ``slack`` frames; without a generator as they are."""
+def _drawn(
+    starts: Tensor, slack: Tensor, chosen: Tensor, generator: torch.Generator | None
+) -> Tensor:
+    """[n] starts of the windows chosen, with a generator each later by 0 to ``slack`` frames."""
+    chosen = chosen.to(starts.device)
     if generator is None:
-        return starts
-    drawn = torch.rand(len(starts), generator=generator, dtype=torch.float64).to(starts.device)
-    return starts + (drawn * (slack + 1)).long()
+        return starts[chosen]
+    later = torch.rand(len(chosen), generator=generator, dtype=torch.float64).to(starts.device)
+    return starts[chosen] + (later * (slack[chosen] + 1)).long()
 
 
 def windows_view(features: Tensor, length: int) -> Tensor:

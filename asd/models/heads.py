@@ -12,20 +12,14 @@ from torch.nn import functional as F
 class Head(nn.Module):
     """What an objective puts on a network's embedding.
 
-    A subclass's ``forward`` takes an embedding [n, size] (``local``: [n, size, positions], of parts
-    of the window) and, in training and for scores of classes, labels as ``losses``; it gives logits
-    [n, classes].
+    ``forward`` takes embeddings [n, size] (``local``: [n, size, positions], of parts of a window)
+    and labels, where they are known, as ``losses`` does; it gives logits [n, classes].
     """
 
     local = False
 
     def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """[n] cross entropy of logits [n, classes].
-
-        Args:
-            logits: of ``forward``, float32.
-            labels: [n] class numbers, or [n, classes] shares of a mixture.
-        """
+        """[n] cross entropy; labels are class numbers [n] or shares of a mixture [n, classes]."""
         return F.cross_entropy(logits, labels, reduction="none")
 
 
@@ -38,23 +32,15 @@ class SoftmaxHead(nn.Linear, Head):
         nn.init.zeros_(self.bias)
 
     def forward(self, embedding: Tensor, labels: Tensor | None = None) -> Tensor:
-        """[n, size] -> logits [n, classes]."""
+        """See ``Head``."""
         return super().forward(embedding)
 
 
 class CosineHead(Head):
-    """Cosines with class centres, times a scale.
+    """Cosines with the centres of classes, scaled; ``asd.models.loss.ClassificationLoss``.
 
     A class's logit is the log sum exp over its centres, so that the softmax over classes is that
     over all centres, summed per class.
-
-    Args:
-        size: of the embedding.
-        classes: how many.
-        centres: of each class.
-        scale: of the cosines.
-        margin: see ``asd.models.loss.AngularLoss``.
-        trainable: whether centres are learnt.
     """
 
     def __init__(
@@ -63,11 +49,10 @@ class CosineHead(Head):
         super().__init__()
         weight = nn.init.xavier_uniform_(torch.empty(classes * centres, size))
         self.weight = nn.Parameter(weight.view(classes, centres, size), requires_grad=trainable)
-        self.scale = scale
-        self.margin = margin
+        self.scale, self.margin = scale, margin
 
     def forward(self, embedding: Tensor, labels: Tensor | None = None) -> Tensor:
-        """[n, size] -> logits [n, classes], those of the labels with the margin."""
+        """See ``Head``; the labels' logits are those with the margin."""
         unit, centres = F.normalize(embedding.float()), F.normalize(self.weight, dim=2)
         cosines = torch.einsum("ns,cks->nck", unit, centres)
         if self.margin and labels is not None:
@@ -78,7 +63,7 @@ class CosineHead(Head):
 
 
 class SigmoidHead(Head):
-    """A sigmoid for each class: convolution 1 x 1 and batch norm, then the mean over positions.
+    """A sigmoid for each class, high for its own clips: convolution 1 x 1, batch norm, mean.
 
     Args:
         size: of the embedding.
@@ -96,21 +81,18 @@ class SigmoidHead(Head):
         self.register_buffer("rivals", torch.tensor(same), persistent=False)
 
     def forward(self, embedding: Tensor, labels: Tensor | None = None) -> Tensor:
-        """[n, size, positions] -> logits [n, classes]: high for the class's normal clips."""
+        """See ``Head``."""
         logits: Tensor = self.norm(self.to_logits(embedding)).mean(2)
         return logits
 
     def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """[n] binary cross entropy.
+        """[n] binary cross entropy of class numbers [n]; -1: an outlier to all classes.
 
-        Args:
-            logits: of ``forward``.
-            labels: [n] class numbers; -1: an outlier to all of them. A clip of a class counts half
-                for that and half for the mean over the class's rivals, if it has any.
+        A clip of a class counts half for that and half for the mean over the class's rivals, if it
+        has any.
         """
         outlier, own = labels < 0, labels.clamp(min=0)
-        as_outlier = F.softplus(logits)
-        rivals = self.rivals[own]
+        as_outlier, rivals = F.softplus(logits), self.rivals[own]
         others = (as_outlier * rivals).sum(1) / rivals.sum(1).clamp(min=1)
         of_own = F.softplus(-logits.gather(1, own.unsqueeze(1)).squeeze(1))
         both = torch.where(rivals.any(1), (of_own + others) / 2, of_own)

@@ -58,7 +58,7 @@ class SemiSupervisedLoss:
         check_choice("loss.classes", self.classes, CLASSES)
 
     def head(self, size: int, classes: Sequence[str]) -> Head:
-        """A dense layer: embeddings [n, size] -> logits [n, classes]."""
+        """What goes on the embedding: a dense layer."""
         from asd.models.heads import SoftmaxHead
 
         return SoftmaxHead(size, len(classes))
@@ -106,7 +106,7 @@ class ClassificationLoss:
             check_number("loss.scale", self.scale, 0, above=True)
 
     def head(self, size: int, classes: Sequence[str]) -> Head:
-        """A dense layer or centres: embeddings [n, size] -> logits [n, classes]."""
+        """What goes on the embedding: a dense layer or centres."""
         from asd.models.heads import CosineHead, SoftmaxHead
 
         if self.centres is None:
@@ -148,7 +148,7 @@ class OutlierExposure:
         return next((n for n, own in enumerate(self.sources) if machine in own), -1)
 
     def head(self, size: int, classes: Sequence[str]) -> Head:
-        """Sigmoids: local embeddings [n, size, positions] -> logits [n, classes]."""
+        """What goes on the embedding: a sigmoid a class."""
         from asd.models.heads import SigmoidHead
 
         return SigmoidHead(size, [self.source(name.split("/")[0]) for name in classes])

@@ -68,7 +68,7 @@ class SpectralBranches(nn.Module):
         for window, hop in stfts:
             lines = range(-int(-f_min * window // rate), int(f_max * window // rate) + 1)
             height = len(lines)
-            for _ in range(len(filters) + 1):  # twice, then once in each later stage
+            for _ in range(len(filters) + 1):  # of stride 2
                 height = (height + 1) // 2
             layers = [Spectrogram(window, hop, lines), *_residual(filters, blocks, reduction)]
             flat = filters[-1] * height
@@ -98,7 +98,7 @@ class SpectralBranches(nn.Module):
 
 
 class Spectrogram(nn.Module):
-    """[n, samples] -> magnitudes of some lines [n, 1, lines, frames], standardised by batch norm."""
+    """[n, samples] -> magnitudes of some lines [n, 1, lines, frames], through batch norm."""
 
     hann: Tensor
 

@@ -11,26 +11,18 @@ from asd.features.batches import Batch
 def mixed(batch: Batch, probability: float, classes: int) -> Batch:
     """Some windows x, of class y, become w x + (1 - w) x', and y likewise, w uniform in [0, 1].
 
-    x' is another window of the batch (Zhang et al., ICLR 2018). Drawn from torch's global
-    generator on the CPU, whose state checkpoints hold.
+    x' is another window of the batch (Zhang et al., ICLR 2018), as it is: a waveform, or levels in
+    dB. Drawn from torch's global generator on the CPU, whose state checkpoints hold.
 
     Args:
-        batch: class numbers [n]; its features are mixed as they are, waveforms or levels in dB.
+        batch: class numbers [n].
         probability: of each window; 0: the batch is returned as it is.
-        classes: how many there are.
-
-    Returns:
-        The batch, with shares of the classes [n, classes].
+        classes: how many there are; the batch that is returned has shares of them [n, classes].
     """
     if probability == 0:
         return batch
     features, labels = batch.features, F.one_hot(batch.classes, classes).float()
-    n = len(features)
-    draw = torch.rand(2, n)
+    draw, other = torch.rand(2, len(features)), torch.randperm(len(features)).to(features.device)
     weights = torch.where(draw[0] < probability, draw[1], 1.0).to(features.device)
-    other = torch.randperm(n).to(features.device)
-    w = weights.view(n, 1, 1)
-    return Batch(
-        w * features + (1 - w) * features[other],
-        weights[:, None] * labels + (1 - weights[:, None]) * labels[other],
-    )
+    w, v = weights.view(-1, 1, 1), weights.view(-1, 1)
+    return Batch(w * features + (1 - w) * features[other], v * labels + (1 - v) * labels[other])
