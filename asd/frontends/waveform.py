@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from asd.frontends.frontend import check_wave
+from asd.frontends.frontend import check_length, check_wave
 from asd.options import check_number, check_whole
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ class Waveform:
         least_seconds: a shorter clip is repeated from its start until it has this length.
     """
 
-    rate: int
-    least_seconds: float
+    rate: int = 16000
+    least_seconds: float = 0.0
 
     name: ClassVar[str] = "waveform"
     version: ClassVar[int] = 1
@@ -39,6 +39,7 @@ class Waveform:
 
     def n_frames(self, samples: int) -> int:
         """See ``FrontEnd``."""
+        check_length(samples, 1, self.rate)
         return max(samples, round(self.least_seconds * self.rate))
 
     def features(self, wave: np.ndarray) -> np.ndarray:

@@ -82,8 +82,8 @@ def notes(metrics: Metrics) -> list[str]:
     return [*lines, *(f"- {entry}" for entry in metrics.undefined)]
 
 
-def remarks(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run's ``run.json`` says that must stand beside its figures, for ``document``.
+def remarks(record: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """What the ``run.json`` of a run's folder says that must stand beside its figures.
 
     Raises:
         AsdError: it is damaged.
@@ -92,7 +92,7 @@ def remarks(record: Mapping[str, Any]) -> dict[str, Any]:
     try:
         convergence_notes(models)
     except (LookupError, TypeError) as error:
-        raise AsdError(f"run.json: damaged (convergence: {error!r})") from error
+        raise AsdError(f"{folder / 'run.json'}: damaged (convergence: {error!r})") from error
     said = {"unseen": record.get("unseen") or (), "warnings": list(map(str, warnings))}
     return {**said, "convergence": models}
 

@@ -45,7 +45,7 @@ from asd.scoring.scorer import fit_back_end, score_clips
 from asd.scoring.tables import convergence_notes, write_tables
 from asd.training.checkpoints import restored_history
 from asd.training.fit import TrainingSet, fit
-from asd.training.memory import give_back_memory
+from asd.training.memory import check_memory, give_back_memory
 from asd.training.speed import choose_device, set_determinism
 
 log = logging.getLogger(__name__)
@@ -103,12 +103,14 @@ def _check_model(experiment: Experiment) -> torch.device:
     experiment.scoring.function()
     frontend = experiment.frontend
     frames = experiment.windows.length(frontend, _SOME_SECONDS * frontend.rate)
+    device = choose_device(experiment.trainer)
     if experiment.trains:
         parts = {part: experiment.config[part] for part in ("model", "loss")}
         recipe = {**parts, "bands": frontend.bands, "frames": frames, "classes": ["a/0", "b/0"]}
         with torch.device("meta"):
-            Detector(recipe)
-    return choose_device(experiment.trainer)
+            model = Detector(recipe)
+        check_memory(model, device)
+    return device
 
 
 def _compute(
