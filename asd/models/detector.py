@@ -145,7 +145,7 @@ class Detector(nn.Module):
         if self.classifier is None:
             return None
         if self.classifier.local:
-            embedding = embedding.view(*embedding.shape[:2], -1)
+            embedding = embedding.reshape(*embedding.shape[:2], -1)
         elif embedding.ndim > 2:
             embedding = embedding.flatten(2).mean(2)
         logits: Tensor = self.classifier(embedding, labels)
