@@ -156,7 +156,7 @@ def known_names(group: str) -> frozenset[str]:
     """The classes that ``conf/<group>/*.yaml`` name, at whatever depth."""
     import yaml
 
-    waiting = [yaml.safe_load(f.read_text()) for f in (folder_of("conf") / group).glob("*.yaml")]
+    waiting = [yaml.safe_load(f.read_text()) for f in (folder_of("conf") / group).rglob("*.yaml")]
     named = set()
     while waiting:
         node = waiting.pop()

@@ -40,3 +40,11 @@ SS = {
 def options_of(config: dict[str, Any], **changed: Any) -> dict[str, Any]:
     """Arguments of the class that the config names."""
     return {k: v for k, v in {**config, **changed}.items() if k != "_target_"}
+
+
+def scoring_of(**changed: Any) -> dict[str, Any]:
+    """Options of ``scoring`` as ``conf/scoring/mse.yaml`` has them."""
+    mean = {"_target_": "asd.scoring.pooling.Mean"}
+    options = {"score": "mse", "vectors": None, "back_end": None, "bank": None, "per_id": False,
+               "max_fpr": 0.1, "batch_frames": 8, "form": "auto", "pooling": mean}  # fmt: skip
+    return {**options, **changed}

@@ -125,8 +125,11 @@ FUZZ = settings(
 )
 
 
+FITTED = ("banks", "scales")
+
+
 @FUZZ
-@given(part=st.sampled_from([*RECIPE, "machines", "ids", "asd", "state_dict", "banks"]), junk=JUNK)
+@given(part=st.sampled_from([*RECIPE, "machines", "ids", "asd", "state_dict", *FITTED]), junk=JUNK)
 def test_any_checkpoint_is_read_or_refused(
     part: str, junk: Any, honest: Path, tmp_path: Path, write_clip: Any
 ) -> None:
@@ -134,7 +137,7 @@ def test_any_checkpoint_is_read_or_refused(
     path = tampered(honest, tmp_path / "junk.ckpt", part, junk)
     if part in ("asd", "state_dict"):
         torch.save({**torch.load(honest, weights_only=True), part: junk}, path)
-    if part == "banks":
+    if part in FITTED:
         content = torch.load(honest, weights_only=True)
         torch.save({**content, "asd": {**content["asd"], part: junk}}, path)
     assert score([str(path), str(clip)]) in (0, 2)

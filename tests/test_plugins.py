@@ -82,9 +82,19 @@ def worst_frame(detector, windows):
     return windows.squares.mean(2).amax(1)
 
 
-def spectrum(frames, embeddings):
-    """A clip vector."""
-    return frames.mean(0)
+def deltas(frames, windows):
+    """A clip vector: from each frame to the next, to be pooled."""
+    return frames[1:] - frames[:-1]
+
+
+@dataclass(frozen=True)
+class Power:
+    """A pooling: the power mean."""
+
+    power: float
+
+    def __call__(self, values):
+        return values.abs().pow(self.power).mean(0).pow(1 / self.power)
 
 
 @dataclass(frozen=True)
@@ -166,10 +176,14 @@ PARTS: dict[str, tuple[str, dict[str, object], list[str]]] = {
     "clip vector and back end": (
         "scoring",
         {
-            "defaults": ["mse", "_self_"], "score": None, "vectors": "newcomers.spectrum",
+            "defaults": ["mse", "_self_"], "score": None, "vectors": "newcomers.deltas",
             "back_end": {"_target_": "newcomers.Gaussian", "floor": 1e-6}, "bank": "machine",
         },
-        ["model=none"],
+        ["model=none", "scoring/pooling=max"],
+    ),
+    "pooling": (
+        "scoring/pooling", {"_target_": "newcomers.Power", "power": 3.0},
+        ["scoring.score=frame_mse"],
     ),
 }  # fmt: skip
 
@@ -194,7 +208,7 @@ def test_a_part_from_outside(
     if part == "score":
         assert (scores["score"] > scores["mse"]).all()
     config = yaml.safe_load((folder / "config.yaml").read_text())
-    assert "newcomers." in str(config[group])
+    assert "newcomers." in str(config[group.split("/")[0]])
     # and its checkpoint alone scores a new clip
     row = scores.iloc[2]
     wav = next(Path(shared_data[0].split("=")[1]).glob(f"simulated/*/{row['file']}"))

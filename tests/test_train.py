@@ -349,7 +349,7 @@ REFUSED = {
     "no bottleneck": (["+experiment=knn", "scoring.vectors=embedding"], "scoring by embedding"),
     "nothing to reconstruct by": (
         ["loss=adacos"],
-        "scoring.vectors=embedding",
+        "scoring=knn_embedding",
     ),
     "not trained to reconstruct": (["+experiment=adacos", "loss=mse"], "reconstructs nothing"),
     "a waveform is needed": (["+experiment=adacos", "frontend=mel"], "frontend=waveform"),
@@ -362,6 +362,13 @@ REFUSED = {
         "release=full",
     ),
     "betas": (["trainer.adam_betas=0.9"], "trainer.adam_betas=0.9: must be"),
+    "nothing to pool": (["scoring/pooling=std"], "scoring=mse_median, mse_std"),
+    "nothing to choose by": (["scoring=mse_by_stationarity"], "use window=tiles"),
+    "pooled already": (["scoring=knn", "scoring/pooling=max"], "scoring.pooling: not used with"),
+    "no vectors": (
+        ["model=none", "scoring=files"],
+        "scoring.vectors.folder=None: must be a folder",
+    ),
     "nothing to classify": (["+experiment=knn", "loss=semi_supervised"], "use loss=mse"),
     "no such vectors": (
         ["+experiment=knn", "scoring.vectors=no.where"],
@@ -543,6 +550,21 @@ def test_checkpoint_alone_turns_a_wav_into_its_score(
         (["+experiment=u", "data.machines=[fan]", "window=tiles"], []),
         (["+experiment=u", "data.machines=[fan]", "scoring=mse_db"], []),
         ([*both, "scoring=combined"], ["--class", "fan"]),
+        (["+experiment=u", "data.machines=[fan]", "scoring=mse_std"], []),
+        (
+            ["+experiment=b", *both[1:], "scope=shared", "scoring=mse_by_stationarity"],
+            ["--class", "fan"],
+        ),
+        (
+            [
+                "+experiment=b",
+                *both[1:],
+                "scope=shared",
+                "scoring.per_id=true",
+                "trainer.validation_fraction=0.4",
+            ],
+            ["--class", "fan/00"],
+        ),
         (["+experiment=level", "data.machines=[fan]"], []),
         (["+experiment=knn_type", "data.machines=[fan]"], []),
         ([*both, "scoring=knn", "scoring.vectors=embedding"], ["--class", "fan/00"]),

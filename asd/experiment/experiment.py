@@ -24,8 +24,14 @@ from asd.experiment.schema import check_schema
 from asd.experiment.trainer_options import TrainerOptions
 from asd.options import check_choice, check_no_secret, check_number, check_whole, from_config
 from asd.scoring.clip_vectors import OF_NETWORK
+from asd.scoring.pooling import Mean
 from asd.scoring.scoring_options import ScoringOptions
-from asd.scoring.window_scores import OF_CLASSES, OF_RECONSTRUCTION
+from asd.scoring.window_scores import (
+    OF_CLASSES,
+    OF_FRAMES,
+    OF_RECONSTRUCTION,
+    WINDOW_SCORES,
+)
 
 if TYPE_CHECKING:
     from asd.data.corpus import Corpus
@@ -71,7 +77,7 @@ class Experiment:
         _check_own_options(config)
         loss = build(config["loss"], "loss")
         scoring = from_config(ScoringOptions, "scoring", config["scoring"])
-        _check_objective(loss, config["scope"]["name"], scoring.score)
+        _check_objective(loss, config["scope"]["name"], scoring)
         experiment = cls(
             config,
             delta,
@@ -108,12 +114,19 @@ class Experiment:
         )
 
     def _check_network(self) -> None:
-        """Refuse to do without a network what needs one."""
+        """Refuse to do without a network what needs one, and with a window what needs several."""
         needs = self.scoring.score or self.scoring.vectors
         if not self.trains and (self.scoring.score is not None or needs in OF_NETWORK):
             raise AsdError(
                 f"model=none: there is no network, which scoring by {needs} needs; choose "
                 "scoring=knn or scoring=level, or a model"
+            )
+        score, pooling = self.scoring.score, build(self.scoring.pooling, "scoring.pooling")
+        pooled = score in tuple(WINDOW_SCORES) and score not in OF_FRAMES and pooling != Mean()
+        if (pooled or needs == "error_statistics") and self.windows.cover == "first":
+            raise AsdError(
+                "scoring: each clip has one window (window.cover=first), whose error alone cannot "
+                "be pooled; use window=tiles, or scores of frames: scoring=mse_median, mse_std, ..."
             )
         if not self.trains and self.classes is not None:
             raise AsdError("model=none: there is no network to classify with; use loss=mse")
@@ -191,7 +204,10 @@ class Experiment:
     @property
     def versions(self) -> dict[str, Any]:
         """Of the code that decides its numbers."""
-        return {"frontend": self.frontend.version, **TRAINING_VERSIONS, **SCORING_VERSIONS}
+        own = {"frontend": self.frontend.version, **TRAINING_VERSIONS, **SCORING_VERSIONS}
+        if isinstance(self.scoring.vectors, dict):  # their content is part of what is scored
+            own["vectors"] = self.scoring.function().version
+        return own
 
     @property
     def runs(self) -> Path:
@@ -228,7 +244,8 @@ def _check_own_options(config: dict[str, Any]) -> None:
             raise AsdError(f"paths.{name}={value}: must be a folder")
 
 
-def _check_objective(objective: Any, scope: str, score: str | None) -> None:
+def _check_objective(objective: Any, scope: str, scoring: ScoringOptions) -> None:
+    score, needs = scoring.score, scoring.score or scoring.vectors
     if objective.classes == "machine" and scope != "shared":
         raise AsdError(
             f"loss.classes=machine with scope={scope}: one machine type is a single class, so "
@@ -236,8 +253,8 @@ def _check_objective(objective: Any, scope: str, score: str | None) -> None:
         )
     if score in OF_CLASSES and objective.classes is None:
         raise AsdError(f"scoring={score} needs a classifier: choose loss=semi_supervised")
-    if score in OF_RECONSTRUCTION and not getattr(objective, "reconstructs", True):
+    if needs in OF_RECONSTRUCTION and not getattr(objective, "reconstructs", True):
         raise AsdError(
-            f"scoring={score}: {type(objective).__name__} trains no reconstruction; choose "
-            "scoring=cce, scoring=logit, or scoring=knn scoring.vectors=embedding"
+            f"scoring={needs}: {type(objective).__name__} trains no reconstruction; choose "
+            "scoring=cce, scoring=logit, or scoring=knn_embedding"
         )

@@ -18,7 +18,10 @@ from asd.errors import AsdError
 from asd.experiment.identity import MISSING, departures, flat
 
 # Config groups whose choice names a departure from a preset, where the command line makes it.
-_GROUPS = ("release", "frontend", "window", "model", "loss", "scope", "trainer", "scoring")
+_GROUPS = (
+    "release", "frontend", "window", "model", "loss", "scope", "trainer", "scoring",
+    "scoring/pooling",
+)  # fmt: skip
 # What a command line starts from; all else of it departs from that.
 _PRESET = ("hydra.searchpath", "experiment", "data", "scale")
 # How many departures a label names, before it only counts the rest.
@@ -105,9 +108,9 @@ def variation(
     if not (changed := departures(config, plain(base))):
         return of
     groups = [g for g in _GROUPS if g in typed and f"{g}={typed[g]}" not in common]
-    groups = [g for g in groups if any(name.startswith(f"{g}.") for name in changed)]
+    groups = [g for g in groups if any(n.startswith(g.replace("/", ".") + ".") for n in changed)]
     base = preset([*start, *(f"{group}={typed[group]}" for group in groups)], **given)
-    texts = [*of, *(f"{group} {typed[group]}" for group in groups)]
+    texts = [*of, *(f"{group.split('/')[-1]} {typed[group]}" for group in groups)]
     raw, ours = flat(OmegaConf.to_container(base)), flat(config)  # type: ignore[arg-type]
     said = [] if of else re.findall(r"\$\{([\w.]+)\}", raw["system"])
     short = [name.split(".", 1)[-1] for name in ours if not name.startswith("scale.")]

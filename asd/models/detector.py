@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from asd.composition import build, build_known
 from asd.errors import AsdError
@@ -44,10 +43,15 @@ class WindowOutputs(NamedTuple):
     labels: Tensor
 
     @property
+    def residual(self) -> Tensor:
+        """[n, frames, bands] errors."""
+        assert self.output is not None and self.target is not None
+        return self.output - self.target
+
+    @property
     def squares(self) -> Tensor:
         """[n, frames, bands] squared errors."""
-        assert self.output is not None and self.target is not None
-        return F.mse_loss(self.output, self.target, reduction="none")
+        return self.residual.square()
 
     @property
     def mse(self) -> Tensor | None:
@@ -59,7 +63,8 @@ class Detector(nn.Module):
     """A network of standardised features with what its objective (``loss``) puts on the embedding.
 
     Without a network (``model=none``) it is what its scoring has learnt, ``banks``: the state of a
-    back end for each group of training clips (``asd.scoring.banks``).
+    back end for each group of training clips (``asd.scoring.banks``), and ``scales``: of the scores
+    of each machine ID, where they are standardised.
 
     Args:
         recipe: plain values that rebuild it from a checkpoint alone: ``model``, ``loss``,
@@ -81,6 +86,7 @@ class Detector(nn.Module):
         self.recipe = recipe
         self.standardiser = standardiser or Standardiser.identity(recipe["bands"])
         self.banks: dict[str, dict[str, Tensor]] = {}
+        self.scales: dict[str, dict[str, Tensor]] = {}
         self.network: nn.Module = nn.Identity()
         if self.has_network:
             shape = {"bands": recipe["bands"], "frames": recipe["frames"]}
@@ -179,7 +185,8 @@ def save_detector(detector: Detector, path: Path) -> None:
 
     The file appears whole or not at all.
     """
-    about = {"format": CHECKPOINT_FORMAT, "recipe": detector.recipe, "banks": detector.banks}
+    fitted = {"banks": detector.banks, "scales": detector.scales}
+    about = {"format": CHECKPOINT_FORMAT, "recipe": detector.recipe, **fitted}
     with replacing(path) as temporary:
         torch.save({"asd": about, "state_dict": detector.state_dict()}, temporary)
 
@@ -211,10 +218,12 @@ def load_detector(path: Path, allowed: Collection[str] = ()) -> Detector:
         detector = Detector(recipe, make=make)
     except (AsdError, RuntimeError, ArithmeticError, TypeError, ValueError) as error:
         raise AsdError(f"{path}: {error}") from error
-    detector.banks = content["asd"].get("banks", {})
-    banks = detector.banks.items() if isinstance(detector.banks, dict) else [(None, None)]
-    if not all(isinstance(name, str) and isinstance(bank, dict) for name, bank in banks):
-        raise AsdError(f"{path}: cannot be used as a checkpoint: its back ends are damaged")
+    for part in ("banks", "scales"):
+        fitted = content["asd"].get(part, {})
+        banks = fitted.items() if isinstance(fitted, dict) else [(None, None)]
+        if not all(isinstance(name, str) and isinstance(bank, dict) for name, bank in banks):
+            raise AsdError(f"{path}: cannot be used as a checkpoint: its {part} are damaged")
+        setattr(detector, part, fitted)
     return _with_weights(detector, content, path)
 
 

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from asd.errors import AsdError
-from asd.options import check_choice, check_whole
+from asd.options import check_choice, check_number, check_whole
 
 # What a fit learns, by name; it travels in ``model.ckpt``.
 State = dict[str, np.ndarray]
@@ -34,44 +34,124 @@ class BackEnd(Protocol):
 
 
 @dataclass(frozen=True)
+class ByStationarity:
+    """Median or standard deviation of a clip's errors, by a rule that sees normal clips alone.
+
+    The deviation where the level moves, as Haunschmid and Praher (2020) chose on labelled clips for
+    valve and slider; the median, theirs for other types, where it does not.
+
+    Vectors are ``asd.scoring.clip_vectors.error_statistics``.
+
+    Args:
+        decibels: the level moves if its deviation over time in the median clip is more.
+    """
+
+    decibels: float
+
+    def __post_init__(self) -> None:
+        check_number("scoring.back_end.decibels", self.decibels, 0)
+
+    def fit(self, vectors: np.ndarray) -> State:
+        """See ``BackEnd``."""
+        return {"moves": np.median(vectors[:, 2]) > self.decibels}
+
+    def scores(self, state: State, vectors: np.ndarray) -> np.ndarray:
+        """See ``BackEnd``."""
+        return np.asarray(vectors[:, int(state["moves"])])
+
+    def chosen(self, state: State) -> str:
+        """Its name."""
+        return "std" if state["moves"] else "median"
+
+
+@dataclass(frozen=True)
+class Interquartile:
+    """Not of vectors but of scores, [clips, 1]: by how many interquartile ranges above the median.
+
+    With it the scores of all machine IDs have one scale: AUC within an ID stays what it is.
+    """
+
+    def fit(self, vectors: np.ndarray) -> State:
+        """See ``BackEnd``."""
+        low, median, high = np.quantile(vectors[:, 0], (0.25, 0.5, 0.75))
+        if not high > low:
+            raise AsdError(
+                f"scoring.per_id: {len(vectors)} validation clips, whose scores have no spread; "
+                "raise trainer.validation_fraction, or add training clips"
+            )
+        return {"median": np.array(median), "range": np.array(high - low)}
+
+    def scores(self, state: State, vectors: np.ndarray) -> np.ndarray:
+        """See ``BackEnd``."""
+        return (vectors[:, 0] - state["median"]) / state["range"]
+
+
+@dataclass(frozen=True)
 class NearestNeighbours:
     """Mean distance to the ``k`` nearest vectors.
 
     Args:
         k: how many.
-        metric: ``euclidean`` or ``cosine``.
+        metric: ``euclidean``, ``cosine``, or ``unit``: Euclidean of vectors scaled to length 1.
         standardise: first bring each value to zero mean and unit variance over the vectors that
             are fitted; one that is constant there is only centred.
+        density: divide each distance by the mean distance of the fitted vector to its own so many
+            nearest (Wilkinghoff et al., ICASSP 2025): where normal clips lie apart, a distance
+            says less. None, as in earlier checkpoints: do not.
     """
 
     k: int
     metric: str
     standardise: bool
+    density: int | None = None
 
     def __post_init__(self) -> None:
         check_whole("scoring.back_end.k", self.k, 1)
-        check_choice("scoring.back_end.metric", self.metric, ("euclidean", "cosine"))
+        check_choice("scoring.back_end.metric", self.metric, ("euclidean", "cosine", "unit"))
         check_choice("scoring.back_end.standardise", self.standardise, (True, False))
+        if self.density is not None:
+            check_whole("scoring.back_end.density", self.density, 1)
 
     def fit(self, vectors: np.ndarray) -> State:
         """Keep them; see ``BackEnd``."""
-        if len(vectors) < self.k:
-            raise AsdError(
-                f"scoring.back_end.k={self.k}: there are only {len(vectors)} training clips"
-            )
+        for name, needed in (("k", self.k), ("density", (self.density or 0) + 1)):
+            if len(vectors) < needed:
+                option = f"scoring.back_end.{name}={getattr(self, name)}"
+                raise AsdError(f"{option}: there are only {len(vectors)} training clips")
         mean, std = np.zeros(vectors.shape[1]), np.ones(vectors.shape[1])
         if self.standardise:
             mean, std = vectors.mean(0), vectors.std(0)
             # Rounding makes the deviation of a constant tiny rather than 0.
             std[std <= 1e-9 * np.maximum(1.0, np.abs(mean))] = 1.0
-        return {"mean": mean, "std": std, "vectors": (vectors - mean) / std}
+        state = {"mean": mean, "std": std, "vectors": self._scaled((vectors - mean) / std)}
+        if self.density is not None:
+            own = np.sort(self._distances(state["vectors"], state["vectors"]), axis=1)
+            # The first is that of a vector to itself.
+            state["density"] = own[:, 1 : self.density + 1].mean(1)
+            if not (state["density"] > 0).all():
+                raise AsdError(
+                    f"scoring.back_end.density={self.density}: more training clips than that are "
+                    "the same; raise it, or remove copies"
+                )
+        return state
 
     def scores(self, state: State, vectors: np.ndarray) -> np.ndarray:
         """See ``BackEnd``."""
-        # Distances as written, not by the faster |x|² - 2xy + |y|², whose rounding differs with
-        # the clips that are scored together.
+        standardised = self._scaled((vectors - state["mean"]) / state["std"])
+        distances = self._distances(standardised, state["vectors"])
+        if self.density is not None:
+            distances = distances / state["density"]
+        return np.asarray(np.partition(distances, self.k - 1)[:, : self.k].mean(1))
+
+    def _scaled(self, vectors: np.ndarray) -> np.ndarray:
+        if self.metric != "unit":
+            return vectors
+        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+
+    def _distances(self, vectors: np.ndarray, others: np.ndarray) -> np.ndarray:
+        # As written, not by the faster |x|² - 2xy + |y|², whose rounding differs with the clips
+        # that are scored together.
         from scipy.spatial.distance import cdist
 
-        standardised = (vectors - state["mean"]) / state["std"]
-        distances = cdist(standardised, state["vectors"], self.metric)
-        return np.asarray(np.partition(distances, self.k - 1)[:, : self.k].mean(1))
+        metric = "cosine" if self.metric == "cosine" else "euclidean"
+        return np.asarray(cdist(vectors, others, metric))

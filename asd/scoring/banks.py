@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from asd.errors import AsdError
-from asd.scoring.back_ends import BackEnd
+from asd.scoring.back_ends import BackEnd, State
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def fit_banks(back_end: BackEnd, vectors: np.ndarray, names: np.ndarray) -> Bank
             state = back_end.fit(vectors[names == name])
         except AsdError as error:
             raise AsdError(f"{name}: {error}") from error
-        banks[name] = {part: torch.from_numpy(array) for part, array in state.items()}
+        banks[name] = {part: torch.as_tensor(array) for part, array in state.items()}
     return banks
 
 
@@ -59,15 +59,23 @@ def bank_scores(
     Raises:
         AsdError: a clip is of a machine type that has no bank.
     """
-    states = {b: {part: t.numpy() for part, t in state.items()} for b, state in banks.items()}
     scores = np.empty(len(vectors))
     for name in sorted(set(names)):
-        machine = name.split("/")[0]
-        near = [name] if name in banks else [b for b in banks if b.split("/")[0] == machine]
-        if not near:
-            raise AsdError(f"no training clips of {name} to compare with, only {', '.join(banks)}")
-        if near != [name]:
-            log.warning("%s had no training clips: scored by the nearest of %s", name, near)
-        own = names == name
-        scores[own] = np.min([back_end.scores(states[b], vectors[own]) for b in near], axis=0)
+        near, own = states_of(banks, name), names == name
+        scores[own] = np.min([back_end.scores(state, vectors[own]) for state in near], axis=0)
     return scores
+
+
+def states_of(banks: Banks, name: str) -> list[State]:
+    """What was learnt of a bank; where it is none, of all those of its machine type.
+
+    Raises:
+        AsdError: its machine type has none either.
+    """
+    machine = name.split("/")[0]
+    near = [name] if name in banks else [b for b in banks if b.split("/")[0] == machine]
+    if not near:
+        raise AsdError(f"no training clips of {name} to compare with, only {', '.join(banks)}")
+    if near != [name]:
+        log.warning("%s had no training clips: scored by the nearest of %s", name, near)
+    return [{part: tensor.numpy() for part, tensor in banks[b].items()} for b in near]

@@ -32,7 +32,8 @@ log = logging.getLogger(__name__)
 # Of checkpoints from before they said how they score.
 _EARLIER = {
     "score": "mse", "vectors": None, "back_end": None, "bank": None, "max_fpr": 0.1,
-    "batch_frames": 8000, "form": "auto",
+    "batch_frames": 8000, "form": "auto", "pooling": {"_target_": "asd.scoring.pooling.Mean"},
+    "per_id": False,
 }  # fmt: skip
 
 
@@ -68,15 +69,15 @@ def score_recordings(
     if not isinstance(recipe.get("scoring", {}), dict):
         raise AsdError(f"{checkpoint}: cannot be used as a checkpoint: its recipe lacks scoring")
     scoring = {**_EARLIER, **recipe.get("scoring", {})}
-    for name in (scoring["score"], scoring["vectors"]):
-        if "." in str(name):
-            check_known(name, "scoring", allowed)
-    if scoring["back_end"] is not None:
-        build_known(scoring["back_end"], "scoring", allowed)
+    for part in (scoring[name] for name in ("score", "vectors", "back_end", "pooling")):
+        if isinstance(part, dict):
+            build_known(part, "scoring", allowed)
+        elif "." in str(part):
+            check_known(part, "scoring", allowed)
     options = from_config(ScoringOptions, "scoring", scoring)
-    number = -1
-    if options.back_end is not None:
-        banks = list(detector.banks)
+    number, banks = -1, list[str]()
+    if options.back_end is not None or options.per_id:
+        banks = list(detector.scales if options.per_id else detector.banks)
         if not banks:
             raise AsdError(f"{checkpoint}: lacks its back end, which model.ckpt has")
         if class_name is None and len(banks) > 1:
@@ -85,10 +86,12 @@ def score_recordings(
                 f"--class NAME, one of {', '.join(banks)}"
             )
         class_name = class_name or banks[0]
-    elif class_name is not None or (options.score in OF_CLASSES and len(recipe["classes"]) == 1):
+    if options.score in OF_CLASSES and len(recipe["classes"]) == 1:
         class_name = class_name or recipe["classes"][0]
-        check_choice("--class", class_name, recipe["classes"])
-        number = recipe["classes"].index(class_name)
+    if class_name is not None and (options.score in OF_CLASSES or not banks):
+        known = class_name if class_name in recipe["classes"] else class_name.split("/")[0]
+        check_choice("--class", known, recipe["classes"])
+        number = recipe["classes"].index(known)
     elif options.score in OF_CLASSES:
         raise AsdError(
             f"this detector's score ({options.score}) needs to know of which class the recordings "

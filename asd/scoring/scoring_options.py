@@ -9,7 +9,8 @@ from typing import Any
 from asd.composition import build, function_of
 from asd.errors import AsdError
 from asd.options import check_choice, check_whole
-from asd.scoring.clip_vectors import CLIP_VECTORS
+from asd.scoring.clip_vectors import CLIP_VECTORS, POOLED
+from asd.scoring.pooling import Mean
 from asd.scoring.roc import check_max_fpr
 from asd.scoring.window_scores import WINDOW_SCORES
 
@@ -21,11 +22,14 @@ class ScoringOptions:
     """See ``conf/scoring/mse.yaml``, whose names these are.
 
     Args:
-        score: of ``asd.scoring.window_scores``, or the dotted name of a function like those; the
-            clip's is the mean over its windows. None: ``vectors`` gives the score.
-        vectors: of ``asd.scoring.clip_vectors``, or the dotted name of a function like those.
+        score: of ``asd.scoring.window_scores``, or the dotted name of a function like those.
+            None: ``vectors`` gives the score.
+        vectors: of ``asd.scoring.clip_vectors``, or the dotted name of a function like those; or
+            ``VectorFiles``, with ``_target_``.
         back_end: what turns vectors into scores, with ``_target_``; None: their one value is it.
         bank: of ``BANKS``: whose training clips the back end is fitted to.
+        pooling: what the values of windows or frames become for the clip, with ``_target_``.
+        per_id: standardise the scores of each machine ID by its validation clips.
         max_fpr: p of the partial AUC.
         batch_frames: of a batch: as many windows as have so many frames, at least one.
         form: ``auto``: batch norms are folded into the layers before them; ``plain``: as trained.
@@ -35,35 +39,46 @@ class ScoringOptions:
     """
 
     score: str | None
-    vectors: str | None
+    vectors: str | Mapping[str, Any] | None
     back_end: Mapping[str, Any] | None
     bank: str | None
     max_fpr: float
     batch_frames: int
     form: str
+    pooling: Mapping[str, Any]
+    per_id: bool
 
     def __post_init__(self) -> None:
         if (self.score is None) == (self.vectors is None):
             raise AsdError("scoring.score, scoring.vectors: one of them must be null, one not")
         if self.score is not None and "." not in str(self.score):
             check_choice("scoring.score", self.score, tuple(WINDOW_SCORES))
-        if self.vectors is not None and "." not in str(self.vectors):
+        if isinstance(self.vectors, Mapping):
+            build(self.vectors, "scoring.vectors")
+        elif self.vectors is not None and "." not in str(self.vectors):
             check_choice("scoring.vectors", self.vectors, tuple(CLIP_VECTORS))
         if self.back_end is not None:
             if self.vectors is None:
                 raise AsdError("scoring.back_end: needs scoring.vectors, and scoring.score=null")
             check_choice("scoring.bank", self.bank, BANKS)
             build(self.back_end, "scoring.back_end")
+        if build(self.pooling, "scoring.pooling") != Mean() and self.vectors in POOLED:
+            raise AsdError(
+                f"scoring.pooling: not used with {self.vectors}, which is pooled already"
+            )
+        check_choice("scoring.per_id", self.per_id, (True, False))
         check_max_fpr(self.max_fpr)
         check_whole("scoring.batch_frames", self.batch_frames, 1)
         check_choice("scoring.form", self.form, ("auto", "plain"))
 
     def function(self) -> Any:
-        """The one that ``score`` (a ``WindowScore``) or ``vectors`` (a ``ClipVector``) names.
+        """What ``score`` (a ``WindowScore``) or ``vectors`` (a ``ClipVector``, files) names.
 
         Raises:
             AsdError: there is no such function.
         """
         if self.score is not None:
             return function_of(self.score, "scoring.score", WINDOW_SCORES)
+        if isinstance(self.vectors, Mapping):
+            return build(self.vectors, "scoring.vectors")
         return function_of(str(self.vectors), "scoring.vectors", CLIP_VECTORS)

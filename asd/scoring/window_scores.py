@@ -1,4 +1,6 @@
-"""How what a detector makes of a window becomes its anomaly score; a clip's is their mean.
+"""How what a detector makes of a window becomes its anomaly score, or that of each of its frames.
+
+A clip's is what ``scoring.pooling`` makes of them.
 
 To add one: a function like these, anywhere, and ``score: package.module.function`` in a file of
 ``conf/scoring/``.
@@ -21,6 +23,11 @@ def mse(detector: Detector, windows: WindowOutputs) -> Tensor:
     """[n] mean squared error in the standardised domain."""
     assert windows.mse is not None
     return windows.mse
+
+
+def frame_mse(detector: Detector, windows: WindowOutputs) -> Tensor:
+    """[n, frames] mean squared error of each frame, in the standardised domain."""
+    return windows.squares.mean(2)
 
 
 def mse_db(detector: Detector, windows: WindowOutputs) -> Tensor:
@@ -47,9 +54,12 @@ def logit(detector: Detector, windows: WindowOutputs) -> Tensor:
 
 
 WINDOW_SCORES: dict[str, WindowScore] = {
-    "mse": mse, "mse_db": mse_db, "combined": combined, "cce": cce, "logit": logit,
+    "mse": mse, "frame_mse": frame_mse, "mse_db": mse_db, "combined": combined, "cce": cce,
+    "logit": logit,
 }  # fmt: skip
+#: Those that a window has several of.
+OF_FRAMES = ("frame_mse",)
 #: Those that need to know of which class a clip is.
 OF_CLASSES = ("combined", "cce", "logit")
-#: Those that need a reconstruction.
-OF_RECONSTRUCTION = ("mse", "mse_db", "combined")
+#: Those that need a reconstruction, clip vectors too.
+OF_RECONSTRUCTION = ("mse", "frame_mse", "mse_db", "combined", "residual", "error_statistics")

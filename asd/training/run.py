@@ -75,7 +75,7 @@ def run(experiment: Experiment, listeners: Sequence[RunListener] = ()) -> tuple[
     clips = Clips.of(experiment, compute=True)
     check_classes(experiment, clips)
     models = clips.groups(experiment.scope)
-    few = _few_validation_clips(experiment, models)
+    few = _said_of_validation(experiment, models)
     clips = replace(clips, warnings=(*clips.warnings, *few))
     folder = experiment.folder(clips.data_hash())
     wait = config["if_running"] == "wait"
@@ -190,7 +190,7 @@ def _compute(
             level = logging.INFO if ended[name]["converged"] else logging.WARNING
             log.log(level, "%s", *convergence_notes({name: ended[name]}))
         threads = options.threads or cores()
-        clip_data = (learnt.clips, features, data.train)
+        clip_data = (learnt.clips, features, data.train, data.validation, data.classes)
         fit_back_end(detector, experiment.scoring, *clip_data, threads)
         save_detector(detector, model / "model.ckpt")
         del features, data, clip_data
@@ -224,7 +224,13 @@ def _compute(
     if ended:
         tags["converged"] = str(all(told["converged"] for told in ended.values())).lower()
     folder.update(validation_loss=losses, convergence=ended, tags=tags)
-    said = {"unseen": clips.unseen(), "warnings": clips.warnings, "convergence": ended}
+    warnings = list(clips.warnings)
+    if "pooling" in scores:
+        chosen = scores.groupby("machine", sort=False)["pooling"].first()
+        words = ", ".join(f"{machine} {name}" for machine, name in chosen.items())
+        warnings.append(f"pooling chosen by a rule from normal training clips: {words}")
+        folder.update(warnings=warnings)
+    said = {"unseen": clips.unseen(), "warnings": warnings, "convergence": ended}
     write_tables(folder.tables, metrics, experiment.title, experiment.data_label, **said)
     events.tell(RunListener.scored, folder, scores, metrics)
     return metrics
@@ -249,12 +255,16 @@ def _held_out(experiment: Experiment, clips: Manifest) -> np.ndarray:
     return validation_split(clips, fraction, seed, strata)
 
 
-def _few_validation_clips(experiment: Experiment, models: dict[str, Clips]) -> list[str]:
-    """What must stand beside the figures of models whose epoch few clips have chosen."""
-    if not experiment.trains or experiment.trainer.weights == "last":
+def _said_of_validation(experiment: Experiment, models: dict[str, Clips]) -> list[str]:
+    """What must stand beside the figures: few clips chose the epoch, or scale scores, too."""
+    if not experiment.trains:
         return []
+    scaled = "scores are standardised per ID by the validation clips, which chose the epoch, too"
     counts = {name: int(_held_out(experiment, group.train).sum()) for name, group in models.items()}
-    return [
+    said = [scaled] if experiment.scoring.per_id else []
+    if experiment.trainer.weights == "last":
+        return said
+    return said + [
         f"{name}: {few} validation clips choose the epoch that scores, which leaves it to chance; "
         "raise trainer.validation_fraction, or add training clips"
         for name, few in counts.items()

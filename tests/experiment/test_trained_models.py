@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,23 @@ def test_other_scores_of_a_trained_model_are_those_of_a_run_of_its_own(
     assert trained(by_command["scoring.max_fpr=0.2"]) == [False, False]
     assert by_command["scoring.max_fpr=0.2"].scores.read_bytes() == first.scores.read_bytes()
     assert trained(by_command["seed=1"]) == [True, True]
+
+
+def test_one_training_scored_in_many_ways_makes_runs_beside_each_other(
+    run_train: Callable[..., int], tmp_path: Path
+) -> None:
+    ways = ["mse", "mse_median", "mse_std", "mse_gwrp", "knn"]
+    options = (f"scoring={','.join(ways)}", "data.machines=[fan]")
+    assert run_train("-m", "+experiment=u", *options) == 0
+    runs = runs_of(tmp_path / "runs").values()
+    assert len(runs) == len(ways)
+    assert sum(any(trained(run)) for run in runs) == 1
+    assert len({run.record()["training"] for run in runs}) == 1
+    assert len({run.scores.read_bytes() for run in runs}) == len(ways)
+    with closing(sqlite3.connect(tmp_path / "mlruns" / "mlflow.db")) as database:
+        logged = sorted(name for (name,) in database.execute("select name from runs"))
+    for way, name in zip(sorted(ways[1:]), logged[1:], strict=True):
+        assert name.startswith(f"U seed 0, scoring {way},")
 
 
 def test_force_trains_although_another_run_has_the_model(

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from parts import DENSE, MSE, options_of
+from parts import DENSE, MSE, options_of, scoring_of
+from scipy import stats
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
@@ -19,9 +20,16 @@ from asd.features import Features
 from asd.frontends.mel import Mel
 from asd.models.detector import Detector
 from asd.models.standardiser import Standardiser
-from asd.scoring.back_ends import NearestNeighbours
+from asd.scoring.back_ends import ByStationarity, Interquartile, NearestNeighbours
 from asd.scoring.banks import bank_names, bank_scores, fit_banks
-from asd.scoring.clip_vectors import band_statistics, embedding, level, vectors_of_clips
+from asd.scoring.clip_vectors import (
+    band_statistics,
+    embedding,
+    error_statistics,
+    level,
+    vectors_of_clips,
+)
+from asd.scoring.pooling import Mean
 from asd.scoring.scorer import fit_back_end, score_clips
 from asd.scoring.scoring_options import ScoringOptions
 
@@ -65,6 +73,28 @@ def test_nearest_neighbours_are_those_of_scikit_learn(
         assert (back_end.scores(back_end.fit(vectors(40)), vectors(9, 2)) == one_by_one).all()
 
 
+def test_a_distance_is_divided_by_that_of_the_neighbours_own_neighbours() -> None:
+    bank, clips = vectors(40)[:, :4], vectors(25, seed=1)[:, :4]
+    for metric in ("unit", "euclidean"):
+        back_end = NearestNeighbours(1, metric, False, density=4)
+        scores = back_end.scores(back_end.fit(bank), clips)
+        scaled = [
+            v / np.sqrt((v**2).sum(1))[:, None] if metric == "unit" else v for v in (bank, clips)
+        ]
+        among, _ = NearestNeighbors(n_neighbors=5).fit(scaled[0]).kneighbors(scaled[0])
+        apart, which = NearestNeighbors(n_neighbors=40).fit(scaled[0]).kneighbors(scaled[1])
+        expected = (apart / among[:, 1:].mean(1)[which]).min(1)
+        np.testing.assert_allclose(scores, expected, rtol=1e-6)
+    plain = NearestNeighbours(1, "unit", False)
+    cosine = NearestNeighbours(1, "cosine", False)
+    squares = np.square(plain.scores(plain.fit(bank), clips))
+    np.testing.assert_allclose(squares / 2, cosine.scores(cosine.fit(bank), clips), rtol=1e-6)
+    with pytest.raises(AsdError, match=r"density=4: there are only 4"):
+        back_end.fit(bank[:4])
+    with pytest.raises(AsdError, match=r"density=4: more training clips than that are the same"):
+        back_end.fit(np.concatenate([bank, bank[:1].repeat(4, 0)]))
+
+
 def test_each_clip_is_scored_by_its_own_bank(caplog: pytest.LogCaptureFixture) -> None:
     trained, tested = vectors(8), vectors(8, seed=1)
     back_end = NearestNeighbours(**options_of(KNN, standardise=False))
@@ -103,16 +133,17 @@ def test_clip_vectors_are_of_the_frames_that_the_windows_cover() -> None:
     for cover, end in (("first", 4), ("all", None), ("every", None)):
         index = Windows(None, 4, cover).starts(4, counts, ["a", "b", "c"])
         seen = [clip[:end] for clip in clips]
-        given = (Features(values, counts), index, embeddings[: len(index.starts)])
+        windows = {"embedding": embeddings[: len(index.starts)]}
+        given = (Mean(), Features(values, counts), index, windows, ["a", "b", "c"])
         got = vectors_of_clips(band_statistics, *given)
         expected = [np.append([b.mean() for b in c.T], [b.std() for b in c.T]) for c in seen]
         np.testing.assert_allclose(got, expected, rtol=1e-12)
         got = vectors_of_clips(embedding, *given)
-        expected = [given[2].numpy()[index.clips == clip].mean(0) for clip in range(3)]
+        expected = [windows["embedding"].numpy()[index.clips == clip].mean(0) for clip in range(3)]
         np.testing.assert_allclose(got, expected, rtol=1e-12)
     # Validation clips are left out.
     chosen = index.of_clips(np.array([True, False, True]))
-    got = vectors_of_clips(band_statistics, Features(values, counts), chosen, None)
+    got = vectors_of_clips(band_statistics, Mean(), Features(values, counts), chosen, {}, [])
     assert got[1, 0] == pytest.approx(clips[2][:, 0].mean(), rel=1e-12)
 
 
@@ -126,12 +157,42 @@ def test_level_is_the_rms_level_in_decibels() -> None:
     parts = [Mel(**settings).features(wave) for wave in waves]
     counts = np.array([len(p) for p in parts])
     index = Windows(None, int(counts.min()), "first").starts(int(counts.min()), counts, [""] * 3)
-    levels = vectors_of_clips(level, Features(np.concatenate(parts), counts), index, None)
+    levels = vectors_of_clips(level, Mean(), Features(np.concatenate(parts), counts), index, {}, [])
     rms = np.array([10 * np.log10(np.square(wave).mean()) for wave in waves])
     assert levels.shape == (3, 1)
     np.testing.assert_allclose(levels[1] - levels[0], rms[1] - rms[0], atol=1e-4)
     # Half of it louder: which frames are, and what a band weighs, differ a little.
     np.testing.assert_allclose(levels[2] - levels[0], rms[2] - rms[0], atol=0.3)
+
+
+def test_the_rule_sees_whether_the_level_moves() -> None:
+    generator = np.random.default_rng(0)
+    steady = generator.normal(-50, 0.5, (200, 4)).astype(np.float32)
+    clicks = steady + 20 * (np.arange(200) % 50 < 5).astype(np.float32)[:, None]
+    windows = {"mse": generator.gamma(2, 9, 196).astype(np.float32)}
+    rule = ByStationarity(2.0)
+    for frames, name, pooled in ((steady, "median", np.median), (clicks, "std", np.std)):
+        vector = error_statistics(frames, windows)
+        level_ = 10 * np.log10((10 ** (frames.astype(float) / 10)).sum(1))
+        assert vector[2] == pytest.approx(level_.std(), rel=1e-5)
+        state = rule.fit(np.stack([vector, vector, vector * 9]))
+        assert rule.chosen(state) == name
+        assert rule.scores(state, vector[None])[0] == pytest.approx(
+            pooled(windows["mse"]), rel=1e-6
+        )
+    with pytest.raises(AsdError, match=r"each clip has one window"):
+        error_statistics(frames, {"mse": np.ones(1, np.float32)})
+    with pytest.raises(AsdError, match=r"scoring\.back_end\.decibels=-1"):
+        ByStationarity(-1)
+
+
+def test_scores_per_id_are_in_interquartile_ranges() -> None:
+    scores = np.random.default_rng(0).gamma(2, 9, (40, 1))
+    scale = Interquartile()
+    expected = (scores[:, 0] - np.median(scores)) / stats.iqr(scores)
+    np.testing.assert_allclose(scale.scores(scale.fit(scores), scores), expected, rtol=1e-12)
+    with pytest.raises(AsdError, match=r"per_id: 1 validation clips, whose scores have no spread"):
+        scale.fit(scores[:1])
 
 
 def detector(model: dict[str, Any]) -> Detector:
@@ -145,10 +206,12 @@ def test_a_back_end_over_a_networks_bottleneck() -> None:
     values = np.random.default_rng(0).normal(0, 2, (int(counts.sum()), 3)).astype(np.float32)
     index = Windows(None, 4, "all").starts(4, counts, [""] * 8)
     clips = CLIPS.assign(path=[f"{n}.wav" for n in range(8)], label=0)
-    options = ScoringOptions(None, "embedding", KNN, "machine", 0.1, 8, "auto")
+    vectors_ = {"score": None, "vectors": "embedding"}
+    options = ScoringOptions(**scoring_of(**vectors_, back_end=KNN, bank="machine"))
     trained, made = np.arange(8) % 4 != 3, detector(DENSE)
     given = (clips, Features(values, counts), index)
-    fit_back_end(made, options, *given[:2], index.of_clips(trained))
+    classes = np.zeros(8, np.int64)
+    fit_back_end(made, options, *given[:2], index.of_clips(trained), index, classes)
     table = score_clips(made, options, *given, np.zeros(8, np.int64)).table
     assert list(table) == ["machine", "id", "file", "label", "score", "mse"]
 
@@ -162,8 +225,17 @@ def test_a_back_end_over_a_networks_bottleneck() -> None:
         reference = NearestNeighbors(n_neighbors=1).fit(scaler.transform(own[known]))
         distances, _ = reference.kneighbors(scaler.transform(own))
         np.testing.assert_allclose(table["score"][type_], distances[:, 0], rtol=1e-4, atol=1e-5)
+
+    # In interquartile ranges of the validation clips of the ID, which here are all four of a type.
+    scaled = ScoringOptions(**scoring_of(**vectors_, back_end=KNN, bank="machine", per_id=True))
+    given = (clips.assign(id="00"), *given[1:])
+    fit_back_end(made, scaled, *given[:2], index.of_clips(trained), index, classes)
+    again = score_clips(made, scaled, *given, classes).table["score"]
+    for own in (slice(0, 4), slice(4, 8)):
+        raw = table["score"][own]
+        np.testing.assert_allclose(again[own], (raw - raw.median()) / stats.iqr(raw), rtol=1e-6)
     with pytest.raises(AsdError, match=r"scoring\.vectors=embedding: 2 values are no score"):
-        plain = ScoringOptions(None, "embedding", None, None, 0.1, 8, "auto")
+        plain = ScoringOptions(**scoring_of(**vectors_))
         score_clips(made, plain, *given, np.zeros(8, np.int64))
 
 
@@ -180,7 +252,6 @@ def test_a_back_end_over_a_networks_bottleneck() -> None:
     ],
 )
 def test_options_that_cannot_be_are_named(changed: dict[str, Any], message: str) -> None:
-    options = {"score": None, "vectors": "level", "back_end": KNN, "bank": "id", "max_fpr": 0.1,
-               "batch_frames": 8, "form": "auto"}  # fmt: skip
+    options = scoring_of(score=None, vectors="level", back_end=KNN, bank="id")
     with pytest.raises(AsdError, match=message):
         ScoringOptions(**{**options, **changed})

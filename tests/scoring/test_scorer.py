@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from parts import DENSE, MSE, SS
+from parts import DENSE, MSE, SS, scoring_of
 
 from asd.data.windows import Windows
 from asd.errors import AsdError
@@ -41,13 +41,15 @@ def score(
     features: np.ndarray | None = None,
     batch_frames: int = 8,
     workers: int = 1,
+    frames: np.ndarray = FRAMES,
+    **more: Any,
 ) -> ScoredClips:
     clips = pd.DataFrame(
         {"machine": ["fan", "pump", "fan"], "id": "00", "path": FILES, "label": [0, 1, -1]}
     )
-    index = Windows(None, LENGTH, "every").starts(LENGTH, FRAMES, FILES)
-    options = ScoringOptions(name, None, None, None, 0.1, batch_frames, "auto")
-    content = Features(values() if features is None else features, FRAMES)
+    index = Windows(None, LENGTH, "every").starts(LENGTH, frames, FILES)
+    options = ScoringOptions(**scoring_of(score=name, batch_frames=batch_frames, **more))
+    content = Features(values() if features is None else features, frames)
     numbers = np.array(classes)
     return score_clips(detector(loss), options, clips, content, index, numbers, workers)
 
@@ -83,6 +85,26 @@ def test_scores_are_means_over_a_clips_windows_whatever_the_batch(
         assert decibels["mse"][clip] == pytest.approx(table["mse"][clip], rel=1e-6)
 
 
+def test_scores_of_frames_and_windows_are_pooled_within_their_clip() -> None:
+    median = {"_target_": "asd.scoring.pooling.Quantile", "q": 0.5}
+    frames = score("frame_mse", MSE, [0, 1, 0], pooling=median, batch_frames=11).table
+    windows = score("mse", MSE, [0, 1, 0], pooling=median).table
+    network, start = detector(MSE), 0
+    for clip, count in enumerate(FRAMES):
+        cut = [values()[start + at : start + at + LENGTH] for at in range(count - LENGTH + 1)]
+        start += count
+        batch = torch.from_numpy(np.stack(cut))
+        with torch.no_grad():
+            errors = (network(batch)[0] - network.standardiser(batch)).square().numpy()
+        assert frames["score"][clip] == pytest.approx(np.median(errors.mean(2)), rel=1e-5)
+        assert windows["score"][clip] == pytest.approx(np.median(errors.mean((1, 2))), rel=1e-5)
+        assert frames["mse"][clip] == pytest.approx(errors.mean(), rel=1e-5)
+    short = values()[: 3 * LENGTH]
+    with pytest.raises(AsdError, match=r"each clip has one score, of its only window"):
+        score("mse", MSE, [0, 1, 0], short, pooling=median, frames=np.full(3, LENGTH))
+    score("frame_mse", MSE, [0, 1, 0], short, pooling=median, frames=np.full(3, LENGTH))
+
+
 def test_columns() -> None:
     columns = ["machine", "id", "file", "label", "score", "mse"]
     assert list(score("mse", MSE, [0, 1, 0]).table) == columns
@@ -112,14 +134,14 @@ def test_a_score_that_is_not_finite_is_never_given() -> None:
         ({"max_fpr": "low"}, r"scoring\.max_fpr=low: must be a number"),
         ({"batch_frames": 0.5}, r"scoring\.batch_frames=0\.5: must be a whole number"),
         ({"form": "fast"}, r"scoring\.form=fast: must be one of auto, plain"),
+        ({"pooling": {"_target_": "asd.scoring.pooling.Quantile", "q": 2}}, r"pooling\.q=2"),
+        ({"per_id": 1}, r"scoring\.per_id=1: must be one of True, False"),
         ({"forms": "auto"}, r"scoring\.forms: no such option \(did you mean form"),
     ],
 )
 def test_options_that_cannot_be_are_named(changed: dict[str, Any], message: str) -> None:
-    options = {"score": "mse", "vectors": None, "back_end": None, "bank": None, "max_fpr": 0.1,
-               "batch_frames": 80, "form": "auto"}  # fmt: skip
     with pytest.raises(AsdError, match=message):
-        from_config(ScoringOptions, "scoring", {**options, **changed})
+        from_config(ScoringOptions, "scoring", scoring_of(**changed))
 
 
 def test_a_score_of_ones_own_that_is_not_there_is_named() -> None:

@@ -1,0 +1,160 @@
+"""Back ends that take vectors of normal clips for Gaussian: see ``asd.scoring.back_ends``."""
+
+from __future__ import annotations
+
+import logging
+import math
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from asd.errors import AsdError
+from asd.options import check_number, check_whole
+from asd.scoring.back_ends import State
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Mahalanobis:
+    """Squared Mahalanobis distance from the mean of the fitted vectors.
+
+    Args:
+        regularisation: added to each variance, in squared units of the vectors.
+    """
+
+    regularisation: float
+
+    def __post_init__(self) -> None:
+        check_number("scoring.back_end.regularisation", self.regularisation, 0)
+
+    def fit(self, vectors: np.ndarray) -> State:
+        """See ``BackEnd``."""
+        _warn_of_few(vectors)
+        mean = vectors.mean(0)
+        covariance = (vectors - mean).T @ (vectors - mean) / len(vectors)
+        return {"mean": mean, "root": _root(covariance, self.regularisation)}
+
+    def scores(self, state: State, vectors: np.ndarray) -> np.ndarray:
+        """See ``BackEnd``."""
+        return _squares(vectors - state["mean"], state["root"])
+
+
+class SelectiveMahalanobis(Mahalanobis):
+    """Squared Mahalanobis length of a clip's mean residual: the DCASE baselines of 2023 and after.
+
+    Their ``loss_function_mahala`` gives the matrix D S^-1 D^T of all pairs of a clip's frames. Its
+    mean is the length of the clip's mean residual d, not the mean of the frames' lengths: d S^-1 d,
+    S the covariance of the residuals of all frames of the bank's normal training clips. (Theirs is
+    centred by batch and has another factor, which no rank depends on. The least over their domains,
+    source and target, is that of one here.)
+
+    Vectors are of ``asd.scoring.pooling.Moments``: mean and second moment of each clip.
+    """
+
+    def fit(self, vectors: np.ndarray) -> State:
+        """See ``BackEnd``."""
+        means = self._means(vectors)
+        mean, size = means.mean(0), means.shape[1]
+        second = vectors[:, size:].mean(0).reshape(size, size)
+        return {"root": _root(second - np.outer(mean, mean), self.regularisation)}
+
+    def scores(self, state: State, vectors: np.ndarray) -> np.ndarray:
+        """See ``BackEnd``."""
+        return _squares(self._means(vectors), state["root"])
+
+    @staticmethod
+    def _means(vectors: np.ndarray) -> np.ndarray:
+        size = math.isqrt(vectors.shape[1])
+        if size * (size + 1) != vectors.shape[1]:
+            raise AsdError("scoring.back_end: selective Mahalanobis needs scoring/pooling=moments")
+        return vectors[:, :size]
+
+
+@dataclass(frozen=True)
+class GaussianMixtureModel:
+    """Negative log-likelihood under a mixture of Gaussians with full covariances (scikit-learn's).
+
+    Args:
+        components: how many.
+        tolerance: converged when the mean log-likelihood rises by less.
+        regularisation: added to each variance, in squared units of the vectors.
+        max_iterations: of expectation maximisation; not converged by then, it is refused.
+        seed: of where it starts.
+    """
+
+    components: int
+    tolerance: float
+    regularisation: float
+    max_iterations: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        for name, low in (("components", 1), ("max_iterations", 1), ("seed", 0)):
+            check_whole(f"scoring.back_end.{name}", getattr(self, name), low)
+        check_number("scoring.back_end.tolerance", self.tolerance, 0, above=True)
+        check_number("scoring.back_end.regularisation", self.regularisation, 0)
+
+    def fit(self, vectors: np.ndarray) -> State:
+        """See ``BackEnd``."""
+        from sklearn.mixture import GaussianMixture
+
+        _warn_of_few(vectors)
+        model = GaussianMixture(
+            self.components,
+            tol=self.tolerance,
+            reg_covar=self.regularisation,
+            max_iter=self.max_iterations,
+            random_state=self.seed,
+        )
+        try:
+            with warnings.catch_warnings(action="ignore"):  # of what is refused below
+                model.fit(vectors)
+        except ValueError as error:  # too few clips, a singular covariance
+            raise AsdError(f"scoring.back_end: {str(error).splitlines()[0]}") from error
+        if not model.converged_:
+            raise AsdError(
+                f"scoring.back_end.max_iterations={self.max_iterations}: the mixture has not "
+                "converged; raise it, or tolerance"
+            )
+        return {
+            "weights": model.weights_, "means": model.means_, "roots": model.precisions_cholesky_,
+        }  # fmt: skip
+
+    def scores(self, state: State, vectors: np.ndarray) -> np.ndarray:
+        """See ``BackEnd``."""
+        from scipy.special import logsumexp
+
+        logs = []
+        for mean, root in zip(state["means"], state["roots"], strict=True):
+            volume = np.log(np.diagonal(root)).sum() - len(mean) / 2 * math.log(2 * math.pi)
+            logs.append(volume - _squares(vectors - mean, root) / 2)
+        return -np.asarray(logsumexp(np.stack(logs), axis=0, b=state["weights"][:, None]))
+
+
+def _warn_of_few(vectors: np.ndarray) -> None:
+    if vectors.shape[0] <= vectors.shape[1]:
+        text = "%d training clips for %d values: scoring.back_end.regularisation decides much"
+        log.warning(text, *vectors.shape)
+
+
+def _root(covariance: np.ndarray, regularisation: float) -> np.ndarray:
+    """R with R R^T the inverse of the covariance.
+
+    Raises:
+        AsdError: it has none.
+    """
+    regular = covariance + regularisation * np.eye(len(covariance))
+    try:
+        return np.asarray(np.linalg.inv(np.linalg.cholesky(regular)).T)
+    except np.linalg.LinAlgError as error:
+        raise AsdError(
+            f"scoring.back_end.regularisation={regularisation}: the covariance of the training "
+            "clips has no inverse; raise it"
+        ) from error
+
+
+def _squares(vectors: np.ndarray, root: np.ndarray) -> np.ndarray:
+    """[clips] squared lengths in the metric of ``_root``."""
+    return np.asarray(np.square(vectors @ root).sum(1))
