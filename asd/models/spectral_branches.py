@@ -17,20 +17,8 @@ class SpectralBranches(nn.Module):
 
     The network ``dis_spec`` of ASDKit: no biases, batch norms without scale and shift.
 
-    Args:
-        bands: 1, of a waveform.
-        frames: samples in a window.
-        rate: of these in Hz.
-        stfts: (window, hop) in samples of each spectrogram.
-        f_min: least frequency of the spectrograms in Hz.
-        f_max: greatest.
-        filters: of each stage of residual blocks; the first also of the convolution before them.
-        blocks: of each stage.
-        spectrum_filters: of the convolutions over the spectrum.
-        spectrum_kernels: (kernel, stride) of each.
-        spectrum_layers: dense layers with batch norm and ReLU after these, before the last.
-        reduction: of squeeze and excitation.
-        size: of each branch's embedding.
+    Args: ``bands`` is 1, of a waveform, and ``frames`` samples; the others are those of
+    conf/model/spectral_branches.yaml.
 
     Raises:
         AsdError: an option has a value that cannot work.
