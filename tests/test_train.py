@@ -352,7 +352,10 @@ REFUSED = {
         "scoring=knn_embedding",
     ),
     "not trained to reconstruct": (["+experiment=adacos", "loss=mse"], "reconstructs nothing"),
-    "a waveform is needed": (["+experiment=adacos", "frontend=mel"], "frontend=waveform"),
+    "a waveform is needed": (
+        ["model=spectral_branches", "loss=adacos", "scoring=knn_embedding"],
+        "frontend=waveform",
+    ),
     "no outliers": (
         ["+experiment=oe", "release=first", "data.machines=[fan]", "data.ids_development=1"],
         "nothing to classify",
