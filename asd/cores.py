@@ -21,6 +21,11 @@ def cores() -> int:
     given = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
     if given.isdigit() and int(given) > 0:
         return int(given)
+    return allowed_cores()
+
+
+def allowed_cores() -> int:
+    """Cores that the system lets this process run on; where it does not say (macOS), all."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,11 +1,12 @@
 """Tables, comparisons, claims and pictures of finished runs: no model, no audio, no torch.
 
-python -m asd.report [sweep=paper] [runs=runs] [data=...] [compare=[u,ss_0.5]] [view=[auc,per_id]]
+python -m asd.report [runs=runs] [data=...] [by=trainer.batch_size] [compare=[u,ss_0.5]]
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import sys
 from itertools import chain
 from pathlib import Path
@@ -16,11 +17,13 @@ from asd.exit_status import exit_status, program
 from asd.options import check_number
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from asd.documents.blocks import Block
     from asd.reporting.runs import Collection
     from asd.reporting.sections import Section
 
-VIEW_NAMES = ("auc", "pauc", "per_id", "harmonic", "pooled", "eq3", "faults")
+_LISTED = "files.txt"  # what a report has written, so that the next one can tidy up
 
 
 def parse(arguments: list[str]) -> tuple[argparse.Namespace, dict[str, list[str]]]:
@@ -39,7 +42,8 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, dict[str, list[str]
     for argument in arguments:
         key, sign, value = argument.partition("=")
         name = key.lstrip("+")
-        items = [item.strip() for item in value.strip("[]").split(",")]
+        bare = value[1:-1] if value[:1] == "[" and value[-1:] == "]" else value
+        items = [item.strip(" '") for item in next(csv.reader([bare], skipinitialspace=True), [""])]
         if sign and (flag := "--" + name.replace("_", "-")) in flags:
             words += [flag, *items]
         elif sign and name.replace(".", "_").isidentifier():
@@ -49,8 +53,12 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, dict[str, list[str]
     return parser.parse_args(words), wanted
 
 
-def report(options: argparse.Namespace, wanted: dict[str, list[str]]) -> None:
+def report(options: argparse.Namespace, wanted: dict[str, list[str]], words: Sequence[str]) -> None:
     """Collect, compute, print and write.
+
+    Args:
+        options, wanted: of ``parse``.
+        words: as they were typed, for the foot.
 
     Raises:
         AsdError: an option or a file is at fault, or no run is as wanted.
@@ -58,11 +66,13 @@ def report(options: argparse.Namespace, wanted: dict[str, list[str]]) -> None:
     from asd.documents import terminal
     from asd.documents.blocks import Heading, Text
     from asd.reporting.bootstrap import Resampling
-    from asd.reporting.content import WIDTH, section_blocks
+    from asd.reporting.content import section_blocks
     from asd.reporting.declaration import declaration
-    from asd.reporting.sections import Section, add_comparison, corpora
+    from asd.reporting.layout import sections
+    from asd.reporting.provenance import provenance
+    from asd.reporting.sections import add_comparison
 
-    declared = declaration(options.sweep)
+    declared = declaration(options.sweep or "paper")
     if options.max_fpr is not None:
         check_number("max_fpr", options.max_fpr, 0, 1, above=True)
     resampling = Resampling(options.resamples, options.confidence, options.seed)
@@ -74,23 +84,26 @@ def report(options: argparse.Namespace, wanted: dict[str, list[str]]) -> None:
         raise AsdError(
             f"{place}: no finished run{f' with {filters}' * bool(filters)} "
             f"({len(collection.runs)} finished{notes and f'; not used: {notes}'}); nothing is "
-            f"written. This trains the table's: python -m asd.train -m +sweep={options.sweep}"
+            "written. This trains the table's: "
+            f"python -m asd.train -m +sweep={options.sweep or 'paper'}"
         )
-    trials = not wanted.keys().isdisjoint(("study", "trial"))
-    how = (declared, resampling, options.max_fpr, trials)
-    parts = [Section(label, group, *how) for label, group in corpora(runs).items()]
+    how = (resampling, options.max_fpr)
+    parts, said = sections(runs, declared, options.by, options.sweep is not None, *how)
     for pair in options.compare:
         add_comparison(parts, *pair)
 
     simulated = ", SIMULATED data" if all(part.simulated for part in parts) else ""
     used = f"{sum(part.used for part in parts)} runs used of {len(collection.runs)}"
-    head: list[Block] = [Heading(f"{declared.title}: {used}{simulated}", 1)]
+    title = " and ".join(dict.fromkeys(part.declared.title for part in parts))
+    head: list[Block] = [Heading(f"{title}: {used}{simulated}", 1)]
     if wanted:
         head.append(Text(f"Runs with {filters}."))
     if collection.notes:
         head.append(Text("Not used: " + "; ".join(collection.notes) + "."))
-    body = [section_blocks(part, options.view) for part in parts]
-    terminal.show([*head, *chain(*body)], terminal.open_console(WIDTH))
+    head += map(Text, said)
+    body = [section_blocks(part) for part in parts]
+    foot = provenance(parts, words, Path(options.out))
+    terminal.show([*head, *chain(*body), *foot], terminal.open_console())
     if options.no_write:
         return
     if not options.no_pictures:
@@ -99,13 +112,14 @@ def report(options: argparse.Namespace, wanted: dict[str, list[str]]) -> None:
         for number, part in enumerate(parts):
             folder = Path(options.out) / "figures" / str(number + 1)
             body[number] += section_figures(part, folder, options.projection)
-    _write([*head, *chain(*body)], parts, Path(options.out))
+    _write([*head, *chain(*body), *foot], parts, Path(options.out))
 
 
 def _write(blocks: list[Block], parts: list[Section], out: Path) -> None:
     import pandas as pd
 
     from asd.documents import rendering
+    from asd.documents.blocks import Figure
     from asd.files import write_text
     from asd.reporting.faults import fault_results
     from asd.reporting.results import spreadsheet
@@ -119,17 +133,28 @@ def _write(blocks: list[Block], parts: list[Section], out: Path) -> None:
         "tables.csv": spreadsheet(frame[frame["id"] == ""].drop(columns="id")),
         "per_id.csv": spreadsheet(frame[frame["id"] != ""].drop(columns=of_types)),
     }
-    compared = [
-        part.labelled(frame) for part in parts for frame in (*part.comparisons, *part.learning)
-    ]
-    if compared:
-        rows = pd.concat(compared).query("reason == ''")
+    frames = [part.labelled(f) for part in parts for f in (*part.comparisons, part.pairs) if len(f)]
+    if frames:
+        rows = pd.concat(frames).query("reason == ''")
         files["comparisons.csv"] = spreadsheet(rows.drop(columns="reason"))
+    files["costs.csv"] = spreadsheet(pd.concat([part.labelled(part.costs) for part in parts]))
     if len(faults := pd.concat([part.labelled(fault_results(part)) for part in parts])):
         files["faults.csv"] = spreadsheet(faults)
+    drawn = [b.path for b in blocks if isinstance(b, Figure)]
+    pictures = [p.relative_to(out).as_posix() for p in drawn if p.is_relative_to(out / "figures")]
+    _remove_older(out, {*files, *pictures})
+    files[_LISTED] = "\n".join([*files, *pictures]) + "\n"
     for name, text in files.items():
         write_text(out / name, text)
-        print(f"wrote {out / name}")
+    print(f"wrote {out / 'report.html'} and {len(files) - 1} files beside it")
+
+
+def _remove_older(out: Path, new: set[str]) -> None:
+    """Remove what an earlier report wrote here, as it listed, and this one does not."""
+    listed = out / _LISTED
+    for name in listed.read_text().splitlines() if listed.is_file() else ():
+        if name not in new and (out / name).resolve().is_relative_to(out.resolve()):
+            (out / name).unlink(missing_ok=True)
 
 
 def _collect(options: argparse.Namespace) -> Collection:
@@ -142,7 +167,7 @@ def _collect(options: argparse.Namespace) -> Collection:
     from asd.reporting.mlflow_runs import collect_mlflow
 
     # A sweep's runs stand in an experiment of its name, single runs in that of conf/tracking.
-    own = (options.sweep, "asd")
+    own = (options.sweep or "paper", "asd")
     names = options.tracking_experiment or [*own, *(f"{name} SIMULATED" for name in own)]
     pictures = not (options.no_write or options.no_pictures)
     with TemporaryDirectory() as temporary:  # the scores are read before it goes
@@ -158,13 +183,13 @@ def _parser() -> argparse.ArgumentParser:
         "name=value chooses runs by a tag or option: data=dcase2020 experiment=[u,b] scale=small",
     )
     add = parser.add_argument
-    add("--sweep", default="paper", help="whose rows and published numbers (sweeps/NAME.yaml)")
+    add("--sweep", help="whose rows and published numbers, sweeps/NAME.yaml (default: paper)")
+    add("--by", nargs="+", action="extend", default=[], metavar="OPTION",
+        help="a row a setting of these options: by=trainer.batch_size")  # fmt: skip
     add("--runs", default="runs", help="folder of run folders (default: runs)")
     add("--tracking-uri", help="read the runs from this MLflow tracker instead")
     add("--tracking-experiment", nargs="+", help="experiments there (default: the sweep's and asd)")
     add("--compare", nargs=2, action="append", default=[], metavar=("A", "B"), help="two systems")
-    add("--view", nargs="+", choices=VIEW_NAMES, default=["auc", "pauc"],
-        help="tables to print (default: auc pauc)")  # fmt: skip
     add("--max-fpr", type=float, help="upper false-positive rate of pAUC (default: the runs' own)")
     add("--resamples", type=int, default=1000, help="bootstrap resamples (default: 1000)")
     add("--confidence", type=float, default=0.95, help="of the intervals (default: 0.95)")
@@ -180,7 +205,7 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status: 0, or 2 for an input that the user must mend."""
     words = sys.argv[1:] if arguments is None else arguments
     options, wanted = parse(words)
-    return exit_status(lambda: report(options, wanted))
+    return exit_status(lambda: report(options, wanted, words))
 
 
 if __name__ == "__main__":

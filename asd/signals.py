@@ -13,8 +13,8 @@ from typing import Any
 
 from asd.errors import Terminated
 
-#: A scheduler takes the machine back; the terminal is closed.
-ENDINGS = (signal.SIGTERM, signal.SIGHUP)
+#: A scheduler takes the machine back; the terminal is closed, of which Windows has no signal.
+ENDINGS = (signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 # Seconds after which a signal is repeated that Python could not let through.
 _REPEAT = 0.05
 

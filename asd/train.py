@@ -7,7 +7,6 @@ What is slow to import (torch, mlflow) is imported after the config has been che
 from __future__ import annotations
 
 import errno
-import functools
 import logging
 import os
 import sys
@@ -20,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import hydra
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -49,14 +47,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@functools.cache
-def base_config() -> DictConfig:
-    """The config that no override has touched, composed by the Hydra that runs, once."""
-    loader = GlobalHydra.instance().config_loader()
-    base = loader.load_configuration("config", overrides=[], run_mode=RunMode.RUN)
-    return OmegaConf.masked_copy(base, [str(key) for key in base if key != "hydra"])
-
-
 def train(cfg: DictConfig) -> float | list[float]:
     """One run, as composed.
 
@@ -70,16 +60,15 @@ def train(cfg: DictConfig) -> float | list[float]:
         Pruned: a search gave the run up.
     """
     from asd.experiment.experiment import Experiment
-    from asd.experiment.identity import delta
     from asd.search.objectives import check_objectives
 
-    config, base = plain(cfg), plain(base_config())
+    config = plain(cfg)
     # What a search tells its trials is no part of the command that goes on with one of them.
     passing = ("force=true", "if_running=wait", "search.")
     given = HydraConfig.get().overrides
     overrides = [*search_path(given.hydra), *(o for o in given.task if not o.startswith(passing))]
     command = command_of(overrides)
-    experiment = Experiment.of(config, delta(config, base), command)
+    experiment = Experiment.of(config, command)
     check_objectives(config["search"]["objectives"])
     _announce(experiment.data_label, overrides)
     with _saying_how_to_resume(command):

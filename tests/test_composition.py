@@ -40,7 +40,9 @@ def test_an_experiment_is_a_short_delta_that_says_what_it_reproduces(experiment:
     assert len(lines) <= 15
     assert lines[0] == "# @package _global_"
     said = " ".join(line.lstrip("# ") for line in lines if line.startswith("#"))
-    assert "Table 1/2 row" in said or "he paper prints" in said
+    assert any(
+        words in said for words in ("Table 1/2 row", "he paper prints", "ublished", "igures")
+    )
 
 
 def test_published_numbers_stand_in_the_experiment_files() -> None:

@@ -7,12 +7,15 @@ import re
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from asd.__main__ import PROGRAMS
 
@@ -168,3 +171,86 @@ def test_commands_are_quoted_for_zsh(page: Path) -> None:
     commands = re.findall(r"(?m)^ *(?:python3? -m|asd|mlflow) .*|(?<=`)python3? -m [^`\n]*", text)
     bare = [re.sub(r"'[^']*'|\s#.*|(?<=runs/)\S*", "", command) for command in commands]
     assert [command for command in bare if re.search(r"[][*?{}]", command)] == []
+
+
+def test_programs_start_where_linux_has_more_than_the_system() -> None:
+    """As on Windows and macOS: what only Linux has is hidden, and every module is imported."""
+    code = """
+import os, pkgutil, signal, subprocess, sys
+import psutil, torch, mlflow, optuna, numba, filelock  # they have their own ways on each system
+for name in ("fcntl", "resource", "pwd", "grp", "termios"):
+    sys.modules[name] = None
+for owner, names in {
+    os: ("sched_getaffinity", "sched_setaffinity", "killpg", "fork", "getuid", "O_NOFOLLOW"),
+    signal: ("SIGHUP", "SIGKILL", "SIGUSR1", "SIGALRM"),
+}.items():
+    for name in names:
+        if hasattr(owner, name):
+            delattr(owner, name)
+import asd, hydra_plugins.asd
+for package in (asd, hydra_plugins.asd):
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        __import__(module.name)
+for program in (None, "train", "sweeps", "report", "evaluate", "pictures", "score"):
+    from asd.__main__ import main
+    sys.argv = ["asd", *([program] if program else []), "--help"]
+    try:
+        main()
+    except SystemExit as ended:
+        assert not ended.code, program
+from asd.cores import cores
+from asd.experiment.environment import device_name, peak_memory_mb
+from asd.experiment.run_labels import user_name
+assert cores() >= 1 and "cores" in device_name("cpu")
+assert peak_memory_mb("cpu") == {}
+assert user_name()
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+def test_constraints_suit_what_each_python_needs(python: str) -> None:
+    """By the installed packages' own metadata, which hold for every Python; CUDA's are not pinned.
+
+    Whether the index has wheels of all for a Python: ``uv pip compile --python-version 3.13 -c
+    constraints.txt pyproject.toml --extra dev``.
+    """
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = {canonicalize_name(name): pin for name, pin in (line.split("==") for line in lines)}
+    marker = {"python_version": python, "python_full_version": f"{python}.0"}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())[
+        "project"
+    ]  # newer than its metadata
+    extras = project["optional-dependencies"]
+    own = [
+        *project["dependencies"],
+        *(need for e in ("dev", "server", "ray") for need in extras[e]),
+    ]
+    waiting = [("asd", "")]
+    seen: set[tuple[str, str]] = set()
+    wrong = []
+    while waiting:
+        one = waiting.pop()
+        try:
+            about = distribution(one[0])
+        except PackageNotFoundError:  # of another Python alone: what it needs is not known here
+            continue
+        wanted = about.metadata["Requires-Python"]
+        if wanted and not Requirement(f"python{wanted}").specifier.contains(f"{python}.0"):
+            wrong.append(f"{one[0]} {about.version} is not for Python {python}")
+        for need in map(Requirement, own if one[0] == "asd" else about.requires or []):
+            name = canonicalize_name(need.name)
+            if need.marker and not need.marker.evaluate({**marker, "extra": one[1]}):
+                continue
+            if name.startswith(("nvidia", "cuda", "triton")):
+                continue
+            if not need.specifier.contains(pins.get(name, ""), prereleases=True):
+                wrong.append(f"{one[0]} needs {need}, pinned is {pins.get(name)}")
+            new = {(name, extra) for extra in ("", *need.extras)} - seen
+            seen |= new
+            waiting += new
+    assert wrong == []

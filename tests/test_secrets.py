@@ -41,6 +41,7 @@ from asd.secrets import redacted
         ("host:5000/?token=hunter2", "host:5000/?token=***"),
         # these hold none
         *[(text, text) for text in (
+            "no such option (did you mean trainer.batch_size?)", "what? nothing", "really?; yes",
             "postgresql://mlflow@host:5432/db", "http://host:5000/#/runs?viewStateShareKey=headline",
             "https://host/user@x?mode=b", "is it seed? seed=3; kernel=4",
             "postgresql://mlflow-1.lab_2@host/db", "sqlite:////a@b/c.db?timeout=3",

@@ -1,4 +1,4 @@
-"""Which training clips are kept apart for validation."""
+"""Which training clips are kept apart: for validation, and for thresholds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ STRATA = ("machine", "id")
 
 
 def validation_split(
-    manifest: Manifest, fraction: float, seed: int, strata_by: Sequence[str] = STRATA
+    manifest: Manifest,
+    fraction: float,
+    seed: int,
+    strata_by: Sequence[str] = STRATA,
+    option: str = "trainer.validation_fraction",
 ) -> NDArray[np.bool_]:
     """A random choice of clips, stratified, by default by machine type and ID.
 
@@ -35,6 +39,7 @@ def validation_split(
         fraction: of the clips for validation, above 0 and below 1.
         seed: another seed gives another choice.
         strata_by: of ``STRATA``; none of them: not stratified.
+        option: the fraction's name, for messages.
 
     Returns:
         bool [clips], True for validation.
@@ -63,8 +68,8 @@ def validation_split(
     }
     if not chosen:
         raise AsdError(
-            f"trainer.validation_fraction={fraction}: none of the {len(clips)} training clips of "
-            f"{len(sizes)} machines is left for validation (each keeps one for training): "
+            f"{option}={fraction}: none of the {len(clips)} training clips of {len(sizes)} "
+            "machines is left to be held out (each keeps one for training): "
             "raise it, or add training clips"
         )
     return np.asarray(clips["path"].isin(chosen), dtype=np.bool_)

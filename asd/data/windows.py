@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,10 +65,6 @@ class Windows:
                 "window.seconds=null: as long as the shortest training clip)"
             )
 
-    def training(self, length: int, frames: np.ndarray, files: list[str]) -> Index:
-        """Windows that train and validate; arguments as those of ``starts``."""
-        return self.starts(length, frames, files)
-
     def starts(self, length: int, frames: np.ndarray, files: list[str]) -> Index:
         """Where the windows begin.
 
@@ -86,23 +82,27 @@ class Windows:
         clips = np.repeat(np.arange(len(frames)), [len(starts) for starts in inside])
         return Index(length, offsets[clips] + np.concatenate(inside), clips)
 
+    def training(self, windows: Index, frames: np.ndarray) -> Index:
+        """Of ``starts``'s windows of clips of so many frames: those that train and validate."""
+        return windows
+
 
 @dataclass(frozen=True)
 class Snippets(Windows):
-    """Training sees one window of a clip an epoch, begun anywhere, scoring those of ``cover``."""
+    """In training one window of a clip an epoch, begun anywhere; scores are of ``cover``."""
 
-    def training(self, length: int, frames: np.ndarray, files: list[str]) -> Index:
+    def training(self, windows: Index, frames: np.ndarray) -> Index:
         """See ``Windows``."""
-        firsts = replace(self, cover="first").starts(length, frames, files)
-        return replace(firsts, slack=(frames - length).astype(np.int64))
+        clips, first = np.unique(windows.clips, return_index=True)
+        slack = (frames - windows.length).astype(np.int64)
+        return Index(windows.length, windows.starts[first], clips, slack)
 
 
 @dataclass(frozen=True)
 class Index:
     """Windows of a set of clips: ``starts`` [windows] first frames, ``clips`` [windows] numbers.
 
-    ``slack`` [windows]: in training each begins up to so many frames later, drawn in every epoch;
-    None: where it stands.
+    ``slack`` [windows]: in training each begins up to so many frames later, drawn in every epoch.
     """
 
     length: int

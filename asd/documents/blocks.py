@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import Literal
 
 # Of a cell's line, for colour: what we measured, its interval, the paper's and the rest.
-Kind = Literal["value", "interval", "published", "difference", "missing", "text", "good", "bad"]
+Kind = Literal[
+    "value", "best", "interval", "published", "difference", "missing", "text", "good", "bad"
+]
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a table's cell."""
+    """A line of a table's cell; ``link``: a path relative to the document."""
 
     text: str
     kind: Kind = "text"
+    link: str = ""
 
 
 CellLines = list[Line]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from asd.documents.blocks import Block, Table
+from asd.documents.blocks import Block, Line, Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +43,8 @@ def markdown(blocks: Sequence[Block], folder: Path | None = None) -> str:
 def latex(blocks: Sequence[Block]) -> str:
     """Every table of numbers as a ``table*`` environment; texts, claims and figures are left out.
 
-    A cell of several lines takes several lines of the table, smaller from the second on.
+    A cell of several lines takes several lines of the table, smaller from the second on. A table
+    wider than the page is scaled down to it, so that no box is overfull; the notes stand below it.
     """
     tables = [b for b in blocks if isinstance(b, Table) and b.texts == 1]
     return _environment("tex").get_template("tables.tex.j2").render(tables=tables)
@@ -75,6 +76,18 @@ def escape_markdown(text: str) -> str:
     return " ".join(text.split()).translate(_MARKDOWN).replace("](", "]\\(")
 
 
+def _markdown_line(line: Line) -> str:
+    text = escape_markdown(line.text)
+    if line.kind == "best":
+        text = f"**{text}**"
+    return f"[{text}]({quote(line.link)})" if line.link else text
+
+
+def _caption(title: str) -> str:
+    """A table's title as a caption of one sentence."""
+    return f"{title.rstrip('.')}." if title else ""
+
+
 def _link(path: Path, folder: Path) -> str:
     return quote(Path(os.path.relpath(path, folder)).as_posix())
 
@@ -100,5 +113,6 @@ def _environment(format: str) -> Environment:
     )
     environment.filters |= {
         "tex": escape_latex, "md": escape_markdown, "content": _content, "link": _link,
+        "quoted": quote, "mdline": _markdown_line, "caption": _caption,
     }  # fmt: skip
     return environment

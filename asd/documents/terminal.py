@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from textwrap import indent
 from typing import TYPE_CHECKING
 
@@ -16,22 +17,20 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-_PIPED = 120  # columns where the output is no terminal
+_PROSE = 26  # columns that a cell of words needs at least
 _STYLES: dict[parts.Kind, str] = {
-    "value": "bold", "interval": "dim", "published": "cyan", "difference": "magenta",
+    "value": "", "best": "bold", "interval": "dim", "published": "cyan", "difference": "magenta",
     "missing": "yellow", "good": "bold green", "bad": "bold red", "text": "",
 }  # fmt: skip
 
 
-def open_console(least: int = 0) -> Console:
-    """The terminal, at least ``least`` columns wide; a character it lacks becomes a mark."""
+def open_console() -> Console:
+    """The terminal, or 80 columns (``COLUMNS``) elsewhere; a character it lacks becomes a mark."""
     from rich.console import Console
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
-    console = Console(highlight=False)
-    console.width = max(console.width if sys.stdout.isatty() else _PIPED, least)
-    return console
+    return Console(highlight=False)
 
 
 def show(blocks: Sequence[parts.Block], console: Console) -> None:
@@ -45,10 +44,33 @@ def show(blocks: Sequence[parts.Block], console: Console) -> None:
         elif isinstance(block, parts.Text):
             console.print(_text(block.text, style="bold yellow" if block.style == "loud" else ""))
         elif isinstance(block, parts.Table) and not block.folded:
-            console.print()
-            console.print(_table(block))
+            for part in _fitting(block, console.width):
+                console.print()
+                console.print(_table(part))
             for note in block.notes:
                 console.print(_text(note, style="dim"))
+
+
+def _fitting(block: parts.Table, width: int) -> list[parts.Table]:
+    """The table as several, each with the columns of words and as many others as there is room."""
+    cells = zip(block.header, *block.rows, strict=True)
+    texts = [[name, *(x.text for cell in column for x in cell)] for name, *column in cells]
+    wide = [2 + min(_PROSE, max(map(len, column))) for column in texts]
+    room, words = width - 1 - sum(wide[: block.texts]), range(block.texts)
+    cuts: list[list[int]] = [[]]
+    for column in range(block.texts, len(wide)):
+        if cuts[-1] and sum(wide[i] for i in cuts[-1]) + wide[column] > room:
+            cuts.append([])
+        cuts[-1].append(column)
+    return [
+        replace(
+            block,
+            header=[block.header[i] for i in (*words, *cut)],
+            rows=[[row[i] for i in (*words, *cut)] for row in block.rows],
+            title=block.title + " (continued)" * (cut is not cuts[0]),
+        )
+        for cut in cuts
+    ]
 
 
 def _table(block: parts.Table) -> Table:

@@ -113,34 +113,13 @@ class Clips:
         return scores.merge(causes, on="file", how="left")
 
     def groups(self, scope: str) -> dict[str, Clips]:
-        """The clips of each model to train: one for all, one per type, or one per ID tested."""
+        """The clips of each model to train: one for all, or one per machine type."""
         if scope == "shared":
             return {"shared": self}
-        if scope == "per_id":
-            of_ids = [{"machine": m, "id": i} for m, i in machine_ids(self.test)]
-            return {
-                "{machine}_id_{id}".format(**one): Clips(
-                    self.train.select(**one), self.test.select(**one)
-                )
-                for one in of_ids
-            }
         return {
             machine: Clips(self.train.select(machine=machine), self.test.select(machine=machine))
             for machine in self.train.machines
         }
-
-    def learnt(self, group: Clips, experiment: Experiment) -> tuple[Manifest, np.ndarray]:
-        """Training clips of the machine types that a model of ``groups`` learns from.
-
-        Returns:
-            These, and [clips] which are its own; the others are outliers, or not used.
-        """
-        machines = group.train.machines
-        if experiment.takes_outliers:
-            source = experiment.objective.source
-            machines = [m for m in self.train.machines if source(m) == source(machines[0])]
-        clips = self.train.select(machine=machines)
-        return clips, clips.clips["path"].isin(group.train.clips["path"]).to_numpy()
 
 
 def shortest_clip(clips: Manifest, rate: int) -> int:
@@ -179,15 +158,9 @@ def check_classes(experiment: Experiment, clips: Clips) -> None:
     Raises:
         AsdError: names the model and the class, or the machine IDs.
     """
-    unseen = clips.unseen()
-    if unseen and experiment.scope == "per_id":
-        raise AsdError(
-            f"scope=per_id: no training clip is of {', '.join(unseen)}, so that there is no model "
-            "to score theirs; choose release=full, or scope=per_machine"
-        )
     if experiment.classes is None:
         return
-    score = experiment.scoring.score
+    score, unseen = experiment.scoring.score, clips.unseen()
     if score in OF_CLASSES and experiment.classes == "id" and unseen:
         raise AsdError(
             f"scoring={score}: no training clip is of {', '.join(unseen)}, which are classes of "
@@ -195,11 +168,8 @@ def check_classes(experiment: Experiment, clips: Clips) -> None:
         )
     others = "IDs" if experiment.classes == "id" else "types, or loss.classes=id"
     for group, part in clips.groups(experiment.scope).items():
-        names = class_names(part.train, experiment.classes)
-        outliers = experiment.takes_outliers and not clips.learnt(part, experiment)[1].all()
-        if len(names) < 2 and not outliers:
+        if len(names := class_names(part.train, experiment.classes)) < 2:
             raise AsdError(
-                f"{type(experiment.objective).__name__}: the training clips of {group} are all of "
-                f"one class ({', '.join(names)}), so there is nothing to classify; use loss=mse, "
-                f"or more machine {others}"
+                f"loss: the training clips of {group} are all of one class ({', '.join(names)}), "
+                f"so there is nothing to classify; use loss=mse, or more machine {others}"
             )

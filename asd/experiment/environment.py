@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import re
-import resource
 import subprocess
 import sys
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
+from asd.cores import allowed_cores
 from asd.secrets import redacted
 
 
@@ -38,7 +38,7 @@ def device_name(device_type: str) -> str:
         r"^model name\s*: (.+)", cpuinfo.read_text() if cpuinfo.exists() else "", re.M
     )
     name = model[1] if model else platform.processor() or platform.machine()
-    return f"{name}, {len(os.sched_getaffinity(0))} cores"
+    return f"{name}, {allowed_cores()} cores"
 
 
 def environment(device_type: str) -> dict[str, Any]:
@@ -56,8 +56,14 @@ def environment(device_type: str) -> dict[str, Any]:
 
 def peak_memory_mb(device_type: str) -> dict[str, float]:
     """Most memory held so far: of the process, and of the GPU when one is used."""
-    kibibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    result = {"peak_memory_mb": round(kibibytes / 2**10, 1)}
+    try:
+        import resource
+    except ImportError:  # Windows does not say
+        result = {}
+    else:
+        unit = 2**20 if sys.platform == "darwin" else 2**10
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+        result = {"peak_memory_mb": round(peak, 1)}
     if device_type == "cuda":
         import torch
 

@@ -23,15 +23,11 @@ from asd.experiment.run_labels import system_label
 from asd.experiment.schema import check_schema
 from asd.experiment.trainer_options import TrainerOptions
 from asd.options import check_choice, check_no_secret, check_number, check_whole, from_config
+from asd.scoring.calibration import CalibrationOptions
 from asd.scoring.clip_vectors import OF_NETWORK
 from asd.scoring.pooling import Mean
 from asd.scoring.scoring_options import ScoringOptions
-from asd.scoring.window_scores import (
-    OF_CLASSES,
-    OF_FRAMES,
-    OF_RECONSTRUCTION,
-    WINDOW_SCORES,
-)
+from asd.scoring.window_scores import OF_CLASSES, OF_FRAMES, OF_RECONSTRUCTION, WINDOW_SCORES
 
 if TYPE_CHECKING:
     from asd.data.corpus import Corpus
@@ -41,7 +37,7 @@ if TYPE_CHECKING:
 
 #: In names of what was computed of sounds that a program made.
 SIMULATED = "SIMULATED"
-SCOPES = ("shared", "per_machine", "per_id")
+SCOPES = ("shared", "per_machine")
 TESTS = ("development", "evaluation")
 
 
@@ -51,22 +47,21 @@ class Experiment:
 
     Args:
         config: all options as plain values.
-        delta: those that differ from the base config.
         command: what a user types to start or resume it.
     """
 
     config: dict[str, Any]
-    delta: dict[str, Any]
     command: str
     corpus: Corpus
     frontend: FrontEnd
     windows: Windows
     trainer: TrainerOptions
     scoring: ScoringOptions
+    calibration: CalibrationOptions
     objective: Any
 
     @classmethod
-    def of(cls, config: dict[str, Any], delta: dict[str, Any], command: str) -> Experiment:
+    def of(cls, config: dict[str, Any], command: str) -> Experiment:
         """Build the parts that cost nothing; they check their own options.
 
         Raises:
@@ -80,13 +75,13 @@ class Experiment:
         _check_objective(loss, config["scope"]["name"], scoring)
         experiment = cls(
             config,
-            delta,
             command,
             corpus_of(config["data"]),
             build(config["frontend"], "frontend"),
             build(config["window"], "window"),
             from_config(TrainerOptions, "trainer", config["trainer"]),
             scoring,
+            from_config(CalibrationOptions, "calibration", config["calibration"]),
             loss,
         )
         experiment._check_network()
@@ -138,7 +133,7 @@ class Experiment:
 
     @property
     def scope(self) -> str:
-        """``shared``: one model for all machines; ``per_machine``, ``per_id``: one for each."""
+        """``shared``: one model for all machines; ``per_machine``: one for each type."""
         return str(self.config["scope"]["name"])
 
     @property
@@ -146,11 +141,6 @@ class Experiment:
         """What a classifier tells apart: ``machine``, ``id``; None: there is none."""
         kind: str | None = self.objective.classes
         return kind
-
-    @property
-    def takes_outliers(self) -> bool:
-        """Whether a model learns from clips of other machine IDs, as such."""
-        return self.scope == "per_id" and getattr(self.objective, "outliers", False)
 
     @property
     def test_release(self) -> str:
@@ -186,8 +176,9 @@ class Experiment:
 
     @property
     def tracking_name(self) -> str:
-        """The tracker's list for this run: the sweep's, with SIMULATED where the sounds are."""
-        config, mark = self.config, f" {SIMULATED}" if self.corpus.simulated else ""
+        """The tracker's list for this run: the sweep's; of a demo, apart and said so."""
+        config, demo = self.config, " demo" if self.config["scale"]["demo"] else ""
+        mark = f" {SIMULATED}" if self.corpus.simulated else demo
         return str(config["tracking"]["experiment"] or f"{config['sweep']['name'] or 'asd'}{mark}")
 
     def identity(self, data_hash: str) -> str:
@@ -239,6 +230,9 @@ def _check_own_options(config: dict[str, Any]) -> None:
     for name, value in {**names, "scale.name": config["scale"]["name"]}.items():
         if not isinstance(value, str) or (name != "system" and set(value) & {"/", "\0"}):
             raise AsdError(f"{name}={value}: must be a text without a slash; folders bear it")
+    params = config["tracking"].get("params")
+    if not isinstance(params, list) or not all(isinstance(name, str) for name in params):
+        raise AsdError(f"tracking.params={params}: must be a list of options")
     for name, value in config["paths"].items():
         if not isinstance(value, str):
             raise AsdError(f"paths.{name}={value}: must be a folder")
@@ -246,13 +240,13 @@ def _check_own_options(config: dict[str, Any]) -> None:
 
 def _check_objective(objective: Any, scope: str, scoring: ScoringOptions) -> None:
     score, needs = scoring.score, scoring.score or scoring.vectors
-    if objective.classes == "machine" and scope != "shared":
+    if objective.classes == "machine" and scope == "per_machine":
         raise AsdError(
-            f"loss.classes=machine with scope={scope}: one machine type is a single class, so "
+            "loss.classes=machine with scope=per_machine: one machine type is a single class, so "
             "there is nothing to classify; choose scope=shared or loss.classes=id"
         )
     if score in OF_CLASSES and objective.classes is None:
-        raise AsdError(f"scoring={score} needs a classifier: choose loss=semi_supervised")
+        raise AsdError(f"scoring={score} needs a classifier: loss=semi_supervised, adacos, ...")
     if needs in OF_RECONSTRUCTION and not getattr(objective, "reconstructs", True):
         raise AsdError(
             f"scoring={needs}: {type(objective).__name__} trains no reconstruction; choose "

@@ -39,16 +39,25 @@ def training_identity(config: dict[str, Any], data_hash: str, versions: Mapping[
     Runs that share it differ in how their clips are scored, and need one training between them.
     """
     exclude = [*config["identity"]["exclude"], *config["identity"]["scoring"]]
-    return identity({**config, "identity": {"exclude": exclude}}, data_hash, versions)
+    left_out = {**config["identity"], "exclude": exclude}
+    return identity({**config, "identity": left_out}, data_hash, versions)
 
 
 def settings(config: dict[str, Any]) -> dict[str, Any]:
-    """The options by dotted names, without ``identity.exclude``; 1.0 is 1."""
-    exclude = config["identity"]["exclude"]
+    """The options by dotted names that can change a result; 1.0 is 1.
+
+    Without ``identity.exclude``, groups that are off, and options of which a run was what it is
+    now before there were any (``identity.since``): earlier runs stay the same runs.
+    """
+    rules = config["identity"]
+    switches, since = rules.get("switches", {}), rules.get("since", {})  # earlier configs lack them
+    off = [group for group, switch in switches.items() if not config.get(group, {}).get(switch)]
+    exclude = [*rules["exclude"], *off]
     return {
         name: _number(value)
         for name, value in flat(config).items()
         if not any(name == out or name.startswith(f"{out}.") for out in exclude)
+        and (name not in since or since[name] != value)
     }
 
 
@@ -74,13 +83,6 @@ def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return result
 
 
-def delta(config: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
-    """The options whose values differ from the base config's, or are not in it."""
-    ours, theirs = flat(config), flat(base)
-    missing = object()
-    return {name: value for name, value in ours.items() if theirs.get(name, missing) != value}
-
-
 #: The value of an option that a config lacks.
 MISSING = "missing"
 
@@ -91,7 +93,7 @@ def departures(config: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
     Neither the seed nor ``scale``, which only holds values that other options take. What cannot
     change a result is what ``base`` says, so that an older config may be compared.
     """
-    exclude = {"exclude": [*base["identity"]["exclude"], "seed", "scale"]}
+    exclude = {**base["identity"], "exclude": [*base["identity"]["exclude"], "seed", "scale"]}
     ours, theirs = (settings({**one, "identity": exclude}) for one in (config, base))
     differ = [n for n in {**ours, **theirs} if ours.get(n, MISSING) != theirs.get(n, MISSING)]
     return {name: ours.get(name, MISSING) for name in differ}

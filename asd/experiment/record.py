@@ -17,7 +17,7 @@ from asd.errors import AsdError, Pruned
 from asd.experiment.clips import Clips
 from asd.experiment.datasets import describe
 from asd.experiment.environment import environment, peak_memory_mb
-from asd.experiment.experiment import SIMULATED, Experiment
+from asd.experiment.experiment import Experiment
 from asd.experiment.listener import Listeners, RunListener
 from asd.experiment.run_folder import FAILED, FINISHED, KILLED, RUNNING, RunFolder
 from asd.experiment.run_labels import run_name, run_params, user_name
@@ -107,8 +107,6 @@ def _description(
     config, command = experiment.config, experiment.command
     data_hash = clips.data_hash()
     identity = experiment.identity(data_hash)
-    params = run_params(config, experiment.delta, command)
-    simulated = f", {SIMULATED}" if experiment.corpus.simulated else ""
     return {
         "identity": identity,
         "training": experiment.training_identity(clips.train.data_hash()),
@@ -121,7 +119,7 @@ def _description(
         "max_fpr": experiment.scoring.max_fpr,
         "command": command,
         "mlflow_experiment": experiment.tracking_name,
-        "run_name": run_name(config, command) + simulated,
+        "run_name": f"{run_name(config, command)}, {experiment.data_label}",
         "tags": {
             **tags,
             # What runs are filtered by, in MLflow and in reports.
@@ -142,7 +140,7 @@ def _description(
             "mlflow.user": user_name(),
             "mlflow.source.git.commit": about["git_commit"],
         },
-        "params": params,
+        "params": run_params(config, command),
         "datasets": [
             describe(clips.train, experiment.corpus.name, "training"),
             describe(clips.test, experiment.corpus.name, "testing"),

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from asd.composition import compose_config, option_text, plain
 from asd.errors import AsdError
-from asd.experiment.identity import MISSING, departures, flat
+from asd.experiment.identity import MISSING, departures, flat, settings
 
 # Config groups whose choice names a departure from a preset, where the command line makes it.
 _GROUPS = (
@@ -26,36 +26,31 @@ _GROUPS = (
 _PRESET = ("hydra.searchpath", "experiment", "data", "scale")
 # How many departures a label names, before it only counts the rest.
 _MOST = 6
+# Of a param that a run has no use for; without a network, of all in these groups.
+_UNUSED, _OF_TRAINING = "none", ("model", "loss", "trainer")
 
 
-def run_params(config: dict[str, Any], delta: dict[str, Any], command: str) -> dict[str, Any]:
-    """The options in which runs differ: system, seed, what the command line sets, and the delta.
+def run_params(config: dict[str, Any], command: str) -> dict[str, Any]:
+    """The options by which runs are compared: ``tracking.params``, and what the command line sets.
 
-    What the command line sets counts even where it is the default, so that every run of a sweep
-    has the sweep's axes. Left out are what cannot change a result (``identity.exclude``), and what
-    only repeats ``scale``. A part's class goes by its short name: ``frontend: Mel``.
+    Every run has the former, and every run of a sweep the sweep's axes, so that MLflow's parallel
+    coordinates lack no value. Left out is what cannot change a result (``identity.exclude``). A
+    part's class goes by its short name: ``frontend: Mel``. A loss of the reconstruction alone is
+    eq. 1 at alpha = 1; an option that the run has no use for is ``none``.
 
     Args:
         config: the composed config.
-        delta: what differs from the base config.
         command: that started the run.
     """
-    excluded = config["identity"]["exclude"]
-    everything = flat(config)
-    scale = {n.rsplit(".", 1)[-1]: v for n, v in everything.items() if n.startswith("scale.")}
-    named = [name for name in options_of(command) if name in everything]
+    everything = {"loss.alpha": 1.0, **flat(config)}
+    trains, of_result = everything["model._target_"] is not None, settings(config)
+    named = [name for name in options_of(command) if name in of_result]
     params = {"system": config["system"], "seed": config["seed"]}
-    for name in [*named, *delta]:
-        value, last = everything[name], name.rsplit(".", 1)[-1]
-        if any(name == e or name.startswith(f"{e}.") for e in excluded):
-            continue
-        if name not in named and name != "scale.name":
-            same = (last, f"{name.split('.')[0]}_{last}")
-            if name.startswith("scale.") or any(n in scale and scale[n] == value for n in same):
-                continue
-        if last == "_target_":
-            name, value = name.removesuffix("._target_"), str(value).rsplit(".", 1)[-1]
-        params[name] = value
+    for name in [*config["tracking"]["params"], *named]:
+        if name in everything and (trains or name.split(".")[0] not in _OF_TRAINING):
+            params[name] = everything[name]
+        else:
+            params[name] = str(everything.get(f"{name}._target_") or _UNUSED).rsplit(".", 1)[-1]
     return params
 
 
@@ -166,7 +161,7 @@ def user_name() -> str:
     """Who trains: as the tracking server knows them, else as the machine does."""
     try:
         return os.environ.get("MLFLOW_TRACKING_USERNAME") or getpass.getuser()
-    except (KeyError, OSError):  # a container's user need not have a name
+    except (ImportError, KeyError, OSError):  # a container's user need not have a name
         return "unknown"
 
 

@@ -8,15 +8,34 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from asd.data.windows import Index
 
 
 class Batch(NamedTuple):
-    """``features`` [n, frames, bands], ``classes`` [n] (of the clip; -1: an outlier)."""
+    """``features`` [n, frames, bands], ``classes`` [n] (class of the clip)."""
 
     features: Tensor
     classes: Tensor
+
+    def mixed(self, probability: float, classes: int) -> Batch:
+        """Some windows x, of class y, become w x + (1 - w) x', and y likewise, w uniform in [0, 1].
+
+        x' is another window of the batch (mixup: Zhang et al., ICLR 2018). Drawn from torch's
+        global generator on the CPU, whose state checkpoints hold.
+
+        Args:
+            probability: of each window; 0: the batch is returned as it is.
+            classes: how many there are; the batch returned has shares of them [n, classes].
+        """
+        if probability == 0:
+            return self
+        x, y = self.features, F.one_hot(self.classes, classes).float()
+        (chance, draw), other = torch.rand(2, len(x)), torch.randperm(len(x)).to(x.device)
+        w = torch.where(chance < probability, draw, 1.0).to(x.device).unsqueeze(1)
+        v = w.unsqueeze(2)
+        return Batch(v * x + (1 - v) * x[other], w * y + (1 - w) * y[other])
 
 
 class Batches:
@@ -35,8 +54,6 @@ class Batches:
         seed: None keeps the windows in order.
         device: where batches are wanted; None: where ``features`` are. From memory they travel
             through pinned buffers while the GPU works on the batch before.
-        outliers: further windows, of class -1: half of every batch, drawn anew in each epoch;
-            without a seed, the same ones, evenly over all.
     """
 
     def __init__(
@@ -47,16 +64,16 @@ class Batches:
         batch_size: int,
         seed: int | None = None,
         device: torch.device | None = None,
-        outliers: Index | None = None,
     ) -> None:
         self.device = features.device if device is None else device
         self.windows = windows_view(features, index.length)
-        self.starts, self.slack = _starts(index, features.device)
-        self.outliers = None if outliers is None else _starts(outliers, features.device)
+        self.starts = torch.as_tensor(index.starts, device=features.device)
+        slack = index.slack
+        self.slack = None if slack is None else torch.as_tensor(slack, device=features.device)
         of_windows = torch.as_tensor(classes[index.clips], dtype=torch.long)
         self.classes = of_windows.to(features.device)
         self._staged = self.device.type == "cuda" and features.device.type == "cpu"
-        self.batch_size = batch_size if outliers is None else batch_size // 2
+        self.batch_size = batch_size
         self.seed = seed
         self.epoch = 0
 
@@ -75,26 +92,17 @@ class Batches:
         return bounds
 
     def __iter__(self) -> Iterator[Batch]:
-        n, generator = len(self.starts), None
-        order = torch.arange(n)
+        starts, classes = self.starts, self.classes
         if self.seed is not None:
             words = np.random.SeedSequence([self.seed, self.epoch]).generate_state(1, np.uint64)
             generator = torch.Generator().manual_seed(int(words[0] >> np.uint64(1)))
-            order = torch.randperm(n, generator=generator)
-        starts = _drawn(self.starts, self.slack, order, generator)
-        classes = self.classes[order.to(self.classes.device)]
-        if self.outliers is not None:
-            count = len(self.outliers[0])
-            others = torch.arange(n) * count // n
-            if generator is not None:
-                others = torch.randint(count, (n,), generator=generator)
-            strangers = _drawn(*self.outliers, others, generator)
+            order = torch.randperm(len(starts), generator=generator).to(starts.device)
+            starts, classes = starts[order], classes[order]
+            if self.slack is not None:
+                share = torch.rand(len(order), generator=generator, dtype=torch.float64)
+                starts = starts + (share.to(starts.device) * (self.slack[order] + 1)).long()
         for begin, end in self._bounds():
-            own, labels = starts[begin:end], classes[begin:end]
-            if self.outliers is not None:
-                own = torch.cat([own, strangers[begin:end]])
-                labels = torch.cat([labels, torch.full_like(labels, -1)])
-            yield Batch(self._cut(own), self._send(labels))
+            yield Batch(self._cut(starts[begin:end]), self._send(classes[begin:end]))
 
     def in_order(self, number: int) -> Batch:
         """The batch of this number where windows are in order; threads may ask side by side."""
@@ -115,23 +123,6 @@ class Batches:
 
     def _send(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.device, non_blocking=True)
-
-
-def _starts(index: Index, device: torch.device) -> tuple[Tensor, Tensor]:
-    """[windows] first frames, and how much later each may begin."""
-    slack = np.zeros_like(index.starts) if index.slack is None else index.slack
-    return torch.as_tensor(index.starts, device=device), torch.as_tensor(slack, device=device)
-
-
-def _drawn(
-    starts: Tensor, slack: Tensor, chosen: Tensor, generator: torch.Generator | None
-) -> Tensor:
-    """[n] starts of the windows chosen, with a generator each later by 0 to ``slack`` frames."""
-    chosen = chosen.to(starts.device)
-    if generator is None:
-        return starts[chosen]
-    later = torch.rand(len(chosen), generator=generator, dtype=torch.float64).to(starts.device)
-    return starts[chosen] + (later * (slack[chosen] + 1)).long()
 
 
 def windows_view(features: Tensor, length: int) -> Tensor:

@@ -35,12 +35,6 @@ class Features:
     values: np.ndarray
     frames: np.ndarray
 
-    def of_clips(self, keep: np.ndarray) -> Features:
-        """Those of the clips where ``keep`` [clips] is true; a copy, where it is not all."""
-        if keep.all():
-            return self
-        return Features(self.values[np.repeat(keep, self.frames)], self.frames[keep])
-
 
 class DamagedPartError(Exception):
     """A part whose file is not as written; the message says how."""

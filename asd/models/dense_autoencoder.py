@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -43,7 +45,6 @@ class DenseAutoencoder(nn.Module):
             check_whole(f"model.{option}", value, 1)
         check_number("model.norm_eps", norm_eps, 0, above=True)
         self.embedding_size = embedding
-        seen, predicted = self._frames(frames)
 
         def stack(inputs: int, sizes: list[int]) -> nn.Sequential:
             modules: list[nn.Module] = []
@@ -55,14 +56,10 @@ class DenseAutoencoder(nn.Module):
                 ]
             return nn.Sequential(*modules)
 
-        self.encoder = stack(bands * seen, [hidden] * layers + [embedding])
+        self.encoder = stack(bands * frames, [hidden] * layers + [embedding])
         self.decoder = stack(embedding, [hidden] * layers)
-        self.output = nn.Linear(hidden, bands * predicted)
+        self.output = nn.Linear(hidden, bands * frames)
         initialise(self, initialisation)
-
-    def _frames(self, frames: int) -> tuple[int, int]:
-        """How many of a window's frames are seen, and how many predicted."""
-        return frames, frames
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """[n, frames, bands] -> reconstruction of that shape, embeddings [n, embedding]."""
@@ -77,18 +74,20 @@ class InterpolationDNN(DenseAutoencoder):
         bands, frames, options: as those of ``DenseAutoencoder``; an odd number of frames.
     """
 
-    def _frames(self, frames: int) -> tuple[int, int]:
+    def __init__(self, bands: int, frames: int, **options: Any) -> None:
         if frames < 3 or frames % 2 == 0:
             raise AsdError(
                 f"model=idnn: predicts the middle frame of a window, and there are {frames}: "
                 "window.frames must be odd, 3 or more (window=context has 5)"
             )
-        self._middle = frames // 2
-        self.predicts = slice(self._middle, self._middle + 1)
-        return frames - 1, 1
+        super().__init__(bands, frames - 1, **options)
+        self.output = nn.Linear(options["hidden"], bands)
+        initialise(self.output, options["initialisation"])
+        self.middle = frames // 2
+        self.predicts = slice(self.middle, self.middle + 1)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """[n, frames, bands] -> the middle frame [n, 1, bands], embeddings [n, embedding]."""
-        outer = [features[:, : self._middle], features[:, self._middle + 1 :]]
-        embedding = self.encoder(torch.cat(outer, 1).flatten(1))
+        outer = torch.cat([features[:, : self.middle], features[:, self.middle + 1 :]], 1)
+        embedding = self.encoder(outer.flatten(1))
         return self.output(self.decoder(embedding)).unsqueeze(1), embedding

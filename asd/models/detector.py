@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from asd.composition import build, build_known
 from asd.errors import AsdError
 from asd.features.batches import Batch
 from asd.files import check_regular, replacing
-from asd.models.heads import Head
+from asd.models.heads import Head, pooled
 from asd.models.standardiser import Standardiser
 
 # Of the part of a checkpoint that is ours.
@@ -51,7 +52,8 @@ class WindowOutputs(NamedTuple):
     @property
     def squares(self) -> Tensor:
         """[n, frames, bands] squared errors."""
-        return self.residual.square()
+        assert self.output is not None and self.target is not None
+        return F.mse_loss(self.output, self.target, reduction="none")
 
     @property
     def mse(self) -> Tensor | None:
@@ -64,7 +66,9 @@ class Detector(nn.Module):
 
     Without a network (``model=none``) it is what its scoring has learnt, ``banks``: the state of a
     back end for each group of training clips (``asd.scoring.banks``), and ``scales``: of the scores
-    of each machine ID, where they are standardised.
+    of each machine ID, where they are standardised. ``calibration`` holds by ``machine/ID`` the
+    scores of normal clips that were held out, float64, ascending; it is empty where none were; so
+    is ``profiles``, where their errors lie (``asd.scoring.error_maps``).
 
     Args:
         recipe: plain values that rebuild it from a checkpoint alone: ``model``, ``loss``,
@@ -87,6 +91,8 @@ class Detector(nn.Module):
         self.standardiser = standardiser or Standardiser.identity(recipe["bands"])
         self.banks: dict[str, dict[str, Tensor]] = {}
         self.scales: dict[str, dict[str, Tensor]] = {}
+        self.calibration: dict[str, Tensor] = {}
+        self.profiles: dict[str, Tensor] = {}
         self.network: nn.Module = nn.Identity()
         if self.has_network:
             shape = {"bands": recipe["bands"], "frames": recipe["frames"]}
@@ -98,9 +104,8 @@ class Detector(nn.Module):
             self.classifier = self.loss.head(size, recipe["classes"])
         if self.reconstructs and not getattr(self.network, "reconstructs", True):
             raise AsdError(
-                f"model: {type(self.network).__name__} reconstructs nothing, so that "
-                f"{type(self.loss).__name__} cannot train it; choose loss=adacos or another "
-                "objective that classifies"
+                f"model: {type(self.network).__name__} reconstructs nothing, as "
+                f"{type(self.loss).__name__} needs; choose loss=adacos or another that classifies"
             )
 
     @property
@@ -124,38 +129,23 @@ class Detector(nn.Module):
         return self.standardiser.mean.device
 
     def forward(self, features: Tensor) -> tuple[Tensor | None, Tensor]:
-        """[n, frames, bands] as stored -> reconstruction (standardised domain), embeddings.
-
-        Returns:
-            [n, predicted frames, bands], None of a network that reconstructs nothing; and
-            [n, size] or [n, size, positions].
-        """
+        """[n, frames, bands] -> reconstruction (standardised domain), if any; embeddings."""
         output, embedding = self.network(self.standardiser(features))
         return output, embedding
 
     def outputs(self, batch: Batch) -> WindowOutputs:
         """Windows through the network, and through its objective's head where there is one."""
         features = self.standardiser(batch.features)
-        output, local = self.network(features)
-        embedding = local.flatten(2).mean(2) if local.ndim > 2 else local
-        target = features[:, self.predicts] if self.reconstructs else None
-        output = output.float() if self.reconstructs else None
-        logits = self.logits(local, batch.classes)
-        cce = None
-        if self.classifier is not None and logits is not None:
+        output, embedding = self.network(features)
+        target = logits = cce = None
+        if self.reconstructs:
+            target, output = features[:, self.predicts], output.float()
+        else:
+            output = None
+        if self.classifier is not None:
+            logits = self.classifier(embedding, batch.classes).float()
             cce = self.classifier.losses(logits, batch.classes)
-        return WindowOutputs(target, output, embedding, logits, cce, batch.classes)
-
-    def logits(self, embedding: Tensor, labels: Tensor | None = None) -> Tensor | None:
-        """Class logits [n, classes] of what the network gives; None without a head."""
-        if self.classifier is None:
-            return None
-        if self.classifier.local:
-            embedding = embedding.reshape(*embedding.shape[:2], -1)
-        elif embedding.ndim > 2:
-            embedding = embedding.flatten(2).mean(2)
-        logits: Tensor = self.classifier(embedding, labels)
-        return logits.float()
+        return WindowOutputs(target, output, pooled(embedding), logits, cce, batch.classes)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -181,12 +171,13 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def save_detector(detector: Detector, path: Path) -> None:
-    """Write a detector as it scores: weights, standardisation, banks and recipe, no optimiser.
+    """Write a detector as it scores: weights, what was fitted, calibration, recipe; no optimiser.
 
     The file appears whole or not at all.
     """
-    fitted = {"banks": detector.banks, "scales": detector.scales}
-    about = {"format": CHECKPOINT_FORMAT, "recipe": detector.recipe, **fitted}
+    names = ("banks", "scales", "calibration", "profiles")
+    learnt = {name: getattr(detector, name) for name in names}
+    about = {"format": CHECKPOINT_FORMAT, "recipe": detector.recipe, **learnt}
     with replacing(path) as temporary:
         torch.save({"asd": about, "state_dict": detector.state_dict()}, temporary)
 
@@ -224,6 +215,13 @@ def load_detector(path: Path, allowed: Collection[str] = ()) -> Detector:
         if not all(isinstance(name, str) and isinstance(bank, dict) for name, bank in banks):
             raise AsdError(f"{path}: cannot be used as a checkpoint: its {part} are damaged")
         setattr(detector, part, fitted)
+    detector.calibration = content["asd"].get("calibration", {})
+    detector.profiles = content["asd"].get("profiles", {})
+    ordered = _are_tensors(detector.calibration, torch.float64, 1) and all(
+        bool((scores.diff() >= 0).all()) for scores in detector.calibration.values()
+    )
+    if not ordered or not _are_tensors(detector.profiles, torch.float32, 2):
+        raise AsdError(f"{path}: cannot be used as a checkpoint: its calibration is damaged")
     return _with_weights(detector, content, path)
 
 
@@ -234,6 +232,19 @@ def rebuilt(recipe: dict[str, Any], path: Path) -> Detector:
         AsdError: see ``read_checkpoint``.
     """
     return _with_weights(Detector(recipe), read_checkpoint(path), path)
+
+
+def _are_tensors(content: Any, dtype: torch.dtype, dimensions: int) -> bool:
+    """Whether it is tensors by name, of finite values and not empty."""
+    return isinstance(content, dict) and all(
+        isinstance(name, str)
+        and isinstance(values, Tensor)
+        and (values.dtype, values.layout) == (dtype, torch.strided)
+        and values.dim() == dimensions
+        and values.numel() > 0
+        and bool(values.isfinite().all())
+        for name, values in content.items()
+    )
 
 
 def _with_weights(

@@ -9,14 +9,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
+def pooled(embedding: Tensor) -> Tensor:
+    """[n, size] of embeddings [n, size] or, of parts of a window, [n, size, positions]: means."""
+    return embedding.mean(2) if embedding.ndim > 2 else embedding
+
+
 class Head(nn.Module):
     """What an objective puts on a network's embedding.
 
-    ``forward`` takes embeddings [n, size] (``local``: [n, size, positions], of parts of a window)
-    and labels, where they are known, as ``losses`` does; it gives logits [n, classes].
+    ``forward`` takes embeddings [n, size] or [n, size, positions], of parts of a window, and
+    labels, where they are known, as ``losses`` does; it gives logits [n, classes].
     """
-
-    local = False
 
     def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
         """[n] cross entropy; labels are class numbers [n] or shares of a mixture [n, classes]."""
@@ -33,7 +36,7 @@ class SoftmaxHead(nn.Linear, Head):
 
     def forward(self, embedding: Tensor, labels: Tensor | None = None) -> Tensor:
         """See ``Head``."""
-        return super().forward(embedding)
+        return super().forward(pooled(embedding))
 
 
 class CosineHead(Head):
@@ -53,7 +56,7 @@ class CosineHead(Head):
 
     def forward(self, embedding: Tensor, labels: Tensor | None = None) -> Tensor:
         """See ``Head``; the labels' logits are those with the margin."""
-        unit, centres = F.normalize(embedding.float()), F.normalize(self.weight, dim=2)
+        unit, centres = F.normalize(pooled(embedding).float()), F.normalize(self.weight, dim=2)
         cosines = torch.einsum("ns,cks->nck", unit, centres)
         if self.margin and labels is not None:
             shares = labels if labels.ndim == 2 else F.one_hot(labels, len(self.weight))
@@ -70,30 +73,25 @@ class SigmoidHead(Head):
         sources: [classes] numbers; classes of one number are outliers to one another.
     """
 
-    local = True
-    rivals: Tensor
+    weights: Tensor
 
     def __init__(self, size: int, sources: Sequence[int]) -> None:
         super().__init__()
         self.to_logits = nn.Conv1d(size, len(sources), 1, bias=False)
         self.norm = nn.BatchNorm1d(len(sources))
-        same = [[i != j and a == b for j, b in enumerate(sources)] for i, a in enumerate(sources)]
-        self.register_buffer("rivals", torch.tensor(same), persistent=False)
+        rivals = torch.tensor([[a == b for b in sources] for a in sources]).float()
+        rivals.fill_diagonal_(0)
+        weights = torch.eye(len(sources)) + rivals / rivals.sum(1, keepdim=True)
+        self.register_buffer("weights", weights / 2, persistent=False)
 
     def forward(self, embedding: Tensor, labels: Tensor | None = None) -> Tensor:
         """See ``Head``."""
-        logits: Tensor = self.norm(self.to_logits(embedding)).mean(2)
+        parts = embedding.reshape(*embedding.shape[:2], -1)
+        logits: Tensor = self.norm(self.to_logits(parts)).mean(2)
         return logits
 
     def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """[n] binary cross entropy of class numbers [n]; -1: an outlier to all classes.
-
-        A clip of a class counts half for that and half for the mean over the class's rivals, if it
-        has any.
-        """
-        outlier, own = labels < 0, labels.clamp(min=0)
-        as_outlier, rivals = F.softplus(logits), self.rivals[own]
-        others = (as_outlier * rivals).sum(1) / rivals.sum(1).clamp(min=1)
-        of_own = F.softplus(-logits.gather(1, own.unsqueeze(1)).squeeze(1))
-        both = torch.where(rivals.any(1), (of_own + others) / 2, of_own)
-        return torch.where(outlier, as_outlier.mean(1), both)
+        """[n] binary cross entropy: half of a clip's class [n], half the mean over its rivals."""
+        own = F.one_hot(labels, logits.shape[1]).float()
+        of_classes = F.binary_cross_entropy_with_logits(logits, own, reduction="none")
+        return (of_classes * self.weights[labels]).sum(1)

@@ -123,8 +123,7 @@ class ClassificationLoss:
 class OutlierExposure:
     """Binary cross entropy: clips of a machine ID against those of others (Primus et al., 2020).
 
-    With ``scope=per_id`` half of a batch is of the ID and half of others. With ``scope=shared``
-    there is a sigmoid for each ID: a clip counts half for its own, half for the mean of the others.
+    One network with a sigmoid for each ID, where they train a network for each.
 
     Args:
         sources: machine types whose recordings are alike, and so may be outliers to one another;
@@ -134,24 +133,26 @@ class OutlierExposure:
     sources: Sequence[Sequence[str]]
     classes: ClassVar[str] = "id"
     reconstructs: ClassVar[bool] = False
-    outliers: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        lists = isinstance(self.sources, Sequence) and not isinstance(self.sources, str)
-        if not lists or any(
-            isinstance(s, str) or not isinstance(s, Sequence) for s in self.sources
-        ):
-            raise AsdError(f"loss.sources={self.sources}: must be lists of machine types")
-
-    def source(self, machine: str) -> int:
-        """Number of the list that has this machine type; -1: none."""
-        return next((n for n, own in enumerate(self.sources) if machine in own), -1)
+        for one in (self.sources, *self.sources):
+            if isinstance(one, str) or not isinstance(one, Sequence):
+                raise AsdError(f"loss.sources={self.sources}: must be lists of machine types")
 
     def head(self, size: int, classes: Sequence[str]) -> Head:
-        """What goes on the embedding: a sigmoid a class."""
+        """What goes on the embedding: a sigmoid a class.
+
+        Raises:
+            AsdError: an ID has no outliers.
+        """
         from asd.models.heads import SigmoidHead
 
-        return SigmoidHead(size, [self.source(name.split("/")[0]) for name in classes])
+        types = [name.split("/")[0] for name in classes]
+        sources = [next((n for n, s in enumerate(self.sources) if t in s), -1) for t in types]
+        alone = [c for c, s in zip(classes, sources, strict=True) if sources.count(s) == 1]
+        if alone:
+            raise AsdError(f"loss.sources: no outliers: the only ID of its source: {alone}")
+        return SigmoidHead(size, sources)
 
     def combine(self, mse: Tensor | None, cce: Tensor) -> Tensor:
         """The binary cross entropy alone."""

@@ -1,4 +1,4 @@
-"""The residual CNN of Primus et al. (DCASE 2020 Task 2), whose embeddings are local."""
+"""The residual CNN of Primus et al. (DCASE 2020 Task 2), whose embeddings are of parts."""
 
 from __future__ import annotations
 
@@ -15,12 +15,10 @@ class SnippetCNN(nn.Module):
     """Convolution 5 x 5 of stride 2, then stages of residual blocks; no biases.
 
     Args:
-        bands: height of the input.
-        frames: its width.
-        filters: of the convolutions, times ``widths``.
-        kernels: of each stage and block, the sides of its two convolutions; padding is side // 3.
-            Between stages is max pooling by 2.
-        widths: of each stage and block.
+        bands, frames: height and width of the input.
+        filters: of the first convolution.
+        stages: of each block the sides of its two convolutions, whose padding is side // 3, and
+            its filters as a multiple of ``filters``. Between stages is max pooling by 2.
 
     Raises:
         AsdError: an option has a value that cannot work.
@@ -29,33 +27,19 @@ class SnippetCNN(nn.Module):
     reconstructs = False
 
     def __init__(
-        self,
-        bands: int,
-        frames: int,
-        filters: int,
-        kernels: Sequence[Sequence[Sequence[int]]],
-        widths: Sequence[Sequence[int]],
+        self, bands: int, frames: int, filters: int, stages: Sequence[Sequence[Sequence[int]]]
     ) -> None:
         super().__init__()
         check_whole("model.filters", filters, 1)
-        if [len(stage) for stage in kernels] != [len(stage) for stage in widths]:
-            raise AsdError(f"model.widths={widths}: must have one for each of model.kernels")
-        if ((min(bands, frames) - 1) // 2) >> (len(kernels) - 1) < 1:
-            raise AsdError(
-                f"model.kernels: {len(kernels)} stages leave nothing of windows of {bands} bands "
-                f"and {frames} frames"
-            )
-        layers = [*_convolution(1, filters, 5, 2), nn.ReLU()]
-        into = filters
-        for stage, (sides, multiples) in enumerate(zip(kernels, widths, strict=True)):
-            layers += [nn.MaxPool2d(2)] if stage else []
-            for (first, second), multiple in zip(sides, multiples, strict=True):
+        if ((min(bands, frames) - 1) // 2) >> (len(stages) - 1) < 1:
+            raise AsdError(f"model.stages: too many for windows of {bands} bands, {frames} frames")
+        layers, into = [*_convolution(1, filters, 5, 2), nn.ReLU()], filters
+        for number, blocks in enumerate(stages):
+            layers += [nn.MaxPool2d(2)] if number else []
+            for first, second, multiple in blocks:
                 out = multiple * filters
-                inner = [
-                    *_convolution(into, out, first),
-                    nn.ReLU(),
-                    *_convolution(out, out, second),
-                ]
+                inner = [*_convolution(into, out, first), nn.ReLU()]
+                inner += _convolution(out, out, second)
                 around = _convolution(into, out, 1) if into != out else []
                 layers += [Residual(inner, around), nn.ReLU()]
                 into = out
@@ -63,7 +47,7 @@ class SnippetCNN(nn.Module):
         self.embedding_size = into
 
     def forward(self, features: Tensor) -> tuple[None, Tensor]:
-        """[n, frames, bands] -> no reconstruction, local embeddings [n, size, positions]."""
+        """[n, frames, bands] -> no reconstruction, embeddings [n, size, positions]."""
         return None, self.layers(features.transpose(1, 2).unsqueeze(1)).flatten(2)
 
 

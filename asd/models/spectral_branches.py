@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from asd.errors import AsdError
 from asd.models.layers import Residual
-from asd.options import check_number, check_whole
+from asd.options import check_number
 
 
 class SpectralBranches(nn.Module):
@@ -47,19 +48,13 @@ class SpectralBranches(nn.Module):
             raise AsdError("model=spectral_branches: its input is a waveform: frontend=waveform")
         check_number("model.f_max", f_max, 0, rate / 2, above=True)
         check_number("model.f_min", f_min, 0, f_max)
-        sizes = {"blocks": blocks, "spectrum_filters": spectrum_filters, "size": size}
-        sizes |= {"spectrum_layers": spectrum_layers, "reduction": reduction}
-        for option, number in sizes.items():
-            check_whole(f"model.{option}", number, 1)
         self.embedding_size = size * (len(stfts) + 1)
         self.spectrograms = nn.ModuleList()
         for window, hop in stfts:
             lines = range(-int(-f_min * window // rate), int(f_max * window // rate) + 1)
-            height = len(lines)
-            for _ in range(len(filters) + 1):  # of stride 2
-                height = (height + 1) // 2
-            layers = [Spectrogram(window, hop, lines), *_residual(filters, blocks, reduction)]
+            height = -(-len(lines) // 2 ** (len(filters) + 1))  # after all strides of 2
             flat = filters[-1] * height
+            layers = [Spectrogram(window, hop, lines), *_residual(filters, blocks, reduction)]
             layers += [nn.BatchNorm1d(flat, affine=False), nn.Linear(flat, size, bias=False)]
             self.spectrograms.append(nn.Sequential(*layers))
         layers, into, length = [], 1, frames // 2 + 1
@@ -68,10 +63,7 @@ class SpectralBranches(nn.Module):
             layers += [convolution, nn.ReLU(), Excitation(spectrum_filters, reduction)]
             into, length = spectrum_filters, (length - kernel) // stride + 1
         if length < 1:
-            raise AsdError(
-                f"model.spectrum_kernels={spectrum_kernels}: longer than the spectrum of a window "
-                f"of {frames} samples"
-            )
+            raise AsdError(f"model.spectrum_kernels: longer than the spectrum of {frames} samples")
         layers.append(nn.Flatten())
         for inputs in [into * length] + [size] * (spectrum_layers - 1):
             dense = nn.Linear(inputs, size, bias=False)
@@ -98,13 +90,11 @@ class Spectrogram(nn.Module):
 
     def forward(self, wave: Tensor) -> Tensor:
         """Centred windows, zeros beyond the ends; normalised by the window's energy."""
-        size, window = len(self.hann), self.hann
-        made = torch.stft(
-            wave, size, self.hop, window=window, pad_mode="constant", return_complex=True
-        )
-        magnitude = made[:, self.lines].abs() / window.square().sum().sqrt()
-        image: Tensor = self.norm(magnitude).unsqueeze(1)
-        return image
+        window, size = self.hann / self.hann.norm(), len(self.hann)
+        padded = F.pad(wave, (size // 2, size // 2))
+        made = torch.stft(padded, size, self.hop, window=window, center=False, return_complex=True)
+        image: Tensor = self.norm(made[:, self.lines].abs())
+        return image.unsqueeze(1)
 
 
 class Excitation(nn.Module):
@@ -132,19 +122,18 @@ class MaximumOverTime(nn.Module):
 
 def _residual(filters: Sequence[int], blocks: int, reduction: int) -> list[nn.Module]:
     """From the image to its maxima over time."""
-    first = nn.Conv2d(1, filters[0], 7, 2, 3, bias=False)
-    norm = nn.BatchNorm2d(filters[0], affine=False)
-    layers: list[nn.Module] = [first, norm, nn.ReLU(), nn.MaxPool2d(3, 2, 1)]
     into = filters[0]
-    for stage, out in enumerate(filters):
-        for block in range(blocks):
-            halves = stage > 0 and block == 0
-            inner: list[nn.Module] = []
-            for inputs, stride in ((into, 2 if halves else 1), (out, 1)):
-                convolution = nn.Conv2d(inputs, out, 3, stride, 1, bias=False)
-                inner += [nn.BatchNorm2d(inputs, affine=False), nn.ReLU(), convolution]
-            inner.append(Excitation(out, reduction))
-            around = [nn.MaxPool2d(3, 2, 1), nn.Conv2d(into, out, 1, bias=False)] if halves else []
-            layers.append(Residual(inner, around))
-            into = out
+    norm = nn.BatchNorm2d(into, affine=False)
+    layers = [nn.Conv2d(1, into, 7, 2, 3, bias=False), norm, nn.ReLU(), nn.MaxPool2d(3, 2, 1)]
+    for number in range(len(filters) * blocks):
+        out = filters[number // blocks]
+        halves = number >= blocks and number % blocks == 0
+        inner: list[nn.Module] = []
+        for inputs, stride in ((into, 2 if halves else 1), (out, 1)):
+            convolution = nn.Conv2d(inputs, out, 3, stride, 1, bias=False)
+            inner += [nn.BatchNorm2d(inputs, affine=False), nn.ReLU(), convolution]
+        inner.append(Excitation(out, reduction))
+        around = [nn.MaxPool2d(3, 2, 1), nn.Conv2d(into, out, 1, bias=False)] if halves else []
+        layers.append(Residual(inner, around))
+        into = out
     return [*layers, MaximumOverTime()]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _LEAST = 3  # clips without which there is nothing to project
+_TURNS = 12  # in which groups are drawn, so that none lies hidden below another
 
 
 def project(values: np.ndarray, projection: str, seed: int) -> tuple[np.ndarray, tuple[str, str]]:
@@ -79,13 +80,15 @@ def scatter(
 
 
 def _groups(ax: Axes, points: np.ndarray, clips: pd.DataFrame, by_machine: bool) -> None:
-    groups = style.by_label(clips["label"].to_numpy())
+    groups = list(style.by_label(clips["label"].to_numpy()))
     if by_machine:
         of_clip = clips["machine"].to_numpy()
         machines = enumerate(machine_order(of_clip))
-        groups = ((of_clip == name, name, *style.look(number)[:2]) for number, name in machines)
-    for mask, name, colour, marker in groups:
-        ax.scatter(
-            points[mask, 0], points[mask, 1], s=18, color=colour, marker=marker, alpha=0.65,
-            linewidths=0, label=name,
-        )  # fmt: skip
+        groups = [(of_clip == name, name, *style.look(number)[:2]) for number, name in machines]
+    for turn in range(_TURNS):
+        for mask, name, colour, marker in groups:
+            x, y = points[np.flatnonzero(mask)[turn::_TURNS]].T
+            ax.scatter(
+                x, y, s=18, color=colour, marker=marker, alpha=0.65, linewidths=0,
+                label=None if turn else name,
+            )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Pictures of a grid of runs: systems side by side, differences, and alpha against AUC."""
+"""Pictures of many runs: side by side, differences, figures against options and against cost."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ import numpy as np
 from asd.pictures import style
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
+
+_TICKS = 8  # as many values of an option, evenly apart, have a tick each
 
 
 @dataclass(frozen=True)
@@ -31,12 +35,12 @@ class Point:
 
 
 @dataclass(frozen=True)
-class AlphaPoint:
-    """A system of the semi-supervised grid at its alpha; None where there is no run."""
+class CurvePoint:
+    """A value of an option and the figure there; None where there is no run."""
 
-    alpha: float
+    value: float
     ours: Point | None
-    published: float | None
+    published: float | None = None
 
 
 def overview(machines: dict[str, list[Point]], metric: str, title: str, path: Path) -> Path | None:
@@ -93,45 +97,123 @@ def differences(points: list[Point], title: str, axis: str, path: Path) -> Path:
     return path
 
 
-def alpha_curves(
-    metrics: dict[str, list[AlphaPoint]], title: str, published: str, path: Path
+def option_curves(
+    metrics: dict[str, list[CurvePoint]], option: str, title: str, path: Path, published: str = ""
 ) -> Path | None:
-    """Alpha against the mean over machine types, the paper's curve beside ours.
+    """A numeric option against a figure: means with a band, single trainings, the paper's curve.
 
     Args:
-        metrics: panel's name -> systems.
+        metrics: panel's name -> points.
+        option: name of the x axis, logarithmic where the values span a decade or more.
         published: name of the paper's curve; says what data it is of.
         title, path: see ``style.panels``.
 
     Returns:
-        The path; None if fewer than two of our systems are on the curve.
+        The path; None if fewer than two of our points are on a curve.
     """
     if all(sum(p.ours is not None for p in points) < 2 for points in metrics.values()):
         return None
     with style.panels(path, len(metrics), (4.3, 3.1), title, columns=len(metrics)) as axes:
         look: dict[str, Any]
         for ax, (name, points) in zip(axes, metrics.items(), strict=True):
-            ordered = sorted(points, key=lambda p: p.alpha)
-            paper = [(p.alpha, 100 * p.published) for p in ordered if p.published is not None]
+            ordered = sorted(points, key=lambda p: p.value)
+            paper = [(p.value, 100 * p.published) for p in ordered if p.published is not None]
             if paper:
                 look = {"color": style.VERMILLION, "ls": "--", "marker": "^", "ms": 7}
                 ax.plot(*zip(*paper, strict=True), **look, label=published)
-            ours = [(p.alpha, p.ours) for p in ordered if p.ours is not None]
-            figures = [(p.mean, p.mean - p.low, p.high - p.mean) for _, p in ours]
-            mean, below, above = 100 * np.array(figures).reshape(-1, 3).T
-            look = {"color": style.BLUE, "marker": "o", "ms": 7, "capsize": 4, "lw": 1.8}
-            label = "ours, the table's interval"
-            # Of few resamples or clips, the interval need not hold the mean.
-            bars = np.maximum([below, above], 0)
-            ax.errorbar([alpha for alpha, _ in ours], mean, bars, **look, label=label)
-            for alpha, p in ours:
+            ours = [(p.value, p.ours) for p in ordered if p.ours is not None]
+            at = [value for value, _ in ours]
+            mean, low, high = 100 * np.array([(p.mean, p.low, p.high) for _, p in ours]).T
+            ax.fill_between(at, low, high, color=style.BLUE, alpha=0.15, lw=0,
+                            label="the table's interval")  # fmt: skip
+            ax.plot(at, mean, color=style.BLUE, marker="o", ms=7, lw=1.8, label="ours, mean")
+            for value, p in ours:
                 if len(values := 100 * np.array(p.values)) > 1:
-                    ax.scatter([alpha] * len(values), values, s=22, c="black", marker="x", zorder=4)
+                    ax.scatter([value] * len(values), values, s=22, c="black", marker="x", zorder=4)
             ax.axhline(50, color="#9aa3ab", lw=1)
-            ax.set_xticks([p.alpha for p in ordered])
-            ax.set(title=name, xlabel="alpha, weight of the reconstruction (1: U)", ylabel="%")
+            value_axis(ax, [p.value for p in ordered])
+            ax.set(title=name, xlabel=option, ylabel="%")
             ax.legend(loc="best")
     return path
+
+
+def heat_maps(
+    metrics: dict[str, dict[tuple[str, ...], float]], options: Sequence[str], title: str, path: Path
+) -> Path:
+    """Two options against a figure, a cell a combination; one may be not run.
+
+    Args:
+        metrics: panel's name -> levels of both -> fraction.
+        options: their names.
+        title, path: see ``style.panels``.
+    """
+    with style.panels(
+        path, len(metrics), (3.6, 3.0), title, columns=len(metrics), left=1.0, gap=(1.1, 0.8)
+    ) as axes:
+        for ax, (name, cells) in zip(axes, metrics.items(), strict=True):
+            rows, columns = (_in_order({at[i] for at in cells}) for i in (0, 1))
+            grid = np.full((len(rows), len(columns)), np.nan)
+            for (row, column), value in cells.items():
+                grid[rows.index(row), columns.index(column)] = 100 * value
+            ax.imshow(grid, aspect="auto", cmap="cividis")
+            ax.grid(visible=False)
+            middle = (np.nanmin(grid) + np.nanmax(grid)) / 2
+            for (i, j), value in np.ndenumerate(grid):
+                ax.text(
+                    j, i, "not run" if np.isnan(value) else f"{value:.2f}", ha="center",
+                    va="center", color="white" if value <= middle else "black",
+                )  # fmt: skip
+            ax.set_xticks(range(len(columns)), columns)
+            ax.set_yticks(range(len(rows)), rows)
+            ax.set(title=f"{name}, %", xlabel=options[1], ylabel=options[0])
+    return path
+
+
+def trade_off(
+    points: dict[str, tuple[float, float, bool]], names: tuple[str, str], title: str, path: Path
+) -> Path:
+    """Two figures of each setting against each other; those that none beats joined and named.
+
+    Args:
+        points: name -> x, y, and whether it is on the Pareto front.
+        names: of the axes.
+        title, path: see ``style.panels``.
+    """
+    with style.panels(path, 1, (6.6, 3.6), title) as (ax,):
+        front = sorted((x, y, name) for name, (x, y, on) in points.items() if on)
+        beaten = np.array([p for *p, on in points.values() if not on]).reshape(-1, 2).T
+        ax.plot(*beaten, ls="", marker="o", ms=6.5, color=style.GREY, label="beaten by another")
+        places = np.array([(x, y) for x, y, _ in front]).T
+        ax.plot(*places, color=style.BLUE, marker="D", ms=7, lw=1.2, label="Pareto front")
+        for x, y, name in front:
+            left = x > np.mean(ax.get_xlim())
+            ax.annotate(
+                name, (x, y), (6 - 12 * left, -11), ha="right" if left else "left",
+                textcoords="offset points", fontsize=8,
+            )  # fmt: skip
+        ax.margins(x=0.18, y=0.12)
+        ax.set(xlabel=names[0], ylabel=names[1])
+        ax.legend(loc="best")
+    return path
+
+
+def _in_order(levels: set[str]) -> list[str]:
+    try:
+        return sorted(levels, key=float)
+    except ValueError:
+        return sorted(levels)
+
+
+def value_axis(ax: Axes, values: Sequence[float]) -> None:
+    """The x axis of an option: logarithmic over a decade or more, ticks at few values apart."""
+    known = sorted(set(values))
+    places = np.array(known, dtype=float)
+    if places[0] > 0 and places[-1] >= 10 * places[0]:
+        ax.set_xscale("log")
+        places = np.log(places)
+    if len(known) < 2 or np.diff(places).min() * _TICKS >= np.ptp(places):
+        ax.set_xticks(known, [f"{value:.4g}" for value in known])
+        ax.set_xticks([], minor=True)
 
 
 def _lines(ax: Axes, points: list[Point], size: float, looks: list[tuple[str, str, str]]) -> None:

@@ -16,14 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from asd.options import check_number, check_whole
-from asd.scoring.metrics import ID_METRICS, figure_name
-from asd.scoring.roc import n_thresholds
+from asd.scoring.metrics import figure_name
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Floats = npt.NDArray[np.float64]
 MEAN = "mean"
+COMPARED = ("auc", "pauc")  # metrics that have intervals, comparisons and claims
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Resampling:
 
 
 def replicates(frame: pd.DataFrame, max_fpr: float, resampling: Resampling) -> dict[str, Floats]:
-    """Resample the clips of a scores frame and compute every figure on each resample.
+    """Resample the clips of a scores frame and compute AUC and pAUC on each resample.
 
     Args:
         frame: of ``asd.scoring.clip_scores``; clips of unknown label are left out.
@@ -82,35 +82,24 @@ def replicates(frame: pd.DataFrame, max_fpr: float, resampling: Resampling) -> d
     result: dict[str, Floats] = {}
     by_type: dict[str, list[Floats]] = {}
     for machine, clips in known.groupby("machine"):
-        by_id, weights = [], []
+        by_id: list[dict[str, Floats]] = []
         for machine_id, own in clips.groupby("id"):
-            weights.append(resampling.clips(f"{machine} {machine_id}", own["label"].to_numpy()))
-            by_id.append(resampled_figures(own, weights[-1], max_fpr))
+            weights = resampling.clips(f"{machine} {machine_id}", own["label"].to_numpy())
+            by_id.append(resampled_figures(own, weights, max_fpr))
             for name, values in by_id[-1].items():
                 result[figure_name(name, str(machine), str(machine_id))] = values
-        pooled = resampled_figures(clips, np.hstack(weights), max_fpr)
-        for name, values in _of_machine(by_id, pooled).items():
+        for name in COMPARED:
+            values = _mean_defined([figures[name] for figures in by_id])
             result[figure_name(name, str(machine))] = values
             by_type.setdefault(name, []).append(values)
     means = {figure_name(name, MEAN): _mean_defined(v) for name, v in by_type.items()}
     return result | means
 
 
-def _of_machine(by_id: list[dict[str, Floats]], pooled: dict[str, Floats]) -> dict[str, Floats]:
-    """``MACHINE_METRICS`` from those of the machine IDs and of all clips together."""
-    values = {name: [figures[name] for figures in by_id] for name in ID_METRICS}
-    of_type = {name: _mean_defined(values[name]) for name in ID_METRICS}
-    for name in ("auc", "pauc"):
-        of_type[f"{name}_pooled"] = pooled[name]
-        with np.errstate(divide="ignore"):  # one ID of 0 makes it 0
-            of_type[f"{name}_harmonic"] = 1 / _mean_defined([1 / v for v in values[name]])
-    return of_type
-
-
 def resampled_figures(
     clips: pd.DataFrame, weights: npt.NDArray[np.int16], max_fpr: float
 ) -> dict[str, Floats]:
-    """``ID_METRICS`` where clip j counts ``weights[r, j]`` times.
+    """``COMPARED`` where clip j counts ``weights[r, j]`` times.
 
     The definitions are those of ``asd.scoring.metrics``; with all weights 1 the figures are the
     same.
@@ -139,19 +128,16 @@ def resampled_figures(
     tps, fps = above(drawn * anomaly), above(drawn * ~anomaly)
     normals, anomalies = float(fps[0, -1]), float(tps[0, -1])
     if not normals or not anomalies:
-        return dict.fromkeys(ID_METRICS, undefined)
+        return dict.fromkeys(COMPARED, undefined)
     twice = (np.diff(fps) * (tps[:, 1:] + tps[:, :-1])).sum(axis=1)
     left, right = fps[:, :-1], fps[:, 1:]
     inside = np.clip(max_fpr * normals - left, 0, right - left)  # of each step, in normals
     slope = np.diff(tps) / np.where(right > left, right - left, 1)
     area = (inside * (tps[:, :-1] + slope * inside / 2)).sum(axis=1) / (normals * anomalies)
     chance = max_fpr**2 / 2
-    thresholds = n_thresholds(max_fpr, int(normals))
-    hits = (np.diff(np.minimum(fps, thresholds)) * tps[:, :-1]).sum(axis=1)
     return {
         "auc": twice / (2 * normals * anomalies),
         "pauc": 0.5 * (1 + (area - chance) / (max_fpr - chance)),
-        "pauc_eq3": hits / (thresholds * anomalies) if thresholds else undefined,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,25 +48,27 @@ def compare(a: System, b: System, metric: str) -> pd.DataFrame:
     return pd.DataFrame([{**pair, **trainings, "reason": "", **row} for row in rows])
 
 
-def compare_all(systems: Sequence[System], baseline: System, metric: str) -> pd.DataFrame:
-    """Each system against one, on the mean over the machine types that both have.
+def compare_pairs(systems: Sequence[System], metric: str) -> pd.DataFrame:
+    """Each two systems on the mean over the machine types that both have.
 
     Returns:
-        A row a system, as of ``compare``'s mean; p_holm is corrected over the systems.
+        A row a pair, a before b in ``systems``, as of ``compare``'s mean; p_holm is corrected over
+        all pairs, so that it holds for those too that a reader picks after seeing the figures.
     """
     rows: list[dict[str, Any]] = []
-    for system in systems:
-        counts = {"trainings_a": len(system.runs), "trainings_b": len(baseline.runs)}
-        names = {"a": system.label, "b": baseline.label, "machine": MEAN, "reason": ""}
-        pair: dict[str, Any] = {"metric": metric, **names, **counts}
-        common = [machine for machine in system.machines if machine in baseline.machines]
+    pairs = list(itertools.combinations(systems, 2))
+    for a, b in pairs:
+        counts = {"trainings_a": len(a.runs), "trainings_b": len(b.runs)}
+        names = {"a": a.label, "b": b.label, "machine": MEAN, "reason": ""}
+        rows.append({"metric": metric, **names, **counts})
         try:
-            rows.append({**pair, **difference(system, baseline, metric, common)})
+            common = [machine for machine in a.machines if machine in b.machines]
+            rows[-1] |= difference(a, b, metric, common)
         except AsdError as error:
-            rows.append({**pair, "reason": str(error)})
-    known = [(system, row) for system, row in zip(systems, rows, strict=True) if not row["reason"]]
-    for (system, row), p in zip(known, holm([row["p"] for _, row in known]), strict=True):
-        row |= {"p_holm": p, "verdict": _verdict(system, baseline, row["difference"], p)}
+            rows[-1]["reason"] = str(error)
+    known = [(pair, row) for pair, row in zip(pairs, rows, strict=True) if not row["reason"]]
+    for (pair, row), p in zip(known, holm([row["p"] for _, row in known]), strict=True):
+        row |= {"p_holm": p, "verdict": _verdict(*pair, row["difference"], p)}
     return pd.DataFrame(rows)
 
 
@@ -132,6 +135,5 @@ def _not_comparable(a: System, b: System, metric: str, machine: str) -> str:
             return f"{system.label} has no scores of it"
         if np.isnan(system.values(figure_name(metric, machine))).any():
             return f"its {metric} is undefined"
-        known = system.runs[0].scores.query("machine == @machine and label >= 0")
-        clips.append(known[["id", "file", "label"]].to_numpy().tolist())
+        clips.append(system.clips[machine])
     return "" if clips[0] == clips[1] else "not the same test clips"

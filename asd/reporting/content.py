@@ -3,34 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from asd.documents.blocks import Block, CellLines, Heading, Kind, Line, Table, Text, plain_row
-from asd.reporting.bootstrap import MEAN
+from asd.reporting.bootstrap import COMPARED, MEAN
 from asd.reporting.claims import HELD, NOT_HELD, check_claim
-from asd.reporting.compare import NOT_DECIDABLE
+from asd.reporting.compare import NOT_DECIDABLE, seeds_of, too_few
+from asd.reporting.factors import share_a_loss
 from asd.reporting.faults import fault_tables
 from asd.reporting.intervals import TRAININGS_NEEDED
-from asd.reporting.results import COMPARED
-from asd.reporting.sections import Section
+from asd.reporting.sections import COSTS, Section
 from asd.scoring.tables import NAMES, percent
 
-WIDTH = 136  # columns of a terminal that the tables need
-# Which of the paper's tables hold it; the other metrics are views of the same scores.
-PAPER_TABLES = {"auc": "Table 1: ", "pauc": "Table 2: "}
-# View -> its metrics, and what it is called where it is folded.
-VIEWS = {
-    "auc": (("auc",), "AUC"),
-    "pauc": (("pauc",), "pAUC"),
-    "per_id": (COMPARED, "AUC and pAUC by machine ID"),
-    "harmonic": (("auc_harmonic", "pauc_harmonic"), "Harmonic mean over machine IDs"),
-    "pooled": (("auc_pooled", "pauc_pooled"), "All clips of a machine type pooled"),
-    "eq3": (("pauc_eq3",), "pAUC by eq. (3) as printed"),
-    "faults": ((), "AUC by fault"),
-}
+# Which of the paper's tables hold it.
+PAPER_TABLES = {"auc": "Table 1", "pauc": "Table 2"}
+_ALL_PAIRS = 4  # rows up to which each is compared with each
+_NAMED = 4  # how many a sentence names, before it only counts the rest
 _KINDS: dict[str, Kind] = {HELD: "good", NOT_HELD: "bad"}
 _SIMULATED = (
     "SIMULATED DATA: the sounds were made by a program. These figures say nothing of real "
@@ -41,55 +31,94 @@ _NO_CLAIMS = "The paper's claims are checked on the whole real corpus at scale=p
 _MISSING = Line("missing", "missing")
 
 
-def table_blocks(section: Section, views: Sequence[str]) -> list[Block]:
-    """A section's heading, what its data are, and the tables of these views."""
-    blocks: list[Block] = [Heading(section.label, 2)]
+def table_blocks(section: Section) -> list[Block]:
+    """A section's heading, its answer, what its data are, and its tables by machine type."""
+    blocks: list[Block] = [Heading(section.label, 2), Text(verdict(section))]
     if section.simulated or not section.comparable:
         blocks.append(Text(_SIMULATED if section.simulated else _APART, "loud"))
     if section.data:
         blocks.append(Text(f"The corpus as in conf/data, but {' '.join(section.data)}."))
-    return [*blocks, *(table for view in views for table in _view(section, view))]
+    if section.factors:
+        blocks.append(cost_table(section))
+    for metric in COMPARED:
+        blocks.append(grid_table(section, metric))
+        if not section.comparable and any(key[0] == metric for key in section.declared.published):
+            blocks.append(published_table(section, metric))
+    return blocks
 
 
-def section_blocks(section: Section, views: Sequence[str]) -> list[Block]:
-    """A section's headings, texts and tables: these of ``VIEWS``, and last the others, folded."""
-    blocks = table_blocks(section, views)
+def section_blocks(section: Section) -> list[Block]:
+    """A section's headings, texts and tables; by machine ID and by fault they are folded."""
+    blocks = table_blocks(section)
     if commands := [row.command for row in section.rows if row.command]:
         blocks.append(Text("Missing runs; these commands fill them:"))
         blocks.append(Text("\n".join(commands), "commands"))
+    if len(section.systems) > 1:
+        blocks.append(Heading("Which differences are real?", 3))
+        blocks += [differences_table(section, metric) for metric in COMPARED]
     if section.comparisons:
         blocks.append(Heading("Comparisons", 3))
         blocks += [comparison_table(comparison, section) for comparison in section.comparisons]
-    if section.learning:
-        blocks += [Heading("Does learning help?", 3), learning_table(section)]
+    if section.factors:
+        blocks += [Heading("Which option matters?", 3), shares_table(section)]
+    else:
+        blocks += [Heading("Quality and cost", 3), cost_table(section)]
     if section.declared.claims:
         checked = claims_table(section) if section.comparable else Text(_NO_CLAIMS)
         blocks += [Heading("Claims", 3), checked]
     if section.notes:
         blocks.append(Text("Notes. " + " ".join(f"{n[:1].upper()}{n[1:]}." for n in section.notes)))
-    if further := [view for view in VIEWS if view not in views]:
-        blocks.append(Heading("Further views", 3))
-        blocks += [table for view in further for table in _view(section, view, VIEWS[view][1])]
-    return blocks
+    ids, faults = [id_table(section, metric) for metric in COMPARED], fault_tables(section)
+    for tables, name in ((ids, "AUC and pAUC by machine ID"), (faults, "AUC by fault")):
+        for table in tables:
+            table.folded = name
+    return [*blocks, Heading("Further tables", 3), *ids, *faults]
 
 
-def _view(section: Section, view: str, folded: str = "") -> list[Table]:
-    tables = fault_tables(section) if view == "faults" else []
-    for metric in VIEWS[view][0]:
-        if view == "per_id":
-            tables.append(id_table(section, metric))
-            continue
-        tables.append(grid_table(section, metric))
-        if not section.comparable and any(key[0] == metric for key in section.declared.published):
-            tables.append(published_table(section, metric))
-    for table in tables:
-        table.folded = folded
-    return tables
+def verdict(section: Section) -> str:
+    """The answer in a sentence or two: what is best, and whether that is more than chance."""
+    label = section.best("auc")
+    if not label:
+        return "No mean AUC is defined."
+    best, costs = section.systems[label], section.costs.set_index("system").to_dict("index")
+    auc = percent(costs[label]["auc"])
+    if len(section.systems) < 2:
+        return f"Only {label} has runs: mean AUC {auc} %, nothing to compare with."
+    seeds = seeds_of(best).removesuffix(f" of {label}")
+    text = f"{label} has the highest mean AUC, {auc} % ({seeds})"
+    if (other := section.best("pauc")) != label and other:
+        text += f"; by pAUC it is {other}"
+    losses = {name: row["validation_loss"] for name, row in costs.items()}
+    if share_a_loss(section.factors) and not any(map(math.isnan, losses.values())):
+        chosen = min(losses, key=lambda name: losses[name])
+        loss = f"{losses[chosen]:.4g}; its AUC is {percent(costs[chosen]['auc'])} %"
+        text = f"{chosen} has the lowest validation loss, {loss}. {text}"
+    found = {name: _against(section, "auc", name, label) for name in section.systems}
+    found.pop(label)
+    worse = [name for name, row in found.items() if row and _decided(row) == "bad"]
+    open_ = [name for name in found if name not in worse]
+    few = [name for name in (label, *open_) if too_few(section.systems[name])]
+    if not worse:
+        text += ". No difference to it is shown to be real"
+    elif not open_:
+        text += f". The difference to each of the other {len(worse)} is real"
+    else:
+        text += f". The difference is real to {_listed(worse)}; not decidable to {_listed(open_)}"
+    if few:
+        which = "all" if len(few) == len(section.systems) else _listed(few)
+        text += f" ({TRAININGS_NEEDED} seeds of each are needed; fewer: {which})"
+    return text + "."
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join([*names[:_NAMED], *([f"{more} more"] if more > 0 else [])])
 
 
 def grid(section: Section, metric: str) -> pd.DataFrame:
-    """The results of a metric by machine type."""
-    return section.results.query("metric == @metric and id == ''")
+    """The results of a metric by machine type; ``best``: highest of the column."""
+    frame = section.results.query("metric == @metric and id == ''")
+    return frame.assign(best=frame["mean"] == frame.groupby("machine")["mean"].transform("max"))
 
 
 def grid_table(section: Section, metric: str) -> Table:
@@ -99,20 +128,19 @@ def grid_table(section: Section, metric: str) -> Table:
     for row in section.rows:
         cells = frame[frame["system"] == row.label].to_dict("records")
         seeds = f"n={len(row.runs)}" if row.runs else "no run"
-        head = [Line(f"{row.label} {row.star}".strip(), "value"), Line(seeds, "interval")]
+        head = [Line(f"{row.label} {row.star}".strip()), Line(seeds, "interval")]
         table.append([head, *(figure_lines(cell, section.comparable) for cell in cells)])
     notes = [
         f"Percent: mean ± standard deviation over n trainings (seeds); [{_interval(section)} "
         f"interval over test clips within machine ID, {section.resampling.resamples} resamples, "
-        "and over trainings; with n=1 over clips alone: it says nothing of another training]."
+        "and over trainings; with n=1 over clips alone: it says nothing of another training]. "
+        "Highest of a column: bold."
     ]
     if section.comparable and frame["published"].notna().any():
         notes.append("paper: the published number; below it ours minus the paper's, in points.")
         notes.append("The paper prints no means: they are computed here, over its machine types.")
     p = section.max_fpr
-    if metric.startswith("pauc_eq3"):
-        notes.append(f"Eq. (3) as printed, p = {p:g}: chance is about {50 * p:g}.")
-    elif metric.startswith("pauc"):
+    if metric == "pauc":
         notes.append(f"False-positive rates [0, {p:g}], after McClish: chance is 50.")
     notes += _row_notes(section)
     title = f"{_table_name(section, metric)} in percent. {section.label}"
@@ -131,7 +159,7 @@ def published_table(section: Section, metric: str) -> Table:
             keys = [(metric, label, machine) for machine in columns]
             pairs = [(declared.published[k], declared.published_std.get(k, math.nan)) for k in keys]
             numbers = [[Line(_spread(*pair), "published")] for pair in pairs]
-            rows.append([[Line(label, "value")], *numbers])
+            rows.append([[Line(label)], *numbers])
     title = f"Published {_table_name(section, metric)} in percent: REAL recordings, "
     title += "DCASE 2020 task 2; not the data above"
     notes = ["The means are computed here; the paper prints none."]
@@ -143,6 +171,7 @@ def id_table(section: Section, metric: str) -> Table:
     frame = section.results.query("metric == @metric and id != ''")
     rows = []
     for (machine, machine_id), cells in frame.groupby(["machine", "id"], sort=False):
+        cells = cells.assign(best=cells["mean"] == cells["mean"].max())
         lines = {cell["system"]: figure_lines(cell, False) for cell in cells.to_dict("records")}
         values = [lines.get(label, [_MISSING]) for label in section.systems]
         rows.append([[Line(f"{machine} {machine_id}")], *values])
@@ -153,7 +182,8 @@ def id_table(section: Section, metric: str) -> Table:
 def figure_lines(cell: dict[Any, Any], beside: bool) -> CellLines:
     """A row of the results as a cell: mean and spread, interval, and the paper's number ``beside``
     them, where it may stand there."""
-    lines = [Line(_spread(cell["mean"], cell["std"]), "value") if cell["n"] else _MISSING]
+    kind: Kind = "best" if cell.get("best") else "value"
+    lines = [Line(_spread(cell["mean"], cell["std"]), kind) if cell["n"] else _MISSING]
     if not math.isnan(cell["low"]):
         lines.append(Line(f"[{100 * cell['low']:.1f}, {100 * cell['high']:.1f}]", "interval"))
     if beside and not math.isnan(cell["published"]):
@@ -172,13 +202,10 @@ def comparison_table(comparison: pd.DataFrame, section: Section) -> Table:
         if row["reason"]:
             left_out.append(f"Left out: {row['machine']}: {row['reason']}.")
             continue
-        points, low, high = (100 * row[f"difference{end}"] for end in ("", "_low", "_high"))
-        decided = _decided(row)
         plain = plain_row(row["machine"], percent(row["mean_a"]), percent(row["mean_b"]))
-        interval = Line(f"[{low:+.2f}, {high:+.2f}]", "interval")
+        apart = [[line] for line in _difference(row)]
         above = [Line(_share(row["resamples_a_above_b"], resamples))]
-        verdict = [Line(row["verdict"], decided)]
-        rows.append([*plain, [Line(f"{points:+.2f}", decided)], [interval], above, verdict])
+        rows.append([*plain, *apart, above, [Line(row["verdict"], _decided(row))]])
     metric, a, b, n_a, n_b = comparison.iloc[0][["metric", "a", "b", "trainings_a", "trainings_b"]]
     notes = [
         "Clips resampled jointly within machine ID and label. The interval covers other clips and, "
@@ -194,6 +221,12 @@ def comparison_table(comparison: pd.DataFrame, section: Section) -> Table:
     return Table(header, rows, title, notes=[*notes, *left_out])
 
 
+def _difference(row: dict[Any, Any]) -> CellLines:
+    points, low, high = (100 * row[f"difference{end}"] for end in ("", "_low", "_high"))
+    interval = Line(f"[{low:+.1f}, {high:+.1f}]", "interval")
+    return [Line(f"{points:+.2f}", _decided(row)), interval]
+
+
 def _decided(row: dict[Any, Any]) -> Kind:
     """How a difference looks: only a verdict has a colour."""
     if row["verdict"].startswith(NOT_DECIDABLE):
@@ -201,31 +234,96 @@ def _decided(row: dict[Any, Any]) -> Kind:
     return "good" if row["difference"] > 0 else "bad"
 
 
-def learning_table(section: Section) -> Table:
-    """Every system against those that learn nothing."""
-    rows: dict[str, list[CellLines]] = {}
-    for comparison in section.learning:
-        for row in comparison.to_dict("records"):
-            lines = [Line(row["reason"], "missing")]
-            if not row["reason"]:
-                points, low, high = (100 * row[f"difference{end}"] for end in ("", "_low", "_high"))
-                interval = Line(f"[{low:+.1f}, {high:+.1f}]", "interval")
-                kind = _decided(row)
-                word = {"good": "better", "bad": "worse"}.get(kind, NOT_DECIDABLE)
-                seeds = f"(n={row['trainings_a']}, {row['trainings_b']})"
-                verdict = Line(f"{word} {seeds}", "interval")
-                lines = [Line(f"{points:+.2f}", kind), interval, verdict]
-            rows.setdefault(row["a"], [[Line(row["a"], "value")]]).append(lines)
-    heads = [(NAMES[c.iloc[0]["metric"]], c.iloc[0]["b"]) for c in section.learning]
+def _against(section: Section, metric: str, a: str, b: str) -> dict[str, Any]:
+    """A minus B, of ``section.pairs``; empty where they cannot be compared."""
+    rows: list[dict[Any, Any]] = section.pairs.to_dict("records")
+    for row in rows:
+        if row["metric"] != metric or {row["a"], row["b"]} != {a, b} or row["reason"]:
+            continue
+        if row["a"] == b:
+            low, high = -row["difference_high"], -row["difference_low"]
+            turned = {"difference": -row["difference"], "difference_low": low}
+            row = {**row, **turned, "difference_high": high}
+        return row
+    return {}
+
+
+def differences_table(section: Section, metric: str) -> Table:
+    """Every system against the best, and those that learn nothing; against all of a few."""
+    labels = list(section.systems)
+    few = len(labels) <= _ALL_PAIRS
+    columns = labels if few else [section.best(metric), *section.declared.baselines]
+    columns = [name for name in dict.fromkeys(columns) if name in section.systems]
+    rows = []
+    for label in labels:
+        row: list[CellLines] = [[Line(label)]]
+        for other in columns:
+            found = _against(section, metric, label, other)
+            if not found:
+                row.append([Line("" if label == other else "not comparable", "missing")])
+                continue
+            word = {"good": "better", "bad": "worse"}.get(_decided(found), NOT_DECIDABLE)
+            row.append([*_difference(found), Line(word, "interval")])
+        rows.append(row)
+    pairs = len(labels) * (len(labels) - 1) // 2
     notes = [
-        "Differences of means over machine types, in points, to systems that learn nothing: the "
-        "level, and the nearest training clip in mean and deviation of each band.",
-        f"[{_interval(section)} interval]; verdicts after Holm's correction over the systems; "
-        f"n: the seeds of each, of which {TRAININGS_NEEDED} are needed.",
+        f"Row minus column: paired differences of mean {NAMES[metric]}, in points, "
+        f"[{_interval(section)} interval]. Verdicts are after Holm's correction over all {pairs} "
+        f"pairs of rows, and need {TRAININGS_NEEDED} seeds of each."
     ]
-    header = ["system", *(f"{metric} - {baseline}'s" for metric, baseline in heads)]
-    title = f"Does learning help? {section.label}"
-    return Table(header, list(rows.values()), title, notes=notes)
+    if not few:
+        notes.append("Columns: the row with the highest mean, and those that learn nothing.")
+    title = f"Differences of mean {NAMES[metric]} in points. {section.label}"
+    return Table(["row minus column", *columns], rows, title, notes=notes)
+
+
+def cost_table(section: Section) -> Table:
+    """Quality beside cost: a row a system."""
+    frame = section.costs
+    best = {metric: frame[metric].max() for metric in COMPARED}
+    judged = share_a_loss(section.factors)
+    best["validation_loss"] = frame["validation_loss"].min() if judged else math.nan
+    rows = []
+    for row in frame.to_dict("records"):
+        cells: list[CellLines] = [[Line(row["system"])], [Line(str(row["n"]))]]
+        for name in ("auc", "pauc", "validation_loss", "training_seconds", "parameters"):
+            text = percent(row[name]) if name in COMPARED else f"{row[name]:.4g}"
+            if name == "parameters" and not math.isnan(row[name]):
+                text = f"{row[name]:,.0f}"
+            kind: Kind = "best" if row[name] == best.get(name) else "value"
+            cells.append([Line("-") if math.isnan(row[name]) else Line(text, kind)])
+        rows.append([*cells, [Line("front" if row["front"] else "", "good")]])
+    known = [name for name in COSTS if frame[name].notna().all()]
+    costs = " and ".join(name.replace("_", " ") for name in known) or "cost, which is not known,"
+    notes = [
+        f"Means over seeds; AUC and pAUC in percent. front: no other row has an AUC as high and "
+        f"{costs} as low (Pareto). -: nothing trains, or not recorded."
+    ]
+    notes.append(
+        "Validation loss chooses without test clips."
+        if judged
+        else "Validation losses of different losses, windows or front ends do not compare."
+    )
+    if section.factors:
+        notes.append("The best of many by AUC is chosen on test clips: its figure is too good.")
+    header = ["", "n", "AUC", "pAUC", "validation loss", "training, s", "parameters", "Pareto"]
+    return Table(header, rows, f"Quality and cost. {section.label}", notes=notes)
+
+
+def shares_table(section: Section) -> Table | Text:
+    """How much of the variance of AUC and pAUC each option makes."""
+    found = [section.shares(metric) for metric in COMPARED]
+    if not all(found):
+        return Text(
+            "Not all combinations were run, or nothing varies: shares cannot be told apart."
+        )
+    rows = [plain_row(name, *(f"{100 * of[name]:.0f}" for of in found)) for name in found[0]]
+    notes = [
+        "Percent of the variance of the mean over all trainings: an analysis of variance; seeds: "
+        "what the options do not explain. Few seeds give each option some of it by chance."
+    ]
+    title = f"Importance of options. {section.label}"
+    return Table(["option", *(NAMES[metric] for metric in COMPARED)], rows, title, notes=notes)
 
 
 def claims_table(section: Section) -> Table:
@@ -244,13 +342,18 @@ def claims_table(section: Section) -> Table:
 
 
 def _row_notes(section: Section) -> list[str]:
-    said = (f"{row.star} {row.label}: {'. '.join(row.notes)}." for row in section.rows if row.notes)
-    return [text.strip() for text in said]
+    said: dict[str, list[str]] = {}
+    for row in section.rows:
+        if row.notes:
+            said.setdefault(f"{'. '.join(row.notes)}.", []).append(
+                f"{row.star} {row.label}".strip()
+            )
+    return [f"{', '.join(labels)}: {text}" for text, labels in said.items()]
 
 
 def _table_name(section: Section, metric: str) -> str:
     published = any(key[0] == metric for key in section.declared.published)
-    return PAPER_TABLES.get(metric, "") * published + NAMES[metric]
+    return NAMES[metric] + f" ({PAPER_TABLES.get(metric)} of the paper)" * published
 
 
 def _spread(mean: float, std: float) -> str:

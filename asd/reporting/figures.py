@@ -10,13 +10,21 @@ from typing import Any
 from asd.documents.blocks import Block, Figure, Heading, Text
 from asd.errors import AsdError
 from asd.pictures.examples import PictureOptions
-from asd.pictures.grid_pictures import AlphaPoint, Point, alpha_curves, differences, overview
+from asd.pictures.grid_pictures import (
+    CurvePoint,
+    Point,
+    differences,
+    heat_maps,
+    option_curves,
+    overview,
+    trade_off,
+)
 from asd.pictures.run_pictures import FOLDER, run_pictures
-from asd.reporting.bootstrap import MEAN
+from asd.reporting.bootstrap import COMPARED, MEAN
 from asd.reporting.compare import NOT_DECIDABLE
 from asd.reporting.content import grid
 from asd.reporting.declaration import alpha_of
-from asd.reporting.results import COMPARED
+from asd.reporting.factors import level, level_text, numeric
 from asd.reporting.runs import Run
 from asd.reporting.sections import Section
 from asd.scoring.tables import NAMES
@@ -46,9 +54,11 @@ def section_figures(section: Section, folder: Path, projection: str) -> list[Blo
     options = PictureOptions.configured(projection=projection)
     blocks: list[Block] = [Heading("Pictures", 3)]
     try:
-        for draw in (_overviews, _differences, _alpha):
+        for draw in (_factors, _overviews, _differences, _alpha, _costs):
             blocks += draw(section, folder)
-        for system in section.systems.values():
+        # Of many settings those of the best; the others' are in their run folders.
+        one = section.factors and section.best("auc")
+        for system in [section.systems[one]] if one else section.systems.values():
             blocks += _run_figures(system.label, system.runs[0], options, folder)
     except OSError as error:
         raise AsdError(f"{folder}: {error.strerror}; choose another --out") from error
@@ -97,17 +107,63 @@ def _differences(section: Section, folder: Path) -> list[Figure]:
     return figures
 
 
+def _factors(section: Section, folder: Path) -> list[Figure]:
+    """The figure against one or two options by which rows are told apart; of a search its own."""
+    first = next(iter(section.systems.values())).runs[0]
+    if section.factors and first.is_trial:
+        study = first.tags["study"]
+        files = sorted((first.folder.parent / "search" / study).glob("*.png"))
+        return [Figure(file, f"{file.stem} of {study}. {section.label}") for file in files]
+    names = section.factors
+    at = {row: [level(of.runs[0], name) for name in names] for row, of in section.systems.items()}
+    means = {
+        NAMES[metric]: grid(section, metric).query("machine == @MEAN").to_dict("records")
+        for metric in COMPARED
+    }
+    title, path = f"{', '.join(names)}. {section.label}", folder / "options.png"
+    if len(names) == 1 and numeric([of for (of,) in at.values()]):
+        panels = {
+            name: [CurvePoint(at[cell["system"]][0], _point(cell, False)) for cell in cells]
+            for name, cells in means.items()
+        }
+        option_curves(panels, names[0], title, path)
+        said = "Mean over machine types; band: the table's interval; crosses: single trainings."
+    elif len(names) == 2:
+        maps = {
+            name: {(*map(level_text, at[cell["system"]]),): cell["mean"] for cell in cells}
+            for name, cells in means.items()
+        }
+        heat_maps(maps, names, title, path)
+        said = "Mean over machine types and seeds."
+    else:  # words have no distances: the overview shows them
+        return []
+    return [Figure(path, f"{title}. {said}")]
+
+
+def _costs(section: Section, folder: Path) -> list[Figure]:
+    known = section.costs.dropna(subset=["auc", "training_seconds"]).to_dict("records")
+    if len(known) < 2 or not any(row["front"] for row in known):
+        return []
+    points = {row["system"]: (row["training_seconds"], 100 * row["auc"], row["front"])
+              for row in known}  # fmt: skip
+    title = f"Quality and cost. {section.label}"
+    axes = "training, s (mean over seeds)", f"mean {NAMES['auc']}, %"
+    trade_off(points, axes, title, path := folder / "costs.png")
+    return [Figure(path, f"{title}. Training time against AUC, and the Pareto front.")]
+
+
 def _alpha(section: Section, folder: Path) -> list[Figure]:
     panels = {}
     for metric in COMPARED:
         panels[NAMES[metric]] = [
-            AlphaPoint(alpha, _point(c, False) if c["n"] else None, _published(c))
+            CurvePoint(alpha, _point(c, False) if c["n"] else None, _published(c))
             for c in grid(section, metric).to_dict("records")
             if c["machine"] == MEAN and (alpha := alpha_of(c["system"])) is not None
         ]
     paper = "paper, published" if section.comparable else "paper, published (REAL data)"
     title = f"Weight of the reconstruction. Ours: {section.label}"
-    path = alpha_curves(panels, title, paper, folder / "alpha.png")
+    option = "alpha, weight of the reconstruction (1: U)"
+    path = option_curves(panels, option, title, folder / "alpha.png", paper)
     apart = "" if section.comparable else " The paper's are of other data; only shapes compare."
     if all(point.published is None for points in panels.values() for point in points):
         apart = " The paper's mean is of other machine types, and left out."

@@ -8,13 +8,12 @@ import numpy as np
 import pandas as pd
 
 from asd.documents.rendering import csv
-from asd.reporting.bootstrap import MEAN
+from asd.reporting.bootstrap import COMPARED, MEAN
 from asd.reporting.declaration import Declaration
 from asd.reporting.intervals import Sample, estimate
 from asd.reporting.systems import System
 from asd.scoring.metrics import MACHINE_METRICS, figure_name, machine_order
 
-COMPARED = ("auc", "pauc")  # metrics of comparisons, claims and machine IDs
 _COLUMNS = (
     "metric", "system", "machine", "id", "n", "seeds", "mean", "std", "low", "high", "values",
     "published", "published_std", "difference", "fill_command",
@@ -43,9 +42,9 @@ def results(
         A row a metric, system and machine type (those of the runs, then "mean"; ``id`` is empty),
         and a row a machine ID below: metric, system, machine, id, n (trainings in which it is
         defined), seeds (of the trainings, as text), mean and std (n - 1) over them, low and high
-        (``asd.reporting.intervals``), values (each training's), published, published_std (their
-        mean only where it is over the same types), difference (to the published, where comparable),
-        fill_command. Fractions; NaN is missing, undefined or not known.
+        (``asd.reporting.intervals``; of AUC and pAUC alone), values (each training's), published,
+        published_std (their mean only where it is over the same types), difference (to the
+        published, where comparable), fill_command. Fractions; NaN is missing, undefined or unknown.
     """
     machines = {machine for row in rows for machine in row.machines}
     same_types = machines == set(declared.columns)

@@ -37,7 +37,6 @@ class RowFinder:
             else those of most runs.
         data_departures: those of them that are no defaults, as overrides.
         max_fpr: today's default.
-        left_out: trials of searches that make no row.
 
     Raises:
         AsdError: the runs' corpus or scale is not known here.
@@ -45,7 +44,6 @@ class RowFinder:
 
     def __init__(self, runs: Sequence[Run], system: Callable[[str, list[Run]], System]) -> None:
         self.runs, self.system = runs, system
-        self.left_out: list[Run] = []
         self._typed = [shlex.split(run.command) for run in runs]
         last = {**runs[-1].tags, **options_of(runs[-1].command)}
         self.start = {name: last[name] for name in ("data", "scale")}
@@ -57,6 +55,8 @@ class RowFinder:
             raise AsdError(f"runs of {of}: not known here, leave them out: {error}") from error
         self.max_fpr = float(base["scoring"]["max_fpr"])
         self._excluded = base["identity"]["exclude"]
+        own = ("seed", "scale", "scoring.max_fpr")  # the report computes pAUC with a p of its own
+        self._rules = {**base["identity"], "exclude": [*self._excluded, *own]}
         data = [self._key({**base, "data": run.config["data"]}) for run in runs]
         rank = [(key == self._key(base), data.count(key), i) for i, key in enumerate(data)]
         self.data: dict[str, Any] = runs[max(rank)[-1]].config["data"]
@@ -67,12 +67,11 @@ class RowFinder:
         )
         self.data_departures += [f"~data.{n}" for n in names if n not in self.data]
 
-    def rows(self, declared: Rows, trials: bool) -> list[System]:
+    def rows(self, declared: Rows) -> list[System]:
         """The rows declared, then a row for all else that was run.
 
         Args:
             declared: label -> the options of its preset.
-            trials: whether trials of searches make rows too.
 
         Raises:
             AsdError: a row's options do not compose.
@@ -94,9 +93,6 @@ class RowFinder:
         for (key, clips), runs in groups.items():
             if taken.get(key) == clips:
                 continue
-            if not trials and all("trial" in run.tags for run in runs):
-                self.left_out += runs
-                continue
             label, also = self._own_label(runs)
             if taken.setdefault(key, clips) != clips:
                 label += f", other training clips ({clips[:6]})"
@@ -106,10 +102,20 @@ class RowFinder:
         self._add_commands(rows[: len(declared)], declared)
         return rows
 
+    def find(self, name: str, rows: Sequence[System]) -> System | None:
+        """The row of what is typed, such as ``u trainer.batch_size=16``; None: there is none.
+
+        Raises:
+            AsdError: it does not compose.
+        """
+        words = [w if "=" in w else f"+experiment={w}" for w in shlex.split(name)]
+        typed = [*_overrides(self.start), *words, *self._search]
+        key = self._key(plain(preset(typed, data=self.data)))
+        return next((r for r in rows if r.runs and self._key(r.runs[0].config) == key), None)
+
     def _key(self, config: dict[str, Any]) -> str:
-        """Settings as text. The report computes pAUC with a p of its own."""
-        exclude = [*self._excluded, "seed", "scale", "scoring.max_fpr"]
-        kept = settings({**config, "identity": {"exclude": exclude}})
+        """Settings as text, by today's rules of what can change a result."""
+        kept = settings({**config, "identity": self._rules})
         return json.dumps(kept, sort_keys=True, default=str)
 
     def _preset(self, options: dict[str, Any]) -> list[str]:
@@ -163,7 +169,7 @@ class RowFinder:
 
     def _add_commands(self, rows: list[System], declared: Rows) -> None:
         """What trains the seeds that a row lacks, those of any row."""
-        seeds = sorted({run.seed for run in self.runs if run not in self.left_out})
+        seeds = sorted({run.seed for run in self.runs})
         # What all were given of where data, features and runs are, and where they are logged.
         excluded = (*(f"{name}." for name in self._excluded), "hydra.searchpath.")
         names = {word: word.lstrip("+").split("=")[0] for word in self._typed[-1]}

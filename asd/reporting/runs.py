@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import yaml
 
 from asd.errors import AsdError
+from asd.experiment.history import read_history
 from asd.experiment.identity import SCORING_VERSIONS, TRAINING_VERSIONS, flat, settings
 from asd.experiment.run_folder import FINISHED, RunFolder
 from asd.experiment.run_labels import options_of
@@ -62,6 +65,30 @@ class Run:
         test = digests.get("testing", self.record.get("data_hash"))
         apart = f"data={self.tags['data']}", f"scale={self.tags['scale']}", f"test clips {test}"
         return self.record["data_label"], *apart
+
+    @property
+    def is_trial(self) -> bool:
+        """Whether a search began it; a sweep's run that a search took as it was is none."""
+        return "trial" in self.tags and not self.record.get("sweep")
+
+    @property
+    def validation_loss(self) -> float:
+        """At the weights that score, mean over its models; NaN: nothing trained, or not known."""
+        losses = list((self.record.get("validation_loss") or {}).values())
+        return float(np.mean(losses)) if losses else math.nan
+
+    @property
+    def training_seconds(self) -> float:
+        """Of all epochs of its models, 0 where none trains; NaN: its models are not at hand."""
+        models = RunFolder(self.folder).models()
+        rows = [row for model in models for row in read_history(model / "history.csv")]
+        return math.fsum(row["epoch_seconds"] for row in rows) if models else math.nan
+
+    @property
+    def parameters(self) -> float:
+        """Trained numbers of its models; NaN: not recorded, as by versions before November 2026."""
+        counts = self.record.get("parameters")
+        return float(sum(counts.values())) if counts else math.nan
 
     @property
     def not_converged(self) -> list[str]:
@@ -143,6 +170,7 @@ def _run(path: Path, record: dict[str, Any]) -> Run:
     run = Run(path, config, record, tags, scores.reset_index(drop=True))
     try:  # whatever a report asks later
         _ = run.seed, hash(run.corpus), float(run.finished)
+        _ = run.validation_loss, run.parameters, run.training_seconds
         _ = run.not_converged, run.threads, run.unseen, run.is_of_this_code
         _ = (
             settings(config),

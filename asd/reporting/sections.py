@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
 import pandas as pd
 
 from asd.errors import AsdError
-from asd.reporting.bootstrap import Resampling
-from asd.reporting.compare import compare, compare_all
+from asd.reporting.bootstrap import COMPARED, MEAN, Resampling
+from asd.reporting.compare import compare, compare_pairs
 from asd.reporting.declaration import Declaration
-from asd.reporting.results import COMPARED, results
+from asd.reporting.factors import level, level_text, levels, numeric, shares
+from asd.reporting.results import results
 from asd.reporting.rows import RowFinder
 from asd.reporting.runs import Run
 from asd.reporting.systems import System
 
+COSTS = ("training_seconds", "parameters")
 # Of the published numbers: their corpus, the release that they score, and the scale.
 PAPER = {"data": "dcase2020", "test": "development", "scale": "paper"}
 
@@ -26,7 +33,9 @@ class Section:
         declared: the table; what is no row of it gets rows below.
         resampling: of the clips.
         max_fpr: p of the partial AUC; None: the runs' own.
-        trials: whether trials of searches get rows too; they do where there is nothing else.
+        factors: options by which the rows are told apart (``asd.reporting.factors``); none: by
+            what departs from presets.
+        whole: whether rows without runs stand in the table also where it has one row or none with.
 
     Attributes:
         simulated: whether the sounds were made by a program.
@@ -37,8 +46,9 @@ class Section:
         results: see ``asd.reporting.results``.
         notes: what a reader must know.
         comparisons: see ``asd.reporting.compare``; one table a pair and metric.
-        learning: the same of every system with the baselines declared; a table a baseline and
-            metric.
+        pairs: the same of each two systems, on the mean; a row a metric and pair.
+        costs: a row a system: auc, pauc (means, fractions), validation_loss, training_seconds,
+            parameters, and ``front``: no other has both a higher AUC and lower costs.
 
     Raises:
         AsdError: the corpus, the scale or a row's preset is not known here.
@@ -51,9 +61,11 @@ class Section:
         declared: Declaration,
         resampling: Resampling,
         max_fpr: float | None = None,
-        trials: bool = False,
+        factors: Sequence[str] = (),
+        whole: bool = True,
     ) -> None:
         self.label, self.declared, self.resampling = label, declared, resampling
+        self.factors = tuple(factors)
         self.notes: list[str] = []
         self.comparisons: list[pd.DataFrame] = []
         self.simulated = any(run.simulated for run in runs)
@@ -61,14 +73,19 @@ class Section:
         self.max_fpr = used[0] if max_fpr is None else max_fpr
         if max_fpr is None and len(used) > 1:
             self.notes.append(f"runs differ in scoring.max_fpr: of {used} the first is used")
-        finder = RowFinder(runs, lambda row, of: System(row, of, self.max_fpr, resampling))
+        self._finder = finder = RowFinder(
+            runs, lambda row, of: System(row, of, self.max_fpr, resampling)
+        )
         self.data = finder.data_departures
-        only = not declared.rows or all("trial" in run.tags for run in runs)
-        self.rows = finder.rows(declared.rows, trials or only)
+        self.rows = finder.rows(declared.rows)
+        filled = [row.label for row in self.rows[: len(declared.rows)] if row.runs]
+        if not whole and len(filled) < 2:
+            few: dict[str, Any] = {label: declared.rows[label] for label in filled}
+            self.declared = declared = replace(declared, title="Finished runs", rows=few, claims=())
+            self.rows = [row for row in self.rows if row.runs]
+        if factors:
+            self._name_by_factors()
         self.systems = {row.label: row for row in self.rows if row.runs}
-        if studies := {run.tags["study"] for run in finder.left_out}:
-            of = f"{len(finder.left_out)} of the trials of {', '.join(studies)}"
-            self.notes.append(f"without a row: {of}; study=NAME shows them")
         self.comparable = (
             not self.simulated
             and not self.data
@@ -77,14 +94,43 @@ class Section:
             and all(set(of.machines) == set(declared.columns) for of in self.systems.values())
         )
         usual_fpr = self.max_fpr == finder.max_fpr
-        baselines = [self.systems[row] for row in declared.baselines if row in self.systems]
-        others = [one for one in self.systems.values() if one not in baselines]
-        self.learning = [
-            compare_all(others, baseline, metric)
-            for metric in COMPARED
-            for baseline in (baselines if others else [])
-        ]
         self.results = results(declared, self.rows, self.comparable, usual_fpr)
+        of_all = [compare_pairs(list(self.systems.values()), metric) for metric in COMPARED]
+        self.pairs = pd.concat(of_all, ignore_index=True)
+        self.costs = pd.DataFrame([self._cost(of) for of in self.systems.values()])
+        self.costs["front"] = _front(self.costs)
+
+    def _name_by_factors(self) -> None:
+        """Rows in the order of the levels, labelled by them."""
+        at = {row.label: [level(row.runs[0], name) for name in self.factors] for row in self.rows}
+        for column in range(len(self.factors) - 1, -1, -1):
+            numbers = numeric([levels[column] for levels in at.values()])
+            text = float if numbers else level_text
+            self.rows.sort(key=lambda row: text(at[row.label][column]))
+        for row in self.rows:
+            pairs = zip(self.factors, at[row.label], strict=True)
+            label = ", ".join(f"{name.rsplit('.', 1)[-1]} {level_text(v)}" for name, v in pairs)
+            while label in [other.label for other in self.rows]:
+                label += " (other training clips)"
+            row.names, row.label = (row.label,), label
+
+    def _cost(self, of: System) -> dict[str, Any]:
+        figures = {metric: of.values(f"{metric}/{MEAN}").mean() for metric in COMPARED}
+        costs = {name: of.cost(name) for name in ("validation_loss", *COSTS)}
+        return {"system": of.label, "n": len(of.runs), **figures, **costs}
+
+    def shares(self, metric: str) -> dict[str, float]:
+        """Of each factor: see ``asd.reporting.factors.shares``."""
+        table = {
+            levels(system.runs[0], self.factors): system.values(f"{metric}/{MEAN}")
+            for system in self.systems.values()
+        }
+        return shares(table, self.factors)
+
+    def best(self, metric: str) -> str:
+        """The label of the system with the highest mean; empty: it is not defined of any."""
+        defined = self.costs.dropna(subset=[metric]).sort_values(metric, kind="stable")
+        return str(defined["system"].to_list()[-1]) if len(defined) else ""
 
     @property
     def used(self) -> int:
@@ -101,6 +147,8 @@ class Section:
         for system in [*(s for s in systems if s.label == name), *systems]:
             if name in (system.label, *system.names):
                 return system
+        if ("=" in name or " " in name) and (found := self._finder.find(name, self.rows)):
+            return found
         known = ", ".join(f"{s.names[0]} ({s.label})" if s.names else s.label for s in systems)
         raise AsdError(f"compare: no finished run of {name!r} on {self.label}; there are: {known}")
 
@@ -108,6 +156,17 @@ class Section:
         """Results or comparisons with what their data is in the first columns."""
         frame = frame.assign(data=self.label, simulated=self.simulated)
         return frame.set_index(["data", "simulated"]).reset_index()
+
+
+def _front(costs: pd.DataFrame) -> list[bool]:
+    """[systems] whether no other has at least its AUC at no higher cost, and is better in one.
+
+    A cost that is not known of all counts for none.
+    """
+    names = [name for name in COSTS if costs[name].notna().all()]
+    points = np.column_stack([-costs["auc"], costs[names]])
+    beats = (points[:, None] <= points).all(axis=2) & (points[:, None] < points).any(axis=2)
+    return list(map(bool, ~beats.any(axis=0) & ~np.isnan(points).any(axis=1)))
 
 
 def corpora(runs: list[Run]) -> dict[str, list[Run]]:

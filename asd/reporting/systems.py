@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -58,6 +59,17 @@ class System:
     def machines(self) -> list[str]:
         """Its machine types, as its first training has them, in the tables' order."""
         return machine_order(self.runs[0].scores["machine"]) if self.runs else []
+
+    @cached_property
+    def clips(self) -> dict[str, list[Any]]:
+        """Machine type -> ID, file and label of the clips that are scored, of known label."""
+        known = self.runs[0].scores.query("label >= 0").groupby("machine")
+        return {str(m): of[["id", "file", "label"]].to_numpy().tolist() for m, of in known}
+
+    def cost(self, name: str) -> float:
+        """Mean over its trainings of a number of ``Run``, such as ``parameters``; NaN: not known
+        of all."""
+        return float(np.mean([getattr(run, name) for run in self.runs]))
 
     @property
     def ids(self) -> list[tuple[str, str]]:

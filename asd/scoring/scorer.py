@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,9 @@ from asd.models.detector import Detector
 from asd.models.scoring_form import scoring_form
 from asd.scoring.back_ends import ByStationarity, Interquartile
 from asd.scoring.banks import bank_names, bank_scores, fit_banks, states_of
+from asd.scoring.calibration import Calibration
 from asd.scoring.clip_vectors import vectors_of_clips
+from asd.scoring.error_maps import error_profiles
 from asd.scoring.pooling import Mean, Pooling
 from asd.scoring.scoring_options import ScoringOptions
 from asd.scoring.window_scores import OF_CLASSES
@@ -85,6 +87,33 @@ def fit_back_end(
         scored = score_clips(detector, options, held_out, features, part, known, workers)
         scores = scored.table[["score"]].to_numpy()
         detector.scales = fit_banks(Interquartile(), scores, bank_names(held_out, "id"))
+
+
+def calibrate(
+    detector: Detector,
+    options: ScoringOptions,
+    clips: pd.DataFrame,
+    features: Features,
+    index: Index,
+    classes: np.ndarray,
+    workers: int = 1,
+) -> pd.DataFrame:
+    """Score normal clips that were held out; the detector keeps scores and errors.
+
+    Args:
+        detector, options, clips, features, classes, workers: see ``score_clips``.
+        index: windows of the clips held out, which may be some of these.
+
+    Returns:
+        The table of those held out, as in ``ScoredClips``.
+    """
+    held_out, numbers = np.unique(index.clips, return_inverse=True)
+    table, own = clips.iloc[held_out].reset_index(drop=True), replace(index, clips=numbers)
+    scored = score_clips(detector, options, table, features, own, classes[held_out], workers)
+    found = Calibration.of_clips(scored.table).scores
+    detector.calibration = {name: torch.from_numpy(scores) for name, scores in found.items()}
+    detector.profiles = error_profiles(scored)
+    return scored.table
 
 
 def score_clips(

@@ -1,25 +1,24 @@
-"""What a study has found: lines, a table, Optuna's plots, an MLflow run beside its trials'."""
+"""What a study has found: lines, a table, plots, an MLflow run beside its trials'."""
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
 import shlex
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
-import matplotlib.pyplot as plt
-import numpy as np
-import optuna.visualization.matplotlib as plots
+from optuna.importance import get_param_importances
 from optuna.study import Study
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from asd.composition import command_of
 from asd.documents.rendering import harmless
 from asd.errors import AsdError
-from asd.files import replacing, write_text
-from asd.search.objectives import TEST, selected_on
+from asd.files import write_text
+from asd.pictures.grid_pictures import trade_off
+from asd.pictures.study_pictures import study_picture
+from asd.search.objectives import ON_TEST, TEST, selected_on
 from asd.search.study import Search, counts
 from asd.search.trial_cells import described
 from asd.sweeps.sweep_status import short, sweep_command
@@ -46,6 +45,8 @@ def lines(search: Search, study: Study) -> list[str]:
     if len(best) > _PRINTED:
         result.append(f"  and {len(best) - _PRINTED} more that none beats in all: trials.csv")
     result.append(f"table and plots: {short(search.folder)}")
+    runs = shlex.quote(f"runs={search.runs}") + " " if str(search.runs) != "runs" else ""
+    result.append(f"report: python -m asd.report {runs}study={search.name}")
     result.append(f"look at it: {shlex.join(['optuna-dashboard', search.url])}")
     return result
 
@@ -61,55 +62,47 @@ def write_table(search: Search, study: Study) -> None:
     table = table[table["state"] != TrialState.WAITING.name]
     columns = {c: re.sub("^(values|params|user_attrs)_", "", c) for c in table.columns}
     table = table.rename(columns={**columns, "number": "trial"})
-    write_text(search.folder / "trials.csv", harmless(table).to_csv(index=False))
+    text = harmless(table).to_csv(index=False, float_format="%.6g")
+    write_text(search.folder / "trials.csv", text)
 
 
 def draw(search: Search, study: Study) -> list[str]:
     """Draw what can be drawn; a line for each plot that cannot be yet."""
     if not counts(study)["complete"]:
         return ["plots not drawn: no trial has completed"]
-    # Its category axes remark on every choice that is a number.
-    logging.getLogger("matplotlib").setLevel(logging.WARNING)
-    plt.switch_backend("Agg")
-    title = f"{search.name} ({search.data_label})"
+    title = f"{search.name}\n{search.data_label}"
     if selected_on(search.objectives) == TEST:
-        title += "\nSELECTED ON TEST CLIPS"
-    skipped = []
-    for name, plot in _plots(search.objectives).items():
-        with plt.rc_context():  # Optuna sets a style of its own
+        title += ", SELECTED ON TEST CLIPS"
+    done = [trial for trial in study.trials if trial.state == TrialState.COMPLETE]
+    shared = [name for name in done[0].params if all(name in t.params for t in done)]
+    options = {name: [trial.params[name] for trial in done] for name in shared}
+    skipped, objectives, folder = [], search.objectives, search.folder
+    try:
+        for i, name in enumerate(objectives):
             try:
-                axes = list(np.ravel(plot(study)))
-                if not any(one.has_data() for one in axes):
-                    raise ValueError("too few trials")
-                axes[0].figure.suptitle(f"{name}: {title}", y=1.0, va="bottom")
-                with replacing(search.folder / f"{name}.png") as path:
-                    axes[0].figure.savefig(path, dpi=110, format="png", bbox_inches="tight")
-            except (ValueError, RuntimeError, ImportError) as error:
-                skipped.append(f"plot {name} not drawn: {str(error).splitlines()[0]}")
-            plt.close("all")
+                shares = get_param_importances(study, target=partial(_objective, number=i))
+            except (ValueError, RuntimeError) as error:
+                shares = {}
+                skipped.append(f"importances not drawn: {str(error).splitlines()[0]}")
+            several = len(objectives) > 1
+            known = [] if several else [t for t in study.trials if t.intermediate_values]
+            told = {trial.number: trial.intermediate_values for trial in known}
+            values = {trial.number: trial.values[i] for trial in done}
+            path = folder / (f"search_{name}.png" if several else "search.png")
+            study_picture(values, options, shares, told, name, name not in ON_TEST, title, path)
+        best = {trial.number for trial in study.best_trials}
+        for a, b in itertools.combinations(range(len(objectives)), 2):
+            points = {f"{t.number}": (t.values[a], t.values[b], t.number in best) for t in done}
+            names = objectives[a], objectives[b]
+            suffix = f"_{names[0]}_{names[1]}" if len(objectives) > 2 else ""
+            trade_off(points, names, title, folder / f"pareto_front{suffix}.png")
+    except OSError as error:
+        raise AsdError(f"{folder}: {error.strerror}") from error
     return skipped
 
 
-def _plots(objectives: list[str]) -> dict[str, Callable[[Study], Any]]:
-    """What draws each plot, by the names of the files."""
-    several = len(objectives) > 1
-    # Of more than three objectives Optuna says that it cannot.
-    result: dict[str, Callable[[Study], Any]] = (
-        {"pareto_front": plots.plot_pareto_front}
-        if several
-        else {"epochs": plots.plot_intermediate_values}
-    )
-    for i, objective in enumerate(objectives):
-        about: dict[str, Any] = {"target_name": objective}
-        if several:
-            about["target"] = lambda trial, i=i: trial.values[i]
-        suffix = f"_{objective}" if several else ""
-        result |= {
-            f"history{suffix}": partial(plots.plot_optimization_history, **about),
-            f"importances{suffix}": partial(plots.plot_param_importances, **about),
-            f"slice{suffix}": partial(plots.plot_slice, **about),
-        }
-    return result
+def _objective(trial: FrozenTrial, number: int) -> float:
+    return float(trial.values[number])
 
 
 def publish(search: Search, study: Study) -> None:

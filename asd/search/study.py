@@ -89,7 +89,7 @@ class Search:
         self.prunes = len(self.objectives) == 1 and self.objectives[0] in COLUMNS
         if not self.prunes and options.pruner != _NO_PRUNER:
             self.warnings.append(f"no trial is pruned: {self.objectives} is not known by epoch")
-        experiment = Experiment.of(config, {}, "")
+        experiment = Experiment.of(config, "")
         if not experiment.trains and set(COLUMNS) & set(self.objectives):
             raise AsdError(
                 f"search.objectives={self.objectives}: model=none trains nothing, and has no "

@@ -71,6 +71,7 @@ class Cell:
         models: that it trains.
         epochs: that each of them may train.
         refusal: why it cannot run.
+        experiment: as composed, if it can.
     """
 
     number: int
@@ -80,6 +81,7 @@ class Cell:
     models: int = 1
     epochs: int = 1
     refusal: Failure | None = None
+    experiment: Experiment | None = None
 
     @property
     def folder(self) -> RunFolder | None:
@@ -257,14 +259,15 @@ class Cells:
             cell = replace(cell, label=label, epochs=config["trainer"]["max_epochs"])
             from asd.experiment.experiment import Experiment
 
-            experiment = Experiment.of(config, {}, command)
+            experiment = Experiment.of(config, command)
             clips = self._clips(experiment)
         except AsdError as error:
             return replace(cell, refusal=Failure.of(error))
         if clips is None:
             return cell
         path = experiment.folder(clips.data_hash()).path
-        return replace(cell, path=path, models=len(clips.groups(experiment.scope)))
+        models = len(clips.groups(experiment.scope))
+        return replace(cell, path=path, models=models, experiment=experiment)
 
     def compose(self, overrides: Sequence[str]) -> dict[str, Any]:
         """The options of a run with these overrides, as plain values.

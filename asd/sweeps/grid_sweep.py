@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from asd.errors import AsdError
 from asd.sweeps.arguments import NAMED
-from asd.sweeps.cells import Cell, Cells, sweep_start
+from asd.sweeps.cells import DONE, Cell, Cells, sweep_start
 from asd.sweeps.display import PERIOD, Display
 from asd.sweeps.sweep_status import exit_code, show_cells, shown
 from asd.sweeps.workers import WorkerLauncher, is_worker, work
+from asd.tracking.sync import list_runs
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
@@ -79,9 +80,11 @@ def sweep_grid(
     cells = list(composed.of(overrides))
     for cell in cells:
         cell.count_deaths(None)
+    finished = [cell for cell in cells if cell.state() == DONE]
     sweep, title = launcher.sweep if launcher else sweep_start(), _title(master)
     with shown(title, lambda: cells, sweep) as display:
         _train(display, launcher, lambda: _work(sweep, cells, run))
+    list_runs([(c.experiment, c.folder) for c in finished if c.experiment and c.folder])
     if options.report and master.sweep.name:
         _show_tables(title, cells)
     if code := exit_code(cells):
@@ -147,7 +150,7 @@ def _show_tables(name: str, cells: list[Cell]) -> None:
     """Print AUC and pAUC of the sweep's finished runs, and how to see more."""
     from asd.documents import terminal
     from asd.reporting.bootstrap import Resampling
-    from asd.reporting.content import WIDTH, table_blocks
+    from asd.reporting.content import table_blocks
     from asd.reporting.declaration import declaration
     from asd.reporting.runs import collect
     from asd.reporting.sections import Section, corpora
@@ -157,6 +160,6 @@ def _show_tables(name: str, cells: list[Cell]) -> None:
         return
     how = declaration(name), Resampling()
     parts = [Section(label, group, *how) for label, group in corpora(runs).items()]
-    blocks = [block for part in parts for block in table_blocks(part, ["auc", "pauc"])]
-    terminal.show(blocks, terminal.open_console(WIDTH))
+    blocks = [block for part in parts for block in table_blocks(part)]
+    terminal.show(blocks, terminal.open_console())
     print(f"comparisons, pictures, files: python -m asd.report sweep={name}")

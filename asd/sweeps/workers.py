@@ -91,7 +91,8 @@ class WorkerLauncher(ABC):
         for worker in workers:
             with suppress(subprocess.TimeoutExpired):
                 worker.wait(GRACE)
-            with suppress(ProcessLookupError):
+            # Windows has no groups of processes, and terminate() kills there.
+            with suppress(ProcessLookupError, AttributeError):
                 os.killpg(worker.pid, signal.SIGKILL)
 
     def environment(self, number: int | str) -> dict[str, str]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from asd.experiment.history import read_history
-from asd.experiment.run_folder import RunFolder
+from asd.experiment.run_folder import FINISHED, RunFolder
 from asd.tracking.mlflow_store import check_place
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ _GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE")
 _FILES = (
     "config.yaml", "environment.json", "run.json", "scores.csv", "train.log", "tables/*",
     "pictures/*", "models/*/model.ckpt", "models/*/history.csv", "models/*/validation.csv",
+    "models/*/calibration.csv",
 )  # fmt: skip
 
 
@@ -131,13 +132,40 @@ def _describe(
         client.log_inputs(run_id, inputs)
 
 
-def publish(client: MlflowClient, folder: RunFolder, metrics: Metrics | None = None) -> None:
+def open_copy(
+    client: MlflowClient, experiment: str, uri: str, folder: RunFolder, params: dict[str, Any]
+) -> str:
+    """A run, with these params too, of a folder whose own run may be in another experiment.
+
+    Returns:
+        The id of a copy to ``publish``; nothing if the experiment has the run, or a whole copy.
+
+    Raises:
+        MlflowException, OSError: the tracker cannot be reached.
+        AsdError: as of ``open_run``.
+    """
+    record = folder.record()
+    query = f"tags.identity = '{record.get('identity')}'"
+    known = list(client.search_runs([experiment], query, max_results=1))
+    if not known:
+        tags = {**record.get("tags", {}), "copy_of": record["mlflow"]["run_id"]}
+        known = [client.create_run(experiment, tags=tags, run_name=record.get("run_name"))]
+    run = client.get_run(known[0].info.run_id)
+    check_place(uri, run.info.artifact_uri)
+    _describe(client, run, {**record, "params": {**record.get("params", {}), **params}}, {})
+    return "" if run.info.status == FINISHED else str(run.info.run_id)
+
+
+def publish(
+    client: MlflowClient, folder: RunFolder, metrics: Metrics | None = None, copy: str = ""
+) -> None:
     """Copy to the run of ``open_run`` what it does not have yet, and close it.
 
     Args:
         client: of the tracker.
         folder: the files; ``run.json`` then says ``published``.
         metrics: of the scores; None: computed from ``scores.csv``, if it is there.
+        copy: of ``open_copy``: it gets all but the weights, and ``run.json`` says nothing of it.
 
     Raises:
         MlflowException, OSError: the tracker cannot be reached.
@@ -150,7 +178,7 @@ def publish(client: MlflowClient, folder: RunFolder, metrics: Metrics | None = N
     from asd.scoring.tables import markdown, remarks
 
     record = folder.record()
-    run_id, values = record["mlflow"]["run_id"], dict(record.get("resources", {}))
+    run_id, values = copy or record["mlflow"]["run_id"], dict(record.get("resources", {}))
     for model, told in record.get("convergence", {}).items():
         values["best_epoch" if model == "shared" else f"best_epoch/{model}"] = told["best_epoch"]
     if metrics is None and folder.scores.exists():
@@ -163,19 +191,22 @@ def publish(client: MlflowClient, folder: RunFolder, metrics: Metrics | None = N
         client.set_tag(run_id, "mlflow.note.content", note)
     for model in folder.models():
         client.log_batch(run_id, metrics=_missing_epochs(client, run_id, model))
-    # Again with the same time, MLflow keeps them once.
+    # Again with the same time, MLflow keeps them once. Four digits, as tables have: files have all.
     ended = record.get("ended") or int(time.time() * 1000)
-    results = [Metric(name, value, ended, 0) for name, value in values.items()]
+    results = [Metric(name, round(value, 4), ended, 0) for name, value in values.items()]
     client.log_batch(run_id, metrics=results)
     root = folder.path.resolve()
     for file in (file for pattern in _FILES for file in sorted(root.glob(pattern))):
+        if copy and file.suffix == ".ckpt":
+            continue
         if file.resolve() != file or not file.is_file():
             log.warning("not copied to MLflow, for it is a link, or no file: %s", file)
             continue
         place = file.parent.relative_to(root).as_posix()
         client.log_artifact(run_id, str(file), None if place == "." else place)
     client.set_terminated(run_id, record["status"], ended)
-    folder.update(published=True)
+    if not copy:
+        folder.update(published=True)
 
 
 def epoch_metrics(model: str, epoch: int, values: Mapping[str, float], when: float) -> list[Metric]:

@@ -31,7 +31,7 @@ _START = (
 )
 _REPAIR = (
     "if the disk is full, free some space; if the file is damaged, move it aside (a new one is "
-    "made, and `python -m asd.tracking.sync runs/*-seed*/` fills it)"
+    "made, and `python -m asd.tracking.sync runs/*/` fills it)"
 )
 
 
@@ -85,7 +85,7 @@ class Tracking:
         Raises:
             AsdError: an option cannot be used, or the address holds a password.
         """
-        place = {name: options[name] for name in options if name != "run_name"}
+        place = {name: options[name] for name in options if name not in ("run_name", "params")}
         place["experiment"] = place.get("experiment") or experiment or "asd"
         given = from_config(cls, "tracking", place)
         uri = given.uri
@@ -186,6 +186,8 @@ def connect(tracking: Tracking) -> tuple[MlflowClient, str]:
     Raises:
         AsdError: the tracker cannot be reached, or refuses us.
     """
+    for name in ("alembic", "mlflow.store.db.utils"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     # MLflow's own defaults try a dead server for minutes. What the user has set stays.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", str(tracking.retries))
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(tracking.timeout))
@@ -258,8 +260,6 @@ def _open(tracking: Tracking) -> tuple[MlflowClient, str]:
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    for name in ("alembic", "mlflow.store.db.utils"):
-        logging.getLogger(name).setLevel(logging.WARNING)
     client, name = MlflowClient(tracking.uri), tracking.experiment
     if not tracking.embedded:
         client = cast(MlflowClient, LimitedClient(client, tracking.limit))

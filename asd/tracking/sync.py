@@ -8,18 +8,23 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from asd.errors import AsdError
 from asd.exit_status import program
+from asd.experiment.experiment import Experiment
 from asd.experiment.run_folder import FAILED, FINISHED, KILLED, RUNNING, RunFolder
+from asd.experiment.run_labels import run_params
 from asd.options import check_choice
-from asd.tracking.mlflow_run import is_published, known_run, open_run, publish
+from asd.tracking.mlflow_run import is_published, known_run, open_copy, open_run, publish
 from asd.tracking.mlflow_store import Tracking, answering, connect
 
 if TYPE_CHECKING:
     from asd.scoring.metrics import Metrics
+
+log = logging.getLogger(__name__)
 
 _STATUSES = (RUNNING, FINISHED, FAILED, KILLED)
 
@@ -53,6 +58,30 @@ def complete(folder: RunFolder, tracking: Tracking, metrics: Metrics | None = No
     return f"completed as {record['status']}"
 
 
+def list_runs(finished: Sequence[tuple[Experiment, RunFolder]]) -> None:
+    """Have finished runs where today's config lists them, with its params; say what was copied."""
+    groups: dict[Tracking, list[tuple[RunFolder, dict[str, Any]]]] = {}
+    for one, folder in finished:
+        tracking = Tracking.of(one.config["tracking"], one.tracking_name)
+        groups.setdefault(tracking, []).append((folder, run_params(one.config, one.command)))
+    for tracking in (tracking for tracking in groups if tracking.enabled):
+        copied = 0
+        try:
+            client, experiment = connect(tracking)
+            for folder, params in groups[tracking]:
+                if not folder.record().get("mlflow"):
+                    with folder.lock():
+                        complete(folder, tracking)
+                with answering(tracking):
+                    if copy := open_copy(client, experiment, tracking.uri, folder, params):
+                        publish(client, folder, copy=copy)
+                        copied += 1
+        except AsdError as error:
+            log.warning("MLflow may lack runs that were finished before: %s", error)
+        if copied:
+            print(f"MLflow: {copied} runs finished elsewhere are copied to {tracking.experiment}")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status: 0, or 2 if a run could not be completed."""
     parser = argparse.ArgumentParser(
@@ -68,6 +97,9 @@ def main(arguments: list[str] | None = None) -> int:
     for path in options.folder:
         folder = RunFolder(path.absolute())
         try:
+            if len(options.folder) > 1 and path.is_dir() and not folder.record():
+                print(f"{path.name}: no run folder, passed over")
+                continue
             if "status" not in folder.record():
                 raise AsdError(f"{path}: no run folder (it has no run.json)")
             with folder.lock():

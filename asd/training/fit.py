@@ -42,14 +42,12 @@ class TrainingSet:
     """Features of the clips that train and validate one detector.
 
     ``train`` and ``validation`` index windows in ``features``; ``classes`` [clips] are numbers.
-    ``outliers`` are windows of others for either, or None.
     """
 
     features: Features
     train: Index
     validation: Index
     classes: np.ndarray
-    outliers: tuple[Index, Index] | None = None
 
 
 def fit(
@@ -93,9 +91,8 @@ def fit(
         prepare(detector, options, device)
         values = resident(data.features.values, device, options.gpu_share)
         size = options.batch_size
-        learnt, held_out = data.outliers or (None, None)
-        train = Batches(values, data.train, data.classes, size, seed, device, learnt)
-        val = Batches(values, data.validation, data.classes, size, None, device, held_out)
+        train = Batches(values, data.train, data.classes, size, seed, device)
+        val = Batches(values, data.validation, data.classes, size, device=device)
         module = DetectorTraining(detector, options)
         try:
             with _interruptible():

@@ -13,7 +13,6 @@ from asd.errors import AsdError
 from asd.experiment.trainer_options import TrainerOptions
 from asd.features.batches import Batch
 from asd.models.detector import CHECKPOINT_FORMAT, TRAINING_PREFIX, Detector
-from asd.training.mixup import mixed
 
 
 class DetectorTraining(pl.LightningModule):
@@ -36,13 +35,15 @@ class DetectorTraining(pl.LightningModule):
 
     def _step(self, batch: Batch) -> Tensor:
         windows = self.detector.outputs(batch)
-        loss: Tensor = self.detector.loss.combine(windows.mse, windows.cce)
-        named = {"loss": loss, "mse": windows.mse, "cce": windows.cce}
+        mse, cce = windows.mse, windows.cce
+        loss: Tensor = self.detector.loss.combine(mse, cce)
+        named = {"loss": loss, "mse": mse, "cce": cce}
         parts = {name: part for name, part in named.items() if part is not None}
         # Kept on the device and read once an epoch: logging each step costs more than small models.
         # Nothing here may wait for a GPU, as a tensor made of a Python number there would.
-        sums = [part.detach().sum() for part in parts.values()] + [loss.new_full((), len(loss))]
-        self._sums = torch.stack(sums) if self._sums is None else self._sums + torch.stack(sums)
+        count = loss.new_full((), len(loss))
+        sums = torch.stack([*(part.detach().sum() for part in parts.values()), count])
+        self._sums = sums if self._sums is None else self._sums + sums
         self._parts = list(parts)
         return loss.mean()
 
@@ -75,7 +76,7 @@ class DetectorTraining(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Mean loss of a batch."""
         share = getattr(self.detector.loss, "mixup", 0.0)
-        return self._step(mixed(batch, share, len(self.detector.recipe["classes"])))
+        return self._step(batch.mixed(share, len(self.detector.recipe["classes"])))
 
     def on_validation_epoch_start(self) -> None:
         # Validation runs inside the epoch, so the training sums are read first.
@@ -100,7 +101,9 @@ class DetectorTraining(pl.LightningModule):
                     norm.train().momentum = len(batch.features) / seen
                 # Not the compiled form, which would be compiled again for this.
                 features = self.detector.standardiser(batch.features)
-                self.detector.logits(self.detector.network.forward(features)[1])
+                embedding = self.detector.network.forward(features)[1]
+                if self.detector.classifier is not None:
+                    self.detector.classifier(embedding)
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.eval().momentum = momentum
 

@@ -39,9 +39,10 @@ from asd.experiment.trained_models import trained_model, training_lock
 from asd.features import parts_of
 from asd.models.detector import Detector, rebuilt, save_detector
 from asd.models.standardiser import Standardiser
+from asd.scoring.calibration import Calibration, decisions
 from asd.scoring.clip_scores import read_scores, write_scores
 from asd.scoring.metrics import Metrics, evaluate_scores
-from asd.scoring.scorer import fit_back_end, score_clips
+from asd.scoring.scorer import calibrate, fit_back_end, score_clips
 from asd.scoring.tables import convergence_notes, write_tables
 from asd.training.checkpoints import restored_history
 from asd.training.fit import TrainingSet, fit
@@ -108,8 +109,7 @@ def _check_model(experiment: Experiment) -> torch.device:
         parts = {part: experiment.config[part] for part in ("model", "loss")}
         recipe = {**parts, "bands": frontend.bands, "frames": frames, "classes": ["a/0", "b/0"]}
         with torch.device("meta"):
-            model = Detector(recipe)
-        check_memory(model, device)
+            check_memory(Detector(recipe), device)
     return device
 
 
@@ -142,30 +142,25 @@ def _compute(
             continue
 
         # Windows of the training clips; a part of the clips is held out for validation.
-        learnt, own = clips.learnt(group, experiment)
-        features = store.load(learnt)
+        features = store.load(group.train)
         length = lengths[name]
-        paths = list(learnt.clips["path"])
-        windows = experiment.windows.training(length, features.frames, paths)
-        held_out = np.zeros(len(learnt), bool)
-        held_out[own] = _held_out(experiment, group.train)
+        paths = list(group.train.clips["path"])
+        windows = experiment.windows.starts(length, features.frames, paths)
+        held_out = _held_out(experiment, group.train)
+        calibrating = _calibrating(experiment, group.train, held_out)
+        training_clips = ~held_out & ~calibrating
         model.mkdir(parents=True, exist_ok=True)
-        held_out_clips = learnt.clips[["machine", "id", "path"]][held_out & own]
+        held_out_clips = group.train.clips[["machine", "id", "path"]][held_out]
         held_out_clips.to_csv(model / "validation.csv", index=False)
         names = class_names(group.train, experiment.classes)
-        numbers = class_numbers(learnt, experiment.classes, names)
-        train, validation = (windows.of_clips(own & part) for part in (~held_out, held_out))
-        data = TrainingSet(features, train, validation, numbers)
-        if experiment.takes_outliers:
-            others = Manifest(learnt.root, learnt.clips[~own].reset_index(drop=True))
-            held_out[~own] = _held_out(experiment, others)
-            strange = windows.of_clips(~own & ~held_out), windows.of_clips(~own & held_out)
-            data = replace(data, outliers=strange)
+        numbers = class_numbers(group.train, experiment.classes, names)
+        drawn = experiment.windows.training(windows, features.frames)
+        learnt, validation = drawn.of_clips(training_clips), drawn.of_clips(held_out)
+        data = TrainingSet(features, learnt, validation, numbers)
 
         # Training: from the standardiser, fitted on what trains, to the weights that score.
         if config["standardise"]:
-            seen = own | experiment.takes_outliers
-            standardiser = Standardiser.fit(features, seen & ~held_out)
+            standardiser = Standardiser.fit(features, training_clips)
         else:
             standardiser = Standardiser.identity(frontend.bands)
         torch.manual_seed(seed)
@@ -190,18 +185,25 @@ def _compute(
             level = logging.INFO if ended[name]["converged"] else logging.WARNING
             log.log(level, "%s", *convergence_notes({name: ended[name]}))
         threads = options.threads or cores()
-        clip_data = (learnt.clips, features, data.train, data.validation, data.classes)
+        scored_windows = windows.of_clips(training_clips), windows.of_clips(held_out)
+        clip_data = (group.train.clips, features, *scored_windows, numbers)
         fit_back_end(detector, experiment.scoring, *clip_data, threads)
+        if calibrating.any():
+            clips_held = windows.of_clips(calibrating)
+            held_data = (group.train.clips, features, clips_held, numbers)
+            held = calibrate(detector, experiment.scoring, *held_data, threads)
+            write_scores(model / "calibration.csv", held)
+            del held_data
         save_detector(detector, model / "model.ckpt")
+        sizes = folder.record().get("parameters", {})
+        folder.update(parameters=sizes | {name: sum(p.numel() for p in detector.parameters())})
         del features, data, clip_data
 
         # Scoring the test clips, a machine type at a time.
         with _timed(f"{name}: scored"):
             scored_tables = []
             for part in parts_of(group.test):
-                whole = clips.test.select(machine=part.machines)
-                kept = whole.clips["path"].isin(part.clips["path"]).to_numpy()
-                features = store.part(whole).of_clips(kept)
+                features = store.part(part)
                 paths = list(part.clips["path"])
                 windows = experiment.windows.starts(length, features.frames, paths)
                 numbers = class_numbers(part, experiment.classes, names)
@@ -223,14 +225,16 @@ def _compute(
     tags = folder.record()["tags"]
     if ended:
         tags["converged"] = str(all(told["converged"] for told in ended.values())).lower()
-    folder.update(validation_loss=losses, convergence=ended, tags=tags)
+    decided = _decisions(experiment, folder, scores)
     warnings = list(clips.warnings)
     if "pooling" in scores:
         chosen = scores.groupby("machine", sort=False)["pooling"].first()
         words = ", ".join(f"{machine} {name}" for machine, name in chosen.items())
         warnings.append(f"pooling chosen by a rule from normal training clips: {words}")
         folder.update(warnings=warnings)
-    said = {"unseen": clips.unseen(), "warnings": warnings, "convergence": ended}
+    folder.update(validation_loss=losses, convergence=ended, tags=tags, decisions=decided)
+    said: dict[str, Any] = {"unseen": clips.unseen(), "warnings": warnings}
+    said |= {"convergence": ended, "decisions": decided}
     write_tables(folder.tables, metrics, experiment.title, experiment.data_label, **said)
     events.tell(RunListener.scored, folder, scores, metrics)
     return metrics
@@ -249,10 +253,34 @@ def _window_length(experiment: Experiment, clips: Clips) -> int:
 def _held_out(experiment: Experiment, clips: Manifest) -> np.ndarray:
     """[clips] whether each is for validation."""
     options = experiment.trainer
-    seed = options.validation_seed
-    seed = experiment.config["seed"] if seed is None else seed
     fraction, strata = options.validation_fraction, options.validation_strata
-    return validation_split(clips, fraction, seed, strata)
+    return validation_split(clips, fraction, _split_seed(experiment), strata)
+
+
+def _calibrating(experiment: Experiment, clips: Manifest, validation: np.ndarray) -> np.ndarray:
+    """[clips] whether each is held out for thresholds, of those that are not for validation."""
+    chosen, fraction = np.zeros_like(validation), experiment.calibration.fraction
+    if fraction:
+        others = Manifest(clips.root, clips.clips[~validation].reset_index(drop=True))
+        seed, option = _split_seed(experiment), "calibration.fraction"
+        chosen[~validation] = validation_split(others, fraction, seed, option=option)
+    return chosen
+
+
+def _split_seed(experiment: Experiment) -> int:
+    seed = experiment.trainer.validation_seed
+    return int(experiment.config["seed"] if seed is None else seed)
+
+
+def _decisions(
+    experiment: Experiment, folder: RunFolder, scores: pd.DataFrame
+) -> list[dict[str, Any]]:
+    """What thresholds make of the run's scores; nothing where no clips were held out."""
+    files = [file for model in folder.models() if (file := model / "calibration.csv").exists()]
+    if not files:
+        return []
+    held_out = pd.concat(map(read_scores, files), ignore_index=True)
+    return decisions(scores, Calibration.of_clips(held_out), experiment.calibration)
 
 
 def _said_of_validation(experiment: Experiment, models: dict[str, Clips]) -> list[str]:
@@ -316,7 +344,11 @@ def _recipe(
         "ids": machine_ids(clips.train),
         "data_label": experiment.data_label,
         "channel": experiment.corpus.channel,
-        **{part: config[part] for part in ("frontend", "window", "model", "loss", "scoring")},
+        "longest_seconds": float((clips.train.clips["samples"] / clips.train.clips["rate"]).max()),
+        **{
+            part: config[part]
+            for part in ("frontend", "window", "model", "loss", "scoring", "calibration")
+        },
     }
 
 

@@ -28,7 +28,7 @@ def blocks(tmp_path: Path) -> list[Block]:
     picture = tmp_path / "out" / "a picture.png"
     picture.parent.mkdir()
     picture.write_bytes(PNG)
-    rows = [[[Line(NASTY), Line("[1, 2]", "interval")], [Line("-1.20", "value")]]] * 2
+    rows = [[[Line(NASTY), Line("[1, 2]", "interval")], [Line("-1.20", "best")]]] * 2
     return [
         Heading("Title", 1),
         Heading(NASTY, 2),
@@ -53,7 +53,8 @@ def test_html_is_one_page_with_pictures_and_style_inside(blocks: list[Block]) ->
     assert picture == f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
     (folded,) = tree.iter("details")
     assert folded.find(".//img") is not None and folded.find(".//table") is not None
-    assert ".value {" in page and '<span class="value">-1.20</span>' in page
+    assert ".best {" in page and '<span class="best">-1.20</span>' in page
+    assert "prefers-color-scheme: dark" in page and "@media print" in page
 
 
 def test_markdown_links_pictures_and_escapes(blocks: list[Block], tmp_path: Path) -> None:
@@ -61,7 +62,7 @@ def test_markdown_links_pictures_and_escapes(blocks: list[Block], tmp_path: Path
     assert page.startswith(
         "# Title\n\n## a_b &lt;i&gt;\\|x\\` [bold]50 %\n\n**loud & clear**\n\n```\n"
     )
-    assert "| --- | ---: |\n| a_b &lt;i&gt;" in page and "<br>[1, 2] | -1.20 |\n" in page
+    assert "| --- | ---: |\n| a_b &lt;i&gt;" in page and "<br>[1, 2] | **-1.20** |\n" in page
     assert "](a%20picture.png)\n\nwhat it shows\n" in page
     assert "](../out/a%20picture.png)" in rendering.markdown(blocks, tmp_path / "elsewhere")
     assert {
@@ -77,8 +78,10 @@ def test_latex_has_the_tables_of_numbers_with_even_rows(blocks: list[Block]) -> 
         rows = [line for line in body.splitlines() if line.endswith(r"\\")]
         assert {len(re.split(r"(?<!\\)&", row)) for row in rows} == {2}
         assert not any(row.startswith("[") for row in rows)
-    assert r"\caption{Numbers. a note $\pm$}" in text and text.count(r"\addlinespace") == 1
-    assert r"{\scriptsize [1, 2]} &  \\" in text and "{}[y & 3" in text and "$-$1.20" in text
+    assert "\\caption{Numbers.}\n\\label{tab:asd-1}" in text and text.count(r"\addlinespace") == 1
+    assert r"{\scriptsize\raggedright a note $\pm$}" in text
+    assert r"{\scriptsize [1, 2]} &  \\" in text and "{}[y & 3" in text
+    assert r"\textbf{$-$1.20}" in text
     bare = re.sub(r"\\[{}]", "", text)
     assert bare.count("{") == bare.count("}")
     assert re.search(r"(?<!\\)[%#_±]", text.split("\n", 1)[1]) is None

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from asd.experiment.identity import delta, flat, identity, training_identity
+from asd.experiment.identity import departures, identity, training_identity
 
 CONFIG = {
     "seed": 0,
@@ -46,14 +46,6 @@ def test_what_can_change_the_result_changes_the_identity(
     assert other == before
 
 
-def test_delta_has_what_differs_or_is_new() -> None:
-    other = changed(trainer__batch_size=64)
-    other["loss"] = {"alpha": 0.5}
-    assert delta(other, CONFIG) == {"trainer.batch_size": 64, "loss.alpha": 0.5}
-    assert delta(CONFIG, CONFIG) == {}
-    assert flat(CONFIG)["data.machines"] == ["fan"]
-
-
 def test_how_clips_are_scored_is_not_part_of_a_trained_model() -> None:
     trained = training_identity(CONFIG, "d", {"training": 1})
     assert training_identity(changed(scoring__score="mse_db"), "d", {"training": 1}) == trained
@@ -63,3 +55,24 @@ def test_how_clips_are_scored_is_not_part_of_a_trained_model() -> None:
 
 def test_code_of_another_version_is_another_run() -> None:
     assert identity(CONFIG, "d", {"scoring": 1}) != identity(CONFIG, "d", {"scoring": 2})
+
+
+def test_a_group_that_is_switched_off_is_not_part_of_a_run() -> None:
+    """Runs from before it was there keep their identity, and are compared as equals."""
+    rules = {**CONFIG["identity"], "switches": {"calibration": "fraction"}}
+    off, on = ({**CONFIG, "identity": rules, "calibration": {"fraction": f, "rule": "conformal"}}
+               for f in (0, 0.2))  # fmt: skip
+    assert identity(off, "d") == identity(CONFIG, "d") != identity(on, "d")
+    assert training_identity(off, "d", {}) == training_identity(CONFIG, "d", {})
+    assert training_identity(off, "d", {}) != training_identity(on, "d", {})
+    assert departures(CONFIG, off) == {}
+    assert departures(on, off) == {"calibration.fraction": 0.2, "calibration.rule": "conformal"}
+
+
+def test_an_option_that_came_later_leaves_earlier_runs_what_they_are() -> None:
+    rules = {**CONFIG["identity"], "since": {"trainer.rule": None}}
+    same, other = ({**CONFIG, "identity": rules, "trainer": {**CONFIG["trainer"], "rule": value}}
+                   for value in (None, "new"))  # fmt: skip
+    assert identity(same, "d") == identity(CONFIG, "d") != identity(other, "d")
+    assert departures(CONFIG, same) == {}
+    assert departures(other, same) == {"trainer.rule": "new"}

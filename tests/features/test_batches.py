@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from asd.data.windows import Index, Windows
+from asd.data.windows import Snippets, Windows
 from asd.features.batches import Batches, windows_view
 
 
@@ -72,35 +72,28 @@ def test_batches_from_memory_arrive_where_they_are_wanted() -> None:
         assert batch.features.shape[1:] == (3, 2)
 
 
-def test_half_of_a_batch_is_outliers_and_windows_begin_anywhere() -> None:
-    clips, frames, length = 9, 20, 5
-    values = torch.arange(clips * frames, dtype=torch.float32).unsqueeze(1)
-    firsts, every = np.arange(clips) * frames, np.arange(clips)
-    slack = np.full(clips, frames - length)
-    own = Index(length, firsts[:5], every[:5], slack[:5])
-    others = Index(length, firsts[5:], every[5:], slack[5:])
-    batches = Batches(values, own, np.zeros(clips, int), 4, seed=0, outliers=others)
-    assert len(batches) == 2  # of 2 and, so that none is alone, of 3
-    begun, drawn = set(), set()
-    for epoch in range(200):
+def test_snippets_begin_anywhere_in_training_and_score_where_they_stand() -> None:
+    frames, length = np.array([20, 30, 5]), 5
+    offsets = np.cumsum(frames) - frames
+    values = torch.arange(frames.sum(), dtype=torch.float32).unsqueeze(1)
+    snippets = Snippets(None, length, "all")
+    index = snippets.starts(length, frames, ["a", "b", "c"])
+    assert index.clips.tolist() == [0] * 4 + [1] * 6 + [2]
+    drawn = snippets.training(index, frames).of_clips(np.array([True, True, True]))
+    assert drawn.starts.tolist() == offsets.tolist() and drawn.clips.tolist() == [0, 1, 2]
+    batches = Batches(values, drawn, np.arange(3), 3, seed=0)
+    begun: list[set[int]] = [set(), set(), set()]
+    for epoch in range(400):
         batches.set_epoch(epoch)
-        seen = []
-        for batch in batches:
-            starts, half = batch.features[:, 0, 0].long(), len(batch.classes) // 2
-            assert torch.equal(batch.features[:, -1, 0].long(), starts + length - 1)
-            assert batch.classes.tolist() == [0] * half + [-1] * half
-            at = starts // frames
-            assert (at[:half] < 5).all() and (at[half:] >= 5).all()
-            assert ((starts % frames) <= frames - length).all()
-            begun |= set((starts % frames).tolist())
-            drawn |= set(at[half:].tolist())
-            seen += at[:half].tolist()
-        assert sorted(seen) == [0, 1, 2, 3, 4]  # each of its own once an epoch
-    assert begun == set(range(frames - length + 1))
-    assert drawn == {5, 6, 7, 8}
+        (batch,) = batches
+        starts = batch.features[:, 0, 0].long()
+        assert torch.equal(batch.features[:, -1, 0].long(), starts + length - 1)
+        assert sorted(batch.classes.tolist()) == [0, 1, 2]  # each clip once an epoch
+        for clip, start in zip(batch.classes.tolist(), starts.tolist(), strict=True):
+            begun[clip].add(start - offsets[clip])
+    assert begun == [set(range(n - length + 1)) for n in frames]
     batches.set_epoch(7)
     first = [b.features for b in batches]
     assert all(torch.equal(a, b.features) for a, b in zip(first, batches, strict=True))
-    held_out = Batches(values, own, np.zeros(clips, int), 4, outliers=others)
-    starts = torch.cat([b.features[:, 0, 0] for b in held_out])
-    assert (starts % frames == 0).all()
+    (held_out,) = Batches(values, drawn, np.arange(3), 3)
+    assert held_out.features[:, 0, 0].tolist() == offsets.tolist()

@@ -95,12 +95,6 @@ def bce(logits: np.ndarray, target: float) -> np.ndarray:
     return np.asarray(-(target * np.log(p) + (1 - target) * np.log(1 - p)))
 
 
-def test_outlier_exposure_of_one_id() -> None:
-    got, logits = exposed(["fan/00"], [0, 0, 0, -1, -1, -1])
-    expected = [*bce(logits[:3, 0], 1), *bce(logits[3:, 0], 0)]
-    np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-6)
-
-
 def test_outlier_exposure_shared_stays_within_a_source() -> None:
     got, logits = exposed(CLASSES, list(LABELS))
     rivals = {0: [1, 2], 1: [0, 2], 2: [0, 1], 3: [4], 4: [3]}
@@ -119,3 +113,5 @@ def test_options_out_of_range_are_refused_by_name() -> None:
             ClassificationLoss(**{**good, name: value})  # type: ignore[arg-type]
     with pytest.raises(AsdError, match=r"loss\.sources"):
         OutlierExposure("fan")
+    with pytest.raises(AsdError, match=r"no outliers.*ToyCar/01"):
+        OutlierExposure([["ToyCar"]]).head(SIZE, CLASSES[:4])

@@ -39,8 +39,10 @@ def test_sizes_are_the_published_ones() -> None:
     assert parameters(multi.network) == 5_016_816
     assert multi.classifier is not None
     assert parameters(multi.classifier) == 335_872
-    assert parameters(detector("oe", 128, 256, ["fan/00"])) == 2_240_898
-    assert parameters(detector("oe", 128, 256, ["fan/00"], "model.filters=64")) == 563_394
+    # published of one ID: so many and the head's 512 + 2, half the filters 256 + 2
+    for filters, published in ((128, 2_240_898), (64, 563_394)):
+        exposed = detector("oe_shared", 128, 256, IDS, f"model.filters={filters}")
+        assert parameters(exposed.network) == published - 4 * filters - 2
 
 
 def test_idnn_predicts_the_middle_frame_from_the_others() -> None:
@@ -92,14 +94,14 @@ def test_what_cannot_work_is_refused_by_name() -> None:
         detector("adacos", 64, 500, IDS)
     with pytest.raises(AsdError, match="longer than the spectrum"):
         detector("adacos", 1, 16_000, IDS)
-    with pytest.raises(AsdError, match="stages leave nothing"):
-        detector("oe", 128, 12, ["fan/00"])
+    with pytest.raises(AsdError, match=r"model\.stages: too many"):
+        detector("oe_shared", 128, 12, IDS)
     with pytest.raises(AsdError, match="SpectralBranches reconstructs nothing"):
         detector("adacos", 1, 176_000, IDS, "loss=mse")
 
 
 def test_mel_of_a_normalised_clip_does_not_hear_its_level() -> None:
-    config = plain(compose_config(["+experiment=oe"]))
+    config = plain(compose_config(["+experiment=oe_shared"]))
     frontend = build(config["frontend"], "frontend")
     wave = np.random.default_rng(0).standard_normal(16_000)
     quiet = frontend.features(0.01 * wave + 0.3)

@@ -12,10 +12,19 @@ import pytest
 from sklearn.decomposition import PCA
 
 from asd.pictures.embedding import project, scatter
-from asd.pictures.grid_pictures import AlphaPoint, Point, alpha_curves, differences, overview
+from asd.pictures.grid_pictures import (
+    CurvePoint,
+    Point,
+    differences,
+    heat_maps,
+    option_curves,
+    overview,
+    trade_off,
+)
 from asd.pictures.model_files import KeptClips
 from asd.pictures.score_pictures import distributions, roc
 from asd.pictures.spectrograms import triptychs
+from asd.pictures.study_pictures import study_picture
 from asd.pictures.training_curves import curves
 
 
@@ -89,10 +98,19 @@ def test_pictures_of_a_grid(tmp_path: Path) -> None:
     found = [Point("fan", 0.1, 0.05, 0.2, decided=True), Point("pump", 0.1, 0.05, 0.2)]
     assert differences(found, "x", "A", tmp_path / "d.png").exists()
     outside = Point("SS", 0.8, 0.81, 0.9)  # an interval of few resamples need not hold the mean
-    points = [AlphaPoint(1.0, a, 0.86), AlphaPoint(0.5, outside, 0.73), AlphaPoint(0.3, None, 0.65)]
-    drawn = alpha_curves({"AUC": points}, "x", "paper", tmp_path / "a.png")
+    points = [CurvePoint(1.0, a, 0.86), CurvePoint(0.5, outside, 0.73), CurvePoint(0.3, None, 0.65)]
+    drawn = option_curves({"AUC": points}, "alpha", "x", tmp_path / "a.png", "paper")
     assert drawn == tmp_path / "a.png"
-    assert alpha_curves({"AUC": points[1:]}, "x", "paper", tmp_path / "e.png") is None
+    assert option_curves({"AUC": points[1:]}, "alpha", "x", tmp_path / "e.png") is None
+    cells = {("1", "a"): 0.6, ("1", "b"): 0.7, ("2", "a"): 0.8}  # one is not run
+    assert heat_maps({"AUC": cells}, ("x", "y"), "x", tmp_path / "h.png").exists()
+    options = {"rate": [1e-4, 1e-2, 1e-3], "kind": ["a", "b", "a"], "on": [True, False, None]}
+    told = {0: {0: 1.0, 1: 0.9}, 3: {0: 2.0}}  # one was pruned
+    values = {0: 1.0, 1: 2.0, 4: 0.5}
+    of_study = (values, options, {"rate": 1.0}, told, "loss", True, "x")
+    assert study_picture(*of_study, tmp_path / "s.png").exists()
+    places = {"a": (1.0, 0.6, True), "b": (2.0, 0.5, False), "c": (3.0, 0.9, True)}
+    assert trade_off(places, ("s", "AUC"), "x", tmp_path / "t.png").exists()
 
 
 def test_nothing_slow_is_imported_and_no_window_is_opened() -> None:

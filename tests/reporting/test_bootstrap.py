@@ -10,9 +10,8 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from asd.reporting.bootstrap import Resampling, replicates, resampled_figures
+from asd.reporting.bootstrap import COMPARED, Resampling, replicates, resampled_figures
 from asd.scoring.metrics import evaluate_scores, flat_metrics
-from asd.scoring.roc import pauc_eq3
 
 Scores = Callable[..., pd.DataFrame]
 
@@ -41,7 +40,6 @@ def test_every_resample_is_what_scikit_learn_gives_for_it(max_fpr: float, decima
         assert got["auc"][r] == pytest.approx(roc_auc_score(again, values), abs=1e-12)
         expected = roc_auc_score(again, values, max_fpr=max_fpr)
         assert got["pauc"][r] == pytest.approx(expected, abs=1e-12)
-        assert got["pauc_eq3"][r] == pytest.approx(pauc_eq3(again, values, max_fpr), abs=1e-12)
 
 
 def test_interval_agrees_with_scipys_stratified_bootstrap(scores: Scores) -> None:
@@ -71,7 +69,11 @@ def test_all_metrics_are_resampled_as_the_table_defines_them(scores: Scores) -> 
     frame = scores(0, 0.4, normal=1, anomaly=1, ids=("00", "02", "04"))
     how = Resampling(resamples=3)
     got = replicates(frame, 0.3, how)
-    for name, value in flat_metrics(evaluate_scores(frame, 0.3)).items():
+    flat = flat_metrics(evaluate_scores(frame, 0.3))
+    compared = (*COMPARED, *(f"id_{metric}" for metric in COMPARED))
+    known = {name: v for name, v in flat.items() if name.split("/")[0] in compared}
+    assert set(known) == set(got)
+    for name, value in known.items():
         np.testing.assert_allclose(got[name], np.full(3, value), atol=1e-12)
 
 

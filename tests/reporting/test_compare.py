@@ -14,7 +14,7 @@ import pytest
 from asd.errors import AsdError
 from asd.reporting.bootstrap import Resampling
 from asd.reporting.claims import HELD, NOT_HELD, check_claim
-from asd.reporting.compare import NOT_DECIDABLE, compare, compare_all, difference
+from asd.reporting.compare import NOT_DECIDABLE, compare, compare_pairs, difference
 from asd.reporting.declaration import declaration
 from asd.reporting.intervals import holm
 from asd.reporting.runs import Run
@@ -47,19 +47,22 @@ def test_the_same_scores_differ_by_nothing(scores: Any) -> None:
     assert (compared["verdict"] == "not decidable (3 seeds of A, 3 of B)").all()
 
 
-def test_every_system_against_one_is_the_mean_of_its_comparison_corrected(scores: Any) -> None:
-    baseline = trained("kNN", scores, 20, 1.0)
-    others = [trained("A", scores, 1, 2.0), trained("B", scores, 5, 1.0)]
-    one = system("one seed", scores(9, 2.0))
-    compared = compare_all([*others, one], baseline, "auc")
-    alone = pd.DataFrame([mean(compare(other, baseline, "auc"))[0] for other in others])
-    same = ["a", "difference", "difference_low", "difference_high", "trainings_b"]
-    assert compared[same][:2].values.tolist() == alone[same].values.tolist()
-    assert list(compared["p_holm"][:2]) == holm([*alone["p"], float("nan")])[:2]
+def test_every_pair_is_the_mean_of_its_comparison_corrected_over_all(scores: Any) -> None:
+    systems = [trained("A", scores, 1, 2.0), trained("B", scores, 5, 1.0)]
+    systems += [trained("kNN", scores, 20, 1.0), system("one seed", scores(9, 2.0))]
+    compared = compare_pairs(systems, "auc")
+    pairs = list(itertools.combinations(systems, 2))
+    alone = pd.DataFrame([mean(compare(a, b, "auc"))[0] for a, b in pairs])
+    same = ["a", "b", "difference", "difference_low", "difference_high", "trainings_b"]
+    assert compared[same].values.tolist() == alone[same].values.tolist()
+    np.testing.assert_array_equal(compared["p_holm"], holm(list(alone["p"])))
     assert list(compared["verdict"]) == [
+        "A is better (3 seeds of A, 3 of B)",
         "A is better (3 seeds of A, 3 of kNN)",
+        "not decidable: 3 seeds of A, 1 of one seed; 3 of each are needed",
         "not decidable (3 seeds of B, 3 of kNN)",
-        "not decidable: 1 seed of one seed, 3 of kNN; 3 of each are needed",
+        "not decidable: 3 seeds of B, 1 of one seed; 3 of each are needed",
+        "not decidable: 3 seeds of kNN, 1 of one seed; 3 of each are needed",
     ]
 
 

@@ -68,7 +68,7 @@ def test_one_clip_and_no_overlap_have_an_auc_and_no_interval() -> None:
 def test_report_shows_faults_where_scores_name_them(runs: Runs, tmp_path: Path) -> None:
     runs.write("u", frame=with_faults(made_scores(3)))
     runs.write("b")  # of an older version: the other run's causes are of the same clips
-    text = "\n".join(map(str, section_blocks(runs.report()[0], ["faults"])))
+    text = "\n".join(map(str, section_blocks(runs.report()[0])))
     assert "AUC by fault in percent. SIMULATED" in text
     assert "crack" in text
     assert report.main([f"runs={runs.path}", f"out={tmp_path}", "--no-pictures"]) == 0
@@ -76,4 +76,4 @@ def test_report_shows_faults_where_scores_name_them(runs: Runs, tmp_path: Path) 
     assert table["auc_percent"].between(0, 100).all()
     assert set(fault_results(runs.report()[0])["system"]) == {"U", "B"}
     runs.write("u", data="dcase2020")
-    assert "AUC by fault" not in "".join(map(str, section_blocks(runs.report()[0], ["faults"])))
+    assert "AUC by fault" not in "".join(map(str, section_blocks(runs.report()[0])))

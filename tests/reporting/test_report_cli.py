@@ -16,9 +16,9 @@ Capture = pytest.CaptureFixture[str]
 
 
 def test_names_with_equal_signs_are_flags_or_choose_runs() -> None:
-    words = ["compare=[u, ss_0.5]", "data=simulated", "+scale=small", "view=[auc,per_id]"]
+    words = ["compare=[u, ss_0.5]", "data=simulated", "+scale=small", 'compare=["u a=[1,2]",b]']
     options, wanted = parse([*words, "max_fpr=0.2", "--out", "x", "tracking_uri=http://u?a=b"])
-    assert options.compare == [["u", "ss_0.5"]] and options.view == ["auc", "per_id"]
+    assert options.compare == [["u", "ss_0.5"], ["u a=[1,2]", "b"]]
     assert (options.max_fpr, options.out, options.tracking_uri) == (0.2, "x", "http://u?a=b")
     assert wanted == {"data": ["simulated"], "scale": ["small"]}
 
@@ -34,15 +34,17 @@ def folder(runs: Any) -> Path:
 def test_all_files_are_written_and_agree(folder: Path, tmp_path: Path, capsys: Capture) -> None:
     out = tmp_path / "out"
     common = [f"runs={folder}", "resamples=50", f"out={out}", "compare=[u,ss_0.5]"]
-    assert main([*common, "view=[per_id,harmonic,pooled,eq3]", "--no-write"]) == 0
+    assert main([*common, "--no-write"]) == 0
     shown = capsys.readouterr().out
-    for name in ("AUC by machine ID", "AUC harmonic", "pAUC pooled", "pAUC eq. (3)", "fan id_02"):
+    for name in ("U has the highest mean AUC", "Provenance"):
         assert name in shown
     assert not out.exists()
     assert main([*common, "--no-pictures"]) == 0
     shown = capsys.readouterr().out
-    assert "Table 1: AUC in percent. SIMULATED, demo scale (small)" in shown
+    assert "AUC (Table 1 of the paper) in percent. SIMULATED, demo scale (small)" in shown
     assert "…" not in shown  # nothing is cut off
+    typed = ("asd.train", "wrote")  # to be copied: not folded
+    assert max(len(x) for x in shown.splitlines() if not any(t in x for t in typed)) <= 80
     rows = csv.DictReader((out / "tables.csv").read_text().splitlines())
     cell = next(r for r in rows if (r["system"], r["machine"], r["metric"]) == ("U", "fan", "auc"))
     assert cell["n"] == "2" and cell["seeds"] == "0 1" and cell["simulated"] == "True"
@@ -72,9 +74,17 @@ def test_the_page_needs_nothing_else_and_holds_the_pictures(folder: Path, tmp_pa
     pictures = [a for a in addresses if a.startswith("data:image/png;base64,")]
     # Two overviews, two differences, and the run's ROC and scores.
     assert len(pictures) == 6
-    assert all(a.startswith("#") for a in addresses if a not in pictures)
+    links = [a for a in addresses if a not in pictures and not a.startswith("#")]
+    assert {(out / link).resolve() for link in links} == set((folder).glob("u-*"))  # the runs
+    # What the next report does not write again does not stay beside it.
+    older = set(out.rglob("*.png"))
+    (out / "mine.txt").write_text("")
+    assert main([*keep, "--no-pictures"]) == 0
+    assert len(older) == 6 and not any(path.exists() for path in older)
+    assert (out / "mine.txt").exists() and (out / "report.html").exists()
+    assert main(keep) == 0
     for link in re.findall(r"\]\((.*?)\)", (out / "report.md").read_text()):
-        assert (out / link).is_file()
+        assert (out / link).exists()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,8 +15,9 @@ from sklearn.metrics import roc_auc_score
 from asd.documents.blocks import Table, Text
 from asd.errors import AsdError
 from asd.reporting.bootstrap import Resampling
-from asd.reporting.content import figure_lines, grid_table, id_table, section_blocks
+from asd.reporting.content import figure_lines, grid_table, id_table, section_blocks, verdict
 from asd.reporting.declaration import alpha_of, declaration, parse
+from asd.reporting.layout import sections
 from asd.reporting.runs import collect_folder
 from asd.reporting.sections import Section, add_comparison
 
@@ -29,7 +31,7 @@ def result(section: Section, system: str, machine: str, metric: str = "auc") -> 
 
 
 def tables(section: Section) -> list[Table]:
-    blocks = section_blocks(section, ["auc", "pauc"])
+    blocks = section_blocks(section)
     return [b for b in blocks if isinstance(b, Table) and not b.folded]
 
 
@@ -51,9 +53,7 @@ def test_simulated_figures_never_stand_beside_published_ones(runs: Any) -> None:
     runs.write("u")
     (section,) = runs.report()
     assert section.simulated and not section.comparable
-    *ours, published = sorted(
-        tables(section), key=lambda t: t.title.startswith("Published Table 1")
-    )
+    *ours, published = sorted(tables(section), key=lambda t: t.title.startswith("Published AUC"))
     assert "95.67" in [line.text for line in published.rows[1][1]]
     assert "REAL recordings" in published.title
     for table in (table for table in ours if not table.title.startswith("Published")):
@@ -161,13 +161,86 @@ def test_runs_of_a_corpus_that_is_not_known_are_refused_by_name(runs: Any) -> No
         runs.report()
 
 
-def test_trials_of_a_search_make_no_row_unless_asked_for(runs: Any) -> None:
-    runs.write("u")
-    runs.write("u", 1, options="trainer.learning_rate=0.002", tags={"trial": "3", "study": "s"})
+def laid_out(runs: Any, *by: str, whole: bool = False) -> tuple[list[Section], str]:
+    found = collect_folder(runs.path).runs
+    parts, said = sections(found, declaration("paper"), by, whole, Resampling(20), None)
+    return parts, " ".join(said)
+
+
+def test_trials_of_a_search_never_stand_in_the_papers_table(runs: Any) -> None:
+    trial = {"tags": {"trial": "3", "study": "s"}}
+    runs.write("u", 1, **trial)  # of just the row's settings
+    runs.write("u", 3, options="trainer.learning_rate=0.002", **trial)
+    (section,), _ = laid_out(runs)
+    assert section.declared.title == "Search s" and section.factors == ("trainer.learning_rate",)
+    assert list(section.systems) == ["learning_rate 0.001", "learning_rate 0.002"]
+    runs.write("u", 0, sweep="a grid's", **trial)  # a search took it as it was
+    (section,), said = laid_out(runs)
+    assert section.systems["U"].seeds == [0] and section.used == 1
+    assert "2 trials of s have no row here: python -m asd.report study=s" in said
+
+
+def test_a_sweep_shows_its_rows_and_says_how_to_compare_its_settings(runs: Any) -> None:
+    for size, seed in itertools.product((4, 8), (0, 1)):
+        runs.write("u", seed, options=f"trainer.batch_size={size}", name=f"{size}-{seed}")
+    (section,), said = laid_out(runs)
+    assert [row.label for row in section.rows] == ["U", "U, batch_size 8"]
+    assert "python -m asd.report by=trainer.batch_size" in said and "no runs of B, U FD" in said
+    assert section.find("u trainer.batch_size=4").label == "U"
+    (section,), _ = laid_out(runs, whole=True)
+    assert section.rows[0].label == "B" and not section.rows[0].runs
+    (section,), _ = laid_out(runs, "trainer.batch_size")
+    assert [(row.label, row.seeds) for row in section.rows] == [
+        ("batch_size 4", [0, 1]), ("batch_size 8", [0, 1]),
+    ]  # fmt: skip
+    add_comparison([section], "u trainer.batch_size=4", "batch_size 8")
+    assert section.comparisons[0].loc[0, "a"] == "batch_size 4"
+
+
+def test_a_setting_is_compared_with_those_that_differ_in_it_alone(runs: Any) -> None:
+    for rate, size in ((0.001, 8), (0.001, 16), (0.01, 8), (0.01, 16)):
+        typed = f"trainer.learning_rate={rate} trainer.batch_size={size}"
+        runs.write("u", options=typed, name=f"{rate} {size}")
+    runs.write("b", options="trainer.batch_size=8")
+    parts, said = laid_out(runs, "trainer.batch_size")
+    assert [part.label.rsplit(", ", 1)[1] for part in parts] == [
+        "trainer.learning_rate=0.001", "trainer.learning_rate=0.01",
+    ]  # fmt: skip
+    assert "1 runs have no partner" in said
+    # What follows by an interpolation (beta, the name) is no other difference.
+    for name in ("ss_0.3", "ss_0.7"):
+        runs.write(name)
+    (section,), _ = laid_out(runs, "loss.alpha")
+    assert list(section.systems) == ["alpha 0.3", "alpha 0.7"]
+    section.costs["validation_loss"] = [0.1, 0.2]  # of two losses: it judges nothing
+    assert "validation loss" not in verdict(section)
+    with pytest.raises(AsdError, match="by=seed: a setting's spread"):
+        laid_out(runs, "seed")
+    with pytest.raises(AsdError, match=r"no run has trainer\.batchsize"):
+        laid_out(runs, "trainer.batchsize")
+    with pytest.raises(AsdError, match="no two of 7 runs differ in it alone; they differ"):
+        laid_out(runs, "trainer.weights")
+
+
+def test_the_verdict_names_the_best_and_what_is_real(runs: Any, scores: Any) -> None:
+    for seed in (0, 1, 2):
+        runs.write("u", seed, shift=2.5)
+        runs.write("b", seed, shift=0.3)
+        runs.write("u_fd", seed, shift=2.5)
     (section,) = runs.report()
-    assert list(section.systems) == ["U"] and "study=NAME shows them" in section.notes[-1]
-    (section,) = runs.report("search")
-    assert list(section.systems) == ["U", "U, learning_rate 0.002"]
+    text = verdict(section)
+    best = "U" if text.startswith("U has") else "U FD"
+    other = {"U": "U FD", "U FD": "U"}[best]
+    assert text.startswith(f"{best} has the highest mean AUC")
+    assert f"The difference is real to B; not decidable to {other}." in text
+    bold = [
+        [line.text for line in cell if line.kind == "best"]
+        for row in grid_table(section, "auc").rows
+        for cell in row
+    ]
+    assert sum(map(len, bold)) == 7  # one a column
+    front = section.costs.set_index("system")["front"]
+    assert front[best] and not front["B"]  # no cost is known: by AUC alone
 
 
 def test_a_row_says_what_its_trainings_mix_and_which_had_not_converged(runs: Any) -> None:
@@ -204,7 +277,7 @@ def test_missing_cells_say_so_and_name_the_command(runs: Any) -> None:
     assert commands["SS-0.5-0.5"] == f"python -m asd.train -m +experiment=ss_0.5 seed=0,3 {tail}"
     assert commands["U, batch_size 8"] == ""
     assert grid_table(section, "auc").rows[0][1][0].text == "missing"
-    texts = [b for b in section_blocks(section, ["auc"]) if isinstance(b, Text)]
+    texts = [b for b in section_blocks(section) if isinstance(b, Text)]
     assert any(t.style == "commands" and commands["B"] in t.text for t in texts)
 
 

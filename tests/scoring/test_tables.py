@@ -112,7 +112,7 @@ def test_ids_that_never_trained_and_warnings_are_said_everywhere(
 def test_terminal_prints_all_of_it_within_80_columns(
     metrics: Metrics, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("asd.documents.terminal._PIPED", 80)
+    monkeypatch.setenv("COLUMNS", "80")
     show(metrics, TITLE, DATA)
     text = capsys.readouterr().out
     for part in (TITLE, DATA, "[red]a|b", "95.83*", "ToyCar id_03: no anomaly clip"):

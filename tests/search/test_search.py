@@ -72,7 +72,7 @@ def test_a_search_prunes_by_epoch_and_a_pruned_run_can_go_on(
 
     folder = tmp_path / "runs/search" / study.study_name
     drawn = {path.name for path in folder.glob("*.png")}
-    assert {"history.png", "slice.png", "epochs.png"} <= drawn
+    assert drawn == {"search.png"}
     for name in drawn:
         assert matplotlib.image.imread(folder / name)[..., :3].std() > 0.05, name
     (about,) = client.search_runs([run.info.experiment_id], "tags.kind = 'search'")
@@ -128,7 +128,8 @@ def test_two_starts_share_a_study_and_one_is_killed(
     ):
         assert not [start.communicate()[0] for start in starts if start.poll() is not None]
         time.sleep(0.02)
-    before = study_in(tmp_path, url).trials
+    # Nothing slow before the kill: the other's worker waits for a death a few seconds only.
+    (lost,) = [folder for folder in folders if folder.record()["pid"] == starts[0].pid]
     starts[0].kill()
     output = [start.communicate(timeout=180)[0] for start in starts]
     assert [start.returncode for start in starts] == [-signal.SIGKILL, 0], output
@@ -141,10 +142,7 @@ def test_two_starts_share_a_study_and_one_is_killed(
     assert len(workers) == 1
     assert not workers & {start.pid for start in starts}
     assert len(runs_in(tmp_path)) == 2
-    (lost,) = [t for t in before if t.user_attrs["worker"].endswith(f" {starts[0].pid}")]
-    taken_up = trials[lost.number]
+    (taken_up,) = [trial for trial in trials if trial.user_attrs["run"] == lost.path.name]
     assert taken_up.user_attrs["deaths"] >= 1
-    assert (taken_up.params, taken_up.user_attrs["run"]) == (lost.params, lost.user_attrs["run"])
-    folder = RunFolder(tmp_path / "runs" / lost.user_attrs["run"])
-    assert "going on at epoch" in folder.log_file.read_text()
+    assert "going on at epoch" in lost.log_file.read_text()
     assert sorted(taken_up.intermediate_values) == list(range(60))

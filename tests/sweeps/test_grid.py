@@ -22,7 +22,10 @@ def records(folder: Path) -> dict[str, dict[str, object]]:
     found = [json.loads(p.read_text()) for p in (folder / "runs").glob("*/run.json")]
     common = ", machines [fan,pump], max_epochs 1"
     names = [str(r["run_name"]).replace(common, "") for r in found]
-    return {n.removesuffix(", SIMULATED"): r for n, r in zip(names, found, strict=True)}
+    return {
+        n.removesuffix(", SIMULATED, demo scale (tiny)"): r
+        for n, r in zip(names, found, strict=True)
+    }
 
 
 def test_a_sweep_runs_what_it_can_and_says_what_it_could_not(
@@ -42,7 +45,7 @@ def test_a_sweep_runs_what_it_can_and_says_what_it_could_not(
     assert last.count("run again: python -m asd.train ") == 6
     assert last.count("log:       runs/u-simulated-tiny-seed0") == 1
     assert "what is missing: python" in last
-    assert "Table 1: AUC in percent. SIMULATED" in out
+    assert "AUC (Table 1 of the paper) in percent. SIMULATED" in out
     assert "n=1" in out
 
     # As said by the files alone; then again: nothing is trained that is finished.
@@ -52,8 +55,11 @@ def test_a_sweep_runs_what_it_can_and_says_what_it_could_not(
     assert "paper: 8 runs: 2 done, 2 failed, 4 refused" in shown
     assert "training diverged" in shown or "not finite" in shown
     before = {name: r["ended"] for name, r in records(tmp_path).items() if name in done}
-    assert run_train(*asked) == 2
+    tracked = ["tracking=mlflow" if word == "tracking=off" else word for word in asked]
+    assert run_train(*tracked) == 2
     assert "[7/8]" in capfd.readouterr().err
+    # They were finished without a tracker: the sweep's list has them now.
+    assert {n for n, r in records(tmp_path).items() if r.get("published")} >= done
     assert {n: records(tmp_path)[n]["ended"] for n in before} == before
 
 

@@ -18,7 +18,9 @@ from typing import Any, ClassVar
 import pytest
 from filelock import FileLock
 
+from asd.composition import command_of, compose_config, plain
 from asd.errors import AsdError
+from asd.experiment.experiment import Experiment
 from asd.experiment.run_folder import RunFolder
 from asd.report import main as report
 from asd.tracking import sync
@@ -252,8 +254,60 @@ def test_eight_processes_on_a_fresh_database(tmp_path: Path) -> None:
     assert {r.info.status for r in runs} == {"FINISHED"}
 
 
-def test_what_is_no_run_folder_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "no run folder" in synced(RunFolder(tmp_path), capsys)
+def test_what_is_no_run_folder_is_named(
+    folder: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "error" in (said := synced(RunFolder(tmp_path), capsys)) and "no run folder" in said
+    (tmp_path / "runs" / "search" / "study").mkdir(parents=True)  # sync runs/*/
+    said = synced(folder, capsys, str(tmp_path / "runs" / "search"))
+    assert "search: no run folder, passed over" in said and "completed as FINISHED" in said
+    assert "error" in synced(folder, capsys, str(tmp_path / "runs" / "mistyped"))
+
+
+AXES = {
+    "model.dropout": "0.0", "scale.name": "small", "frontend": "Gammatone", "frontend.bands": "64",
+    "loss.alpha": "1.0", "model.embedding": "128", "trainer.learning_rate": "0.001",
+    "trainer.batch_size": "4",
+}  # fmt: skip
+
+
+def composed(name: str, *words: str) -> Experiment:
+    """A cell of a sweep whose runs are listed under this name."""
+    words = ("+experiment=u", f"tracking.experiment={name}", *words)
+    return Experiment.of(plain(compose_config(words)), command_of(words))
+
+
+def test_a_sweep_lists_runs_that_were_finished_elsewhere(
+    folder: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder.update(identity="abc", tags={"system": "U", "identity": "abc"})
+    synced(folder, capsys)
+    client, first = connect(tracker())
+    (run,) = client.search_runs([first])
+    for _ in range(2):  # the second time there is nothing to do
+        sync.list_runs([(composed("paper", "model.dropout=0.0"), folder)])
+    assert capsys.readouterr().out.count("1 runs finished elsewhere are copied to paper") == 1
+    _, other = connect(tracker(experiment="paper"))
+    (copy,) = client.search_runs([other])
+    assert copy.data.metrics == run.data.metrics and copy.info.status == "FINISHED"
+    assert copy.info.run_name == run.info.run_name
+    assert copy.data.params == {**run.data.params, **AXES}
+    assert copy.data.tags["copy_of"] == run.info.run_id == folder.record()["mlflow"]["run_id"]
+    paths = {a.path for a in client.list_artifacts(copy.info.run_id, "models/shared")}
+    assert paths == {"models/shared/history.csv"}  # its weights are not copied
+
+    # In the sweep's own list already: it only gets the sweep's axes.
+    sync.list_runs([(composed("mine", "model.dropout=0.0"), folder)])
+    (run,) = client.search_runs([first])
+    assert run.data.params == copy.data.params
+
+    # Trained with tracking=off: it is the folder's own run from now on.
+    record = {**folder.record(), "identity": "d", "tags": {"identity": "d"}}
+    del record["mlflow"], record["published"]
+    (folder.path / "run.json").write_text(json.dumps(record))
+    sync.list_runs([(composed("paper"), folder)])
+    names = {r.info.run_id for r in client.search_runs([other])}
+    assert folder.record()["mlflow"]["run_id"] in names and len(names) == 2
 
 
 def test_system_metrics_are_logged_when_asked_for(

@@ -1,0 +1,167 @@
+"""Runs compared by the options in which they differ: which belong together, and what matters.
+
+A factor is an option, its levels are the values that were run: the words of experimental design.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from asd.composition import option_text, plain
+from asd.errors import AsdError
+from asd.experiment.identity import departures, flat, settings
+from asd.experiment.run_labels import options_of, preset
+from asd.options import hint
+from asd.reporting.runs import Run
+
+# No factors: of one run alone, and what makes sections of their own.
+_APART = ("seed", "data", "scale", "sweep.name")
+# Config groups that make the validation loss another quantity.
+_OTHER_LOSS = {"loss", "experiment", "system", "frontend", "window", "data", "standardise"}
+SEEDS, TOGETHER = "seeds", "together, beyond their sum"
+
+
+def level(run: Run, factor: str) -> Any:
+    """A run's value of an option or tag; of a config group the choice; None: it has no such."""
+    known = {**flat(run.config), **run.tags}
+    if factor in known:
+        return known[factor]
+    target = str(known.get(f"{factor}._target_", "")).rsplit(".", 1)[-1]
+    return options_of(run.command).get(factor, target or None)
+
+
+def level_text(value: Any) -> str:
+    """In four digits."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value if isinstance(value, str) else option_text(value)
+
+
+def varied(runs: Sequence[Run]) -> list[str]:
+    """The options that commands set and in which these runs differ, other than the seed."""
+    found = []
+    for name in dict.fromkeys(name for run in runs for name in options_of(run.command)):
+        excluded = any(
+            f"{name}.".startswith(f"{out}.") for out in runs[-1].config["identity"]["exclude"]
+        )
+        values = {level_text(level(run, name)) for run in runs}
+        if len(values) > 1 and not excluded and name not in _APART:
+            found.append(name)
+    return found
+
+
+def groups(runs: Sequence[Run], factors: Sequence[str]) -> tuple[dict[str, list[Run]], list[Run]]:
+    """Runs that differ in these factors and the seed alone, so that they may be compared by them.
+
+    What follows from a factor by an interpolation (``loss.beta`` from ``loss.alpha``) may differ.
+
+    Returns:
+        What the runs of a group have in common, in words -> they; and the runs that are in none.
+
+    Raises:
+        AsdError: there is no such group.
+    """
+    if "seed" in factors:
+        raise AsdError("by=seed: a setting's spread is over its seeds; name another option")
+    known = [run for run in runs if all(level(run, name) is not None for name in factors)]
+    found: dict[str, list[Run]] = {}
+    for run in known:
+        found.setdefault(_rest(run, factors, known), []).append(run)
+    several = [of for of in found.values() if len({levels(run, factors) for run in of}) > 1]
+    if not several:
+        names = ",".join(factors)
+        others = [name for name in varied(runs) if name not in factors]
+        if not known:
+            options = sorted({name for run in runs for name in {**flat(run.config), **run.tags}})
+            lacking = next(n for n in factors if all(level(run, n) is None for run in runs))
+            raise AsdError(f"by={names}: no run has {lacking}{hint(lacking, options)}")
+        also = f"; they differ in {', '.join(others)}: add to by=" if others else ""
+        raise AsdError(f"by={names}: no two of {len(known)} runs differ in it alone{also}")
+    words = [_typed(of[0], (*factors, *_APART)) for of in several]
+    shared = set.intersection(*map(set, words))
+    labels: list[str] = []
+    for own in words:
+        label = " ".join(word for word in own if word not in shared)
+        labels.append(f"{label} ({len(labels) + 1})".strip() if label in labels else label)
+    used = {id(run) for of in several for run in of}
+    return dict(zip(labels, several, strict=True)), [run for run in runs if id(run) not in used]
+
+
+def levels(run: Run, factors: Sequence[str]) -> tuple[str, ...]:
+    """A run's level of each factor, as text."""
+    return tuple(level_text(level(run, name)) for name in factors)
+
+
+def share_a_loss(factors: Sequence[str]) -> bool:
+    """Whether settings of these factors may be compared by their validation loss."""
+    return bool(factors) and not {name.split(".")[0] for name in factors} & _OTHER_LOSS
+
+
+def numeric(values: Sequence[Any]) -> bool:
+    """Whether levels are numbers, and so have an order and distances."""
+    return all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+
+
+def _typed(run: Run, without: Sequence[str] = ("seed",)) -> list[str]:
+    words = [word for word in shlex.split(run.command) if "=" in word or word.startswith("~")]
+    return [word for word in words if word.lstrip("+").split("=")[0] not in without]
+
+
+def _rest(run: Run, factors: Sequence[str], runs: Sequence[Run]) -> str:
+    """All that a run is but for the factors and the seed, as text.
+
+    That is what its command composes to with the first run's levels, and how the run departs from
+    what its command composes to today.
+    """
+    first = [f"{'+' * (name == 'experiment')}{name}={_choice(name, runs)}" for name in factors]
+    exclude = [*run.config["identity"]["exclude"], "seed", "scoring.max_fpr"]
+    try:
+        alike = plain(preset([*_typed(run, ("seed", *factors)), *first]))
+        odd = departures(run.config, plain(preset(_typed(run))))
+    except AsdError:  # what the command names is not there any more, or is no choice
+        odd, alike = {}, run.config
+        exclude += factors
+    rest = settings({**alike, "identity": {"exclude": exclude}})
+    return json.dumps([rest, odd], sort_keys=True, default=str)
+
+
+def _choice(factor: str, runs: Sequence[Run]) -> str:
+    """A level as it is typed: of a group whose default has no name here, another's."""
+    typed = (options_of(run.command).get(factor) for run in runs)
+    return next((choice for choice in typed if choice is not None),
+                option_text(level(runs[0], factor)))  # fmt: skip
+
+
+def shares(table: dict[tuple[str, ...], np.ndarray], factors: Sequence[str]) -> dict[str, float]:
+    """Which option matters: its share of the variance of a figure over all trainings.
+
+    The sums of squares of an analysis of variance, each setting with the same weight: they add to 1
+    with what the factors do only together, and the seeds.
+
+    Args:
+        table: a level of each factor -> [trainings] the figure.
+        factors: their names.
+
+    Returns:
+        Name -> share; empty where nothing varies, and where not all combinations were run, so that
+        the factors' effects cannot be told apart.
+    """
+    means = {at: float(values.mean()) for at, values in table.items()}
+    known = [sorted({at[i] for at in means}) for i in range(len(factors))]
+    seeds = np.mean([values.var() for values in table.values()])
+    total = np.var(list(means.values())) + seeds
+    if math.prod(map(len, known)) != len(means) or total < 1e-18:
+        return {}
+    main = {
+        name: np.var([np.mean([v for at, v in means.items() if at[i] == one]) for one in known[i]])
+        for i, name in enumerate(factors)
+    }
+    rest = {TOGETHER: total - seeds - sum(main.values())} if len(factors) > 1 else {}
+    found = {**main, **rest, SEEDS: seeds}
+    return {name: max(0.0, float(part / total)) for name, part in found.items()}

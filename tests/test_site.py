@@ -1,0 +1,141 @@
+"""The documentation: the site builds with every link going somewhere, and its commands are run."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+# What is not run here, and why; a regular expression that matches the whole command.
+LEFT_OUT = {
+    r"python3 bootstrap\.py .*|source .*|pip install .*": "installs, for minutes; CI begins so",
+    r"python -m pytest .*|ruff .*": "is what runs this",
+    r"python -m asd\.data\.download.*": "fetches; tests/data/download has a server of its own",
+    r".*data=dcase2020.*": "needs the corpus",
+    r"docker .*|cp \.env.*": "needs a container engine; tests/test_compose.py",
+    r".*(http://127\.0\.0\.1|postgresql://).*": "needs a server; tests/tracking, tests/search",
+    r"mlflow ui .*|optuna-dashboard .*": "is a server, which does not end",
+    r"ray .*|.*launcher=ray.*|.*submitit_slurm.*": "needs a cluster; tests/sweeps",
+    r"python -m asd\.report scale=small .*": "needs runs that are not tiny",
+    r"export .*": "sets a variable for what follows",
+    r".*--watch.*": "is for a terminal",
+    r"python -m asd\.train \.\.\.": "stands for the reader's command",
+}
+
+
+def commands(page: Path) -> Iterator[str]:
+    """Of its code blocks, fenced or indented: what a shell would be given, without comments."""
+    text = page.read_text().replace("\\\n", " ")
+    fenced = "\n".join(re.findall(r"(?ms)^```\n(.*?)^```", text))
+    for line in [
+        *fenced.splitlines(),
+        *re.findall(r"(?m)^    (\S.*)", re.sub(r"(?ms)^```.*?^```", "", text)),
+    ]:
+        line = re.split(r"\s#|   +(?=[a-z0-9])", line.strip())[0].strip()
+        if re.match(
+            r"(python3?|asd|pip|docker|mlflow|optuna-dashboard|ray|export|cp|source|ruff) ", line
+        ):
+            yield line
+
+
+# A run as printed takes a minute.
+TINY = ["scale=tiny", "pictures=off"]
+COMMANDS = sorted({command for page in PAGES for command in commands(page)})
+
+
+def reason(command: str) -> str | None:
+    """Why it is not run."""
+    return next((why for which, why in LEFT_OUT.items() if re.fullmatch(which, command)), None)
+
+
+def call(command: str, more: list[str], patch: pytest.MonkeyPatch) -> int:
+    """Run it in this process, as ``python -m`` would."""
+    _, _, module, *words = shlex.split(command)
+    if "runs/*/" in words:  # as the shell does
+        words = [str(path) for path in sorted(Path("runs").glob("[!.]*/"))]
+    program = import_module(module)
+    if not hasattr(program, "main"):
+        program = import_module(f"{module}.__main__")
+    patch.setattr(sys, "argv", [module, *words, *more])
+    patch.setattr(sys, "orig_argv", [sys.executable, "-m", module, *words, *more])
+    try:
+        return int(program.main() or 0)
+    except SystemExit as ended:
+        return int(ended.code or 0)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder in which what the commands name is there: runs/NAME, DIR, new_clip.wav."""
+    folder = tmp_path_factory.mktemp("reader")
+    noise = np.random.default_rng(0)
+    soundfile.write(folder / "new_clip.wav", 0.1 * noise.standard_normal(32000), 16000)
+    for release in ("development", "additional"):
+        for name in ["train/normal", "test/normal", "test/anomaly"]:
+            for n in range(6):
+                path = folder / "DIR" / release / f"fan/{name}_id_00_{n:08d}.wav"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                soundfile.write(path, 0.1 * noise.standard_normal(16000), 16000)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for options in ("u", "u trainer.batch_size=16", "ss_0.5"):
+            assert call(f"python -m asd.train +experiment={options}", TINY, patch) == 0
+    (run,) = (folder / "runs").glob("ss_0.5-*")
+    shutil.copytree(run, folder / "runs" / "NAME")
+    yield folder
+
+
+def test_every_reason_has_its_command() -> None:
+    assert not [w for w in LEFT_OUT if not any(re.fullmatch(w, command) for command in COMMANDS)]
+    assert len(COMMANDS) >= 40
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if reason(c) is None])
+def test_commands_run_as_printed(
+    command: str, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A training is tiny; of a sweep every run is composed and checked, and none is trained."""
+    monkeypatch.chdir(place)
+    more: list[str] = []
+    if " asd.train " in command and "--help" not in command:
+        more = TINY
+        if " -m " in command.removeprefix("python -m asd.train"):
+            command = command.replace("asd.train -m", "asd.sweeps status").replace(
+                "+sweep", "sweep"
+            )
+    status = call(command, more, monkeypatch)
+    assert status == 0, capsys.readouterr().err
+
+
+def test_the_site_builds_and_no_link_leads_nowhere(tmp_path: Path) -> None:
+    flags = ["-q", "-W", "--keep-going", "-n", "-c", str(ROOT / "docs"), "-d", str(tmp_path / "x")]
+    command = [sys.executable, "-m", "sphinx", *flags, str(ROOT), str(tmp_path / "site")]
+    environment = {**os.environ, "PYTHONWARNINGS": ""}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    pages = {p.stem for p in (tmp_path / "site").rglob("*.html")}
+    assert {p.stem for p in PAGES} <= pages
+
+
+def test_the_tour_runs(tmp_path: Path) -> None:
+    script = str(ROOT / "docs" / "tour.py")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, script, str(tmp_path / "tour")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    headings = re.findall(r"(?m)^== (\d)", done.stdout)
+    assert headings == list("123456")
+    assert "not decidable" in done.stdout or "is better" in done.stdout
+    assert (tmp_path / "tour" / "fan.png").stat().st_size > 10_000
