@@ -365,7 +365,7 @@ REFUSED = {
     ),
     "IDs not trained": (
         ["+experiment=oe_shared", "release=first", "data.test=evaluation"],
-        "release=full",
+        "classes of their own; use another scoring",
     ),
     "betas": (["trainer.adam_betas=0.9"], "trainer.adam_betas=0.9: must be"),
     "nothing to pool": (["scoring/pooling=std"], "scoring=mse_median, mse_std"),

@@ -173,3 +173,5 @@ def check_classes(experiment: Experiment, clips: Clips) -> None:
                 f"loss: the training clips of {group} are all of one class ({', '.join(names)}), "
                 f"so there is nothing to classify; use loss=mse, or more machine {others}"
             )
+        if hasattr(experiment.objective, "check"):
+            experiment.objective.check(names)

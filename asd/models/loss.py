@@ -139,20 +139,24 @@ class OutlierExposure:
             if isinstance(one, str) or not isinstance(one, Sequence):
                 raise AsdError(f"loss.sources={self.sources}: must be lists of machine types")
 
-    def head(self, size: int, classes: Sequence[str]) -> Head:
-        """What goes on the embedding: a sigmoid a class.
+    def check(self, classes: Sequence[str]) -> list[int]:
+        """[classes] number of each one's source.
 
         Raises:
             AsdError: an ID has no outliers.
         """
-        from asd.models.heads import SigmoidHead
-
         types = [name.split("/")[0] for name in classes]
         sources = [next((n for n, s in enumerate(self.sources) if t in s), -1) for t in types]
         alone = [c for c, s in zip(classes, sources, strict=True) if sources.count(s) == 1]
         if alone:
-            raise AsdError(f"loss.sources: no outliers: the only ID of its source: {alone}")
-        return SigmoidHead(size, sources)
+            raise AsdError(f"loss.sources: no outliers for the only ID of a source: {alone}")
+        return sources
+
+    def head(self, size: int, classes: Sequence[str]) -> Head:
+        """What goes on the embedding: a sigmoid a class."""
+        from asd.models.heads import SigmoidHead
+
+        return SigmoidHead(size, self.check(classes))
 
     def combine(self, mse: Tensor | None, cce: Tensor) -> Tensor:
         """The binary cross entropy alone."""
