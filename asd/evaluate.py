@@ -85,10 +85,9 @@ def evaluate(targets: list[str], max_fpr: float | None, out: Path | None, write:
         metrics = evaluate_scores(read_scores(file), p)
         tables.append((folder, (metrics, *labels), remarks(run, file.parent)))
     for folder, table, said in tables:
-        written = write_tables(folder, *table, **said) if write else []
         show(*table, **said)
-        for file in written:
-            print(f"wrote {file}")
+        if write:
+            print(f"wrote {write_tables(folder, *table, **said)}")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import tempfile
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,8 +55,7 @@ def _score(options: argparse.Namespace) -> None:
     files = [file for path in options.file for file in sound_files(path)]
     from asd.scoring.recordings import COLUMNS, ERROR, RecordingOptions, RecordingScorer
 
-    names = ("clipped", "class_name", "channel", "resample", "false_alarms", "rule")
-    given = {name: getattr(options, name) for name in names}
+    given = {field.name: getattr(options, field.name) for field in fields(RecordingOptions)}
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = checkpoint_of(options.model, options.tracking_uri, Path(folder))
         scorer = RecordingScorer(checkpoint, RecordingOptions(**given), options.allow)
@@ -63,7 +63,7 @@ def _score(options: argparse.Namespace) -> None:
         raise AsdError(
             "--explain: this system reconstructs nothing, so that it has no error to show"
         )
-    if not scorer.calibration.scores:
+    if not scorer.detector.calibration:
         print("scores alone: this model has no calibration (docs/deploy.md)", file=sys.stderr)
     bad: list[str] = []
     if options.format == "csv":

@@ -62,7 +62,7 @@ asd.train.main()
 def train(option: Option, seed: int, folder: Path, threads: int, overrides: list[str]) -> float:
     """Mean AUC over machine IDs of one run; a finished one is read again."""
     from asd.scoring.clip_scores import read_scores
-    from asd.scoring.roc import auc
+    from asd.scoring.roc import area, roc_counts
 
     place = folder / f"{re.sub(r'[^A-Za-z0-9]+', '_', option.name)}-{seed}"
     done = list(place.glob("*/scores.csv"))
@@ -77,7 +77,7 @@ def train(option: Option, seed: int, folder: Path, threads: int, overrides: list
         done = list(place.glob("*/scores.csv"))
     scores = read_scores(done[0])
     return mean(
-        auc(part["label"].to_numpy(), part["score"].to_numpy())
+        area(*roc_counts(part["label"].to_numpy(), part["score"].to_numpy()))
         for _, part in scores.groupby(["machine", "id"])
     )
 

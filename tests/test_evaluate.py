@@ -39,11 +39,10 @@ def test_a_run_folder_prints_and_writes_its_tables(tmp_path: Path, capsys: Captu
     files = tmp_path / "tables" / "tables.md"
     for text in ("U, seed 3", "Data: SIMULATED", "fan id_02: no anomaly clip", "[0, 0.2]", files):
         assert str(text) in out
-    table = pd.read_csv(tmp_path / "tables" / "per_id.csv")
     known = frame[frame["id"] == "00"]
-    for name, p in (("auc", None), ("pauc", 0.2)):
-        expected = 100 * roc_auc_score(known["label"], known["score"], max_fpr=p)
-        assert table[f"{name}_percent"][0] == pytest.approx(expected, abs=1e-6)
+    areas = [roc_auc_score(known["label"], known["score"], max_fpr=p) for p in (None, 0.2)]
+    cells = " | ".join(f"{100 * area:.2f}" for area in areas)
+    assert f"| fan | id_00 | {cells} |" in files.read_text()
 
 
 def test_a_scores_file_alone(tmp_path: Path, capsys: Capture) -> None:

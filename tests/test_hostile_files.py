@@ -13,7 +13,7 @@ import torch
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from parts import CONV, MSE
+from parts import CONV, MSE, scoring_of
 
 from asd.composition import compose_config, plain
 from asd.errors import AsdError
@@ -37,7 +37,7 @@ RECIPE: dict[str, Any] = {
     },
     "window": {"_target_": "asd.data.windows.Windows", "seconds": None, "frames": 16,
                "cover": "first"},
-    "scoring": {"score": "mse", "max_fpr": 0.1, "batch_frames": 8000, "form": "auto"},
+    "scoring": scoring_of(batch_frames=8000), "ids": [], "longest_seconds": 1e9,
 }  # fmt: skip
 
 
@@ -286,7 +286,7 @@ def test_a_back_end_of_a_checkpoint_may_be_anything(
     banks: Any, honest: Path, tmp_path: Path, write_clip: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     back_end = {"_target_": "asd.scoring.back_ends.NearestNeighbours", "k": 1,
-                "metric": "euclidean", "standardise": True}  # fmt: skip
+                "metric": "euclidean", "standardise": True, "density": None}  # fmt: skip
     scoring = {"score": None, "vectors": "level", "bank": "all", "back_end": back_end}
     path = tampered(honest, tmp_path / "x.ckpt", "scoring", {**RECIPE["scoring"], **scoring})
     content = torch.load(path, weights_only=True)

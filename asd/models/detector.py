@@ -22,8 +22,10 @@ from asd.models.standardiser import Standardiser
 CHECKPOINT_FORMAT = 1
 # How the detector's tensors are called in a checkpoint of training, which has others beside them.
 TRAINING_PREFIX = "detector."
+# What is fitted after training.
+_FITTED = ("banks", "scales", "calibration", "profiles")
 _RECIPE = {"bands": int, "frames": int, "classes": list, "model": dict, "loss": dict}
-# Lists of it, and of what; earlier checkpoints lack some.
+# Lists of it, and of what.
 _LISTS: dict[str, Any] = {"classes": str, "machines": str, "ids": list | tuple}
 
 
@@ -65,10 +67,10 @@ class Detector(nn.Module):
     """A network of standardised features with what its objective (``loss``) puts on the embedding.
 
     Without a network (``model=none``) it is what its scoring has learnt, ``banks``: the state of a
-    back end for each group of training clips (``asd.scoring.banks``), and ``scales``: of the scores
-    of each machine ID, where they are standardised. ``calibration`` holds by ``machine/ID`` the
-    scores of normal clips that were held out, float64, ascending; it is empty where none were; so
-    is ``profiles``, where their errors lie (``asd.scoring.error_maps``).
+    back end (``asd.scoring.back_ends``) for each group of training clips, and ``scales``: of the
+    scores of each machine ID, where they are standardised. ``calibration`` holds by ``machine/ID``
+    the scores of normal clips that were held out, float64, ascending; it is empty where none were;
+    so is ``profiles``, where their errors lie (``asd.scoring.error_maps``).
 
     Args:
         recipe: plain values that rebuild it from a checkpoint alone: ``model``, ``loss``,
@@ -175,8 +177,7 @@ def save_detector(detector: Detector, path: Path) -> None:
 
     The file appears whole or not at all.
     """
-    names = ("banks", "scales", "calibration", "profiles")
-    learnt = {name: getattr(detector, name) for name in names}
+    learnt = {name: getattr(detector, name) for name in _FITTED}
     about = {"format": CHECKPOINT_FORMAT, "recipe": detector.recipe, **learnt}
     with replacing(path) as temporary:
         torch.save({"asd": about, "state_dict": detector.state_dict()}, temporary)
@@ -201,7 +202,6 @@ def load_detector(path: Path, allowed: Collection[str] = ()) -> Detector:
         entries = recipe.setdefault(name, [])
         if not isinstance(entries, list) or not all(isinstance(one, kind) for one in entries):
             raise AsdError(f"{path}: cannot be used as a checkpoint: its {name} are damaged")
-    recipe["model"].pop("norm_form", None)  # an option of computing that versions before had
     make = partial(build_known, allowed=allowed)
     try:
         with torch.device("meta"):  # no more memory is asked for than the file's weights need
@@ -209,18 +209,14 @@ def load_detector(path: Path, allowed: Collection[str] = ()) -> Detector:
         detector = Detector(recipe, make=make)
     except (AsdError, RuntimeError, ArithmeticError, TypeError, ValueError) as error:
         raise AsdError(f"{path}: {error}") from error
-    for part in ("banks", "scales"):
-        fitted = content["asd"].get(part, {})
-        banks = fitted.items() if isinstance(fitted, dict) else [(None, None)]
-        if not all(isinstance(name, str) and isinstance(bank, dict) for name, bank in banks):
-            raise AsdError(f"{path}: cannot be used as a checkpoint: its {part} are damaged")
-        setattr(detector, part, fitted)
-    detector.calibration = content["asd"].get("calibration", {})
-    detector.profiles = content["asd"].get("profiles", {})
-    ordered = _are_tensors(detector.calibration, torch.float64, 1) and all(
+    for part in _FITTED:  # checkpoints of training lack them
+        setattr(detector, part, content["asd"].get(part, {}))
+    sound = _are_tensors(detector.calibration, torch.float64, 1) and all(
         bool((scores.diff() >= 0).all()) for scores in detector.calibration.values()
     )
-    if not ordered or not _are_tensors(detector.profiles, torch.float32, 2):
+    sound = sound and _are_tensors(detector.profiles, torch.float32, 2)
+    shape = (3, recipe["bands"] + 1)  # of a profile: low, middle and high of each band, and in time
+    if not sound or any(profile.shape != shape for profile in detector.profiles.values()):
         raise AsdError(f"{path}: cannot be used as a checkpoint: its calibration is damaged")
     return _with_weights(detector, content, path)
 

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from asd.errors import AsdError
 from asd.pictures import style
 from asd.pictures.spectrograms import draw_map, frequency_ticks
+from asd.scoring.calibration import normals_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from asd.frontends.frontend import FrontEnd
     from asd.scoring.recordings import RecordingScorer
     from asd.scoring.scorer import ScoredClips
 
@@ -25,34 +26,25 @@ def explanations(
     that of normal clips.
 
     Args:
-        scorer: gave the other two.
-        answers: of the recordings that have a score, with its columns.
-        scored: the same.
+        scorer: gave ``answers``, of the recordings that have a score, and ``scored``, the same.
         folder: for the pictures, called after the recordings and the folders that they lie in.
-
-    Raises:
-        AsdError: what the checkpoint keeps of normal clips is damaged.
     """
     for row, answer in enumerate(answers.to_dict("records")):
-        machine, machine_id = map(str, scored.table.loc[row, ["machine", "id"]])
         file, bank, said = Path(answer["file"]), "", f"score {answer['score']:.4g}"
-        if scorer.calibration.scores:
-            bank, _ = scorer.calibration.normals(machine, machine_id)
+        if calibration := scored.detector.calibration:
+            bank = normals_of(calibration, *scored.table.loc[row, ["machine", "id"]]).bank
             said += f", p {answer['p_value']:.3g} {answer['verdict']}"
         picture = folder / f"{'_'.join(file.parts[-4:]).lstrip('/')}.png"
-        try:
-            _explanation(scorer, scored, row, bank, f"{file.name}: {said}", picture)
-        except ValueError as error:
-            raise AsdError(f"{scorer.checkpoint}: its profiles are damaged ({error})") from error
+        _explanation(scorer.frontend, scored, row, bank, f"{file.name}: {said}", picture)
 
 
 def _explanation(
-    scorer: RecordingScorer, scored: ScoredClips, row: int, bank: str, title: str, path: Path
+    frontend: FrontEnd, scored: ScoredClips, row: int, bank: str, title: str, path: Path
 ) -> None:
     from asd.scoring.error_maps import QUANTILES, error_maps
 
-    maps, hop = error_maps(scored, row), float(scorer.frontend.hop_seconds)
-    centre = np.asarray(scorer.frontend.centre_frequencies(), np.float64)
+    maps, hop = error_maps(scored, row), float(frontend.hop_seconds)
+    centre = np.asarray(frontend.centre_frequencies(), np.float64)
     normal = scored.detector.profiles.get(bank)
     level, deviation, what = maps["input"], maps.get("error"), "error²"
     values, said = deviation, "squared error of the reconstruction"

@@ -1,22 +1,31 @@
 """Back ends: how far a clip's vector is from those of normal training clips.
 
 To add one: a frozen dataclass like ``NearestNeighbours``, anywhere, and ``back_end._target_`` in a
-file of ``conf/scoring/``. It knows nothing of machines: ``asd.scoring.banks`` fits it to each group
-of clips apart.
+file of ``conf/scoring/``. It knows nothing of machines: ``fit_banks`` fits it to each group of
+clips apart.
 """
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from asd.errors import AsdError
 from asd.options import check_choice, check_number, check_whole
 
-# What a fit learns, by name; it travels in ``model.ckpt``.
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import Tensor
+
+log = logging.getLogger(__name__)
+
+# What a fit learns, by name.
 State = dict[str, np.ndarray]
+# The same of each bank, as ``model.ckpt`` holds it.
+Banks = dict[str, dict[str, "Tensor"]]
 
 
 class BackEnd(Protocol):
@@ -53,15 +62,14 @@ class ByStationarity:
 
     def fit(self, vectors: np.ndarray) -> State:
         """See ``BackEnd``."""
-        return {"moves": np.median(vectors[:, 2]) > self.decibels}
+        deviation = np.median(vectors[:, 2])
+        moves = deviation > self.decibels
+        log.info("the level moves by %.2g dB: %s", deviation, "deviation" if moves else "median")
+        return {"moves": moves}
 
     def scores(self, state: State, vectors: np.ndarray) -> np.ndarray:
         """See ``BackEnd``."""
         return np.asarray(vectors[:, int(state["moves"])])
-
-    def chosen(self, state: State) -> str:
-        """Its name."""
-        return "std" if state["moves"] else "median"
 
 
 @dataclass(frozen=True)
@@ -97,13 +105,13 @@ class NearestNeighbours:
             are fitted; one that is constant there is only centred.
         density: divide each distance by the mean distance of the fitted vector to its own so many
             nearest (Wilkinghoff et al., ICASSP 2025): where normal clips lie apart, a distance
-            says less. None, as in earlier checkpoints: do not.
+            says less. None: do not.
     """
 
     k: int
     metric: str
     standardise: bool
-    density: int | None = None
+    density: int | None
 
     def __post_init__(self) -> None:
         check_whole("scoring.back_end.k", self.k, 1)
@@ -155,3 +163,61 @@ class NearestNeighbours:
 
         metric = "cosine" if self.metric == "cosine" else "euclidean"
         return np.asarray(cdist(vectors, others, metric))
+
+
+def bank_names(clips: pd.DataFrame, bank: str | None) -> np.ndarray:
+    """[clips] the bank of each, as ``scoring.bank`` asks: ``fan/00``, ``fan`` or ``all``."""
+    if bank == "all":
+        return np.full(len(clips), "all", dtype=object)
+    # Of a new recording the ID need not be known.
+    full = (clips["machine"] + "/" + clips["id"]).str.rstrip("/")
+    return (full if bank == "id" else clips["machine"]).to_numpy(dtype=object)
+
+
+def fit_banks(back_end: BackEnd, vectors: np.ndarray, names: np.ndarray) -> Banks:
+    """What a back end learns of each bank.
+
+    Args:
+        back_end: to fit.
+        vectors: [clips, values] of normal training clips.
+        names: [clips] of their banks.
+
+    Raises:
+        AsdError: a bank has too few clips; names it.
+    """
+    import torch
+
+    banks = {}
+    for name in sorted(set(names)):
+        own = vectors[names == name]
+        log.info("%s: %d clips fit %s", name, len(own), type(back_end).__name__)
+        try:
+            state = back_end.fit(own)
+        except AsdError as error:
+            raise AsdError(f"{name}: {error}") from error
+        banks[name] = {part: torch.as_tensor(array) for part, array in state.items()}
+    return banks
+
+
+def bank_scores(
+    back_end: BackEnd, banks: Banks, vectors: np.ndarray, names: np.ndarray
+) -> np.ndarray:
+    """[clips] scores of vectors [clips, values], each by its own bank.
+
+    A machine ID that had no training clips has none: its clips get the least of the scores that the
+    banks of its machine type give, with a warning.
+
+    Raises:
+        AsdError: a clip is of a machine type that has no bank.
+    """
+    scores = np.empty(len(vectors))
+    for name in sorted(set(names)):
+        own, machine = names == name, name.split("/")[0]
+        near = [name] if name in banks else [b for b in banks if b.split("/")[0] == machine]
+        if not near:
+            raise AsdError(f"no training clips of {name} to compare with, only {', '.join(banks)}")
+        if near != [name]:
+            log.warning("%s had no training clips: scored by the nearest of %s", name, near)
+        states = [{part: tensor.numpy() for part, tensor in banks[b].items()} for b in near]
+        scores[own] = np.min([back_end.scores(state, vectors[own]) for state in states], axis=0)
+    return scores

@@ -43,69 +43,39 @@ class CalibrationOptions:
 
 
 class Threshold(NamedTuple):
-    """A score above ``value`` is an alarm; ``clips`` normal clips of ``bank`` gave it."""
+    """A score above ``value`` is an alarm; ``promise`` says what that is worth."""
 
     value: float
-    bank: str
-    clips: int
     promise: str
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """Scores of held-out normal clips by ``machine/ID``, such as ``Detector.calibration``.
+class Normals(NamedTuple):
+    """Held-out normal clips that a clip is compared with.
 
     Args:
-        scores: of each [clips], ascending, of at least one clip; arrays or tensors on the CPU.
+        bank: whose: ``fan/00``, ``fan`` or ``all``.
+        scores: [clips] theirs, ascending, of at least one clip.
     """
 
-    scores: Mapping[str, Any]
+    bank: str
+    scores: NDArray[np.float64]
 
-    @classmethod
-    def of_clips(cls, clips: pd.DataFrame) -> Calibration:
-        """Of a table of normal clips with machine, id and score."""
-        groups = clips.groupby(["machine", "id"])["score"]
-        return cls({f"{m}/{i}": np.sort(s.to_numpy(np.float64)) for (m, i), s in groups})
-
-    def normals(self, machine: str, machine_id: str) -> tuple[str, NDArray[np.float64]]:
-        """Whose clips a clip is compared with, and their scores, ascending.
-
-        Those of its own ID; where none were held out, of all IDs of its type (``fan``); else of all
-        machines (``all``).
-
-        Raises:
-            AsdError: there are none at all.
-        """
-        of_type = [name for name in self.scores if name.split("/")[0] == machine]
-        own = f"{machine}/{machine_id}"
-        for bank, names in ((own, [own]), (machine, of_type), ("all", list(self.scores))):
-            if found := [np.asarray(self.scores[name]) for name in names if name in self.scores]:
-                return bank, np.sort(np.concatenate(found))
-        raise AsdError(
-            "this detector has no calibration: no normal clips were held out when it was trained; "
-            "train it with calibration.fraction=0.2, say"
-        )
-
-    def p_value(self, machine: str, machine_id: str, score: float) -> float:
+    def p_value(self, score: float) -> float:
         """(1 + normal clips with this score or more) / (n + 1).
 
         It is at most alpha with a chance of at most alpha, if the clip is normal and exchangeable
         with these (Vovk et al., Algorithmic Learning in a Random World, 2005).
         """
-        normals = self.normals(machine, machine_id)[1]
-        return float(1 + (normals >= score).sum()) / (len(normals) + 1)
+        return float(1 + (self.scores >= score).sum()) / (len(self.scores) + 1)
 
-    def percentile(self, machine: str, machine_id: str, score: float) -> float:
+    def percentile(self, score: float) -> float:
         """Percent of the normal clips with a lower score."""
-        return 100 * float((self.normals(machine, machine_id)[1] < score).mean())
+        return 100 * float((self.scores < score).mean())
 
-    def threshold(
-        self, machine: str, machine_id: str, false_alarms: float, rule: str = "conformal"
-    ) -> Threshold:
+    def threshold(self, false_alarms: float, rule: str = "conformal") -> Threshold:
         """Above which score a clip is an alarm.
 
         Args:
-            machine, machine_id: whose clip it is; see ``normals``.
             false_alarms: alpha, the part of normal clips that may be alarms.
             rule: ``conformal``: the ceil((n+1)(1-alpha))-th smallest score, so that a clip is an
                 alarm where its p-value is at most alpha; ``quantile``: of the scores; ``gamma``:
@@ -114,30 +84,56 @@ class Calibration:
         Raises:
             AsdError: there are too few clips, or no such distribution; says how many it takes.
         """
-        check_number("false alarms", false_alarms, 0, 0.999, above=True)
-        bank, normals = self.normals(machine, machine_id)
-        count, percent = len(normals), f"{100 * false_alarms:g} %"
+        count, percent = len(self.scores), f"{100 * false_alarms:g} %"
         promise = f"the {rule} rule at {100 - 100 * false_alarms:g} % promises nothing"
         if rule == "quantile":
-            return Threshold(float(np.quantile(normals, 1 - false_alarms)), bank, count, promise)
+            return Threshold(float(np.quantile(self.scores, 1 - false_alarms)), promise)
         if rule == "gamma":
-            return Threshold(_gamma(normals, 1 - false_alarms, bank), bank, count, promise)
+            return Threshold(_gamma(self, 1 - false_alarms), promise)
         # Rounded, so that 1 of 10 clips is beyond 0.1 whatever that is in binary.
         beyond = math.floor(round(false_alarms * (count + 1), 9))
         if beyond < 1:
             raise AsdError(
-                f"{bank}: {count} normal clips were held out, which can promise "
+                f"{self.bank}: {count} normal clips were held out, which can promise "
                 f"{100 / (count + 1):.3g} % false alarms at best; {percent} needs "
                 f"{math.ceil(round(1 / false_alarms, 9)) - 1} clips"
             )
         promise = f"at most {percent} false alarms on average, if normal clips stay like the "
         promise += f"{count} held out"
-        promise += "" if "/" in bank else f", pooled over {bank}: none were of this ID"
-        return Threshold(float(normals[count - beyond]), bank, count, promise)
+        promise += "" if "/" in self.bank else f", pooled over {self.bank}: none were of this ID"
+        return Threshold(float(self.scores[count - beyond]), promise)
+
+
+def scores_by_id(clips: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
+    """Of a table of normal clips with machine, id and score: by ``machine/ID``, ascending."""
+    groups = clips.groupby(["machine", "id"])["score"]
+    return {f"{m}/{i}": np.sort(scores.to_numpy(np.float64)) for (m, i), scores in groups}
+
+
+def normals_of(calibration: Mapping[str, Any], machine: str, machine_id: str) -> Normals:
+    """Those of the clip's own ID; where none were held out, of its type, else of all machines.
+
+    Args:
+        calibration: ``scores_by_id``, as arrays or tensors on the CPU, such as
+            ``Detector.calibration``.
+        machine, machine_id: of the clip.
+
+    Raises:
+        AsdError: there are none at all.
+    """
+    of_type = [name for name in calibration if name.split("/")[0] == machine]
+    own = f"{machine}/{machine_id}"
+    for bank, names in ((own, [own]), (machine, of_type), ("all", list(calibration))):
+        if found := [np.asarray(calibration[name]) for name in names if name in calibration]:
+            return Normals(bank, np.sort(np.concatenate(found)))
+    raise AsdError(
+        "this detector has no calibration: no normal clips were held out when it was trained; "
+        "train it with calibration.fraction=0.2, say"
+    )
 
 
 def decisions(
-    scores: pd.DataFrame, calibration: Calibration, options: CalibrationOptions
+    scores: pd.DataFrame, calibration: Mapping[str, Any], options: CalibrationOptions
 ) -> list[dict[str, Any]]:
     """What comes of a run's thresholds on its scored clips: a row a machine ID, as plain values.
 
@@ -152,14 +148,15 @@ def decisions(
         row: dict[str, Any] = {"machine": machine, "id": machine_id}
         rows.append(row)
         try:
-            limit = calibration.threshold(machine, machine_id, options.false_alarms, options.rule)
+            normals = normals_of(calibration, machine, machine_id)
+            limit = normals.threshold(options.false_alarms, options.rule)
         except AsdError as error:
             row["promise"] = f"no threshold: {error}"
             continue
         alarm, label = clips["score"] > limit.value, clips["label"]
         false, true = (int((alarm & (label == value)).sum()) for value in (0, 1))
         normal, anomaly = (int((label == value).sum()) for value in (0, 1))
-        row |= {"threshold": limit.value, "clips": limit.clips, "promise": limit.promise}
+        row |= {"threshold": limit.value, "clips": len(normals.scores), "promise": limit.promise}
         row |= {"precision": _share(true, true + false), "recall": _share(true, anomaly)}
         row |= {"f1": _share(2 * true, true + false + anomaly) if anomaly else None}
         row |= {"false_alarm_rate": _share(false, normal)}
@@ -170,17 +167,17 @@ def _share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def _gamma(scores: NDArray[np.float64], level: float, bank: str) -> float:
+def _gamma(normals: Normals, level: float) -> float:
     """A quantile of the gamma distribution of these scores, by maximum likelihood."""
     from scipy.stats import gamma
 
-    value = math.nan
+    value, scores = math.nan, normals.scores
     if len(np.unique(scores)) > 2:  # there are three parameters
         with np.errstate(all="ignore"), suppress(RuntimeError, ValueError):  # scipy's FitError too
             value = float(gamma.ppf(level, *gamma.fit(scores)))
     if not math.isfinite(value):
         raise AsdError(
-            f"{bank}: no gamma distribution fits the {len(scores)} normal clips held out; use the "
-            "rule quantile, or hold out more"
+            f"{normals.bank}: no gamma distribution fits the {len(scores)} normal clips held out; "
+            "use the rule quantile, or hold out more"
         )
     return value

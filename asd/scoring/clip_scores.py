@@ -73,14 +73,10 @@ def write_scores(path: str | Path, frame: pd.DataFrame) -> None:
     """Write a scores file in one step: the old file or the whole new one, never a part.
 
     The columns ``COLUMNS`` come first, all others after. Floats are written as their shortest
-    text that reads back to the same float64.
-
-    Args:
-        path: the CSV file to write; its folder is made if need be.
-        frame: one row a clip; see ``check_scores``.
+    text that reads back to the same float64. The file's folder is made if need be.
 
     Raises:
-        AsdError: the frame is not a valid one, or the file cannot be written.
+        AsdError: see ``check_scores``; or the file cannot be written.
     """
     check_scores(frame, path)
     others = [c for c in frame.columns if c not in COLUMNS]
@@ -89,10 +85,7 @@ def write_scores(path: str | Path, frame: pd.DataFrame) -> None:
 
 
 def read_scores(path: str | Path) -> pd.DataFrame:
-    """Read and check a scores file.
-
-    Args:
-        path: a CSV file as ``write_scores`` makes it.
+    """Read and check a scores file, as ``write_scores`` makes it.
 
     Returns:
         One row a clip: machine, id, file as text, label as int64 in {0, 1, -1}, score as

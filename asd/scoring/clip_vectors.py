@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 ClipVector = Callable[[np.ndarray, Mapping[str, np.ndarray]], np.ndarray]
 
 
+def window_score(frames: np.ndarray, windows: Mapping[str, np.ndarray]) -> np.ndarray:
+    """[n, 1] ``scoring.score`` of the windows, or of their frames."""
+    return windows["score"].reshape(-1, 1)
+
+
 def band_statistics(frames: np.ndarray, windows: Mapping[str, np.ndarray]) -> np.ndarray:
     """[2 bands] mean and standard deviation over time of each band, in dB."""
     return np.append(frames.mean(0, np.float64), frames.std(0, np.float64))
@@ -85,15 +90,14 @@ def vectors_of_clips(
     windows: Mapping[str, Tensor],
     names: Sequence[str],
 ) -> np.ndarray:
-    """[clips, values] in float64 of all clips that have windows, in order.
+    """[clips, values] in float64 of all clips that have windows in ``index``, in order.
 
     Args:
         function: gives the vector of one, or values to be pooled.
         pooling: what makes one of several.
-        features: of these clips, and of others maybe.
+        features, names: of these clips, and of others maybe.
         index: their windows.
         windows: what the network gives of these, [windows, ...]; empty without one.
-        names: of all clips in the features.
 
     Raises:
         AsdError: vectors are of different sizes.

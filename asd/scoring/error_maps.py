@@ -55,23 +55,21 @@ def error_profiles(scored: ScoredClips) -> dict[str, Tensor]:
 
     Of the mean error of each band over a clip, and last of the mean error of a frame; without a
     network of their levels in dB. By machine ID (``fan/00``), type (``fan``) and of ``all``, as
-    ``Calibration.normals`` names them. None of a network that reconstructs nothing.
+    ``asd.scoring.calibration.normals_of`` names them. None of a network without reconstruction.
     """
     if scored.detector.has_network and not scored.detector.reconstructs:
         return {}
     table: pd.DataFrame = scored.table[["machine", "id"]]
     chosen = table[table.groupby(["machine", "id"]).cumcount() < _NORMAL_CLIPS]
-    bands: dict[str, list[np.ndarray]] = {}
-    frames: dict[str, list[np.ndarray]] = {}
+    errors: dict[str, list[np.ndarray]] = {}
     for row, machine, machine_id in chosen.itertuples():
         maps = error_maps(scored, int(row))
-        error = maps.get("error", maps["input"])
         for bank in (f"{machine}/{machine_id}", machine, "all"):
-            bands.setdefault(bank, []).append(error.mean(0))
-            frames.setdefault(bank, []).append(error.mean(1))
+            errors.setdefault(bank, []).append(maps.get("error", maps["input"]))
     profiles = {}
-    for bank, rows in bands.items():
-        of_frames = np.quantile(np.concatenate(frames[bank]), QUANTILES)
-        joined = np.column_stack([np.quantile(rows, QUANTILES, axis=0), of_frames])
+    for bank, own in errors.items():
+        of_bands = np.quantile([error.mean(0) for error in own], QUANTILES, axis=0)
+        of_frames = np.quantile(np.concatenate([error.mean(1) for error in own]), QUANTILES)
+        joined = np.column_stack([of_bands, of_frames])
         profiles[bank] = torch.from_numpy(joined.astype(np.float32))
     return profiles

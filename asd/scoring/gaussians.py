@@ -44,11 +44,10 @@ class Mahalanobis:
 class SelectiveMahalanobis(Mahalanobis):
     """Squared Mahalanobis length of a clip's mean residual: the DCASE baselines of 2023 and after.
 
-    Their ``loss_function_mahala`` gives the matrix D S^-1 D^T of all pairs of a clip's frames. Its
-    mean is the length of the clip's mean residual d, not the mean of the frames' lengths: d S^-1 d,
-    S the covariance of the residuals of all frames of the bank's normal training clips. (Theirs is
-    centred by batch and has another factor, which no rank depends on. The least over their domains,
-    source and target, is that of one here.)
+    The mean of the matrix D S^-1 D^T of all pairs of a clip's frames, which their
+    ``loss_function_mahala`` gives, is d S^-1 d: d the clip's mean residual, S the covariance of
+    those of all frames of the bank's training clips. (Theirs is centred by batch and has another
+    factor, which no rank depends on; of their domains, source and target, there is one here.)
 
     Vectors are of ``asd.scoring.pooling.Moments``: mean and second moment of each clip.
     """

@@ -36,21 +36,6 @@ MACHINE_METRICS = (
 
 
 @dataclass(frozen=True)
-class Undefined:
-    """A figure that does not exist, of a machine type or of "mean", over all types.
-
-    ``part`` of the type is a machine ID such as "id_02", "pooled", or empty for its mean.
-    """
-
-    machine: str
-    part: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.machine} {self.part}".strip() + f": {self.reason}"
-
-
-@dataclass(frozen=True)
 class Metrics:
     """All figures of one scores file, as fractions in [0, 1]; NaN is undefined, never 0 or 0.5.
 
@@ -61,14 +46,14 @@ class Metrics:
         per_machine: a row per machine type, in the paper's order, with machine,
             ``MACHINE_METRICS``, n_ids, n_normal, n_anomaly, n_unknown.
         mean: ``MACHINE_METRICS`` -> arithmetic mean over the machine types where it is defined.
-        undefined: every figure that is missing above, with the reason.
+        undefined: every figure that is missing above, of which type and ID, with the reason.
     """
 
     max_fpr: float
     per_id: pd.DataFrame
     per_machine: pd.DataFrame
     mean: dict[str, float]
-    undefined: tuple[Undefined, ...]
+    undefined: tuple[str, ...]
 
 
 def evaluate_scores(frame: pd.DataFrame, max_fpr: float) -> Metrics:
@@ -84,7 +69,7 @@ def evaluate_scores(frame: pd.DataFrame, max_fpr: float) -> Metrics:
 
     check_max_fpr(max_fpr)
     check_scores(frame, "scores")
-    undefined: list[Undefined] = []
+    undefined: list[str] = []
     per_id: list[dict[str, Any]] = []
     per_machine: list[dict[str, Any]] = []
     groups = {str(machine): clips for machine, clips in frame.groupby("machine")}
@@ -94,10 +79,10 @@ def evaluate_scores(frame: pd.DataFrame, max_fpr: float) -> Metrics:
             values, reason = _figures(clips, max_fpr)
             ids.append({"machine": machine, "id": machine_id, **values})
             if reason:
-                undefined.append(Undefined(machine, f"id_{machine_id}", reason))
+                undefined.append(f"{machine} id_{machine_id}: {reason}")
         pooled, reason = _figures(groups[machine], max_fpr)
         if np.isnan(pooled["auc"]):
-            undefined.append(Undefined(machine, "pooled", reason))
+            undefined.append(f"{machine} pooled: {reason}")
         row: dict[str, Any] = {"machine": machine}
         row |= {name: _mean([i[name] for i in ids]) for name in ID_METRICS}
         row |= {f"{name}_pooled": pooled[name] for name in ("auc", "pauc")}
@@ -161,10 +146,10 @@ def _figures(clips: pd.DataFrame, max_fpr: float) -> tuple[dict[str, Any], str]:
     return values, reason
 
 
-def _nothing_defined(means: dict[str, float], machine: str, part: str) -> list[Undefined]:
+def _nothing_defined(means: dict[str, float], machine: str, part: str) -> list[str]:
     """The means without any defined part."""
     names = ", ".join(name for name, value in means.items() if np.isnan(value))
-    return [Undefined(machine, "", f"no {part} with a defined {names}")] if names else []
+    return [f"{machine}: no {part} with a defined {names}"] if names else []
 
 
 def _mean(values: list[float]) -> float:

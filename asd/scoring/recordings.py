@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,20 +26,15 @@ from asd.features import Features, clip_features
 from asd.frontends.frontend import FrontEnd
 from asd.models.detector import load_detector
 from asd.options import check_choice, check_number, check_whole, from_config
-from asd.scoring.calibration import Calibration, CalibrationOptions, Threshold
-from asd.scoring.scorer import ScoredClips, score_clips
+from asd.scoring.calibration import CalibrationOptions, Threshold, normals_of
+from asd.scoring.scorer import ClipSet, ScoredClips, score_clips
 from asd.scoring.scoring_options import ScoringOptions
 from asd.scoring.window_scores import OF_CLASSES
 
 log = logging.getLogger(__name__)
 
-# Of checkpoints from before they said how they score.
-_EARLIER = {
-    "score": "mse", "vectors": None, "back_end": None, "bank": None, "max_fpr": 0.1,
-    "batch_frames": 8000, "form": "auto", "pooling": {"_target_": "asd.scoring.pooling.Mean"},
-    "per_id": False,
-}  # fmt: skip
 COLUMNS = ["file", "score", "percentile", "p_value", "verdict", "state"]
+SCORED = "scored"  # the state of one that has a score
 ERROR = "error: "  # how the state of a recording begins that cannot be used
 # Recordings whose features are in memory at a time: 64 MB of U's.
 _AT_A_TIME = 512
@@ -47,14 +42,9 @@ _AT_A_TIME = 512
 
 @dataclass(frozen=True)
 class RecordingOptions:
-    """What a user says of recordings: the options of ``python -m asd.score``.
+    """What a user says of recordings, as ``python -m asd.score --help`` has it.
 
-    Args:
-        clipped: with a larger part of its samples at full scale a recording is clipped.
-        class_name: of which machine (``fan``), or ``fan/00``, all are; None: as their paths say.
-        channel: of files with several; None: as in training.
-        resample: take recordings of a lower rate than the model's too, which lack its upper bands.
-        false_alarms, rule: of the threshold; None: as the model was told.
+    None: ``class_name`` (``fan``, ``fan/00``) as the paths say, the others as in training.
     """
 
     clipped: float
@@ -65,12 +55,8 @@ class RecordingOptions:
     rule: str | None = None
 
 
-class _Heard(NamedTuple):
-    """A recording that was read: its features [frames, bands], or why it gets no score."""
-
-    state: str
-    facts: ClipFacts | None = None
-    values: np.ndarray | None = None
+# Of a recording: its state, facts, and if it can be scored its features [frames, bands].
+_Read = tuple[str, ClipFacts | None, np.ndarray | None]
 
 
 class RecordingScorer:
@@ -91,15 +77,14 @@ class RecordingScorer:
         self.checkpoint, self.options = checkpoint, options
         self.detector = load_detector(checkpoint, allowed)
         recipe = self.recipe = self.detector.recipe
-        self.scoring = _scoring(checkpoint, recipe, allowed)
-        self.frontend: FrontEnd = build_known(recipe.get("frontend"), "frontend", allowed)
-        self.windows: Windows = build_known(recipe.get("window"), "window", allowed)
-        self.calibration = Calibration(self.detector.calibration)
-        self.machine_ids = [(str(one[0]), str(one[1])) for one in recipe["ids"] if len(one) == 2]
-        self.longest = recipe.get("longest_seconds", 1e9)  # earlier checkpoints do not say
-        check_number(f"{checkpoint}: longest_seconds", self.longest, 0)
-        per_id, fitted = self.scoring.per_id, self.scoring.back_end is not None
-        self.banks = list(self.detector.scales if per_id else self.detector.banks)
+        with _as_it_says(checkpoint):
+            self.scoring = _scoring(recipe["scoring"], allowed)
+            self.frontend: FrontEnd = build_known(recipe["frontend"], "frontend", allowed)
+            self.windows: Windows = build_known(recipe["window"], "window", allowed)
+            self.longest = float(recipe["longest_seconds"])
+            self.machine_ids = [(str(machine), str(own)) for machine, own in recipe["ids"]]
+            per_id, fitted = self.scoring.per_id, self.scoring.back_end is not None
+            self.banks = list(map(str, self.detector.scales if per_id else self.detector.banks))
         if (per_id and not self.banks) or (fitted and not self.detector.banks):
             raise AsdError(f"{checkpoint}: lacks its back end, which model.ckpt has")
         given = options.channel
@@ -112,7 +97,7 @@ class RecordingScorer:
             known = [*recipe["classes"], *self.banks, *recipe["machines"], *ids]
             check_choice("--class", options.class_name, list(dict.fromkeys(known)))
         if options.false_alarms is not None:
-            self.calibration.normals("", "")  # refuses where there is none
+            normals_of(self.detector.calibration, "", "")  # refuses where there is none
         self.threshold = cache(self._threshold)
 
     def score(
@@ -131,21 +116,25 @@ class RecordingScorer:
             AsdError: the class of a recording is needed, and neither given nor said by its path; or
                 the parts of the checkpoint do not fit each other.
         """
-        table = pd.DataFrame([self.whose(file) for file in files], columns=["machine", "id"])
-        table.insert(0, "path", [shown(file) for file in files])
+        whose = [self.whose(file) for file in files]
+        table = pd.DataFrame(whose, columns=["machine", "id"]).assign(label=-1)
+        table["path"] = [shown(file) for file in files]
         self._check_classes(table)
-        for whose in dict.fromkeys(_pairs(table)):  # before hours of scoring
-            self.threshold(*whose)
+        with _as_it_says(self.checkpoint):
+            for one in dict.fromkeys(whose):  # before hours of scoring
+                self.threshold(*one)
         facts: dict[str, ClipFacts] = {}
 
-        def read(row: int) -> _Heard:
-            return self._read(files[row], table["machine"].iloc[row])
+        def read(row: int) -> _Read:
+            return self._read(files[row], whose[row][0])
 
-        def done(begin: int, heard: list[_Heard]) -> None:
-            part = table.iloc[begin : begin + len(heard)].reset_index(drop=True)
-            facts.update({n: h.facts for n, h in zip(part["path"], heard, strict=True) if h.facts})
+        def done(begin: int, heard: list[_Read]) -> None:
+            part = pd.DataFrame(heard, columns=["state", "facts", "features"], dtype=object)
+            part = table.iloc[begin : begin + len(heard)].reset_index(drop=True).join(part)
+            known = part[part["facts"].notna()]
+            facts.update(zip(known["path"], known["facts"], strict=True))
             with _as_it_says(self.checkpoint):
-                judged = self._judged(part, heard)
+                judged = self._judged(part)
             take(*judged)
 
         rows = range(len(files))
@@ -153,98 +142,99 @@ class RecordingScorer:
         in_threads(read, parts, cores(), "recordings", done)
         warn_of("these recordings", facts, self.frontend.rate)
 
-    def _read(self, file: Path, machine: str) -> _Heard:
-        """The features of a recording, or its state."""
-        if machine and self.recipe["machines"] and machine not in self.recipe["machines"]:
-            return _Heard(f"wrong machine: {machine}, not {', '.join(self.recipe['machines'])}")
+    def _read(self, file: Path, machine: str) -> _Read:
+        """What ``file`` is."""
+        machines, frames, facts = self.recipe["machines"], self.recipe["frames"], None
+        if machine and machines and machine not in machines:
+            return f"wrong machine: {machine}, not {', '.join(machines)}", None, None
         try:
             recording = Recording.read(file, self.channel)
             facts, rate = recording.facts, self.frontend.rate
-            seconds = facts.samples / facts.rate
+            seconds, state = facts.samples / facts.rate, ""
             if facts.peak == 0:
-                return _Heard("silent", facts)
-            if (share := recording.clipped()) > self.options.clipped:
-                return _Heard(f"clipped: {100 * share:.2g} % of the samples at full scale", facts)
-            if facts.rate < rate and not self.options.resample:
-                return _Heard(f"wrong rate: {facts.rate} Hz, below {rate}; see --resample", facts)
-            if self.windows.cover == "first" and seconds > self.longest:
+                state = "silent"
+            elif (share := recording.clipped()) > self.options.clipped:
+                state = f"clipped: {100 * share:.2g} % of the samples at full scale"
+            elif facts.rate < rate and not self.options.resample:
+                state = f"wrong rate: {facts.rate} Hz, below {rate}; see --resample"
+            elif self.windows.cover == "first" and seconds > self.longest:
                 unheard = f"trained on at most {self.longest:.4g} s, the rest would not be heard"
-                return _Heard(f"wrong length: {seconds:.4g} s, {unheard}", facts)
+                state = f"wrong length: {seconds:.4g} s, {unheard}"
+            if state:
+                return state, facts, None
             with _as_it_says(self.checkpoint):
                 values = clip_features(self.frontend, recording, "float32")
         except AsdError as error:
-            return _Heard(f"{ERROR}{error}")
-        if len(values) < self.recipe["frames"]:
-            window = f"a window of {self.recipe['frames']} frames"
-            return _Heard(f"wrong length: {seconds:.4g} s, shorter than {window}", facts)
-        return _Heard("scored", facts, values)
+            return f"{ERROR}{error}", None, None
+        if len(values) < frames:
+            short = f"wrong length: {seconds:.4g} s, shorter than a window of {frames} frames"
+            return short, facts, None
+        return SCORED, facts, values
 
-    def _judged(
-        self, table: pd.DataFrame, heard: list[_Heard]
-    ) -> tuple[pd.DataFrame, ScoredClips | None]:
-        """The rows of ``score``."""
-        states = [one.state for one in heard]
-        rows = [row for row, one in enumerate(heard) if one.values is not None]
-        scored = None
+    def _judged(self, table: pd.DataFrame) -> tuple[pd.DataFrame, ScoredClips | None]:
+        """The rows of ``score``, of recordings with their state and features."""
         try:
-            scored = self._scored(table, rows, heard) if rows else None
+            scored = self._scored(table)
         except AsdError:  # of one of them: it costs its own line alone
-            for row in list(rows):
+            for row in table.index[table["state"] == SCORED]:
                 try:
-                    self._scored(table, [row], heard)
+                    self._scored(table.loc[[row]])
                 except AsdError as error:
-                    states[row] = f"{ERROR}{error}"
-                    rows.remove(row)
-            scored = self._scored(table, rows, heard) if rows else None
-        scores = dict(zip(rows, scored.table["score"] if scored else (), strict=True))
-        answers = [
-            self._answer(states[row], machine, machine_id, scores.get(row))
-            for row, (machine, machine_id) in enumerate(_pairs(table))
-        ]
-        judged = pd.DataFrame(answers, columns=COLUMNS[1:])
-        judged.insert(0, "file", table["path"])
-        return judged, scored
+                    table.loc[row, "state"] = f"{ERROR}{error}"
+            scored = self._scored(table)
+        answers = table[["path", "state"]].rename(columns={"path": "file"}).assign(verdict="")
+        if scored is not None:
+            clips = scored.table[["machine", "id", "score"]].itertuples(index=False)
+            rows = answers.index[answers["state"] == SCORED]
+            verdicts = pd.DataFrame([self._verdict(*clip) for clip in clips], rows)
+            answers = verdicts.combine_first(answers)
+        return answers.reindex(columns=COLUMNS), scored
 
-    def _answer(
-        self, state: str, machine: str, machine_id: str, score: float | None
-    ) -> dict[str, Any]:
-        """``COLUMNS`` of a recording, those that can be told."""
-        if score is None:
-            return {"verdict": "", "state": state}
-        answer: dict[str, Any] = {"score": score, "verdict": "", "state": state}
-        if self.machine_ids and machine_id and (machine, machine_id) not in self.machine_ids:
-            answer["state"] = f"scored, but ID {machine_id} was not trained"
-        if not self.calibration.scores:
-            return answer
-        answer["percentile"] = self.calibration.percentile(machine, machine_id, score)
-        answer["p_value"] = self.calibration.p_value(machine, machine_id, score)
-        bank, _ = self.calibration.normals(machine, machine_id)
-        if bank != f"{machine}/{machine_id}":
-            answer["state"] += f", against normal clips of {bank}"
-        if (limit := self.threshold(machine, machine_id)) is not None:
-            answer["verdict"] = "ALARM" if score > limit.value else "OK"
-        return answer
-
-    def _scored(self, table: pd.DataFrame, rows: list[int], heard: list[_Heard]) -> ScoredClips:
-        clips = table.iloc[rows].assign(label=-1).reset_index(drop=True)
-        arrays = [values for row in rows if (values := heard[row].values) is not None]
-        frames = np.array([len(values) for values in arrays], dtype=np.int64)
+    def _scored(self, table: pd.DataFrame) -> ScoredClips | None:
+        """Those that can be; None where there is none."""
+        clips = table[table["state"] == SCORED].reset_index(drop=True)
+        if clips.empty:
+            return None
+        frames = np.array([len(values) for values in clips["features"]], dtype=np.int64)
         index = self.windows.starts(self.recipe["frames"], frames, list(clips["path"]))
-        features = Features(np.concatenate(arrays), frames)
-        numbers = np.array([self._class_number(*whose) for whose in _pairs(clips)])
-        return score_clips(self.detector, self.scoring, clips, features, index, numbers, cores())
+        features = Features(np.concatenate(list(clips["features"])), frames)
+        numbers = np.array(list(map(self._class_number, clips["machine"], clips["id"])))
+        some = ClipSet(clips, features, index, numbers)
+        return score_clips(self.detector, self.scoring, some, cores())
+
+    def _verdict(self, machine: str, machine_id: str, score: float) -> dict[str, Any]:
+        """``COLUMNS`` of a recording that has a score, those that can be told."""
+        state = SCORED
+        if machine_id and (machine, machine_id) not in self.machine_ids:
+            state = f"{SCORED}, but ID {machine_id} was not trained"
+        if not self.detector.calibration:
+            return {"score": score, "state": state}
+        normals = normals_of(self.detector.calibration, machine, machine_id)
+        if normals.bank != f"{machine}/{machine_id}":
+            state += f", against normal clips of {normals.bank}"
+        limit = self.threshold(machine, machine_id)
+        return {
+            "score": score,
+            "percentile": normals.percentile(score),
+            "p_value": normals.p_value(score),
+            "verdict": "" if limit is None else "ALARM" if score > limit.value else "OK",
+            "state": state,
+        }
 
     def _threshold(self, machine: str, machine_id: str) -> Threshold | None:
         """Where there is one; that there is none is said once, or refused if it was asked for."""
-        if not self.calibration.scores:
+        calibration, asked = self.detector.calibration, self.options
+        if not calibration:
             return None
-        told = from_config(CalibrationOptions, "calibration", self.recipe.get("calibration", {}))
-        asked, rule = self.options.false_alarms, self.options.rule or told.rule
-        rate = told.false_alarms if asked is None else asked
+        given = {"false_alarms": asked.false_alarms, "rule": asked.rule}
+        given = {name: value for name, value in given.items() if value is not None}
+        told = {**self.recipe["calibration"], **given}
+        options = from_config(CalibrationOptions, "calibration", told)
         try:
-            return self.calibration.threshold(machine, machine_id, rate, rule)
+            normals = normals_of(calibration, machine, machine_id)
+            return normals.threshold(options.false_alarms, options.rule)
         except AsdError as error:
-            if asked is not None:
+            if asked.false_alarms is not None:
                 raise
             log.warning("no verdicts: %s; see --false-alarms", error)
             return None
@@ -284,23 +274,14 @@ class RecordingScorer:
             )
 
 
-def _pairs(clips: pd.DataFrame) -> Iterator[tuple[str, str]]:
-    return zip(clips["machine"], clips["id"], strict=True)
-
-
-def _scoring(checkpoint: Path, recipe: dict[str, Any], allowed: Collection[str]) -> ScoringOptions:
+def _scoring(options: Mapping[str, Any], allowed: Collection[str]) -> ScoringOptions:
     """How a checkpoint says that it scores."""
-    if "scoring" not in recipe:
-        log.warning("%s does not say how it scores (an earlier version): mse", checkpoint)
-    if not isinstance(recipe.get("scoring", {}), dict):
-        raise AsdError(f"{checkpoint}: cannot be used as a checkpoint: its recipe lacks scoring")
-    scoring = {**_EARLIER, **recipe.get("scoring", {})}
-    for part in (scoring[name] for name in ("score", "vectors", "back_end", "pooling")):
+    for part in map(options.get, ("score", "vectors", "back_end", "pooling")):
         if isinstance(part, dict):
             build_known(part, "scoring", allowed)
         elif "." in str(part):
             check_known(part, "scoring", allowed)
-    return from_config(ScoringOptions, "scoring", scoring)
+    return from_config(ScoringOptions, "scoring", options)
 
 
 @contextmanager
@@ -309,6 +290,4 @@ def _as_it_says(checkpoint: Path) -> Iterator[None]:
     try:
         yield
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, MemoryError) as error:
-        raise AsdError(
-            f"{checkpoint}: these recordings cannot be scored with it ({error!r:.300})"
-        ) from error
+        raise AsdError(f"{checkpoint}: cannot be used to score: {error!r:.300}") from error

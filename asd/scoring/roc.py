@@ -11,74 +11,21 @@ from asd.options import check_number
 Counts = npt.NDArray[np.int64]
 
 
-def auc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
-    """Area under the ROC curve; a tied pair counts one half, as in scikit-learn's roc_auc_score.
-
-    The paper's eq. (2) but for ties, which count 0 there. Only the order of the scores matters.
-
-    Args:
-        labels: [n], 0 normal or 1 anomaly.
-        scores: [n], higher is more anomalous.
-
-    Returns:
-        The area, NaN if there is no normal or no anomaly.
-
-    Raises:
-        AsdError: a score is not finite, a label is not 0 or 1, or the lengths differ.
-    """
-    return area(*roc_counts(labels, scores))
-
-
-def pauc(labels: npt.ArrayLike, scores: npt.ArrayLike, max_fpr: float) -> float:
-    """Partial AUC over false-positive rates [0, max_fpr], standardised after McClish.
-
-    Equals ``sklearn.metrics.roc_auc_score(labels, scores, max_fpr=max_fpr)``: the curve is
-    interpolated at max_fpr; chance gives 0.5 and a perfect order 1 (McClish, Medical Decision
-    Making 9, 1989). This is what the paper's Table 2 holds.
-
-    Args:
-        labels: [n], 0 normal or 1 anomaly.
-        scores: [n], higher is more anomalous.
-        max_fpr: p in (0, 1].
-
-    Returns:
-        The standardised area, NaN if there is no normal or no anomaly.
-
-    Raises:
-        AsdError: as ``auc``, or max_fpr is out of range.
-    """
-    check_max_fpr(max_fpr)
-    return partial_area(*roc_counts(labels, scores), max_fpr)
-
-
-def pauc_eq3(labels: npt.ArrayLike, scores: npt.ArrayLike, max_fpr: float) -> float:
-    """Partial AUC as the paper prints it, eq. (3) of section 5.2.
-
-    The thresholds are the floor(p N-) highest-scoring normals; the result is the mean over them
-    of the part of the anomalies that score strictly higher. A tie counts 0; chance is about p/2.
-
-    Args:
-        labels: [n], 0 normal or 1 anomaly.
-        scores: [n], higher is more anomalous.
-        max_fpr: p in (0, 1].
-
-    Returns:
-        The mean, NaN if there is no anomaly or floor(p N-) is 0.
-
-    Raises:
-        AsdError: as ``auc``, or max_fpr is out of range.
-    """
-    check_max_fpr(max_fpr)
-    return partial_area_eq3(*roc_counts(labels, scores), max_fpr)
-
-
 def check_max_fpr(max_fpr: float) -> None:
     """Raise AsdError if max_fpr is not in (0, 1]."""
     check_number("scoring.max_fpr", max_fpr, 0, 1, above=True)
 
 
 def roc_counts(labels: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Counts, Counts]:
-    """Normals and anomalies at or above each distinct score, from the highest; both begin at 0."""
+    """Normals and anomalies at or above each distinct score, from the highest; both begin at 0.
+
+    Args:
+        labels: [n], 0 normal or 1 anomaly.
+        scores: [n], higher is more anomalous.
+
+    Raises:
+        AsdError: a score is not finite, a label is not 0 or 1, or the lengths differ.
+    """
     label, score = np.asarray(labels), np.asarray(scores, dtype=np.float64)
     if label.ndim != 1 or label.shape != score.shape:
         raise AsdError(
@@ -100,7 +47,10 @@ def roc_counts(labels: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Counts, Co
 
 
 def area(fps: Counts, tps: Counts) -> float:
-    """``auc`` of ``roc_counts``; NaN if undefined."""
+    """Area under the ROC curve of ``roc_counts``; NaN if there is no normal or no anomaly.
+
+    The paper's eq. (2), but a tied pair counts one half, as in scikit-learn's roc_auc_score.
+    """
     pairs = int(fps[-1] * tps[-1])
     if not pairs:
         return float("nan")
@@ -108,7 +58,12 @@ def area(fps: Counts, tps: Counts) -> float:
 
 
 def partial_area(fps: Counts, tps: Counts, max_fpr: float) -> float:
-    """``pauc`` of ``roc_counts``; NaN if undefined."""
+    """Area over false-positive rates [0, max_fpr], standardised after McClish; NaN as ``area``.
+
+    Equals ``sklearn.metrics.roc_auc_score(labels, scores, max_fpr=max_fpr)``: the curve is
+    interpolated at max_fpr; chance gives 0.5 and a perfect order 1 (Medical Decision Making 9,
+    1989). This is what the paper's Table 2 holds.
+    """
     pairs = int(fps[-1] * tps[-1])
     if not pairs:
         return float("nan")
@@ -130,7 +85,11 @@ def n_thresholds(max_fpr: float, normals: int) -> int:
 
 
 def partial_area_eq3(fps: Counts, tps: Counts, max_fpr: float) -> float:
-    """``pauc_eq3`` of ``roc_counts``; NaN if undefined."""
+    """Partial AUC as the paper prints it, eq. (3) of section 5.2; NaN if floor(p N-) is 0.
+
+    The thresholds are the floor(p N-) highest-scoring normals; the result is the mean over them
+    of the part of the anomalies that score strictly higher. A tie counts 0; chance is about p/2.
+    """
     thresholds = n_thresholds(max_fpr, int(fps[-1]))
     if not thresholds or not tps[-1]:
         return float("nan")

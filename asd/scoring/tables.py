@@ -1,11 +1,11 @@
-"""Tables of a run's metrics for the terminal, as Markdown and as CSV. Figures are percent."""
+"""Tables of a run's metrics for the terminal and as Markdown. Figures are percent."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from asd.documents import rendering, terminal
 from asd.documents.blocks import Block, Heading, Table, Text, plain_row
@@ -13,15 +13,9 @@ from asd.errors import AsdError
 from asd.files import write_text
 from asd.scoring.metrics import COUNTS, ID_METRICS, MACHINE_METRICS, Metrics
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 _ARITHMETIC = ("AUC", "pAUC", "pAUC eq. (3)")
 _OTHERS = ("AUC pooled", "pAUC pooled", "AUC harmonic", "pAUC harmonic")
 NAMES = dict(zip(MACHINE_METRICS, (*_ARITHMETIC, *_OTHERS), strict=True))
-
-
-NEVER_TRAINED = "never trained"
 _NOT_CONVERGED = "NOT CONVERGED (raise trainer.max_epochs)"
 _STILL_BEST = "Converged within trainer.late_gain, although the best epoch is the last"
 
@@ -61,7 +55,7 @@ def id_table(metrics: Metrics, unseen: Collection[str] = ()) -> Table:
         figures = [percent(row[name]) for name in ID_METRICS]
         counts = [str(row[name]) for name in COUNTS]
         name = f"id_{row['id']}"
-        name += f" ({NEVER_TRAINED})" if f"{row['machine']}/{name}" in unseen else ""
+        name += " (never trained)" if f"{row['machine']}/{name}" in unseen else ""
         rows.append(plain_row(row["machine"], name, *figures, *counts))
     return Table(header, rows, texts=2)
 
@@ -105,15 +99,15 @@ def remarks(record: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     Raises:
         AsdError: it is damaged.
     """
-    warnings, models = record.get("warnings") or (), record.get("convergence") or {}
-    decisions = record.get("decisions") or ()
+    models, decisions = record.get("convergence") or {}, record.get("decisions") or ()
     try:
         convergence_notes(models)
         decision_table(decisions)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         damaged = f"damaged (convergence or decisions: {error!r})"
         raise AsdError(f"{folder / 'run.json'}: {damaged}") from error
-    said = {"unseen": record.get("unseen") or (), "warnings": list(map(str, warnings))}
+    warnings = list(map(str, record.get("warnings") or ()))
+    said = {"unseen": record.get("unseen") or (), "warnings": warnings}
     return {**said, "convergence": models, "decisions": decisions}
 
 
@@ -134,95 +128,37 @@ def convergence_notes(models: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return [f"{verdict}: {'; '.join(texts)}." for verdict, texts in groups.items() if texts]
 
 
-def document(
-    metrics: Metrics,
-    title: str,
-    data_label: str,
-    unseen: Collection[str] = (),
-    warnings: Sequence[str] = (),
-    convergence: Mapping[str, Mapping[str, Any]] | None = None,
-    decisions: Sequence[Mapping[str, Any]] = (),
-) -> list[Block]:
+def document(metrics: Metrics, title: str, data_label: str, **said: Any) -> list[Block]:
     """Both tables and the notes, under what was run on which data.
 
     Args:
         metrics: what ``evaluate_scores`` gives.
         title: what was run.
         data_label: what the data is.
-        unseen: as ``id_table``.
-        warnings: what was said of the data; of each the first line is shown.
-        convergence: as ``convergence_notes``; what they say stands below the first table.
-        decisions: as ``decision_table``, which is shown where there are any.
+        said: ``remarks``, or some of them; of each warning the first line is shown.
     """
     head = [Heading(title, 1), Text(f"Data: {data_label}")]
-    ended = map(Text, convergence_notes(convergence or {}))
+    ended = map(Text, convergence_notes(said.get("convergence", {})))
     machines = [Heading("Per machine type", 3), machine_table(metrics), *ended]
-    ids = [Heading("Per machine ID", 3), id_table(metrics, unseen)]
-    if decisions:
-        ids += [Heading("At the threshold", 3), decision_table(decisions)]
-    said = [f"Warning: {warning.splitlines()[0].rstrip(':')}" for warning in warnings]
-    return [*head, *machines, *ids, *map(Text, [*said, *notes(metrics)])]
+    ids = [Heading("Per machine ID", 3), id_table(metrics, said.get("unseen", ()))]
+    if said.get("decisions"):
+        ids += [Heading("At the threshold", 3), decision_table(said["decisions"])]
+    warnings = [warning.splitlines()[0].rstrip(":") for warning in said.get("warnings", ())]
+    texts = [*(f"Warning: {warning}" for warning in warnings), *notes(metrics)]
+    return [*head, *machines, *ids, *map(Text, texts)]
 
 
-def show(metrics: Metrics, title: str, data_label: str, **more: Any) -> None:
+def show(metrics: Metrics, title: str, data_label: str, **said: Any) -> None:
     """Print the document; as wide as the terminal, or 120 columns where there is none."""
-    terminal.show(document(metrics, title, data_label, **more), terminal.open_console())
+    terminal.show(document(metrics, title, data_label, **said), terminal.open_console())
 
 
-def markdown(metrics: Metrics, title: str, data_label: str, **more: Any) -> str:
-    """The document as a Markdown page."""
-    return rendering.markdown(document(metrics, title, data_label, **more))
-
-
-def write_tables(
-    folder: str | Path, metrics: Metrics, title: str, data_label: str, **more: Any
-) -> list[Path]:
-    """Write per_machine.csv, per_id.csv and tables.md into a folder, made if need be.
-
-    The CSVs hold percent; what is undefined is an empty cell, with the reason at the row's end.
-
-    Args:
-        folder: where to write.
-        metrics: what ``evaluate_scores`` gives.
-        title: what was run, e.g. "SS-0.5-0.5, seed 0".
-        data_label: what the data is, e.g. "SIMULATED, demo scale"; it stands in every file.
-        more: what else ``document`` takes.
-
-    Returns:
-        The files written.
+def write_tables(folder: Path, metrics: Metrics, title: str, data_label: str, **said: Any) -> Path:
+    """Write the document as tables.md into a folder, made if need be.
 
     Raises:
-        AsdError: a file cannot be written.
+        AsdError: it cannot be written.
     """
-    machines, ids = metrics.per_machine.copy(), metrics.per_id.copy()
-    counts = {name: int(machines[name].sum()) for name in ("n_ids", *COUNTS)}
-    machines.loc[len(machines)] = {"machine": "mean", **metrics.mean, **counts}
-    ids["id"] = "id_" + ids["id"]  # so that it stays text
-    unseen = (ids["machine"] + "/" + ids["id"]).isin(list(more.get("unseen", ())))
-    ids["remark"] = unseen.map({True: NEVER_TRAINED, False: ""})
-    texts = {
-        "per_machine.csv": _csv(machines, metrics, title, data_label),
-        "per_id.csv": _csv(ids, metrics, title, data_label),
-        "tables.md": markdown(metrics, title, data_label, **more),
-    }
-    for name, text in texts.items():
-        write_text(Path(folder) / name, text)
-    return [Path(folder) / name for name in texts]
-
-
-def _csv(frame: pd.DataFrame, metrics: Metrics, title: str, data_label: str) -> str:
-    figures = [name for name in MACHINE_METRICS if name in frame]
-    frame[figures] *= 100
-    frame["max_fpr"] = str(metrics.max_fpr)
-    frame["undefined"] = [_reasons(row, metrics) for row in frame.to_dict("records")]
-    frame.insert(0, "data", " ".join(data_label.split()))
-    frame.insert(1, "title", " ".join(title.split()))
-    return rendering.csv(frame.rename(columns={name: f"{name}_percent" for name in figures}))
-
-
-def _reasons(row: dict[Any, Any], metrics: Metrics) -> str:
-    """Why figures of a machine type, a machine ID or the mean are missing."""
-    own = [u for u in metrics.undefined if row["machine"] in (u.machine, "mean")]
-    if "id" in row:
-        return "; ".join(u.reason for u in own if u.part == row["id"])
-    return "; ".join(map(str, own))
+    path = folder / "tables.md"
+    write_text(path, rendering.markdown(document(metrics, title, data_label, **said)))
+    return path

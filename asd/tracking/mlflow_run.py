@@ -173,9 +173,10 @@ def publish(
     """
     from mlflow.entities import Metric
 
+    from asd.documents.rendering import markdown
     from asd.scoring.clip_scores import read_scores
     from asd.scoring.metrics import evaluate_scores, flat_metrics
-    from asd.scoring.tables import markdown, remarks
+    from asd.scoring.tables import document, remarks
 
     record = folder.record()
     run_id, values = copy or record["mlflow"]["run_id"], dict(record.get("resources", {}))
@@ -185,9 +186,8 @@ def publish(
         metrics = evaluate_scores(read_scores(folder.scores), record["max_fpr"])
     if metrics is not None:
         values |= flat_metrics(metrics)
-        note = markdown(
-            metrics, record["title"], record["data_label"], **remarks(record, folder.path)
-        )
+        labels, said = (record["title"], record["data_label"]), remarks(record, folder.path)
+        note = markdown(document(metrics, *labels, **said))
         client.set_tag(run_id, "mlflow.note.content", note)
     for model in folder.models():
         client.log_batch(run_id, metrics=_missing_epochs(client, run_id, model))

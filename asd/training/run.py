@@ -39,11 +39,11 @@ from asd.experiment.trained_models import trained_model, training_lock
 from asd.features import parts_of
 from asd.models.detector import Detector, rebuilt, save_detector
 from asd.models.standardiser import Standardiser
-from asd.scoring.calibration import Calibration, decisions
+from asd.scoring.calibration import decisions, scores_by_id
 from asd.scoring.clip_scores import read_scores, write_scores
 from asd.scoring.metrics import Metrics, evaluate_scores
-from asd.scoring.scorer import calibrate, fit_back_end, score_clips
-from asd.scoring.tables import convergence_notes, write_tables
+from asd.scoring.scorer import ClipSet, calibrate, fit_back_end, score_clips
+from asd.scoring.tables import convergence_notes, remarks, write_tables
 from asd.training.checkpoints import restored_history
 from asd.training.fit import TrainingSet, fit
 from asd.training.memory import check_memory, give_back_memory
@@ -185,19 +185,18 @@ def _compute(
             level = logging.INFO if ended[name]["converged"] else logging.WARNING
             log.log(level, "%s", *convergence_notes({name: ended[name]}))
         threads = options.threads or cores()
-        scored_windows = windows.of_clips(training_clips), windows.of_clips(held_out)
-        clip_data = (group.train.clips, features, *scored_windows, numbers)
-        fit_back_end(detector, experiment.scoring, *clip_data, threads)
+        all_clips = ClipSet(group.train.clips, features, windows, numbers)
+        fitted = all_clips.part(windows.of_clips(training_clips))
+        held = all_clips.part(windows.of_clips(held_out))
+        fit_back_end(detector, experiment.scoring, fitted, held, threads)
         if calibrating.any():
-            clips_held = windows.of_clips(calibrating)
-            held_data = (group.train.clips, features, clips_held, numbers)
-            held = calibrate(detector, experiment.scoring, *held_data, threads)
-            write_scores(model / "calibration.csv", held)
-            del held_data
+            held = all_clips.part(windows.of_clips(calibrating))
+            table = calibrate(detector, experiment.scoring, held, threads)
+            write_scores(model / "calibration.csv", table)
         save_detector(detector, model / "model.ckpt")
         sizes = folder.record().get("parameters", {})
         folder.update(parameters=sizes | {name: sum(p.numel() for p in detector.parameters())})
-        del features, data, clip_data
+        del features, data, all_clips, fitted, held
 
         # Scoring the test clips, a machine type at a time.
         with _timed(f"{name}: scored"):
@@ -207,14 +206,14 @@ def _compute(
                 paths = list(part.clips["path"])
                 windows = experiment.windows.starts(length, features.frames, paths)
                 numbers = class_numbers(part, experiment.classes, names)
-                test_data = (part.clips, features, windows, numbers)
-                scored = score_clips(detector, experiment.scoring, *test_data, threads)
+                test_clips = ClipSet(part.clips, features, windows, numbers)
+                scored = score_clips(detector, experiment.scoring, test_clips, threads)
                 events.tell(RunListener.clips_scored, scored)
                 scored_tables.append(scored.table)
             events.tell(RunListener.model_scored, name, model)
             tables.append(pd.concat(scored_tables, ignore_index=True))
             write_scores(scores_file, tables[-1])  # last: it says that the model is done
-        del detector, scored, features
+        del detector, scored, features, test_clips
         give_back_memory()
 
     scores = pd.concat(tables, ignore_index=True)
@@ -226,15 +225,8 @@ def _compute(
     if ended:
         tags["converged"] = str(all(told["converged"] for told in ended.values())).lower()
     decided = _decisions(experiment, folder, scores)
-    warnings = list(clips.warnings)
-    if "pooling" in scores:
-        chosen = scores.groupby("machine", sort=False)["pooling"].first()
-        words = ", ".join(f"{machine} {name}" for machine, name in chosen.items())
-        warnings.append(f"pooling chosen by a rule from normal training clips: {words}")
-        folder.update(warnings=warnings)
     folder.update(validation_loss=losses, convergence=ended, tags=tags, decisions=decided)
-    said: dict[str, Any] = {"unseen": clips.unseen(), "warnings": warnings}
-    said |= {"convergence": ended, "decisions": decided}
+    said = remarks(folder.record(), folder.path)
     write_tables(folder.tables, metrics, experiment.title, experiment.data_label, **said)
     events.tell(RunListener.scored, folder, scores, metrics)
     return metrics
@@ -280,7 +272,7 @@ def _decisions(
     if not files:
         return []
     held_out = pd.concat(map(read_scores, files), ignore_index=True)
-    return decisions(scores, Calibration.of_clips(held_out), experiment.calibration)
+    return decisions(scores, scores_by_id(held_out), experiment.calibration)
 
 
 def _said_of_validation(experiment: Experiment, models: dict[str, Clips]) -> list[str]:

@@ -69,13 +69,10 @@ def test_a_picture_a_recording(
         assert min(image.shape[:2]) > 600 and len(np.unique(image.reshape(-1, 3), axis=0)) > 200
 
     content = torch.load(model / "model.ckpt", weights_only=True)
-    for damaged, message in (
-        ({"fan/00": torch.ones(3, 7)}, "its profiles are damaged"),
-        ({"fan/00": torch.ones(3)}, "its calibration is damaged"),
-    ):
-        about = {**content["asd"], "profiles": damaged}
+    for damaged in (torch.ones(3, 7), torch.ones(3)):
+        about = {**content["asd"], "profiles": {"fan/00": damaged}}
         torch.save({**content, "asd": about}, model / "model.ckpt")
         capsys.readouterr()
         other = ["--explain", str(tmp_path / "other")]
         assert score([str(record.parent), str(test), *other]) == 2
-        assert message in capsys.readouterr().err
+        assert "its calibration is damaged" in capsys.readouterr().err

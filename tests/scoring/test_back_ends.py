@@ -20,8 +20,14 @@ from asd.features import Features
 from asd.frontends.mel import Mel
 from asd.models.detector import Detector
 from asd.models.standardiser import Standardiser
-from asd.scoring.back_ends import ByStationarity, Interquartile, NearestNeighbours
-from asd.scoring.banks import bank_names, bank_scores, fit_banks
+from asd.scoring.back_ends import (
+    ByStationarity,
+    Interquartile,
+    NearestNeighbours,
+    bank_names,
+    bank_scores,
+    fit_banks,
+)
 from asd.scoring.clip_vectors import (
     band_statistics,
     embedding,
@@ -30,12 +36,12 @@ from asd.scoring.clip_vectors import (
     vectors_of_clips,
 )
 from asd.scoring.pooling import Mean
-from asd.scoring.scorer import fit_back_end, score_clips
+from asd.scoring.scorer import ClipSet, fit_back_end, score_clips
 from asd.scoring.scoring_options import ScoringOptions
 
 KNN = {
     "_target_": "asd.scoring.back_ends.NearestNeighbours",
-    "k": 1, "metric": "euclidean", "standardise": True,
+    "k": 1, "metric": "euclidean", "standardise": True, "density": None,
 }  # fmt: skip
 CLIPS = pd.DataFrame({"machine": ["fan"] * 4 + ["pump"] * 4, "id": ["00", "00", "02", "02"] * 2})
 
@@ -55,7 +61,7 @@ def test_nearest_neighbours_are_those_of_scikit_learn(
 ) -> None:
     bank, clips = vectors(40), vectors(25, seed=1)
     clips[0] = bank[7]
-    back_end = NearestNeighbours(k, metric, standardise)
+    back_end = NearestNeighbours(k, metric, standardise, None)
     scores = back_end.scores(back_end.fit(bank), clips)
     if standardise:
         scaler = StandardScaler().fit(bank[:, :4])  # a constant tells nothing
@@ -85,8 +91,8 @@ def test_a_distance_is_divided_by_that_of_the_neighbours_own_neighbours() -> Non
         apart, which = NearestNeighbors(n_neighbors=40).fit(scaled[0]).kneighbors(scaled[1])
         expected = (apart / among[:, 1:].mean(1)[which]).min(1)
         np.testing.assert_allclose(scores, expected, rtol=1e-6)
-    plain = NearestNeighbours(1, "unit", False)
-    cosine = NearestNeighbours(1, "cosine", False)
+    plain = NearestNeighbours(1, "unit", False, None)
+    cosine = NearestNeighbours(1, "cosine", False, None)
     squares = np.square(plain.scores(plain.fit(bank), clips))
     np.testing.assert_allclose(squares / 2, cosine.scores(cosine.fit(bank), clips), rtol=1e-6)
     with pytest.raises(AsdError, match=r"density=4: there are only 4"):
@@ -122,7 +128,7 @@ def test_each_clip_is_scored_by_its_own_bank(caplog: pytest.LogCaptureFixture) -
     with pytest.raises(AsdError, match=r"no training clips of valve/00 .* fan/00, fan/02, pump/00"):
         bank_scores(back_end, banks, tested, valves)
     with pytest.raises(AsdError, match=r"fan/00: scoring\.back_end\.k=3: there are only 2"):
-        fit_banks(NearestNeighbours(3, "cosine", False), trained, bank_names(CLIPS, "id"))
+        fit_banks(NearestNeighbours(3, "cosine", False, None), trained, bank_names(CLIPS, "id"))
 
 
 def test_clip_vectors_are_of_the_frames_that_the_windows_cover() -> None:
@@ -171,12 +177,11 @@ def test_the_rule_sees_whether_the_level_moves() -> None:
     clicks = steady + 20 * (np.arange(200) % 50 < 5).astype(np.float32)[:, None]
     windows = {"mse": generator.gamma(2, 9, 196).astype(np.float32)}
     rule = ByStationarity(2.0)
-    for frames, name, pooled in ((steady, "median", np.median), (clicks, "std", np.std)):
+    for frames, pooled in ((steady, np.median), (clicks, np.std)):
         vector = error_statistics(frames, windows)
         level_ = 10 * np.log10((10 ** (frames.astype(float) / 10)).sum(1))
         assert vector[2] == pytest.approx(level_.std(), rel=1e-5)
         state = rule.fit(np.stack([vector, vector, vector * 9]))
-        assert rule.chosen(state) == name
         assert rule.scores(state, vector[None])[0] == pytest.approx(
             pooled(windows["mse"]), rel=1e-6
         )
@@ -209,10 +214,9 @@ def test_a_back_end_over_a_networks_bottleneck() -> None:
     vectors_ = {"score": None, "vectors": "embedding"}
     options = ScoringOptions(**scoring_of(**vectors_, back_end=KNN, bank="machine"))
     trained, made = np.arange(8) % 4 != 3, detector(DENSE)
-    given = (clips, Features(values, counts), index)
-    classes = np.zeros(8, np.int64)
-    fit_back_end(made, options, *given[:2], index.of_clips(trained), index, classes)
-    table = score_clips(made, options, *given, np.zeros(8, np.int64)).table
+    given = ClipSet(clips, Features(values, counts), index, np.zeros(8, np.int64))
+    fit_back_end(made, options, given.part(index.of_clips(trained)), given)
+    table = score_clips(made, options, given).table
     assert list(table) == ["machine", "id", "file", "label", "score", "mse"]
 
     with torch.no_grad():  # window by window
@@ -228,15 +232,15 @@ def test_a_back_end_over_a_networks_bottleneck() -> None:
 
     # In interquartile ranges of the validation clips of the ID, which here are all four of a type.
     scaled = ScoringOptions(**scoring_of(**vectors_, back_end=KNN, bank="machine", per_id=True))
-    given = (clips.assign(id="00"), *given[1:])
-    fit_back_end(made, scaled, *given[:2], index.of_clips(trained), index, classes)
-    again = score_clips(made, scaled, *given, classes).table["score"]
+    given = given._replace(table=clips.assign(id="00"))
+    fit_back_end(made, scaled, given.part(index.of_clips(trained)), given)
+    again = score_clips(made, scaled, given).table["score"]
     for own in (slice(0, 4), slice(4, 8)):
         raw = table["score"][own]
         np.testing.assert_allclose(again[own], (raw - raw.median()) / stats.iqr(raw), rtol=1e-6)
     with pytest.raises(AsdError, match=r"scoring\.vectors=embedding: 2 values are no score"):
         plain = ScoringOptions(**scoring_of(**vectors_))
-        score_clips(made, plain, *given, np.zeros(8, np.int64))
+        score_clips(made, plain, given)
 
 
 @pytest.mark.parametrize(

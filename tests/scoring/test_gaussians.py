@@ -19,7 +19,7 @@ from asd.features import Features
 from asd.models.detector import Detector
 from asd.models.standardiser import Standardiser
 from asd.scoring.gaussians import GaussianMixtureModel, Mahalanobis, SelectiveMahalanobis
-from asd.scoring.scorer import fit_back_end, score_clips
+from asd.scoring.scorer import ClipSet, fit_back_end, score_clips
 from asd.scoring.scoring_options import ScoringOptions
 
 
@@ -92,10 +92,10 @@ def test_the_selective_score_is_the_mean_over_all_pairs_of_frames(
         "back_end": {"_target_": "asd.scoring.gaussians.SelectiveMahalanobis",
                      "regularisation": 0.0},
     }  # fmt: skip
-    scoring, classes = ScoringOptions(**scoring_of(**options)), np.zeros(8, np.int64)
-    train = index.of_clips(np.arange(8) < 5)
-    fit_back_end(made, scoring, clips, Features(values, counts), train, index, classes)
-    scored = score_clips(made, scoring, clips, Features(values, counts), index, classes)
+    scoring = ScoringOptions(**scoring_of(**options))
+    given = ClipSet(clips, Features(values, counts), index, np.zeros(8, np.int64))
+    fit_back_end(made, scoring, given.part(index.of_clips(np.arange(8) < 5)), given)
+    scored = score_clips(made, scoring, given)
     assert scored.embeddings is not None and len(scored.embeddings) == len(index.starts)
 
     with torch.no_grad():  # as the baseline has it: frame by frame, all pairs of a clip

@@ -91,7 +91,7 @@ def test_undefined_figures_are_named_and_never_counted() -> None:
     sizes = {("fan", "00"): (40, 40, 0), ("fan", "02"): (40, 0, 2), ("pump", "00"): (5, 20, 0)}
     sizes |= {("valve", "00"): (0, 20, 0), ("slider", "01"): (0, 0, 7)}
     metrics = evaluate_scores(corpus(sizes), 0.1)
-    assert [str(u) for u in metrics.undefined] == [
+    assert list(metrics.undefined) == [
         "fan id_02: no anomaly clip",
         "pump id_00: pAUC eq. (3): no threshold, floor(0.1 x 5 normal clips) is 0",
         "pump: no machine ID with a defined pauc_eq3",
@@ -111,7 +111,7 @@ def test_undefined_figures_are_named_and_never_counted() -> None:
     assert not any(math.isnan(v) for v in flat.values())
     nothing = evaluate_scores(corpus({("fan", "00"): (5, 0, 0)}), 0.1)
     assert flat_metrics(nothing) == {}
-    assert str(nothing.undefined[-1]).startswith("mean: no machine type with a defined auc, pauc")
+    assert nothing.undefined[-1].startswith("mean: no machine type with a defined auc, pauc")
 
 
 def test_harmonic_mean_is_zero_if_an_id_is_zero() -> None:

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 import torch
 from corpora import folder
-from parts import CONV, MSE
+from parts import CONV, MSE, scoring_of
 
 from asd.models.detector import Detector, load_detector, save_detector
 from asd.models.standardiser import Standardiser
@@ -39,7 +39,7 @@ def score(
         "loss": MSE, "machines": ["fan"], "ids": [("fan", "00")], "frontend": MEL,
         "window": {"_target_": "asd.data.windows.Windows", "seconds": None, "frames": FRAMES,
                    "cover": "all"},
-        "scoring": {"score": "mse", "max_fpr": 0.1, "batch_frames": 100, "form": "auto"},
+        "scoring": scoring_of(batch_frames=100), "longest_seconds": 1e9,
     }  # fmt: skip
     save_detector(Detector(recipe, Standardiser.identity(BANDS)), tmp_path / "model.ckpt")
 

@@ -14,7 +14,7 @@ from asd.features import Features
 from asd.models.detector import Detector
 from asd.models.standardiser import Standardiser
 from asd.options import from_config
-from asd.scoring.scorer import ScoredClips, score_clips
+from asd.scoring.scorer import ClipSet, ScoredClips, score_clips
 from asd.scoring.scoring_options import ScoringOptions
 
 BANDS, LENGTH = 3, 4
@@ -51,7 +51,7 @@ def score(
     options = ScoringOptions(**scoring_of(score=name, batch_frames=batch_frames, **more))
     content = Features(values() if features is None else features, frames)
     numbers = np.array(classes)
-    return score_clips(detector(loss), options, clips, content, index, numbers, workers)
+    return score_clips(detector(loss), options, ClipSet(clips, content, index, numbers), workers)
 
 
 @pytest.mark.parametrize("workers", [1, 3])

@@ -7,12 +7,13 @@ import pandas as pd
 import pytest
 
 from asd.documents.blocks import Table
+from asd.documents.rendering import markdown
 from asd.scoring.metrics import Metrics, evaluate_scores
 from asd.scoring.tables import (
     convergence_notes,
+    document,
     id_table,
     machine_table,
-    markdown,
     remarks,
     show,
     write_tables,
@@ -65,33 +66,13 @@ def test_figures_are_marked_where_a_part_is_left_out(metrics: Metrics) -> None:
     assert ids[0][:3] == ["ToyCar", "id_01", "100.00"]
     assert ids[1] == ["ToyCar", "id_03", *["undefined"] * 3, "4", "0", "0"]
     assert (ids[2][:3], ids[2][4:]) == (["fan", "id_00", "83.33"], ["66.67", "4", "3", "0"])
-    text = markdown(metrics, "SS\n# x", DATA)
+    text = markdown(document(metrics, "SS\n# x", DATA))
     assert text.startswith(f"# SS # x\n\nData: {DATA}\n\n")
     assert "| AUC | 100.00\\* | 91.67 | undefined | 95.83\\* |" in text
     assert "\n- ToyCar id_03: no anomaly clip\n" in text
-    whole = markdown(evaluate_scores(group("fan", "00", [1, 8, 5, 2], [9]), 0.5), TITLE, DATA)
+    full = evaluate_scores(group("fan", "00", [1, 8, 5, 2], [9]), 0.5)
+    whole = markdown(document(full, TITLE, DATA))
     assert "*" not in whole and "ndefined" not in whole
-
-
-def test_written_csv_loads_with_pandas_and_says_simulated(metrics: Metrics, tmp_path: Path) -> None:
-    files = write_tables(tmp_path / "tables", metrics, TITLE, DATA)
-    assert [f.name for f in files] == ["per_machine.csv", "per_id.csv", "tables.md"]
-    assert sorted(tmp_path.glob("tables/*")) == sorted(files)
-    machines, ids = pd.read_csv(files[0]), pd.read_csv(files[1])
-    assert list(machines.columns[:4]) == ["data", "title", "machine", "auc_percent"]
-    for frame in (machines, ids):
-        said = frame[["data", "title", "max_fpr"]].drop_duplicates()
-        assert said.values.tolist() == [[DATA, TITLE, 0.5]]
-    assert list(machines["machine"]) == ["ToyCar", "fan", "[red]a|b", "mean"]
-    expected = [100, 100 * 11 / 12, np.nan, 100 * 23 / 24]
-    np.testing.assert_allclose(machines["auc_percent"], expected, atol=1e-6)
-    assert machines["n_normal"].tolist() == [8, 8, 2, 18]
-    assert machines["n_ids"].tolist() == [2, 2, 1, 5]
-    assert machines["undefined"][0] == "ToyCar id_03: no anomaly clip"
-    assert pd.isna(machines["undefined"][1]) and "ToyCar id_03" in machines["undefined"][3]
-    assert list(ids["id"]) == ["id_01", "id_03", "id_00", "id_02", "id_00"]
-    assert ids["auc_percent"][2] == pytest.approx(100 * 10 / 12, abs=1e-6)
-    assert pd.isna(ids["auc_percent"][1]) and ids["undefined"][1] == "no anomaly clip"
 
 
 def test_ids_that_never_trained_and_warnings_are_said_everywhere(
@@ -101,12 +82,11 @@ def test_ids_that_never_trained_and_warnings_are_said_everywhere(
     cell = "id_02 (never trained)"
     assert [row[1] for row in texts(id_table(metrics, ["fan/id_02"]))].count(cell) == 1
     show(metrics, TITLE, DATA, **said)
-    for text in (markdown(metrics, TITLE, DATA, **said), capsys.readouterr().out):
+    for text in (markdown(document(metrics, TITLE, DATA, **said)), capsys.readouterr().out):
         for part in (cell, "Warning: /data: 2 files are not used", "Warning: odd"):
             assert part in text
-    files = write_tables(tmp_path, metrics, TITLE, DATA, **remarks(said, tmp_path))
-    marked = pd.read_csv(files[1], keep_default_na=False)
-    assert marked["remark"].tolist() == ["", "", "", "never trained", ""]
+    page = write_tables(tmp_path / "tables", metrics, TITLE, DATA, **remarks(said, tmp_path))
+    assert page.read_text() == markdown(document(metrics, TITLE, DATA, **said))
 
 
 def test_terminal_prints_all_of_it_within_80_columns(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from parts import CONV, MSE
+from parts import CONV, MSE, scoring_of
 
 from asd.models.detector import Detector, save_detector
 from asd.score import main as score
@@ -17,7 +17,7 @@ RECIPE: dict[str, Any] = {
     "frontend": {"_target_": "asd.frontends.mel.Mel", "bands": 8, "n_fft": 256, "hop": 128},
     "window": {"_target_": "asd.data.windows.Windows", "seconds": None, "frames": 16,
                "cover": "first"},
-    "scoring": {"score": "mse"},
+    "scoring": scoring_of(), "longest_seconds": 1e9,
 }  # fmt: skip
 
 

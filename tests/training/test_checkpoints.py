@@ -59,7 +59,6 @@ def test_checkpoints_of_earlier_versions_are_read_and_gone_on_from(tmp_path: Pat
     # the LightningModule was the detector itself, and its model had one option more
     state = content["state_dict"]
     content["state_dict"] = {k.removeprefix("detector."): v for k, v in state.items()}
-    content["asd"]["recipe"]["model"]["norm_form"] = "auto"
     torch.save(content, last)
     assert load_detector(last).network.embedding_size == 5
     resumed = trained(tmp_path / "b", {"max_epochs": 4})
