@@ -30,7 +30,7 @@ _LISTS: dict[str, Any] = {"classes": str, "machines": str, "ids": list | tuple}
 
 
 class WindowOutputs(NamedTuple):
-    """What a detector makes of windows; what its objective does not ask for is None.
+    """What a detector makes of windows: tensors, and None of what its objective does not ask for.
 
     ``target`` and ``output`` [n, frames, bands], of the frames that are predicted, in the
     standardised domain; ``logits`` [n, classes] and ``cce`` [n], the cross entropy (binary of
@@ -38,29 +38,22 @@ class WindowOutputs(NamedTuple):
     ``embedding`` [n, size] is. ``labels`` are the batch's.
     """
 
-    target: Tensor | None
-    output: Tensor | None
+    target: Tensor
+    output: Tensor
     embedding: Tensor
-    logits: Tensor | None
-    cce: Tensor | None
+    logits: Tensor
+    cce: Tensor
     labels: Tensor
-
-    @property
-    def residual(self) -> Tensor:
-        """[n, frames, bands] errors."""
-        assert self.output is not None and self.target is not None
-        return self.output - self.target
 
     @property
     def squares(self) -> Tensor:
         """[n, frames, bands] squared errors."""
-        assert self.output is not None and self.target is not None
         return F.mse_loss(self.output, self.target, reduction="none")
 
     @property
-    def mse(self) -> Tensor | None:
-        """[n] mean squared error of each window."""
-        return None if self.output is None else self.squares.flatten(1).mean(1)
+    def mse(self) -> Tensor:
+        """[n] mean squared error of each window; None without a reconstruction."""
+        return self.output if self.output is None else self.squares.flatten(1).mean(1)
 
 
 class Detector(nn.Module):
@@ -139,15 +132,14 @@ class Detector(nn.Module):
         """Windows through the network, and through its objective's head where there is one."""
         features = self.standardiser(batch.features)
         output, embedding = self.network(features)
-        target = logits = cce = None
+        made: dict[str, Any] = dict.fromkeys(WindowOutputs._fields)
+        made |= {"embedding": pooled(embedding), "labels": batch.classes}
         if self.reconstructs:
-            target, output = features[:, self.predicts], output.float()
-        else:
-            output = None
+            made |= {"target": features[:, self.predicts], "output": output.float()}
         if self.classifier is not None:
             logits = self.classifier(embedding, batch.classes).float()
-            cce = self.classifier.losses(logits, batch.classes)
-        return WindowOutputs(target, output, pooled(embedding), logits, cce, batch.classes)
+            made |= {"logits": logits, "cce": self.classifier.losses(logits, batch.classes)}
+        return WindowOutputs(**made)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

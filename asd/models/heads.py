@@ -46,12 +46,10 @@ class CosineHead(Head):
     over all centres, summed per class.
     """
 
-    def __init__(
-        self, size: int, classes: int, centres: int, scale: float, margin: float, trainable: bool
-    ) -> None:
+    def __init__(self, size: int, classes: int, centres: int, scale: float, margin: float) -> None:
         super().__init__()
         weight = nn.init.xavier_uniform_(torch.empty(classes * centres, size))
-        self.weight = nn.Parameter(weight.view(classes, centres, size), requires_grad=trainable)
+        self.weight = nn.Parameter(weight.view(classes, centres, size))
         self.scale, self.margin = scale, margin
 
     def forward(self, embedding: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -68,9 +66,7 @@ class CosineHead(Head):
 class SigmoidHead(Head):
     """A sigmoid for each class, high for its own clips: convolution 1 x 1, batch norm, mean.
 
-    Args:
-        size: of the embedding.
-        sources: [classes] numbers; classes of one number are outliers to one another.
+    ``sources`` [classes] are numbers; classes of one number are outliers to one another.
     """
 
     weights: Tensor

@@ -77,20 +77,12 @@ class ClassificationLoss:
     sqrt(2) ln(centres of all classes - 1) (Zhang et al., CVPR 2019; Wilkinghoff, IJCNN 2021), or
     ArcFace (Deng et al., CVPR 2019).
 
-    Args:
-        classes: ``id`` (type and ID) or ``machine`` (types).
-        mixup: probability with which a window of a batch is mixed with another, in training.
-        centres: of each class, whose probability is the sum over them; None: a dense layer.
-        trainable: whether centres are learnt; False: they stay as drawn.
-        scale: of the cosines; None: AdaCos's.
-        margin: added to the angle to the centres of the clip's own class, in radians; of a mixture,
-            to each class its share of it.
+    Args: those of conf/loss/classification.yaml.
     """
 
     classes: str
     mixup: float
     centres: int | None
-    trainable: bool
     scale: float | None
     margin: float
     reconstructs: ClassVar[bool] = False
@@ -100,7 +92,6 @@ class ClassificationLoss:
         check_number("loss.mixup", self.mixup, 0, 1)
         if self.centres is not None:
             check_whole("loss.centres", self.centres, 1)
-        check_choice("loss.trainable", self.trainable, (True, False))
         check_number("loss.margin", self.margin, 0, math.pi)
         if self.scale is not None:
             check_number("loss.scale", self.scale, 0, above=True)
@@ -112,7 +103,7 @@ class ClassificationLoss:
         if self.centres is None:
             return SoftmaxHead(size, len(classes))
         scale = self.scale or math.sqrt(2) * math.log(max(3, len(classes) * self.centres) - 1)
-        return CosineHead(size, len(classes), self.centres, scale, self.margin, self.trainable)
+        return CosineHead(size, len(classes), self.centres, scale, self.margin)
 
     def combine(self, mse: Tensor | None, cce: Tensor) -> Tensor:
         """The classification alone."""

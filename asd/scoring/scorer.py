@@ -214,7 +214,7 @@ def _outputs(
             found = {"mse": windows.mse, "embedding": windows.embedding.float(), "cce": windows.cce}
             made = {name: value for name, value in found.items() if value is not None}
             if options.vectors == "residual":
-                made["residual"] = windows.residual
+                made["residual"] = windows.output - windows.target
             return made if score is None else {"score": score(fast, windows), **made}
 
     numbers = range(len(batches))

@@ -21,7 +21,6 @@ WindowScore = Callable[["Detector", "WindowOutputs"], "Tensor"]
 
 def mse(detector: Detector, windows: WindowOutputs) -> Tensor:
     """[n] mean squared error in the standardised domain."""
-    assert windows.mse is not None
     return windows.mse
 
 
@@ -43,13 +42,11 @@ def combined(detector: Detector, windows: WindowOutputs) -> Tensor:
 
 def cce(detector: Detector, windows: WindowOutputs) -> Tensor:
     """[n] cross entropy against the clip's own class: the negative log-probability of that."""
-    assert windows.cce is not None
     return windows.cce
 
 
 def logit(detector: Detector, windows: WindowOutputs) -> Tensor:
     """[n] negative logit of the clip's own class."""
-    assert windows.logits is not None
     return -windows.logits.gather(1, windows.labels.unsqueeze(1)).squeeze(1)
 
 

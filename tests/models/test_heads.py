@@ -39,7 +39,7 @@ def cosines(head: torch.nn.Module) -> np.ndarray:
 
 @pytest.mark.parametrize("soft", [False, True])
 def test_sub_cluster_adacos(soft: bool) -> None:
-    loss = ClassificationLoss("id", 0.5, centres=16, trainable=True, scale=None, margin=0.0)
+    loss = ClassificationLoss("id", 0.5, centres=16, scale=None, margin=0.0)
     got, head = both(loss, SOFT if soft else LABELS)
     assert head.scale == math.sqrt(2) * math.log(5 * 16 - 1)
     # softmax over all sub-centres, summed per class
@@ -48,18 +48,16 @@ def test_sub_cluster_adacos(soft: bool) -> None:
     shares = SOFT if soft else np.eye(len(CLASSES))[LABELS]
     np.testing.assert_allclose(got, -(shares * np.log(probabilities)).sum(1), rtol=1e-6, atol=1e-6)
     assert head.weight.requires_grad
-    fixed = ClassificationLoss("id", 0.5, 16, trainable=False, scale=None, margin=0.0)
-    assert not any(p.requires_grad for p in fixed.head(SIZE, CLASSES).parameters())
 
 
 def test_the_scale_of_the_published_41_classes() -> None:
-    loss = ClassificationLoss("id", 0.5, centres=16, trainable=True, scale=None, margin=0.0)
+    loss = ClassificationLoss("id", 0.5, centres=16, scale=None, margin=0.0)
     scale = loss.head(256, [f"fan/{n}" for n in range(41)]).scale
     assert scale == pytest.approx(math.sqrt(2) * math.log(41 * 16 - 1), rel=1e-12)
 
 
 def test_arcface() -> None:
-    loss = ClassificationLoss("id", 0.0, centres=1, trainable=True, scale=30.0, margin=0.7)
+    loss = ClassificationLoss("id", 0.0, centres=1, scale=30.0, margin=0.7)
     got, head = both(loss, LABELS)
     angles = np.arccos(cosines(head)[:, :, 0])
     angles[np.arange(N), LABELS] += 0.7
@@ -71,7 +69,7 @@ def test_arcface() -> None:
 
 
 def test_plain_cross_entropy() -> None:
-    loss = ClassificationLoss("id", 0.0, None, True, None, 0.0)
+    loss = ClassificationLoss("id", 0.0, None, None, 0.0)
     got, head = both(loss, SOFT)
     weight, bias = (p.detach().numpy().astype(float) for p in head.parameters())
     expected = -(SOFT * log_softmax(embeddings().numpy() @ weight.T + bias, axis=1)).sum(1)
@@ -106,7 +104,7 @@ def test_outlier_exposure_shared_stays_within_a_source() -> None:
 
 
 def test_options_out_of_range_are_refused_by_name() -> None:
-    good = {"classes": "id", "mixup": 0.5, "centres": 2, "trainable": True, "scale": None}
+    good = {"classes": "id", "mixup": 0.5, "centres": 2, "scale": None}
     good["margin"] = 0.0
     for name, value in (("mixup", 2), ("centres", 0), ("scale", 0), ("margin", -1)):
         with pytest.raises(AsdError, match=rf"loss\.{name}="):

@@ -20,7 +20,7 @@ from asd.training.fit import TrainingSet, fit
 
 ADACOS = {
     "_target_": "asd.models.loss.ClassificationLoss", "classes": "id", "mixup": 0.5, "centres": 2,
-    "trainable": True, "scale": None, "margin": 0.0,
+    "scale": None, "margin": 0.0,
 }  # fmt: skip
 EXPOSURE = {"_target_": "asd.models.loss.OutlierExposure", "sources": [["fan", "pump"]]}
 SNIPPETS = {
