@@ -64,7 +64,8 @@ class DenseAutoencoder(nn.Module):
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """[n, frames, bands] -> reconstruction of that shape, embeddings [n, embedding]."""
         embedding = self.encoder(features.flatten(1))
-        return self.output(self.decoder(embedding)).view_as(features), embedding
+        output = self.output(self.decoder(embedding))
+        return output.view(len(features), -1, features.shape[2]), embedding
 
 
 class InterpolationDNN(DenseAutoencoder):
@@ -88,6 +89,5 @@ class InterpolationDNN(DenseAutoencoder):
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """[n, frames, bands] -> the middle frame [n, 1, bands], embeddings [n, embedding]."""
-        outer = torch.cat([features[:, : self.middle], features[:, self.middle + 1 :]], 1)
-        embedding = self.encoder(outer.flatten(1))
-        return self.output(self.decoder(embedding)).unsqueeze(1), embedding
+        outer = [features[:, : self.middle], features[:, self.middle + 1 :]]
+        return super().forward(torch.cat(outer, 1))

@@ -52,9 +52,11 @@ class SpectralBranches(nn.Module):
         self.spectrograms = nn.ModuleList()
         for window, hop in stfts:
             lines = range(-int(-f_min * window // rate), int(f_max * window // rate) + 1)
-            height = -(-len(lines) // 2 ** (len(filters) + 1))  # after all strides of 2
+            shape = len(lines), frames // hop + 1
+            height, width = (-(-n // 2 ** (len(filters) + 1)) for n in shape)  # after the strides
             flat = filters[-1] * height
             layers = [Spectrogram(window, hop, lines), *_residual(filters, blocks, reduction)]
+            layers += [nn.MaxPool2d((1, width)), nn.Flatten()]  # the maxima over time
             layers += [nn.BatchNorm1d(flat, affine=False), nn.Linear(flat, size, bias=False)]
             self.spectrograms.append(nn.Sequential(*layers))
         layers, into, length = [], 1, frames // 2 + 1
@@ -112,16 +114,8 @@ class Excitation(nn.Module):
         return image * weights.view(*weights.shape, *[1] * (image.ndim - 2))
 
 
-class MaximumOverTime(nn.Module):
-    """[n, channels, rows, columns] -> [n, channels * rows]."""
-
-    def forward(self, image: Tensor) -> Tensor:
-        """The greatest value of each row."""
-        return image.amax(3).flatten(1)
-
-
 def _residual(filters: Sequence[int], blocks: int, reduction: int) -> list[nn.Module]:
-    """From the image to its maxima over time."""
+    """Of the image; halves its sides with the first convolution, pooling, and later stages."""
     into = filters[0]
     norm = nn.BatchNorm2d(into, affine=False)
     layers = [nn.Conv2d(1, into, 7, 2, 3, bias=False), norm, nn.ReLU(), nn.MaxPool2d(3, 2, 1)]
@@ -136,4 +130,4 @@ def _residual(filters: Sequence[int], blocks: int, reduction: int) -> list[nn.Mo
         around = [nn.MaxPool2d(3, 2, 1), nn.Conv2d(into, out, 1, bias=False)] if halves else []
         layers.append(Residual(inner, around))
         into = out
-    return [*layers, MaximumOverTime()]
+    return layers
