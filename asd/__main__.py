@@ -20,7 +20,6 @@ PROGRAMS = {
     "pictures": ("asd.pictures.__main__", "a run's pictures again, from its files alone"),
     "score": ("asd.score", "score recordings with a trained model"),
     "download": ("asd.data.download.__main__", "fetch or check the real corpus"),
-    "features": ("asd.features.__main__", "compute what a run would read, beforehand"),
     "sync": ("asd.tracking.sync", "complete runs that MLflow missed"),
 }
 

@@ -38,17 +38,10 @@ def program(main: Callable[[], int | None]) -> NoReturn:
         setattr(sys, name, io.TextIOWrapper(buffer, stream.encoding, stream.errors, **options))
     try:
         Path.cwd()
-        status = main()
-    except Exception:
-        try:
-            Path.cwd()
-        except FileNotFoundError:
-            advice = "cd into one that is there, and run the command again"
-            print(f"error: the working directory is gone: {advice}", file=sys.stderr)
-            status = 2
-        else:
-            raise
-    sys.exit(status)
+    except FileNotFoundError:
+        print("error: the working directory is gone: cd into one that is there", file=sys.stderr)
+        sys.exit(2)
+    sys.exit(main())
 
 
 def exit_status(work: Callable[[], object]) -> int:

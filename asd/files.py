@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from asd.errors import AsdError
+
+log = logging.getLogger(__name__)
+
+_GLANCE = 1.0  # seconds for which a lock may be held without a word
 
 
 def check_regular(path: Path) -> None:
@@ -19,6 +24,30 @@ def check_regular(path: Path) -> None:
     """
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "no regular file", str(path))
+
+
+@contextmanager
+def locked(file: Path, doing: str) -> Iterator[None]:
+    """Be the one process that holds a lock; ``doing`` says what another does.
+
+    The file stays: removing it while another process waits for it would let two in. The system
+    lets go of it when the process ends.
+
+    Raises:
+        OSError: it cannot be written (NotImplementedError: a disk without locks).
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(file)
+    try:
+        lock.acquire(timeout=_GLANCE)
+    except Timeout:
+        log.warning("waiting for another process, which %s (%s)", doing, file)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

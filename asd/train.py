@@ -187,12 +187,8 @@ def main() -> None:
     """The command-line program."""
     register_resolvers()
     try:
-        if {"-h", "--help"} & set(sys.argv[1:]):
-            from asd.help_page import help_page
-
-            options = [a for a in sys.argv[1:] if "=" in a]
-            print(help_page([o for o in options if not o.lstrip("+").startswith("sweep=")]))
-            return
+        if {"-h", "--help"} & set(sys.argv[1:]):  # says the options of one run
+            sys.argv[1:] = [a for a in sys.argv[1:] if not a.lstrip("+").startswith("sweep=")]
         sys.argv[1:] = expand(sys.argv[1:])
     except (AsdError, HydraException) as error:
         print(f"error: {error}", file=sys.stderr)

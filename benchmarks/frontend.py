@@ -54,11 +54,10 @@ def frontend_rows(waves: np.ndarray, rate: int, folder: Path) -> tuple[list[Row]
     from gammatone.gtgram import gtgram
 
     from asd.frontends.gammatone import Gammatone
-    from asd.frontends.gammatone_fft import GammatoneFFT
     from asd.frontends.mel import Mel
 
     fast, exact = Gammatone(rate=rate), Gammatone(rate=rate, precision="float64")
-    fft, mel = GammatoneFFT(rate=rate), Mel(rate=rate)
+    mel = Mel(rate=rate)
     window, hop, bands = fast.window_seconds, fast.hop_seconds, fast.bands
     doubles = waves.astype(np.float64)
     files = []
@@ -70,7 +69,7 @@ def frontend_rows(waves: np.ndarray, rate: int, folder: Path) -> tuple[list[Row]
         return 20 * np.log10(gtgram(doubles[clip], rate, window, hop, bands, 0.0).T + fast.eps)
 
     def package_fft(clip: int) -> Any:
-        return 20 * np.log10(fft_gtgram(doubles[clip], rate, window, hop, bands, 0.0).T + fft.eps)
+        return 20 * np.log10(fft_gtgram(doubles[clip], rate, window, hop, bands, 0.0).T + fast.eps)
 
     def read(clip: int) -> Any:
         samples, _ = soundfile.read(files[clip], dtype="int16")
@@ -81,7 +80,6 @@ def frontend_rows(waves: np.ndarray, rate: int, folder: Path) -> tuple[list[Row]
         Row("asd gammatone float32", lambda clip: fast.features(waves[clip]), gammatone=True),
         Row("asd gammatone float64", lambda clip: exact.features(waves[clip]), gammatone=True),
         Row("gammatone.fft_gtgram (float64)", package_fft),
-        Row("asd gammatone_fft", lambda clip: fft.features(waves[clip])),
         Row("asd mel (torchaudio)", lambda clip: mel.features(waves[clip])),
         Row("read WAV (soundfile int16)", read),
     ]

@@ -166,7 +166,6 @@ def _measure(options: argparse.Namespace, folder: Path) -> None:
     from asd.data.folder import Folder
     from asd.features import FeatureStore
     from asd.frontends.gammatone import Gammatone
-    from asd.frontends.gammatone_fft import GammatoneFFT
     from asd.frontends.mel import Mel
 
     console = Console(width=max(100, Console().width))
@@ -182,7 +181,6 @@ def _measure(options: argparse.Namespace, folder: Path) -> None:
     frontends: list[tuple[FrontEnd, str]] = [
         (Gammatone(), "float32"),
         (Gammatone(), "float16"),
-        (GammatoneFFT(), "float32"),
         (Mel(), "float32"),
     ]
     table = Table(title="From WAVs to stored, checked features")

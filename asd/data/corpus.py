@@ -38,10 +38,8 @@ class PartReader(Protocol):
     def compute(self, recording: Recording) -> np.ndarray:
         """Features of a clip of a part wanted; an AsdError ends the scan. Threads call it."""
 
-    def store(
-        self, part: Part, hashes: Sequence[str], arrays: Sequence[np.ndarray], left: int
-    ) -> None:
-        """Keep a part: content hashes and features, and how many clips are still to come."""
+    def store(self, part: Part, hashes: Sequence[str], arrays: Sequence[np.ndarray]) -> None:
+        """Keep a part: content hashes and features."""
 
 
 @runtime_checkable

@@ -95,7 +95,7 @@ def _read(
         return
     sizes = Counter(clip.part for clip in clips)
     whole = [part for part in new if len(new[part]) == sizes[part]]
-    wanted = {part: sizes[part] for part in whole if reader and reader.wants(part)}
+    wanted = {part for part in whole if reader and reader.wants(part)}
 
     def stops() -> bool:
         """Whether the run will stop: then only what else is wrong is of interest."""
@@ -115,12 +115,12 @@ def _read(
         return reader.compute(recording)
 
     def keep(part: Part, results: list[np.ndarray | None]) -> None:
-        if wanted.pop(part, 0) == 0 or reader is None or stops():
+        if part not in wanted or reader is None or stops():
             return
         hashes = [known[clip.path].hash for clip in new[part] if clip.path in known]
         arrays = [array for array in results if array is not None]
         if arrays:
-            reader.store(part, hashes, arrays, sum(wanted.values()))
+            reader.store(part, hashes, arrays)
 
     workers = reader.workers or cores() if reader and wanted else corpus.workers or min(8, cores())
     label = "reading and checking clips" + (", computing features" if wanted else "")

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -29,13 +30,10 @@ def read_cache(file: Path | None, root: Path, paths: Iterable[Path]) -> Known:
     """What is known of those of these files that have not changed since."""
     known, entries = {}, _entries(file)
     for path in paths:
-        entry = entries.get(path.relative_to(root).as_posix())
-        try:
-            stat = None if entry is None else path.stat()
-        except OSError:
-            continue  # reading it will say what is wrong
-        if entry and stat and (entry.size, entry.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
-            known[path] = entry
+        with suppress(KeyError, OSError):  # not known, or reading it will say what is wrong
+            entry, stat = entries[path.relative_to(root).as_posix()], path.stat()
+            if (entry.size, entry.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
+                known[path] = entry
     return known
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -105,8 +103,7 @@ class Simulated:
         """Refuse cheaply what cannot work.
 
         Raises:
-            AsdError: a release is unknown or empty, or what is yet to be made does not fit on the
-                disk.
+            AsdError: a release is unknown or empty.
         """
         for release in releases:
             check_choice("release", release, RELEASES)
@@ -115,25 +112,6 @@ class Simulated:
                     f"data.ids_additional=0: the simulated corpus has no {release} release;"
                     " set it to at least 1"
                 )
-        todo = [release for release in releases if not self.is_there([release])]
-        if not todo:
-            return
-        nearest = next(path for path in (self.folder, *self.folder.parents) if path.exists())
-        if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-            raise AsdError(
-                f"{nearest}: the simulated corpus cannot be written there; set data.root to a "
-                "folder that can be written to"
-            )
-        if self.folder.exists():
-            return  # partly made already: what is lacking is not counted here
-        from asd.data.simulation.build import wav_bytes
-
-        needed = sum(wav_bytes(clip.samples) for clip in self.clips(todo))
-        if needed > (free := shutil.disk_usage(nearest).free):
-            raise AsdError(
-                f"{nearest}: the simulated corpus needs {needed / 1e9:.1f} GB and"
-                f" {free / 1e9:.1f} GB are free; set data.root to a larger disk"
-            )
 
     def is_there(self, releases: list[str]) -> bool:
         """Whether all clips of these releases have been made."""

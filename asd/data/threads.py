@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
-from contextlib import suppress
-from threading import Thread
+from multiprocessing.pool import ThreadPool
 from typing import TypeVar
 
 from asd.cores import one_torch_thread
@@ -39,34 +36,8 @@ def in_threads(
 
         for group, items in groups.items():
             first = work(items[0])  # here: it imports and compiles what the threads then share
-            with one_torch_thread():
-                rest = _in_daemons(work, items[1:], workers)
+            # Its threads are daemons: a process does not wait for one that hangs (a disk that does
+            # not answer), as it does for those of concurrent.futures.
+            with one_torch_thread(), ThreadPool(workers) as pool:
+                rest = list(pool.imap(work, items[1:]))
             done(group, [first, *rest])
-
-
-def _in_daemons(
-    call: Callable[[Item], Result], items: Sequence[Item], workers: int
-) -> list[Result]:
-    """Results in the order of the items.
-
-    A process waits for the threads of the library's pools before it ends, even for one that hangs
-    (a disk that does not answer); for daemons it does not.
-    """
-    calls: list[tuple[Future[Result], Item]] = [(Future(), item) for item in items]
-    todo = deque(calls)
-
-    def work() -> None:
-        while todo:
-            with suppress(IndexError):  # another thread took the last
-                future, item = todo.popleft()
-                try:
-                    future.set_result(call(item))
-                except BaseException as error:
-                    future.set_exception(error)
-
-    for _ in range(min(workers, len(items))):
-        Thread(target=work, daemon=True).start()
-    try:
-        return [future.result() for future, _ in calls]
-    finally:
-        todo.clear()  # so that no thread begins another

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from asd.errors import AsdError
 from asd.experiment.history import read_history
 from asd.experiment.run_folder import SET_ASIDE, RunFolder
+from asd.files import locked
 
 log = logging.getLogger(__name__)
 
@@ -46,18 +46,6 @@ def trained_model(runs: Path, training: str, group: str) -> Path | None:
     return None
 
 
-@contextmanager
-def training_lock(runs: Path, training: str) -> Iterator[None]:
+def training_lock(runs: Path, training: str) -> AbstractContextManager[None]:
     """Let one process at a time train or score this model, of all runs that differ in scoring."""
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(runs / f".training-{training}.lock")
-    try:
-        lock.acquire(timeout=1)
-    except Timeout:
-        log.info("another run trains the very model that this one scores; waiting for it")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
+    return locked(runs / f".training-{training}.lock", "trains the very model that this run scores")

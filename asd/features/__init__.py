@@ -1,7 +1,7 @@
 """The feature store: features of a clip are computed once, and shared by all runs and processes.
 
-``store.py`` is what the rest of the code uses, ``part.py`` a part's file on disk, ``__main__.py``
-the program ``python -m asd.features``; ``batches.py`` cuts windows.
+``store.py`` is what the rest of the code uses, ``part.py`` a part's file on disk; ``batches.py``
+cuts windows.
 """
 
 from asd.data.manifest import parts_of

@@ -10,7 +10,7 @@ import hashlib
 import logging
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from asd.errors import AsdError
-from asd.files import replacing
+from asd.files import locked, replacing
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ def whole_part(file: Path, frames: np.ndarray, make: Callable[[], object]) -> Fe
 
     with suppress(DamagedPartError):
         return read()
-    with locked(file.parent):
+    with writing(file.parent):
         try:  # another process may have made it in the meantime
             return read()
         except DamagedPartError as damage:
@@ -119,31 +119,20 @@ def whole_part(file: Path, frames: np.ndarray, make: Callable[[], object]) -> Fe
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Be the one process that writes in a folder.
-
-    The lock's file lies beside the folder and stays: removing it while another process waits for
-    it would let two in. The system lets go of it when the process ends.
+def writing(folder: Path) -> Iterator[None]:
+    """Be the one process that writes in a folder; the lock lies beside it.
 
     Raises:
         AsdError: the lock's file cannot be written.
     """
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(f"{folder}.lock")
-    with saying_where(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            log.info("another process computes these features (%s); waiting for it", folder)
-            lock.acquire()
-        for leftover in folder.glob(".*.partial"):  # of a process that was killed
-            leftover.unlink()
-    try:
+    with ExitStack() as stack:
+        with saying_where(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = folder.with_name(f"{folder.name}.lock")
+            stack.enter_context(locked(lock, "computes these features"))
+            for leftover in folder.glob(".*.partial"):  # of a process that was killed
+                leftover.unlink()
         yield
-    finally:
-        lock.release()
 
 
 @contextmanager
@@ -158,5 +147,6 @@ def saying_where(path: Path) -> Iterator[None]:
     except (OSError, NotImplementedError) as error:  # the latter: a disk without locks
         raise AsdError(
             f"{path}: {getattr(error, 'strerror', None) or error}; nothing of it is kept. Free "
-            "some space, or set paths.cache to a folder that can be written to, then start again"
+            "some space (features.dtype=float16 takes half), or set paths.cache to a folder that "
+            "can be written to, then start again"
         ) from error

@@ -11,7 +11,6 @@ import glob
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
@@ -20,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.filesize import decimal
 
 from asd.cores import cores
 from asd.data.audio import Channel, ClipFacts, Recording, resampled_length
@@ -28,7 +26,7 @@ from asd.data.clip_files import Clip
 from asd.data.manifest import Manifest, Part, parts_of
 from asd.data.threads import in_threads
 from asd.errors import AsdError
-from asd.features.part import Features, locked, part_file, whole_part, write_part
+from asd.features.part import Features, part_file, whole_part, write_part, writing
 from asd.files import write_text
 from asd.frontends.frontend import FrontEnd
 from asd.options import check_choice, check_whole
@@ -99,7 +97,7 @@ class FeatureStore:
 
     def computing(self) -> AbstractContextManager[None]:
         """Be the one process that computes; others wait, and find it done."""
-        return locked(self.folder)
+        return writing(self.folder)
 
     def frames(self, clips: Manifest) -> np.ndarray:
         """[clips] frames that each has, int64.
@@ -141,21 +139,12 @@ class FeatureStore:
         """
         return clip_features(self.frontend, recording, self.dtype)
 
-    def store(
-        self, part: Part, hashes: Sequence[str], arrays: Sequence[np.ndarray], left: int
-    ) -> None:
-        """Write a part, if there is room for it and for the ``left`` clips still to come.
+    def store(self, part: Part, hashes: Sequence[str], arrays: Sequence[np.ndarray]) -> None:
+        """Write a part.
 
         Raises:
-            AsdError: the disk is full, or will be.
+            AsdError: the disk is full.
         """
-        size = sum(array.nbytes for array in arrays)
-        needed, free = size + size * left // len(arrays), shutil.disk_usage(self.root).free
-        if needed > free:
-            raise AsdError(
-                f"{self.folder}: the features need {decimal(needed)} and {decimal(free)} are free; "
-                "free some space, set paths.cache to a larger disk, or use features.dtype=float16"
-            )
         write_text(self.folder / SETTINGS, json.dumps(self.settings(), default=str))
         write_part(part_file(self.folder, "-".join(part), hashes), arrays)
 
@@ -173,7 +162,6 @@ class FeatureStore:
     def _build(self, parts: list[Manifest]) -> None:
         """Compute these parts; the caller holds the lock."""
         clips = {part.part(): part for part in parts}
-        left = {name: len(part) for name, part in clips.items()}
 
         def compute(clip: tuple[Path, str]) -> np.ndarray:
             recording = Recording.read(clip[0], self.channel)
@@ -185,8 +173,7 @@ class FeatureStore:
             return self.compute(recording)
 
         def keep(part: Part, arrays: list[np.ndarray]) -> None:
-            del left[part]
-            self.store(part, list(clips[part].clips["hash"]), arrays, sum(left.values()))
+            self.store(part, list(clips[part].clips["hash"]), arrays)
 
         files = {name: part.files() for name, part in clips.items()}
         label = f"{self.frontend.name} features"

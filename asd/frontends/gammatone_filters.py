@@ -1,74 +1,19 @@
-"""The gammatone filter bank: its settings, and its coefficients from the ``gammatone`` package."""
+"""The gammatone filter bank: its coefficients, from the ``gammatone`` package."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from asd.frontends.frontend import check_settings, top_frequency
-from asd.options import check_number
-
 if TYPE_CHECKING:
     import numpy as np
+
+    from asd.frontends.gammatone import Gammatone
 
 # Bands whose |D| at the centre frequency is smaller than this have poles so close to 1 that
 # coefficients in float32 err by more than about 0.001 dB; the kernel's other form then is used.
 SENSITIVE_BELOW = 2e-3
-
-
-@dataclass(frozen=True)
-class GammatoneSettings:
-    """What the two gammatone front ends share.
-
-    Attributes:
-        rate: sampling rate in Hz.
-        bands: number of filters.
-        window_seconds: length of a window.
-        hop_seconds: time from one frame to the next.
-        f_min: centre frequency of the lowest filter in Hz.
-        f_max: upper end of the ERB scale in Hz; null is half the rate.
-        eps: added before the logarithm, so that silence is finite.
-
-    Raises:
-        AsdError: a setting cannot work; names it.
-    """
-
-    rate: int = 16000
-    bands: int = 64
-    window_seconds: float = 0.04
-    hop_seconds: float = 0.02
-    f_min: float = 0.0
-    f_max: float | None = None
-    eps: float = 2.220446049250313e-16
-
-    def __post_init__(self) -> None:
-        check_settings(self.rate, self.bands, self.f_min, self.f_max, self.eps)
-        check_number("frontend.window_seconds", self.window_seconds, 1.5 / self.rate)  # 2 samples
-        check_number("frontend.hop_seconds", self.hop_seconds, 0.5 / self.rate)  # 1 sample
-
-    @property
-    def window(self) -> int:
-        """Length of a window in samples, halves rounded up as ``gammatone.gtgram`` does."""
-        return math.floor(self.window_seconds * self.rate + 0.5)
-
-    @property
-    def hop(self) -> int:
-        """Samples from one frame to the next, rounded likewise."""
-        return math.floor(self.hop_seconds * self.rate + 0.5)
-
-    def centre_frequencies(self) -> np.ndarray:
-        """Centre frequencies in Hz, float64 [bands], ascending.
-
-        Those of ``gammatone.gtgram.gtgram``, for any upper frequency; the highest lies one step of
-        the scale below that.
-        """
-        from gammatone.filters import erb_space
-
-        top = top_frequency(self.rate, self.f_max)
-        centres: np.ndarray = erb_space(float(self.f_min), top, self.bands)[::-1].copy()
-        return centres
 
 
 @dataclass(frozen=True)
@@ -91,8 +36,8 @@ class FilterBank:
 
 
 @lru_cache(maxsize=16)
-def filter_bank(settings: GammatoneSettings, precision: str) -> FilterBank:
-    """The bank of these settings in float32 or float64."""
+def filter_bank(settings: Gammatone) -> FilterBank:
+    """The bank of these settings, in their precision."""
     import numpy as np
     from gammatone.filters import make_erb_filters
 
@@ -107,14 +52,14 @@ def filter_bank(settings: GammatoneSettings, precision: str) -> FilterBank:
     # 1 + b1 + b2 without the loss of digits
     g = (1 - radius) ** 2 + 4 * radius * np.sin(angle / 2) ** 2
     z = np.exp(-1j * angle)
-    lanes = VECTOR_BYTES // np.dtype(precision).itemsize
+    lanes = VECTOR_BYTES // np.dtype(settings.precision).itemsize
     padding = -settings.bands % lanes
 
     def fill(*rows: np.ndarray) -> np.ndarray:
-        return np.pad(np.stack(rows), ((0, 0), (0, padding))).astype(precision)
+        return np.pad(np.stack(rows), ((0, 0), (0, padding))).astype(settings.precision)
 
     close = np.flatnonzero(np.abs(1 + b1 * z + b2 * z**2) < SENSITIVE_BELOW)
-    sensitive = precision == "float32" and close.size > 0
+    sensitive = settings.precision == "float32" and close.size > 0
     return FilterBank(
         coefficients=fill(-b1, -b2, -s, s**2 / 8),
         near_one=fill(-g, b2),

@@ -135,16 +135,12 @@ def _block_energies(
 ) -> None:
     """Filter a clip and sum the squares of every filter's output over blocks of samples.
 
-    Every filter is ``H = 1/D^2 - s z^-2 / D^3 + q z^-4 / D^4``, ``D = 1 - c1 z^-1 - c2 z^-2``
-    (see ``asd.frontends.gammatone_filters``): four equal all-pole stages a, b, c, d, the last
-    three of which are added up. That is 11 multiply-adds a sample and band, the square included;
-    the textbook cascade of four biquads takes 13.
+    Four equal all-pole stages a, b, c, d, ``D = 1 - c1 z^-1 - c2 z^-2``, the last three of which
+    are added up (``asd.frontends.gammatone_filters.FilterBank``). Stage b works one sample behind
+    stage a, and so on, so that the stages of one round do not wait for one another and the two
+    delays come for nothing.
 
-    Stage b works one sample behind stage a, and so on, so that the stages of one round do not
-    wait for one another and the two delays come for nothing.
-
-    The lowest bands have their poles next to 1, where c1 and c2 rounded to float32 are not
-    exact enough (0.03 dB). There, ``y[n] = y[n-1] + dy[n]`` with
+    The lowest bands (docs/frontends.md) use ``y[n] = y[n-1] + dy[n]`` with
     ``dy[n] = x[n] + e dy[n-1] - g y[n-1]``, ``g = 1 - c1 - c2``, ``e = -c2``: the same filter
     with one addition more a stage, exact to 1e-4 dB.
 

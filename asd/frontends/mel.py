@@ -139,10 +139,9 @@ def _transform(frontend: Mel) -> Any:
 def load_torchaudio() -> Any:
     """The torchaudio module, also where its wheel is a CUDA build and torch is not.
 
-    The package index offers torchaudio as a CUDA build only. Beside a CPU-only torch its compiled
-    extension fails to load with an OSError. The parts written in torch (spectrograms, resampling,
-    masking) do not need it, so it is then replaced by a module that says it is not there. Where
-    the normal import works, this function does nothing else.
+    The package index offers torchaudio as a CUDA build only, whose compiled extension fails to load
+    beside a CPU-only torch. The parts written in torch do not need it, so it is then replaced by a
+    module that says it is not there.
     """
     with _importing:
         try:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from asd.errors import AsdError
-from asd.files import replacing
+from asd.files import locked, replacing
 from asd.options import check_choice, check_no_secret, check_whole, from_config
 from asd.tracking.experiment_page import experiment_tags
 from asd.tracking.time_limit import LimitedClient, within
@@ -192,26 +192,17 @@ def connect(tracking: Tracking) -> tuple[MlflowClient, str]:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", str(tracking.retries))
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(tracking.timeout))
     import sqlalchemy
-    from filelock import FileLock, Timeout
 
     with answering(tracking):
         if tracking.embedded:
             database = Path(tracking.uri.removeprefix(_SQLITE))
             database.parent.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(f"{database}.lock")
-            try:
-                lock.acquire(timeout=_GLANCE)
-            except Timeout:
-                log.warning("waiting for another process that holds %s", lock.lock_file)
-                lock.acquire()
-            try:
+            with locked(database.with_name(f"{database.name}.lock"), "opens this database"):
                 if database.exists():
                     _check_file(database, tracking.limit)
                 else:
                     _make(tracking, database)
                 return _open(tracking)
-            finally:
-                lock.release()
         if not tracking.uri.startswith("http"):
             # Once: MLflow itself would try a database ten times, for minutes.
             engine = sqlalchemy.create_engine(tracking.uri)

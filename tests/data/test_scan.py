@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -292,7 +293,8 @@ def test_an_interrupted_scan_goes_on(
 
     def interrupted(path: Path, channel: Channel) -> Recording:
         if path.name == "normal_id_00_00000002.wav":
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), signal.SIGINT)  # Ctrl-C reaches the main thread
+            threading.Event().wait(10)
         return read(path, channel)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):

@@ -13,7 +13,6 @@ import pytest
 import soundfile
 from corpora import dcase2020, folder
 
-from asd.data import simulated as simulated_module
 from asd.data.corpus import Corpus
 from asd.data.dcase2020_facts import load_facts
 from asd.data.simulated import Simulated
@@ -295,12 +294,3 @@ def test_bad_releases_and_folders_are_refused_before_any_work(tmp_path: Path) ->
     with pytest.raises(AsdError, match=r"data\.root"):
         small(tmp_path / "file" / "data").manifest(["development"])
     assert not small(tmp_path).folder.exists()
-
-
-def test_a_corpus_too_large_for_the_disk_is_refused_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    usage = simulated_module.shutil.disk_usage(tmp_path)._replace(free=1000)
-    monkeypatch.setattr(simulated_module.shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(AsdError, match="GB are free"):
-        small(tmp_path).check(["development"])

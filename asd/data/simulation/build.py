@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -19,14 +18,12 @@ from asd.data.manifest import COLUMNS, content_hash, sorted_manifest
 from asd.data.simulation.clip import PlannedClip, SoundSettings, draw_fault, render
 from asd.data.threads import in_threads
 from asd.errors import AsdError
-from asd.files import replacing, write_text
+from asd.files import locked, replacing, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from asd.data.simulated import Simulated
-
-log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.csv"  # written last: without it the release is not complete
 CAUSES = "causes.csv"
@@ -51,29 +48,20 @@ def ready_manifest(corpus: Simulated, release: str) -> pd.DataFrame:
     Raises:
         AsdError: the folder cannot be written to, or the disk is full.
     """
-    from filelock import FileLock, Timeout
-
     folder, clips = corpus.folder, list(corpus.clips([release]))
     table = _complete(folder / release, clips)
     if table is not None:
         return table
-    lock = FileLock(folder.with_name(folder.name + ".lock"))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            log.info("%s: another process makes this corpus; waiting for it", folder)
-            lock.acquire()
-        table = _complete(folder / release, clips)
-        return _make(corpus, release, clips) if table is None else table
+        with locked(folder.with_name(f"{folder.name}.lock"), "makes this corpus"):
+            table = _complete(folder / release, clips)
+            return _make(corpus, release, clips) if table is None else table
     except OSError as error:
         raise AsdError(
             f"{folder}: the simulated corpus cannot be made there ({error.strerror or error});"
             " free some space or set data.root to another folder. What is made so far is kept"
         ) from error
-    finally:
-        lock.release()
 
 
 def _make(corpus: Simulated, release: str, clips: Sequence[PlannedClip]) -> pd.DataFrame:
