@@ -367,7 +367,7 @@ REFUSED = {
         ["+experiment=oe_shared", "release=first", "data.test=evaluation"],
         "classes of their own; use another scoring",
     ),
-    "betas": (["trainer.adam_betas=0.9"], "trainer.adam_betas=0.9: must be"),
+    "betas": (["trainer.adam_beta2=1"], "trainer.adam_beta2=1: must be"),
     "nothing to pool": (["scoring/pooling=std"], "scoring=mse_median, mse_std"),
     "nothing to choose by": (["scoring=mse_by_stationarity"], "use window=tiles"),
     "pooled already": (["scoring=knn", "scoring/pooling=max"], "scoring.pooling: not used with"),

@@ -37,7 +37,8 @@ class TrainerOptions:
     batch_size: int
     learning_rate: float
     adam_epsilon: float
-    adam_betas: Sequence[float]
+    adam_beta1: float
+    adam_beta2: float
     weight_decay: float
     rate_decay: float
     validation_fraction: float
@@ -68,10 +69,8 @@ class TrainerOptions:
         check_whole("trainer.batch_size", self.batch_size, 2)
         for name in ("learning_rate", "adam_epsilon"):
             check_number(f"trainer.{name}", getattr(self, name), 0, above=True)
-        if not isinstance(self.adam_betas, Sequence) or len(self.adam_betas) != 2:
-            raise AsdError(f"trainer.adam_betas={self.adam_betas}: must be two numbers")
-        for beta in self.adam_betas:
-            check_number("trainer.adam_betas", beta, 0, 0.999999)
+        for name in ("adam_beta1", "adam_beta2"):
+            check_number(f"trainer.{name}", getattr(self, name), 0, 0.999999)
         check_number("trainer.weight_decay", self.weight_decay, 0)
         check_number("trainer.rate_decay", self.rate_decay, 0, 1, above=True)
         check_number("trainer.validation_fraction", self.validation_fraction, 0, 0.9, above=True)

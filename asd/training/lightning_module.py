@@ -135,7 +135,7 @@ class DetectorTraining(pl.LightningModule):
         optimiser = torch.optim.AdamW(
             self.parameters(),
             lr=options.learning_rate,
-            betas=(options.adam_betas[0], options.adam_betas[1]),
+            betas=(options.adam_beta1, options.adam_beta2),
             eps=options.adam_epsilon,
             weight_decay=options.weight_decay,
             fused=options.fused_adam,

@@ -50,9 +50,7 @@ def test_a_resumed_training_is_the_uninterrupted_one(case: str, tmp_path: Path) 
 
     def train(folder: Path, epochs: int) -> Detector:
         torch.manual_seed(0)
-        trainer = options(
-            max_epochs=epochs, rate_decay=0.5, weight_decay=0.1, adam_betas=[0.9, 0.99]
-        )
+        trainer = options(max_epochs=epochs, rate_decay=0.5, weight_decay=0.1, adam_beta2=0.99)
         detector = Detector(recipe)
         return fit(detector, clips(12), trainer, 0, folder, lambda e, v: None)
 
