@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 #: Set by a launcher in processes that train beside others on this machine.
-_BESIDE_OTHERS = "ASD_BESIDE_OTHERS"
+BESIDE_OTHERS = "ASD_BESIDE_OTHERS"
 
 
 def cores() -> int:
@@ -46,19 +46,13 @@ def visible_gpus() -> list[str]:
 
 def beside_others() -> bool:
     """Whether this process trains beside others that a launcher of ours has started here."""
-    return _BESIDE_OTHERS in os.environ
+    return BESIDE_OTHERS in os.environ
 
 
-def share(threads: int, processes: int) -> dict[str, str]:
-    """Environment variables of a process that is one of several, set before it imports torch.
-
-    Args:
-        threads: that it may use.
-        processes: that there are.
-    """
+def share(threads: int) -> dict[str, str]:
+    """The environment of a process that may use so many threads, before it imports torch."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    variables = {**dict.fromkeys(names, str(threads)), "OMP_WAIT_POLICY": "passive"}
-    return {**variables, _BESIDE_OTHERS: "1"} if processes > 1 else variables
+    return {**dict.fromkeys(names, str(threads)), "OMP_WAIT_POLICY": "passive"}
 
 
 @contextmanager

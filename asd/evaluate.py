@@ -1,6 +1,7 @@
 """Metrics and tables of a run again, from its scores.csv alone: no model, no audio, no torch.
 
-python -m asd.evaluate RUN_FOLDER_OR_SCORES_CSV... [--max-fpr 0.1] [--out DIR | --no-write]
+python -m asd.evaluate RUN_FOLDER_OR_SCORES_CSV... [--max-fpr 0.1] [--no-write]
+python -m asd.evaluate RUN_FOLDER... --pictures
 """
 
 from __future__ import annotations
@@ -14,52 +15,27 @@ from asd.exit_status import exit_status, program
 from asd.experiment.run_folder import RunFolder
 from asd.options import check_number
 
-RUNS = Path("runs")  # paths.runs, unless the config says otherwise
 MAX_FPR = 0.1  # the paper's p, for a scores file whose run does not say
 
 
-def resolve(target: str, runs: Path = RUNS) -> Path:
-    """The scores file that the user means.
-
-    Args:
-        target: a run's folder, its name or identity, its MLflow run id, or a CSV file.
-        runs: where run folders are looked for by name.
-
-    Raises:
-        AsdError: there is none.
-    """
-    path = Path(target) if Path(target).exists() else _by_name(target, runs)
-    if path.is_dir() and not (path / "scores.csv").is_file():
-        raise AsdError(f"{path}: no scores.csv in this folder; is it a finished run's folder?")
-    return path / "scores.csv" if path.is_dir() else path
+def _scores_file(target: Path) -> Path:
+    if not target.is_dir():
+        return target
+    if not (target / "scores.csv").is_file():
+        raise AsdError(f"{target}: no scores.csv in this folder; is it a finished run's folder?")
+    return target / "scores.csv"
 
 
-def _by_name(target: str, runs: Path) -> Path:
-    for file in sorted(runs.glob("*/run.json"), reverse=True):
-        try:
-            run = RunFolder(file.parent).record()
-        except AsdError:
-            continue  # a damaged record is reported when its own run is asked for
-        mlflow = run.get("mlflow") or {}
-        if target in (file.parent.name, run.get("identity"), mlflow.get("run_id")):
-            return file.parent
-    raise AsdError(
-        f"{target}: no such run folder or scores file, and no run of that name, identity or "
-        f"MLflow run id in {runs}/"
-    )
-
-
-def evaluate(targets: list[str], max_fpr: float | None, out: Path | None, write: bool) -> None:
+def evaluate(targets: list[Path], max_fpr: float | None, write: bool) -> None:
     """Compute, write and print the tables of each target; nothing is written if one is invalid.
 
     What the run.json beside a scores.csv does not say is the file's name, "data not stated" and
     the paper's p.
 
     Args:
-        targets: see ``resolve``.
+        targets: runs' folders, or scores files.
         max_fpr: p of the partial AUC; None: the runs' own.
-        out: folder for the tables, with one folder each of several; None: beside the scores.
-        write: whether to write them.
+        write: whether to write them, beside the scores.
 
     Raises:
         AsdError: a target is missing or invalid, or the tables cannot be written.
@@ -69,13 +45,9 @@ def evaluate(targets: list[str], max_fpr: float | None, out: Path | None, write:
     from asd.scoring.tables import remarks, show, write_tables
 
     tables: list[tuple[Path, tuple[Metrics, str, str], dict[str, Any]]] = []
-    for file in map(resolve, targets):
+    for file in map(_scores_file, targets):
         of_run = file.name == "scores.csv"
-        folder = out or file.parent / ("tables" if of_run else f"tables_{file.stem}")
-        if out and len(targets) > 1:
-            folder = out / (file.resolve().parent.name if of_run else file.stem)
-        if write and folder in [other for other, *_ in tables]:
-            raise AsdError(f"{folder}: the tables of two targets would go here; run them singly")
+        folder = file.parent / ("tables" if of_run else f"tables_{file.stem}")
         run = RunFolder(file.parent).record() if of_run else {}
         p, option = max_fpr, "--max-fpr"
         if p is None:
@@ -90,6 +62,14 @@ def evaluate(targets: list[str], max_fpr: float | None, out: Path | None, write:
             print(f"wrote {write_tables(folder, *table, **said)}")
 
 
+def _draw(folders: list[Path]) -> None:
+    """All pictures of runs; in a sweep a run draws only some (``pictures.in_sweeps``)."""
+    from asd.pictures.run_pictures import run_pictures
+
+    for folder in folders:
+        print(*run_pictures(folder), sep="\n")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status: 0, or 2 for an input that the user must mend."""
     parser = argparse.ArgumentParser(
@@ -97,14 +77,16 @@ def main(arguments: list[str] | None = None) -> int:
         description="Compute metrics and tables from clip scores, without training.",
     )
     add = parser.add_argument
-    add("target", nargs="+", help="a run's folder, name or MLflow id; or scores")
+    add("target", nargs="+", type=Path, help="a run's folder, or a scores file")
     add("--max-fpr", type=float, help="upper false-positive rate of pAUC (default: the run's own)")
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--out", type=Path, help="folder for the tables (default: by the scores)")
     where.add_argument("--no-write", action="store_true", help="print only")
+    where.add_argument("--pictures", action="store_true", help="draw each run's pictures instead")
     options = parser.parse_args(arguments)
+    if options.pictures:
+        return exit_status(lambda: _draw(options.target))
     return exit_status(
-        lambda: evaluate(options.target, options.max_fpr, options.out, not options.no_write)
+        lambda: evaluate(options.target, options.max_fpr, write=not options.no_write)
     )
 
 

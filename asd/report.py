@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import shutil
 import sys
 from itertools import chain
 from pathlib import Path
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from asd.errors import AsdError
 from asd.exit_status import exit_status, program
-from asd.options import check_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from asd.reporting.runs import Collection
     from asd.reporting.sections import Section
 
-_LISTED = "files.txt"  # what a report has written, so that the next one can tidy up
+_PICTURES = "report_files"  # a folder of the report's own, beside files that may be anyone's
 
 
 def parse(arguments: list[str]) -> tuple[argparse.Namespace, dict[str, list[str]]]:
@@ -68,13 +68,10 @@ def report(options: argparse.Namespace, wanted: dict[str, list[str]], words: Seq
     from asd.reporting.bootstrap import Resampling
     from asd.reporting.content import section_blocks
     from asd.reporting.declaration import declaration
-    from asd.reporting.layout import sections
     from asd.reporting.provenance import provenance
-    from asd.reporting.sections import add_comparison
+    from asd.reporting.sections import add_comparison, sections
 
     declared = declaration(options.sweep or "paper")
-    if options.max_fpr is not None:
-        check_number("max_fpr", options.max_fpr, 0, 1, above=True)
     resampling = Resampling(options.resamples, options.confidence, options.seed)
     collection = _collect(options)
     runs = [run for run in collection.runs if run.matches(wanted)]
@@ -87,8 +84,7 @@ def report(options: argparse.Namespace, wanted: dict[str, list[str]], words: Seq
             "written. This trains the table's: "
             f"python -m asd.train -m +sweep={options.sweep or 'paper'}"
         )
-    how = (resampling, options.max_fpr)
-    parts, said = sections(runs, declared, options.by, options.sweep is not None, *how)
+    parts, said = sections(runs, declared, options.by, options.sweep is not None, resampling)
     for pair in options.compare:
         add_comparison(parts, *pair)
 
@@ -106,12 +102,13 @@ def report(options: argparse.Namespace, wanted: dict[str, list[str]], words: Seq
     terminal.show([*head, *chain(*body), *foot], terminal.open_console())
     if options.no_write:
         return
+    pictures = Path(options.out) / _PICTURES
+    shutil.rmtree(pictures, ignore_errors=True)
     if not options.no_pictures:
         from asd.reporting.figures import section_figures
 
         for number, part in enumerate(parts):
-            folder = Path(options.out) / "figures" / str(number + 1)
-            body[number] += section_figures(part, folder, options.projection)
+            body[number] += section_figures(part, pictures / str(number + 1))
     _write([*head, *chain(*body), *foot], parts, Path(options.out))
 
 
@@ -119,7 +116,6 @@ def _write(blocks: list[Block], parts: list[Section], out: Path) -> None:
     import pandas as pd
 
     from asd.documents import rendering
-    from asd.documents.blocks import Figure
     from asd.files import write_text
     from asd.reporting.faults import fault_results
     from asd.reporting.results import spreadsheet
@@ -132,29 +128,22 @@ def _write(blocks: list[Block], parts: list[Section], out: Path) -> None:
         "tables.tex": rendering.latex(blocks),
         "tables.csv": spreadsheet(frame[frame["id"] == ""].drop(columns="id")),
         "per_id.csv": spreadsheet(frame[frame["id"] != ""].drop(columns=of_types)),
+        "costs.csv": spreadsheet(pd.concat([part.labelled(part.costs) for part in parts])),
+        "comparisons.csv": "",
+        "faults.csv": "",
     }
-    frames = [part.labelled(f) for part in parts for f in (*part.comparisons, part.pairs) if len(f)]
-    if frames:
-        rows = pd.concat(frames).query("reason == ''")
+    compared = [f for part in parts for f in map(part.labelled, (*part.comparisons, part.pairs))]
+    if any(map(len, compared)):
+        rows = pd.concat(compared).query("reason == ''")
         files["comparisons.csv"] = spreadsheet(rows.drop(columns="reason"))
-    files["costs.csv"] = spreadsheet(pd.concat([part.labelled(part.costs) for part in parts]))
     if len(faults := pd.concat([part.labelled(fault_results(part)) for part in parts])):
         files["faults.csv"] = spreadsheet(faults)
-    drawn = [b.path for b in blocks if isinstance(b, Figure)]
-    pictures = [p.relative_to(out).as_posix() for p in drawn if p.is_relative_to(out / "figures")]
-    _remove_older(out, {*files, *pictures})
-    files[_LISTED] = "\n".join([*files, *pictures]) + "\n"
     for name, text in files.items():
-        write_text(out / name, text)
-    print(f"wrote {out / 'report.html'} and {len(files) - 1} files beside it")
-
-
-def _remove_older(out: Path, new: set[str]) -> None:
-    """Remove what an earlier report wrote here, as it listed, and this one does not."""
-    listed = out / _LISTED
-    for name in listed.read_text().splitlines() if listed.is_file() else ():
-        if name not in new and (out / name).resolve().is_relative_to(out.resolve()):
+        if text:
+            write_text(out / name, text)
+        else:  # an earlier report's
             (out / name).unlink(missing_ok=True)
+    print(f"wrote {out / 'report.html'} and {sum(map(bool, files.values())) - 1} files beside it")
 
 
 def _collect(options: argparse.Namespace) -> Collection:
@@ -169,10 +158,9 @@ def _collect(options: argparse.Namespace) -> Collection:
     # A sweep's runs stand in an experiment of its name, single runs in that of conf/tracking.
     own = (options.sweep or "paper", "asd")
     names = options.tracking_experiment or [*own, *(f"{name} SIMULATED" for name in own)]
-    pictures = not (options.no_write or options.no_pictures)
     with TemporaryDirectory() as temporary:  # the scores are read before it goes
         copies = Path(temporary) if options.no_write else Path(options.out) / "runs_from_mlflow"
-        return collect_mlflow(options.tracking_uri, names, copies, pictures)
+        return collect_mlflow(options.tracking_uri, names, copies)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -190,11 +178,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--tracking-uri", help="read the runs from this MLflow tracker instead")
     add("--tracking-experiment", nargs="+", help="experiments there (default: the sweep's and asd)")
     add("--compare", nargs=2, action="append", default=[], metavar=("A", "B"), help="two systems")
-    add("--max-fpr", type=float, help="upper false-positive rate of pAUC (default: the runs' own)")
     add("--resamples", type=int, default=1000, help="bootstrap resamples (default: 1000)")
     add("--confidence", type=float, default=0.95, help="of the intervals (default: 0.95)")
     add("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
-    add("--projection", choices=("pca", "tsne"), default="pca", help="of the bottleneck")
     add("--out", default="report", help="folder for the files (default: report)")
     add("--no-pictures", action="store_true", help="draw nothing")
     add("--no-write", action="store_true", help="print only")

@@ -10,8 +10,6 @@ import errno
 import logging
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 # Idle threads that spin make training beside another busy process 30 times slower. Read by OpenMP
@@ -71,8 +69,22 @@ def train(cfg: DictConfig) -> float | list[float]:
     experiment = Experiment.of(config, command)
     check_objectives(config["search"]["objectives"])
     _announce(experiment.data_label, overrides)
-    with _saying_how_to_resume(command):
+    try:
         return _train(experiment)
+    except KeyboardInterrupt:
+        log.warning("stopped; nothing finished is lost. resume with: %s", command)
+        raise
+    except AsdError:
+        raise
+    except Exception as error:
+        lost = "nothing finished is lost"
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise AsdError(
+                f"{error.filename or 'disk'}: disk full; {lost}. Free some space, then resume "
+                f"with: {command}"
+            ) from error
+        log.error("the run failed; %s. Mend the cause, then resume with: %s", lost, command)
+        raise
 
 
 def _train(experiment: Experiment) -> float | list[float]:
@@ -127,26 +139,6 @@ def _listeners(experiment: Experiment) -> list[RunListener]:
 
         listeners.append(MlflowListener(tracking))
     return listeners
-
-
-@contextmanager
-def _saying_how_to_resume(command: str) -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        log.warning("stopped; nothing finished is lost. resume with: %s", command)
-        raise
-    except AsdError:
-        raise
-    except Exception as error:
-        lost = "nothing finished is lost"
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise AsdError(
-                f"{error.filename or 'disk'}: disk full; {lost}. Free some space, then resume "
-                f"with: {command}"
-            ) from error
-        log.error("the run failed; %s. Mend the cause, then resume with: %s", lost, command)
-        raise
 
 
 def _single() -> bool:

@@ -12,11 +12,9 @@ CONV: dict[str, Any] = {
     "kernel": 3,
     "pool": "max",
     "upsampling": "nearest",
-    "padding": "zeros",
     "dropout": 0.0,
     "norm_eps": 1e-3,
     "norm_momentum": 0.1,
-    "initialisation": "glorot_uniform",
     "upsampling_form": "auto",
 }
 DENSE: dict[str, Any] = {
@@ -26,13 +24,11 @@ DENSE: dict[str, Any] = {
     "embedding": 2,
     "norm_eps": 1e-3,
     "norm_momentum": 0.1,
-    "initialisation": "glorot_uniform",
 }
 MSE = {"_target_": "asd.models.loss.ReconstructionLoss"}
 SS = {
     "_target_": "asd.models.loss.SemiSupervisedLoss",
     "alpha": 0.7,
-    "beta": 0.3,
     "classes": "machine",
 }
 

@@ -74,11 +74,12 @@ def test_the_papers_settings() -> None:
     assert (b["scope"]["name"], b["standardise"]) == ("per_machine", False)
 
 
-@pytest.mark.parametrize(("alpha", "beta"), [(0.7, 0.3), (0.3, 0.7), (1, 0), (0.15, 0.85)])
-def test_beta_follows_from_alpha(alpha: float, beta: float) -> None:
-    cfg = composed("loss=semi_supervised", f"loss.alpha={alpha}")
-    assert cfg.loss.beta == beta
-    build(plain(cfg.loss), "loss")
+@pytest.mark.parametrize(
+    ("alpha", "system"),
+    [(0.7, "SS-0.7-0.3"), (0.3, "SS-0.3-0.7"), (1, "SS-1-0.0"), (0.15, "SS-0.15-0.85")],
+)
+def test_beta_follows_from_alpha(alpha: float, system: str) -> None:
+    assert composed("+experiment=ss", f"loss.alpha={alpha}").system == system
 
 
 @pytest.mark.parametrize(

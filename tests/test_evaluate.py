@@ -10,8 +10,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from asd.errors import AsdError
-from asd.evaluate import main, resolve
+from asd.evaluate import main
 from asd.scoring.clip_scores import write_scores
 
 ROOT = Path(__file__).parents[1]
@@ -53,21 +52,6 @@ def test_a_scores_file_alone(tmp_path: Path, capsys: Capture) -> None:
     assert all(text in out for text in ("other.csv", "data not stated", "[0, 0.1]"))
     assert "not this file's" not in out
     assert (tmp_path / "tables_other" / "tables.md").is_file()
-
-
-def test_several_runs_into_one_folder_unless_they_would_share_it(
-    tmp_path: Path, capsys: Capture
-) -> None:
-    for name in ("x/a", "x/b", "y/b"):
-        make_run(tmp_path / name)
-    out = ["--out", str(tmp_path / "out")]
-    assert main([str(tmp_path / "x/a"), str(tmp_path / "x/b"), *out]) == 0
-    assert sorted(p.parent.name for p in tmp_path.glob("out/*/tables.md")) == ["a", "b"]
-    assert not (tmp_path / "x" / "a" / "tables").exists()
-    targets = [str(tmp_path / "x/b"), str(tmp_path / "y/b")]
-    assert main([*targets, *out]) == 2
-    assert "two targets" in capsys.readouterr().err
-    assert main([*targets, "--no-write"]) == 0
 
 
 @pytest.mark.parametrize(
@@ -118,16 +102,10 @@ def test_a_reader_that_goes_away_is_no_fault(tmp_path: Path) -> None:
         assert process.stderr.read() == b""
 
 
-def test_a_run_is_found_by_folder_name_identity_and_mlflow_id(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("target", [".", "nothing", "nothing.csv"])
+def test_what_has_no_scores_is_named(
+    target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name, key in (("u-abc", "abc"), ("b-def", "def")):
-        mlflow = {"run_id": f"run-{key}", "uri": "sqlite:///x"}
-        make_run(tmp_path / "runs" / name, identity=key, mlflow=mlflow)
-    for target in ("u-abc", "abc", "run-abc", "runs/u-abc", "runs/u-abc/scores.csv"):
-        assert resolve(target) == Path("runs/u-abc/scores.csv")
-    with pytest.raises(AsdError, match="nothing: no such run folder"):
-        resolve("nothing")
-    with pytest.raises(AsdError, match=r"no scores\.csv in this folder"):
-        resolve("runs")
+    assert main([target]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {target}: no ")

@@ -139,7 +139,7 @@ def test_baseline_without_a_network_end_to_end(
     folder = only_run(tmp_path)
     scores = pd.read_csv(folder.scores, dtype={"id": str})
     assert list(scores.columns) == ["machine", "id", "file", "label", "score", "cause", "strength"]
-    assert folder.record()["validation_loss"] == {}
+    assert folder.record()["convergence"] == {}
     assert not list(folder.path.glob("models/*/*t.ckpt"))  # best.ckpt, last.ckpt
     _, run = mlflow_run(tmp_path, folder)
     assert run.info.status == "FINISHED"
@@ -332,7 +332,7 @@ def test_a_run_folder_removed_in_mid_training_ends_the_run(
 
 
 REFUSED = {
-    "alpha and beta": (["+experiment=ss_0.5", "loss.beta=0.9"], "must add up to 1"),
+    "alpha and beta": (["+experiment=ss_0.5", "loss.beta=0.9"], "loss.beta: no such option"),
     "no corpus": (["+experiment=u", "data=dcase2020", "paths.data=nowhere"], "asd.data.download"),
     "no root": (["+experiment=u", "data=folder"], "data.root"),
     "single class": (["+experiment=ss_0.5", "data.machines=[fan]"], "or loss.classes=id"),

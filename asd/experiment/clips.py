@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 from dataclasses import dataclass, replace
+from logging.handlers import BufferingHandler
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,17 +21,6 @@ if TYPE_CHECKING:
     from asd.data.corpus import PartReader
 
 log = logging.getLogger(__name__)
-
-
-class _KeptWarnings(logging.Handler):
-    """Keeps what is logged as a warning, for the run's record and its tables."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.messages: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.messages.append(record.getMessage())
 
 
 @dataclass(frozen=True)
@@ -57,13 +48,14 @@ class Clips:
         splits = [(release, "train") for release in experiment.config["release"]["train"]]
         splits.append((experiment.test_release, "test"))
         reader = experiment.feature_store().reader(splits) if compute else None
-        kept = _KeptWarnings()
+        kept = BufferingHandler(sys.maxsize)  # for the run's record and its tables
+        kept.setLevel(logging.WARNING)
         logging.getLogger().addHandler(kept)
         try:
             clips = cls._chosen(experiment, reader)
         finally:
             logging.getLogger().removeHandler(kept)
-        return replace(clips, warnings=tuple(kept.messages))
+        return replace(clips, warnings=tuple(said.getMessage() for said in kept.buffer))
 
     @classmethod
     def _chosen(cls, experiment: Experiment, reader: PartReader | None) -> Clips:

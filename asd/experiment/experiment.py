@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 #: In names of what was computed of sounds that a program made.
 SIMULATED = "SIMULATED"
-SCOPES = ("shared", "per_machine")
-TESTS = ("development", "evaluation")
 
 
 @dataclass(frozen=True)
@@ -94,9 +92,6 @@ class Experiment:
         from asd.features import FeatureStore
 
         options, cache = self.config["features"], Path(self.config["paths"]["cache"]).absolute()
-        for name in ("shared", "dtype", "workers"):
-            if name not in options:
-                raise AsdError(f"features.{name}: not set")
         check_choice("features.shared", options["shared"], ("auto", True, False))
         shared = beside_others() if options["shared"] == "auto" else options["shared"]
         return FeatureStore(
@@ -218,8 +213,8 @@ def _check_own_options(config: dict[str, Any]) -> None:
     for name, value in flat(config).items():
         check_no_secret(name, value)
     check_choice("if_running", config["if_running"], ("refuse", "wait"))
-    check_choice("scope", config["scope"]["name"], SCOPES)
-    check_choice("data.test", config["data"].get("test"), TESTS)
+    check_choice("scope", config["scope"]["name"], ("shared", "per_machine"))
+    check_choice("data.test", config["data"].get("test"), ("development", "evaluation"))
     for release in config["release"]["train"]:
         check_choice("release.train", release, RELEASES[:2])
     check_whole("seed", config["seed"], 0, 2**32 - 1)
@@ -233,9 +228,6 @@ def _check_own_options(config: dict[str, Any]) -> None:
     params = config["tracking"].get("params")
     if not isinstance(params, list) or not all(isinstance(name, str) for name in params):
         raise AsdError(f"tracking.params={params}: must be a list of options")
-    for name, value in config["paths"].items():
-        if not isinstance(value, str):
-            raise AsdError(f"paths.{name}={value}: must be a folder")
 
 
 def _check_objective(objective: Any, scope: str, scoring: ScoringOptions) -> None:

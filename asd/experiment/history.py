@@ -14,8 +14,6 @@ from asd.files import check_regular, replacing
 def read_history(path: Path) -> list[dict[str, float]]:
     """The rows written so far; none if there is no file.
 
-    A row cut by a crash, as earlier versions could leave it, is left out.
-
     Raises:
         AsdError: it is damaged.
     """
@@ -23,13 +21,13 @@ def read_history(path: Path) -> list[dict[str, float]]:
 
     try:
         check_regular(path)
-        rows = pd.read_csv(path, float_precision="round_trip").dropna()
+        rows = pd.read_csv(path, float_precision="round_trip")
     except (FileNotFoundError, pd.errors.EmptyDataError):
         return []
     except (ValueError, OSError, OverflowError) as error:  # of pandas: no text, or no table
         raise AsdError(f"{path}: cannot be read ({error!s:.200})") from error
-    numbers = all(pd.api.types.is_numeric_dtype(kind) for kind in rows.dtypes)
-    if len(rows) and not (numbers and {"epoch", "val/loss"} <= set(rows)):
+    numbers = rows.select_dtypes("number").dropna()
+    if len(rows) and not (numbers.shape == rows.shape and {"epoch", "val/loss"} <= set(rows)):
         raise AsdError(f"{path}: damaged; it must be a table of numbers, a row an epoch")
     return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
 
@@ -42,47 +40,30 @@ def write_history(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
         pd.DataFrame(rows).to_csv(temporary, index=False)
 
 
-def scoring_loss(path: Path, weights: str) -> float:
-    """The validation loss of the weights that score, from a model's ``history.csv``.
-
-    Args:
-        path: the file.
-        weights: ``trainer.weights``: ``best`` or ``last``.
-
-    Raises:
-        AsdError: it does not have every epoch from the first.
-    """
-    rows = read_history(path)
-    if not rows or [row["epoch"] for row in rows] != list(range(len(rows))):
-        raise AsdError(
-            f"{path}: epochs are missing, so that the model's validation loss is not known; "
-            f"remove {path.parent} and the same command trains the model again"
-        )
-    losses = [row["val/loss"] for row in rows]
-    return min(losses) if weights == "best" else losses[-1]
-
-
-def convergence(rows: Sequence[Mapping[str, float]], options: TrainerOptions) -> dict[str, Any]:
+def convergence(path: Path, options: TrainerOptions) -> dict[str, Any]:
     """How training ended, and whether it had come to its end.
 
     It had if ``stop_patience`` ended it, or if the last ``late_share`` of the epochs (one at least)
     lowered the best validation loss by less than ``late_gain`` of itself.
 
     Args:
-        rows: of a training that has ended; at least one.
+        path: ``history.csv`` of a training that has ended.
         options: that it was trained with.
 
     Returns:
         ``epochs``; ``steps`` of the optimiser; ``best_epoch``, the first of the least validation
-        loss, and ``scoring_epoch``, whose weights score, both counted from 1; ``ended``:
-        ``max_epochs`` or ``stop_patience``; ``converged``.
+        loss, and ``scoring_epoch``, whose weights score, both counted from 1; ``validation_loss``
+        of these weights; ``ended``: ``max_epochs`` or ``stop_patience``; ``converged``.
 
     Raises:
-        AsdError: the rows do not count steps, as no history of ours.
+        AsdError: it does not have every epoch from the first, with its steps.
     """
-    if "steps" not in rows[-1]:
+    rows = read_history(path)
+    whole = [row["epoch"] for row in rows] == list(range(len(rows)))
+    if not rows or not whole or "steps" not in rows[-1]:
         raise AsdError(
-            "history.csv has no steps; remove its folder, and the model is trained again"
+            f"{path}: epochs are missing, so that the model's validation loss is not known; "
+            f"remove {path.parent} and the same command trains the model again"
         )
     losses = [row["val/loss"] for row in rows]
     epochs, best = len(losses), losses.index(min(losses)) + 1
@@ -90,11 +71,13 @@ def convergence(rows: Sequence[Mapping[str, float]], options: TrainerOptions) ->
     stopped = patience is not None and epochs - best >= patience
     earlier = losses[: -max(1, round(options.late_share * epochs))]
     settled = bool(earlier) and min(earlier) - min(losses) < options.late_gain * min(earlier)
+    scoring = best if options.weights == "best" else epochs
     return {
         "epochs": epochs,
         "steps": int(rows[-1]["steps"]),
         "best_epoch": best,
-        "scoring_epoch": best if options.weights == "best" else epochs,
+        "scoring_epoch": scoring,
+        "validation_loss": losses[scoring - 1],
         "ended": "stop_patience" if stopped else "max_epochs",
         "converged": stopped or settled,
     }

@@ -46,8 +46,8 @@ def training_identity(config: dict[str, Any], data_hash: str, versions: Mapping[
 def settings(config: dict[str, Any]) -> dict[str, Any]:
     """The options by dotted names that can change a result; 1.0 is 1.
 
-    Without ``identity.exclude``, groups that are off, and options of which a run was what it is
-    now before there were any (``identity.since``): earlier runs stay the same runs.
+    Without ``identity.exclude``, groups that are off, and options at the value at which a run is
+    what it is without them (``identity.since``): earlier runs stay the same runs.
     """
     rules = config["identity"]
     switches, since = rules.get("switches", {}), rules.get("since", {})  # earlier configs lack them

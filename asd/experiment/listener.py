@@ -76,19 +76,6 @@ class Listeners(list[RunListener]):
     """The listeners of one run, in the order in which they are told."""
 
     def tell(self, event: Callable[..., None], *arguments: Any) -> None:
-        """Tell all of them, one after another.
-
-        Args:
-            event: a method of ``RunListener``.
-            arguments: of it.
-        """
+        """Call this method of ``RunListener``, with these arguments, of each."""
         for listener in self:
             getattr(listener, event.__name__)(*arguments)
-
-    def trainer_callbacks(self, label: str, max_epochs: int) -> list[Any]:
-        """All callbacks that they want the Lightning Trainer to have."""
-        return [
-            callback
-            for listener in self
-            for callback in listener.trainer_callbacks(label, max_epochs)
-        ]

@@ -78,7 +78,7 @@ def variation(
     """How a run departs from the preset that its command names; nothing if it does not.
 
     What follows from a departure by an interpolation is not repeated, nor what the system's name
-    says already (``SS-${loss.alpha}-${loss.beta}``).
+    says already (``SS-${loss.alpha}-${one_minus:${loss.alpha}}``).
 
     Args:
         config: the run's, as plain values.

@@ -16,7 +16,6 @@ _CHOICES = {
     "precision": ("32-true", "bf16-mixed", "64-true"),
     "memory_format": ("auto", "contiguous", "channels_last"),
     "deterministic": _SWITCH,
-    "keep_freed_memory": _SWITCH,
     "fused_adam": _SWITCH,
     "compile": _SWITCH,
     "cuda_graphs": _SWITCH,
@@ -56,7 +55,6 @@ class TrainerOptions:
     deterministic: bool
     threads: int | None
     memory_format: str
-    keep_freed_memory: bool
     fused_adam: bool
     compile: bool
     cuda_graphs: bool

@@ -14,7 +14,6 @@ from asd.models.layers import initialise, upsample_and_convolve
 from asd.options import check_choice, check_number, check_whole
 
 POOLS = {"max": nn.MaxPool2d, "mean": nn.AvgPool2d}
-PADDINGS = {"zeros": "constant", "replicate": "replicate"}
 
 
 class ConvAutoencoder(nn.Module):
@@ -26,18 +25,17 @@ class ConvAutoencoder(nn.Module):
 
     Args:
         bands: height of the input.
-        frames: width of the input; padded inside to a multiple of the pooling, the output cropped.
+        frames: width of the input; padded inside with zeros to a multiple of the pooling, the
+            output cropped.
         filters: of each encoder block; the decoder has them in reverse.
         pooling: (bands, frames) of each block.
         embedding: units of the dense bottleneck, linear.
         kernel: side of the convolutions, odd.
         pool: ``max`` or ``mean``.
         upsampling: ``nearest`` or ``bilinear``.
-        padding: ``zeros`` or ``replicate``, at the end of either axis.
         dropout: on the bottleneck; 0: none.
         norm_eps: batch norm's epsilon.
         norm_momentum: batch norm's momentum as PyTorch counts it.
-        initialisation: see ``asd.models.layers.initialise``.
         upsampling_form: how nearest upsampling and the convolution after it are computed; results,
             parameters and checkpoints are the same. ``plain``: one after the other; ``fused``: as
             one transposed convolution; ``auto``: whichever was measured faster, fused where
@@ -57,11 +55,9 @@ class ConvAutoencoder(nn.Module):
         kernel: int,
         pool: str,
         upsampling: str,
-        padding: str,
         dropout: float,
         norm_eps: float,
         norm_momentum: float,
-        initialisation: str,
         upsampling_form: str,
     ) -> None:
         super().__init__()
@@ -69,7 +65,6 @@ class ConvAutoencoder(nn.Module):
         check_whole("model.embedding", embedding, 1)
         check_choice("model.pool", pool, tuple(POOLS))
         check_choice("model.upsampling", upsampling, ("nearest", "bilinear"))
-        check_choice("model.padding", padding, tuple(PADDINGS))
         check_number("model.dropout", dropout, 0, 0.99)
         check_number("model.norm_eps", norm_eps, 0, above=True)
         forms = ("auto", "fused", "plain") if upsampling == "nearest" else ("auto", "plain")
@@ -87,7 +82,6 @@ class ConvAutoencoder(nn.Module):
                 )
         rows, columns = math.ceil(bands / height) * height, math.ceil(frames / width) * width
         self._pad = (0, columns - frames, 0, rows - bands)
-        self._pad_mode = PADDINGS[padding]
         self._size = (bands, frames)
         inner = (filters[-1], rows // height, columns // width)
 
@@ -114,12 +108,12 @@ class ConvAutoencoder(nn.Module):
             *(block(i, o, nn.Upsample(None, f, upsampling)) for i, o, f in up)
         )
         self.output = nn.Conv2d(filters[0], 1, kernel, padding="same")
-        initialise(self, initialisation)
+        initialise(self)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """[n, frames, bands] -> reconstruction of that shape, embeddings [n, embedding]."""
         image = features.transpose(1, 2).unsqueeze(1)
-        image = F.pad(image, self._pad, mode=self._pad_mode)
+        image = F.pad(image, self._pad)
         embedding = self.to_embedding(self.encoder(image).flatten(1))
         image = self.unflatten(self.from_embedding(self.dropout(embedding)))
         layers = iter([*chain(*self.decoder), self.output])

@@ -23,7 +23,6 @@ class DenseAutoencoder(nn.Module):
         embedding: units of the bottleneck, with batch norm and ReLU like the others.
         norm_eps: batch norm's epsilon.
         norm_momentum: batch norm's momentum as PyTorch counts it.
-        initialisation: see ``asd.models.layers.initialise``.
 
     Raises:
         AsdError: an option has a value that cannot work.
@@ -38,7 +37,6 @@ class DenseAutoencoder(nn.Module):
         embedding: int,
         norm_eps: float,
         norm_momentum: float,
-        initialisation: str,
     ) -> None:
         super().__init__()
         for option, value in (("hidden", hidden), ("layers", layers), ("embedding", embedding)):
@@ -59,7 +57,7 @@ class DenseAutoencoder(nn.Module):
         self.encoder = stack(bands * frames, [hidden] * layers + [embedding])
         self.decoder = stack(embedding, [hidden] * layers)
         self.output = nn.Linear(hidden, bands * frames)
-        initialise(self, initialisation)
+        initialise(self)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """[n, frames, bands] -> reconstruction of that shape, embeddings [n, embedding]."""
@@ -83,7 +81,9 @@ class InterpolationDNN(DenseAutoencoder):
             )
         super().__init__(bands, frames - 1, **options)
         self.output = nn.Linear(options["hidden"], bands)
-        initialise(self.output, options["initialisation"])
+        for layer in self.modules():
+            if isinstance(layer, nn.Linear):
+                layer.reset_parameters()  # to PyTorch's, where B has Keras's
         self.middle = frames // 2
         self.predicts = slice(self.middle, self.middle + 1)
 

@@ -7,24 +7,13 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from asd.options import check_choice
 
-INITIALISATIONS = ("glorot_uniform", "torch")
-
-
-def initialise(module: nn.Module, how: str) -> None:
-    """Draw the weights of convolutions and dense layers.
+def initialise(module: nn.Module) -> None:
+    """Draw the weights of convolutions and dense layers as Keras does: Glorot, zero bias.
 
     Args:
-        module: its Conv2d and Linear layers are drawn, in order, from torch's global generator.
-        how: ``glorot_uniform`` with zero bias (Keras's default) or ``torch`` (left as it is).
-
-    Raises:
-        AsdError: ``how`` is not one of these.
+        module: its layers are drawn, in order, from torch's global generator.
     """
-    check_choice("model.initialisation", how, INITIALISATIONS)
-    if how == "torch":
-        return
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
             nn.init.xavier_uniform_(layer.weight)

@@ -35,26 +35,18 @@ class ReconstructionLoss:
 
 @dataclass(frozen=True)
 class SemiSupervisedLoss:
-    """L = alpha MSE + beta CCE, alpha + beta = 1 (the paper's eq. 1).
+    """L = alpha MSE + beta CCE, beta = 1 - alpha (the paper's eq. 1).
 
     Args:
         alpha: weight of the reconstruction, 0 to 1.
-        beta: weight of the classification, 1 - alpha.
         classes: ``machine`` (machine types, the paper's) or ``id`` (type and ID).
     """
 
     alpha: float
-    beta: float
     classes: str
 
     def __post_init__(self) -> None:
         check_number("loss.alpha", self.alpha, 0, 1)
-        check_number("loss.beta", self.beta, 0, 1)
-        if abs(self.alpha + self.beta - 1) > 1e-9:
-            raise AsdError(
-                f"loss.alpha={self.alpha} and loss.beta={self.beta}: must add up to 1; "
-                "give loss.alpha alone and beta follows"
-            )
         check_choice("loss.classes", self.classes, CLASSES)
 
     def head(self, size: int, classes: Sequence[str]) -> Head:
@@ -66,7 +58,7 @@ class SemiSupervisedLoss:
     def combine(self, mse: Tensor, cce: Tensor | None) -> Tensor:
         """The loss of these parts, shapes kept."""
         assert cce is not None
-        return self.alpha * mse + self.beta * cce
+        return self.alpha * mse + round(1 - self.alpha, 12) * cce
 
 
 @dataclass(frozen=True)

@@ -19,42 +19,28 @@ _LEAST = 3  # clips without which there is nothing to project
 _TURNS = 12  # in which groups are drawn, so that none lies hidden below another
 
 
-def project(values: np.ndarray, projection: str, seed: int) -> tuple[np.ndarray, tuple[str, str]]:
-    """Embeddings in two dimensions.
-
-    Args:
-        values: [clips, dimensions].
-        projection: ``pca`` (linear, distances keep their sense) or ``tsne`` (neighbourhoods only).
-        seed: of t-SNE.
+def project(values: np.ndarray) -> tuple[np.ndarray, tuple[str, str]]:
+    """Embeddings [clips, dimensions] on their first two principal components.
 
     Returns:
         [clips, 2], and the names of the axes.
     """
+    from sklearn.decomposition import PCA
+
     wide = np.asarray(values, dtype=np.float64)
     if wide.shape[1] < 2:
         wide = np.hstack([wide, np.zeros((len(wide), 1))])
-    if projection == "tsne":
-        from sklearn.manifold import TSNE
-
-        perplexity = min(30.0, (len(wide) - 1) / 3)
-        tsne = TSNE(2, perplexity=perplexity, init="pca", random_state=seed)
-        return tsne.fit_transform(wide), ("t-SNE 1", "t-SNE 2")
-    from sklearn.decomposition import PCA
-
     pca = PCA(2, svd_solver="full")
     points = pca.fit_transform(wide)
     share = np.nan_to_num(100 * pca.explained_variance_ratio_)
     return points, (f"PC 1 ({share[0]:.0f} % of variance)", f"PC 2 ({share[1]:.0f} %)")
 
 
-def scatter(
-    models: dict[str, KeptClips], projection: str, seed: int, title: str, path: Path
-) -> Path | None:
+def scatter(models: dict[str, KeptClips], title: str, path: Path) -> Path | None:
     """One model: a panel coloured by machine and one by label. Several: a panel each, by label.
 
     Args:
         models: name -> its embeddings.
-        projection, seed: see ``project``.
         title, path: see ``style.panels``.
 
     Returns:
@@ -63,7 +49,7 @@ def scatter(
     models = {name: e for name, e in models.items() if len(e.clips) >= _LEAST}
     if not models:
         return None
-    points = {name: project(e.arrays["values"], projection, seed) for name, e in models.items()}
+    points = {name: project(e.arrays["values"]) for name, e in models.items()}
     shown = names = machine_order(models)
     single = len(models) == 1
     if single:

@@ -64,9 +64,7 @@ class KeptClips:
             with np.load(path, allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in stored.files}
             about = json.loads(str(arrays.pop("about")))
-            # Earlier versions: the columns of embeddings, or the clips beside `hop_seconds`.
-            clips = pd.DataFrame(about.pop("clips", about))
-            return cls(clips, {"hop_seconds": about.get("hop_seconds"), **arrays})
+            return cls(pd.DataFrame(about["clips"]), arrays)
         except FileNotFoundError as error:
             raise AsdError(f"{path}: no such file") from error
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:

@@ -11,7 +11,7 @@ import numpy as np
 from asd.errors import AsdError
 from asd.experiment.listener import RunListener
 from asd.experiment.run_folder import RunFolder
-from asd.pictures.examples import KINDS, PictureOptions, bottleneck, chosen, thinned
+from asd.pictures.examples import KINDS, PictureOptions, chosen, thinned
 from asd.pictures.model_files import COLUMNS, EMBEDDINGS, EXAMPLES, KeptClips
 from asd.pictures.run_pictures import run_pictures
 
@@ -57,9 +57,9 @@ class PictureListener(RunListener):
             shown = []
         for role, row in shown:
             self._examples.append(({"role": role, **clips[row]}, error_maps(scored, row)))
-        rows = thinned(scored.table, self.options.embedding_clips)
-        kept = [clips[row] for row in rows]
-        self._embeddings += zip(kept, bottleneck(scored, rows), strict=True)
+        windows, of = np.asarray(scored.embeddings), scored.index.clips
+        for row in thinned(scored.table, self.options.embedding_clips):
+            self._embeddings.append((clips[row], windows[of == row].mean(0)))
 
     def model_scored(self, model: str, folder: Path) -> None:
         """Write ``examples.npz`` and ``embeddings.npz``; nothing where nothing was kept."""
@@ -86,6 +86,6 @@ class PictureListener(RunListener):
         """Draw."""
         kinds = self.options.in_sweeps if self.in_sweep else KINDS
         try:
-            run_pictures(folder.path, self.options, kinds=kinds, scores=scores)
+            run_pictures(folder.path, kinds=kinds, scores=scores)
         except AsdError as error:
             log.warning("pictures: %s", error)

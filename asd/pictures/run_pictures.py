@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from asd.errors import AsdError
 from asd.experiment.history import read_history
 from asd.experiment.run_folder import RunFolder
-from asd.pictures.examples import KINDS, PictureOptions
+from asd.pictures.examples import KINDS
 from asd.pictures.model_files import EMBEDDINGS, EXAMPLES, KeptClips
 from asd.scoring.clip_scores import read_scores
 from asd.scoring.metrics import machine_order
@@ -22,7 +22,6 @@ FOLDER = "pictures"
 
 def run_pictures(
     run_folder: Path,
-    options: PictureOptions,
     out: Path | None = None,
     kinds: Sequence[str] = KINDS,
     scores: pd.DataFrame | None = None,
@@ -33,7 +32,6 @@ def run_pictures(
 
     Args:
         run_folder: with run.json, scores.csv and models/*.
-        options: how to draw.
         out: where to; None: ``pictures/`` in the run's folder.
         kinds: which of them.
         scores: the clips' scores; None: from ``scores.csv``.
@@ -47,17 +45,13 @@ def run_pictures(
     folder, out = RunFolder(Path(run_folder)), out or Path(run_folder) / FOLDER
     try:
         scores = read_scores(folder.scores) if scores is None else scores
-        return [path for path in _draw(folder, scores, options, kinds, out) if path is not None]
+        return [path for path in _draw(folder, scores, kinds, out) if path is not None]
     except OSError as error:
         raise AsdError(f"{out}: {error.strerror}; pictures cannot be written there") from error
 
 
 def _draw(
-    folder: RunFolder,
-    scores: pd.DataFrame,
-    options: PictureOptions,
-    kinds: Sequence[str],
-    out: Path,
+    folder: RunFolder, scores: pd.DataFrame, kinds: Sequence[str], out: Path
 ) -> Iterator[Path | None]:
     import pandas as pd
 
@@ -80,8 +74,7 @@ def _draw(
     if "embedding" in kinds:
         files = {m: path / EMBEDDINGS for m, path in models.items()}
         embeddings = {m: KeptClips.read(file) for m, file in files.items() if file.exists()}
-        how, name = (options.projection, options.seed), "embedding.png"
-        yield scatter(embeddings, *how, f"Bottleneck. {about}", out / name)
+        yield scatter(embeddings, f"Bottleneck. {about}", out / "embedding.png")
     if "clips" in kinds:
         for file in (path / EXAMPLES for path in models.values()):
             if file.exists():

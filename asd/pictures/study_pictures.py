@@ -63,23 +63,18 @@ def study_picture(
 
 
 def _history(ax: Axes, values: dict[int, float], smaller: bool) -> None:
-    from matplotlib.ticker import MaxNLocator
-
     best = (np.minimum if smaller else np.maximum).accumulate(list(values.values()))
     ax.scatter(list(values), list(values.values()), s=34, color=style.SKY, edgecolors=style.BLUE)
     ax.plot(list(values), best, color=style.VERMILLION, ds="steps-post", label="best so far")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.locator_params("x", integer=True)
     ax.legend(loc="best")
 
 
 def _epochs(ax: Axes, told: dict[int, dict[int, float]]) -> None:
-    from matplotlib.ticker import MaxNLocator
-
     for number, by_epoch in told.items():
         colour, _, line = style.look(number)
         at, values = [epoch + 1 for epoch in by_epoch], list(by_epoch.values())
         early = "x" if len(by_epoch) < max(map(len, told.values())) else None
         ax.plot(at, values, color=colour, ls=line, lw=1.2, marker=early, markevery=[-1])
-        offset: dict[str, Any] = {"xytext": (5, -3), "textcoords": "offset points"}
-        ax.annotate(str(number), (at[-1], values[-1]), fontsize=7.5, color=colour, **offset)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.annotate(f" {number}", (at[-1], values[-1]), fontsize=7.5, color=colour, va="center")
+    ax.locator_params("x", integer=True)

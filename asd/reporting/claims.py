@@ -8,15 +8,22 @@ other way. They are corrected among themselves.
 
 from __future__ import annotations
 
-from asd.errors import AsdError
+from typing import Any
+
 from asd.reporting.bootstrap import MEAN
-from asd.reporting.compare import NOT_DECIDABLE, difference, seeds_of, too_few
+from asd.reporting.compare import (
+    NOT_DECIDABLE,
+    Question,
+    answers,
+    seeds_of,
+    shared_machines,
+    too_few,
+)
 from asd.reporting.declaration import Claim, Statement
-from asd.reporting.intervals import holm
 from asd.reporting.systems import System
 
 HELD, NOT_HELD = "held", "not held"
-Tests = dict[Statement, dict[str, float]]  # what ``difference`` gives of each
+Tests = dict[Statement, dict[Any, Any]]  # a row of ``answers`` of each
 
 
 def check_claim(claim: Claim, systems: dict[str, System], metric: str) -> tuple[str, str]:
@@ -37,7 +44,7 @@ def check_claim(claim: Claim, systems: dict[str, System], metric: str) -> tuple[
     decided = {
         s: figures
         for s, figures in tests.items()
-        if figures["p"] < 1 - systems[s.better].resampling.confidence
+        if figures["p_holm"] < 1 - systems[s.better].resampling.confidence
     }
     if against := [s for s, figures in decided.items() if figures["difference"] < 0]:
         verdict, reason = NOT_HELD, f"the opposite is shown: {_in_words(against, tests)}"
@@ -55,29 +62,23 @@ def check_claim(claim: Claim, systems: dict[str, System], metric: str) -> tuple[
 def _tests(
     family: list[Statement], systems: dict[str, System], metric: str
 ) -> tuple[Tests, list[str]]:
-    """The difference of each, with p corrected over all; and why others have none."""
-    tests: Tests = {}
+    """The answer to each, corrected over all; and why others have none."""
+    asked: dict[Statement, Question] = {}
     missing = []
-    for statement in family:
-        try:
-            tests[statement] = _difference(statement, systems, metric)
-        except AsdError as error:
-            missing.append(str(error))
-    corrected = holm([figures["p"] for figures in tests.values()])
-    for figures, p in zip(tests.values(), corrected, strict=True):
-        figures |= {"p": p, "questions": len(tests)}
-    return tests, missing
-
-
-def _difference(statement: Statement, systems: dict[str, System], metric: str) -> dict[str, float]:
-    """Better minus worse; AsdError: why there is none, or it cannot be decided."""
-    if absent := [s for s in (statement.better, statement.worse) if s not in systems]:
-        raise AsdError(f"no run of {' and none of '.join(absent)}")
-    a, b = systems[statement.better], systems[statement.worse]
-    if reason := too_few(a, b):
-        raise AsdError(reason)
-    machines = list(statement.machines) or [m for m in a.machines if m in b.machines]
-    return difference(a, b, metric, machines)
+    for s in family:
+        a, b = systems.get(s.better), systems.get(s.worse)
+        if not a or not b:
+            absent = [label for label in (s.better, s.worse) if label not in systems]
+            missing.append(f"no run of {' and none of '.join(absent)}")
+        elif reason := too_few(a, b):
+            missing.append(reason)
+        else:
+            asked[s] = Question(a, b, s.machines or shared_machines(a, b))
+    rows = answers(list(asked.values()), metric).to_dict("records")
+    tests = {s: row for s, row in zip(asked, rows, strict=True) if not row["reason"]}
+    for row in tests.values():
+        row["questions"] = len(tests)
+    return tests, missing + [row["reason"] for row in rows if row["reason"]]
 
 
 def _in_words(statements: list[Statement], tests: Tests) -> str:
@@ -86,7 +87,7 @@ def _in_words(statements: list[Statement], tests: Tests) -> str:
         where = s.where or ", ".join(s.machines) or MEAN
         points, low, high = (100 * tests[s][f"difference{end}"] for end in ("", "_low", "_high"))
         text = f"{s.better} - {s.worse} ({where}) {points:+.2f} [{low:+.2f}, {high:+.2f}]"
-        p, questions = tests[s]["p"], tests[s]["questions"]
+        p, questions = tests[s]["p_holm"], tests[s]["questions"]
         corrected = f" (Holm's correction over {questions})" if questions > 1 else ""
         texts.append(f"{text}, p {p:.2g}{corrected}")
     return "; ".join(texts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,61 +18,69 @@ from asd.scoring.metrics import figure_name
 NOT_DECIDABLE = "not decidable"
 
 
-def compare(a: System, b: System, metric: str) -> pd.DataFrame:
-    """Compare two systems per machine type and on the mean over types.
+class Question(NamedTuple):
+    """Is A or B better on the mean over some machine types, which are called ``name``?"""
+
+    a: System
+    b: System
+    machines: Sequence[str]
+    name: str = MEAN
+
+
+def answers(family: Sequence[Question], metric: str) -> pd.DataFrame:
+    """Several questions, answered together.
 
     Returns:
-        A row a machine type, then "mean" over those without a ``reason`` why they are left out:
-        metric, a, b (labels), trainings_a, trainings_b, machine, what ``difference`` gives, p_holm
-        (p corrected over the machine types; of the mean p itself), verdict (in words), reason.
-
-    Raises:
-        AsdError: they have no machine type in common.
-    """
-    machines = dict.fromkeys([*a.machines, *b.machines])
-    reasons = {machine: _not_comparable(a, b, metric, machine) for machine in machines}
-    common = [machine for machine, reason in reasons.items() if not reason]
-    if not common:
-        each = "; ".join(f"{machine}: {reason}" for machine, reason in reasons.items())
-        raise AsdError(f"{a.label} and {b.label} cannot be compared: {each}")
-    groups = {**{machine: [machine] for machine in common}, MEAN: common}
-    found = [difference(a, b, metric, of) for of in groups.values()]
-    corrected = [*holm([one["p"] for one in found[:-1]]), found[-1]["p"]]
-    rows: list[dict[str, object]] = [
-        {"machine": m, **one, "p_holm": p, "verdict": _verdict(a, b, one["difference"], p)}
-        for m, one, p in zip(groups, found, corrected, strict=True)
-    ]
-    rows += [{"machine": machine, "reason": why} for machine, why in reasons.items() if why]
-    pair = {"metric": metric, "a": a.label, "b": b.label}
-    trainings = {"trainings_a": len(a.runs), "trainings_b": len(b.runs)}
-    return pd.DataFrame([{**pair, **trainings, "reason": "", **row} for row in rows])
-
-
-def compare_pairs(systems: Sequence[System], metric: str) -> pd.DataFrame:
-    """Each two systems on the mean over the machine types that both have.
-
-    Returns:
-        A row a pair, a before b in ``systems``, as of ``compare``'s mean; p_holm is corrected over
-        all pairs, so that it holds for those too that a reader picks after seeing the figures.
+        A row a question: metric, a, b (labels), trainings_a, trainings_b, machine (its name),
+        reason why it has no answer, what ``difference`` gives, p_holm (p corrected over the family)
+        and verdict (in words).
     """
     rows: list[dict[str, Any]] = []
-    pairs = list(itertools.combinations(systems, 2))
-    for a, b in pairs:
-        counts = {"trainings_a": len(a.runs), "trainings_b": len(b.runs)}
-        names = {"a": a.label, "b": b.label, "machine": MEAN, "reason": ""}
-        rows.append({"metric": metric, **names, **counts})
+    for a, b, machines, name in family:
+        pair = {"metric": metric, "a": a.label, "b": b.label}
+        trainings = {"trainings_a": len(a.runs), "trainings_b": len(b.runs)}
+        rows.append({**pair, **trainings, "machine": name, "reason": ""})
         try:
-            common = [machine for machine in a.machines if machine in b.machines]
-            rows[-1] |= difference(a, b, metric, common)
+            rows[-1] |= difference(a, b, metric, machines)
         except AsdError as error:
             rows[-1]["reason"] = str(error)
-    known = [(pair, row) for pair, row in zip(pairs, rows, strict=True) if not row["reason"]]
-    for (pair, row), p in zip(known, holm([row["p"] for _, row in known]), strict=True):
-        row |= {"p_holm": p, "verdict": _verdict(*pair, row["difference"], p)}
+    known = [(one, row) for one, row in zip(family, rows, strict=True) if not row["reason"]]
+    for (one, row), p in zip(known, holm([row["p"] for _, row in known]), strict=True):
+        row |= {"p_holm": p, "verdict": _verdict(one.a, one.b, row["difference"], p)}
     return pd.DataFrame(rows)
 
 
-def difference(a: System, b: System, metric: str, machines: list[str]) -> dict[str, float]:
+def compare(a: System, b: System, metric: str) -> pd.DataFrame:
+    """``answers`` by machine type, then on the mean over the types that have one.
+
+    Raises:
+        AsdError: none has.
+    """
+    machines = dict.fromkeys([*a.machines, *b.machines])
+    types = answers([Question(a, b, [machine], machine) for machine in machines], metric)
+    common = types.loc[types["reason"] == "", "machine"].to_list()
+    if not common:
+        each = "; ".join(types["reason"])
+        raise AsdError(f"{a.label} and {b.label} cannot be compared: {each}")
+    return pd.concat([types, answers([Question(a, b, common)], metric)], ignore_index=True)
+
+
+def compare_pairs(systems: Sequence[System], metric: str) -> pd.DataFrame:
+    """``answers`` for each two systems on the mean over the machine types that both have.
+
+    They are corrected over all pairs, so that they hold for those too that a reader picks after
+    seeing the figures.
+    """
+    pairs = itertools.combinations(systems, 2)
+    return answers([Question(a, b, shared_machines(a, b)) for a, b in pairs], metric)
+
+
+def shared_machines(a: System, b: System) -> list[str]:
+    """The machine types of A that B has too."""
+    return [machine for machine in a.machines if machine in b.machines]
+
+
+def difference(a: System, b: System, metric: str, machines: Sequence[str]) -> dict[str, float]:
     """A minus B in the mean over some machine types, which both must have on the same clips.
 
     Returns:

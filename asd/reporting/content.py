@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 
 from asd.documents.blocks import Block, CellLines, Heading, Kind, Line, Table, Text, plain_row
-from asd.reporting.bootstrap import COMPARED, MEAN
+from asd.reporting.bootstrap import COMPARED
 from asd.reporting.claims import HELD, NOT_HELD, check_claim
 from asd.reporting.compare import NOT_DECIDABLE, seeds_of, too_few
 from asd.reporting.factors import share_a_loss
@@ -26,8 +27,15 @@ _SIMULATED = (
     "SIMULATED DATA: the sounds were made by a program. These figures say nothing of real "
     "machines and must not be read against the published ones."
 )
-_APART = "Not the paper's clips or not its scale: published numbers stand apart."
+_APART = "Not the paper's clips or not its scale: published numbers are no measure of these."
 _NO_CLAIMS = "The paper's claims are checked on the whole real corpus at scale=paper only."
+# Of quality and cost: what it is called, and as text.
+_COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
+    **{metric: (NAMES[metric], percent) for metric in COMPARED},
+    "validation_loss": ("validation loss", "{:.4g}".format),
+    "training_seconds": ("training, s", "{:.4g}".format),
+    "parameters": ("parameters", "{:,.0f}".format),
+}
 _MISSING = Line("missing", "missing")
 
 
@@ -42,8 +50,6 @@ def table_blocks(section: Section) -> list[Block]:
         blocks.append(cost_table(section))
     for metric in COMPARED:
         blocks.append(grid_table(section, metric))
-        if not section.comparable and any(key[0] == metric for key in section.declared.published):
-            blocks.append(published_table(section, metric))
     return blocks
 
 
@@ -150,22 +156,6 @@ def grid_table(section: Section, metric: str) -> Table:
     return Table(["system", *machines], table, title, notes=notes)
 
 
-def published_table(section: Section, metric: str) -> Table:
-    """The published numbers alone, for data on which they are not comparable."""
-    declared, columns = section.declared, [*section.declared.columns, MEAN]
-    rows = []
-    for label in declared.rows:
-        if (metric, label, MEAN) in declared.published:
-            keys = [(metric, label, machine) for machine in columns]
-            pairs = [(declared.published[k], declared.published_std.get(k, math.nan)) for k in keys]
-            numbers = [[Line(_spread(*pair), "published")] for pair in pairs]
-            rows.append([[Line(label)], *numbers])
-    title = f"Published {_table_name(section, metric)} in percent: REAL recordings, "
-    title += "DCASE 2020 task 2; not the data above"
-    notes = ["The means are computed here; the paper prints none."]
-    return Table(["system", *columns], rows, title, notes=notes)
-
-
 def id_table(section: Section, metric: str) -> Table:
     """A row a machine ID, a column a system."""
     frame = section.results.query("metric == @metric and id != ''")
@@ -196,16 +186,12 @@ def figure_lines(cell: dict[Any, Any], beside: bool) -> CellLines:
 
 def comparison_table(comparison: pd.DataFrame, section: Section) -> Table:
     """A against B."""
-    resamples = section.resampling.resamples
-    rows, left_out = [], []
-    for row in comparison.to_dict("records"):
-        if row["reason"]:
-            left_out.append(f"Left out: {row['machine']}: {row['reason']}.")
-            continue
+    rows = []
+    for row in comparison[comparison["reason"] == ""].to_dict("records"):
         plain = plain_row(row["machine"], percent(row["mean_a"]), percent(row["mean_b"]))
         apart = [[line] for line in _difference(row)]
-        above = [Line(_share(row["resamples_a_above_b"], resamples))]
-        rows.append([*plain, *apart, above, [Line(row["verdict"], _decided(row))]])
+        above = Line(_share(row["resamples_a_above_b"], section.resampling.resamples))
+        rows.append([*plain, *apart, [above], [Line(row["verdict"], _decided(row))]])
     metric, a, b, n_a, n_b = comparison.iloc[0][["metric", "a", "b", "trainings_a", "trainings_b"]]
     notes = [
         "Clips resampled jointly within machine ID and label. The interval covers other clips and, "
@@ -218,7 +204,8 @@ def comparison_table(comparison: pd.DataFrame, section: Section) -> Table:
         notes.append("One training: the intervals cover clips alone, for these very trainings.")
     header = ["", a, b, f"{a} - {b}", f"{_interval(section)} interval", f"{a} above {b}", "verdict"]
     title = f"{a} against {b}: {NAMES[metric]} in percent. {section.label}"
-    return Table(header, rows, title, notes=[*notes, *left_out])
+    notes += [f"Left out: {reason}." for reason in comparison["reason"] if reason]
+    return Table(header, rows, title, notes=notes)
 
 
 def _difference(row: dict[Any, Any]) -> CellLines:
@@ -234,17 +221,15 @@ def _decided(row: dict[Any, Any]) -> Kind:
     return "good" if row["difference"] > 0 else "bad"
 
 
-def _against(section: Section, metric: str, a: str, b: str) -> dict[str, Any]:
+def _against(section: Section, metric: str, a: str, b: str) -> dict[Any, Any]:
     """A minus B, of ``section.pairs``; empty where they cannot be compared."""
-    rows: list[dict[Any, Any]] = section.pairs.to_dict("records")
-    for row in rows:
-        if row["metric"] != metric or {row["a"], row["b"]} != {a, b} or row["reason"]:
-            continue
-        if row["a"] == b:
-            low, high = -row["difference_high"], -row["difference_low"]
-            turned = {"difference": -row["difference"], "difference_low": low}
-            row = {**row, **turned, "difference_high": high}
-        return row
+    for row in section.pairs.query("metric == @metric and reason == ''").to_dict("records"):
+        if (row["a"], row["b"]) == (a, b):
+            return row
+        if (row["a"], row["b"]) == (b, a):
+            ends = {"_low": row["difference_high"], "_high": row["difference_low"]}
+            turned = {"": row["difference"], **ends}
+            return {**row, **{f"difference{end}": -value for end, value in turned.items()}}
     return {}
 
 
@@ -279,19 +264,15 @@ def differences_table(section: Section, metric: str) -> Table:
 
 def cost_table(section: Section) -> Table:
     """Quality beside cost: a row a system."""
-    frame = section.costs
+    frame, judged = section.costs, share_a_loss(section.factors)
     best = {metric: frame[metric].max() for metric in COMPARED}
-    judged = share_a_loss(section.factors)
     best["validation_loss"] = frame["validation_loss"].min() if judged else math.nan
     rows = []
     for row in frame.to_dict("records"):
-        cells: list[CellLines] = [[Line(row["system"])], [Line(str(row["n"]))]]
-        for name in ("auc", "pauc", "validation_loss", "training_seconds", "parameters"):
-            text = percent(row[name]) if name in COMPARED else f"{row[name]:.4g}"
-            if name == "parameters" and not math.isnan(row[name]):
-                text = f"{row[name]:,.0f}"
+        cells = plain_row(row["system"], str(row["n"]))
+        for name, (_, text) in _COLUMNS.items():
             kind: Kind = "best" if row[name] == best.get(name) else "value"
-            cells.append([Line("-") if math.isnan(row[name]) else Line(text, kind)])
+            cells.append([Line("-") if math.isnan(row[name]) else Line(text(row[name]), kind)])
         rows.append([*cells, [Line("front" if row["front"] else "", "good")]])
     known = [name for name in COSTS if frame[name].notna().all()]
     costs = " and ".join(name.replace("_", " ") for name in known) or "cost, which is not known,"
@@ -306,7 +287,7 @@ def cost_table(section: Section) -> Table:
     )
     if section.factors:
         notes.append("The best of many by AUC is chosen on test clips: its figure is too good.")
-    header = ["", "n", "AUC", "pAUC", "validation loss", "training, s", "parameters", "Pareto"]
+    header = ["", "n", *(name for name, _ in _COLUMNS.values()), "Pareto"]
     return Table(header, rows, f"Quality and cost. {section.label}", notes=notes)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,6 @@ from asd.errors import AsdError
 from asd.experiment.sweep_files import load_sweep
 from asd.reporting.bootstrap import MEAN
 
-_SS = re.compile(r"SS-([0-9.]+)-[0-9.]+")
 Numbers = dict[tuple[str, str, str], float]  # (metric, label, machine type or "mean") -> fraction
 Rows = dict[str, dict[str, Any]]  # label -> what is typed for it: experiment and other options
 
@@ -89,6 +87,9 @@ def parse(content: dict[str, Any], source: str) -> Declaration:
         if label in rows:
             raise AsdError(f"{source}: rows: the label {label!r} stands twice")
         rows[label] = {str(name): value for name, value in row.items() if name != "label"}
+    baselines = tuple(map(str, content.get("baselines", ())))
+    if unknown := [label for label in baselines if label not in rows]:
+        raise AsdError(f"{source}: baselines: {unknown[0]!r} is no row's label")
     return Declaration(
         str(content.get("title", source)),
         rows,
@@ -96,14 +97,8 @@ def parse(content: dict[str, Any], source: str) -> Declaration:
         _numbers(content, "published", rows, source),
         _numbers(content, "published_std", rows, source),
         tuple(_claim(claim, source) for claim in content.get("claims", ())),
-        _baselines(content, rows, source),
+        baselines,
     )
-
-
-def alpha_of(label: str) -> float | None:
-    """The weight of the reconstruction in a system by its paper's name; U is alpha = 1."""
-    match = _SS.fullmatch(label)
-    return 1.0 if label == "U" else float(match[1]) if match else None
 
 
 def _claim(content: dict[str, Any], source: str) -> Claim:
@@ -118,13 +113,6 @@ def _claim(content: dict[str, Any], source: str) -> Claim:
             f"{source}: claims: each needs a text, a source and statements of better, worse and, "
             f"where they hold in part, where, machines, metrics ({error!r})"
         ) from error
-
-
-def _baselines(content: dict[str, Any], rows: Rows, source: str) -> tuple[str, ...]:
-    labels = tuple(map(str, content.get("baselines", ())))
-    if unknown := [label for label in labels if label not in rows]:
-        raise AsdError(f"{source}: baselines: {unknown[0]!r} is no row's label")
-    return labels
 
 
 def _numbers(content: dict[str, Any], key: str, rows: Rows, source: str) -> Numbers:

@@ -59,7 +59,7 @@ def varied(runs: Sequence[Run]) -> list[str]:
 def groups(runs: Sequence[Run], factors: Sequence[str]) -> tuple[dict[str, list[Run]], list[Run]]:
     """Runs that differ in these factors and the seed alone, so that they may be compared by them.
 
-    What follows from a factor by an interpolation (``loss.beta`` from ``loss.alpha``) may differ.
+    What follows from a factor by an interpolation (``model.embedding`` from ``scale``) may differ.
 
     Returns:
         What the runs of a group have in common, in words -> they; and the runs that are in none.

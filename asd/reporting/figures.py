@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
+import shlex
 from pathlib import Path
-from typing import Any
+
+import pandas as pd
 
 from asd.documents.blocks import Block, Figure, Heading, Text
 from asd.errors import AsdError
-from asd.pictures.examples import PictureOptions
-from asd.pictures.grid_pictures import (
-    CurvePoint,
-    Point,
-    differences,
-    heat_maps,
-    option_curves,
-    overview,
-    trade_off,
-)
-from asd.pictures.run_pictures import FOLDER, run_pictures
+from asd.pictures.grid_pictures import heat_maps, option_curves, overview, trade_off
+from asd.pictures.run_pictures import FOLDER
 from asd.reporting.bootstrap import COMPARED, MEAN
-from asd.reporting.compare import NOT_DECIDABLE
 from asd.reporting.content import grid
-from asd.reporting.declaration import alpha_of
 from asd.reporting.factors import level, level_text, numeric
 from asd.reporting.runs import Run
 from asd.reporting.sections import Section
@@ -40,71 +30,52 @@ _CAPTIONS = {
 }
 
 
-def section_figures(section: Section, folder: Path, projection: str) -> list[Block]:
-    """Draw a section's pictures.
-
-    Args:
-        section: whose.
-        folder: for the PNGs.
-        projection: of the bottleneck in the runs' pictures.
+def section_figures(section: Section, folder: Path) -> list[Block]:
+    """Draw a section's pictures into ``folder``, and find those of its runs.
 
     Raises:
         AsdError: a picture cannot be written.
     """
-    options = PictureOptions.configured(projection=projection)
     blocks: list[Block] = [Heading("Pictures", 3)]
     try:
-        for draw in (_factors, _overviews, _differences, _alpha, _costs):
+        for draw in (_factors, _overviews, _costs):
             blocks += draw(section, folder)
-        # Of many settings those of the best; the others' are in their run folders.
-        one = section.factors and section.best("auc")
-        for system in [section.systems[one]] if one else section.systems.values():
-            blocks += _run_figures(system.label, system.runs[0], options, folder)
     except OSError as error:
         raise AsdError(f"{folder}: {error.strerror}; choose another --out") from error
+    # Of many settings those of the best; the others' are in their run folders.
+    best = section.factors and section.best("auc")
+    bare = []
+    for label in [best] if best else section.systems:
+        run = section.systems[label].runs[0]
+        blocks += (figures := _run_figures(label, run))
+        bare += [str(run.folder)] * (not figures)
+    if bare:
+        more = f" and {len(bare) - 1} more have" * (len(bare) > 1) or " has"
+        how = shlex.join(["python", "-m", "asd.evaluate", "--pictures", bare[0]])
+        blocks.append(Text(f"{Path(bare[0]).name}{more} no pictures; this draws them: {how}"))
     return blocks
 
 
 def _overviews(section: Section, folder: Path) -> list[Figure]:
     figures = []
     names = {row.label: f"{row.label} {row.star}".strip() for row in section.rows}
-    starred = any(row.star for row in section.rows)
     for metric in COMPARED:
-        frame = grid(section, metric).replace({"system": names})
-        panels = {
-            str(machine): [_point(c, section.comparable) for c in cells.to_dict("records")]
-            for machine, cells in frame[frame["n"] > 0].groupby("machine", sort=False)
-        }
+        frame = grid(section, metric).replace({"system": names}).dropna(subset="mean")
+        if not section.comparable:
+            frame["published"] = math.nan
         title = f"{NAMES[metric]} by machine type. {section.label}"
-        path = overview(panels, NAMES[metric], title, folder / f"overview_{metric}.png")
-        if path:
+        if len(frame):
+            path = overview(frame, NAMES[metric], title, folder / f"overview_{metric}.png")
             caption = f"{title}. Dots: means over trainings; lines: intervals."
-            caption += " *: see the tables' notes." if starred else ""
+            caption += " *: see the tables' notes." if any(r.star for r in section.rows) else ""
             figures.append(Figure(path, caption))
     return figures
 
 
-def _differences(section: Section, folder: Path) -> list[Figure]:
-    figures = []
-    for comparison in section.comparisons:
-        rows = comparison[comparison["reason"] == ""].to_dict("records")
-        points = [
-            Point(
-                r["machine"],
-                r["difference"],
-                r["difference_low"],
-                r["difference_high"],
-                decided=not r["verdict"].startswith(NOT_DECIDABLE),
-            )
-            for r in rows
-        ]
-        metric, a, b = (rows[0][name] for name in ("metric", "a", "b"))
-        axis = f"{NAMES[metric]} of {a} minus {b}"
-        path = folder / _plain(f"difference_{a}_{b}_{metric}.png")
-        differences(points, f"{a} against {b}. {section.label}", axis, path)
-        caption = f"{axis}: paired differences with their intervals. {section.label}"
-        figures.append(Figure(path, caption))
-    return figures
+def _means(section: Section) -> dict[str, pd.DataFrame]:
+    """Name of a metric -> the results' means over machine types, a row a system."""
+    frames = {NAMES[metric]: grid(section, metric) for metric in COMPARED}
+    return {name: frame[frame["machine"] == MEAN] for name, frame in frames.items()}
 
 
 def _factors(section: Section, folder: Path) -> list[Figure]:
@@ -116,23 +87,17 @@ def _factors(section: Section, folder: Path) -> list[Figure]:
         return [Figure(file, f"{file.stem} of {study}. {section.label}") for file in files]
     names = section.factors
     at = {row: [level(of.runs[0], name) for name in names] for row, of in section.systems.items()}
-    means = {
-        NAMES[metric]: grid(section, metric).query("machine == @MEAN").to_dict("records")
-        for metric in COMPARED
-    }
     title, path = f"{', '.join(names)}. {section.label}", folder / "options.png"
     if len(names) == 1 and numeric([of for (of,) in at.values()]):
-        panels = {
-            name: [CurvePoint(at[cell["system"]][0], _point(cell, False)) for cell in cells]
-            for name, cells in means.items()
-        }
-        option_curves(panels, names[0], title, path)
+        values = {row: of for row, (of,) in at.items()}
+        means = {name: of.assign(value=of["system"].map(values))
+                 for name, of in _means(section).items()}  # fmt: skip
+        option_curves(means, names[0], title, path)
         said = "Mean over machine types; band: the table's interval; crosses: single trainings."
     elif len(names) == 2:
-        maps = {
-            name: {(*map(level_text, at[cell["system"]]),): cell["mean"] for cell in cells}
-            for name, cells in means.items()
-        }
+        levels = pd.MultiIndex.from_tuples([tuple(map(level_text, of)) for of in at.values()])
+        maps = {name: of.set_axis(levels)["mean"].groupby(level=[0, 1]).last().unstack()
+                for name, of in _means(section).items()}  # fmt: skip
         heat_maps(maps, names, title, path)
         said = "Mean over machine types and seeds."
     else:  # words have no distances: the overview shows them
@@ -152,52 +117,15 @@ def _costs(section: Section, folder: Path) -> list[Figure]:
     return [Figure(path, f"{title}. Training time against AUC, and the Pareto front.")]
 
 
-def _alpha(section: Section, folder: Path) -> list[Figure]:
-    panels = {}
-    for metric in COMPARED:
-        panels[NAMES[metric]] = [
-            CurvePoint(alpha, _point(c, False) if c["n"] else None, _published(c))
-            for c in grid(section, metric).to_dict("records")
-            if c["machine"] == MEAN and (alpha := alpha_of(c["system"])) is not None
-        ]
-    paper = "paper, published" if section.comparable else "paper, published (REAL data)"
-    title = f"Weight of the reconstruction. Ours: {section.label}"
-    option = "alpha, weight of the reconstruction (1: U)"
-    path = option_curves(panels, option, title, folder / "alpha.png", paper)
-    apart = "" if section.comparable else " The paper's are of other data; only shapes compare."
-    if all(point.published is None for points in panels.values() for point in points):
-        apart = " The paper's mean is of other machine types, and left out."
-    caption = f"Alpha against the mean over machine types. Ours: {section.label}.{apart}"
-    return [Figure(path, caption)] if path else []
-
-
-def _run_figures(label: str, run: Run, options: PictureOptions, folder: Path) -> list[Block]:
-    """The run's own pictures where it has them, else drawn from its files."""
+def _run_figures(label: str, run: Run) -> list[Figure]:
+    """What the run has in its folder."""
     files = sorted((run.folder / FOLDER).glob("*.png"))
-    try:
-        files = files or run_pictures(run.folder, options, folder / _plain(run.folder.name))
-    except AsdError as error:
-        return [Text(f"{label}: no pictures: {error}")]
     ours = f"{label}, seed {run.seed}"
-    figures: list[Block] = []
+    figures = []
     for kind in dict.fromkeys([*_CAPTIONS, *(file.stem.partition("_")[0] for file in files)]):
-        for file in sorted(file for file in files if file.stem.partition("_")[0] == kind):
-            caption = _CAPTIONS.get(kind, file.stem)
-            caption += f": {machine}" if (machine := file.stem.partition("_")[2]) else ""
+        for file in (file for file in files if file.stem.partition("_")[0] == kind):
+            machine = file.stem.partition("_")[2]
+            caption = _CAPTIONS.get(kind, file.stem) + f": {machine}" * bool(machine)
             caption = f"{ours}, {run.record['data_label']}: {caption}"
             figures.append(Figure(file, caption, folded=f"{ours}: {len(files)} pictures"))
     return figures
-
-
-def _point(cell: dict[Any, Any], comparable: bool) -> Point:
-    values = tuple(float(v) for v in cell["values"] if not math.isnan(v))
-    figures = (cell["system"], cell["mean"], cell["low"], cell["high"])
-    return Point(*figures, values, _published(cell) if comparable else None)
-
-
-def _published(cell: dict[Any, Any]) -> float | None:
-    return None if math.isnan(cell["published"]) else cell["published"]
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name)

@@ -22,6 +22,10 @@ from asd.scoring.clip_scores import read_scores
 from asd.scoring.roc import check_max_fpr
 
 _TAGS = ("experiment", "system", "seed", "data", "simulated", "scale", "test")
+_ASKED = (
+    "seed", "finished", "validation_loss", "parameters", "training_seconds", "not_converged",
+    "threads", "unseen", "is_of_this_code",
+)  # fmt: skip
 _SET_ASIDE = "~"  # in a folder's name: see asd.experiment.run_folder.set_aside
 
 
@@ -169,15 +173,9 @@ def _run(path: Path, record: dict[str, Any]) -> Run:
     scores = read_scores(path / "scores.csv").sort_values(["machine", "id", "file"])
     run = Run(path, config, record, tags, scores.reset_index(drop=True))
     try:  # whatever a report asks later
-        _ = run.seed, hash(run.corpus), float(run.finished)
-        _ = run.validation_loss, run.parameters, run.training_seconds
-        _ = run.not_converged, run.threads, run.unseen, run.is_of_this_code
-        _ = (
-            settings(config),
-            options_of(run.command),
-            config["data"].items(),
-            config["scale"].items(),
-        )
+        _ = hash(run.corpus), settings(config), options_of(run.command)
+        _ = [getattr(run, name) for name in _ASKED]
+        _ = config["data"].items(), config["scale"].items()
         check_max_fpr(config["scoring"]["max_fpr"])
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise AsdError(f"damaged: {error!r}") from error

@@ -1,8 +1,10 @@
-"""Runs sorted into sections, one a corpus and scale, each with its results and comparisons."""
+"""Runs sorted into sections, each with its results and comparisons: a corpus and scale, settings
+of options, or a search."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +15,7 @@ from asd.errors import AsdError
 from asd.reporting.bootstrap import COMPARED, MEAN, Resampling
 from asd.reporting.compare import compare, compare_pairs
 from asd.reporting.declaration import Declaration
-from asd.reporting.factors import level, level_text, levels, numeric, shares
+from asd.reporting.factors import groups, level, level_text, levels, numeric, shares, varied
 from asd.reporting.results import results
 from asd.reporting.rows import RowFinder
 from asd.reporting.runs import Run
@@ -32,7 +34,6 @@ class Section:
         runs: finished ones, scored on the same clips; at least one.
         declared: the table; what is no row of it gets rows below.
         resampling: of the clips.
-        max_fpr: p of the partial AUC; None: the runs' own.
         factors: options by which the rows are told apart (``asd.reporting.factors``); none: by
             what departs from presets.
         whole: whether rows without runs stand in the table also where it has one row or none with.
@@ -60,7 +61,6 @@ class Section:
         runs: list[Run],
         declared: Declaration,
         resampling: Resampling,
-        max_fpr: float | None = None,
         factors: Sequence[str] = (),
         whole: bool = True,
     ) -> None:
@@ -70,8 +70,8 @@ class Section:
         self.comparisons: list[pd.DataFrame] = []
         self.simulated = any(run.simulated for run in runs)
         used = sorted({float(run.config["scoring"]["max_fpr"]) for run in runs})
-        self.max_fpr = used[0] if max_fpr is None else max_fpr
-        if max_fpr is None and len(used) > 1:
+        self.max_fpr = used[0]
+        if len(used) > 1:
             self.notes.append(f"runs differ in scoring.max_fpr: of {used} the first is used")
         self._finder = finder = RowFinder(
             runs, lambda row, of: System(row, of, self.max_fpr, resampling)
@@ -103,10 +103,8 @@ class Section:
     def _name_by_factors(self) -> None:
         """Rows in the order of the levels, labelled by them."""
         at = {row.label: [level(row.runs[0], name) for name in self.factors] for row in self.rows}
-        for column in range(len(self.factors) - 1, -1, -1):
-            numbers = numeric([levels[column] for levels in at.values()])
-            text = float if numbers else level_text
-            self.rows.sort(key=lambda row: text(at[row.label][column]))
+        by = [float if numeric(column) else level_text for column in zip(*at.values(), strict=True)]
+        self.rows.sort(key=lambda row: [key(v) for key, v in zip(by, at[row.label], strict=True)])
         for row in self.rows:
             pairs = zip(self.factors, at[row.label], strict=True)
             label = ", ".join(f"{name.rsplit('.', 1)[-1]} {level_text(v)}" for name, v in pairs)
@@ -154,8 +152,8 @@ class Section:
 
     def labelled(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Results or comparisons with what their data is in the first columns."""
-        frame = frame.assign(data=self.label, simulated=self.simulated)
-        return frame.set_index(["data", "simulated"]).reset_index()
+        where: dict[str, Any] = {"data": self.label, "simulated": self.simulated}
+        return frame.assign(**where)[[*where, *frame]]
 
 
 def _front(costs: pd.DataFrame) -> list[bool]:
@@ -167,6 +165,66 @@ def _front(costs: pd.DataFrame) -> list[bool]:
     points = np.column_stack([-costs["auc"], costs[names]])
     beats = (points[:, None] <= points).all(axis=2) & (points[:, None] < points).any(axis=2)
     return list(map(bool, ~beats.any(axis=0) & ~np.isnan(points).any(axis=1)))
+
+
+def sections(
+    runs: list[Run],
+    declared: Declaration,
+    by: Sequence[str],
+    whole: bool,
+    resampling: Resampling,
+) -> tuple[list[Section], list[str]]:
+    """The sections of a report of these runs.
+
+    Args:
+        runs: finished ones, at least one. Trials of searches never stand beside other runs; where
+            there is nothing else, each search is reported by what it searched.
+        declared: the table, without ``by``.
+        by: options; a row a setting of them.
+        whole: see ``Section``; without it, a table of which hardly a row was run is not shown.
+        resampling: see ``Section``.
+
+    Returns:
+        They, and what is to be said of runs that stand in none, and of other ways to look.
+
+    Raises:
+        AsdError: no two runs can be compared by these options, or see ``Section``.
+    """
+    said: list[str] = []
+    parts: list[Section] = []
+    refusals: list[AsdError] = []
+    chosen: dict[str, list[Run]] = {}
+    for run in runs:
+        chosen.setdefault(run.tags["study"] if run.is_trial else "", []).append(run)
+    for study in [*filter(None, chosen)] if "" in chosen else ():
+        command = f"python -m asd.report study={study}"
+        said.append(f"{len(chosen.pop(study))} trials of {study} have no row here: {command}")
+    for study, of_study in chosen.items():
+        for label, of in corpora(of_study).items():
+            factors = list(by) or (varied(of) if study else [])
+            if not factors:
+                part = Section(label, of, declared, resampling, whole=whole)
+                parts.append(part)
+                said += _suggestions(part, declared, of)
+                continue
+            try:
+                found, left_out = groups(of, factors)
+            except AsdError as error:
+                refusals.append(error)
+                said.append(f"{label}: {error}.")
+                continue
+            names = ", ".join(factors)
+            title = f"Search {study}" if study else f"By {names}"
+            bare = replace(declared, title=title, rows={}, published={}, claims=(), baselines=())
+            for rest, own in found.items():
+                where = f"{label}, {rest}" if rest else label
+                parts.append(Section(where, own, bare, resampling, factors))
+            if left_out:
+                lone = f"{len(left_out)} runs have no partner that differs in {names} alone"
+                said.append(f"{label}: {lone}.")
+    if not parts:
+        raise refusals[0]
+    return parts, said
 
 
 def corpora(runs: list[Run]) -> dict[str, list[Run]]:
@@ -192,14 +250,10 @@ def corpora(runs: list[Run]) -> dict[str, list[Run]]:
 
 
 def add_comparison(report: list[Section], a: str, b: str) -> None:
-    """Compare two systems in every section that has both.
-
-    Args:
-        report: its sections.
-        a, b: each a system's label, preset or system name.
+    """Compare two systems, by any of their names, in every section that has both.
 
     Raises:
-        AsdError: no section has both.
+        AsdError: none has.
     """
     refusals = []
     for section in report:
@@ -210,3 +264,19 @@ def add_comparison(report: list[Section], a: str, b: str) -> None:
             refusals.append(error)
     if len(refusals) == len(report):
         raise refusals[0]
+
+
+def _suggestions(section: Section, declared: Declaration, runs: list[Run]) -> list[str]:
+    """Of a table by presets: what else the runs can be compared by, and what it leaves out."""
+    said = []
+    names = [name for name in varied(runs) if name != "experiment"]
+    with suppress(AsdError):  # there is nothing to compare
+        groups(runs, names)
+        by = f"python -m asd.report by={','.join(names)}"
+        said.append(f"These runs differ in {', '.join(names)}: {by}")
+    if unfilled := [label for label in declared.rows if label not in section.declared.rows]:
+        said.append(
+            f"{declared.title} has no runs of {', '.join(unfilled)} here: "
+            "python -m asd.train -m +sweep=NAME trains a table, sweep=NAME shows all of its rows."
+        )
+    return said

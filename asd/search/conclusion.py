@@ -20,7 +20,7 @@ from asd.pictures.grid_pictures import trade_off
 from asd.pictures.study_pictures import study_picture
 from asd.search.objectives import ON_TEST, TEST, selected_on
 from asd.search.study import Search, counts
-from asd.search.trial_cells import described
+from asd.search.trials import described
 from asd.sweeps.sweep_status import short, sweep_command
 from asd.tracking.mlflow_store import Tracking, answering, check_place, connect
 
@@ -94,8 +94,7 @@ def draw(search: Search, study: Study) -> list[str]:
         for a, b in itertools.combinations(range(len(objectives)), 2):
             points = {f"{t.number}": (t.values[a], t.values[b], t.number in best) for t in done}
             names = objectives[a], objectives[b]
-            suffix = f"_{names[0]}_{names[1]}" if len(objectives) > 2 else ""
-            trade_off(points, names, title, folder / f"pareto_front{suffix}.png")
+            trade_off(points, names, title, folder / f"pareto_front_{'_'.join(names)}.png")
     except OSError as error:
         raise AsdError(f"{folder}: {error.strerror}") from error
     return skipped

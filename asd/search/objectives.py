@@ -29,21 +29,14 @@ OBJECTIVES = (*COLUMNS, "parameters", "train_seconds", *ON_TEST)
 _ROUGHLY = "it changes what is reconstructed, so that validation errors compare only roughly"
 # Config groups, and why to compare their options with care.
 _CARE = {
-    "frontend": _ROUGHLY,
-    "window": _ROUGHLY,
-    "data": _ROUGHLY,
-    "standardise": _ROUGHLY,
+    **dict.fromkeys(("frontend", "window", "data", "standardise"), _ROUGHLY),
     "experiment": "validation losses of U and SS are not comparable",
     "seed": "the best of several seeds is the luckiest",
 }
 
 
 def check_objectives(names: object) -> None:
-    """Refuse a ``search.objectives`` that is no list of known names.
-
-    Raises:
-        AsdError: names the option and the objectives there are.
-    """
+    """Refuse a ``search.objectives`` that is no list of known names."""
     if not isinstance(names, list) or not names:
         raise AsdError("search.objectives: must be a list, such as [validation_loss]")
     for name in names:
@@ -56,11 +49,7 @@ def selected_on(names: Sequence[str]) -> str:
 
 
 def check_comparable(names: Sequence[str], searched: Sequence[str]) -> list[str]:
-    """Refuse to compare what cannot be compared.
-
-    Args:
-        names: of the objectives.
-        searched: options that vary.
+    """Refuse to compare by these objectives what cannot be compared.
 
     Returns:
         Warnings: of a choice by test clips, and of what can be compared only with care.
@@ -101,12 +90,9 @@ def objective_values(folder: RunFolder, metrics: Metrics, config: Mapping[str, A
     Raises:
         AsdError: the run has no such quantity.
     """
-    return [
-        float(metrics.mean[name.removeprefix("test_")])
-        if name in ON_TEST
-        else _of_training(folder, name, config)
-        for name in config["search"]["objectives"]
-    ]
+    of_test = {name: float(metrics.mean[name.removeprefix("test_")]) for name in ON_TEST}
+    asked: list[str] = config["search"]["objectives"]
+    return [of_test[n] if n in of_test else _of_training(folder, n, config) for n in asked]
 
 
 def _of_training(folder: RunFolder, name: str, config: Mapping[str, Any]) -> float:

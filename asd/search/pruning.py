@@ -32,11 +32,7 @@ current_trial: ContextVar[Trial | None] = ContextVar("current_trial", default=No
 
 
 class PruningListener(RunListener):
-    """Tags a run that is a trial, reports its epochs and prunes it; of another it does nothing.
-
-    Args:
-        config: the composed config of the run.
-    """
+    """Tags a run that is a trial, reports its epochs and prunes it; of another it does nothing."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.trial = current_trial.get()
@@ -77,38 +73,31 @@ class PruningListener(RunListener):
         Raises:
             Pruned: the study has seen enough.
         """
-        for row in history:
-            self._note(model, int(row["epoch"]), row)
-        self._report()
+        self._report(model, history)
 
     def epoch_ended(self, model: str, epoch: int, values: Mapping[str, float]) -> None:
         """Report an epoch; raises as ``model_started``."""
-        self._note(model, epoch, values)
-        self._report()
+        self._report(model, [{**values, "epoch": epoch}])
 
     def ended(self, folder: RunFolder, status: str) -> None:
         """Say of a pruned run that it is one."""
         if self._pruned is not None:
             folder.update(tags={**folder.record()["tags"], PRUNED: str(self._pruned)})
 
-    def _note(self, model: str, epoch: int, values: Mapping[str, float]) -> None:
-        if self.column is None:
-            return
-        if not self.best or values["val/loss"] < self._lowest.get(model, math.inf):
-            self._lowest[model] = values["val/loss"]
-            self._values[model] = values.get(self.column, math.nan)
-        step = list(self._values).index(model) * self.epochs + epoch
-        self._waiting[step] = sum(self._values.values()) / len(self._values)
-
-    def _report(self) -> None:
-        """Report what waits, then ask about the last of it."""
-        if not self._waiting or self.trial is None:
+    def _report(self, model: str, epochs: Sequence[Mapping[str, float]]) -> None:
+        """Report epochs and what waits of earlier ones, then ask about the last of it."""
+        if self.trial is None or self.column is None or not epochs:
             return
         from optuna.exceptions import UpdateFinishedTrialError
 
         from asd.search.storage import ERRORS
 
-        last = max(self._waiting)
+        for values in epochs:
+            if not self.best or values["val/loss"] < self._lowest.get(model, math.inf):
+                self._lowest[model] = values["val/loss"]
+                self._values[model] = values.get(self.column, math.nan)
+            last = list(self._values).index(model) * self.epochs + int(values["epoch"])
+            self._waiting[last] = sum(self._values.values()) / len(self._values)
         try:
             for step in sorted(self._waiting):
                 self.trial.report(self._waiting[step], step)

@@ -15,8 +15,7 @@ from asd.search.conclusion import draw, lines, publish, write_table
 from asd.search.objectives import selected_on
 from asd.search.storage import reaching
 from asd.search.study import Search, counts
-from asd.search.trial_cells import trial_cells
-from asd.search.trials import run_trials
+from asd.search.trials import run_trials, trial_cells
 from asd.sweeps import sweep_status
 from asd.sweeps.sweep_status import exit_code, show_cells
 from asd.sweeps.workers import WorkerLauncher, is_worker, work
@@ -31,8 +30,7 @@ def sweep_search(
 ) -> None:
     """Run trials until the study has as many as it is to have; a worker only its part of them.
 
-    Args:
-        loader, master, launcher, task, arguments: see ``asd.sweeps.grid_sweep.sweep_grid``.
+    Its arguments are those of ``asd.sweeps.grid_sweep.sweep_grid``.
 
     Raises:
         SystemExit: no trial completed, or some wait that this search will not run (1; 2 if all
@@ -65,16 +63,7 @@ def sweep_search(
 
 
 def show_search(loader: ConfigLoader, master: DictConfig, watch: bool) -> None:
-    """Print what has become of a study's trials, its best ones, and where to look.
-
-    Args:
-        loader: Hydra's.
-        master: the search's config.
-        watch: see ``asd.sweeps.sweep_status.show_cells``.
-
-    Raises:
-        AsdError: the search's options or its storage cannot be used.
-    """
+    """Print what has become of a study's trials, its best ones, and where to look."""
     search = Search(loader, master, list(master.hydra.overrides.task))
     with reaching(search.url):
         if (study := search.load()) is None:

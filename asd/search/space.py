@@ -9,7 +9,6 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Transformer
 from hydra.errors import HydraException
-from omegaconf import DictConfig
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -18,26 +17,18 @@ from optuna.distributions import (
 )
 from optuna.trial import Trial
 
-from asd.composition import function_of, option_text
+from asd.composition import option_text
 from asd.errors import AsdError
 
 
 class Space:
     """What is searched: ``fixed`` overrides that all trials share, and ``axes`` that vary.
 
-    Args:
-        loader: Hydra's.
-        arguments: overrides; of two with the same name the later counts.
-        extend: dotted name of a function of the config and the trial that suggests more, which may
-            depend on the axes (``hydra.sweeper.custom_search_space``).
-
-    Raises:
-        AsdError: an override cannot be read or searched, or nothing is searched.
+    Of two overrides with the same name the later counts. An ``AsdError`` says which cannot be read
+    or searched, or that nothing is searched.
     """
 
-    def __init__(
-        self, loader: ConfigLoader, arguments: Sequence[str], extend: str | None = None
-    ) -> None:
+    def __init__(self, loader: ConfigLoader, arguments: Sequence[str]) -> None:
         parser = OverridesParser.create(config_loader=loader)
         try:
             parsed = {o.get_key_element(): o for o in parser.parse_overrides(list(arguments))}
@@ -46,43 +37,32 @@ class Space:
         varied = {name: o for name, o in parsed.items() if o.is_sweep_override()}
         self.fixed = tuple(str(o.input_line) for n, o in parsed.items() if n not in varied)
         self.axes = {name: _distribution(name, override) for name, override in varied.items()}
-        if not self.axes and extend is None:
+        if not self.axes:
             raise AsdError(
                 "hydra/sweeper=optuna: nothing is searched; give a range to some option, such as "
                 "'trainer.learning_rate=tag(log, interval(1e-4, 1e-2))'"
             )
-        option = "hydra.sweeper.custom_search_space"
-        self.extend = function_of(extend, option) if extend else None
 
-    def suggest(self, config: DictConfig, trial: Trial) -> tuple[str, ...]:
+    def suggest(self, trial: Trial) -> tuple[str, ...]:
         """Overrides of a trial: what it has values for keeps them, the rest is sampled.
-
-        What a storage says of options that nobody asks for is left out: a value may name a class.
 
         Raises:
             AsdError: the sampler cannot sample this.
         """
-        asked: list[str] = []
-
-        def suggest(name: str, distribution: BaseDistribution) -> Any:
-            asked.append(name)
-            return Trial._suggest(trial, name, distribution)
-
-        trial._suggest = suggest  # type: ignore[method-assign]
         try:
             for name, distribution in self.axes.items():
-                suggest(name, distribution)
-            if self.extend is not None:
-                self.extend(config, trial)
+                trial._suggest(name, distribution)
         except ValueError as error:
             raise AsdError(f"hydra.sweeper.sampler: {error}") from error
         # As they are stored, which is rounded.
-        stored = trial.storage.get_trial(trial._trial_id).params
-        return self.overrides({name: stored[name] for name in stored if name in asked})
+        return self.overrides(trial.storage.get_trial(trial._trial_id).params)
 
     def overrides(self, params: dict[str, Any]) -> tuple[str, ...]:
-        """What a user types to run a trial with these values, of options that are searched."""
-        known = {n: v for n, v in params.items() if n in self.axes or self.extend is not None}
+        """What a user types to run a trial with these values.
+
+        What a storage says of options that nobody searches is left out: a value may name a class.
+        """
+        known = {name: value for name, value in params.items() if name in self.axes}
         texts = {n: v if isinstance(v, str) else option_text(v) for n, v in known.items()}
         return (*self.fixed, *(f"{name}={text}" for name, text in texts.items()))
 

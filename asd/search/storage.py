@@ -50,9 +50,7 @@ class HeartbeatStorage(RDBStorage):
 def connect(address: str, dead_after_seconds: int | None = None) -> HeartbeatStorage:
     """Open the storage, with empty tables where there are none.
 
-    Args:
-        address: ``hydra.sweeper.storage``.
-        dead_after_seconds: of a worker: how long it may give no sign of life.
+    A worker may give no sign of life for ``dead_after_seconds``.
 
     Raises:
         AsdError: it cannot be used, is of another kind, or the address holds a password.
@@ -81,14 +79,11 @@ def connect(address: str, dead_after_seconds: int | None = None) -> HeartbeatSto
 
 @contextmanager
 def reaching(url: str, *more: type[Exception]) -> Iterator[None]:
-    """Say of errors in the block which storage cannot be used; its address has no password.
+    """An ``AsdError`` for what a storage in the block raises; its address has no password.
 
     Args:
         url: of the storage.
         more: ``UNREADABLE`` where it is read and nothing else is done.
-
-    Raises:
-        AsdError: it is away, full or damaged, or its driver is not installed.
     """
     try:
         yield

@@ -39,11 +39,7 @@ _NO_PRUNER = {"_target_": "optuna.pruners.NopPruner"}
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """See ``conf/hydra/sweeper/optuna.yaml``, whose names and defaults these are.
-
-    Raises:
-        AsdError: a value cannot be used.
-    """
+    """See ``conf/hydra/sweeper/optuna.yaml``, whose names these are."""
 
     sampler: dict[str, Any]
     pruner: dict[str, Any]
@@ -51,8 +47,6 @@ class SearchOptions:
     study_name: str | None
     n_trials: int
     failure_grace: int
-    params: dict[str, Any] | None
-    custom_search_space: str | None
     dead_after_seconds: int
 
     def __post_init__(self) -> None:
@@ -67,17 +61,13 @@ class Search:
         loader: Hydra's.
         master: the config that no trial has touched.
         arguments: overrides, fixed ones and ranges.
-
-    Raises:
-        AsdError: something of it cannot be used.
     """
 
     def __init__(self, loader: ConfigLoader, master: DictConfig, arguments: Sequence[str]) -> None:
         node = plain(master.hydra.sweeper)
         given = {name: node[name] for name in node if not name.startswith("_")}
         self.options = options = from_config(SearchOptions, "hydra.sweeper", given)
-        params = [f"{name}={value}" for name, value in (options.params or {}).items()]
-        self.space = Space(loader, [*params, *arguments], options.custom_search_space)
+        self.space = Space(loader, arguments)
         self.cells = Cells(loader, master)
         self.config = config = self.cells.compose(self.space.fixed)
         self.objectives: list[str] = config["search"]["objectives"]
@@ -105,8 +95,8 @@ class Search:
         name = options.study_name or f"{self.title}-{corpus}-{config['scale']['name']}"
         # Of all that can change a result or the choice: no two searches share a study.
         ranges = {option: str(axis) for option, axis in self.space.axes.items()}
-        asked = [ranges, options.custom_search_space, self.objectives]
-        digest = identity({**config, "asked": asked}, "", experiment.versions)
+        asked = {**config, "asked": [ranges, self.objectives]}
+        digest = identity(asked, "", experiment.versions)
         self.name = re.sub(r"[^\w.-]+", "-", f"{name}-{digest}")
         self.folder = self.runs / "search" / self.name
 
@@ -131,11 +121,7 @@ class Search:
         return None
 
     def begin(self) -> Study:
-        """The study, made where it is not there yet, with a waiting trial for each to come.
-
-        Raises:
-            AsdError: the storage, the sampler or the pruner cannot be used.
-        """
+        """The study, made where it is not there yet, with a waiting trial for each to come."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -174,9 +160,6 @@ def seeded_sampler(config: dict[str, Any], number: int) -> BaseSampler:
 
     Made anew for each trial, with a seed of its own: a search that is resumed, or has several
     workers, would otherwise draw the same numbers again.
-
-    Raises:
-        AsdError: Optuna refuses an option of it.
     """
     config = dict(config)
     # A quasi-random sequence is one sequence; the storage knows how far it is.

@@ -1,4 +1,4 @@
-"""One worker's trials: taken up, run in this process, and told to the study."""
+"""Trials: taken up, run in this process, told to the study, and shown as cells of a sweep."""
 
 from __future__ import annotations
 
@@ -7,44 +7,48 @@ import math
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages._heartbeat import get_heartbeat_thread
 from optuna.study import Study
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from asd.errors import AsdError, Pruned
 from asd.search.pruning import current_trial
 from asd.search.storage import reaching
 from asd.search.study import Search, seeded_sampler
-from asd.sweeps.cells import ATTEMPTS, Cell, Failure
+from asd.sweeps.cells import ATTEMPTS, BROKEN, CUT, DONE, IN_PROGRESS, Cell, Failure
 
 log = logging.getLogger(__name__)
 
 # Seconds between two looks for a trial, where all are taken.
 _LOOK = 1.0
+_STATES = {
+    TrialState.COMPLETE: DONE,
+    TrialState.PRUNED: DONE,
+    TrialState.FAIL: BROKEN,
+    TrialState.RUNNING: IN_PROGRESS,
+}
 
 
 def run_trials(search: Search, study: Study, run: Callable[[Cell], Any]) -> None:
     """Run trials that wait, one after another, until none is left, or too many in a row failed.
 
     With nothing left to begin, wait until it would be known that another worker died just now, to
-    take up its trial.
+    take up its trial. One that is stopped waits for whoever comes next.
 
     Args:
-        search: what is searched.
-        study: its study.
+        search, study: what is searched.
         run: runs a trial's cell in this process; gives its objectives, or raises why not.
-
-    Raises:
-        KeyboardInterrupt: stopped; the trial waits for whoever comes next.
     """
     patience = search.options.dead_after_seconds + 2 * _LOOK
-    failed, idle = 0, time.monotonic()
-    while failed < search.options.failure_grace and time.monotonic() - idle < patience:
+    failed, idle, grace = 0, time.monotonic(), search.options.failure_grace
+    while failed < grace and time.monotonic() - idle < patience:
         if (trial := _take(search, study)) is not None:
             failed = failed + 1 if _run(search, trial, run) == TrialState.FAIL else 0
             idle = time.monotonic()
@@ -52,10 +56,9 @@ def run_trials(search: Search, study: Study, run: Callable[[Cell], Any]) -> None
             time.sleep(_LOOK)
         else:
             return
-    if failed >= search.options.failure_grace:
-        log.warning(
-            "%d trials in a row failed (hydra.sweeper.failure_grace); no more are begun", failed
-        )
+    if failed >= grace:
+        message = "%d trials in a row failed (hydra.sweeper.failure_grace); no more are begun"
+        log.warning(message, failed)
 
 
 def _take(search: Search, study: Study) -> Trial | None:
@@ -112,7 +115,7 @@ def _cell(search: Search, trial: Trial) -> Cell:
     """The trial's run, noted in the study with who runs it."""
     trial.set_user_attr("worker", f"{socket.gethostname()} {os.getpid()}")
     try:
-        overrides = search.space.suggest(search.cells.master, trial)
+        overrides = search.space.suggest(trial)
         if (deaths := trial.user_attrs.get("deaths", 0)) >= ATTEMPTS:
             raise AsdError(f"its process died {deaths} times (out of memory?)")
     except AsdError as error:
@@ -126,12 +129,68 @@ def _cell(search: Search, trial: Trial) -> Cell:
 
 
 def _finite(value: Any) -> list[float]:
-    """A run's objectives.
-
-    Raises:
-        AsdError: one of them is no number to compare.
-    """
+    """A run's objectives; an ``AsdError`` where one of them is no number to compare."""
     values = value if isinstance(value, list) else [value]
     if not all(isinstance(one, float) and math.isfinite(one) for one in values):
         raise AsdError(f"the objective is {value}, which is no number to compare")
     return values
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialCell(Cell):
+    """A trial as the study has it; its AUC, which a search is not to look at, is not shown.
+
+    ``objectives`` are in words, of a trial that is complete.
+    """
+
+    trial: FrozenTrial
+    objectives: str
+
+    def state(self) -> str:
+        """See ``Cell``; one that waits has perhaps begun."""
+        waiting = CUT if self.path else super().state()
+        return _STATES.get(self.trial.state, waiting)
+
+    def is_through(self, sweep: str | None) -> bool:
+        """See ``Cell``; no trial is tried again."""
+        return self.state() in (DONE, BROKEN)
+
+    def failure(self) -> Failure | None:
+        """See ``Cell``."""
+        if self.trial.state != TrialState.FAIL:
+            return None
+        about = self.trial.user_attrs
+        message = str(about.get("error", "the study does not say why"))
+        return Failure(message, bool(about.get("refused")))
+
+    def summary(self) -> str:
+        """See ``Cell``."""
+        if self.trial.state == TrialState.PRUNED:
+            return f"pruned after epoch {(self.trial.last_step or 0) + 1}"
+        return f"finished, {self.objectives}" if self.objectives else super().summary()
+
+
+def trial_cells(search: Search, study: Study) -> Sequence[TrialCell]:
+    """The trials that a search is to have, as they are now."""
+    with reaching(search.url):
+        trials = study.get_trials(deepcopy=False)[: search.options.n_trials]
+    epochs = search.config["trainer"]["max_epochs"]
+    cells = []
+    for trial in trials:
+        run, models = trial.user_attrs.get("run"), trial.user_attrs.get("models")
+        path = search.runs / Path(str(run)).name if run else None  # wherever it would lead
+        models = models if isinstance(models, int) and models > 0 else 1
+        label = f"trial {trial.number}: {described(trial.params)}".removesuffix(": ")
+        overrides = search.space.overrides(trial.params)
+        told = search.values_of(trial) if trial.state == TrialState.COMPLETE else ""
+        known = (trial.number, overrides, label, path, models, epochs)
+        cells.append(TrialCell(*known, trial=trial, objectives=told))
+    return cells
+
+
+def described(params: dict[str, Any]) -> str:
+    """Options and their values, in few digits: ``trainer.learning_rate=0.00123``."""
+    return " ".join(
+        f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
+        for name, value in params.items()
+    )

@@ -105,11 +105,9 @@ class Cell:
         """
         if self.refusal is not None:
             return REFUSED
-        folder = self.folder
-        status = folder.record().get("status") if folder else None
-        if folder is None:
+        if (folder := self.folder) is None:
             return MISSING
-        if status == FINISHED:
+        if (status := folder.record().get("status")) == FINISHED:
             return DONE
         # Of a run that has ended, others may hold the lock to look, or to sign.
         if folder.is_held(patient=status in (FAILED, KILLED)):
@@ -128,17 +126,14 @@ class Cell:
         """How it ended, in few words, with the mean AUC of a finished run."""
         if (failure := self.failure()) is not None:
             return f"FAILED: {failure.message}"
-        return f"finished, {figure}" if (figure := self._figure()) else "finished"
-
-    def _figure(self) -> str:
         if self.folder is None or not self.folder.scores.exists():
-            return ""
+            return "finished"
         from asd.scoring.clip_scores import read_scores
         from asd.scoring.metrics import evaluate_scores
 
         max_fpr = float(self.record()["max_fpr"])
         auc = evaluate_scores(read_scores(self.folder.scores), max_fpr).mean["auc"]
-        return f"mean AUC {100 * auc:.2f}"
+        return f"finished, mean AUC {100 * auc:.2f}"
 
     def progress(self) -> float:
         """How many of its epochs have been trained, 0 to 1, whoever did it when."""
@@ -146,19 +141,17 @@ class Cell:
             return 0.0
         if self.record().get("status") == FINISHED:
             return 1.0
-        done = 0.0
-        for model in self.folder.models():
-            finished = (model / "scores.csv").exists()
-            done += 1.0 if finished else len(read_history(model / "history.csv")) / self.epochs
-        return min(1.0, done / self.models)
+        done = sum(
+            self.epochs if (m / "scores.csv").exists() else len(read_history(m / "history.csv"))
+            for m in self.folder.models()
+        )
+        return min(1.0, done / (self.models * self.epochs))
 
     def is_through(self, sweep: str | None) -> bool:
         """Whether the sweep of this name needs not come back: finished, refused, or failed in it.
 
-        A finished run is tried once that is to begin anew, or has no copy in its tracker yet.
-
-        Args:
-            sweep: None: nobody comes back to what has ended.
+        A finished run is tried once that is to begin anew, or has no copy in its tracker yet; with
+        no name nobody comes back to what has ended.
         """
         state, record = self.state(), self.record()
         if state not in (DONE, BROKEN):
@@ -172,11 +165,10 @@ class Cell:
         """Whether nobody has it and the sweep is not through with it, which it now may be."""
         if self.folder is None or self.state() == IN_PROGRESS or self.is_through(sweep):
             return False
-        if (deaths := self.count_deaths(sweep)) < ATTEMPTS:
-            return True
-        self.fail(Failure(f"its process died {deaths} times (out of memory?)", False))
-        self.sign(sweep)
-        return False
+        if (deaths := self.count_deaths(sweep)) >= ATTEMPTS:
+            self.fail(Failure(f"its process died {deaths} times (out of memory?)", False))
+            self.sign(sweep)
+        return deaths < ATTEMPTS
 
     def sign(self, sweep: str) -> None:
         """Note that this sweep had it: it fails for all of it, and begins anew only once."""
@@ -187,8 +179,7 @@ class Cell:
     def count_deaths(self, sweep: str | None) -> int:
         """How many processes of this sweep died with a run that nobody has at the moment.
 
-        Args:
-            sweep: None before it begins, so that what died then is not counted as its own.
+        Asked with None before it begins, what died until then is not counted as its own.
         """
         if self.folder is None or not self.record():
             return 0
@@ -233,9 +224,7 @@ class Cells:
     def of(self, combinations: Sequence[Sequence[str]], first: int = 0) -> Iterator[Cell]:
         """The cells of these combinations of overrides, each composed when it is asked for.
 
-        Args:
-            combinations: the overrides of each; a cell is named by what they do not share.
-            first: which one comes first; those before it come last.
+        A cell is named by what they do not share. Those before the ``first`` come last.
         """
         shared = set(combinations[0]).intersection(*combinations) if len(combinations) > 1 else ()
         for i in range(first, first + len(combinations)):
@@ -245,10 +234,7 @@ class Cells:
     def cell(self, number: int, overrides: Sequence[str], shared: Collection[str] = ()) -> Cell:
         """One cell; a config that is refused is a cell that says so.
 
-        Args:
-            number: its place in the sweep.
-            overrides: that make it.
-            shared: those that its name need not say.
+        Its name need not say the overrides that are ``shared``.
         """
         command = command_of([*search_path(self.master.hydra.overrides.hydra), *overrides])
         label = " ".join(o for o in overrides if o not in shared) or " ".join(overrides)
@@ -270,11 +256,7 @@ class Cells:
         return replace(cell, path=path, models=models, experiment=experiment)
 
     def compose(self, overrides: Sequence[str]) -> dict[str, Any]:
-        """The options of a run with these overrides, as plain values.
-
-        Raises:
-            AsdError: they are refused.
-        """
+        """The options of a run with these overrides, as plain values."""
         from hydra.errors import HydraException
         from omegaconf.errors import OmegaConfBaseException
 
@@ -291,13 +273,9 @@ class Cells:
 
         A failure ends the run's log and is noted in its ``run.json``, however early it came.
 
-        Args:
-            cell: what to run.
-            task: what Hydra calls for a run.
-
         Raises:
             KeyboardInterrupt: stopped (``Terminated``: by SIGTERM); the run is closed.
-            Exception: whatever ended the run; it should stop no other.
+            Exception: what ended the run; it should stop no other.
         """
         from hydra.core.hydra_config import HydraConfig
 
@@ -334,14 +312,12 @@ def _without_hydra(composed: DictConfig) -> DictConfig:
 def _quiet() -> Iterator[None]:
     """Say nothing to the terminal, which shows the sweep; the run folder's train.log has it all."""
     root = logging.getLogger()
-    level, handlers, before = root.level, root.handlers, progress.quiet
+    level, before = root.level, (root.handlers, progress.quiet)
     root.setLevel(logging.INFO)
-    quiet = [h for h in handlers if type(h) is not logging.StreamHandler]
-    root.handlers = [*quiet, logging.NullHandler()]
-    progress.quiet = True
+    quiet = [h for h in root.handlers if type(h) is not logging.StreamHandler]
+    root.handlers, progress.quiet = [*quiet, logging.NullHandler()], True
     try:
         yield
     finally:
         root.setLevel(level)
-        root.handlers = handlers
-        progress.quiet = before
+        root.handlers, progress.quiet = before

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from asd.sweeps.cells import IN_PROGRESS, Cell
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import TaskID
+    from rich.progress import Task
 
 #: Seconds between two looks at the runs.
 PERIOD = 1.0
@@ -53,20 +52,15 @@ class Display:
             transient=True,
         )
         known = cells()
-        through = [cell for cell in known if cell.is_through(sweep)]
-        self.total, self.before, self.failed = len(known), len(through), 0
-        self._ended = {cell.number for cell in through}
         #: Those that something may still happen to, as of the last look.
-        self.open = [cell for cell in known if cell.number not in self._ended]
+        self.open = [cell for cell in known if not cell.is_through(sweep)]
         #: Whether there were some of them that nobody trains and somebody should.
         self.left = bool(self.open)
+        self.total, self.before, self.failed = len(known), len(known) - len(self.open), 0
+        self._ended = {cell.number for cell in known} - {cell.number for cell in self.open}
         self._all = self.bars.add_task(title, total=self.total, completed=self.before)
-        self._running: dict[int, TaskID] = {}
-        # When each run was first seen to be trained.
-        self._began: dict[int, float] = {}
-        # How much of each run had been done when it was first seen, and of each running one now.
-        self._first: dict[int, float] = {}
-        self._shares: dict[int, float] = {}
+        # Of each run that was seen to be trained, or to end; `first`: how much was done by then.
+        self._bars: dict[int, Task] = {}
         # When work of this start was first seen, and how much was done by then.
         self._start: tuple[float, float] | None = None
 
@@ -80,23 +74,6 @@ class Display:
     def say(self, text: str) -> None:
         """A line above the bars."""
         self.console.print(shown(text), markup=False, highlight=False, soft_wrap=True)
-
-    @contextmanager
-    def live(self) -> Iterator[None]:
-        """Look every second meanwhile, in a thread."""
-        over = threading.Event()
-
-        def look() -> None:
-            while not over.wait(PERIOD):
-                self.glance()
-
-        thread = threading.Thread(target=look, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
 
     def glance(self) -> None:
         """Look; what cannot be read now is perhaps there the next time."""
@@ -117,18 +94,20 @@ class Display:
                 self._end(cell)
                 continue
             open_cells.append(cell)
-            if cell.state() == IN_PROGRESS:
-                self._show(cell)
-            else:
-                left = True
-                self._hide(cell)
+            running = cell.state() == IN_PROGRESS
+            left |= not running
+            if running or cell.number in self._bars:
+                with suppress(OSError, KeyError):  # it may end or begin anew meanwhile
+                    self._show(cell, cell.progress(), running)
         self.open, self.left = open_cells, left
-        self._measure()
+        done, total = self._work()
+        if self._start is None and done > self.before:
+            self._start = self.bars.get_time(), done
         words = [f"{self.title}: {len(self._ended)}/{self.total} done"]
-        words += [f"{len(self._running)} running"]
+        words += [f"{sum(bar.visible for bar in self._bars.values())} running"]
         words += [f"{self.failed} failed"] if self.failed else []
         words += [f"about {duration(rest)} left"] if (rest := self.time_left()) else []
-        self.bars.update(self._all, description=", ".join(words))
+        self.bars.update(self._all, description=", ".join(words), total=total, completed=done)
 
     def time_left(self) -> float | None:
         """Seconds to the end, if it goes on as since the first epoch; None until a run has ended.
@@ -138,48 +117,36 @@ class Display:
         """
         if self._start is None or len(self._ended) == self.before:
             return None
-        (began, first), task = self._start, self.bars.tasks[0]
-        if task.completed <= first:
+        (began, first), (done, total) = self._start, self._work()
+        if done <= first:
             return None
-        rest = (task.total or 0) - task.completed
-        return (self.bars.get_time() - began) * rest / (task.completed - first)
+        return (self.bars.get_time() - began) * (total - done) / (done - first)
 
-    def _measure(self) -> None:
-        """Work done in all, and when the first of it was seen.
+    def _work(self) -> tuple[float, float]:
+        """Work done and to do in all, in runs.
 
         What was done of a run before it was first seen says nothing of the rest.
         """
-        before = sum(self._first.values())
-        done = len(self._ended) + sum(self._shares.values()) - before
-        if self._start is None and done > self.before:
-            self._start = self.bars.get_time(), done
-        self.bars.update(self._all, total=self.total - before, completed=done)
+        bars = self._bars.values()
+        done = self.before + sum(bar.completed - bar.fields["first"] for bar in bars)
+        return done, self.total - sum(bar.fields["first"] for bar in bars)
 
-    def _show(self, cell: Cell) -> None:
-        if cell.number not in self._running:
-            self._running[cell.number] = self.bars.add_task(f"  {cell.label}", total=1.0)
-            self._began.setdefault(cell.number, self.bars.get_time())
-        with suppress(OSError, KeyError):  # it may end or begin anew meanwhile
-            share = self._shares[cell.number] = cell.progress()
-            self._first.setdefault(cell.number, share)
-            self.bars.update(self._running[cell.number], completed=share)
-
-    def _hide(self, cell: Cell) -> None:
-        """Of a run that nobody trains any more, or has trained and not yet told MLflow all of."""
-        if cell.number in self._running:
-            self.bars.remove_task(self._running.pop(cell.number))
+    def _show(self, cell: Cell, share: float, running: bool) -> Task:
+        """Its bar, seen while somebody trains it, and has not only to tell MLflow all of it."""
+        if cell.number not in self._bars:
+            name = self.bars.add_task(f"  {cell.label}", total=1.0, first=share if running else 0.0)
+            self._bars[cell.number] = self.bars.tasks[name]
+        bar = self._bars[cell.number]
+        self.bars.update(bar.id, completed=share, visible=running)
+        return bar
 
     def _end(self, cell: Cell) -> None:
-        self._hide(cell)
-        self._shares.pop(cell.number, None)
-        now = self.bars.get_time()
-        spent = duration(now - self._began.get(cell.number, now))
+        bar = self._show(cell, 1.0, running=False)
         self._ended.add(cell.number)
-        self._measure()
         self.failed += cell.failure() is not None
         place = f"[{len(self._ended):>{len(str(self.total))}}/{self.total}]"
         after = f"; about {duration(rest)} left" if (rest := self.time_left()) else ""
-        self.say(f"{place} {cell.label}: {cell.summary()} ({spent}){after}")
+        self.say(f"{place} {cell.label}: {cell.summary()} ({duration(bar.elapsed or 0)}){after}")
 
 
 def duration(seconds: float) -> str:

@@ -24,15 +24,9 @@ if TYPE_CHECKING:
     from hydra.types import TaskFunction
     from omegaconf import DictConfig
 
-    Run = Callable[[Cell], Any]
-
 
 def combinations(loader: ConfigLoader, arguments: Sequence[str]) -> list[list[str]]:
-    """All combinations of the values that overrides list, as Hydra's own sweeper makes them.
-
-    Raises:
-        AsdError: an option has an interval, which only a search can choose from.
-    """
+    """All combinations of the values that overrides list, as Hydra's own sweeper makes them."""
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
@@ -68,9 +62,7 @@ def sweep_grid(
         SystemExit: a run failed (1), or was refused (2).
         KeyboardInterrupt: stopped by the user or the system.
     """
-    options = master.hydra.sweeper
-    params = [f"{name}={value}" for name, value in (options.params or {}).items()]
-    overrides = combinations(loader, [*params, *arguments])
+    overrides = combinations(loader, arguments)
     composed = Cells(loader, master)
     run = partial(composed.run, task=task)
     if is_worker():
@@ -85,7 +77,7 @@ def sweep_grid(
     with shown(title, lambda: cells, sweep) as display:
         _train(display, launcher, lambda: _work(sweep, cells, run))
     list_runs([(c.experiment, c.folder) for c in finished if c.experiment and c.folder])
-    if options.report and master.sweep.name:
+    if master.hydra.sweeper.report and master.sweep.name:
         _show_tables(title, cells)
     if code := exit_code(cells):
         sys.exit(code)
@@ -107,7 +99,7 @@ def _train(display: Display, launcher: WorkerLauncher | None, here: Callable[[],
             display.look()
 
 
-def _work(sweep: str, cells: Iterable[Cell], run: Run) -> None:
+def _work(sweep: str, cells: Iterable[Cell], run: Callable[[Cell], Any]) -> None:
     """Train in this process what is free of these cells, one after another."""
     for cell in cells:
         if not cell.is_free(sweep):
@@ -124,16 +116,7 @@ def _work(sweep: str, cells: Iterable[Cell], run: Run) -> None:
 
 
 def show_grid(loader: ConfigLoader, master: DictConfig, watch: bool) -> None:
-    """Print what has become of a grid's runs.
-
-    Args:
-        loader: Hydra's.
-        master: the sweep's config.
-        watch: see ``show_cells``.
-
-    Raises:
-        AsdError: the sweep's options cannot be combined.
-    """
+    """Print what has become of a grid's runs; see ``show_cells``."""
     overrides = combinations(loader, [str(o) for o in master.hydra.overrides.task])
     cells: list[Cell] = []
 

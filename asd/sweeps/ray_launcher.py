@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 import socket
 import time
@@ -33,7 +32,7 @@ class RayLauncher(WorkerLauncher):
         if self.ray.cluster_resources().get("GPU"):
             self.remote.setdefault("num_gpus", 1)
         task = self.ray.remote(run_worker).options(**self.remote, name="asd")
-        threads = share(max(1, int(self.remote.get("num_cpus", 1))), 1)
+        threads = share(max(1, int(self.remote.get("num_cpus", 1))))
         workers, here = {}, Path.cwd()
         for i in numbers[: self.parallelism]:
             variables = {**threads, **self.environment(i)}
@@ -59,23 +58,20 @@ class RayLauncher(WorkerLauncher):
 
     def _connected(self) -> Any:
         """Ray, connected to its cluster; an ``AsdError`` where there is none."""
-        address = self.init.get("address") or os.environ.get("RAY_ADDRESS", "")
+        address = self.init.get("address") or os.environ.get("RAY_ADDRESS") or "auto"
         host, _, port = address.rpartition("/")[2].rpartition(":")
         handler = signal.getsignal(signal.SIGTERM)
-        if not address and "RAY_AUTH_TOKEN" not in os.environ:
-            # With a token that goes with it; Ray's would stay in the home folder, where others ask.
-            os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
         try:
             import ray
 
             if port.isdigit():  # where nobody listens, ray.init would try for ever
                 socket.create_connection((host, int(port)), timeout=10).close()
-            ray.init(**{**self.init, "address": address or "local"}, ignore_reinit_error=True)
+            ray.init(**{**self.init, "address": address}, ignore_reinit_error=True)
         except Exception as error:  # of many kinds; where a token is wrong, many lines
             raise AsdError(
-                f"hydra.launcher.init.address={address or None}: no Ray there that lets us in "
+                f"hydra.launcher.init.address={address}: no Ray there that lets us in "
                 f"({Failure.of(error).message}); pip install -e '.[ray]', then `ray start --head "
-                "--port=PORT` with a token (docs/scaling.md), or no address"
+                "--port=PORT` with a token (docs/scaling.md)"
             ) from error
         finally:
             signal.signal(signal.SIGTERM, handler)  # Ray's would end this process on the spot

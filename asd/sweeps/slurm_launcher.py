@@ -46,9 +46,8 @@ class SlurmLauncher(WorkerLauncher):
         self.requeues: int = options.pop("max_num_timeout")
         self.setup: list[str] = options.pop("setup") or []
         self.options = options  # sbatch's
-        self._jobs: dict[str, tuple[str, str]] = {}
+        self._jobs: set[str] = set()
         self._asked = 0.0
-        self._reasons: set[str] = set()
 
     def start(self, numbers: Sequence[int]) -> dict[str, str]:
         """See ``WorkerLauncher.start``; workers that an earlier start left count as some."""
@@ -70,13 +69,7 @@ class SlurmLauncher(WorkerLauncher):
         """See ``WorkerLauncher.status``; the queue is asked every ``poll_s`` seconds."""
         if time.monotonic() - self._asked >= self.poll_s:
             self._ask()
-        if worker not in self._jobs:
-            return ""
-        state, reason = self._jobs[worker]
-        if state == "PENDING" and reason not in self._reasons:
-            self._reasons.add(reason)
-            log.warning("Slurm job %s: %s (%s)", worker, state, reason)
-        return None
+        return None if worker in self._jobs else ""
 
     def stop(self, workers: list[str], over: bool) -> None:
         """They stay in the queue, unless nothing is left for them to do."""
@@ -104,7 +97,7 @@ class SlurmLauncher(WorkerLauncher):
     def script(self) -> str:
         """What a job runs."""
         variables = {
-            **share(self.options["cpus_per_task"], 1),
+            **share(self.options["cpus_per_task"]),
             **self.environment("$SLURM_ARRAY_TASK_ID"),
             "ASD_PLACE": "slurm job $task on $(hostname)",
         }
@@ -116,13 +109,11 @@ class SlurmLauncher(WorkerLauncher):
         )
 
     def _ask(self) -> None:
-        """States and reasons of this sweep's jobs; without an answer all stays as it was."""
+        """Which of this sweep's jobs live; without an answer all stays as it was."""
         self._asked = time.monotonic()
-        which = ("--array", f"--name={self.name()}", "--format=%i|%T|%r")
-        answer = _slurm("squeue", "--noheader", *which)
+        answer = _slurm("squeue", "--noheader", "--array", f"--name={self.name()}", "--format=%i")
         if answer.returncode == 0:
-            rows = [line.split("|") for line in answer.stdout.splitlines()]
-            self._jobs = {row[0]: (row[1], row[2]) for row in rows}
+            self._jobs = set(answer.stdout.split())
 
 
 def _slurm(*command: str, script: str = "") -> subprocess.CompletedProcess[str]:

@@ -22,11 +22,7 @@ _ORDER = (DONE, IN_PROGRESS, CUT, BROKEN, REFUSED, MISSING)
 def shown(
     title: str, cells: Callable[[], Sequence[Cell]], sweep: str | None = None
 ) -> Iterator[Display]:
-    """Show a sweep from its first line to those that say how it ended and what goes on with it.
-
-    Args:
-        title, cells, sweep: see ``Display``.
-    """
+    """Show a sweep from its first line to those that say how it ended and what goes on with it."""
     began = time.monotonic()
     with Display(title, cells, sweep) as display:
         display.say(state_line(title, cells()))
@@ -44,10 +40,7 @@ def shown(
 def show_cells(title: str, cells: Callable[[], Sequence[Cell]], watch: bool) -> None:
     """Print a line a cell, then why each failed.
 
-    Args:
-        title: of the sweep.
-        cells: gives its cells, with what has become of each by now.
-        watch: first show live what runs, until all have ended or Ctrl-C.
+    To ``watch`` is first to show live what runs, until all have ended or Ctrl-C.
     """
     if watch:
         with suppress(KeyboardInterrupt), Display(title, cells) as display:

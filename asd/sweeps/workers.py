@@ -15,11 +15,13 @@ import subprocess
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from threading import Event
 from typing import Any
 
-from asd.cores import cores, share, visible_gpus
+from asd.cores import BESIDE_OTHERS, cores, share, visible_gpus
 from asd.options import check_number, check_whole
 from asd.sweeps.cells import ATTEMPTS, sweep_start
 from asd.sweeps.display import PERIOD, Display
@@ -45,11 +47,9 @@ class WorkerLauncher(ABC):
         self.folder = runs.absolute() / ".workers" / self.sweep
 
     def work(self, display: Display, most: int) -> None:
-        """Start workers and return when all have ended. One that was taken down is replaced.
+        """Start so many workers at most, and return when all have ended.
 
-        Args:
-            display: looks at the sweep's cells about every second.
-            most: no more workers than that.
+        One that was taken down is replaced.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         restarts = ATTEMPTS * most
@@ -105,18 +105,22 @@ class WorkerLauncher(ABC):
 
 
 def work(display: Display, launcher: WorkerLauncher | None, here: Callable[[], None]) -> None:
-    """Have the open cells of a sweep trained.
-
-    Args:
-        display: of the sweep.
-        launcher: of workers; None: in this process.
-        here: does it in this process.
-    """
+    """Have the open cells of a sweep trained: by workers or, without a launcher, by ``here()``."""
     if launcher is not None:
         launcher.work(display, len(display.open))
         return
-    with display.live():
-        here()
+    over = Event()
+
+    def look() -> None:
+        while not over.wait(PERIOD):
+            display.glance()
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(look)
+        try:
+            here()
+        finally:
+            over.set()
     display.look()
 
 
@@ -136,10 +140,7 @@ def start_process(
 
 
 class JoblibLauncher(WorkerLauncher):
-    """Workers on this machine, which share its cores and GPUs (``hydra/launcher=joblib``).
-
-    Its options: ``conf/hydra/launcher/joblib.yaml``.
-    """
+    """Workers that share this machine's cores and GPUs: ``conf/hydra/launcher/joblib.yaml``."""
 
     def __init__(self, memory_gb: float, jobs_per_gpu: int, **counts: int | None) -> None:
         check_number("hydra.launcher.memory_gb", memory_gb, 0, above=True)
@@ -158,7 +159,9 @@ class JoblibLauncher(WorkerLauncher):
         slots = visible_gpus() * self.jobs_per_gpu
         fitting = int(psutil.virtual_memory().total / (self.memory_gb * 2**30))
         count = self.counts["n_jobs"] or len(slots) or max(1, min(cores(), fitting))
-        common = share(self.counts["threads"] or max(1, cores() // count), count)
+        common = share(self.counts["threads"] or max(1, cores() // count))
+        if count > 1:
+            common[BESIDE_OTHERS] = "1"
         if not slots:
             return [common] * count
         return [{**common, "CUDA_VISIBLE_DEVICES": slots[i % len(slots)]} for i in range(count)]

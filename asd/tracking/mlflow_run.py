@@ -59,21 +59,10 @@ def known_run(client: MlflowClient, uri: str, record: Mapping[str, Any]) -> Run 
 
 
 def open_run(client: MlflowClient, experiment: str, uri: str, folder: RunFolder) -> str:
-    """The run that the folder remembers, now RUNNING again; a new one where there is none.
+    """The id of the run that the folder remembers, now RUNNING again; a new one's if there is none.
 
-    Name, tags, params and datasets are those of ``run.json``.
-
-    Args:
-        client, experiment: of ``asd.tracking.mlflow_store.connect``.
-        uri: of the tracker.
-        folder: the run's folder.
-
-    Returns:
-        The run's id.
-
-    Raises:
-        MlflowException, OSError: the tracker cannot be reached.
-        AsdError: it has the run's files at a place that is not its own.
+    Name, tags, params and datasets are those of ``run.json``. Client and experiment are those of
+    ``asd.tracking.mlflow_store.connect``.
     """
     record = folder.record()
     run, known = known_run(client, uri, record), record.get("mlflow", {})
@@ -96,10 +85,9 @@ def _create(client: MlflowClient, experiment: str, folder: RunFolder) -> Run:
     folder.update(mlflow_token=token)
     for run in client.search_runs([experiment], f"tags.token = '{token}'", max_results=1):
         return run
-    name = record.get("run_name", record.get("title", folder.path.name))
+    name = record.get("run_name", folder.path.name)
     tags = {**record.get("tags", {}), "token": token}
-    run = client.create_run(experiment, tags=tags, run_name=name)
-    return client.get_run(run.info.run_id)
+    return client.create_run(experiment, tags=tags, run_name=name)
 
 
 def _describe(
@@ -139,18 +127,13 @@ def open_copy(
 
     Returns:
         The id of a copy to ``publish``; nothing if the experiment has the run, or a whole copy.
-
-    Raises:
-        MlflowException, OSError: the tracker cannot be reached.
-        AsdError: as of ``open_run``.
     """
     record = folder.record()
     query = f"tags.identity = '{record.get('identity')}'"
-    known = list(client.search_runs([experiment], query, max_results=1))
-    if not known:
-        tags = {**record.get("tags", {}), "copy_of": record["mlflow"]["run_id"]}
-        known = [client.create_run(experiment, tags=tags, run_name=record.get("run_name"))]
-    run = client.get_run(known[0].info.run_id)
+    known = client.search_runs([experiment], query, max_results=1)
+    tags = {**record.get("tags", {}), "copy_of": record["mlflow"]["run_id"]}
+    name = record.get("run_name")
+    run = known[0] if known else client.create_run(experiment, tags=tags, run_name=name)
     check_place(uri, run.info.artifact_uri)
     _describe(client, run, {**record, "params": {**record.get("params", {}), **params}}, {})
     return "" if run.info.status == FINISHED else str(run.info.run_id)
@@ -166,10 +149,6 @@ def publish(
         folder: the files; ``run.json`` then says ``published``.
         metrics: of the scores; None: computed from ``scores.csv``, if it is there.
         copy: of ``open_copy``: it gets all but the weights, and ``run.json`` says nothing of it.
-
-    Raises:
-        MlflowException, OSError: the tracker cannot be reached.
-        AsdError: the scores are damaged.
     """
     from mlflow.entities import Metric
 
@@ -235,12 +214,11 @@ def logged_epochs(client: MlflowClient, run_id: str, model: str) -> set[int]:
 
 def _missing_epochs(client: MlflowClient, run_id: str, model: Path) -> list[Metric]:
     """Epochs that a tracker in trouble did not get, at the times when they ended."""
-    path = model / "history.csv"
+    path, entries = model / "history.csv", []
     logged = logged_epochs(client, run_id, model.name)
-    entries: list[Metric] = []
     ended = path.stat().st_mtime if path.exists() else 0.0
     for row in reversed(read_history(path)):
         if (epoch := int(row["epoch"])) not in logged:
-            entries = epoch_metrics(model.name, epoch, row, ended) + entries
+            entries += epoch_metrics(model.name, epoch, row, ended)
         ended -= row.get("epoch_seconds", 0.0)
     return entries

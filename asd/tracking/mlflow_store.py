@@ -37,20 +37,7 @@ _REPAIR = (
 
 @dataclass(frozen=True)
 class Tracking:
-    """The config group ``tracking``, with absolute addresses.
-
-    Args:
-        enabled: whether runs are logged at all.
-        uri: of a server, or of a database.
-        artifacts: folder of the embedded database's artifacts; a server has its own place.
-        experiment: in which the runs are listed.
-        system_metrics: whether to log the use of processor, memory, disk, network and GPU.
-        timeout: seconds that a server may take to answer.
-        retries: how often a server is asked again before it counts as gone.
-        limit: seconds that one request to a server may take with all that, however it answers; of
-            a file, for each MB.
-        live_every: seconds between two copies of a run's losses while it trains.
-    """
+    """See ``conf/tracking/mlflow.yaml``, whose names these are; addresses are absolute."""
 
     enabled: bool
     uri: str
@@ -63,12 +50,10 @@ class Tracking:
     live_every: int
 
     def __post_init__(self) -> None:
-        check_choice("tracking.enabled", self.enabled, (True, False))
-        check_choice("tracking.system_metrics", self.system_metrics, (True, False))
-        check_whole("tracking.timeout", self.timeout, 1)
-        check_whole("tracking.retries", self.retries, 0)
-        check_whole("tracking.limit", self.limit, 1)
-        check_whole("tracking.live_every", self.live_every, 0)
+        for name in ("enabled", "system_metrics"):
+            check_choice(f"tracking.{name}", getattr(self, name), (True, False))
+        for name, low in {"timeout": 1, "retries": 0, "limit": 1, "live_every": 0}.items():
+            check_whole(f"tracking.{name}", getattr(self, name), low)
         for name in ("uri", "artifacts", "experiment"):
             if not isinstance(getattr(self, name), str):
                 raise AsdError(f"tracking.{name}={getattr(self, name)}: must be a text")
@@ -81,25 +66,18 @@ class Tracking:
         Args:
             options: the config group.
             experiment: where it names none; see ``asd.experiment.experiment``.
-
-        Raises:
-            AsdError: an option cannot be used, or the address holds a password.
         """
         place = {name: options[name] for name in options if name not in ("run_name", "params")}
         place["experiment"] = place.get("experiment") or experiment or "asd"
         given = from_config(cls, "tracking", place)
-        uri = given.uri
-        if uri.startswith(_SQLITE):
-            uri = _SQLITE + str(Path(uri.removeprefix(_SQLITE)).absolute())
+        uri = f"{_SQLITE}{given.database.absolute()}" if given.embedded else given.uri
         return replace(given, uri=uri, artifacts=str(Path(given.artifacts).absolute()))
 
     @classmethod
     def configured(cls, uri: str | None = None, experiment: str | None = None) -> Tracking:
         """``of`` what ``conf/tracking/mlflow.yaml`` says, for programs that compose no config.
 
-        Args:
-            uri: another address; artifacts of an embedded database then lie beside it.
-            experiment: another one.
+        With another address, artifacts of an embedded database lie beside it.
         """
         from omegaconf import OmegaConf
 
@@ -120,6 +98,11 @@ class Tracking:
         return self.uri.startswith(_SQLITE)
 
     @property
+    def database(self) -> Path:
+        """The file of an embedded database."""
+        return Path(self.uri.removeprefix(_SQLITE))
+
+    @property
     def ui_command(self) -> str | None:
         """The line that opens the UI of an embedded database; None for a server."""
         return f"python -m mlflow ui --backend-store-uri {self.uri}" if self.embedded else None
@@ -127,11 +110,7 @@ class Tracking:
 
 @contextmanager
 def answering(tracking: Tracking) -> Iterator[None]:
-    """Around what is asked of the tracker.
-
-    Raises:
-        AsdError: for whatever a tracker raises that is away, damaged, or refuses us.
-    """
+    """An ``AsdError`` for whatever a tracker raises that is away, damaged, or refuses us."""
     from alembic.util import CommandError
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
@@ -166,12 +145,9 @@ def check_place(uri: str, place: str) -> None:
 
 def reason(error: Exception) -> str:
     """What went wrong in a few words: MLflow wraps a refused connection in half a page."""
-    message = str(error).strip()
+    message = str(error).strip() or type(error).__name__
     known = ("Connection refused", "timed out", "Name or service not known", "database is locked")
-    for words in known:
-        if words in message:
-            return words.lower()
-    return message.splitlines()[0] if message else type(error).__name__
+    return next((words.lower() for words in known if words in message), message.splitlines()[0])
 
 
 def connect(tracking: Tracking) -> tuple[MlflowClient, str]:
@@ -182,9 +158,6 @@ def connect(tracking: Tracking) -> tuple[MlflowClient, str]:
 
     Returns:
         The client and the experiment's id.
-
-    Raises:
-        AsdError: the tracker cannot be reached, or refuses us.
     """
     for name in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -195,13 +168,11 @@ def connect(tracking: Tracking) -> tuple[MlflowClient, str]:
 
     with answering(tracking):
         if tracking.embedded:
-            database = Path(tracking.uri.removeprefix(_SQLITE))
+            database = tracking.database
             database.parent.mkdir(parents=True, exist_ok=True)
             with locked(database.with_name(f"{database.name}.lock"), "opens this database"):
-                if database.exists():
-                    _check_file(database, tracking.limit)
-                else:
-                    _make(tracking, database)
+                prepare = _check_file if database.exists() else _make
+                prepare(tracking)
                 return _open(tracking)
         if not tracking.uri.startswith("http"):
             # Once: MLflow itself would try a database ten times, for minutes.
@@ -210,33 +181,33 @@ def connect(tracking: Tracking) -> tuple[MlflowClient, str]:
         return _open(tracking)
 
 
-def _check_file(database: Path, limit: int) -> None:
+def _check_file(tracking: Tracking) -> None:
     """Refuse at once what MLflow would try for minutes; say it where another process holds it."""
-    address = f"{database.absolute().as_uri()}?mode=rw"
+    address = f"{tracking.database.as_uri()}?mode=rw"
     with closing(sqlite3.connect(address, uri=True, timeout=_GLANCE)) as connection:
         try:
             connection.execute("begin immediate")
         except sqlite3.OperationalError as error:
             if "locked" not in str(error):
                 raise
-            log.warning("waiting for another process that writes to %s", database)
-            connection.execute(f"pragma busy_timeout = {1000 * limit}")
+            log.warning("waiting for another process that writes to %s", tracking.database)
+            connection.execute(f"pragma busy_timeout = {1000 * tracking.limit}")
             connection.execute("begin immediate")
         connection.rollback()
 
 
-def _make(tracking: Tracking, database: Path) -> None:
+def _make(tracking: Tracking) -> None:
     """A database with MLflow's tables, under its name when it has all of them.
 
     A process that is killed while MLflow makes them would leave some, on which every later one
     fails. They are copied, for MLflow keeps the file open in which it made them.
     """
-    draft = database.with_name(f"{database.name}.draft")
+    draft = tracking.database.with_name(f"{tracking.database.name}.draft")
     draft.unlink(missing_ok=True)
     try:
         _open(replace(tracking, uri=f"{_SQLITE}{draft}"))
         with (
-            replacing(database) as whole,
+            replacing(tracking.database) as whole,
             closing(sqlite3.connect(draft)) as source,
             closing(sqlite3.connect(whole)) as target,
         ):

@@ -27,7 +27,7 @@ def registered_checkpoint(address: str, tracking_uri: str | None, into: Path) ->
     import mlflow
 
     tracking = Tracking.configured(tracking_uri)
-    if tracking.embedded and not Path(tracking.uri.removeprefix("sqlite:///")).exists():
+    if tracking.embedded and not tracking.database.exists():
         raise AsdError(f"{tracking.uri}: no such database; give --tracking-uri")
     mlflow.set_tracking_uri(tracking.uri)
     with answering(tracking):

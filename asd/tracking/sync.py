@@ -30,18 +30,9 @@ _STATUSES = (RUNNING, FINISHED, FAILED, KILLED)
 
 
 def complete(folder: RunFolder, tracking: Tracking, metrics: Metrics | None = None) -> str:
-    """Bring a folder's MLflow run up to what the files say; the caller holds the folder's lock.
+    """Bring a folder's MLflow run up to what the files say; gives what was done, in a few words.
 
-    Args:
-        folder: the files. The run is made if the tracker does not have it.
-        tracking: where.
-        metrics: as ``publish`` takes them.
-
-    Returns:
-        What was done, in a few words.
-
-    Raises:
-        AsdError: the tracker cannot be reached, or ``run.json`` is damaged.
+    It is made if the tracker does not have it. The caller holds the folder's lock.
     """
     record = folder.record()
     check_choice(f"{folder.path / 'run.json'}: status", record.get("status"), _STATUSES)

@@ -42,12 +42,7 @@ def within(seconds: float, function: Callable[..., Any], *arguments: Any, **name
 
 
 class LimitedClient:
-    """An ``MlflowClient`` whose every call is given up after a time.
-
-    Args:
-        client: what it calls.
-        seconds: for a call, and for each MB of a file that it sends.
-    """
+    """An ``MlflowClient`` that gives up a call after a time; a file has as long for each MB."""
 
     def __init__(self, client: MlflowClient, seconds: float) -> None:
         self._client = client

@@ -84,13 +84,10 @@ class EpochCheckpoints(pl.callbacks.Checkpoint):
         return self._start > 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take the rows of the checkpoint, whatever became of the file meanwhile.
+        """Write the rows of the checkpoint, whatever became of the file meanwhile.
 
-        What it has beyond them is of an epoch that will be repeated. Checkpoints of earlier
-        versions have no rows.
+        What it has beyond them is of an epoch that will be repeated.
         """
-        rows = self._rows or read_history(self.history)
-        self._rows = [row for row in rows if row["epoch"] < trainer.current_epoch]
         if self._rows or self.history.exists():
             write_history(self.history, self._rows)
 
@@ -117,7 +114,7 @@ class EpochCheckpoints(pl.callbacks.Checkpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up a saved state."""
         self.best_loss = state_dict["best_loss"]
-        self._rows = list(state_dict.get("history", []))
+        self._rows = list(state_dict["history"])
 
 
 def restored_history(folder: Path) -> list[dict[str, float]]:
@@ -128,17 +125,17 @@ def restored_history(folder: Path) -> list[dict[str, float]]:
     """
     path, last = folder / "history.csv", folder / "last.ckpt"
     rows: list[dict[str, float]] = []
-    if path.exists() or not last.exists():
-        try:
-            rows = read_history(path)
-        except AsdError:
-            if not last.exists():
-                raise
+    try:
+        rows = read_history(path)
+    except AsdError:
+        if not last.exists():
+            raise
     if not rows and last.exists():
         try:
-            states = read_checkpoint(last).get("callbacks", {}).values()
-            rows = list(next((state["history"] for state in states if "history" in state), []))
-        except (TypeError, AttributeError):
+            rows = list(
+                read_checkpoint(last)["callbacks"][EpochCheckpoints.__qualname__]["history"]
+            )
+        except (LookupError, TypeError):
             rows = []  # whoever goes on from it says that it is damaged
         log.warning("%s was lost or damaged; it is written again from %s", path, last.name)
         write_history(path, rows)

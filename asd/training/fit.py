@@ -168,6 +168,5 @@ def _interruptible() -> Iterator[None]:
 def _quiet() -> None:
     """Silence what Lightning says of choices that are made on purpose."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    # The last is of callbacks that earlier versions had.
-    known = ("LeafSpec", "`srun` command", "GPU available but", "callbacks used to create the")
+    known = ("LeafSpec", "`srun` command", "GPU available but")
     warnings.filterwarnings("ignore", message=f".*({'|'.join(known)})")

@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from asd.errors import AsdError
 from asd.experiment.trainer_options import TrainerOptions
 from asd.features.batches import Batch
-from asd.models.detector import CHECKPOINT_FORMAT, TRAINING_PREFIX, Detector
+from asd.models.detector import CHECKPOINT_FORMAT, Detector
 
 
 class DetectorTraining(pl.LightningModule):
@@ -161,9 +161,6 @@ class DetectorTraining(pl.LightningModule):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        state = checkpoint["state_dict"]
-        if not any(name.startswith(TRAINING_PREFIX) for name in state):  # of an earlier version
-            checkpoint["state_dict"] = {TRAINING_PREFIX + name: v for name, v in state.items()}
         self._plateau_state = checkpoint["asd"]["plateau"]
         random_state = checkpoint["asd"]["random_state"]
         torch.set_rng_state(random_state["cpu"])

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,12 +24,7 @@ from asd.experiment.clips import (
     shortest_clip,
 )
 from asd.experiment.experiment import Experiment
-from asd.experiment.history import (
-    convergence,
-    read_history,
-    scoring_loss,
-    write_history,
-)
+from asd.experiment.history import convergence, read_history, write_history
 from asd.experiment.listener import Listeners, RunListener
 from asd.experiment.record import record_threads, recorded
 from asd.experiment.run_folder import FINISHED, RunFolder, set_aside
@@ -39,6 +32,7 @@ from asd.experiment.trained_models import trained_model, training_lock
 from asd.features import parts_of
 from asd.models.detector import Detector, rebuilt, save_detector
 from asd.models.standardiser import Standardiser
+from asd.progress import progress_bar
 from asd.scoring.calibration import decisions, scores_by_id
 from asd.scoring.clip_scores import read_scores, write_scores
 from asd.scoring.metrics import Metrics, evaluate_scores
@@ -128,7 +122,7 @@ def _compute(
     store.build(clips.train, clips.test)
     groups = clips.groups(experiment.scope)
     lengths = {name: _window_length(experiment, group) for name, group in groups.items()}
-    tables, losses, ended = [], {}, {}
+    tables, ended = [], {}
     for name, group in groups.items():
         model = folder.model(name)
         history, scores_file = model / "history.csv", model / "scores.csv"
@@ -137,8 +131,7 @@ def _compute(
         if scores_file.exists():  # by an earlier start of this run
             tables.append(read_scores(scores_file))
             if experiment.trains:
-                losses[name] = scoring_loss(history, options.weights)
-                ended[name] = convergence(read_history(history), options)
+                ended[name] = convergence(history, options)
             continue
 
         # Windows of the training clips; a part of the clips is held out for validation.
@@ -166,7 +159,7 @@ def _compute(
         torch.manual_seed(seed)
         detector = Detector(_recipe(experiment, group, length, names), standardiser)
         label = config["system"] if name == "shared" else f"{config['system']} {name}"
-        callbacks = events.trainer_callbacks(label, options.max_epochs)
+        callbacks = [c for one in events for c in one.trainer_callbacks(label, options.max_epochs)]
 
         def epoch_ended(epoch: int, values: dict[str, float], name: str = name) -> None:
             folder.check_ours()
@@ -177,11 +170,9 @@ def _compute(
             set_determinism(options.deterministic)
             detector = rebuilt(detector.recipe, trained / "model.ckpt").to(choose_device(options))
         elif experiment.trains:
-            with _timed(f"{name}: trained"):
-                detector = fit(detector, data, options, seed, model, epoch_ended, callbacks)
+            detector = fit(detector, data, options, seed, model, epoch_ended, callbacks)
         if experiment.trains:
-            losses[name] = scoring_loss(history, options.weights)
-            ended[name] = convergence(read_history(history), options)
+            ended[name] = convergence(history, options)
             level = logging.INFO if ended[name]["converged"] else logging.WARNING
             log.log(level, "%s", *convergence_notes({name: ended[name]}))
         threads = options.threads or cores()
@@ -199,8 +190,8 @@ def _compute(
         del features, data, all_clips, fitted, held
 
         # Scoring the test clips, a machine type at a time.
-        with _timed(f"{name}: scored"):
-            scored_tables = []
+        scored_tables = []
+        with progress_bar(f"{name}: test clips scored", len(group.test)) as advance:
             for part in parts_of(group.test):
                 features = store.part(part)
                 paths = list(part.clips["path"])
@@ -210,9 +201,10 @@ def _compute(
                 scored = score_clips(detector, experiment.scoring, test_clips, threads)
                 events.tell(RunListener.clips_scored, scored)
                 scored_tables.append(scored.table)
-            events.tell(RunListener.model_scored, name, model)
-            tables.append(pd.concat(scored_tables, ignore_index=True))
-            write_scores(scores_file, tables[-1])  # last: it says that the model is done
+                advance(len(part))
+        events.tell(RunListener.model_scored, name, model)
+        tables.append(pd.concat(scored_tables, ignore_index=True))
+        write_scores(scores_file, tables[-1])  # last: it says that the model is done
         del detector, scored, features, test_clips
         give_back_memory()
 
@@ -225,7 +217,7 @@ def _compute(
     if ended:
         tags["converged"] = str(all(told["converged"] for told in ended.values())).lower()
     decided = _decisions(experiment, folder, scores)
-    folder.update(validation_loss=losses, convergence=ended, tags=tags, decisions=decided)
+    folder.update(convergence=ended, tags=tags, decisions=decided)
     said = remarks(folder.record(), folder.path)
     write_tables(folder.tables, metrics, experiment.title, experiment.data_label, **said)
     events.tell(RunListener.scored, folder, scores, metrics)
@@ -299,27 +291,25 @@ def _trained_elsewhere(
 
     Its history is copied, so that the run's folder says all of the model that it scores.
     """
-    own = folder.model(name)
+    own, found = folder.model(name), None
     if (own / "model.ckpt").exists():
         return own
-    found, said = None, {}
     if not experiment.config["force"] and not (own / "last.ckpt").exists():
         found = trained_model(experiment.runs, training, name)
+    trained_by, threads = (folder.record().get(entry, {}) for entry in ("trained_by", "threads"))
+    if name in trained_by:  # an earlier start took another's model and broke off
+        del trained_by[name]
+        threads.pop(name, None)
     if found is not None:
         source = found.parent.parent
         # A history that is lost is said, and what to remove.
-        scoring_loss(found / "history.csv", experiment.trainer.weights)
+        convergence(found / "history.csv", experiment.trainer)
         record = RunFolder(source).record()
-        said["trained_by"] = trainer = record.get("trained_by", {}).get(name, source.name)
-        said["threads"] = record.get("threads", {}).get(name, [])
-        log.info("%s: trained by %s, scored anew", name, trainer)
+        trained_by[name] = record.get("trained_by", {}).get(name, source.name)
+        threads[name] = record.get("threads", {}).get(name, [])
+        log.info("%s: trained by %s, scored anew", name, trained_by[name])
         write_history(own / "history.csv", read_history(found / "history.csv"))
-    elif name not in folder.record().get("trained_by", {}):
-        return None
-    # Of an earlier start, which took another's model and broke off, nothing is left.
-    for entry in ("trained_by", "threads"):
-        others = {n: of for n, of in folder.record().get(entry, {}).items() if n != name}
-        folder.update(**{entry: others | ({name: said[entry]} if said else {})})
+    folder.update(trained_by=trained_by, threads=threads)
     return found
 
 
@@ -342,11 +332,3 @@ def _recipe(
             for part in ("frontend", "window", "model", "loss", "scoring", "calibration")
         },
     }
-
-
-@contextmanager
-def _timed(what: str) -> Iterator[None]:
-    """Say in the log how long something took."""
-    start = time.perf_counter()
-    yield
-    log.info("%s in %.1f s", what, time.perf_counter() - start)

@@ -96,9 +96,9 @@ def prepare(detector: Detector, options: TrainerOptions, device: torch.device) -
 
     Args:
         detector: changed in place; the names in its state stay.
-        options: ``keep_freed_memory``, ``compile``, ``cuda_graphs``, and ``memory_format``, which
-            orders the weights of convolutions in memory, and so decides how images are laid out.
-            ``auto``: channels_last on a GPU, and on a CPU where no layer has more than 64 filters.
+        options: ``compile``, ``cuda_graphs``, and ``memory_format``, which orders the weights of
+            convolutions in memory, and so decides how images are laid out. ``auto``: channels_last
+            on a GPU, and on a CPU where no layer has more than 64 filters.
         device: that it will be on.
     """
     last = options.memory_format == "channels_last"
@@ -108,7 +108,7 @@ def prepare(detector: Detector, options: TrainerOptions, device: torch.device) -
         last = device.type == "cuda" or widest <= _CPU_CHANNELS_LAST
     torch_format = torch.channels_last if last else torch.contiguous_format
     detector.network.to(memory_format=torch_format)  # type: ignore[call-overload]
-    if device.type == "cpu" and options.keep_freed_memory:
+    if device.type == "cpu":
         keep_freed_memory()
     if options.cuda_graphs or options.compile:
         # A process may train many models, and dynamo counts what it has compiled for all of them.

@@ -15,9 +15,8 @@ from omegaconf import DictConfig
 class AsdSweeper(Sweeper):
     """What a grid and a search have in common; their options are read from the config."""
 
-    #: Function that runs a sweep.
+    #: Functions that run a sweep, and that ``python -m asd.sweeps status`` calls.
     run: str
-    #: Function that ``python -m asd.sweeps status`` calls.
     status: str
 
     def __init__(self, **options: Any) -> None:
@@ -32,11 +31,7 @@ class AsdSweeper(Sweeper):
         self.task = task_function
 
     def open_launcher(self) -> Any:
-        """The workers' launcher, ready to start this command; None: one run after another, here.
-
-        Raises:
-            AsdError: an option cannot be used, or it is a launcher that is not ours.
-        """
+        """The workers' launcher, ready to start this command; None: one run after another, here."""
         from asd.composition import build, plain
         from asd.errors import AsdError
 
@@ -45,7 +40,7 @@ class AsdSweeper(Sweeper):
             return None
         if not node._target_.startswith("asd.sweeps."):
             choices = "sequential, joblib, submitit_slurm or ray"
-            raise AsdError(f"hydra/launcher: {node._target_} runs no sweep of ours; {choices} does")
+            raise AsdError(f"hydra/launcher: {node._target_} is none of ours: {choices}")
         launcher: Any = build(plain(node), "hydra.launcher")
         program = self.task.__module__
         if program == "__main__" and (spec := sys.modules["__main__"].__spec__) is not None:

@@ -10,32 +10,38 @@ import yaml
 
 from asd.composition import folder_of
 from asd.errors import AsdError
-from asd.experiment.history import convergence, read_history, scoring_loss, write_history
+from asd.experiment.history import convergence, read_history, write_history
 from asd.experiment.trainer_options import TrainerOptions
 from asd.options import from_config
 
+VALUES = {
+    **yaml.safe_load((folder_of("conf") / "trainer" / "paper.yaml").read_text()),
+    "batch_size": 4, "max_epochs": 20, "plateau": None, "stop_patience": 50,
+    "late_share": 0.25, "late_gain": 0.01,
+}  # fmt: skip
 
-def test_rows_are_read_back_but_for_one_cut_by_a_crash(tmp_path: Path) -> None:
+
+def test_rows_are_read_back_and_a_cut_one_is_damage(tmp_path: Path) -> None:
     path = tmp_path / "history.csv"
     assert read_history(path) == []
     rows = [{"epoch": n, "train/loss": 0.1 + n, "val/loss": 1e-17} for n in range(2)]
     write_history(path, rows)
     with path.open("a") as stream:
         stream.write("2,0.5,")
-    assert read_history(path) == rows
+    with pytest.raises(AsdError, match=r"history\.csv: damaged"):
+        read_history(path)
     write_history(path, [])
     assert read_history(path) == []
 
 
 def test_a_minimum_over_a_part_of_the_epochs_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "history.csv"
-    rows = [{"epoch": n, "val/loss": loss} for n, loss in enumerate([3.0, 1.0, 2.0])]
-    write_history(path, rows)
-    assert (scoring_loss(path, "best"), scoring_loss(path, "last")) == (1.0, 2.0)
-    for kept in ([], rows[:1] + rows[2:], rows[2:]):
+    rows = [{"epoch": n, "val/loss": loss, "steps": n} for n, loss in enumerate([3.0, 1.0, 2.0])]
+    uncounted = [{"epoch": 0, "val/loss": 1.0}]
+    for kept in ([], rows[:1] + rows[2:], rows[2:], uncounted):
         write_history(path, kept)
         with pytest.raises(AsdError, match=r"history\.csv: epochs are missing"):
-            scoring_loss(path, "best")
+            convergence(path, from_config(TrainerOptions, "trainer", VALUES))
 
 
 @pytest.mark.parametrize("content", [b"\xff\x00\x81" * 50, b"epoch,val/loss\n0,low\n", b"a\n1\n"])
@@ -45,7 +51,6 @@ def test_a_damaged_file_is_named(content: bytes, tmp_path: Path) -> None:
         read_history(tmp_path / "history.csv")
 
 
-PAPER = yaml.safe_load((folder_of("conf") / "trainer" / "paper.yaml").read_text())
 FALLING = [10.0 / n for n in range(1, 21)]
 SETTLED = [1.0 + 0.5**n for n in range(20)]
 RISING = [1.0, *(1.0 + 0.1 * n for n in range(1, 20))]
@@ -66,20 +71,23 @@ RISING = [1.0, *(1.0 + 0.1 * n for n in range(1, 20))]
     ],
 )
 def test_convergence(
-    losses: list[float], changed: dict[str, Any], ended: str, converged: bool, best: int
+    losses: list[float],
+    changed: dict[str, Any],
+    ended: str,
+    converged: bool,
+    best: int,
+    tmp_path: Path,
 ) -> None:
-    values = {
-        **PAPER, "batch_size": 4, "max_epochs": 20, "plateau": None, "stop_patience": 50,
-        "late_share": 0.25, "late_gain": 0.01,
-    }  # fmt: skip
     rows = [{"epoch": n, "steps": 7.0 * (n + 1), "val/loss": v} for n, v in enumerate(losses)]
+    write_history(tmp_path / "history.csv", rows)
     for weights, scoring in (("best", best), ("last", len(losses))):
-        options = from_config(TrainerOptions, "trainer", {**values, **changed, "weights": weights})
-        assert convergence(rows, options) == {
+        options = from_config(TrainerOptions, "trainer", {**VALUES, **changed, "weights": weights})
+        assert convergence(tmp_path / "history.csv", options) == {
             "epochs": len(losses),
             "steps": 7 * len(losses),
             "best_epoch": best,
             "scoring_epoch": scoring,
+            "validation_loss": losses[scoring - 1],
             "ended": ended,
             "converged": converged,
         }

@@ -113,10 +113,8 @@ def test_auto_is_fused_for_nearest_and_plain_for_bilinear() -> None:
         ("kernel", 4),
         ("pool", "median"),
         ("upsampling", "cubic"),
-        ("padding", "mirror"),
         ("dropout", 1.0),
         ("norm_eps", 0.0),
-        ("initialisation", "zeros"),
         ("upsampling_form", "fast"),
     ],
 )

@@ -9,7 +9,7 @@ from asd.models.loss import ReconstructionLoss, SemiSupervisedLoss
 
 def test_equation_1() -> None:
     mse, cce = torch.tensor([2.0, 4.0]), torch.tensor([10.0, 20.0])
-    loss = SemiSupervisedLoss(alpha=0.7, beta=0.3, classes="machine")
+    loss = SemiSupervisedLoss(alpha=0.7, classes="machine")
     assert loss.combine(mse, cce).tolist() == pytest.approx([4.4, 8.8])
     assert ReconstructionLoss().combine(mse, None).tolist() == [2.0, 4.0]
 
@@ -17,15 +17,10 @@ def test_equation_1() -> None:
 @pytest.mark.parametrize("alpha", [1.2, -0.1, True, "much"])
 def test_alpha_outside_its_range_is_refused_by_name(alpha: object) -> None:
     with pytest.raises(AsdError, match=r"loss\.alpha=.*from 0 to 1"):
-        SemiSupervisedLoss(alpha=alpha, beta=0.5, classes="machine")  # type: ignore[arg-type]
-
-
-def test_weights_must_add_up_to_one() -> None:
-    with pytest.raises(AsdError, match="add up to 1"):
-        SemiSupervisedLoss(alpha=0.7, beta=0.7, classes="machine")
+        SemiSupervisedLoss(alpha=alpha, classes="machine")  # type: ignore[arg-type]
 
 
 def test_classes() -> None:
-    assert SemiSupervisedLoss(0.5, 0.5, "id").classes == "id"
+    assert SemiSupervisedLoss(0.5, "id").classes == "id"
     with pytest.raises(AsdError, match=r"loss\.classes=colour"):
-        SemiSupervisedLoss(0.5, 0.5, "colour")
+        SemiSupervisedLoss(0.5, "colour")

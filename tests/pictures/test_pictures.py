@@ -13,9 +13,6 @@ from sklearn.decomposition import PCA
 
 from asd.pictures.embedding import project, scatter
 from asd.pictures.grid_pictures import (
-    CurvePoint,
-    Point,
-    differences,
     heat_maps,
     option_curves,
     overview,
@@ -56,15 +53,13 @@ def test_other_scores_give_another_picture_and_no_labels_no_roc(
     assert not (tmp_path / "none.png").exists()
 
 
-def test_pca_is_scikit_learns_and_tsne_repeats() -> None:
+def test_the_projection_is_scikit_learns_pca() -> None:
     values = np.random.default_rng(0).standard_normal((20, 6)) * [5, 3, 1, 1, 1, 1]
-    points, names = project(values, "pca", 0)
+    points, names = project(values)
     expected = PCA(2).fit(values)
     np.testing.assert_allclose(np.abs(points), np.abs(expected.transform(values)), atol=1e-9)
     assert names[0] == f"PC 1 ({100 * expected.explained_variance_ratio_[0]:.0f} % of variance)"
-    one, _ = project(values, "tsne", 3)
-    np.testing.assert_array_equal(one, project(values, "tsne", 3)[0])
-    assert project(values[:, :1], "pca", 0)[0].shape == (20, 2)
+    assert project(values[:, :1])[0].shape == (20, 2)
 
 
 def test_one_model_several_and_none(scores: pd.DataFrame, tmp_path: Path) -> None:
@@ -80,8 +75,8 @@ def test_one_model_several_and_none(scores: pd.DataFrame, tmp_path: Path) -> Non
     whole = KeptClips(scores, {"values": rng.standard_normal((len(scores), 5))})
     short = KeptClips(scores[:2], {"values": whole.arrays["values"][:2]})
     for models in ({"shared": whole}, {"fan": whole, "valve": whole, "pump": short}):
-        assert scatter(models, "pca", 0, "x", path) == path
-    assert scatter({"pump": short}, "pca", 0, "x", path) is None
+        assert scatter(models, "x", path) == path
+    assert scatter({"pump": short}, "x", path) is None
     maps = {f"{m}_0": rng.random((30, 16)) for m in ("input", "reconstruction", "error")}
     axes = {"centre_hz": np.geomspace(50, 7000, 16), "hop_seconds": 0.02}
     examples = KeptClips(scores[:1].assign(role="median normal"), {**axes, **maps})
@@ -90,19 +85,17 @@ def test_one_model_several_and_none(scores: pd.DataFrame, tmp_path: Path) -> Non
 
 
 def test_pictures_of_a_grid(tmp_path: Path) -> None:
-    a = Point("U", 0.8, 0.7, 0.9, (0.79, 0.81), 0.86)
-    b = Point("B", 0.7, float("nan"), float("nan"))
-    made = overview({"fan": [a, b], "mean": [a], "pump": []}, "AUC", "x", tmp_path / "o.png")
-    assert made == tmp_path / "o.png"
-    assert overview({"fan": []}, "AUC", "x", tmp_path / "n.png") is None
-    found = [Point("fan", 0.1, 0.05, 0.2, decided=True), Point("pump", 0.1, 0.05, 0.2)]
-    assert differences(found, "x", "A", tmp_path / "d.png").exists()
-    outside = Point("SS", 0.8, 0.81, 0.9)  # an interval of few resamples need not hold the mean
-    points = [CurvePoint(1.0, a, 0.86), CurvePoint(0.5, outside, 0.73), CurvePoint(0.3, None, 0.65)]
-    drawn = option_curves({"AUC": points}, "alpha", "x", tmp_path / "a.png", "paper")
-    assert drawn == tmp_path / "a.png"
-    assert option_curves({"AUC": points[1:]}, "alpha", "x", tmp_path / "e.png") is None
-    cells = {("1", "a"): 0.6, ("1", "b"): 0.7, ("2", "a"): 0.8}  # one is not run
+    columns = ["machine", "system", "mean", "low", "high", "values", "published", "value"]
+    none, two = float("nan"), np.array([0.79, 0.81])
+    rows = [
+        ("fan", "U", 0.8, 0.7, 0.9, two, 0.86, 1.0),
+        ("fan", "B", 0.7, none, none, two[:1], none, 0.7),
+        ("mean", "U", 0.8, 0.81, 0.9, two, 0.65, 0.5),  # few resamples: need not hold the mean
+    ]
+    frame = pd.DataFrame(rows, columns=columns)
+    assert overview(frame, "AUC", "x", tmp_path / "o.png").exists()
+    assert option_curves({"AUC": frame}, "alpha", "x", tmp_path / "a.png").exists()
+    cells = pd.DataFrame({"a": [0.6, 0.8], "b": [0.7, none]}, index=["1", "2"])  # one is not run
     assert heat_maps({"AUC": cells}, ("x", "y"), "x", tmp_path / "h.png").exists()
     options = {"rate": [1e-4, 1e-2, 1e-3], "kind": ["a", "b", "a"], "on": [True, False, None]}
     told = {0: {0: 1.0, 1: 0.9}, 3: {0: 2.0}}  # one was pruned

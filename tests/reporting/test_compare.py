@@ -119,9 +119,9 @@ def test_what_cannot_be_compared_is_left_out_by_name(scores: Any) -> None:
     other = other[other["machine"] != "valve"]
     compared = compare(system("A", frame), system("B", other), "auc").set_index("machine")
     assert dict(compared.loc[compared["reason"] != "", "reason"]) == {
-        "fan": "not the same test clips",
-        "slider": "its auc is undefined",
-        "valve": "B has no scores of it",
+        "fan": "fan: not the same test clips",
+        "slider": "slider: its auc is undefined",
+        "valve": "valve: B has no scores of it",
     }
     kept = compared[compared["reason"] == ""]
     assert list(kept.index) == ["ToyCar", "ToyConveyor", "pump", "mean"]

@@ -51,16 +51,17 @@ def test_syntax_of_the_published_plugin(loader: ConfigLoader, text: str, expecte
 
 def test_values_as_overrides_of_which_the_later_counts(loader: ConfigLoader) -> None:
     space = Space(loader, ["seed=interval(1, 2)", "trainer.batch_size=4,8", "seed=5"])
-    values = {"a": 0.1, "b": 5e-324, "c": False, "d": None, "e": "[8,16]"}
+    assert (space.fixed, list(space.axes)) == (("seed=5",), ["trainer.batch_size"])
+    space = Space(loader, ["seed=5", *(f"+{name}=1,2" for name in "abcde")])
+    values = {"+a": 0.1, "+b": 5e-324, "+c": False, "+d": None, "+e": "[8,16]", "nobody": "asks"}
     assert space.overrides(values) == (
         "seed=5",
-        "a=0.1",
-        "b=5e-324",
-        "c=false",
-        "d=null",
-        "e=[8,16]",
+        "+a=0.1",
+        "+b=5e-324",
+        "+c=false",
+        "+d=null",
+        "+e=[8,16]",
     )
-    assert (space.fixed, list(space.axes)) == (("seed=5",), ["trainer.batch_size"])
 
 
 @pytest.mark.parametrize(

@@ -242,7 +242,8 @@ def test_several_objectives(
     assert study.metric_names == ["validation_loss", "test_auc"]
     assert study.user_attrs["selected_on"] == "test clips"
     plots = {path.stem for path in (tmp_path / "runs/search" / name).glob("*.png")}
-    assert plots == {"pareto_front", "search_test_auc", "search_validation_loss"}
+    names = study.metric_names
+    assert plots == {f"pareto_front_{'_'.join(names)}", *(f"search_{name}" for name in names)}
     assert "*** SELECTED ON TEST CLIPS" in capfd.readouterr().err
 
 
@@ -250,7 +251,6 @@ def test_several_objectives(
     ("option", "said"),
     [
         ("hydra.sweeper.n_trials=0", "n_trials=0: must be a whole number"),
-        ("hydra.sweeper.custom_search_space=no.such", "custom_search_space=no.such"),
         ("search.objectives=[test_acu]", "did you mean test_auc"),
         ("+hydra.sweeper.n_trial=1", "did you mean n_trials"),
         ("+hydra.sweeper.sampler.sede=1", "hydra.sweeper.sampler"),
@@ -265,20 +265,6 @@ def test_options_that_cannot_be_used(
     error = capfd.readouterr().err
     assert said in error
     assert "Traceback" not in error
-
-
-def extend(config: Any, trial: Any) -> None:
-    """A batch size that depends on the learning rate."""
-    high = 8 if trial.params["trainer.learning_rate"] > 1e-3 else 4
-    trial.suggest_int("trainer.batch_size", 2, high)
-
-
-def test_a_search_space_of_ones_own(run_train: Train, cheap: Cheap, tmp_path: Path) -> None:
-    seen = cheap(parabola)
-    option = "hydra.sweeper.custom_search_space=test_trials.extend"
-    assert run_train(*SEARCH, option, "hydra.sweeper.n_trials=3") == 0
-    sizes = [config["trainer"]["batch_size"] for config in seen]
-    assert sizes == [t.params["trainer.batch_size"] for t in study_in(tmp_path).trials]
 
 
 def test_a_storage_that_is_away_does_not_stop_training(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from sweep_process import EPOCHS, LONG, SMALL, SweepProcess, epochs
+from sweep_process import EPOCHS, LONG, SweepProcess, epochs
 
 from asd.errors import AsdError
 from asd.experiment.run_folder import FINISHED, KILLED
@@ -85,21 +84,6 @@ def test_stopping_the_sweep_closes_its_run(ray_sweep: list[str], start_sweep: St
     assert run.record()["status"] == KILLED
     assert not run.is_held()
     assert epochs(run) < EPOCHS
-
-
-def test_a_ray_of_ones_own_leaves_no_token_behind(
-    tmp_path: Path, start_sweep: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Another Ray would ask for it."""
-    pytest.importorskip("ray")
-    for name in [name for name in os.environ if name.startswith("RAY_A")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    own = ["hydra/launcher=ray", "hydra.launcher.init.num_cpus=1"]
-    sweep = start_sweep(*own, *SMALL, "seed=4", "trainer.max_epochs=1")
-    printed = sweep.end()
-    assert sweep.process.returncode == 0, printed
-    assert not (tmp_path / ".ray").exists()
 
 
 def test_what_cannot_be_is_said_at_once() -> None:
