@@ -105,11 +105,12 @@ def verdict(section: Section) -> str:
     open_ = [name for name in found if name not in worse]
     few = [name for name in (label, *open_) if too_few(section.systems[name])]
     if not worse:
-        text += ". No difference to it is shown to be real"
+        text += ". That it is better than any other is not shown"
     elif not open_:
-        text += f". The difference to each of the other {len(worse)} is real"
+        text += f". It is better than each of the other {len(worse)} by more than chance"
     else:
-        text += f". The difference is real to {_listed(worse)}; not decidable to {_listed(open_)}"
+        text += f". It is better than {_listed(worse)} by more than chance"
+        text += f"; against {_listed(open_)} that is not decidable"
     if few:
         which = "all" if len(few) == len(section.systems) else _listed(few)
         text += f" ({TRAININGS_NEEDED} seeds of each are needed; fewer: {which})"

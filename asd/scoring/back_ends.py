@@ -71,6 +71,11 @@ class ByStationarity:
         """See ``BackEnd``."""
         return np.asarray(vectors[:, int(state["moves"])])
 
+    @staticmethod
+    def chosen(state: State) -> str:
+        """What stands beside the figures: see ``choices``."""
+        return "deviation" if state["moves"] else "median"
+
 
 @dataclass(frozen=True)
 class Interquartile:
@@ -197,6 +202,13 @@ def fit_banks(back_end: BackEnd, vectors: np.ndarray, names: np.ndarray) -> Bank
             raise AsdError(f"{name}: {error}") from error
         banks[name] = {part: torch.as_tensor(array) for part, array in state.items()}
     return banks
+
+
+def choices(back_end: object, banks: Banks) -> list[str]:
+    """What a back end with a method ``chosen`` chose for each bank, from normal clips alone."""
+    chosen = getattr(back_end, "chosen", None)
+    words = [f"{name} {chosen(state)}" for name, state in banks.items()] if chosen else []
+    return [f"scoring.back_end chose by its rule: {', '.join(words)}"] if words else []
 
 
 def bank_scores(

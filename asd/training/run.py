@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from asd.composition import build
 from asd.cores import cores
 from asd.data.manifest import Manifest
 from asd.data.split import validation_split
@@ -33,6 +34,7 @@ from asd.features import parts_of
 from asd.models.detector import Detector, rebuilt, save_detector
 from asd.models.standardiser import Standardiser
 from asd.progress import progress_bar
+from asd.scoring.back_ends import choices
 from asd.scoring.calibration import decisions, scores_by_id
 from asd.scoring.clip_scores import read_scores, write_scores
 from asd.scoring.metrics import Metrics, evaluate_scores
@@ -185,8 +187,11 @@ def _compute(
             table = calibrate(detector, experiment.scoring, held, threads)
             write_scores(model / "calibration.csv", table)
         save_detector(detector, model / "model.ckpt")
-        sizes = folder.record().get("parameters", {})
-        folder.update(parameters=sizes | {name: sum(p.numel() for p in detector.parameters())})
+        record, back_end = folder.record(), experiment.scoring.back_end
+        rule = back_end and build(back_end, "scoring.back_end")
+        sizes = {name: sum(p.numel() for p in detector.parameters())}
+        warnings = dict.fromkeys([*record["warnings"], *choices(rule, detector.banks)])
+        folder.update(parameters=record.get("parameters", {}) | sizes, warnings=list(warnings))
         del features, data, all_clips, fitted, held
 
         # Scoring the test clips, a machine type at a time.

@@ -221,7 +221,8 @@ def test_the_verdict_names_the_best_and_what_is_real(runs: Any, scores: Any) -> 
     best = "U" if text.startswith("U has") else "U FD"
     other = {"U": "U FD", "U FD": "U"}[best]
     assert text.startswith(f"{best} has the highest mean AUC")
-    assert f"The difference is real to B; not decidable to {other}." in text
+    said = f"It is better than B by more than chance; against {other} that is not decidable."
+    assert said in text
     bold = [
         [line.text for line in cell if line.kind == "best"]
         for row in grid_table(section, "auc").rows

@@ -26,6 +26,7 @@ from asd.scoring.back_ends import (
     NearestNeighbours,
     bank_names,
     bank_scores,
+    choices,
     fit_banks,
 )
 from asd.scoring.clip_vectors import (
@@ -259,3 +260,10 @@ def test_options_that_cannot_be_are_named(changed: dict[str, Any], message: str)
     options = scoring_of(score=None, vectors="level", back_end=KNN, bank="id")
     with pytest.raises(AsdError, match=message):
         ScoringOptions(**{**options, **changed})
+
+
+def test_what_a_rule_chose_is_said() -> None:
+    states = {"fan": {"moves": torch.tensor(False)}, "valve": {"moves": torch.tensor(True)}}
+    said = ["scoring.back_end chose by its rule: fan median, valve deviation"]
+    assert choices(ByStationarity(decibels=2.0), states) == said
+    assert choices(Interquartile(), states) == choices(None, {}) == []
