@@ -8,6 +8,7 @@ import re
 import shlex
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,26 @@ def option_text(value: Any) -> str:
 
 
 def register_resolvers() -> None:
-    """Resolvers of the configs: ``one_minus`` (rounded, so that 1 - 0.7 is 0.3)."""
+    """Resolvers of the configs: ``one_minus`` (rounded, so that 1 - 0.7 is 0.3), ``by_clips``."""
     OmegaConf.register_new_resolver("one_minus", lambda x: round(1.0 - float(x), 12), replace=True)
+    OmegaConf.register_new_resolver("by_clips", _by_clips, replace=True)
+
+
+def _by_clips(name: str, *, _root_: DictConfig) -> Any:
+    """An option of the last rung of ``scale.rungs`` for which a model has the training clips."""
+    data = {k: v for k, v in plain(_root_.data).items() if k != "test"}
+    clips = _training_clips(json.dumps(data), tuple(_root_.release.train))
+    fewest = min(clips, default=0) if _root_.scope.name == "per_machine" else sum(clips)
+    rungs = plain(_root_.scale.rungs)
+    return [rungs[0], *(rung for rung in rungs if rung["clips"] <= fewest)][-1][name]
+
+
+@functools.cache
+def _training_clips(data: str, releases: tuple[str, ...]) -> tuple[int, ...]:
+    """Training clips of each machine type of a corpus, by their names; as of the first call."""
+    with suppress(AsdError):  # whoever trains is told what is missing
+        return tuple(build(json.loads(data), "data").check(list(releases)).values())
+    return ()
 
 
 def compose_config(overrides: Sequence[str]) -> DictConfig:

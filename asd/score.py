@@ -117,8 +117,8 @@ def sound_files(path: Path) -> list[Path]:
     if not files:
         raise AsdError(f"{path}: no sound file in this folder")
     if others := [f"  {shown(file)}" for file in everything if not is_sound(file)]:
-        lines = first_lines(others)
-        print(f"{shown(path)}: {len(others)} other files:\n{lines}", file=sys.stderr)
+        text = f"{shown(path)}: {len(others)} other files:\n{first_lines(others)}"
+        print(text, file=sys.stderr)
     return files
 
 

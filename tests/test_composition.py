@@ -31,7 +31,8 @@ def test_every_experiment_composes_with_every_corpus(experiment: str, data: str)
     from_config(TrainerOptions, "trainer", plain(cfg.trainer))
     check_schema(plain(cfg))
     assert cfg.experiment_name == ("ss_0.5" if experiment == "ss" else experiment)
-    assert cfg.scale.name == ("small" if data == "simulated" else "paper")
+    brought = {"simulated": "small", "dcase2020": "paper", "folder": "auto"}[data]
+    assert cfg.scale.name == ("auto" if experiment == "machine" else brought)
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)

@@ -145,7 +145,8 @@ def test_any_checkpoint_is_read_or_refused(
 
 
 CONFIG = plain(compose_config(["+experiment=ss_0.5"]))
-OPTIONS = sorted([*flat(CONFIG), *CONFIG])
+NAMED = [name for name in flat(CONFIG) if not name.startswith("identity.since.")]  # keys with dots
+OPTIONS = sorted([*NAMED, *CONFIG])
 
 
 @FUZZ

@@ -78,7 +78,7 @@ def call(command: str, more: list[str], patch: pytest.MonkeyPatch) -> int:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder in which what the commands name is there: runs/NAME, DIR, new_clip.wav."""
+    """A folder in which what the commands name is there: runs/NAME, DIR, HALL, new_clip.wav."""
     folder = tmp_path_factory.mktemp("reader")
     noise = np.random.default_rng(0)
     soundfile.write(folder / "new_clip.wav", 0.1 * noise.standard_normal(32000), 16000)
@@ -88,6 +88,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
                 path = folder / "DIR" / release / f"fan/{name}_id_00_{n:08d}.wav"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 soundfile.write(path, 0.1 * noise.standard_normal(16000), 16000)
+    table = ["path,machine,id,split,label"]
+    for n in range(12):
+        for name in (f"HALL/fan/normal/{n}.wav", f"MIMII/6_dB_fan/fan/id_00/normal/{n}.wav"):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(folder / name, 0.1 * noise.standard_normal(40000), 16000)
+        table.append(f"fan/normal/{n}.wav,fan,00,,normal")
+    (folder / "HALL" / "clips.csv").write_text("\n".join(table))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for options in ("u", "u trainer.batch_size=16", "ss_0.5"):

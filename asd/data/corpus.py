@@ -58,11 +58,14 @@ class Corpus(Protocol):
     def channel(self) -> Channel:
         """Which channel of a file with several is read, as ``asd.data.audio.Recording``."""
 
-    def check(self, releases: list[str]) -> None:
-        """Refuse cheaply (no file is read) what cannot work.
+    def check(self, releases: list[str]) -> dict[str, int]:
+        """Refuse cheaply (no file is read) what cannot work; count what can train.
 
         Args:
             releases: the releases that the run needs, of ``asd.data.manifest.RELEASES``.
+
+        Returns:
+            Machine type -> training clips, by their names alone: ``scale=auto`` goes by them.
 
         Raises:
             AsdError: a folder or a release is not there; the message says how to get it.

@@ -58,6 +58,6 @@ def label_clips(root: Path, clips: list[Clip]) -> list[Clip]:
         listed = labels.get(clip.part.machine, {}).get(clip.path.name, -1)
         labelled.append(replace(clip, label=listed) if clip.label == -1 else clip)
     if missing := sum(clip.label == -1 for clip in labelled):
-        text = "%s: %d clips named id_... have no label in %s: they are scored but not judged"
+        text = "%s: %d clips have no label, nor has %s any: they are scored but not judged"
         log.warning(text, root, missing, LABEL_LIST)
     return labelled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 
 NEEDED_SPLIT = {"development": "train", "additional": "train", "evaluation": "test"}
 LAYOUT = "<root>/<machine>/{train,test} or <root>/<release>/<machine>/{train,test}"
+LAYOUTS = "layouts: data=folder, data=normal_anomaly, data=mimii, data=csv"
 # How the README.txt of asd.data.simulation.build begins.
 MARKER = b"SIMULATED"
 
@@ -64,7 +66,8 @@ class Folder:
     workers: int | None
 
     name = "folder"
-    how_to_get = f"give the folder of the recordings, data.root=DIR ({LAYOUT})"
+    layout = LAYOUT
+    how_to_get = f"give the folder of the recordings, data.root=DIR ({LAYOUT}; {LAYOUTS})"
 
     def __post_init__(self) -> None:
         check_whole("data.rate", self.rate, 1)
@@ -92,13 +95,10 @@ class Folder:
             raise AsdError(f"data.root={root}: the name is not UTF-8: rename it")
         return root
 
-    def check(self, releases: list[str]) -> None:
-        """Refuse folders, releases, machine types and IDs that are not there; no file is opened.
-
-        Raises:
-            AsdError: as ``asd.data.corpus.Corpus.check``.
-        """
-        self._list(releases)
+    def check(self, releases: list[str]) -> dict[str, int]:
+        """As ``asd.data.corpus.Corpus.check``; machine types and IDs must be there, too."""
+        clips = self._list(releases).clips
+        return dict(Counter(clip.part.machine for clip in clips if clip.part.split == "train"))
 
     @property
     def simulated(self) -> bool:
@@ -124,14 +124,13 @@ class Folder:
         if unused:
             lines = first_lines(f"  {shown(path.relative_to(self.folder))}" for path in unused)
             text = "%s: %d files are not used (used are %s files in %s):\n%s"
-            log.warning(text, self.folder, len(unused), " ".join(SUFFIXES), LAYOUT, lines)
-        clips = label_clips(self.folder, found.clips)
-        rows = scan(self, clips, found.problems, reader)
+            log.warning(text, self.folder, len(unused), " ".join(SUFFIXES), self.layout, lines)
+        rows = scan(self, label_clips(self.folder, found.clips), found.problems, reader)
         manifest = sorted_manifest(self.folder, rows)
         self._refuse_empty(found.needed - {part.part() for part in parts_of(manifest)})
         return manifest
 
-    # What another corpus of the same layout may say differently.
+    # What another corpus may say differently: of the same layout, or of another.
 
     def _machines(self) -> list[str] | None:
         """The machine types that must be there, or None for all that are."""
@@ -146,10 +145,8 @@ class Folder:
     def _verify(self, releases: list[str], clips: list[Clip], problems: Problems) -> None:
         """Compare the clips listed with what is known of the corpus, before any is read."""
 
-    # Finding the clips.
-
-    def _list(self, releases: list[str]) -> Listing:
-        """Clips asked for, by name, and what else the folders hold."""
+    def _find(self, releases: list[str]) -> Listing:
+        """All clips of the machine types asked for, by name."""
         found = Listing([], {}, set(), [], set())
         for release, folder in self._layout(releases).items():
             machines = self._machines_in(folder)
@@ -164,6 +161,17 @@ class Folder:
                     for clip in clips:
                         part = Part(release or self._flat_release(clip), machine, split)
                         found.clips.append(replace(clip, part=part))
+        return found
+
+    # Finding the clips.
+
+    def _list(self, releases: list[str]) -> Listing:
+        """Clips asked for, by name, and what else the folders hold."""
+        for release in releases:
+            check_choice("release", release, RELEASES)
+        if not self.folder.is_dir():
+            raise AsdError(f"{self.folder}: no such folder: {self.how_to_get}")
+        found = self._find(releases)
         found.known.update(found.problems, (clip.path for clip in found.clips))
         clips = self._choose_ids([clip for clip in found.clips if clip.part.release in releases])
         self._verify(releases, clips, found.problems)
@@ -173,11 +181,7 @@ class Folder:
 
     def _layout(self, releases: list[str]) -> dict[str | None, Path]:
         """The folders of machine types by release; None: the clips decide."""
-        for release in releases:
-            check_choice("release", release, RELEASES)
         root = self.folder
-        if not root.is_dir():
-            raise AsdError(f"{root}: no such folder: {self.how_to_get}")
         present = [release for release in RELEASES if (root / release).is_dir()]
         machines, splits = _machine_folders(root), [s for s in SPLITS if (root / s).is_dir()]
         if splits or (present and machines):
@@ -190,12 +194,18 @@ class Folder:
     def _machines_in(self, folder: Path) -> list[str]:
         """Machine types wanted, which must be in this folder."""
         present = _machine_folders(folder) if folder.is_dir() else []
+        return self._choose_machines(present, folder, "<machine>/train or <machine>/test")
+
+    def _choose_machines(self, present: list[str], folder: Path, looked_for: str) -> list[str]:
+        """The machine types wanted, of those present; the error says what else lies there."""
         machines = self._machines() or present
         absent = [machine for machine in machines if machine not in present]
         if absent or not machines:
+            there = list_folder(folder)[:10] if folder.is_dir() else []
+            found = present or [shown(path.name) for path in there]
             raise AsdError(
-                f"{folder}: machine types not there, as <machine>/train or <machine>/test: "
-                f"{', '.join(absent) or 'any'} (found: {', '.join(present) or 'none'}): "
+                f"{folder}: machine types not there, as {looked_for}: "
+                f"{', '.join(absent) or 'any'} (found: {', '.join(found) or 'none'}): "
                 f"choose with data.machines=[...]; {self.how_to_get}"
             )
         return machines

@@ -90,19 +90,20 @@ def content_hash(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=8).hexdigest()
 
 
-def check_machine(machine: str, where: Path | str) -> None:
+def check_machine(machine: str, where: Path | str, what: str = "a machine type") -> None:
     """Refuse a machine type that figures cannot be named after, before anything is trained.
 
     Args:
         machine: its name.
         where: it was found, for the message.
+        what: bears the name; IDs stand in names of figures too.
 
     Raises:
         AsdError: says what a name may have in it.
     """
     if not _MACHINE.fullmatch(machine) or machine in _RESERVED:
         raise AsdError(
-            f"{where}: a machine type cannot be called {machine!r}: names have "
+            f"{where}: {what} cannot be called {machine!r}: names have "
             "letters, digits, blanks and _ - . : only, as MLflow's metrics do, and "
             f"{' and '.join(_RESERVED)} mean something else: rename the folder"
         )

@@ -99,8 +99,8 @@ class Simulated:
         digest = hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
         return Path(self.root) / f"seed{self.seed}-{self.seconds:g}s-{digest}"
 
-    def check(self, releases: list[str]) -> None:
-        """Refuse cheaply what cannot work.
+    def check(self, releases: list[str]) -> dict[str, int]:
+        """Refuse cheaply what cannot work; as ``asd.data.corpus.Corpus.check``.
 
         Raises:
             AsdError: a release is unknown or empty.
@@ -112,6 +112,7 @@ class Simulated:
                     f"data.ids_additional=0: the simulated corpus has no {release} release;"
                     " set it to at least 1"
                 )
+        return Counter(clip.machine for clip in self.clips(releases) if clip.split == "train")
 
     def is_there(self, releases: list[str]) -> bool:
         """Whether all clips of these releases have been made."""

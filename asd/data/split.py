@@ -1,10 +1,10 @@
-"""Which training clips are kept apart: for validation, and for thresholds."""
+"""Which clips are kept apart by lot: for validation, for thresholds, or for tests."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import floor
 from typing import TYPE_CHECKING
 
@@ -59,24 +59,22 @@ def validation_split(
     strata: defaultdict[Stratum, list[str]] = defaultdict(list)
     for path, *stratum in clips[["path", *strata_by]].itertuples(index=False):
         strata[tuple(stratum)].append(path)
-    sizes = {stratum: len(paths) for stratum, paths in strata.items()}
-    shares = _share_out(sizes, fraction, seed)
-    chosen = {
-        path
-        for stratum, paths in strata.items()
-        for path in sorted(paths, key=lambda path: _rank(seed, path))[: shares[stratum]]
-    }
+    chosen = drawn(strata, fraction, seed)
     if not chosen:
         raise AsdError(
-            f"{option}={fraction}: none of the {len(clips)} training clips of {len(sizes)} "
+            f"{option}={fraction}: none of the {len(clips)} training clips of {len(strata)} "
             "machines is left to be held out (each keeps one for training): "
             "raise it, or add training clips"
         )
     return np.asarray(clips["path"].isin(chosen), dtype=np.bool_)
 
 
-def _share_out(sizes: dict[Stratum, int], fraction: float, seed: int) -> dict[Stratum, int]:
-    """Validation clips per stratum; equal remainders are ordered by the seed, not by name."""
+def drawn(strata: Mapping[Stratum, Sequence[str]], fraction: float, seed: int) -> set[str]:
+    """Of each stratum's paths its share, as in ``validation_split``; one at least is left.
+
+    Equal remainders are ordered by the seed, not by name.
+    """
+    sizes = {stratum: len(paths) for stratum, paths in strata.items()}
     shares = {s: min(floor(fraction * size), size - 1) for s, size in sizes.items()}
     wanted = floor(fraction * sum(sizes.values()) + 0.5)
     order = sorted(
@@ -88,7 +86,11 @@ def _share_out(sizes: dict[Stratum, int], fraction: float, seed: int) -> dict[St
             break
         for stratum in open_ones:
             shares[stratum] += 1
-    return shares
+    return {
+        path
+        for stratum, paths in strata.items()
+        for path in sorted(paths, key=lambda path: _rank(seed, path))[: shares[stratum]]
+    }
 
 
 def _rank(seed: int, *names: str) -> bytes:

@@ -132,7 +132,7 @@ def _description(
             "seed": str(config["seed"]),
             "scale": config["scale"]["name"],
             "simulated": str(experiment.corpus.simulated).lower(),
-            "test": experiment.test_release,
+            "test": experiment.test_release if len(clips.test) else "none",
             "data_hash": data_hash,
             "identity": identity,
             "device": about["device"],
@@ -142,7 +142,8 @@ def _description(
         },
         "params": run_params(config, command),
         "datasets": [
-            describe(clips.train, experiment.corpus.name, "training"),
-            describe(clips.test, experiment.corpus.name, "testing"),
+            describe(part, experiment.corpus.name, context)
+            for part, context in ((clips.train, "training"), (clips.test, "testing"))
+            if len(part)
         ],
     }

@@ -33,6 +33,7 @@ _KINDS = {
     "status": str, "tags": dict, "params": dict, "mlflow": dict, "datasets": list,
     "resources": dict, "threads": dict, "trained_by": dict, "error": dict,
     "convergence": dict, "warnings": list, "unseen": list, "decisions": list,
+    "commission": list,
 }  # fmt: skip
 
 

@@ -28,7 +28,7 @@ def run_pictures(
 ) -> list[Path]:
     """Draw ROC, score distributions, training curves, example clips and the bottleneck.
 
-    What a file is missing for is not drawn: a run without ``examples.npz`` has no spectrograms.
+    Not drawn is what a run lacks: spectrograms without ``examples.npz``, ROC without test clips.
 
     Args:
         run_folder: with run.json, scores.csv and models/*.
@@ -63,9 +63,9 @@ def _draw(
     record = folder.record()
     about = record.get("title", folder.path.name)  # says what the data is
     models = {path.name: path for path in folder.models()}
-    if "roc" in kinds:
+    if "roc" in kinds and len(scores):
         yield roc(scores, float(record.get("max_fpr", 0.1)), f"ROC. {about}", out / "roc.png")
-    if "scores" in kinds:
+    if "scores" in kinds and len(scores):
         yield distributions(scores, f"Anomaly scores. {about}", out / "scores.png")
     if "training" in kinds:
         files = {m: models[m] / "history.csv" for m in machine_order(models)}

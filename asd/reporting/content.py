@@ -92,8 +92,6 @@ def verdict(section: Section) -> str:
         return f"Only {label} has runs: mean AUC {auc} %, nothing to compare with."
     seeds = seeds_of(best).removesuffix(f" of {label}")
     text = f"{label} has the highest mean AUC, {auc} % ({seeds})"
-    if (other := section.best("pauc")) != label and other:
-        text += f"; by pAUC it is {other}"
     losses = {name: row["validation_loss"] for name, row in costs.items()}
     if share_a_loss(section.factors) and not any(map(math.isnan, losses.values())):
         chosen = min(losses, key=lambda name: losses[name])
@@ -114,6 +112,8 @@ def verdict(section: Section) -> str:
     if few:
         which = "all" if len(few) == len(section.systems) else _listed(few)
         text += f" ({TRAININGS_NEEDED} seeds of each are needed; fewer: {which})"
+    if (other := section.best("pauc")) != label and other:
+        text += f". By pAUC {other} is first"
     return text + "."
 
 

@@ -18,7 +18,7 @@ from asd.experiment.identity import SCORING_VERSIONS, TRAINING_VERSIONS, flat, s
 from asd.experiment.run_folder import FINISHED, RunFolder
 from asd.experiment.run_labels import options_of
 from asd.files import check_regular
-from asd.scoring.clip_scores import read_scores
+from asd.scoring.clip_scores import NO_TEST_CLIPS, read_scores
 from asd.scoring.roc import check_max_fpr
 
 _TAGS = ("experiment", "system", "seed", "data", "simulated", "scale", "test")
@@ -171,6 +171,8 @@ def _run(path: Path, record: dict[str, Any]) -> Run:
     if missing := {*_TAGS, "data_label"} - {*tags, *record}:
         raise AsdError(f"{path / 'run.json'}: {', '.join(sorted(missing))} missing")
     scores = read_scores(path / "scores.csv").sort_values(["machine", "id", "file"])
+    if scores.empty:
+        raise AsdError(NO_TEST_CLIPS)
     run = Run(path, config, record, tags, scores.reset_index(drop=True))
     try:  # whatever a report asks later
         _ = hash(run.corpus), settings(config), options_of(run.command)

@@ -35,11 +35,13 @@ class CalibrationOptions:
     fraction: float
     rule: str
     false_alarms: float
+    clips_per_hour: float
 
     def __post_init__(self) -> None:
         check_number("calibration.fraction", self.fraction, 0, 0.9)
         check_choice("calibration.rule", self.rule, RULES)
         check_number("calibration.false_alarms", self.false_alarms, 0, 0.999, above=True)
+        check_number("calibration.clips_per_hour", self.clips_per_hour, 0, above=True)
 
 
 class Threshold(NamedTuple):
@@ -161,6 +163,37 @@ def decisions(
         row |= {"f1": _share(2 * true, true + false + anomaly) if anomaly else None}
         row |= {"false_alarm_rate": _share(false, normal)}
     return rows
+
+
+def commission(
+    clips: pd.DataFrame, calibration: Mapping[str, Any], options: CalibrationOptions
+) -> list[str]:
+    """What these normal clips (a manifest's) can promise of each machine ID, in sentences.
+
+    Where n clips held out cannot promise the rate wanted, 1 / (n + 1) stands for it, as is said.
+    """
+    sentences = []
+    for name, own in clips.groupby(["machine", "id"]):
+        machine, machine_id = map(str, name)
+        normals, rate, lacking = (
+            normals_of(calibration, machine, machine_id),
+            options.false_alarms,
+            "",
+        )
+        try:
+            limit = normals.threshold(rate)
+        except AsdError as error:
+            rate = 1 / (len(normals.scores) + 1)
+            limit = normals.threshold(rate)
+            lacking = f" {error}: record more, or hold out more."
+        minutes = (own["samples"] / own["rate"]).sum() / 60
+        alarms = f"{rate * options.clips_per_hour * 24 * 7:,.1f}".removesuffix(".0")
+        sentences.append(
+            f"{machine}/id_{machine_id}: from your {minutes:.3g} minutes: at a threshold of "
+            f"{limit.value:.4g}, {limit.promise}: about {alarms} a week at "
+            f"{options.clips_per_hour:g} clips an hour.{lacking}"
+        )
+    return sentences
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("machine", "id", "file", "label", "score")  # first, in this order; others may follow
 LABELS = (0, 1, -1)  # normal, anomaly, not known
+NO_TEST_CLIPS = "no test clips: no AUC"
 
 _TEXT = "a text, not empty"
 _RULES = {
@@ -32,11 +34,12 @@ def check_scores(frame: pd.DataFrame, source: str | Path) -> None:
     """Refuse a scores frame that could give a wrong metric.
 
     Args:
-        frame: one row a clip with the columns ``COLUMNS``; ``id`` is text such as "00".
+        frame: one row a clip with the columns ``COLUMNS``; ``id`` is text such as "00". There
+            are none where a run has no test clips.
         source: what the message calls the frame, usually its path.
 
     Raises:
-        AsdError: a column is missing, there is no row, a text cell is empty or not text, a label
+        AsdError: a column is missing, a text cell is empty or not text, a label
             is not 0, 1 or -1, a score is not a finite number, or a clip stands twice.
     """
     missing = [column for column in COLUMNS if column not in frame.columns]
@@ -45,8 +48,6 @@ def check_scores(frame: pd.DataFrame, source: str | Path) -> None:
             f"{source}: columns missing: {', '.join(missing)}; a scores file begins with "
             f"{','.join(COLUMNS)}"
         )
-    if not len(frame):
-        raise AsdError(f"{source}: no clips; the scores of at least one test clip are needed")
 
     def refuse(row: int, problem: str) -> None:
         clip = f"{frame['machine'].iloc[row]} {frame['file'].iloc[row]}"
@@ -67,6 +68,14 @@ def _obeys(value: object, rule: str) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return value in LABELS if rule == _RULES["label"] else math.isfinite(value)
+
+
+def joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Scores frames below each other; one without rows where none has any."""
+    import pandas as pd
+
+    filled = [table for table in tables if len(table)]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=list(COLUMNS))
 
 
 def write_scores(path: str | Path, frame: pd.DataFrame) -> None:

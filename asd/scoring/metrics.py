@@ -60,7 +60,7 @@ def evaluate_scores(frame: pd.DataFrame, max_fpr: float) -> Metrics:
     """All figures of a scores frame (``asd.scoring.clip_scores``).
 
     Clips of unknown label (-1) are counted and otherwise left out. A mean is over what is
-    defined; what is not stands in ``undefined``.
+    defined; what is not stands in ``undefined``. Without clips, all is.
 
     Raises:
         AsdError: the frame is not valid, or max_fpr is out of range.
@@ -95,7 +95,9 @@ def evaluate_scores(frame: pd.DataFrame, max_fpr: float) -> Metrics:
         per_machine.append(row)
     mean = {name: _mean([row[name] for row in per_machine]) for name in MACHINE_METRICS}
     undefined += _nothing_defined(mean, "mean", "machine type")
-    return Metrics(max_fpr, pd.DataFrame(per_id), pd.DataFrame(per_machine), mean, tuple(undefined))
+    by_id = pd.DataFrame(per_id, columns=["machine", "id", *ID_METRICS, *COUNTS])
+    by_type = pd.DataFrame(per_machine, columns=["machine", *MACHINE_METRICS, "n_ids", *COUNTS])
+    return Metrics(max_fpr, by_id, by_type, mean, tuple(undefined))
 
 
 def flat_metrics(metrics: Metrics) -> dict[str, float]:

@@ -228,7 +228,7 @@ class RecordingScorer:
             return None
         given = {"false_alarms": asked.false_alarms, "rule": asked.rule}
         given = {name: value for name, value in given.items() if value is not None}
-        told = {**self.recipe["calibration"], **given}
+        told = {"clips_per_hour": 1, **self.recipe["calibration"], **given}  # earlier ones lack it
         options = from_config(CalibrationOptions, "calibration", told)
         try:
             normals = normals_of(calibration, machine, machine_id)

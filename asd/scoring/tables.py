@@ -11,11 +11,13 @@ from asd.documents import rendering, terminal
 from asd.documents.blocks import Block, Heading, Table, Text, plain_row
 from asd.errors import AsdError
 from asd.files import write_text
+from asd.scoring.clip_scores import NO_TEST_CLIPS
 from asd.scoring.metrics import COUNTS, ID_METRICS, MACHINE_METRICS, Metrics
 
 _ARITHMETIC = ("AUC", "pAUC", "pAUC eq. (3)")
 _OTHERS = ("AUC pooled", "pAUC pooled", "AUC harmonic", "pAUC harmonic")
 NAMES = dict(zip(MACHINE_METRICS, (*_ARITHMETIC, *_OTHERS), strict=True))
+NO_THRESHOLDS = "No thresholds: no normal clips were held out; calibration.fraction=0.3 does it."
 _NOT_CONVERGED = "NOT CONVERGED (raise trainer.max_epochs)"
 _STILL_BEST = "Converged within trainer.late_gain, although the best epoch is the last"
 
@@ -108,6 +110,7 @@ def remarks(record: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         raise AsdError(f"{folder / 'run.json'}: {damaged}") from error
     warnings = list(map(str, record.get("warnings") or ()))
     said = {"unseen": record.get("unseen") or (), "warnings": warnings}
+    said["commission"] = list(map(str, record.get("commission") or ()))
     return {**said, "convergence": models, "decisions": decisions}
 
 
@@ -129,7 +132,7 @@ def convergence_notes(models: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def document(metrics: Metrics, title: str, data_label: str, **said: Any) -> list[Block]:
-    """Both tables and the notes, under what was run on which data.
+    """Both tables and the notes, under what was run on which data; no tables of no clips.
 
     Args:
         metrics: what ``evaluate_scores`` gives.
@@ -139,13 +142,16 @@ def document(metrics: Metrics, title: str, data_label: str, **said: Any) -> list
     """
     head = [Heading(title, 1), Text(f"Data: {data_label}")]
     ended = map(Text, convergence_notes(said.get("convergence", {})))
+    texts = [f"Warning: {text.splitlines()[0].rstrip(':')}" for text in said.get("warnings", ())]
+    promises = [Heading("Commissioning", 3), *map(Text, said.get("commission") or [NO_THRESHOLDS])]
+    if not len(metrics.per_id):
+        return [*head, *ended, *map(Text, [*texts, f"Undefined: {NO_TEST_CLIPS}."]), *promises]
     machines = [Heading("Per machine type", 3), machine_table(metrics), *ended]
     ids = [Heading("Per machine ID", 3), id_table(metrics, said.get("unseen", ()))]
     if said.get("decisions"):
         ids += [Heading("At the threshold", 3), decision_table(said["decisions"])]
-    warnings = [warning.splitlines()[0].rstrip(":") for warning in said.get("warnings", ())]
-    texts = [*(f"Warning: {warning}" for warning in warnings), *notes(metrics)]
-    return [*head, *machines, *ids, *map(Text, texts)]
+    promises = promises if said.get("commission") else []
+    return [*head, *machines, *ids, *map(Text, [*texts, *notes(metrics)]), *promises]
 
 
 def show(metrics: Metrics, title: str, data_label: str, **said: Any) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from asd.errors import AsdError
 from asd.experiment.history import read_history
 from asd.options import check_choice
+from asd.scoring.clip_scores import NO_TEST_CLIPS
 
 if TYPE_CHECKING:
     from asd.experiment.run_folder import RunFolder
@@ -92,6 +93,8 @@ def objective_values(folder: RunFolder, metrics: Metrics, config: Mapping[str, A
     """
     of_test = {name: float(metrics.mean[name.removeprefix("test_")]) for name in ON_TEST}
     asked: list[str] = config["search"]["objectives"]
+    if not len(metrics.per_id) and {*asked} & {*of_test}:
+        raise AsdError(f"search.objectives={asked}: {NO_TEST_CLIPS}")
     return [of_test[n] if n in of_test else _of_training(folder, n, config) for n in asked]
 
 

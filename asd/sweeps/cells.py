@@ -128,12 +128,13 @@ class Cell:
             return f"FAILED: {failure.message}"
         if self.folder is None or not self.folder.scores.exists():
             return "finished"
-        from asd.scoring.clip_scores import read_scores
+        from asd.scoring.clip_scores import NO_TEST_CLIPS, read_scores
         from asd.scoring.metrics import evaluate_scores
 
         max_fpr = float(self.record()["max_fpr"])
-        auc = evaluate_scores(read_scores(self.folder.scores), max_fpr).mean["auc"]
-        return f"finished, mean AUC {100 * auc:.2f}"
+        scores = read_scores(self.folder.scores)
+        auc = evaluate_scores(scores, max_fpr).mean["auc"]
+        return f"finished, {f'mean AUC {100 * auc:.2f}' if len(scores) else NO_TEST_CLIPS}"
 
     def progress(self) -> float:
         """How many of its epochs have been trained, 0 to 1, whoever did it when."""

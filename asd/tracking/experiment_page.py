@@ -13,8 +13,6 @@ import zlib
 from asd.scoring.metrics import PAPER_ORDER
 
 VIEW = "headline"  # the key in addresses: ...#/experiments/ID/runs?viewStateShareKey=headline
-_NAME = "Headline metrics"
-_SORT = "metrics.`auc/mean`"
 
 _DESCRIPTION = """Anomalous sound detection: one run a system and seed. Files are the truth: each \
 run's folder holds what is here. In **Views**, *Headline metrics* shows AUC and pAUC.
@@ -32,13 +30,18 @@ def experiment_tags() -> dict[str, str]:
     selected = [f"metrics.`{name}`" for name in columns]
     selected += ["params.`system`", "params.`seed`", "attributes.`Dataset`"]
     state = {
-        "orderByKey": _SORT,
+        "orderByKey": "metrics.`auc/mean`",
         "orderByAsc": False,
         "selectedColumns": selected,
         "columnOrder": selected,
     }
     packed = base64.b64encode(zlib.compress(json.dumps(state).encode())).decode()
-    view = {"name": _NAME, "createdAt": 0, "updatedAt": 0, "state": f"deflate;{packed}"}
+    view = {
+        "name": "Headline metrics",
+        "createdAt": 0,
+        "updatedAt": 0,
+        "state": f"deflate;{packed}",
+    }
     return {
         "mlflow.experimentKind": "custom_model_development",
         "mlflow.note.content": _DESCRIPTION,

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 from asd.errors import AsdError
 from asd.options import check_no_secret
 from asd.tracking.mlflow_store import Tracking, answering
-
-log = logging.getLogger(__name__)
 
 
 def registered_checkpoint(address: str, tracking_uri: str | None, into: Path) -> Path:
@@ -35,5 +32,4 @@ def registered_checkpoint(address: str, tracking_uri: str | None, into: Path) ->
     found = sorted(Path(copied).rglob("model.ckpt"))
     if len(found) != 1:
         raise AsdError(f"{address}: has {len(found)} files model.ckpt among its artifacts, not one")
-    log.info("%s is %s", address, found[0])
     return found[0]

@@ -35,8 +35,8 @@ from asd.models.detector import Detector, rebuilt, save_detector
 from asd.models.standardiser import Standardiser
 from asd.progress import progress_bar
 from asd.scoring.back_ends import choices
-from asd.scoring.calibration import decisions, scores_by_id
-from asd.scoring.clip_scores import read_scores, write_scores
+from asd.scoring.calibration import commission, decisions, scores_by_id
+from asd.scoring.clip_scores import joined, read_scores, write_scores
 from asd.scoring.metrics import Metrics, evaluate_scores
 from asd.scoring.scorer import ClipSet, calibrate, fit_back_end, score_clips
 from asd.scoring.tables import convergence_notes, remarks, write_tables
@@ -141,8 +141,7 @@ def _compute(
         length = lengths[name]
         paths = list(group.train.clips["path"])
         windows = experiment.windows.starts(length, features.frames, paths)
-        held_out = _held_out(experiment, group.train)
-        calibrating = _calibrating(experiment, group.train, held_out)
+        held_out, calibrating = _held_out(experiment, group.train)
         training_clips = ~held_out & ~calibrating
         model.mkdir(parents=True, exist_ok=True)
         held_out_clips = group.train.clips[["machine", "id", "path"]][held_out]
@@ -207,13 +206,14 @@ def _compute(
                 events.tell(RunListener.clips_scored, scored)
                 scored_tables.append(scored.table)
                 advance(len(part))
+                del scored, features, test_clips
         events.tell(RunListener.model_scored, name, model)
-        tables.append(pd.concat(scored_tables, ignore_index=True))
+        tables.append(joined(scored_tables))
         write_scores(scores_file, tables[-1])  # last: it says that the model is done
-        del detector, scored, features, test_clips
+        del detector
         give_back_memory()
 
-    scores = pd.concat(tables, ignore_index=True)
+    scores = joined(tables)
     if experiment.corpus.simulated:
         scores = clips.with_causes(scores)
     write_scores(folder.scores, scores)
@@ -221,8 +221,8 @@ def _compute(
     tags = folder.record()["tags"]
     if ended:
         tags["converged"] = str(all(told["converged"] for told in ended.values())).lower()
-    decided = _decisions(experiment, folder, scores)
-    folder.update(convergence=ended, tags=tags, decisions=decided)
+    thresholds = _thresholds(experiment, clips, folder, scores)
+    folder.update(convergence=ended, tags=tags, **thresholds)
     said = remarks(folder.record(), folder.path)
     write_tables(folder.tables, metrics, experiment.title, experiment.data_label, **said)
     events.tell(RunListener.scored, folder, scores, metrics)
@@ -239,37 +239,32 @@ def _window_length(experiment: Experiment, clips: Clips) -> int:
     return length
 
 
-def _held_out(experiment: Experiment, clips: Manifest) -> np.ndarray:
-    """[clips] whether each is for validation."""
-    options = experiment.trainer
+def _held_out(experiment: Experiment, clips: Manifest) -> tuple[np.ndarray, np.ndarray]:
+    """[clips] whether each is for validation; and of the others, whether it is for thresholds."""
+    options, share = experiment.trainer, experiment.calibration.fraction
+    seed = options.validation_seed
+    seed = int(experiment.config["seed"] if seed is None else seed)
     fraction, strata = options.validation_fraction, options.validation_strata
-    return validation_split(clips, fraction, _split_seed(experiment), strata)
-
-
-def _calibrating(experiment: Experiment, clips: Manifest, validation: np.ndarray) -> np.ndarray:
-    """[clips] whether each is held out for thresholds, of those that are not for validation."""
-    chosen, fraction = np.zeros_like(validation), experiment.calibration.fraction
-    if fraction:
+    validation = validation_split(clips, fraction, seed, strata)
+    calibration = np.zeros_like(validation)
+    if share:
         others = Manifest(clips.root, clips.clips[~validation].reset_index(drop=True))
-        seed, option = _split_seed(experiment), "calibration.fraction"
-        chosen[~validation] = validation_split(others, fraction, seed, option=option)
-    return chosen
+        option = "calibration.fraction"
+        calibration[~validation] = validation_split(others, share, seed, option=option)
+    return validation, calibration
 
 
-def _split_seed(experiment: Experiment) -> int:
-    seed = experiment.trainer.validation_seed
-    return int(experiment.config["seed"] if seed is None else seed)
-
-
-def _decisions(
-    experiment: Experiment, folder: RunFolder, scores: pd.DataFrame
-) -> list[dict[str, Any]]:
-    """What thresholds make of the run's scores; nothing where no clips were held out."""
+def _thresholds(
+    experiment: Experiment, clips: Clips, folder: RunFolder, scores: pd.DataFrame
+) -> dict[str, list[Any]]:
+    """What thresholds promise, and make of the scores; nothing where no clips were held out."""
     files = [file for model in folder.models() if (file := model / "calibration.csv").exists()]
     if not files:
-        return []
+        return {"decisions": [], "commission": []}
     held_out = pd.concat(map(read_scores, files), ignore_index=True)
-    return decisions(scores, scores_by_id(held_out), experiment.calibration)
+    given = scores_by_id(held_out), experiment.calibration
+    promised = commission(clips.train.clips, *given)
+    return {"decisions": decisions(scores, *given), "commission": promised}
 
 
 def _said_of_validation(experiment: Experiment, models: dict[str, Clips]) -> list[str]:
@@ -277,7 +272,7 @@ def _said_of_validation(experiment: Experiment, models: dict[str, Clips]) -> lis
     if not experiment.trains:
         return []
     scaled = "scores are standardised per ID by the validation clips, which chose the epoch, too"
-    counts = {name: int(_held_out(experiment, group.train).sum()) for name, group in models.items()}
+    counts = {name: int(_held_out(experiment, one.train)[0].sum()) for name, one in models.items()}
     said = [scaled] if experiment.scoring.per_id else []
     if experiment.trainer.weights == "last":
         return said
@@ -322,7 +317,7 @@ def _recipe(
     experiment: Experiment, clips: Clips, length: int, classes: list[str]
 ) -> dict[str, Any]:
     """What a checkpoint needs besides weights to turn a WAV into a score."""
-    config = experiment.config
+    parts = ("frontend", "window", "model", "loss", "scoring", "calibration")
     return {
         "bands": experiment.frontend.bands,
         "frames": length,
@@ -332,8 +327,5 @@ def _recipe(
         "data_label": experiment.data_label,
         "channel": experiment.corpus.channel,
         "longest_seconds": float((clips.train.clips["samples"] / clips.train.clips["rate"]).max()),
-        **{
-            part: config[part]
-            for part in ("frontend", "window", "model", "loss", "scoring", "calibration")
-        },
+        **{part: experiment.config[part] for part in parts},
     }

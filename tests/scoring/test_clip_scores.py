@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from asd.errors import AsdError
-from asd.scoring.clip_scores import COLUMNS, read_scores, write_scores
+from asd.scoring.clip_scores import COLUMNS, joined, read_scores, write_scores
 
 HEADER = "machine,id,file,label,score\n"
 
@@ -72,11 +72,9 @@ def test_write_refuses_a_bad_column(
     assert (tmp_path / "s.csv").read_bytes() == before
 
 
-def test_write_refuses_missing_columns_and_no_rows(tmp_path: Path) -> None:
+def test_write_refuses_missing_columns(tmp_path: Path) -> None:
     with pytest.raises(AsdError, match="columns missing: id, score"):
         write_scores(tmp_path / "s.csv", frame_of([1.0]).drop(columns=["id", "score"]))
-    with pytest.raises(AsdError, match="no clips"):
-        write_scores(tmp_path / "s.csv", frame_of([]))
 
 
 @pytest.mark.parametrize(
@@ -85,7 +83,6 @@ def test_write_refuses_missing_columns_and_no_rows(tmp_path: Path) -> None:
         ("", "not a CSV file"),
         ("machine,id,file,label\n", "columns missing: score"),
         ("machine,id,file,label,score,score\n", "column 'score' stands twice"),
-        (HEADER, "no clips"),
         (HEADER + "fan,00,a,0,1.0\nfan,00,b,0\n", "row 2 (fan b): column 'score' is nan"),
         (HEADER + "fan,00,a,0,1.0,2\n", "not a CSV file"),
         (HEADER + "fan,00,a,0,1.0\nfan,00,b,1,2,3\n", "not a CSV file"),
@@ -125,3 +122,11 @@ def test_read_takes_what_a_spreadsheet_saves(tmp_path: Path) -> None:
     assert frame.to_dict("records") == [
         {"machine": "fan", "id": "00", "file": "a.wav", "label": 1, "score": 0.001}
     ]
+
+
+def test_no_clips_are_a_scores_file_too(tmp_path: Path) -> None:
+    write_scores(tmp_path / "s.csv", joined([frame_of([]), frame_of([])]))
+    assert (tmp_path / "s.csv").read_text() == HEADER
+    assert read_scores(tmp_path / "s.csv").empty
+    frame = frame_of([1.0])
+    assert joined([frame_of([]), frame]).equals(frame)
