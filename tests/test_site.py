@@ -37,13 +37,14 @@ LEFT_OUT = {
 
 def commands(page: Path) -> Iterator[str]:
     """Of its code blocks, fenced or indented: what a shell would be given, without comments."""
-    text = page.read_text().replace("\\\n", " ")
-    fenced = "\n".join(re.findall(r"(?ms)^```\n(.*?)^```", text))
+    text = re.sub(r"\\\n\s*", " ", page.read_text())
+    blocks = re.findall(r"(?ms)^```(\w*)\n(.*?)^```", text)
+    fenced = "\n".join(block for language, block in blocks if language in ("", "bash"))
     for line in [
         *fenced.splitlines(),
         *re.findall(r"(?m)^    (\S.*)", re.sub(r"(?ms)^```.*?^```", "", text)),
     ]:
-        line = re.split(r"\s#|   +(?=[a-z0-9])", line.strip())[0].strip()
+        line = re.split(r"\s[#>]|   +(?=[a-z0-9])", line.strip())[0].strip()
         if re.match(
             r"(python3?|asd|pip|docker|mlflow|optuna-dashboard|ray|export|cp|source|ruff) ", line
         ):
@@ -78,35 +79,37 @@ def call(command: str, more: list[str], patch: pytest.MonkeyPatch) -> int:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder in which what the commands name is there: runs/NAME, DIR, HALL, new_clip.wav."""
+    """A folder in which what the commands name is there: runs/NAME, DIR, HALL, new/clip.wav."""
     folder = tmp_path_factory.mktemp("reader")
     noise = np.random.default_rng(0)
-    soundfile.write(folder / "new_clip.wav", 0.1 * noise.standard_normal(32000), 16000)
-    for release in ("development", "additional"):
-        for name in ["train/normal", "test/normal", "test/anomaly"]:
-            for n in range(6):
-                path = folder / "DIR" / release / f"fan/{name}_id_00_{n:08d}.wav"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                soundfile.write(path, 0.1 * noise.standard_normal(16000), 16000)
+    sounds = [folder / "new" / "clip.wav", folder / "new_clip.wav"]
+    for corpus, training in [("DIR/development", 6), ("DIR/additional", 6), ("CLIPS", 130)]:
+        for name, clips in [("train/normal", training), ("test/normal", 6), ("test/anomaly", 6)]:
+            sounds += [folder / corpus / f"fan/{name}_id_00_{n:08d}.wav" for n in range(clips)]
     table = ["path,machine,id,split,label"]
     for n in range(12):
-        for name in (f"HALL/fan/normal/{n}.wav", f"MIMII/6_dB_fan/fan/id_00/normal/{n}.wav"):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            soundfile.write(folder / name, 0.1 * noise.standard_normal(40000), 16000)
+        sounds += [folder / f"HALL/fan/normal/{n}.wav"]
+        sounds += [folder / f"MIMII/6_dB_fan/fan/id_00/normal/{n}.wav"]
         table.append(f"fan/normal/{n}.wav,fan,00,,normal")
+    for path in sounds:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, 0.1 * noise.standard_normal(40000), 16000)
     (folder / "HALL" / "clips.csv").write_text("\n".join(table))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for options in ("u", "u trainer.batch_size=16", "ss_0.5"):
             assert call(f"python -m asd.train +experiment={options}", TINY, patch) == 0
-    (run,) = (folder / "runs").glob("ss_0.5-*")
+        # The promise of 1 % takes 99 normal clips.
+        calibrated = "+experiment=u data=folder data.root=CLIPS calibration.fraction=0.9"
+        assert call(f"python -m asd.train {calibrated}", TINY, patch) == 0
+    (run,) = (folder / "runs").glob("u-folder-*")
     shutil.copytree(run, folder / "runs" / "NAME")
     yield folder
 
 
 def test_every_reason_has_its_command() -> None:
     assert not [w for w in LEFT_OUT if not any(re.fullmatch(w, command) for command in COMMANDS)]
-    assert len(COMMANDS) >= 40
+    assert len(COMMANDS) >= 60
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if reason(c) is None])
