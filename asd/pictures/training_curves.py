@@ -52,7 +52,7 @@ def curves(histories: dict[str, pd.DataFrame], title: str, path: Path) -> Path |
 def _parts(rows: pd.DataFrame) -> list[str]:
     """The loss, and where it has several parts these too."""
     names = [name.removeprefix("val/") for name in rows.columns if name.startswith("val/")]
-    return names if "cce" in names else ["loss"]
+    return names if {"mse", "cce"} <= set(names) else ["loss"]
 
 
 def _losses(ax: Axes, rows: pd.DataFrame, part: str) -> None:

@@ -100,12 +100,12 @@ def _check_model(experiment: Experiment) -> torch.device:
     experiment.scoring.function()
     frontend = experiment.frontend
     frames = experiment.windows.length(frontend, _SOME_SECONDS * frontend.rate)
-    shape = {"bands": frontend.bands, "frames": frames}
     device = choose_device(experiment.trainer)
     if experiment.trains:
+        parts = {part: experiment.config[part] for part in ("model", "loss")}
+        recipe = {**parts, "bands": frontend.bands, "frames": frames, "classes": ["a/0", "b/0"]}
         with torch.device("meta"):
-            model = build({**experiment.config["model"], **shape}, "model")
-        check_memory(model, device)
+            check_memory(Detector(recipe), device)
     return device
 
 
@@ -148,9 +148,9 @@ def _compute(
         held_out_clips.to_csv(model / "validation.csv", index=False)
         names = class_names(group.train, experiment.classes)
         numbers = class_numbers(group.train, experiment.classes, names)
-        data = TrainingSet(
-            features, windows.of_clips(training_clips), windows.of_clips(held_out), numbers
-        )
+        drawn = experiment.windows.training(windows, features.frames)
+        learnt, validation = drawn.of_clips(training_clips), drawn.of_clips(held_out)
+        data = TrainingSet(features, learnt, validation, numbers)
 
         # Training: from the standardiser, fitted on what trains, to the weights that score.
         if config["standardise"]:
@@ -178,7 +178,7 @@ def _compute(
             log.log(level, "%s", *convergence_notes({name: ended[name]}))
         threads = options.threads or cores()
         all_clips = ClipSet(group.train.clips, features, windows, numbers)
-        parts = all_clips.part(data.train), all_clips.part(data.validation)
+        parts = [all_clips.part(windows.of_clips(part)) for part in (training_clips, held_out)]
         fit_back_end(detector, experiment.scoring, *parts, threads)
         if calibrating.any():
             held = all_clips.part(windows.of_clips(calibrating))
@@ -274,6 +274,8 @@ def _said_of_validation(experiment: Experiment, models: dict[str, Clips]) -> lis
     scaled = "scores are standardised per ID by the validation clips, which chose the epoch, too"
     counts = {name: int(_held_out(experiment, one.train)[0].sum()) for name, one in models.items()}
     said = [scaled] if experiment.scoring.per_id else []
+    if experiment.trainer.weights == "last":
+        return said
     return said + [
         f"{name}: {few} validation clips choose the epoch that scores, which leaves it to chance; "
         "raise trainer.validation_fraction, or add training clips"
