@@ -118,7 +118,7 @@ class Experiment:
                 "scoring: each clip has one window (window.cover=first), whose error alone cannot "
                 "be pooled; use window=tiles, or scores of frames: scoring=mse_median, mse_std, ..."
             )
-        if not self.trains and self.classes is not None:
+        if not self.trains and self.objective.classes is not None:
             raise AsdError("model=none: there is no network to classify with; use loss=mse")
 
     @property
@@ -130,12 +130,6 @@ class Experiment:
     def scope(self) -> str:
         """``shared``: one model for all machines; ``per_machine``: one for each type."""
         return str(self.config["scope"]["name"])
-
-    @property
-    def classes(self) -> str | None:
-        """What a classifier tells apart: ``machine``, ``id``; None: there is none."""
-        kind: str | None = self.objective.classes
-        return kind
 
     @property
     def test_release(self) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
+
+import numpy as np
 
 from asd.frontends.frontend import check_length, check_wave
 from asd.options import check_number, check_whole
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -44,13 +43,9 @@ class Waveform:
 
     def features(self, wave: np.ndarray) -> np.ndarray:
         """[samples] -> [samples, 1], float32; not in dB."""
-        import numpy as np
-
         check_wave(self, wave)
         return np.resize(wave, (self.n_frames(len(wave)), 1)).astype(np.float32)
 
     def centre_frequencies(self) -> np.ndarray:
         """The middle of the band in Hz, float64 [1]."""
-        import numpy as np
-
         return np.array([self.rate / 4])

@@ -22,19 +22,31 @@ if TYPE_CHECKING:
 CLASSES = ("machine", "id")
 
 
+class Objective:
+    """What ours share; one from outside needs ``classes`` and ``combine`` alone."""
+
+    reconstructs: ClassVar[bool] = True
+
+    def head(self, size: int, classes: Sequence[str]) -> Head:
+        """What goes on the embedding: a dense layer."""
+        from asd.models.heads import SoftmaxHead
+
+        return SoftmaxHead(size, len(classes))
+
+    def combine(self, mse: Tensor, cce: Tensor) -> Tensor:
+        """The loss of these parts, shapes kept; of what is not asked for there is None."""
+        return mse if self.reconstructs else cce
+
+
 @dataclass(frozen=True)
-class ReconstructionLoss:
+class ReconstructionLoss(Objective):
     """Mean squared error."""
 
     classes: ClassVar[None] = None  # no classifier is wanted
 
-    def combine(self, mse: Tensor, cce: Tensor | None) -> Tensor:
-        """The loss of these parts, shapes kept."""
-        return mse
-
 
 @dataclass(frozen=True)
-class SemiSupervisedLoss:
+class SemiSupervisedLoss(Objective):
     """L = alpha MSE + beta CCE, beta = 1 - alpha (the paper's eq. 1).
 
     Args:
@@ -49,20 +61,13 @@ class SemiSupervisedLoss:
         check_number("loss.alpha", self.alpha, 0, 1)
         check_choice("loss.classes", self.classes, CLASSES)
 
-    def head(self, size: int, classes: Sequence[str]) -> Head:
-        """What goes on the embedding: a dense layer."""
-        from asd.models.heads import SoftmaxHead
-
-        return SoftmaxHead(size, len(classes))
-
-    def combine(self, mse: Tensor, cce: Tensor | None) -> Tensor:
-        """The loss of these parts, shapes kept."""
-        assert cce is not None
+    def combine(self, mse: Tensor, cce: Tensor) -> Tensor:
+        """See ``Objective``."""
         return self.alpha * mse + round(1 - self.alpha, 12) * cce
 
 
 @dataclass(frozen=True)
-class ClassificationLoss:
+class ClassificationLoss(Objective):
     """Cross entropy of the clips' classes alone; nothing is reconstructed.
 
     With ``centres`` over cosines with those of each class: sub-cluster AdaCos, whose fixed scale is
@@ -89,21 +94,17 @@ class ClassificationLoss:
             check_number("loss.scale", self.scale, 0, above=True)
 
     def head(self, size: int, classes: Sequence[str]) -> Head:
-        """What goes on the embedding: a dense layer or centres."""
-        from asd.models.heads import CosineHead, SoftmaxHead
+        """See ``Objective``; or centres."""
+        from asd.models.heads import CosineHead
 
         if self.centres is None:
-            return SoftmaxHead(size, len(classes))
+            return super().head(size, classes)
         scale = self.scale or math.sqrt(2) * math.log(max(3, len(classes) * self.centres) - 1)
         return CosineHead(size, len(classes), self.centres, scale, self.margin)
 
-    def combine(self, mse: Tensor | None, cce: Tensor) -> Tensor:
-        """The classification alone."""
-        return cce
-
 
 @dataclass(frozen=True)
-class OutlierExposure:
+class OutlierExposure(Objective):
     """Binary cross entropy: clips of a machine ID against those of others (Primus et al., 2020).
 
     One network with a sigmoid for each ID, where they train a network for each.
@@ -136,11 +137,7 @@ class OutlierExposure:
         return sources
 
     def head(self, size: int, classes: Sequence[str]) -> Head:
-        """What goes on the embedding: a sigmoid a class."""
+        """See ``Objective``: a sigmoid a class."""
         from asd.models.heads import SigmoidHead
 
         return SigmoidHead(size, self.check(classes))
-
-    def combine(self, mse: Tensor | None, cce: Tensor) -> Tensor:
-        """The binary cross entropy alone."""
-        return cce

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from asd.errors import AsdError
 from asd.models.layers import Residual
@@ -92,9 +92,8 @@ class Spectrogram(nn.Module):
 
     def forward(self, wave: Tensor) -> Tensor:
         """Centred windows, zeros beyond the ends; normalised by the window's energy."""
-        window, size = self.hann / self.hann.norm(), len(self.hann)
-        padded = F.pad(wave, (size // 2, size // 2))
-        made = torch.stft(padded, size, self.hop, window=window, center=False, return_complex=True)
+        given: dict[str, Any] = {"window": self.hann / self.hann.norm(), "pad_mode": "constant"}
+        made = torch.stft(wave, len(self.hann), self.hop, return_complex=True, **given)
         image: Tensor = self.norm(made[:, self.lines].abs())
         return image.unsqueeze(1)
 

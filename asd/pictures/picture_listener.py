@@ -50,12 +50,10 @@ class PictureListener(RunListener):
         clips: list[dict[Any, Any]] = scored.table[COLUMNS].to_dict("records")
         from asd.scoring.error_maps import error_maps  # with torch, which has been imported by now
 
-        shown = chosen(scored.table, self.options.anomalous)
-        if not scored.detector.reconstructs:
-            if not self._embeddings:
-                log.info("pictures: none of example clips, for this system reconstructs nothing")
-            shown = []
-        for role, row in shown:
+        reconstructs = scored.detector.reconstructs
+        if not reconstructs and not self._embeddings:
+            log.info("pictures: none of example clips, for this system reconstructs nothing")
+        for role, row in chosen(scored.table, self.options.anomalous) if reconstructs else ():
             self._examples.append(({"role": role, **clips[row]}, error_maps(scored, row)))
         windows, of = np.asarray(scored.embeddings), scored.index.clips
         for row in thinned(scored.table, self.options.embedding_clips):

@@ -11,6 +11,7 @@ from asd.reporting.bootstrap import MEAN
 
 Numbers = dict[tuple[str, str, str], float]  # (metric, label, machine type or "mean") -> fraction
 Rows = dict[str, dict[str, Any]]  # label -> what is typed for it: experiment and other options
+_ABOUT = ("label", "family", "source")  # what of a row is not typed
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ class Declaration:
         published, published_std: as fractions (the file holds percent).
         claims: of the paper.
         baselines: labels of rows that learn nothing; every other row is compared with each.
+        about: label -> its ``family``, what kind of system it is, and ``source``: whose the
+            published figures are, and what was chosen on test clips for them.
     """
 
     title: str
@@ -62,6 +65,7 @@ class Declaration:
     published_std: Numbers
     claims: tuple[Claim, ...]
     baselines: tuple[str, ...]
+    about: dict[str, dict[str, str]]
 
 
 def declaration(name: str) -> Declaration:
@@ -80,13 +84,15 @@ def parse(content: dict[str, Any], source: str) -> Declaration:
         AsdError: its rows and numbers do not fit together.
     """
     rows: Rows = {}
+    about: dict[str, dict[str, str]] = {}
     for row in content.get("rows", ()):
-        if not isinstance(row, dict) or "label" not in row or len(row) < 2:
+        if not isinstance(row, dict) or "label" not in row or not set(row).difference(_ABOUT):
             raise AsdError(f"{source}: rows: {row!r} needs a label and at least one option")
         label = str(row["label"])
         if label in rows:
             raise AsdError(f"{source}: rows: the label {label!r} stands twice")
-        rows[label] = {str(name): value for name, value in row.items() if name != "label"}
+        rows[label] = {str(name): value for name, value in row.items() if name not in _ABOUT}
+        about[label] = {name: str(row[name]) for name in _ABOUT[1:] if name in row}
     baselines = tuple(map(str, content.get("baselines", ())))
     if unknown := [label for label in baselines if label not in rows]:
         raise AsdError(f"{source}: baselines: {unknown[0]!r} is no row's label")
@@ -98,6 +104,7 @@ def parse(content: dict[str, Any], source: str) -> Declaration:
         _numbers(content, "published_std", rows, source),
         tuple(_claim(claim, source) for claim in content.get("claims", ())),
         baselines,
+        about,
     )
 
 

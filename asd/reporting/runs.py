@@ -25,8 +25,8 @@ from asd.scoring.roc import check_max_fpr
 
 _TAGS = ("experiment", "system", "seed", "data", "simulated", "scale", "test")
 _ASKED = (
-    "seed", "finished", "validation_loss", "parameters", "training_seconds", "not_converged",
-    "threads", "unseen", "is_of_this_code",
+    "seed", "finished", "validation_loss", "parameters", "multiply_adds", "training_seconds",
+    "not_converged", "threads", "unseen", "is_of_this_code",
 )  # fmt: skip
 _SET_ASIDE = "~"  # in a folder's name: see asd.experiment.run_folder.set_aside
 
@@ -97,6 +97,12 @@ class Run:
         """Trained numbers of its models; NaN: not recorded, as by versions before November 2026."""
         counts = self.record.get("parameters")
         return float(sum(counts.values())) if counts else math.nan
+
+    @property
+    def multiply_adds(self) -> float:
+        """Of the networks on a clip, mean over its models; NaN: not recorded, as by older runs."""
+        counts = self.record.get("multiply_adds")
+        return float(np.mean([*counts.values()])) if counts else math.nan
 
     @property
     def not_converged(self) -> list[str]:

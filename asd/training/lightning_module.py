@@ -35,9 +35,8 @@ class DetectorTraining(pl.LightningModule):
 
     def _step(self, batch: Batch) -> Tensor:
         windows = self.detector.outputs(batch)
-        mse, cce = windows.mse, windows.cce
-        loss: Tensor = self.detector.loss.combine(mse, cce)
-        named = {"loss": loss, "mse": mse, "cce": cce}
+        loss: Tensor = self.detector.loss.combine(windows.mse, windows.cce)
+        named = {"loss": loss, "mse": windows.mse, "cce": windows.cce}
         parts = {name: part for name, part in named.items() if part is not None}
         # Kept on the device and read once an epoch: logging each step costs more than small models.
         # Nothing here may wait for a GPU, as a tensor made of a Python number there would.

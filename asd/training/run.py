@@ -146,8 +146,8 @@ def _compute(
         model.mkdir(parents=True, exist_ok=True)
         held_out_clips = group.train.clips[["machine", "id", "path"]][held_out]
         held_out_clips.to_csv(model / "validation.csv", index=False)
-        names = class_names(group.train, experiment.classes)
-        numbers = class_numbers(group.train, experiment.classes, names)
+        names = class_names(group.train, experiment.objective.classes)
+        numbers = class_numbers(group.train, experiment.objective.classes, names)
         drawn = experiment.windows.training(windows, features.frames)
         learnt, validation = drawn.of_clips(training_clips), drawn.of_clips(held_out)
         data = TrainingSet(features, learnt, validation, numbers)
@@ -178,7 +178,8 @@ def _compute(
             log.log(level, "%s", *convergence_notes({name: ended[name]}))
         threads = options.threads or cores()
         all_clips = ClipSet(group.train.clips, features, windows, numbers)
-        parts = [all_clips.part(windows.of_clips(part)) for part in (training_clips, held_out)]
+        own, held_windows = windows.of_clips(training_clips), windows.of_clips(held_out)
+        parts = all_clips.part(own), all_clips.part(held_windows)
         fit_back_end(detector, experiment.scoring, *parts, threads)
         if calibrating.any():
             held = all_clips.part(windows.of_clips(calibrating))
@@ -186,8 +187,11 @@ def _compute(
             write_scores(model / "calibration.csv", table)
             del held
         save_detector(detector, model / "model.ckpt")
-        sizes = folder.record().get("parameters", {})
-        folder.update(parameters=sizes | {name: sum(p.numel() for p in detector.parameters())})
+        costs = {"parameters": sum(p.numel() for p in detector.parameters()), "multiply_adds": 0}
+        if experiment.trains:
+            costs["multiply_adds"] = detector.multiply_adds() * len(windows.starts) // len(held_out)
+        record = folder.record()
+        folder.update(**{what: record.get(what, {}) | {name: n} for what, n in costs.items()})
         del features, data, all_clips, parts
 
         # Scoring the test clips, a machine type at a time.
@@ -197,7 +201,7 @@ def _compute(
                 features = store.part(part)
                 paths = list(part.clips["path"])
                 windows = experiment.windows.starts(length, features.frames, paths)
-                numbers = class_numbers(part, experiment.classes, names)
+                numbers = class_numbers(part, experiment.objective.classes, names)
                 test_clips = ClipSet(part.clips, features, windows, numbers)
                 scored = score_clips(detector, experiment.scoring, test_clips, threads)
                 events.tell(RunListener.clips_scored, scored)
