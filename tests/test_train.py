@@ -76,6 +76,8 @@ def test_preset_end_to_end(experiment: str, run_train: Train, tmp_path: Path) ->
     assert (scores["cause"].notna() == scores["label"]).all()
     assert scores["strength"].dropna().between(0.2, 1.0).all()
     assert "SIMULATED" in (folder.tables / "tables.md").read_text()
+    assert record["multiply_adds"].keys() == record["parameters"].keys()
+    assert all(count > 0 for count in record["multiply_adds"].values())
     groups = ["shared"] if scope == "shared" else MACHINES
     assert [m.name for m in folder.models()] == sorted(groups)
     trained = record["convergence"]
