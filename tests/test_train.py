@@ -78,6 +78,9 @@ def test_preset_end_to_end(experiment: str, run_train: Train, tmp_path: Path) ->
     assert "SIMULATED" in (folder.tables / "tables.md").read_text()
     assert record["multiply_adds"].keys() == record["parameters"].keys()
     assert all(count > 0 for count in record["multiply_adds"].values())
+    if experiment == "idnn":  # 28 windows of four frames, layers of 16
+        layers = 512 * 16 + 2 * (3 * 16 * 16 + 16 * 8) + 16 * 128
+        assert record["multiply_adds"] == dict.fromkeys(MACHINES, 28 * layers)
     groups = ["shared"] if scope == "shared" else MACHINES
     assert [m.name for m in folder.models()] == sorted(groups)
     trained = record["convergence"]

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.flop_counter import FlopCounterMode
 
 from asd.composition import build, build_known
 from asd.errors import AsdError
@@ -141,16 +140,6 @@ class Detector(nn.Module):
             logits = self.classifier(embedding, batch.classes).float()
             made |= {"logits": logits, "cce": self.classifier.losses(logits, batch.classes)}
         return WindowOutputs(**made)
-
-    def multiply_adds(self) -> int:
-        """Of a window: convolutions and matrix products as PyTorch counts them, and nothing else.
-
-        Back ends and a waveform's Fourier transforms are not among them.
-        """
-        one = torch.zeros(1, self.recipe["frames"], self.recipe["bands"], device=self.device)
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            self.outputs(Batch(one, torch.zeros(1, dtype=torch.long, device=self.device)))
-        return int(counter.get_total_flops()) // 2
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

@@ -43,7 +43,7 @@ from asd.scoring.tables import convergence_notes, remarks, write_tables
 from asd.training.checkpoints import restored_history
 from asd.training.fit import TrainingSet, fit
 from asd.training.memory import check_memory, give_back_memory
-from asd.training.speed import choose_device, set_determinism
+from asd.training.speed import choose_device, set_determinism, step_flop
 
 log = logging.getLogger(__name__)
 
@@ -188,8 +188,9 @@ def _compute(
             del held
         save_detector(detector, model / "model.ckpt")
         costs = {"parameters": sum(p.numel() for p in detector.parameters()), "multiply_adds": 0}
-        if experiment.trains:
-            costs["multiply_adds"] = detector.multiply_adds() * len(windows.starts) // len(held_out)
+        if experiment.trains:  # a step is three passes, of two operations each
+            flop = step_flop(detector, len(windows.starts))
+            costs["multiply_adds"] = round(flop / 6 / len(held_out))
         record = folder.record()
         folder.update(**{what: record.get(what, {}) | {name: n} for what, n in costs.items()})
         del features, data, all_clips, parts

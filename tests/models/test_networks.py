@@ -45,12 +45,6 @@ def test_sizes_are_the_published_ones() -> None:
         assert parameters(exposed.network) == published - 4 * filters - 2
 
 
-def test_multiply_adds_are_those_of_the_layers() -> None:
-    dense = 3 * 128 * 128 + 128 * 8
-    assert detector("b", 128, 5, []).eval().multiply_adds() == 2 * (640 * 128 + dense)
-    assert detector("idnn", 128, 5, []).eval().multiply_adds() == 512 * 128 + 2 * dense + 128 * 128
-
-
 def test_idnn_predicts_the_middle_frame_from_the_others() -> None:
     network = detector("idnn", 6, 5, []).network.eval()
     windows = torch.randn(3, 5, 6)
