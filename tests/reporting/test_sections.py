@@ -244,6 +244,13 @@ def test_a_setting_is_compared_with_those_that_differ_in_it_alone(runs: Any) -> 
         laid_out(runs, "trainer.weights")
 
 
+def test_options_that_no_run_has_together_are_said_and_not_suggested(runs: Any) -> None:
+    runs.write("ss_0.5")
+    runs.write("b")
+    with pytest.raises(AsdError, match=r"no run has loss\.alpha and model\.hidden"):
+        laid_out(runs, "loss.alpha", "model.hidden")
+
+
 def test_validation_losses_are_of_the_same_seeds(runs: Any, tmp_path: Path) -> None:
     # As a training records it, and where it stood before.
     rows = [{"epoch": n, "steps": n + 1.0, "val/loss": 0.5 - 0.25 * n} for n in range(2)]
