@@ -18,7 +18,7 @@ PROGRAMS = {
     "report": ("asd.report", "tables, comparisons and pictures of finished runs"),
     "evaluate": ("asd.evaluate", "a run's tables or pictures again, from its files alone"),
     "score": ("asd.score", "score recordings with a trained model"),
-    "download": ("asd.data.download.__main__", "fetch or check the real corpus"),
+    "download": ("asd.data.download.__main__", "fetch the real corpus"),
     "sync": ("asd.tracking.sync", "complete runs that MLflow missed"),
 }
 

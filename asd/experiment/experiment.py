@@ -99,7 +99,6 @@ class Experiment:
             self.frontend,
             options["dtype"],
             self.corpus.channel,
-            options["workers"],
             cache / "joined" if shared else None,
         )
 

@@ -13,12 +13,7 @@ from asd.options import check_number, check_whole
 
 @dataclass(frozen=True)
 class Waveform:
-    """A frame is a sample, in one band.
-
-    Args:
-        rate: sampling rate in Hz.
-        least_seconds: a shorter clip is repeated from its start until it has this length.
-    """
+    """A frame is a sample, in one band; settings: ``conf/frontend/waveform.yaml``."""
 
     rate: int = 16000
     least_seconds: float = 0.0

@@ -16,9 +16,7 @@ class SnippetCNN(nn.Module):
 
     Args:
         bands, frames: height and width of the input.
-        filters: of the first convolution.
-        stages: of each block the sides of its two convolutions, whose padding is side // 3, and
-            its filters as a multiple of ``filters``. Between stages is max pooling by 2.
+        filters, stages: see ``conf/model/snippet_cnn.yaml``.
 
     Raises:
         AsdError: an option has a value that cannot work.
