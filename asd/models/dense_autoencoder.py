@@ -63,11 +63,7 @@ class DenseAutoencoder(nn.Module):
 
 
 class InterpolationDNN(DenseAutoencoder):
-    """IDNN (Suefusa et al., ICASSP 2020): the frames around the middle one predict it.
-
-    Args:
-        bands, frames, options: as those of ``DenseAutoencoder``; an odd number of frames.
-    """
+    """IDNN (Suefusa et al., ICASSP 2020): the frames around the middle one predict it."""
 
     def __init__(self, bands: int, frames: int, **options: Any) -> None:
         if frames < 3 or frames % 2 == 0:
