@@ -131,7 +131,7 @@ def _listeners(experiment: Experiment) -> list[RunListener]:
     for name, node in config["listeners"].items():
         listeners.append(build(node, f"listeners.{name}"))
     if pictures.enabled:
-        from asd.pictures.picture_listener import PictureListener
+        from asd.pictures.run_pictures import PictureListener
 
         listeners.append(PictureListener(pictures, experiment.frontend, not _single()))
     if tracking.enabled:

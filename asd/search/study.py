@@ -55,13 +55,7 @@ class SearchOptions:
 
 
 class Search:
-    """What is searched, checked; nothing is begun.
-
-    Args:
-        loader: Hydra's.
-        master: the config that no trial has touched.
-        arguments: overrides, fixed ones and ranges.
-    """
+    """What overrides, fixed ones and ranges, ask to be searched, checked; nothing is begun."""
 
     def __init__(self, loader: ConfigLoader, master: DictConfig, arguments: Sequence[str]) -> None:
         node = plain(master.hydra.sweeper)
@@ -89,7 +83,6 @@ class Search:
         self._file = self.runs / "optuna.db" if options.storage is None else None
         self.url: str = options.storage or f"sqlite:///{self._file}"
         self.data_label = experiment.data_label
-        self.tracking_name = experiment.tracking_name
         self.title = str(config["sweep"]["name"] or "search")
         corpus = config["data"].get("name", experiment.corpus.name)
         name = options.study_name or f"{self.title}-{corpus}-{config['scale']['name']}"
