@@ -46,6 +46,7 @@ _NO_CLAIMS = "The paper's claims are checked on the whole real corpus at scale=p
 _COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     **{metric: (NAMES[metric], percent) for metric in COMPARED},
     "validation_loss": ("validation loss", "{:.4g}".format),
+    "proxy_auc": ("proxy AUC", percent),
     "training_seconds": ("training, s", "{:.4g}".format),
     "parameters": ("parameters", "{:,.0f}".format),
     "multiply_adds": ("multiply-adds a clip", "{:.3g}".format),
@@ -304,10 +305,12 @@ def cost_table(section: Section) -> Table:
     frame, judged = section.costs, share_a_loss(section.factors, section.seeds)
     best = {metric: frame[metric].max() for metric in COMPARED}
     best["validation_loss"] = frame["validation_loss"].min() if judged else math.nan
+    tested = frame["proxy_auc"].notna().any()
+    columns = {name: how for name, how in _COLUMNS.items() if tested or name != "proxy_auc"}
     rows = []
     for row in frame.to_dict("records"):
         cells = plain_row(row["system"], str(row["n"]))
-        for name, (_, text) in _COLUMNS.items():
+        for name, (_, text) in columns.items():
             kind: Kind = "best" if row[name] == best.get(name) else "value"
             cells.append([Line("-") if math.isnan(row[name]) else Line(text(row[name]), kind)])
         rows.append([*cells, [Line("front" if row["front"] else "", "good")]])
@@ -322,8 +325,27 @@ def cost_table(section: Section) -> Table:
     ]
     if section.factors:
         notes.append("The best of many by AUC is chosen on test clips: its figure is too good.")
-    header = ["", "n", *(name for name, _ in _COLUMNS.values()), "Pareto"]
+    if tested:
+        notes.append(_proxy_note(section, judged))
+    header = ["", "n", *(name for name, _ in columns.values()), "Pareto"]
     return Table(header, rows, f"Quality and cost. {section.label}", notes=notes)
+
+
+def _proxy_note(section: Section, judged: bool) -> str:
+    """What the test on simulated faults is worth here."""
+    text = "Proxy AUC: simulated faults in validation clips (docs/search.md); it chooses without "
+    text += "test clips and is no estimate of the AUC."
+    asked = [run.record.get("proxy", {}).get("options") for run in section.runs]
+    if any(one != asked[0] for one in asked):
+        return f"{text} Not all rows were tested, or not on the same faults."
+    ranks = {"it": section.rank_correlation("proxy_auc")}
+    if judged:
+        ranks["a low validation loss"] = section.rank_correlation("validation_loss", -1)
+    told = [f"{name} {rank:+.2f}" for name, (rank, _) in ranks.items() if not math.isnan(rank)]
+    count = ranks["it"][1]
+    if not told:
+        return text
+    return f"{text} Rank correlation with the mean AUC over {count} runs: {', '.join(told)}."
 
 
 def shares_table(section: Section) -> Table | Text:

@@ -73,6 +73,11 @@ class Run:
         return float(np.mean(losses)) if losses else math.nan
 
     @property
+    def proxy_auc(self) -> float:
+        """On simulated faults in its validation clips (docs/search.md); NaN: not tested."""
+        return float(self.record.get("proxy", {}).get("auc", math.nan))
+
+    @property
     def training_seconds(self) -> float:
         """Of all epochs of its models, 0 where none trains; NaN: its models are not at hand."""
         models = RunFolder(self.folder).models()

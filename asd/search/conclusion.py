@@ -16,7 +16,7 @@ from asd.documents.rendering import harmless
 from asd.errors import AsdError
 from asd.files import write_text
 from asd.pictures.grid_pictures import study_picture, trade_off
-from asd.search.objectives import ON_TEST, TEST, selected_on
+from asd.search.objectives import LARGE, TEST, selected_on
 from asd.search.study import Search, counts
 from asd.search.trials import described
 from asd.sweeps.sweep_status import short
@@ -80,7 +80,7 @@ def draw(search: Search, study: Study) -> list[str]:
             told = {trial.number: trial.intermediate_values for trial in known}
             values = {trial.number: trial.values[i] for trial in done}
             path = folder / (f"search_{name}.png" if several else "search.png")
-            study_picture(values, options, shares, told, name, name not in ON_TEST, title, path)
+            study_picture(values, options, shares, told, name, name not in LARGE, title, path)
         best = {trial.number for trial in study.best_trials}
         for a, b in itertools.combinations(range(len(objectives)), 2):
             points = {f"{t.number}": (t.values[a], t.values[b], t.number in best) for t in done}
