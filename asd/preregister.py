@@ -38,7 +38,7 @@ def _freeze(path: Path, words: list[str]) -> None:
     from asd.experiment.environment import git_commit
     from asd.reporting.preregistration import digest
     from asd.sweeps.arguments import composed_sweep
-    from asd.sweeps.cells import DONE, Cells
+    from asd.sweeps.cells import Cells
     from asd.sweeps.grid_sweep import combinations
 
     if path.exists():
@@ -55,8 +55,11 @@ def _freeze(path: Path, words: list[str]) -> None:
     for cell in cells:
         if cell.refusal or not cell.path:
             raise AsdError(f"{cell.label}: {cell.refusal.message if cell.refusal else 'no data'}")
-    if known := [cell.label for cell in cells if cell.state() == DONE]:
-        raise AsdError(f"already run, its test labels are used: {', '.join(known)}")
+        kept = (
+            f"*-{cell.path.name.rpartition('-')[2]}*/**/scores.csv"  # of a part, or set aside, too
+        )
+        if any(cell.path.parent.glob(kept)):
+            raise AsdError(f"{cell.label}: already run, its test labels are used")
     runs: dict[str, Any] = {c.path.name: " ".join(c.overrides) for c in cells if c.path}
     frozen = datetime.now(UTC).isoformat(timespec="seconds")
     plan = {"frozen": frozen, "commit": git_commit(), "claims": claims, "runs": runs}

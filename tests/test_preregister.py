@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -36,14 +37,37 @@ def test_a_plan_is_kept_or_broken(
     assert sorted(planned) == sorted(path.parent.name for path in Path("runs").glob("*/run.json"))
     assert preregister(["late.json", *CLAIMS, *SWEEP, *shared_data]) == 2
     assert "already run" in capsys.readouterr().err
+    # A run that was set aside, or cut after some models, has shown its test labels as well.
+    (done,) = Path("runs").glob("knn-*seed2*")
+    aside = done.rename(f"{done}~1")
+    one = ["+experiment=knn", "seed=2"]
+    assert preregister(["aside.json", *CLAIMS, *one, *shared_data]) == 2
+    aside.rename(done)
+    (done / "run.json").rename(done / "away.json")
+    assert preregister(["cut.json", *CLAIMS, *one, *shared_data]) == 2
+    (done / "away.json").rename(done / "run.json")
 
     capsys.readouterr()
     asked = [f"plan={plan}", "--no-pictures"]
     assert report(asked) == 0
     text = Path("report/report.md").read_text()
-    assert digest in text and "NOT AS PLANNED" not in text
+    departures = re.findall("NOT AS PLANNED: (.*)", text)
+    # Of these tests themselves: run before a commit.
+    assert digest in text and all("code changed since" in one for one in departures)
     assert "| KEPT" in text  # knn hears more than the level, on tiny data too
     assert "| BROKEN" in text and "no finished run of 'u'" in text
+
+    # On several corpora each has its verdict: here none of the second has what is claimed.
+    for run in Path("runs").glob("*-seed2-*/run.json"):
+        record = json.loads(run.read_text())
+        other = {**record, "data_label": "other clips", "datasets": []}
+        run.write_text(json.dumps(other))
+        run.with_name("kept.json").write_text(json.dumps(record))
+    assert report(asked) == 0
+    text = Path("report/report.md").read_text()
+    assert len(re.findall(r"knn \S+ level by AUC", text)) == 2 and "other clips" in text
+    for kept in Path("runs").glob("*-seed2-*/kept.json"):
+        kept.rename(kept.with_name("run.json"))
 
     # What was done otherwise is said: a run that is missing, and one that was there before.
     shutil.rmtree(next(Path("runs").glob("knn-*seed2*")))
@@ -53,6 +77,10 @@ def test_a_plan_is_kept_or_broken(
     text = Path("report/report.md").read_text()
     assert "no finished run here of: knn" in text and "finished before: level" in text
     assert "| KEPT" not in text
+    frozen = json.loads(plan.read_text())
+    plan.write_text(json.dumps({**frozen, "commit": f"{frozen['commit'][:40]}+changes"}))
+    assert report(asked) == 0
+    assert "code changed since its commit" in Path("report/report.md").read_text()
 
 
 @pytest.mark.parametrize("words", [["claim=knn"], ["claim=knn > u by f1"], ["seed=0"]])

@@ -19,6 +19,7 @@ def git_commit() -> str:
     """Commit of the code that runs, ``+changes`` if the tree differs from it, or ``unknown``."""
     folder = Path(__file__).resolve().parent
     command = ["git", "-C", str(folder), "status", "--porcelain=v2", "--branch", "--", ".."]
+    command += [":(exclude)../*.json"]  # such as the plan of asd.preregister, which is no code
     try:
         said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):

@@ -24,7 +24,7 @@ from asd.experiment.schema import check_schema
 from asd.experiment.trainer_options import TrainerOptions
 from asd.options import check_choice, check_no_secret, check_number, check_whole, from_config
 from asd.scoring.calibration import CalibrationOptions
-from asd.scoring.clip_vectors import OF_NETWORK
+from asd.scoring.clip_vectors import OF_DECIBELS, OF_NETWORK
 from asd.scoring.pooling import Mean
 from asd.scoring.proxy_faults import ProxyOptions
 from asd.scoring.scoring_options import ScoringOptions
@@ -120,6 +120,8 @@ class Experiment:
                 "scoring: each clip has one window (window.cover=first), whose error alone cannot "
                 "be pooled; use window=tiles, or scores of frames: scoring=mse_median, mse_std, ..."
             )
+        if needs in OF_DECIBELS and not getattr(self.frontend, "decibels", True):
+            raise AsdError(f"scoring by {needs} needs a front end in dB, not {self.frontend.name}")
         if not self.trains and self.objective.classes is not None:
             raise AsdError("model=none: there is no network to classify with; use loss=mse")
 

@@ -21,6 +21,7 @@ class Waveform:
     name: ClassVar[str] = "waveform"
     version: ClassVar[int] = 1
     bands: ClassVar[int] = 1
+    decibels: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_whole("frontend.rate", self.rate, 1)

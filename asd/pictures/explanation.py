@@ -29,6 +29,8 @@ def explain(
         row: of ``scored``.
         picture: the file to write, a PNG.
     """
+    if scored.detector.has_network and not scored.detector.reconstructs:
+        raise AsdError("explain: this system reconstructs nothing, so there is no error to show")
     bank, said = "", f"{Path(answer['file']).name}: score {answer['score']:.4g}"
     if calibration := scored.detector.calibration:
         bank = normals_of(calibration, *scored.table.loc[row, ["machine", "id"]]).bank

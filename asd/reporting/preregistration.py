@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import datetime
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +62,11 @@ class Preregistration:
             runs: those that were planned.
         """
         rows = []
-        for better, worse, metric in self.claims:
-            verdict, reason = _verdict(sections, better, worse, metric)
+        for (better, worse, metric), section in product(self.claims, sections):
+            verdict, reason = _verdict(section, better, worse, metric)
             word, kind = _VERDICTS.get(verdict, (verdict.upper(), "missing"))
             claim = [Line(f"{better} > {worse} by {NAMES[metric]}")]
+            claim += [Line(section.label, "interval")] * (len(sections) > 1)
             rows.append([claim, [Line(word, kind), Line(reason, "interval")]])
         frozen = f"{self.frozen:%Y-%m-%d %H:%M}"
         title = f"Preregistered: {self.path.name}, frozen {frozen} UTC"
@@ -81,18 +83,15 @@ class Preregistration:
             "no finished run here of": absent,
             "finished before": early,
             "code of another commit": other,
+            "code changed since its commit": [self.commit] * ("+" in self.commit),
         }
         return [f"{what}: {', '.join(sorted(names))}" for what, names in said.items() if names]
 
 
-def _verdict(sections: list[Section], better: str, worse: str, metric: str) -> tuple[str, str]:
-    refusals = []
-    for section in sections:
-        try:
-            a, b = section.find(better), section.find(worse)
-        except AsdError as error:
-            refusals.append(str(error))
-            continue
-        claim = Claim("", "", (Statement(a.label, b.label, metrics=(metric,)),))
-        return check_claim(claim, {a.label: a, b.label: b}, metric)
-    return "not decidable", "; ".join(refusals)
+def _verdict(section: Section, better: str, worse: str, metric: str) -> tuple[str, str]:
+    try:
+        a, b = section.find(better), section.find(worse)
+    except AsdError as error:
+        return "not decidable", str(error)
+    claim = Claim("", "", (Statement(a.label, b.label, metrics=(metric,)),))
+    return check_claim(claim, {a.label: a, b.label: b}, metric)

@@ -78,6 +78,7 @@ CLIP_VECTORS: dict[str, ClipVector] = {
 }  # fmt: skip
 #: Those that need a network.
 OF_NETWORK = ("embedding", "residual", "error_statistics")
+OF_DECIBELS = ("band_statistics", "level", "spectrum", "error_statistics")  # of features in dB
 #: Those that are vectors already, and not pooled.
 POOLED = ("band_statistics", "level", "error_statistics")
 

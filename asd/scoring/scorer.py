@@ -117,7 +117,7 @@ def score_clips(
         name = table["file"].iloc[int(np.argmax(strangers))]
         raise AsdError(
             f"scoring={options.score}: {name} is of a class that the detector was not trained on; "
-            "use scoring=mse"
+            "use a scoring that asks for no class"
         )
     known = clips._replace(classes=np.where(strangers, 0, clips.classes))
     outputs, vectors = _clip_vectors(detector, options, known, workers)

@@ -77,7 +77,7 @@ class Search:
         if not experiment.trains and set(COLUMNS) & set(self.objectives):
             raise AsdError(
                 f"search.objectives={self.objectives}: model=none trains nothing, and has no "
-                "validation loss; search.objectives=[test_auc] is there, and chooses on test clips"
+                "validation loss; search.objectives=[proxy_auc] needs none (docs/search.md)"
             )
         self.runs = experiment.runs
         self._file = self.runs / "optuna.db" if options.storage is None else None
@@ -88,7 +88,8 @@ class Search:
         name = options.study_name or f"{self.title}-{corpus}-{config['scale']['name']}"
         # Of all that can change a result or the choice: no two searches share a study.
         ranges = {option: str(axis) for option, axis in self.space.axes.items()}
-        asked = {**config, "asked": [ranges, self.objectives]}
+        judge = [config["proxy"]] * ("proxy_auc" in self.objectives)
+        asked = {**config, "asked": [ranges, self.objectives, *judge]}
         digest = identity(asked, "", experiment.versions)
         self.name = re.sub(r"[^\w.-]+", "-", f"{name}-{digest}")
         self.folder = self.runs / "search" / self.name

@@ -14,6 +14,7 @@ import pandas as pd
 from asd.cores import cores
 from asd.data.audio import Recording
 from asd.data.simulation.clip import generator
+from asd.errors import AsdError
 from asd.experiment.experiment import Experiment
 from asd.experiment.identity import flat
 from asd.experiment.listener import RunListener
@@ -39,6 +40,8 @@ class ProxyListener(RunListener):
 
     def __init__(self, experiment: Experiment) -> None:
         self.experiment, self.options = experiment, experiment.proxy
+        if isinstance(experiment.scoring.vectors, dict):
+            raise AsdError("proxy.faults: scoring=files has no vectors of the copies with faults")
 
     def finished_before(self, folder: RunFolder) -> None:
         """Test what was not tested yet, or with other options."""
@@ -52,6 +55,8 @@ class ProxyListener(RunListener):
         asked = asdict(self.options)
         if folder.record().get("proxy", {}).get("options") == asked:
             return
+        if not all((one / "validation.csv").exists() for one in folder.models() or [folder.path]):
+            raise AsdError(f"{folder.path}: lacks models/*/validation.csv, for proxy.faults")
         root = self.experiment.corpus.manifest(self.experiment.releases).root  # scanned before
         table = joined([self._scores(model, root) for model in folder.models()])
         write_scores(folder.path / "proxy.csv", table)

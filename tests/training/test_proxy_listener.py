@@ -65,3 +65,25 @@ def test_a_search_by_proxy_auc_chooses_without_test_clips(
     assert "proxy_auc on validation clips" in capsys.readouterr().err
     told = [json.loads((run.path / "run.json").read_text()) for run in runs(tmp_path)]
     assert [one["tags"]["selected_on"] for one in told] == ["validation clips"] * 2
+    # Other faults are another judge, whose values do not mix: another study.
+    assert run_train(*search, *FAULTS, "proxy.faults=[timing]") == 0
+    assert len(list((tmp_path / "runs/search").iterdir())) == 2
+
+
+def test_what_the_proxy_cannot_test_is_refused(
+    run_train: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def said(*words: str) -> str:
+        assert run_train("+experiment=knn", FAULTS[1], *words) == 2
+        return "".join(capsys.readouterr())
+
+    # Each copy would have the vector of its clip, and the AUC would be 0.5.
+    files = ["scoring=files", f"scoring.vectors.folder={tmp_path}"]
+    assert "scoring=files has no vectors of the copies" in said(*files, *FAULTS)
+    assert run_train("+experiment=knn", FAULTS[1]) == 0
+    (run,) = runs(tmp_path)
+    (run.model("shared") / "validation.csv").rename(tmp_path / "away")
+    assert "lacks models/*/validation.csv" in said(*FAULTS)
+    (run.path / "models").rename(tmp_path / "models")  # as of a run copied out of MLflow
+    assert "lacks models/*/validation.csv" in said(*FAULTS)
+    assert "proxy" not in run.record() and not (run.path / "proxy.csv").exists()
