@@ -17,8 +17,6 @@ _CHOICES = {
     "memory_format": ("auto", "contiguous", "channels_last"),
     "deterministic": _SWITCH,
     "fused_adam": _SWITCH,
-    "compile": _SWITCH,
-    "cuda_graphs": _SWITCH,
     "checkpoint_in_background": ("auto", True, False),
     "progress": ("auto", "bar", "lines", "off"),
 }
@@ -52,8 +50,6 @@ class TrainerOptions:
     threads: int | None
     memory_format: str
     fused_adam: bool
-    compile: bool
-    cuda_graphs: bool
     checkpoint_in_background: str | bool
     gpu_share: float
     progress: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import time
@@ -15,12 +14,8 @@ import torch
 from lightning_fabric.plugins import CheckpointIO, TorchCheckpointIO
 from pytorch_lightning.plugins.io import AsyncCheckpointIO
 
-from asd.errors import AsdError
-from asd.experiment.history import read_history, write_history
+from asd.experiment.history import write_history
 from asd.files import replacing
-from asd.models.detector import read_checkpoint
-
-log = logging.getLogger(__name__)
 
 
 class EpochCheckpointIO(TorchCheckpointIO):
@@ -124,28 +119,3 @@ class EpochCheckpoints(pl.callbacks.Checkpoint):
         """Take up a saved state."""
         self.best_loss = state_dict["best_loss"]
         self._rows = list(state_dict["history"])
-
-
-def restored_history(folder: Path) -> list[dict[str, float]]:
-    """A model's ``history.csv``; from ``last.ckpt``, and written again, where it is lost.
-
-    Raises:
-        AsdError: it is damaged, and there is no checkpoint that has it.
-    """
-    path, last = folder / "history.csv", folder / "last.ckpt"
-    rows: list[dict[str, float]] = []
-    try:
-        rows = read_history(path)
-    except AsdError:
-        if not last.exists():
-            raise
-    if not rows and last.exists():
-        try:
-            rows = list(
-                read_checkpoint(last)["callbacks"][EpochCheckpoints.__qualname__]["history"]
-            )
-        except (LookupError, TypeError):
-            rows = []  # whoever goes on from it says that it is damaged
-        log.warning("%s was lost or damaged; it is written again from %s", path, last.name)
-        write_history(path, rows)
-    return rows

@@ -94,8 +94,7 @@ class DetectorTraining(pl.LightningModule):
                 seen += len(batch.features)
                 for norm in norms:
                     norm.train().momentum = len(batch.features) / seen
-                # Not the compiled form, which would be compiled again for this.
-                self.detector.network.forward(self.detector.standardiser(batch.features))
+                self.detector.network(self.detector.standardiser(batch.features))
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.eval().momentum = momentum
 

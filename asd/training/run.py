@@ -40,7 +40,6 @@ from asd.scoring.clip_scores import joined, read_scores, write_scores
 from asd.scoring.metrics import Metrics, evaluate_scores
 from asd.scoring.scorer import ClipSet, calibrate, fit_back_end, score_clips
 from asd.scoring.tables import convergence_notes, remarks, write_tables
-from asd.training.checkpoints import restored_history
 from asd.training.fit import TrainingSet, fit
 from asd.training.speed import choose_device, give_back_memory, set_determinism
 
@@ -127,7 +126,7 @@ def _compute(
         model = folder.model(name)
         history, scores_file = model / "history.csv", model / "scores.csv"
         trained = _trained_elsewhere(experiment, folder, training, name)
-        events.tell(RunListener.model_started, name, restored_history(model))
+        events.tell(RunListener.model_started, name, read_history(history))
         if scores_file.exists():  # by an earlier start of this run
             tables.append(read_scores(scores_file))
             if experiment.trains:

@@ -95,7 +95,6 @@ def test_memory_format_follows_the_width(choice: str, filters: list[int], last: 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"cuda_graphs": True}, r"trainer\.cuda_graphs=true: for GPUs only"),
         ({"accelerator": "gpu"}, r"trainer\.accelerator=gpu: torch sees no GPU"),
         ({"precision": "bf16-mixed"}, r"trainer\.precision=bf16-mixed: .*=32-true"),
     ],
@@ -104,7 +103,6 @@ def test_what_cannot_be_had_is_named(
     changed: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    monkeypatch.setattr("asd.training.speed.cpu_has_bfloat16", lambda: False)
     with pytest.raises(AsdError, match=message):
         choose_device(options(**changed))
 
