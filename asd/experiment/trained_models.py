@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 from asd.errors import AsdError
 from asd.experiment.history import read_history
 from asd.experiment.run_folder import SET_ASIDE, RunFolder
-from asd.files import locked
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +42,3 @@ def trained_model(runs: Path, training: str, group: str) -> Path | None:
         except AsdError as error:
             log.warning("not taken: %s", error)
     return None
-
-
-def training_lock(runs: Path, training: str) -> AbstractContextManager[None]:
-    """Let one process at a time train or score this model, of all runs that differ in scoring."""
-    return locked(runs / f".training-{training}.lock", "trains the very model that this run scores")

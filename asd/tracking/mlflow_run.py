@@ -103,7 +103,7 @@ def _describe(
     for name in (set(earlier_tags) - set(tags)) & set(run.data.tags):
         client.delete_tag(run_id, name)
     inputs = []
-    for data in record.get("datasets", []):  # of asd.experiment.datasets.describe
+    for data in record.get("datasets", []):  # of asd.experiment.record.describe
         source, profile = json.dumps(data["source"]), json.dumps(data["profile"])
         dataset = Dataset(data["name"], data["digest"], "corpus", source, profile=profile)
         inputs.append(DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, data["context"])]))

@@ -29,8 +29,9 @@ from asd.experiment.history import convergence, read_history, write_history
 from asd.experiment.listener import Listeners, RunListener
 from asd.experiment.record import record_threads, recorded
 from asd.experiment.run_folder import FINISHED, RunFolder, set_aside
-from asd.experiment.trained_models import trained_model, training_lock
+from asd.experiment.trained_models import trained_model
 from asd.features import parts_of
+from asd.files import locked
 from asd.models.detector import Detector, read_checkpoint, rebuilt, save_detector
 from asd.models.standardiser import Standardiser
 from asd.progress import progress_bar
@@ -85,8 +86,10 @@ def run(experiment: Experiment, listeners: Sequence[RunListener] = ()) -> tuple[
             return folder, evaluate_scores(read_scores(folder.scores), experiment.scoring.max_fpr)
         for warning in few:
             log.warning("%s", warning)
+        lock = experiment.runs / f".training-{training}.lock"
         with (
-            training_lock(experiment.runs, training),
+            # Of all runs that differ in scoring, one at a time trains or scores this model.
+            locked(lock, "trains the very model that this run scores"),
             recorded(experiment, clips, folder, device.type, list(models), events),
         ):
             metrics = _compute(experiment, clips, folder, training, events)
