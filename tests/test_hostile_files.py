@@ -218,8 +218,8 @@ def show_run(folder: RunFolder) -> None:
     """What stands in a terminal where a finished run is shown."""
     record = folder.record()
     metrics = evaluate_scores(read_scores(folder.scores), 0.1)
-    labels = str(record.get("title")), str(record.get("data_label"))
-    show(metrics, *labels, **remarks(record, folder.path))
+    title = str(record.get("title"))
+    show(metrics, title, **remarks(record, folder.path))
 
 
 @pytest.mark.parametrize(

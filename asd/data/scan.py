@@ -52,8 +52,7 @@ def scan(corpus: Folder, clips: list[Clip], problems: Problems) -> list[dict[str
     file = _cache_file(corpus.cache, corpus.folder, corpus.channel)
     names = {clip.path: clip.path.relative_to(corpus.folder).as_posix() for clip in clips}
     entries = _entries(file)
-    learnt = {path: entry for path, name in names.items() if (entry := entries.get(name))}
-    known = {names[path]: entry for path, entry in learnt.items() if _unchanged(path, entry)}
+    known = {n: e for path, n in names.items() if (e := entries.get(n)) and _unchanged(path, e)}
 
     def read(path: Path) -> None:
         try:

@@ -20,7 +20,7 @@ def trained_model(runs: Path, training: str, group: str) -> Path | None:
         training: see ``asd.experiment.identity.training_identity``.
         group: ``shared``, or a machine type.
 
-    One whose checkpoint or history is damaged is left alone, with a warning: it is its own run's.
+    One whose record, checkpoint or history is damaged is left alone, with a warning.
     """
     from asd.models.detector import read_checkpoint
 
@@ -32,9 +32,6 @@ def trained_model(runs: Path, training: str, group: str) -> Path | None:
         try:
             if folder.record().get("training") != training:
                 continue
-        except AsdError:  # a damaged record is its own run's matter
-            continue
-        try:
             read_checkpoint(model / "model.ckpt")
             if read_history(model / "history.csv"):
                 return model

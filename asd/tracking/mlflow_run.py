@@ -151,8 +151,7 @@ def publish(client: MlflowClient, folder: RunFolder, copy: str = "") -> None:
     if folder.scores.exists():
         metrics = evaluate_scores(read_scores(folder.scores), record["max_fpr"])
         values |= flat_metrics(metrics)
-        labels, said = (record["title"], record["data_label"]), remarks(record, folder.path)
-        note = markdown(document(metrics, *labels, **said))
+        note = markdown(document(metrics, record["title"], **remarks(record, folder.path)))
         client.set_tag(run_id, "mlflow.note.content", note)
     for model in folder.models():
         client.log_batch(run_id, metrics=_missing_epochs(client, run_id, model))

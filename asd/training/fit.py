@@ -60,6 +60,7 @@ def fit(
     seed: int,
     folder: Path,
     on_epoch: Callable[[int, dict[str, float]], None],
+    callbacks: Sequence[pl.Callback] = (),
     label: str = "training",
 ) -> Detector:
     """Train, or go on where ``folder`` says that training stood.
@@ -72,6 +73,7 @@ def fit(
         folder: of this detector's checkpoints and history.
         on_epoch: told of every epoch once its row is on disk. Training goes on when it returns;
             what it raises ends training and is raised here.
+        callbacks: more of them for the Trainer.
         label: of the progress shown.
 
     Returns:
@@ -103,7 +105,7 @@ def fit(
         with progress_bar(label, total, options.progress, done * steps) as advance:
             checkpoints = EpochCheckpoints(folder, on_epoch, advance)
             each = pl.callbacks.LambdaCallback(on_train_batch_end=lambda *_: advance(1))
-            trainer = _trainer(options, device, [each, checkpoints])
+            trainer = _trainer(options, device, [*callbacks, each, checkpoints])
             try:
                 with _interruptible():
                     trainer.fit(module, train, val, ckpt_path=resume, weights_only=True)

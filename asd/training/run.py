@@ -224,7 +224,7 @@ def _compute(
     warnings = [*folder.record()["warnings"], *chosen]
     folder.update(convergence=ended, tags=tags, warnings=warnings, **thresholds)
     said = remarks(folder.record(), folder.path)
-    write_tables(folder.tables, metrics, experiment.title, experiment.data_label, **said)
+    write_tables(folder.tables, metrics, experiment.title, **said)
     events.tell(RunListener.scored, folder, scores, metrics)
     return metrics
 
