@@ -51,7 +51,7 @@ class GammatoneFFT(GammatoneSettings):
         from scipy.fft import rfft
 
         check_wave(self, wave)
-        window, weights = _tables(self)
+        window, weights = tables(self)
         samples = np.asarray(wave, np.float32)
         frames = np.lib.stride_tricks.sliding_window_view(samples, self.n_fft)[:: self.hop]
         # the window is zero outside its middle: only that is transformed, magnitudes are the same
@@ -66,7 +66,7 @@ class GammatoneFFT(GammatoneSettings):
 
 
 @lru_cache(maxsize=16)
-def _tables(frontend: GammatoneFFT) -> tuple[np.ndarray, np.ndarray]:
+def tables(frontend: GammatoneFFT) -> tuple[np.ndarray, np.ndarray]:
     """Window float32 [n], centred in the transform, and weights float32 [lines, bands]."""
     import numpy as np
     from gammatone.fftweight import fft_weights, specgram_window

@@ -1,0 +1,147 @@
+"""A detector as one torch module, from a clip's samples to its score and the decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from asd.composition import build_known
+from asd.data.windows import Windows
+from asd.deployment.front_end_graph import front_end_graph
+from asd.errors import AsdError
+from asd.features.batches import Batch
+from asd.frontends.frontend import FrontEnd
+from asd.models.detector import Detector
+from asd.models.scoring_form import scoring_form
+from asd.scoring.back_ends import NearestNeighbours
+from asd.scoring.scoring_options import ScoringOptions
+
+
+class ScoringGraph(nn.Module):
+    """What ``asd.scoring.scorer`` and ``asd.scoring.calibration`` compute, of one clip.
+
+    Args:
+        detector: trained.
+        options: its scoring.
+        frontend, windows: of its recipe.
+        machines: ``fan/00``, ...: whose clips it will score, each known to the detector.
+        normals: of each machine, scores of held-out normal clips, float64 [clips], maybe none.
+        thresholds: [machines] a score above is an alarm; NaN where there is none.
+        tail: see ``front_end_graph``.
+
+    Raises:
+        AsdError: a part that has no graph; names it.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        options: ScoringOptions,
+        frontend: FrontEnd,
+        windows: Windows,
+        machines: Sequence[str],
+        normals: Sequence[np.ndarray],
+        thresholds: Sequence[float],
+        tail: float,
+    ) -> None:
+        super().__init__()
+        self.front_end = front_end_graph(frontend, tail)
+        self.detector = scoring_form(detector, options.form)
+        self.options, self.cover = options, windows.cover
+        self.length: int = detector.recipe["frames"]
+        self.machines = list(machines)
+        if options.score is None and options.vectors not in ("band_statistics", "level", "embedding"):
+            raise AsdError(f"scoring.vectors={options.vectors}: no ONNX graph of it is known")
+        self.back_end = None
+        if options.back_end is not None:
+            self.back_end = build_known(options.back_end, "scoring")
+            self._add_banks(detector)
+        classes = detector.recipe["classes"]
+        numbers = [_position(classes, name, name.split("/")[0]) for name in machines]
+        self.register_buffer("classes", torch.tensor(numbers))
+        self.register_buffer("normals", torch.from_numpy(np.concatenate(normals)))
+        owners = np.repeat(np.arange(len(normals)), [len(scores) for scores in normals])
+        self.register_buffer("owners", torch.from_numpy(owners))
+        self.register_buffer("thresholds", torch.tensor(thresholds, dtype=torch.float64))
+
+    def _add_banks(self, detector: Detector) -> None:
+        """The banks' vectors one after another, and to which bank each belongs."""
+        if not isinstance(self.back_end, NearestNeighbours):
+            kind = type(self.back_end).__name__
+            raise AsdError(f"scoring.back_end={kind}: no ONNX graph of this back end is known")
+        names, states = list(detector.banks), list(detector.banks.values())
+        numbers = [_position(names, one, one.split("/")[0], "all") for one in self.machines]
+        sizes = torch.tensor([len(state["vectors"]) for state in states])
+        self.register_buffer("banks", torch.tensor(numbers))
+        self.register_buffer("bank_of", torch.arange(len(states)).repeat_interleave(sizes))
+        self.register_buffer("vectors", torch.cat([state["vectors"] for state in states]))
+        for part in ("mean", "std"):
+            self.register_buffer(f"bank_{part}", torch.stack([state[part] for state in states]))
+
+    def forward(self, wave: Tensor, machine: Tensor) -> tuple[Tensor, ...]:
+        """A clip to score, p-value and threshold (float64), and alarm (bool), all [].
+
+        Args:
+            wave: float32 [samples] at the front end's rate, full scale 1.
+            machine: int64 [], its number among ``machines``.
+        """
+        frames = self.front_end(wave)
+        if self.cover == "first":
+            frames = frames[: self.length]
+        outputs = self._outputs(frames, machine) if self.detector.has_network else {}
+        if self.options.score is not None:
+            score = outputs["score"].double().mean()
+        else:
+            vector = self._vector(frames.double(), outputs)
+            score = vector[0] if self.back_end is None else self._distance(vector, machine)
+        normals = self.owners == machine
+        above = (normals & (self.normals >= score)).sum()
+        p_value = (1 + above).double() / (1 + normals.sum())
+        threshold = self.thresholds[machine]
+        return score, p_value, threshold, score > threshold
+
+    def _outputs(self, frames: Tensor, machine: Tensor) -> dict[str, Tensor]:
+        """``embedding`` [windows, size], and ``score`` [windows] where it is of windows."""
+        last = frames.shape[0] - self.length
+        if self.cover == "every":
+            starts = torch.arange(last + 1)
+        else:  # side by side, the last one ending with the clip
+            count = (frames.shape[0] + self.length - 1) // self.length
+            starts = (torch.arange(count) * self.length).clamp(max=last)
+        windows = frames[starts[:, None] + torch.arange(self.length)]
+        classes = self.classes[machine].expand(windows.shape[0])
+        made = self.detector.reconstruct(Batch(windows, classes))
+        outputs = {"embedding": made.embedding}
+        if self.options.score is not None:
+            outputs["score"] = self.options.function()(self.detector, made)
+        return outputs
+
+    def _vector(self, frames: Tensor, outputs: Mapping[str, Tensor]) -> Tensor:
+        """As ``asd.scoring.clip_vectors``, of frames [frames, bands] in float64."""
+        if self.options.vectors == "embedding":
+            return outputs["embedding"].double().mean(0)
+        if self.options.vectors == "level":
+            power = torch.pow(10.0, frames / 10).sum(1)
+            return 10 * torch.log10(power.mean(0, keepdim=True))
+        mean = frames.mean(0)
+        return torch.cat([mean, (frames - mean).square().mean(0).sqrt()])
+
+    def _distance(self, vector: Tensor, machine: Tensor) -> Tensor:
+        """As ``asd.scoring.back_ends.NearestNeighbours``, to the machine's own bank."""
+        bank = self.banks[machine]
+        vector = (vector - self.bank_mean[bank]) / self.bank_std[bank]
+        if self.back_end.metric == "cosine":
+            norms = self.vectors.square().sum(1).sqrt() * vector.square().sum().sqrt()
+            distances = 1 - (self.vectors * vector).sum(1) / norms
+        else:
+            distances = (self.vectors - vector).square().sum(1).sqrt()
+        distances = torch.where(self.bank_of == bank, distances, torch.inf)
+        return distances.topk(self.back_end.k, largest=False).values.mean()
+
+
+def _position(names: Sequence[str], *wanted: str) -> int:
+    """Of the first that is wanted and there is; 0 where none is, for what does not ask for it."""
+    return next((list(names).index(name) for name in wanted if name in names), 0)
