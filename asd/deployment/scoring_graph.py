@@ -50,6 +50,9 @@ class ScoringGraph(nn.Module):
         super().__init__()
         self.front_end = front_end_graph(frontend, tail)
         self.detector = scoring_form(detector, options.form)
+        # The exporter drops the divisor of the average pooling that the fused form takes.
+        if getattr(self.detector.network, "upsampling_fused", False):
+            self.detector.network.upsampling_fused = False  # type: ignore[assignment]
         self.options, self.cover = options, windows.cover
         self.length: int = detector.recipe["frames"]
         self.machines = list(machines)

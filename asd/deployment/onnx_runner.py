@@ -1,0 +1,155 @@
+"""Score recordings with an exported model: ``python onnx_runner.py MODEL.onnx CLIP.wav ...``
+
+Needs onnxruntime, numpy and soundfile, and nothing else of asd: copy it beside the model. One line
+of JSON a clip, on standard output; the exit status is 0, or 2 where a clip could not be scored.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import onnxruntime
+import soundfile
+
+
+class ClipError(ValueError):
+    """A clip, or what is said of it, that the model cannot be used on; says what to do."""
+
+
+class OnnxRunner:
+    """An exported model, with what its card says.
+
+    Args:
+        model: the file.
+        threads: that it may use; 0: all cores.
+
+    Raises:
+        ValueError: it is no model that ``asd export`` wrote.
+    """
+
+    def __init__(self, model: str | Path, threads: int = 0) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        try:
+            self.session = onnxruntime.InferenceSession(
+                str(model), options, providers=["CPUExecutionProvider"]
+            )
+            card = self.session.get_modelmeta().custom_metadata_map["asd"]
+        except Exception as error:  # onnxruntime's have no common class
+            raise ValueError(f"{model}: no model that asd export wrote ({error!s:.200})") from error
+        self.card: dict[str, Any] = json.loads(card)
+
+    def read(self, clip: str | Path | BinaryIO) -> np.ndarray:
+        """Samples of a sound file: float32 [samples], of the channel that the model was trained on.
+
+        Raises:
+            ClipError: it cannot be read, has another rate, or more channels than were chosen.
+        """
+        try:
+            with soundfile.SoundFile(clip) as sound:
+                rate, promised = sound.samplerate, sound.frames
+                raw = sound.read(dtype="float32", always_2d=True)
+        except (soundfile.LibsndfileError, OSError, TypeError) as error:
+            raise ClipError(f"no readable sound file: {error}") from error
+        if promised != len(raw):
+            raise ClipError(f"cut short, {promised - len(raw)} samples are missing: copy it again")
+        if rate != self.card["rate"]:
+            raise ClipError(f"{rate} Hz, the model takes {self.card['rate']} Hz: convert it first")
+        channel, count = self.card["channel"], raw.shape[1]
+        if channel == "mean":
+            return np.asarray(raw.mean(axis=1))
+        if (channel is None and count > 1) or (channel or 0) >= count:
+            wanted = "one" if channel is None else f"number {channel}"
+            raise ClipError(f"{count} channels, the model was trained on {wanted}: pick it first")
+        return np.ascontiguousarray(raw[:, channel or 0])
+
+    def machine(self, name: str | None) -> int:
+        """The number of a machine by its name, ``fan/00``; None is the only one there is.
+
+        Raises:
+            ClipError: the model is of several and none is named, or not of this one.
+        """
+        machines = self.card["machines"]
+        if name is None and (len(machines) == 1 or not self.card["needs_machine"]):
+            return 0
+        if name not in machines:
+            raise ClipError(f"machine {name}: must be one of {', '.join(machines)}")
+        return int(machines.index(name))
+
+    def score(
+        self, wave: np.ndarray, machine: str | None = None, false_alarms: float | None = None
+    ) -> dict[str, Any]:
+        """What the model says of a clip.
+
+        Args:
+            wave: float32 [samples] at the card's rate, full scale 1.
+            machine: whose it is; see ``machine``.
+            false_alarms: share of normal clips that may be alarms; None: the card's threshold.
+
+        Returns:
+            score; p_value, threshold and alarm, None where the model has none, and then ``why``.
+
+        Raises:
+            ClipError: it is too short, silent, or has samples that are no numbers.
+        """
+        number, shortest = self.machine(machine), self.card["shortest"]
+        if len(wave) < shortest:
+            raise ClipError(f"{len(wave)} samples, the model takes {shortest} or more")
+        if not np.isfinite(wave).all():
+            raise ClipError("has samples that are NaN or infinite: record it again")
+        if not wave.any():
+            raise ClipError("silence: no sample differs from 0, so that there is nothing to score")
+        inputs = {"wave": wave, "machine": np.array(number)}
+        names = [one.name for one in self.session.get_inputs()]
+        outputs = self.session.run(None, {name: inputs[name] for name in names})
+        score, p_value, threshold, alarm = (output.item() for output in outputs)
+        if not math.isfinite(score):
+            raise ClipError("its score is not a finite number")
+        normals, why = self.card["normals"][number], self.card["promises"][number]
+        said = {"score": score, "p_value": p_value if normals else None}
+        if false_alarms is not None:
+            if false_alarms * (len(normals) + 1) < 1 - 1e-9:
+                why = f"{len(normals)} normal clips cannot promise {100 * false_alarms:g} %"
+                return {**said, "threshold": None, "alarm": None, "why": why}
+            beyond = math.floor(round(false_alarms * (len(normals) + 1), 9))
+            threshold = normals[len(normals) - beyond]
+            return {**said, "threshold": threshold, "alarm": score > threshold}
+        if math.isnan(threshold):
+            return {**said, "threshold": None, "alarm": None, "why": why}
+        return {**said, "threshold": threshold, "alarm": alarm}
+
+
+def main() -> int:
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("model")
+    parser.add_argument("clip", nargs="*", help="sound files; none: show the model's card")
+    parser.add_argument("--machine", help="of the clips, as the card names it: fan/00")
+    parser.add_argument("--false-alarms", type=float, help="share of normal clips, as 0.01")
+    options = parser.parse_args()
+    try:
+        runner = OnnxRunner(options.model)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if not options.clip:
+        print(json.dumps(runner.card, indent=2))
+    failed = 0
+    for clip in options.clip:
+        try:
+            said = runner.score(runner.read(clip), options.machine, options.false_alarms)
+        except ClipError as error:
+            said, failed = {"error": str(error)}, 2
+        print(json.dumps({"file": clip, **said}), flush=True)
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
