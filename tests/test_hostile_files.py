@@ -125,8 +125,11 @@ FUZZ = settings(
 )
 
 
+LEARNT = ("banks", "calibration")
+
+
 @FUZZ
-@given(part=st.sampled_from([*RECIPE, "machines", "ids", "asd", "state_dict", "banks"]), junk=JUNK)
+@given(part=st.sampled_from([*RECIPE, "machines", "ids", "asd", "state_dict", *LEARNT]), junk=JUNK)
 def test_any_checkpoint_is_read_or_refused(
     part: str, junk: Any, honest: Path, tmp_path: Path, write_clip: Any
 ) -> None:
@@ -134,7 +137,7 @@ def test_any_checkpoint_is_read_or_refused(
     path = tampered(honest, tmp_path / "junk.ckpt", part, junk)
     if part in ("asd", "state_dict"):
         torch.save({**torch.load(honest, weights_only=True), part: junk}, path)
-    if part == "banks":
+    if part in LEARNT:
         content = torch.load(honest, weights_only=True)
         torch.save({**content, "asd": {**content["asd"], part: junk}}, path)
     assert score([str(path), str(clip)]) in (0, 2)
@@ -184,7 +187,7 @@ def test_an_honest_run_folder_is_read(tmp_path: Path) -> None:
     file=st.sampled_from(["run.json", "config.yaml", "scores.csv"]), junk=JUNK | st.binary(),
     entry=st.sampled_from(
         ["status", "tags", "mlflow", "datasets", "ended", "command", "max_fpr", "title", "scale",
-         "convergence", "warnings", "unseen"]
+         "convergence", "warnings", "unseen", "decisions"]
     ),
 )  # fmt: skip
 def test_any_run_folder_is_read_or_refused(

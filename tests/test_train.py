@@ -543,6 +543,54 @@ def test_score_refuses_what_it_cannot_read(
     assert "no sound file" in capsys.readouterr().err
 
 
+def test_clips_held_out_for_thresholds_do_nothing_else(
+    run_train: Train, tmp_path: Path, write_corpus: Callable[..., Path]
+) -> None:
+    """Model, threshold and tables of a run; with other such clips the same model."""
+    import numpy as np
+    import soundfile
+    import torch
+
+    from asd.models.detector import load_detector
+
+    root = write_corpus(machines=("fan",), train=10, seconds=0.5)
+    options = ["+experiment=u", "data=folder", f"data.root={root}", "scale=tiny", "tracking=off",
+               "window.seconds=0.5", "trainer.max_epochs=1"]  # fmt: skip
+
+    def learn(name: str, *more: str) -> RunFolder:
+        assert run_train(*options, *more, f"paths.runs={name}", f"paths.cache={name}-cache") == 0
+        (record,) = (tmp_path / name).glob("*/run.json")
+        return RunFolder(record.parent)
+
+    rule = ["calibration.fraction=0.4", "calibration.false_alarms=0.25"]
+    run = learn("before", *rule)
+    model = run.model("shared")
+    clips = pd.read_csv(model / "calibration.csv", dtype={"id": str})
+    validation = pd.read_csv(model / "validation.csv")
+    assert sorted(clips.groupby("id").size()) == [3, 4]
+    assert not set(clips["file"]) & set(validation["path"])
+    detector = load_detector(model / "model.ckpt")
+    for name, scores in detector.calibration.items():
+        own = clips[clips["id"] == name.removeprefix("fan/")]["score"]
+        assert scores.tolist() == sorted(own)
+    first, second = run.record()["decisions"]
+    assert first["threshold"] == detector.calibration["fan/00"][-1]  # ceil(5 x 0.75) of 4, 3 of 3
+    assert second["threshold"] == detector.calibration["fan/02"][-1]
+    page = (run.tables / "tables.md").read_text()
+    assert "At the threshold" in page and "at most 25 % false alarms" in page
+
+    noise = np.random.default_rng(9).standard_normal(8000) * 0.3
+    for path in clips["file"]:
+        soundfile.write(root / path, noise, 16000)
+    other = load_detector(learn("after", *rule).model("shared") / "model.ckpt")
+    weights = other.state_dict()
+    assert all(torch.equal(tensor, weights[n]) for n, tensor in detector.state_dict().items())
+    assert not torch.equal(other.calibration["fan/00"], detector.calibration["fan/00"])
+    plain_run = learn("plain")
+    assert plain_run.record()["decisions"] == []
+    assert load_detector(plain_run.model("shared") / "model.ckpt").calibration == {}
+
+
 def test_neither_test_nor_validation_clips_can_influence_what_is_learnt(
     run_train: Train, tmp_path: Path, write_corpus: Callable[..., Path]
 ) -> None:

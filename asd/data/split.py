@@ -1,4 +1,4 @@
-"""Which training clips are kept apart for validation."""
+"""Which training clips are kept apart: for validation, and for thresholds."""
 
 from __future__ import annotations
 
@@ -6,18 +6,40 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from math import floor
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from asd.data.manifest import Manifest
 from asd.errors import AsdError
 from asd.options import check_choice
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
 Stratum = tuple[str, ...]
 STRATA = ("machine", "id")
+
+
+def calibration_split(
+    manifest: Manifest, validation: NDArray[np.bool_], fraction: float, seed: int
+) -> NDArray[np.bool_]:
+    """The clips held out for thresholds, of those that are not for validation, by machine ID.
+
+    Args:
+        manifest, seed: see ``validation_split``.
+        validation: bool [clips], which it has chosen.
+        fraction: of the others; 0: none.
+
+    Returns:
+        bool [clips].
+
+    Raises:
+        AsdError: the fraction gives no clip.
+    """
+    chosen = np.zeros(len(manifest), dtype=np.bool_)
+    if fraction:
+        others = manifest.clips[~validation].reset_index(drop=True)
+        rest = Manifest(manifest.root, others)
+        chosen[~validation] = _held_out(rest, fraction, seed, STRATA, "calibration.fraction")
+    return chosen
 
 
 def validation_split(
@@ -43,13 +65,18 @@ def validation_split(
         AsdError: the fraction gives no clip for validation, or a stratum is not of ``STRATA``.
         ValueError: there are clips that are not for training.
     """
-    import numpy as np
-
     for name in strata_by:
         check_choice("trainer.validation_strata", name, STRATA)
+    return _held_out(manifest, fraction, seed, strata_by, "trainer.validation_fraction")
+
+
+def _held_out(
+    manifest: Manifest, fraction: float, seed: int, strata_by: Sequence[str], option: str
+) -> NDArray[np.bool_]:
+    """The choice that ``validation_split`` describes; ``option`` is the fraction's name."""
     clips = manifest.clips
     if (clips["split"] != "train").any():
-        raise ValueError("validation clips are chosen among training clips only")
+        raise ValueError("clips are held out among training clips only")
 
     strata: defaultdict[Stratum, list[str]] = defaultdict(list)
     for path, *stratum in clips[["path", *strata_by]].itertuples(index=False):
@@ -63,8 +90,8 @@ def validation_split(
     }
     if not chosen:
         raise AsdError(
-            f"trainer.validation_fraction={fraction}: none of the {len(clips)} training clips of "
-            f"{len(sizes)} machines is left for validation (each keeps one for training): "
+            f"{option}={fraction}: none of the {len(clips)} training clips of {len(sizes)} "
+            "machines is left to be held out (each keeps one for training): "
             "raise it, or add training clips"
         )
     return np.asarray(clips["path"].isin(chosen), dtype=np.bool_)

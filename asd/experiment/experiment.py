@@ -23,6 +23,7 @@ from asd.experiment.run_labels import system_label
 from asd.experiment.schema import check_schema
 from asd.experiment.trainer_options import TrainerOptions
 from asd.options import check_choice, check_no_secret, check_number, check_whole, from_config
+from asd.scoring.calibration import CalibrationOptions
 from asd.scoring.clip_vectors import OF_NETWORK
 from asd.scoring.scoring_options import ScoringOptions
 from asd.scoring.window_scores import OF_CLASSES
@@ -57,6 +58,7 @@ class Experiment:
     windows: Windows
     trainer: TrainerOptions
     scoring: ScoringOptions
+    calibration: CalibrationOptions
 
     @classmethod
     def of(cls, config: dict[str, Any], delta: dict[str, Any], command: str) -> Experiment:
@@ -80,6 +82,7 @@ class Experiment:
             build(config["window"], "window"),
             from_config(TrainerOptions, "trainer", config["trainer"]),
             scoring,
+            from_config(CalibrationOptions, "calibration", config["calibration"]),
         )
         experiment._check_network()
         experiment.feature_store()

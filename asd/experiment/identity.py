@@ -39,12 +39,15 @@ def training_identity(config: dict[str, Any], data_hash: str, versions: Mapping[
     Runs that share it differ in how their clips are scored, and need one training between them.
     """
     exclude = [*config["identity"]["exclude"], *config["identity"]["scoring"]]
-    return identity({**config, "identity": {"exclude": exclude}}, data_hash, versions)
+    left_out = {**config["identity"], "exclude": exclude}
+    return identity({**config, "identity": left_out}, data_hash, versions)
 
 
 def settings(config: dict[str, Any]) -> dict[str, Any]:
-    """The options by dotted names, without ``identity.exclude``; 1.0 is 1."""
-    exclude = config["identity"]["exclude"]
+    """The options by dotted names, without ``identity.exclude`` and what is off; 1.0 is 1."""
+    switches = config["identity"].get("switches", {})  # earlier configs lack it
+    off = [group for group, switch in switches.items() if not config.get(group, {}).get(switch)]
+    exclude = [*config["identity"]["exclude"], *off]
     return {
         name: _number(value)
         for name, value in flat(config).items()
@@ -91,7 +94,7 @@ def departures(config: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
     Neither the seed nor ``scale``, which only holds values that other options take. What cannot
     change a result is what ``base`` says, so that an older config may be compared.
     """
-    exclude = {"exclude": [*base["identity"]["exclude"], "seed", "scale"]}
+    exclude = {**base["identity"], "exclude": [*base["identity"]["exclude"], "seed", "scale"]}
     ours, theirs = (settings({**one, "identity": exclude}) for one in (config, base))
     differ = [n for n in {**ours, **theirs} if ours.get(n, MISSING) != theirs.get(n, MISSING)]
     return {name: ours.get(name, MISSING) for name in differ}

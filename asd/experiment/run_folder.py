@@ -32,7 +32,7 @@ SET_ASIDE = "~"
 _KINDS = {
     "status": str, "tags": dict, "params": dict, "mlflow": dict, "datasets": list,
     "resources": dict, "threads": dict, "trained_by": dict, "error": dict,
-    "convergence": dict, "warnings": list, "unseen": list,
+    "convergence": dict, "warnings": list, "unseen": list, "decisions": list,
 }  # fmt: skip
 
 

@@ -54,7 +54,9 @@ class Detector(nn.Module):
     """An autoencoder of standardised features, with a classifier on its bottleneck or without.
 
     Without a network (``model=none``) it is what its scoring has learnt, ``banks``: the state of a
-    back end for each group of training clips (``asd.scoring.banks``).
+    back end for each group of training clips (``asd.scoring.banks``). ``calibration`` holds by
+    ``machine/ID`` the scores of normal clips that were held out, float64, ascending; it is empty
+    where none were.
 
     Args:
         recipe: plain values that rebuild it from a checkpoint alone: ``model``, ``loss``,
@@ -76,6 +78,7 @@ class Detector(nn.Module):
         self.recipe = recipe
         self.standardiser = standardiser or Standardiser.identity(recipe["bands"])
         self.banks: dict[str, dict[str, Tensor]] = {}
+        self.calibration: dict[str, Tensor] = {}
         self.network: nn.Module = nn.Identity()
         if self.has_network:
             shape = {"bands": recipe["bands"], "frames": recipe["frames"]}
@@ -137,11 +140,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def save_detector(detector: Detector, path: Path) -> None:
-    """Write a detector as it scores: weights, standardisation, banks and recipe, no optimiser.
+    """Write a detector as it scores: weights, what was fitted, calibration, recipe; no optimiser.
 
     The file appears whole or not at all.
     """
-    about = {"format": CHECKPOINT_FORMAT, "recipe": detector.recipe, "banks": detector.banks}
+    learnt = {"banks": detector.banks, "calibration": detector.calibration}
+    about = {"format": CHECKPOINT_FORMAT, "recipe": detector.recipe, **learnt}
     with replacing(path) as temporary:
         torch.save({"asd": about, "state_dict": detector.state_dict()}, temporary)
 
@@ -177,6 +181,9 @@ def load_detector(path: Path, allowed: Collection[str] = ()) -> Detector:
     banks = detector.banks.items() if isinstance(detector.banks, dict) else [(None, None)]
     if not all(isinstance(name, str) and isinstance(bank, dict) for name, bank in banks):
         raise AsdError(f"{path}: cannot be used as a checkpoint: its back ends are damaged")
+    detector.calibration = content["asd"].get("calibration", {})
+    if not _is_calibration(detector.calibration):
+        raise AsdError(f"{path}: cannot be used as a checkpoint: its calibration is damaged")
     return _with_weights(detector, content, path)
 
 
@@ -187,6 +194,21 @@ def rebuilt(recipe: dict[str, Any], path: Path) -> Detector:
         AsdError: see ``read_checkpoint``.
     """
     return _with_weights(Detector(recipe), read_checkpoint(path), path)
+
+
+def _is_calibration(content: Any) -> bool:
+    """Whether it is sorted, finite float64 scores by name."""
+    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
+        return False
+    return all(
+        isinstance(scores, Tensor)
+        and (scores.dtype, scores.layout) == (torch.float64, torch.strided)
+        and scores.dim() == 1
+        and scores.numel() > 0
+        and bool(scores.isfinite().all())
+        and bool((scores.diff() >= 0).all())
+        for scores in content.values()
+    )
 
 
 def _with_weights(

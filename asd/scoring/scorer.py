@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from asd.features.batches import Batches
 from asd.models.detector import Detector
 from asd.models.scoring_form import scoring_form
 from asd.scoring.banks import bank_names, bank_scores, fit_banks
+from asd.scoring.calibration import Calibration
 from asd.scoring.clip_vectors import vectors_of_clips
 from asd.scoring.scoring_options import ScoringOptions
 from asd.scoring.window_scores import OF_CLASSES
@@ -68,6 +69,32 @@ def fit_back_end(
     vectors = vectors_of_clips(options.function(), features, index, outputs.get("embedding"))
     names = bank_names(clips.iloc[np.unique(index.clips)], options.bank)
     detector.banks = fit_banks(build(options.back_end, "scoring.back_end"), vectors, names)
+
+
+def calibrate(
+    detector: Detector,
+    options: ScoringOptions,
+    clips: pd.DataFrame,
+    features: Features,
+    index: Index,
+    classes: np.ndarray,
+    workers: int = 1,
+) -> pd.DataFrame:
+    """Score normal clips that were held out; the detector keeps the scores.
+
+    Args:
+        detector, options, clips, features, classes, workers: see ``score_clips``.
+        index: windows of the clips held out, which may be some of these.
+
+    Returns:
+        The table of those held out, as in ``ScoredClips``.
+    """
+    held_out, numbers = np.unique(index.clips, return_inverse=True)
+    table, own = clips.iloc[held_out].reset_index(drop=True), replace(index, clips=numbers)
+    scored = score_clips(detector, options, table, features, own, classes[held_out], workers).table
+    found = Calibration.of_clips(scored).scores
+    detector.calibration = {name: torch.from_numpy(scores) for name, scores in found.items()}
+    return scored
 
 
 def score_clips(

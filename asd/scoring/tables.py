@@ -66,6 +66,23 @@ def id_table(metrics: Metrics, unseen: Collection[str] = ()) -> Table:
     return Table(header, rows, texts=2)
 
 
+def decision_table(decisions: Sequence[Mapping[str, Any]]) -> Table:
+    """What came of the thresholds: a row a machine ID, as ``asd.scoring.calibration.decisions``."""
+    names = ("precision", "recall", "f1", "false_alarm_rate")
+    rows = []
+    for row in decisions:
+        limit = "none" if row.get("threshold") is None else f"{row['threshold']:.4g}"
+        values = [math.nan if row.get(name) is None else row[name] for name in names]
+        cells = [limit, str(row.get("clips", "")), *map(percent, values)]
+        rows.append(plain_row(row["machine"], f"id_{row['id']}", *cells))
+    header = ["machine", "ID", "threshold", "held out", "precision", "recall", "F1", "false alarms"]
+    promises: dict[str, list[str]] = {}
+    for row in decisions:
+        promises.setdefault(str(row["promise"]), []).append(f"{row['machine']}/id_{row['id']}")
+    said = [f"{', '.join(ids)}: {promise}." for promise, ids in promises.items()]
+    return Table(header, rows, texts=2, notes=said)
+
+
 def notes(metrics: Metrics) -> list[str]:
     """What a reader must know beside the figures, every undefined one by name among it."""
     p = metrics.max_fpr
@@ -89,12 +106,14 @@ def remarks(record: Mapping[str, Any]) -> dict[str, Any]:
         AsdError: it is damaged.
     """
     warnings, models = record.get("warnings") or (), record.get("convergence") or {}
+    decisions = record.get("decisions") or ()
     try:
         convergence_notes(models)
-    except (LookupError, TypeError) as error:
-        raise AsdError(f"run.json: damaged (convergence: {error!r})") from error
+        decision_table(decisions)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise AsdError(f"run.json: damaged (convergence or decisions: {error!r})") from error
     said = {"unseen": record.get("unseen") or (), "warnings": list(map(str, warnings))}
-    return {**said, "convergence": models}
+    return {**said, "convergence": models, "decisions": decisions}
 
 
 def convergence_notes(models: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -121,6 +140,7 @@ def document(
     unseen: Collection[str] = (),
     warnings: Sequence[str] = (),
     convergence: Mapping[str, Mapping[str, Any]] | None = None,
+    decisions: Sequence[Mapping[str, Any]] = (),
 ) -> list[Block]:
     """Both tables and the notes, under what was run on which data.
 
@@ -131,11 +151,14 @@ def document(
         unseen: as ``id_table``.
         warnings: what was said of the data; of each the first line is shown.
         convergence: as ``convergence_notes``; what they say stands below the first table.
+        decisions: as ``decision_table``, which is shown where there are any.
     """
     head = [Heading(title, 1), Text(f"Data: {data_label}")]
     ended = map(Text, convergence_notes(convergence or {}))
     machines = [Heading("Per machine type", 3), machine_table(metrics), *ended]
     ids = [Heading("Per machine ID", 3), id_table(metrics, unseen)]
+    if decisions:
+        ids += [Heading("At the threshold", 3), decision_table(decisions)]
     said = [f"Warning: {warning.splitlines()[0].rstrip(':')}" for warning in warnings]
     return [*head, *machines, *ids, *map(Text, [*said, *notes(metrics)])]
 

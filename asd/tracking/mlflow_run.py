@@ -31,6 +31,7 @@ _GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE")
 _FILES = (
     "config.yaml", "environment.json", "run.json", "scores.csv", "train.log", "tables/*",
     "pictures/*", "models/*/model.ckpt", "models/*/history.csv", "models/*/validation.csv",
+    "models/*/calibration.csv",
 )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ import torch
 from asd.composition import build
 from asd.cores import cores
 from asd.data.manifest import Manifest
-from asd.data.split import validation_split
+from asd.data.split import calibration_split, validation_split
 from asd.experiment.clips import (
     Clips,
     check_classes,
@@ -40,9 +40,10 @@ from asd.experiment.trained_models import trained_model, training_lock
 from asd.features import parts_of
 from asd.models.detector import Detector, rebuilt, save_detector
 from asd.models.standardiser import Standardiser
+from asd.scoring.calibration import Calibration, decisions
 from asd.scoring.clip_scores import read_scores, write_scores
 from asd.scoring.metrics import Metrics, evaluate_scores
-from asd.scoring.scorer import fit_back_end, score_clips
+from asd.scoring.scorer import calibrate, fit_back_end, score_clips
 from asd.scoring.tables import convergence_notes, write_tables
 from asd.training.checkpoints import restored_history
 from asd.training.fit import TrainingSet, fit
@@ -145,18 +146,22 @@ def _compute(
         paths = list(group.train.clips["path"])
         windows = experiment.windows.starts(length, features.frames, paths)
         held_out = _held_out(experiment, group.train)
+        calibrating = calibration_split(
+            group.train, held_out, experiment.calibration.fraction, _split_seed(experiment)
+        )
+        training_clips = ~held_out & ~calibrating
         model.mkdir(parents=True, exist_ok=True)
         held_out_clips = group.train.clips[["machine", "id", "path"]][held_out]
         held_out_clips.to_csv(model / "validation.csv", index=False)
         names = class_names(group.train, experiment.classes)
         numbers = class_numbers(group.train, experiment.classes, names)
         data = TrainingSet(
-            features, windows.of_clips(~held_out), windows.of_clips(held_out), numbers
+            features, windows.of_clips(training_clips), windows.of_clips(held_out), numbers
         )
 
         # Training: from the standardiser, fitted on what trains, to the weights that score.
         if config["standardise"]:
-            standardiser = Standardiser.fit(features, ~held_out)
+            standardiser = Standardiser.fit(features, training_clips)
         else:
             standardiser = Standardiser.identity(frontend.bands)
         torch.manual_seed(seed)
@@ -183,6 +188,10 @@ def _compute(
         threads = options.threads or cores()
         clip_data = (group.train.clips, features, data.train)
         fit_back_end(detector, experiment.scoring, *clip_data, threads)
+        if calibrating.any():
+            clip_data = (group.train.clips, features, windows.of_clips(calibrating))
+            held = calibrate(detector, experiment.scoring, *clip_data, numbers, threads)
+            write_scores(model / "calibration.csv", held)
         save_detector(detector, model / "model.ckpt")
         del features, data, clip_data
 
@@ -212,8 +221,10 @@ def _compute(
     tags = folder.record()["tags"]
     if ended:
         tags["converged"] = str(all(told["converged"] for told in ended.values())).lower()
-    folder.update(validation_loss=losses, convergence=ended, tags=tags)
-    said = {"unseen": clips.unseen(), "warnings": clips.warnings, "convergence": ended}
+    decided = _decisions(experiment, folder, scores)
+    folder.update(validation_loss=losses, convergence=ended, tags=tags, decisions=decided)
+    said: dict[str, Any] = {"unseen": clips.unseen(), "warnings": clips.warnings}
+    said |= {"convergence": ended, "decisions": decided}
     write_tables(folder.tables, metrics, experiment.title, experiment.data_label, **said)
     events.tell(RunListener.scored, folder, scores, metrics)
     return metrics
@@ -232,10 +243,24 @@ def _window_length(experiment: Experiment, clips: Clips) -> int:
 def _held_out(experiment: Experiment, clips: Manifest) -> np.ndarray:
     """[clips] whether each is for validation."""
     options = experiment.trainer
-    seed = options.validation_seed
-    seed = experiment.config["seed"] if seed is None else seed
     fraction, strata = options.validation_fraction, options.validation_strata
-    return validation_split(clips, fraction, seed, strata)
+    return validation_split(clips, fraction, _split_seed(experiment), strata)
+
+
+def _split_seed(experiment: Experiment) -> int:
+    seed = experiment.trainer.validation_seed
+    return int(experiment.config["seed"] if seed is None else seed)
+
+
+def _decisions(
+    experiment: Experiment, folder: RunFolder, scores: pd.DataFrame
+) -> list[dict[str, Any]]:
+    """What thresholds make of the run's scores; nothing where no clips were held out."""
+    files = [file for model in folder.models() if (file := model / "calibration.csv").exists()]
+    if not files:
+        return []
+    held_out = pd.concat(map(read_scores, files), ignore_index=True)
+    return decisions(scores, Calibration.of_clips(held_out), experiment.calibration)
 
 
 def _few_validation_clips(experiment: Experiment, models: dict[str, Clips]) -> list[str]:
@@ -295,7 +320,10 @@ def _recipe(
         "ids": machine_ids(clips.train),
         "data_label": experiment.data_label,
         "channel": experiment.corpus.channel,
-        **{part: config[part] for part in ("frontend", "window", "model", "loss", "scoring")},
+        **{
+            part: config[part]
+            for part in ("frontend", "window", "model", "loss", "scoring", "calibration")
+        },
     }
 
 

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from asd.experiment.identity import delta, flat, identity, training_identity
+from asd.experiment.identity import delta, departures, flat, identity, training_identity
 
 CONFIG = {
     "seed": 0,
@@ -63,3 +63,15 @@ def test_how_clips_are_scored_is_not_part_of_a_trained_model() -> None:
 
 def test_code_of_another_version_is_another_run() -> None:
     assert identity(CONFIG, "d", {"scoring": 1}) != identity(CONFIG, "d", {"scoring": 2})
+
+
+def test_a_group_that_is_switched_off_is_not_part_of_a_run() -> None:
+    """Runs from before it was there keep their identity, and are compared as equals."""
+    rules = {**CONFIG["identity"], "switches": {"calibration": "fraction"}}
+    off, on = ({**CONFIG, "identity": rules, "calibration": {"fraction": f, "rule": "conformal"}}
+               for f in (0, 0.2))  # fmt: skip
+    assert identity(off, "d") == identity(CONFIG, "d") != identity(on, "d")
+    assert training_identity(off, "d", {}) == training_identity(CONFIG, "d", {})
+    assert training_identity(off, "d", {}) != training_identity(on, "d", {})
+    assert departures(CONFIG, off) == {}
+    assert departures(on, off) == {"calibration.fraction": 0.2, "calibration.rule": "conformal"}

@@ -1,0 +1,216 @@
+"""Thresholds and p-values, from the scores of normal clips that were held out.
+
+These clips neither trained, nor chose the epoch, nor was a back end fitted to them: to the detector
+they are as new as the next normal recording, and so is their share above a threshold.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asd.errors import AsdError
+from asd.options import check_choice, check_number
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RULES = ("conformal", "gamma", "quantile")
+
+
+@dataclass(frozen=True)
+class CalibrationOptions:
+    """See ``conf/calibration/default.yaml``, whose names these are.
+
+    Raises:
+        AsdError: a value that cannot be; names the option.
+    """
+
+    fraction: float
+    rule: str
+    false_alarms: float
+
+    def __post_init__(self) -> None:
+        check_number("calibration.fraction", self.fraction, 0, 0.9)
+        check_choice("calibration.rule", self.rule, RULES)
+        check_false_alarms("calibration.false_alarms", self.false_alarms)
+
+
+class Threshold(NamedTuple):
+    """A score above ``value`` is an alarm.
+
+    ``clips`` normal clips of ``bank`` (``fan/00``; pooled: ``fan`` or ``all``) gave it by ``rule``,
+    for the rate ``false_alarms``.
+    """
+
+    value: float
+    bank: str
+    clips: int
+    rule: str
+    false_alarms: float
+
+    @property
+    def promise(self) -> str:
+        """What it keeps, in words."""
+        if self.rule != "conformal":
+            return f"the {self.rule} rule at {100 * (1 - self.false_alarms):g} % promises nothing"
+        pooled = "" if "/" in self.bank else f", pooled over {self.bank}: none were of this ID"
+        return (
+            f"at most {100 * self.false_alarms:g} % false alarms on average, if normal clips stay "
+            f"like the {self.clips} held out{pooled}"
+        )
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Scores of held-out normal clips by ``machine/ID``, such as ``Detector.calibration``.
+
+    Args:
+        scores: of each [clips], ascending, of at least one clip; arrays or tensors on the CPU.
+    """
+
+    scores: Mapping[str, Any]
+
+    @classmethod
+    def of_clips(cls, clips: pd.DataFrame) -> Calibration:
+        """Of a table of normal clips with machine, id and score."""
+        groups = clips.groupby(["machine", "id"])["score"]
+        return cls({f"{m}/{i}": np.sort(s.to_numpy(np.float64)) for (m, i), s in groups})
+
+    def normals(self, machine: str, machine_id: str) -> tuple[str, NDArray[np.float64]]:
+        """Whose clips a clip is compared with, and their scores, ascending.
+
+        Those of its own ID; where none were held out, of all IDs of its type (``fan``); else of all
+        machines (``all``).
+
+        Raises:
+            AsdError: there are none at all.
+        """
+        of_type = [name for name in self.scores if name.split("/")[0] == machine]
+        own = f"{machine}/{machine_id}"
+        for bank, names in ((own, [own]), (machine, of_type), ("all", list(self.scores))):
+            if found := [np.asarray(self.scores[name]) for name in names if name in self.scores]:
+                return bank, np.sort(np.concatenate(found))
+        raise AsdError(
+            "this detector has no calibration: no normal clips were held out when it was trained; "
+            "train it with calibration.fraction=0.2, say"
+        )
+
+    def p_value(self, machine: str, machine_id: str, score: float) -> float:
+        """(1 + normal clips with this score or more) / (n + 1).
+
+        It is at most alpha with a chance of at most alpha, if the clip is normal and exchangeable
+        with these (Vovk et al., Algorithmic Learning in a Random World, 2005).
+        """
+        normals = self.normals(machine, machine_id)[1]
+        above = len(normals) - np.searchsorted(normals, score, "left")
+        return float(1 + above) / (len(normals) + 1)
+
+    def percentile(self, machine: str, machine_id: str, score: float) -> float:
+        """Percent of the normal clips with a lower score."""
+        normals = self.normals(machine, machine_id)[1]
+        return 100 * float(np.searchsorted(normals, score, "left")) / len(normals)
+
+    def threshold(
+        self, machine: str, machine_id: str, false_alarms: float, rule: str = "conformal"
+    ) -> Threshold:
+        """Above which score a clip is an alarm.
+
+        Args:
+            machine, machine_id: whose clip it is; see ``normals``.
+            false_alarms: alpha, the part of normal clips that may be alarms.
+            rule: ``conformal``: the ceil((n+1)(1-alpha))-th smallest score, so that a clip is an
+                alarm where its p-value is at most alpha; ``quantile``: of the scores; ``gamma``:
+                of the gamma distribution fitted to them (the organisers' baselines since 2021).
+
+        Raises:
+            AsdError: there are too few clips, or no such distribution; says how many it takes.
+        """
+        check_false_alarms("false alarms", false_alarms)
+        check_choice("calibration.rule", rule, RULES)
+        bank, normals = self.normals(machine, machine_id)
+        count = len(normals)
+        if rule == "conformal":
+            # Rounded, so that 10 clips are 9 and 1 whatever 0.1 is in binary.
+            beyond = math.floor(round(false_alarms * (count + 1), 9))
+            if beyond < 1:
+                raise AsdError(
+                    f"{bank}: {count} normal clips were held out, which can promise "
+                    f"{100 / (count + 1):.3g} % false alarms at best; {100 * false_alarms:g} % "
+                    f"needs {math.ceil(round(1 / false_alarms, 9)) - 1} clips"
+                )
+            value = float(normals[count - beyond])
+        elif rule == "quantile":
+            value = float(np.quantile(normals, 1 - false_alarms))
+        else:
+            value = _gamma_quantile(normals, 1 - false_alarms, bank)
+        return Threshold(value, bank, count, rule, false_alarms)
+
+
+def check_false_alarms(option: str, value: object) -> None:
+    """Refuse a rate that is not above 0 and below 1."""
+    check_number(option, value, 0, 1 - 1e-9, above=True)
+
+
+def decisions(scores: pd.DataFrame, calibration: Calibration, options: CalibrationOptions) -> list[
+    dict[str, Any]
+]:  # fmt: skip
+    """What comes of a run's thresholds on its scored clips: a row a machine ID, as plain values.
+
+    Args:
+        scores: a scores frame (``asd.scoring.clip_scores``).
+        calibration: of the same models.
+        options: rule and rate.
+
+    Returns:
+        machine, id; threshold, clips, promise; alarms of normal and of anomalous clips, and
+        precision, recall, f1 and false_alarm_rate as fractions, None where undefined. Where no
+        threshold can be had, machine, id and promise alone, which then says why.
+    """
+    rows = []
+    for name, clips in scores.groupby(["machine", "id"]):
+        machine, machine_id = map(str, name)
+        row: dict[str, Any] = {"machine": machine, "id": machine_id}
+        rows.append(row)
+        try:
+            limit = calibration.threshold(machine, machine_id, options.false_alarms, options.rule)
+        except AsdError as error:
+            row["promise"] = f"no threshold: {error}"
+            continue
+        alarm, label = clips["score"] > limit.value, clips["label"]
+        false, true = (int((alarm & (label == value)).sum()) for value in (0, 1))
+        normal, anomaly = (int((label == value).sum()) for value in (0, 1))
+        row |= {"threshold": limit.value, "clips": limit.clips, "promise": limit.promise}
+        row |= {"false_alarms": false, "true_alarms": true}
+        row["precision"] = _share(true, true + false)
+        row["recall"] = _share(true, anomaly)
+        row["f1"] = _share(2 * true, true + false + anomaly) if anomaly else None
+        row["false_alarm_rate"] = _share(false, normal)
+    return rows
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _gamma_quantile(scores: NDArray[np.float64], level: float, bank: str) -> float:
+    from scipy.stats import gamma
+
+    value = math.nan
+    if len(np.unique(scores)) > 2:  # there are three parameters
+        try:
+            with np.errstate(all="ignore"):
+                value = float(gamma.ppf(level, *gamma.fit(scores)))
+        except (RuntimeError, ValueError):  # scipy's FitError is one
+            pass
+    if not math.isfinite(value):
+        raise AsdError(
+            f"{bank}: no gamma distribution fits the {len(scores)} normal clips held out; use "
+            "calibration.rule=quantile, or hold out more"
+        )
+    return value
