@@ -35,14 +35,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _score(checkpoint: Path, paths: list[Path], class_name: str | None, allowed: list[str]) -> None:
-    files = [file for path in paths for file in _expand(path)]
+    files = [file for path in paths for file in sound_files(path)]
     from asd.scoring.recordings import score_recordings
 
     model = checkpoint / "model.ckpt" if checkpoint.is_dir() else checkpoint
     score_recordings(model, files, class_name, allowed).to_csv(sys.stdout, index=False)
 
 
-def _expand(path: Path) -> list[Path]:
+def sound_files(path: Path) -> list[Path]:
     """The sound files of a folder and those in it; says what else lies there."""
     if not path.is_dir():
         return [path]

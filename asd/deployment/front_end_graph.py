@@ -19,7 +19,7 @@ from asd.frontends.gammatone_fft import GammatoneFFT, tables
 from asd.frontends.mel import Mel, transform
 
 # Neighbouring bands whose filters are cut to one length, the longest among them.
-_GROUP = 8
+_GROUP = 16
 
 
 def front_end_graph(frontend: FrontEnd, tail: float) -> nn.Module:
