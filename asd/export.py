@@ -38,9 +38,26 @@ def _export(options: argparse.Namespace) -> None:
     export = OnnxExport(
         checkpoint / "model.ckpt" if checkpoint.is_dir() else checkpoint, numbers
     )
-    clips = [file for path in options.clip for file in sound_files(path)]
-    proof = export.write(options.out, clips, options.machine, options.licence)["proof"]
-    print(proof)
+    clips, labelled = (
+        [file for path in paths for file in sound_files(path)]
+        for paths in (options.clip, [options.int8] if options.int8 else [])
+    )
+    card = export.write(options.out, clips, options.machine, options.licence, labelled)
+    proof, int8 = card["proof"], card.get("int8")
+    print(
+        f"{options.out}: equal to PyTorch on {proof['clips']} clips, at most "
+        f"{proof['largest_difference']:.1e} of the mean score apart\n"
+        f"{proof['bytes'] / 1e6:.2f} MB and {1e3 * proof['seconds_a_clip']:.0f} ms a clip; "
+        f"PyTorch {proof['pytorch_bytes'] / 1e6:.2f} MB and "
+        f"{1e3 * proof['pytorch_seconds_a_clip']:.0f} ms ({proof['threads']} threads)"
+    )
+    if int8:
+        print(
+            f"8 bits: {int8['bytes'] / 1e6:.2f} MB, AUC {100 * int8['auc']:.2f} % on "
+            f"{int8['labelled']} labelled clips, {100 * int8['auc_before']:.2f} % before"
+        )
+    for machine, promise in zip(card["machines"], card["promises"], strict=True):
+        print(f"{machine}: {promise}")
 
 
 if __name__ == "__main__":

@@ -128,19 +128,26 @@ class OnnxExport:
             "checkpoint_hash": hashlib.sha256(self.checkpoint.read_bytes()).hexdigest(),
         }
 
-    def write(self, path: Path, clips: Sequence[Path], machine: str | None, licence: str) -> dict[
-        str, Any
-    ]:  # fmt: skip
+    def write(
+        self,
+        path: Path,
+        clips: Sequence[Path],
+        machine: str | None,
+        licence: str,
+        labelled: Sequence[Path] = (),
+    ) -> dict[str, Any]:
         """Write the file, if it gives the detector's scores on these clips.
 
         Args:
             path: of the file.
-            clips: recordings.
+            clips: recordings; normal ones, where the network is to have 8 bits.
             machine: of all of them, ``fan/00``; None: as their paths say, or the only one.
             licence: of the model, in words.
+            labelled: ``normal_*`` and ``anomaly_*``; given, the network gets weights and
+                activations of 8 bits, unless its AUC on them falls too far.
 
         Returns:
-            The card, with what the proof found: ``proof``.
+            The card, with ``proof``, and ``int8`` where there are labelled clips.
 
         Raises:
             AsdError: the graph cannot be exported, or a score differs; no file is written.
@@ -148,35 +155,91 @@ class OnnxExport:
         names = [machine or machine_of(clip, self.machines) for clip in clips]
         for name in names:
             check_choice("--machine", name, self.machines)
-        program = self._program()
-        card = self.card(licence)
+        program, card = self._program(), self.card(licence)
         with replacing(path) as temporary:
-            program.model.metadata_props["asd"] = json.dumps(card)
             program.save(temporary, external_data=False)
-            start = time.perf_counter()
-            expected = self._scores(clips, names)
-            seconds = time.perf_counter() - start
-            runner = OnnxRunner(temporary, torch.get_num_threads())
-            found, runner_seconds = runner_scores(runner, clips, names)
-            scale = max(np.abs(expected).mean(), np.finfo(np.float64).tiny)
-            apart = np.abs(found - expected) / scale
-            if not apart.max() <= self.options.tolerance:
-                raise AsdError(
-                    f"{clips[int(apart.argmax())]}: {found[apart.argmax()]:.9g} from the graph, "
-                    f"{expected[apart.argmax()]:.9g} from PyTorch: {apart.max():.1e} of the mean "
-                    f"score apart, {self.options.tolerance:g} may be; no file is written"
-                )
-            card["proof"] = {
-                "clips": len(clips),
-                "largest_difference": float(apart.max()),
-                "tolerance": self.options.tolerance,
-                "seconds_a_clip": runner_seconds / len(clips),
-                "pytorch_seconds_a_clip": seconds / len(clips),
-                "threads": torch.get_num_threads(),
-            }
-            program.model.metadata_props["asd"] = json.dumps(card)
-            program.save(temporary, external_data=False)
+            _stamp(temporary, card)
+            card["proof"] = self._proof(temporary, clips, names)
+            if labelled:
+                card["int8"] = self._quantised(temporary, clips, names, labelled, card)
+            _stamp(temporary, card)
         return card
+
+    def _proof(self, path: Path, clips: Sequence[Path], names: Sequence[str]) -> dict[str, Any]:
+        """That the file gives the detector's scores, and how long both take.
+
+        Raises:
+            AsdError: it does not.
+        """
+        start = time.perf_counter()
+        expected = self._scores(clips, names)
+        seconds, threads = time.perf_counter() - start, torch.get_num_threads()
+        found, runner_seconds = runner_scores(OnnxRunner(path, threads), clips, names)
+        apart = np.abs(found - expected) / max(np.abs(expected).mean(), np.finfo(float).tiny)
+        worst, most = int(apart.argmax()), self.options.tolerance
+        if not apart.max() <= most:
+            raise AsdError(
+                f"{clips[worst]}: scores {found[worst]:.9g} by the graph and {expected[worst]:.9g} "
+                f"by PyTorch, {apart.max():.1e} of the mean score apart; at most {most:g} may be "
+                "(export.tolerance), so no file is written"
+            )
+        return {
+            "clips": len(clips), "largest_difference": float(apart.max()), "tolerance": most,
+            "seconds_a_clip": runner_seconds / len(clips),
+            "pytorch_seconds_a_clip": seconds / len(clips), "threads": threads,
+            "bytes": path.stat().st_size, "pytorch_bytes": self.checkpoint.stat().st_size,
+        }  # fmt: skip
+
+    def _quantised(
+        self,
+        path: Path,
+        clips: Sequence[Path],
+        names: Sequence[str],
+        labelled: Sequence[Path],
+        card: dict[str, Any],
+    ) -> dict[str, Any]:
+        """Bring the network in the file to 8 bits; what that costs.
+
+        The front end stays as it is. Ranges of activations are those of ``clips``.
+
+        Raises:
+            AsdError: there is no network, or the AUC falls too far.
+        """
+        import onnx
+        from onnxruntime.quantization import CalibrationDataReader, quantize_static
+
+        if not self.detector.has_network:
+            raise AsdError("--int8: this detector has no network whose weights could be rounded")
+        before, runner = _mean_auc(path, labelled, self.machines), OnnxRunner(path)
+        inputs = iter([runner.inputs(runner.read(c), n) for c, n in zip(clips, names, strict=True)])
+
+        class Clips(CalibrationDataReader):  # type: ignore[misc]
+            def get_next(self) -> Any:
+                return next(inputs, None)
+
+        model = onnx.load(path)
+        of_network = [
+            node.name
+            for node in model.graph.node
+            if node.op_type in ("Conv", "Gemm", "MatMul")
+            and any("'detector" in entry.value for entry in node.metadata_props)
+        ]
+        logging.disable(logging.WARNING)  # onnxruntime's advice goes to the root logger
+        try:
+            quantize_static(
+                model, path, Clips(), per_channel=True, nodes_to_quantize=of_network
+            )
+        finally:
+            logging.disable(logging.NOTSET)
+        _stamp(path, card)
+        after, loss = _mean_auc(path, labelled, self.machines), self.options.most_auc_loss
+        if before - after > loss:
+            raise AsdError(
+                f"--int8: the AUC on {len(labelled)} labelled clips falls from {100 * before:.2f} "
+                f"to {100 * after:.2f} %, more than {100 * loss:g} points; no file is written"
+            )
+        return {"labelled": len(labelled), "auc": after, "auc_before": before,
+                "bytes": path.stat().st_size}  # fmt: skip
 
     def _program(self) -> Any:
         """The exported graph."""
@@ -240,3 +303,25 @@ def runner_scores(
         except ClipError as error:
             raise AsdError(f"{clip}: {error}") from error
     return np.array(scores), time.perf_counter() - start
+
+
+def _stamp(path: Path, card: dict[str, Any]) -> None:
+    """Put the card into the file's metadata."""
+    import onnx
+
+    model = onnx.load(path)
+    onnx.helper.set_model_props(model, {"asd": json.dumps(card)})
+    onnx.save(model, path)
+
+
+def _mean_auc(path: Path, clips: Sequence[Path], machines: Sequence[str]) -> float:
+    """AUC on labelled clips, mean over the machines."""
+    names = [machine_of(clip, machines) for clip in clips]
+    labels = [(parse_name(clip.name) or ("", -1))[1] for clip in clips]
+    scores, _ = runner_scores(OnnxRunner(path), clips, names)
+    table = pd.DataFrame({"machine": names, "label": labels, "score": scores})
+    groups = table[table["label"] >= 0].groupby("machine")
+    areas = [auc(group["label"], group["score"]) for _, group in groups]
+    if not np.isfinite(areas).any():
+        raise AsdError("--int8: needs clips called normal_* and anomaly_* of one machine at least")
+    return float(np.nanmean(areas))

@@ -83,6 +83,11 @@ class OnnxRunner:
             raise ClipError(f"machine {name}: must be one of {', '.join(machines)}")
         return int(machines.index(name))
 
+    def inputs(self, wave: np.ndarray, machine: str | None) -> dict[str, np.ndarray]:
+        """What the graph takes; see ``score``."""
+        given = {"wave": wave, "machine": np.array(self.machine(machine))}
+        return {one.name: given[one.name] for one in self.session.get_inputs()}
+
     def score(
         self, wave: np.ndarray, machine: str | None = None, false_alarms: float | None = None
     ) -> dict[str, Any]:
@@ -106,9 +111,7 @@ class OnnxRunner:
             raise ClipError("has samples that are NaN or infinite: record it again")
         if not wave.any():
             raise ClipError("silence: no sample differs from 0, so that there is nothing to score")
-        inputs = {"wave": wave, "machine": np.array(number)}
-        names = [one.name for one in self.session.get_inputs()]
-        outputs = self.session.run(None, {name: inputs[name] for name in names})
+        outputs = self.session.run(None, self.inputs(wave, machine))
         score, p_value, threshold, alarm = (output.item() for output in outputs)
         if not math.isfinite(score):
             raise ClipError("its score is not a finite number")
