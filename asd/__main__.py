@@ -19,6 +19,8 @@ PROGRAMS = {
     "evaluate": ("asd.evaluate", "a run's tables again, from its scores alone"),
     "pictures": ("asd.pictures.__main__", "a run's pictures again, from its files alone"),
     "score": ("asd.score", "score recordings with a trained model"),
+    "export": ("asd.export", "one ONNX file of a trained model"),
+    "register": ("asd.register", "an exported model in MLflow's registry"),
     "download": ("asd.data.download.__main__", "fetch or check the real corpus"),
     "features": ("asd.features.__main__", "build, list and prune the feature store"),
     "sync": ("asd.tracking.sync", "complete runs that MLflow missed"),

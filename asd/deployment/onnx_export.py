@@ -125,7 +125,7 @@ class OnnxExport:
             "config_hash": record.get("identity"),
             "data_hash": record.get("data_hash"),
             "data_label": recipe.get("data_label"),
-            "checkpoint_hash": hashlib.sha256(self.checkpoint.read_bytes()).hexdigest(),
+            "checkpoint_hash": file_hash(self.checkpoint),
         }
 
     def write(
@@ -303,6 +303,11 @@ def runner_scores(
         except ClipError as error:
             raise AsdError(f"{clip}: {error}") from error
     return np.array(scores), time.perf_counter() - start
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _stamp(path: Path, card: dict[str, Any]) -> None:
