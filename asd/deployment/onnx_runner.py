@@ -36,11 +36,8 @@ class OnnxRunner:
     def __init__(self, model: str | Path, threads: int = 0) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        options.log_severity_level = 3
         try:
-            self.session = onnxruntime.InferenceSession(
-                str(model), options, providers=["CPUExecutionProvider"]
-            )
+            self.session = onnxruntime.InferenceSession(str(model), options)
             card = self.session.get_modelmeta().custom_metadata_map["asd"]
         except Exception as error:  # onnxruntime's have no common class
             raise ValueError(f"{model}: no model that asd export wrote ({error!s:.200})") from error
@@ -70,22 +67,20 @@ class OnnxRunner:
             raise ClipError(f"{count} channels, the model was trained on {wanted}: pick it first")
         return np.ascontiguousarray(raw[:, channel or 0])
 
-    def machine(self, name: str | None) -> int:
-        """The number of a machine by its name, ``fan/00``; None is the only one there is.
-
-        Raises:
-            ClipError: the model is of several and none is named, or not of this one.
-        """
-        machines = self.card["machines"]
-        if name is None and (len(machines) == 1 or not self.card["needs_machine"]):
-            return 0
-        if name not in machines:
-            raise ClipError(f"machine {name}: must be one of {', '.join(machines)}")
-        return int(machines.index(name))
-
     def inputs(self, wave: np.ndarray, machine: str | None) -> dict[str, np.ndarray]:
         """What the graph takes; see ``score``."""
-        given = {"wave": wave, "machine": np.array(self.machine(machine))}
+        machines, shortest = self.card["machines"], self.card["shortest"]
+        if machine is None and len(machines) == 1:
+            machine = machines[0]
+        if machine not in machines:
+            raise ClipError(f"machine {machine}: must be one of {', '.join(machines)}")
+        if len(wave) < shortest:
+            raise ClipError(f"{len(wave)} samples, the model takes {shortest} or more")
+        if not np.isfinite(wave).all():
+            raise ClipError("has samples that are NaN or infinite: record it again")
+        if not wave.any():
+            raise ClipError("silence: no sample differs from 0, so that there is nothing to score")
+        given = {"wave": wave, "machine": np.array(machines.index(machine))}
         return {one.name: given[one.name] for one in self.session.get_inputs()}
 
     def score(
@@ -95,35 +90,27 @@ class OnnxRunner:
 
         Args:
             wave: float32 [samples] at the card's rate, full scale 1.
-            machine: whose it is; see ``machine``.
+            machine: whose it is, ``fan/00``; None is the only one there is.
             false_alarms: share of normal clips that may be alarms; None: the card's threshold.
 
         Returns:
-            score; p_value, threshold and alarm, None where the model has none, and then ``why``.
+            score, p_value, threshold and alarm; None what the model does not have, and then ``why``.
 
         Raises:
-            ClipError: it is too short, silent, or has samples that are no numbers.
+            ClipError: it is too short, silent, not finite, or of a machine that is not known.
         """
-        number, shortest = self.machine(machine), self.card["shortest"]
-        if len(wave) < shortest:
-            raise ClipError(f"{len(wave)} samples, the model takes {shortest} or more")
-        if not np.isfinite(wave).all():
-            raise ClipError("has samples that are NaN or infinite: record it again")
-        if not wave.any():
-            raise ClipError("silence: no sample differs from 0, so that there is nothing to score")
-        outputs = self.session.run(None, self.inputs(wave, machine))
-        score, p_value, threshold, alarm = (output.item() for output in outputs)
+        inputs = self.inputs(wave, machine)
+        number = int(inputs["machine"])
+        outputs = [output.item() for output in self.session.run(None, inputs)]
+        score, p_value, threshold, alarm = outputs
         if not math.isfinite(score):
             raise ClipError("its score is not a finite number")
         normals, why = self.card["normals"][number], self.card["promises"][number]
-        said = {"score": score, "p_value": p_value if normals else None}
-        if false_alarms is not None:
-            if false_alarms * (len(normals) + 1) < 1 - 1e-9:
-                why = f"{len(normals)} normal clips cannot promise {100 * false_alarms:g} %"
-                return {**said, "threshold": None, "alarm": None, "why": why}
+        if false_alarms is not None:  # asd.scoring.calibration: the conformal rule
             beyond = math.floor(round(false_alarms * (len(normals) + 1), 9))
-            threshold = normals[len(normals) - beyond]
-            return {**said, "threshold": threshold, "alarm": score > threshold}
+            threshold = normals[-beyond] if 0 < beyond <= len(normals) else math.nan
+            alarm, why = score > threshold, f"{len(normals)} normal clips cannot promise that rate"
+        said = {"score": score, "p_value": p_value if normals else None}
         if math.isnan(threshold):
             return {**said, "threshold": None, "alarm": None, "why": why}
         return {**said, "threshold": threshold, "alarm": alarm}
@@ -140,8 +127,7 @@ def main() -> int:
     try:
         runner = OnnxRunner(options.model)
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        parser.error(str(error))
     if not options.clip:
         print(json.dumps(runner.card, indent=2))
     failed = 0
