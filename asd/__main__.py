@@ -22,7 +22,7 @@ PROGRAMS = {
     "export": ("asd.export", "one ONNX file of a trained model"),
     "register": ("asd.register", "an exported model in MLflow's registry"),
     "download": ("asd.data.download.__main__", "fetch or check the real corpus"),
-    "features": ("asd.features.__main__", "build, list and prune the feature store"),
+    "features": ("asd.features.__main__", "compute what a run would read, beforehand"),
     "sync": ("asd.tracking.sync", "complete runs that MLflow missed"),
 }
 

@@ -1,45 +1,111 @@
-"""Score new recordings with a trained model: ``python -m asd.score model.ckpt clip.wav ...``"""
+"""Score new recordings with a trained model: ``python -m asd.score runs/NAME clip.wav ...``"""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from asd.errors import AsdError, first_lines, shown
 from asd.exit_status import exit_status, program
+from asd.experiment.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from asd.scoring.scorer import ScoredClips
+
+_REGISTRY = "models:/"  # how addresses in MLflow's registry begin
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit status: 0, or 2 for an input that the user must mend."""
+    """The command line; returns the exit status: 0; 1 where some recordings could not be used; 2
+    where none could, or for another input that the user must mend."""
     parser = argparse.ArgumentParser(
         prog="python -m asd.score",
-        description="Anomaly scores of recordings, as CSV on standard output: higher is stranger.",
+        description="Anomaly scores and verdicts of recordings, on standard output: a higher score "
+        "is stranger. Verdicts and p-values need a model trained with calibration.fraction "
+        "(docs/deploy.md).",
     )
-    parser.add_argument(
-        "checkpoint", type=Path, help="a model's model.ckpt, or its folder runs/NAME/models/GROUP"
-    )
-    parser.add_argument("file", type=Path, nargs="+", help="sound files, or folders of them")
-    parser.add_argument(
-        "--allow", action="append", default=[], metavar="package.module.NAME",
-        help="a class or function of yours that the checkpoint may name; it is imported",
-    )  # fmt: skip
-    parser.add_argument(
-        "--class", dest="class_name", metavar="NAME",
-        help="of the recordings, if the score asks: fan, or with the machine ID fan/00",
-    )  # fmt: skip
+    add = parser.add_argument
+    add("model", help="a run's folder, a model.ckpt or its folder, or models:/NAME@ALIAS")
+    add("file", type=Path, nargs="+", help="sound files, or folders of them")
+    add("--false-alarms", type=float, metavar="RATE", help="at most this part of normal clips, "
+        "such as 0.01; as the model was told")  # fmt: skip
+    add("--rule", choices=("conformal", "gamma", "quantile"), help="of the threshold; likewise")
+    add("--class", dest="class_name", metavar="NAME",
+        help="what the recordings are of, fan or fan/00, where their paths do not say")  # fmt: skip
+    add("--channel", help="of files with several: 0, 1, ... or mean; as in training")
+    add("--resample", action="store_true", help="take recordings of a lower rate than the model's")
+    add("--clipped", type=float, default=0.001, metavar="PART",
+        help="of the samples at full scale; with more there is no score (%(default)s)")  # fmt: skip
+    add("--skip-bad", action="store_true", help="leave out files that cannot be used, and say so")
+    add("--format", choices=("csv", "jsonl"), default="csv", help="jsonl: JSON, a line a recording")
+    add("--tracking-uri", help="of the registry; as conf/tracking/mlflow.yaml says")
+    add("--allow", action="append", default=[], metavar="package.module.NAME",
+        help="a class or function of yours that the model may name; it is imported")  # fmt: skip
     options = parser.parse_args(arguments)
-    return exit_status(
-        lambda: _score(options.checkpoint, options.file, options.class_name, options.allow)
-    )
+    bad: list[str] = []
+    return exit_status(lambda: _score(options, bad)) or int(bool(bad))
 
 
-def _score(checkpoint: Path, paths: list[Path], class_name: str | None, allowed: list[str]) -> None:
-    files = [file for path in paths for file in sound_files(path)]
-    from asd.scoring.recordings import score_recordings
+def _score(options: argparse.Namespace, bad: list[str]) -> None:
+    """Print a line a recording; ``bad`` gets what was wrong with those that cannot be used."""
+    files = [file for path in options.file for file in sound_files(path)]
+    from asd.scoring.recordings import COLUMNS, ERROR, RecordingOptions, RecordingScorer
 
-    model = checkpoint / "model.ckpt" if checkpoint.is_dir() else checkpoint
-    score_recordings(model, files, class_name, allowed).to_csv(sys.stdout, index=False)
+    names = ("clipped", "class_name", "channel", "resample", "false_alarms", "rule")
+    given = {name: getattr(options, name) for name in names}
+    if (options.channel or "").isdigit():
+        given["channel"] = int(options.channel)
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = checkpoint_of(options.model, options.tracking_uri, Path(folder))
+        scorer = RecordingScorer(checkpoint, RecordingOptions(**given), options.allow)
+    if not scorer.calibration.scores:
+        print("scores alone: this model has no calibration (docs/deploy.md)", file=sys.stderr)
+    header = options.format == "csv"
+
+    def write(table: pd.DataFrame, scored: ScoredClips | None) -> None:
+        nonlocal header
+        broken = table["state"].str.startswith(ERROR)
+        bad.extend(table["state"][broken].str.removeprefix(ERROR))
+        rows = table[COLUMNS][~broken] if options.skip_bad else table[COLUMNS]
+        if options.format == "csv":
+            rows.to_csv(sys.stdout, index=False, header=header)
+            header = False
+        for row in rows.to_dict("records") if options.format == "jsonl" else ():
+            known = {name: value for name, value in row.items() if value == value and value != ""}
+            print(json.dumps(dict.fromkeys(COLUMNS) | known))
+
+    scorer.score(files, write)
+    if bad:
+        text = f"{len(bad)} of {len(files)} recordings cannot be used" + (
+            ", and are left out" if options.skip_bad else ""
+        )
+        lines = first_lines(f"  {line}" for line in bad)
+        if len(bad) == len(files):
+            raise AsdError(f"{text}:\n{lines}")
+        print(f"{text}:\n{lines}", file=sys.stderr)
+    if options.skip_bad:
+        bad.clear()
+
+
+def checkpoint_of(model: str, tracking_uri: str | None, folder: Path) -> Path:
+    """The model's file: as it is, in a model's or a run's folder, or copied to ``folder``."""
+    if model.startswith(_REGISTRY):
+        from asd.tracking.registered_models import registered_checkpoint
+
+        return registeredcheckpoint_of(model, tracking_uri, folder)
+    path = Path(model)
+    if not (models := RunFolder(path).models()):
+        return path / "model.ckpt" if path.is_dir() else path
+    if len(models) > 1:
+        choices = "\n".join(f"  {shown(one)}" for one in models)
+        raise AsdError(f"{path}: this run has several models; choose one:\n{choices}")
+    return models[0] / "model.ckpt"
 
 
 def sound_files(path: Path) -> list[Path]:

@@ -46,15 +46,14 @@ def test_a_program_that_there_is_not() -> None:
 
 def test_a_message_says_the_command_as_python_takes_it(tmp_path: Path) -> None:
     code = (
-        "import sys; sys.argv = ['/bin/asd', 'features', 'list', 'paths.cache=.']\n"
+        "import sys; sys.argv = ['/bin/asd', 'sweeps', 'list']\n"
         "from asd.__main__ import main; assert not main(); print(sys.orig_argv[1:], sys.argv)"
     )
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
-    words = ["features", "list", "paths.cache=."]
+    words = ["sweeps", "list"]
     assert (
-        done.stdout.splitlines()[-1]
-        == f"{['-m', 'asd.features', *words[1:]]} {['asd', *words[1:]]}"
+        done.stdout.splitlines()[-1] == f"{['-m', 'asd.sweeps', *words[1:]]} {['asd', *words[1:]]}"
     )
 
 

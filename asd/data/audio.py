@@ -80,6 +80,13 @@ class Recording:
         facts = ClipFacts(len(data), mtime_ns, content_hash(data), len(raw), rate, subtype, peak)
         return cls(path, facts, mono)
 
+    def clipped(self) -> float:
+        """The part of the samples that are at full scale; of floats that go beyond it, none."""
+        if self.facts.peak > 1:
+            return 0.0
+        full = 0.9999 * (32768 if self.mono.dtype == np.int16 else 1)
+        return float(np.mean((self.mono >= full) | (self.mono <= -full)))
+
     def signal(self, rate: int) -> NDArray[np.float32]:
         """The channel at a rate in Hz: float32 [``resampled_length``], full scale 1.
 
@@ -208,7 +215,8 @@ def _pick(path: Path, raw: NDArray[Any], channel: Channel) -> NDArray[Any]:
     if (channel is None and count > 1) or (channel or 0) >= count:
         raise AsdError(
             f"{path}: {count} channels: choose one with data.channel=0..{count - 1}, or their "
-            f"mean with data.channel=mean (it is {'null' if channel is None else channel})"
+            "mean with data.channel=mean; asd.score: --channel "
+            f"(it is {'null' if channel is None else channel})"
         )
     return raw[:, channel or 0]
 

@@ -35,7 +35,7 @@ from asd.options import check_choice, check_whole
 
 FORMAT = 5
 KEY = 12 * "[0-9a-f]"  # how names of folders and parts end
-SETTINGS = "settings.json"  # in a folder of the store, for people and for ``list``
+SETTINGS = "settings.json"  # in a folder of the store, for people
 
 
 @dataclass(frozen=True)
@@ -223,7 +223,7 @@ class FeatureStore:
         """
         file = self.file(clips)
         with suppress(OSError):  # it is not there, or may only be read
-            os.utime(file)  # for prune --older-than
+            os.utime(file)  # says when it was last used
         return whole_part(file, self.frames(clips), lambda: self._build([clips]))
 
 

@@ -1,29 +1,34 @@
-"""From a checkpoint and recordings to scores: what a plant runs on a new clip."""
+"""From a checkpoint and recordings to scores and verdicts: what a plant runs on a new clip."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator
+import math
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from asd.composition import build_known, check_known
 from asd.cores import cores
-from asd.data.audio import Recording
+from asd.data.audio import Channel, ClipFacts, Recording, resampled_length
 from asd.data.clip_files import parse_name
 from asd.data.manifest import SPLITS
 from asd.data.scan import warn_of
+from asd.data.threads import in_threads
 from asd.data.windows import Windows
-from asd.errors import AsdError, first_lines, shown
+from asd.errors import AsdError, shown
 from asd.features import Features, clip_features
 from asd.frontends.frontend import FrontEnd
 from asd.models.detector import load_detector
-from asd.options import check_choice, check_whole, from_config
-from asd.scoring.scorer import score_clips
+from asd.options import check_choice, check_number, check_whole, from_config
+from asd.scoring.calibration import Calibration, CalibrationOptions, Threshold
+from asd.scoring.scorer import ScoredClips, score_clips
 from asd.scoring.scoring_options import ScoringOptions
 from asd.scoring.window_scores import OF_CLASSES
 
@@ -34,35 +39,263 @@ _EARLIER = {
     "score": "mse", "vectors": None, "back_end": None, "bank": None, "max_fpr": 0.1,
     "batch_frames": 8000, "form": "auto",
 }  # fmt: skip
+COLUMNS = ["file", "score", "percentile", "p_value", "verdict", "state"]
+ERROR = "error: "  # how the state of a recording begins that cannot be used
+# Recordings whose features are in memory at a time: 64 MB of U's.
+_AT_A_TIME = 512
 
 
-def score_recordings(
-    checkpoint: Path,
-    files: list[Path],
-    class_name: str | None = None,
-    allowed: Collection[str] = (),
-) -> pd.DataFrame:
-    """Anomaly scores of recordings, checked and computed as those of the run that trained it.
+@dataclass(frozen=True)
+class RecordingOptions:
+    """What a user says of recordings: the options of ``python -m asd.score``.
 
-    Warnings say what is odd about the recordings, and which of them are of machine types or IDs
-    that the detector was not trained on, as far as their paths tell.
+    Args:
+        clipped: with a larger part of its samples at full scale a recording is clipped.
+        class_name: of which machine (``fan``), or ``fan/00``, all are; None: as their paths say.
+        channel: of files with several; None: as in training.
+        resample: take recordings of a lower rate than the model's too, which lack its upper bands.
+        false_alarms, rule: of the threshold; None: as the model was told.
+    """
+
+    clipped: float
+    class_name: str | None = None
+    channel: Channel = None
+    resample: bool = False
+    false_alarms: float | None = None
+    rule: str | None = None
+
+
+class _Heard(NamedTuple):
+    """A recording that was read: its features [frames, bands], or why it gets no score."""
+
+    state: str
+    facts: ClipFacts | None = None
+    values: np.ndarray | None = None
+
+
+class RecordingScorer:
+    """A trained model that checks and scores recordings as its run did.
 
     Args:
         checkpoint: ``model.ckpt`` of a run's model (``best.ckpt`` and ``last.ckpt`` do too).
-        files: recordings of the machines that it was trained on.
-        class_name: of which of the detector's classes they are, or of which machine, or
-            ``machine/ID``; for scores that need it.
+        options: what the recordings are.
         allowed: classes and functions from outside this package that the checkpoint may name.
 
-    Returns:
-        A row a file: file, score.
-
     Raises:
-        AsdError: the checkpoint or a file cannot be used, or the class is needed and not given;
-            nothing is scored then.
+        AsdError: the checkpoint cannot be used, or not with these options; or the calibration
+            cannot keep the rate of false alarms that is asked for.
     """
-    detector = load_detector(checkpoint, allowed)
-    recipe = detector.recipe
+
+    def __init__(
+        self, checkpoint: Path, options: RecordingOptions, allowed: Collection[str] = ()
+    ) -> None:
+        self.checkpoint, self.options = checkpoint, options
+        self.detector = load_detector(checkpoint, allowed)
+        recipe = self.recipe = self.detector.recipe
+        self.scoring = _scoring(checkpoint, recipe, allowed)
+        self.frontend: FrontEnd = build_known(recipe.get("frontend"), "frontend", allowed)
+        self.windows: Windows = build_known(recipe.get("window"), "window", allowed)
+        self.calibration = Calibration(self.detector.calibration)
+        self.machine_ids = [(str(one[0]), str(one[1])) for one in recipe["ids"] if len(one) == 2]
+        self.longest = recipe.get("longest_seconds", math.inf)  # earlier checkpoints do not say
+        check_number(f"{checkpoint}: longest_seconds", min(self.longest, 1e9), 0)
+        if self.scoring.back_end is not None and not self.detector.banks:
+            raise AsdError(f"{checkpoint}: lacks its back end, which model.ckpt has")
+        given = options.channel
+        self.channel: Channel = recipe.get("channel") if given is None else given
+        if self.channel not in (None, "mean"):
+            check_whole("channel", self.channel, 0)
+        check_number("--clipped", options.clipped, 0, 1)
+        if options.class_name is not None:
+            ids = map("/".join, self.machine_ids)
+            known = [*recipe["classes"], *self.detector.banks, *recipe["machines"], *ids]
+            check_choice("--class", options.class_name, list(dict.fromkeys(known)))
+        if options.false_alarms is not None and not self.calibration.scores:
+            self.calibration.normals("", "")  # refuses
+        self.threshold = cache(self._threshold)
+
+    def score(
+        self, files: Sequence[Path], take: Callable[[pd.DataFrame, ScoredClips | None], object]
+    ) -> None:
+        """Scores and verdicts, some hundred recordings at a time, in their order.
+
+        At the end, warnings say what is odd about the recordings, as in training.
+
+        Args:
+            files: the recordings.
+            take: called with a row a file, ``COLUMNS`` first: what cannot be told is NaN, or an
+                empty verdict; and with those that have a score.
+
+        Raises:
+            AsdError: the class of a recording is needed, and neither given nor said by its path; or
+                the parts of the checkpoint do not fit each other.
+        """
+        table = pd.DataFrame([self._whose(file) for file in files], columns=["machine", "id"])
+        table.insert(0, "path", [shown(file) for file in files])
+        self._check_classes(table)
+        for whose in dict.fromkeys(_pairs(table)):  # before hours of scoring
+            self.threshold(*whose)
+        facts: dict[str, ClipFacts] = {}
+
+        def read(row: int) -> _Heard:
+            return self._read(files[row], table["machine"].iloc[row])
+
+        def done(begin: int, heard: list[_Heard]) -> None:
+            part = table.iloc[begin : begin + len(heard)].reset_index(drop=True)
+            facts.update({n: h.facts for n, h in zip(part["path"], heard, strict=True) if h.facts})
+            with _as_it_says(self.checkpoint):
+                judged = self._judged(part, heard)
+            take(*judged)
+
+        rows = range(len(files))
+        parts = {at: rows[at : at + _AT_A_TIME] for at in rows[::_AT_A_TIME]}
+        in_threads(read, parts, cores(), "recordings", done)
+        warn_of("these recordings", facts, self.frontend.rate)
+
+    def _read(self, file: Path, machine: str) -> _Heard:
+        """The features of a recording, or its state."""
+        if machine and self.recipe["machines"] and machine not in self.recipe["machines"]:
+            return _Heard(f"wrong machine: {machine}, not {', '.join(self.recipe['machines'])}")
+        try:
+            recording = Recording.read(file, self.channel)
+            facts, rate = recording.facts, self.frontend.rate
+            seconds = facts.samples / facts.rate
+            if facts.peak == 0:
+                return _Heard("silent", facts)
+            if (share := recording.clipped()) > self.options.clipped:
+                return _Heard(f"clipped: {100 * share:.2g} % of the samples at full scale", facts)
+            if facts.rate < rate and not self.options.resample:
+                return _Heard(f"wrong rate: {facts.rate} Hz, below {rate}; see --resample", facts)
+            if self.windows.cover == "first" and seconds > self.longest:
+                unheard = f"trained on at most {self.longest:.4g} s, the rest would not be heard"
+                return _Heard(f"wrong length: {seconds:.4g} s, {unheard}", facts)
+            with _as_it_says(self.checkpoint):
+                if self._frames(facts) < self.recipe["frames"]:
+                    window = f"a window of {self.recipe['frames']} frames"
+                    return _Heard(f"wrong length: {seconds:.4g} s, shorter than {window}", facts)
+                return _Heard("scored", facts, clip_features(self.frontend, recording, "float32"))
+        except AsdError as error:
+            return _Heard(f"{ERROR}{error}")
+
+    def _frames(self, facts: ClipFacts) -> int:
+        try:
+            samples = resampled_length(facts.samples, facts.rate, self.frontend.rate)
+            return self.frontend.n_frames(samples)
+        except AsdError:  # too short for one
+            return 0
+
+    def _judged(
+        self, table: pd.DataFrame, heard: list[_Heard]
+    ) -> tuple[pd.DataFrame, ScoredClips | None]:
+        """The rows of ``score``."""
+        states = [one.state for one in heard]
+        rows = [row for row, one in enumerate(heard) if one.values is not None]
+        scored = None
+        try:
+            scored = self._scored(table, rows, heard) if rows else None
+        except AsdError:  # of one of them: it costs its own line alone
+            for row in list(rows):
+                try:
+                    self._scored(table, [row], heard)
+                except AsdError as error:
+                    states[row] = f"{ERROR}{error}"
+                    rows.remove(row)
+            scored = self._scored(table, rows, heard) if rows else None
+        scores = dict(zip(rows, scored.table["score"] if scored else (), strict=True))
+        answers = [
+            self._answer(states[row], machine, machine_id, scores.get(row))
+            for row, (machine, machine_id) in enumerate(_pairs(table))
+        ]
+        return pd.DataFrame(answers, columns=COLUMNS[1:]).assign(file=table["path"])[
+            COLUMNS
+        ], scored
+
+    def _answer(
+        self, state: str, machine: str, machine_id: str, score: float | None
+    ) -> dict[str, Any]:
+        """``COLUMNS`` of a recording, those that can be told."""
+        if score is None:
+            return {"verdict": "", "state": state}
+        answer: dict[str, Any] = {"score": score, "verdict": "", "state": state}
+        if self.machine_ids and machine_id and (machine, machine_id) not in self.machine_ids:
+            answer["state"] = f"scored, but ID {machine_id} was not trained"
+        if not self.calibration.scores:
+            return answer
+        answer["percentile"] = self.calibration.percentile(machine, machine_id, score)
+        answer["p_value"] = self.calibration.p_value(machine, machine_id, score)
+        bank, _ = self.calibration.normals(machine, machine_id)
+        if bank != f"{machine}/{machine_id}":
+            answer["state"] += f", against normal clips of {bank}"
+        if (limit := self.threshold(machine, machine_id)) is not None:
+            answer["verdict"] = "ALARM" if score > limit.value else "OK"
+        return answer
+
+    def _scored(self, table: pd.DataFrame, rows: list[int], heard: list[_Heard]) -> ScoredClips:
+        clips = table.iloc[rows].assign(label=-1).reset_index(drop=True)
+        arrays = [values for row in rows if (values := heard[row].values) is not None]
+        frames = np.array([len(values) for values in arrays], dtype=np.int64)
+        index = self.windows.starts(self.recipe["frames"], frames, list(clips["path"]))
+        features = Features(np.concatenate(arrays), frames)
+        numbers = np.array([self._class_number(*whose) for whose in _pairs(clips)])
+        return score_clips(self.detector, self.scoring, clips, features, index, numbers, cores())
+
+    def _threshold(self, machine: str, machine_id: str) -> Threshold | None:
+        """Where there is one; that there is none is said once, or refused if it was asked for."""
+        if not self.calibration.scores:
+            return None
+        told = from_config(CalibrationOptions, "calibration", self.recipe.get("calibration", {}))
+        asked, rule = self.options.false_alarms, self.options.rule or told.rule
+        rate = told.false_alarms if asked is None else asked
+        try:
+            return self.calibration.threshold(machine, machine_id, rate, rule)
+        except AsdError as error:
+            if asked is not None:
+                raise
+            log.warning("no verdicts: %s; or ask for more of them with --false-alarms", error)
+            return None
+
+    def _whose(self, file: Path) -> tuple[str, str]:
+        """Machine type and ID of a recording, as far as the user, its path or the model tell."""
+        only = self.recipe["machines"][0] if len(self.recipe["machines"]) == 1 else ""
+        if self.options.class_name is not None:
+            machine, _, machine_id = self.options.class_name.partition("/")
+        else:
+            split, parsed = file.absolute().parent, parse_name(file.name)
+            named = split.name in SPLITS and parsed is not None
+            machine = split.parent.name if named else only
+            machine_id = parsed[0] if named and parsed else ""
+        if not machine_id and len(self.machine_ids) == 1 and self.machine_ids[0][0] == machine:
+            machine_id = self.machine_ids[0][1]
+        return machine, machine_id
+
+    def _class_number(self, machine: str, machine_id: str) -> int:
+        """Among the classes of the detector; -1: none of them."""
+        classes = self.recipe["classes"]
+        names = [name for name in (f"{machine}/{machine_id}", machine) if name in classes]
+        return classes.index(names[0]) if names else -1
+
+    def _check_classes(self, table: pd.DataFrame) -> None:
+        """Refuse recordings of which nobody says what the score needs to know."""
+        if self.scoring.back_end is not None:
+            choices, separate = list(self.detector.banks), len(self.detector.banks) > 1
+        else:
+            choices, separate = self.recipe["classes"], self.scoring.score in OF_CLASSES
+        by_id = any("/" in choice for choice in choices)
+        unknown = table[table["id" if by_id else "machine"] == ""]
+        if separate and len(unknown):
+            raise AsdError(
+                f"{unknown['path'].iloc[0]}: this detector compares recordings with the training "
+                "clips of their machine, which the path does not name (MACHINE/test/"
+                f"normal_id_00_1.wav): --class NAME, one of {', '.join(choices)}"
+            )
+
+
+def _pairs(clips: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    return zip(clips["machine"], clips["id"], strict=True)
+
+
+def _scoring(checkpoint: Path, recipe: dict[str, Any], allowed: Collection[str]) -> ScoringOptions:
+    """How a checkpoint says that it scores."""
     if "scoring" not in recipe:
         log.warning("%s does not say how it scores (an earlier version): mse", checkpoint)
     if not isinstance(recipe.get("scoring", {}), dict):
@@ -73,47 +306,7 @@ def score_recordings(
             check_known(name, "scoring", allowed)
     if scoring["back_end"] is not None:
         build_known(scoring["back_end"], "scoring", allowed)
-    options = from_config(ScoringOptions, "scoring", scoring)
-    number = -1
-    if options.back_end is not None:
-        banks = list(detector.banks)
-        if not banks:
-            raise AsdError(f"{checkpoint}: lacks its back end, which model.ckpt has")
-        if class_name is None and len(banks) > 1:
-            raise AsdError(
-                "this detector compares recordings with the training clips of their machine: "
-                f"--class NAME, one of {', '.join(banks)}"
-            )
-        class_name = class_name or banks[0]
-    elif class_name is not None:
-        check_choice("--class", class_name, recipe["classes"])
-        number = recipe["classes"].index(class_name)
-    elif options.score in OF_CLASSES:
-        raise AsdError(
-            f"this detector's score ({options.score}) needs to know of which class the recordings "
-            f"are: --class NAME, one of {', '.join(recipe['classes'])}"
-        )
-    frontend: FrontEnd = build_known(recipe.get("frontend"), "frontend", allowed)
-    windows: Windows = build_known(recipe.get("window"), "window", allowed)
-    if (channel := recipe.get("channel")) not in (None, "mean"):
-        check_whole(f"{checkpoint}: channel", channel, 0)
-    names = [shown(file) for file in files]
-    _warn_of_strangers(files, recipe)
-    facts, values = {}, []
-    for name, file in zip(names, files, strict=True):
-        recording = Recording.read(file, channel)
-        facts[name] = recording.facts
-        with _as_it_says(checkpoint):
-            values.append(clip_features(frontend, recording, "float32"))
-    warn_of("these recordings", facts, frontend.rate)
-    frames = np.array([len(v) for v in values], dtype=np.int64)
-    index = windows.starts(recipe["frames"], frames, names)
-    machine, _, machine_id = (class_name or "").partition("/")
-    clips = pd.DataFrame({"machine": machine, "id": machine_id, "path": names, "label": -1})
-    features, classes = Features(np.concatenate(values), frames), np.full(len(files), number)
-    with _as_it_says(checkpoint):
-        scored = score_clips(detector, options, clips, features, index, classes, cores())
-    return scored.table[["file", "score"]]
+    return from_config(ScoringOptions, "scoring", scoring)
 
 
 @contextmanager
@@ -125,23 +318,3 @@ def _as_it_says(checkpoint: Path) -> Iterator[None]:
         raise AsdError(
             f"{checkpoint}: these recordings cannot be scored with it ({error!r:.300})"
         ) from error
-
-
-def _warn_of_strangers(files: list[Path], recipe: dict[str, Any]) -> None:
-    """Say which files lie in ``<machine>/{train,test}`` of machines that the detector is not of."""
-    known = {tuple(map(str, one)) for one in recipe["ids"]}  # earlier checkpoints do not have them
-    types, ids = [], []
-    for file in files:
-        split, machine = file.absolute().parent, file.absolute().parent.parent.name
-        parsed = parse_name(file.name)
-        if split.name not in SPLITS or parsed is None:
-            continue
-        if machine not in recipe["machines"]:
-            types.append(f"  {shown(file)}: {machine}")
-        elif known and (machine, parsed[0]) not in known:
-            ids.append(f"  {shown(file)}: {machine} ID {parsed[0]}")
-    trained = ", ".join(recipe["machines"])
-    for lines, kind in ((types, "machine types"), (ids, "machine IDs")):
-        if lines:
-            text = "%d recordings are of %s that this detector (of %s) was not trained on:\n%s"
-            log.warning(text, len(lines), kind, trained, first_lines(lines))

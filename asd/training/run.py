@@ -320,6 +320,7 @@ def _recipe(
         "ids": machine_ids(clips.train),
         "data_label": experiment.data_label,
         "channel": experiment.corpus.channel,
+        "longest_seconds": float((clips.train.clips["samples"] / clips.train.clips["rate"]).max()),
         **{
             part: config[part]
             for part in ("frontend", "window", "model", "loss", "scoring", "calibration")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +17,7 @@ import torch
 from corpora import folder
 from parts import CONV, MSE
 
-from asd.models.detector import Detector, save_detector
+from asd.models.detector import Detector, load_detector, save_detector
 from asd.models.standardiser import Standardiser
 from asd.score import main
 
@@ -41,7 +43,7 @@ def score(
     }  # fmt: skip
     save_detector(Detector(recipe, Standardiser.identity(BANDS)), tmp_path / "model.ckpt")
 
-    def run(*paths: Path) -> tuple[int, pd.DataFrame, str]:
+    def run(*paths: Path | str) -> tuple[int, pd.DataFrame, str]:
         caplog.clear()
         status = main([str(tmp_path / "model.ckpt"), *map(str, paths)])
         shown = capsys.readouterr()
@@ -70,31 +72,115 @@ def test_warnings_are_those_of_training(
     assert len(training) == 5
     status, table, _ = score(place)
     assert status == 0
-    assert len(table) == 5 and np.isfinite(table["score"]).all()
+    assert table["state"].tolist() == [*["scored"] * 3, "silent", "scored"]
+    assert np.isfinite(table["score"]).tolist() == [True] * 3 + [False, True]
     assert [r.levelno for r in caplog.records] == [logging.WARNING] * 5
     ours = [r.getMessage().replace("these recordings", "") for r in caplog.records]
     ours = [text.replace(f"{tmp_path / 'corpus'}/", "") for text in ours]
     assert ours == [text.replace(str(tmp_path / "corpus"), "") for text in training]
 
 
-def test_what_cannot_be_scored_is_an_error(score: Score, tmp_path: Path) -> None:
+def test_what_cannot_be_scored_costs_a_line_not_the_batch(score: Score, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "good.wav", np.full(8000, 0.1), 16000)
     soundfile.write(tmp_path / "loud.wav", np.full(8000, 1e20), 16000, subtype="FLOAT")
     soundfile.write(tmp_path / "nan.wav", np.full(8000, np.nan), 16000, subtype="FLOAT")
     soundfile.write(tmp_path / "frame.wav", np.full(100, 0.1), 16000)
     soundfile.write(tmp_path / "window.wav", np.full(600, 0.1), 16000)
     (tmp_path / "device.wav").symlink_to("/dev/zero")
-    for name, message in (
-        ("loud.wav", "has samples of 1e+20"),
-        ("nan.wav", "NaN"),
-        ("frame.wav", "clip of 100 samples is too short"),
-        ("window.wav", "shorter than a window of 4 frames"),
-        ("device.wav", "no regular file"),
-        ("nowhere.wav", "cannot be read"),
-    ):
-        status, table, said = score(tmp_path / "good.wav", tmp_path / name)
-        assert (status, len(table)) == (2, 0)
-        assert name in said and message in said
+    bad = {
+        "loud.wav": "error: .*has samples of 1e\\+20",
+        "nan.wav": "error: .*NaN",
+        "frame.wav": "wrong length: 0.00625 s, shorter",
+        "window.wav": "wrong length: 0.0375 s, shorter than a window of 4 frames",
+        "device.wav": "error: .*no regular file",
+        "nowhere.wav": "error: .*cannot be read",
+    }
+    files = [tmp_path / name for name in ("good.wav", *bad)]
+    status, table, said = score(*files)
+    assert (status, table["state"][0], len(table)) == (1, "scored", 7)
+    for name, message, state in zip(bad, bad.values(), table["state"][1:], strict=True):
+        assert re.match(message, state)
+        assert (name in said) == state.startswith("error")
+    assert table["score"].notna().tolist() == [True, *[False] * 6]
+    assert score(*files[1:3])[0] == 2
+    status, table, said = score(*files, "--skip-bad")
+    assert (status, len(table)) == (0, 3)
+    assert "4 of 7 recordings cannot be used, and are left out" in said and "nan.wav" in said
+
+
+def test_states_are_never_numbers(score: Score, tmp_path: Path) -> None:
+    tone = 0.9 * np.sin(np.arange(8000) / 7)
+    for name, wave, rate in (
+        ("loud.wav", tone, 16000), ("clipped.wav", 2 * tone, 16000), ("low.wav", tone, 8000),
+        ("silent.wav", 0 * tone, 16000), ("stereo.wav", np.stack([tone, 0 * tone], 1), 16000),
+    ):  # fmt: skip
+        soundfile.write(tmp_path / name, wave.clip(-1, 1), rate)
+    status, table, _ = score(tmp_path)
+    states = dict(zip(table["file"].map(lambda file: Path(file).stem), table["state"], strict=True))
+    assert status == 1 and table["score"].notna().sum() == 1
+    assert states.pop("stereo").endswith("--channel (it is null)")
+    assert states.pop("clipped").startswith("clipped: 6")
+    assert states == {
+        "loud": "scored", "silent": "silent",
+        "low": "wrong rate: 8000 Hz, below 16000; see --resample",
+    }  # fmt: skip
+    more = ("--channel", "0", "--resample", "--clipped", "1")
+    status, table, _ = score(tmp_path, *more)
+    assert (status, table["score"].notna().sum()) == (0, 4)
+    scores = table.set_index("file")["score"]
+    assert scores[f"{tmp_path}/stereo.wav"] == scores[f"{tmp_path}/loud.wav"]
+
+
+def test_verdicts_are_those_of_the_calibration(
+    score: Score, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for n, loud in enumerate((1e-3, 0.1, 0.9)):
+        wave = loud * np.random.default_rng(0).uniform(-1, 1, 8000)
+        soundfile.write(tmp_path / f"{n}.wav", wave, 16000)
+    files = [tmp_path / f"{n}.wav" for n in range(3)]
+    scores = score(*files)[1]["score"]
+    low, _, high = sorted(scores)
+    detector = load_detector(tmp_path / "model.ckpt")
+    nine = torch.linspace(low, high, 9, dtype=torch.float64)
+    detector.calibration = {"fan/00": nine}
+    detector.recipe["calibration"] = {"fraction": 0.2, "rule": "conformal", "false_alarms": 0.1}
+    save_detector(detector, tmp_path / "model.ckpt")
+
+    _, table, said = score(*files)
+    assert said == "" and table["score"].tolist() == scores.tolist()
+    expected = [(1 + int((nine >= value).sum())) / 10 for value in scores]
+    assert table["p_value"].tolist() == expected
+    assert table["percentile"].tolist() == [100 * int((nine < v).sum()) / 9 for v in scores]
+    assert table["verdict"].tolist() == ["OK"] * 3  # none is above the greatest
+    _, table, _ = score(*files, "--false-alarms", "0.2")
+    assert table["verdict"].tolist() == ["ALARM" if v == high else "OK" for v in scores]
+    status, table, said = score(*files, "--false-alarms", "0.05")
+    assert (status, len(table)) == (2, 0) and "5 % needs 19 clips" in said
+    assert score(*files, "--false-alarms", "0.05", "--rule", "quantile")[0] == 0
+    score(*files)  # to throw away what was printed
+    assert main([str(tmp_path / "model.ckpt"), str(files[0]), "--format", "jsonl"]) == 0
+    line = json.loads(capsys.readouterr().out)
+    assert line == {**score(files[0])[1].iloc[0].to_dict(), "file": str(files[0])}
+    detector.recipe["calibration"]["false_alarms"] = 0.01
+    save_detector(detector, tmp_path / "model.ckpt")
+    status, table, said = score(*files)
+    assert status == 0 and table["verdict"].isna().all() and said.count("no verdicts: fan/00") == 1
+
+
+def test_a_batch_of_any_size_gives_each_recording_its_own_score(
+    score: Score, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "in"
+    place.mkdir()
+    for n in range(7):
+        wave = np.random.default_rng(n).uniform(-1, 1, 4000 + 300 * n) / 10
+        soundfile.write(place / f"{n}.wav", wave, 16000)
+    (place / "3.wav").write_bytes(b"RIFF")
+    whole = score(place)[1]
+    monkeypatch.setattr("asd.scoring.recordings._AT_A_TIME", 2)
+    pd.testing.assert_frame_equal(score(place)[1], whole)
+    alone = [score(file)[1]["score"] for file in sorted(place.iterdir()) if file.stem != "3"]
+    assert whole["score"].dropna().tolist() == pytest.approx([float(one[0]) for one in alone])
 
 
 def test_recordings_of_other_machines_are_said(score: Score, tmp_path: Path) -> None:
@@ -107,10 +193,14 @@ def test_recordings_of_other_machines_are_said(score: Score, tmp_path: Path) -> 
         soundfile.write(tmp_path / "in" / name, np.full(8000, 0.1), 16000)
     status, table, said = score(tmp_path / "in")
     assert (status, len(table)) == (0, 5)
-    assert "1 recordings are of machine types that this detector (of fan) was not trained" in said
-    assert "valve/test/normal_id_00_1.wav: valve" in said
-    assert "1 recordings are of machine IDs that this detector (of fan) was not trained" in said
-    assert "fan/test/anomaly_id_02_1.wav: fan ID 02" in said
+    states = {Path(file).relative_to(tmp_path / "in").as_posix(): state
+              for file, state in zip(table["file"], table["state"], strict=True)}  # fmt: skip
+    assert states == {
+        "any.wav": "scored", "fan/test/normal_id_00_1.wav": "scored", "valve/today.wav": "scored",
+        "fan/test/anomaly_id_02_1.wav": "scored, but ID 02 was not trained",
+        "valve/test/normal_id_00_1.wav": "wrong machine: valve, not fan",
+    }  # fmt: skip
+    assert table["score"].isna().sum() == 1 and "no calibration" in said
 
 
 def test_folders_and_names_of_all_kinds(score: Score, tmp_path: Path) -> None:
