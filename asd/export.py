@@ -1,29 +1,31 @@
-"""One ONNX file of a trained model: ``python -m asd.export model.ckpt fan.onnx CLIPS``"""
+"""One ONNX file of a trained model: ``python -m asd.export runs/NAME fan.onnx CLIPS``"""
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 from pathlib import Path
 
+from asd.errors import AsdError
 from asd.exit_status import exit_status, program
-from asd.score import sound_files
+from asd.score import checkpoint_of, sound_files
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status: 0, or 2 for an input that the user must mend."""
     parser = argparse.ArgumentParser(
         prog="python -m asd.export",
-        description="From WAV to score in one ONNX file, proven on your clips. Needs asd[onnx].",
+        description="From WAV to decision in one ONNX file, proven on your clips "
+        "(docs/deploy.md). Numbers are in conf/export.yaml. Needs: pip install 'asd[onnx]'.",
     )
-    parser.add_argument("checkpoint", type=Path, help="a model's model.ckpt, or its folder")
-    parser.add_argument("out", type=Path, help="the file to write")
-    parser.add_argument("clip", type=Path, nargs="+", help="sound files, or folders of them")
-    parser.add_argument("--machine", help="of the clips, fan/00, if their paths do not tell")
-    parser.add_argument("--licence", default="not stated", help="of the model, for its card")
-    parser.add_argument(
-        "--int8", type=Path, metavar="LABELLED",
-        help="with weights of 8 bits; folder of clips called normal_* and anomaly_*, for the AUC",
-    )  # fmt: skip
+    add = parser.add_argument
+    add("model", help="a run's folder, a model.ckpt or its folder, or models:/NAME@ALIAS")
+    add("out", type=Path, help="the file to write")
+    add("clip", type=Path, nargs="+", help="sound files, or folders of them")
+    add("--class", dest="class_name", help="fan/00, where the clips' paths do not say")
+    add("--licence", default="not stated", help="of the model, in words, for its card")
+    add("--int8", type=Path, metavar="LABELLED",
+        help="8 bits for the network; a folder of clips called normal_* and anomaly_*")  # fmt: skip
     return exit_status(lambda: _export(parser.parse_args(arguments)))
 
 
@@ -31,18 +33,22 @@ def _export(options: argparse.Namespace) -> None:
     from omegaconf import OmegaConf
 
     from asd.composition import folder_of
-    from asd.deployment.onnx_export import ExportOptions, OnnxExport
+    from asd.options import from_config
 
-    numbers = ExportOptions(**OmegaConf.load(folder_of("conf") / "export.yaml"))  # type: ignore[arg-type]
-    checkpoint = options.checkpoint
-    export = OnnxExport(
-        checkpoint / "model.ckpt" if checkpoint.is_dir() else checkpoint, numbers
-    )
-    clips, labelled = (
-        [file for path in paths for file in sound_files(path)]
-        for paths in (options.clip, [options.int8] if options.int8 else [])
-    )
-    card = export.write(options.out, clips, options.machine, options.licence, labelled)
+    try:
+        from asd.deployment.onnx_export import ExportOptions, OnnxExport
+    except ImportError as error:
+        raise AsdError(f"{error}: pip install 'asd[onnx]'") from error
+    from asd.scoring.recordings import RecordingOptions, RecordingScorer
+
+    numbers = dict(OmegaConf.load(folder_of("conf") / "export.yaml"))
+    recordings = RecordingOptions(numbers.pop("clipped"), options.class_name)
+    clips = [file for path in options.clip for file in sound_files(path)]
+    labelled = sound_files(options.int8) if options.int8 else []
+    with tempfile.TemporaryDirectory() as folder:
+        scorer = RecordingScorer(checkpoint_of(options.model, None, Path(folder)), recordings)
+        export = OnnxExport(scorer, from_config(ExportOptions, "export", numbers))
+        card = export.write(options.out, clips, options.licence, labelled)
     proof, int8 = card["proof"], card.get("int8")
     print(
         f"{options.out}: equal to PyTorch on {proof['clips']} clips, at most "

@@ -98,7 +98,7 @@ def checkpoint_of(model: str, tracking_uri: str | None, folder: Path) -> Path:
     if model.startswith(_REGISTRY):
         from asd.tracking.registered_models import registered_checkpoint
 
-        return registeredcheckpoint_of(model, tracking_uri, folder)
+        return registered_checkpoint(model, tracking_uri, folder)
     path = Path(model)
     if not (models := RunFolder(path).models()):
         return path / "model.ckpt" if path.is_dir() else path

@@ -36,10 +36,10 @@ def front_end_graph(frontend: FrontEnd, tail: float) -> nn.Module:
         return GammatoneGraph(frontend, tail)
     if isinstance(frontend, Mel):
         spectrogram, scale = transform(frontend).spectrogram, transform(frontend).mel_scale
-        return SpectrumGraph(frontend, spectrogram.window, scale.fb, frontend.power, True)
+        return SpectrumGraph(frontend, spectrogram.window, scale.fb, frontend.power)
     if isinstance(frontend, GammatoneFFT):
         window, weights = map(torch.from_numpy, tables(frontend))
-        return SpectrumGraph(frontend, window, weights, 1.0, False)
+        return SpectrumGraph(frontend, window, weights, 1.0)
     raise AsdError(f"frontend={frontend.name}: no ONNX graph of this front end is known")
 
 
@@ -54,17 +54,16 @@ class GammatoneGraph(nn.Module):
         responses = erb_filterbank(impulse, filters)
         left = np.cumsum(np.square(responses)[:, ::-1], axis=1)[:, ::-1]
         taps = (left > tail * left[:, :1]).sum(axis=1)
-        for first in range(0, frontend.bands, _GROUP):
-            group = slice(first, first + _GROUP)
-            kernel = responses[group, : taps[group].max()][:, None, ::-1].astype(np.float32)
-            self.register_buffer(f"kernel_{first}", torch.from_numpy(kernel.copy()))
+        groups = [slice(first, first + _GROUP) for first in range(0, frontend.bands, _GROUP)]
+        kernels = [responses[group, None, : taps[group].max()] for group in groups]
+        self.kernels = [torch.tensor(kernel).flip(2).float() for kernel in kernels]
 
     def forward(self, wave: Tensor) -> Tensor:
         """See the module."""
         samples, settings = wave.shape[0], self.frontend
         bands = [
             F.conv1d(F.pad(wave[None, None], (kernel.shape[-1] - 1, 0)), kernel)
-            for kernel in self.buffers()
+            for kernel in self.kernels
         ]
         energies = torch.cat(bands, dim=1).square()
         energies = F.avg_pool1d(energies, settings.window, settings.hop)[0].T
@@ -79,44 +78,30 @@ class SpectrumGraph(nn.Module):
     """Level of weighted magnitudes of a short-time Fourier transform.
 
     Args:
-        frontend: gives ``n_fft``, ``hop`` and ``eps``.
+        frontend: gives ``n_fft``, ``hop`` and ``eps``; with ``pad_mode``, frames are centred.
         window: [n_fft] or shorter, then in the middle of the transform.
         weights: [lines, bands].
         power: of the magnitudes; the level is (20 / power) log10.
-        centred: the wave is padded by half a transform at both ends, as ``Mel.pad_mode`` says.
     """
 
-    window: Tensor
-    weights: Tensor
-    basis: Tensor
-
     def __init__(
-        self,
-        frontend: Mel | GammatoneFFT,
-        window: Tensor,
-        weights: Tensor,
-        power: float,
-        centred: bool,
+        self, frontend: Mel | GammatoneFFT, window: Tensor, weights: Tensor, power: float
     ) -> None:
         super().__init__()
-        self.frontend, self.power = frontend, power
-        self.padding = frontend.pad_mode if centred and isinstance(frontend, Mel) else None
-        self.register_buffer("window", window)
-        self.register_buffer("weights", weights)
+        self.frontend, self.window, self.weights, self.power = frontend, window, weights, power
         # Of other lengths onnxruntime's transform errs by up to 0.007 dB.
         self.fast = frontend.n_fft & (frontend.n_fft - 1) == 0
         if not self.fast:
             turns = np.outer(np.arange(len(weights)), np.arange(frontend.n_fft)) % frontend.n_fft
             waves = np.exp(2j * np.pi / frontend.n_fft * turns) * window.double().numpy()
-            basis = np.concatenate([waves.real, waves.imag])[:, None].astype(np.float32)
-            self.register_buffer("basis", torch.from_numpy(basis))
+            self.basis = torch.tensor(np.concatenate([waves.real, waves.imag])[:, None]).float()
 
     def forward(self, wave: Tensor) -> Tensor:
         """See the module."""
         settings = self.frontend
         wave = wave[None, None]
-        if self.padding is not None:
-            wave = F.pad(wave, (settings.n_fft // 2,) * 2, mode=self.padding)
+        if isinstance(settings, Mel):
+            wave = F.pad(wave, (settings.n_fft // 2,) * 2, mode=settings.pad_mode)
         if self.fast:
             lines = torch.stft(
                 wave[0, 0], settings.n_fft, settings.hop, len(self.window), self.window,
@@ -125,6 +110,6 @@ class SpectrumGraph(nn.Module):
             squares = torch.view_as_real(lines).square().sum(-1)
         else:
             parts = F.conv1d(wave, self.basis, stride=settings.hop)[0]
-            squares = parts.unflatten(0, (2, -1)).square().sum(0)
+            squares = parts.reshape(2, len(self.weights), -1).square().sum(0)
         magnitudes = squares if self.power == 2 else squares ** (self.power / 2)
         return 20 / self.power * torch.log10(magnitudes.T @ self.weights + settings.eps)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-import logging
+import os
 import shutil
+import warnings
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from asd.deployment.onnx_export import file_hash
 from asd.deployment.onnx_runner import OnnxRunner
@@ -44,17 +46,23 @@ def register_model(
         card = OnnxRunner(onnx).card
     except ValueError as error:
         raise AsdError(f"{error}: python -m asd.export {model} {onnx} CLIPS") from error
-    if card["checkpoint_hash"] != file_hash(checkpoint):
+    if card["model_hash"] != file_hash(checkpoint):
         raise AsdError(f"{onnx}: made of another checkpoint than {checkpoint}: export it again")
     client, _ = connect(tracking)
     import mlflow
     from mlflow.models import Model, ModelSignature
     from mlflow.types import ColSpec, Schema
 
-    wanted = [ColSpec("string", "audio"), ColSpec("string", "machine", required=False)]
-    given = [ColSpec("double", one) for one in ("score", "p_value", "threshold")]
+    wanted: list[Any] = [ColSpec("string", "audio"), ColSpec("string", "machine", required=False)]
+    given: list[Any] = [ColSpec("double", one) for one in ("score", "p_value", "threshold")]
+    given.append(ColSpec("boolean", "alarm"))
     own = Path(__file__).parent
-    with answering(tracking), TemporaryDirectory() as neutral:  # its path is stored
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    with (
+        answering(tracking),
+        TemporaryDirectory() as neutral,  # its path is stored
+        warnings.catch_warnings(action="ignore"),  # advice to infer what is said here
+    ):
         run = known_run(client, tracking.uri, folder.record())
         if run is None:
             raise AsdError(f"{folder.path}: not in {tracking.uri}: python -m asd.tracking.sync it")
@@ -66,9 +74,7 @@ def register_model(
                 "onnx": str(onnx), "runner": str(own / "onnx_runner.py"),
                 "checkpoint": str(checkpoint),
             },
-            signature=ModelSignature(
-                Schema(wanted), Schema([*given, ColSpec("boolean", "alarm")])
-            ),
+            signature=ModelSignature(Schema(wanted), Schema(given)),
             pip_requirements=[f"{package}=={version(package)}" for package in _PACKAGES],
             metadata={key: json.dumps(card[key]) for key in ("licence", "machines", "proof")},
         )  # fmt: skip

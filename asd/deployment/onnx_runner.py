@@ -69,17 +69,20 @@ class OnnxRunner:
 
     def inputs(self, wave: np.ndarray, machine: str | None) -> dict[str, np.ndarray]:
         """What the graph takes; see ``score``."""
-        machines, shortest = self.card["machines"], self.card["shortest"]
+        machines = self.card["machines"]
+        shortest, longest = self.card["shortest"], self.card["longest"]
         if machine is None and len(machines) == 1:
             machine = machines[0]
         if machine not in machines:
             raise ClipError(f"machine {machine}: must be one of {', '.join(machines)}")
-        if len(wave) < shortest:
-            raise ClipError(f"{len(wave)} samples, the model takes {shortest} or more")
+        if not shortest <= len(wave) <= longest:
+            raise ClipError(f"{len(wave)} samples, the model takes {shortest} to {longest}")
         if not np.isfinite(wave).all():
             raise ClipError("has samples that are NaN or infinite: record it again")
         if not wave.any():
             raise ClipError("silence: no sample differs from 0, so that there is nothing to score")
+        if np.abs(wave).max() <= 1 and np.mean(np.abs(wave) >= 0.9999) > self.card["clipped"]:
+            raise ClipError("clipped: too many samples at full scale; turn the input down")
         given = {"wave": wave, "machine": np.array(machines.index(machine))}
         return {one.name: given[one.name] for one in self.session.get_inputs()}
 
@@ -94,7 +97,7 @@ class OnnxRunner:
             false_alarms: share of normal clips that may be alarms; None: the card's threshold.
 
         Returns:
-            score, p_value, threshold and alarm; None what the model does not have, and then ``why``.
+            score, p_value, threshold and alarm; None is what it does not have, and then ``why``.
 
         Raises:
             ClipError: it is too short, silent, not finite, or of a machine that is not known.

@@ -3,72 +3,78 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from asd.composition import build_known
-from asd.data.windows import Windows
 from asd.deployment.front_end_graph import front_end_graph
 from asd.errors import AsdError
 from asd.features.batches import Batch
-from asd.frontends.frontend import FrontEnd
 from asd.models.detector import Detector
 from asd.models.scoring_form import scoring_form
 from asd.scoring.back_ends import NearestNeighbours
-from asd.scoring.scoring_options import ScoringOptions
+from asd.scoring.recordings import RecordingScorer
+
+_VECTORS = ("band_statistics", "level", "embedding")
 
 
 class ScoringGraph(nn.Module):
     """What ``asd.scoring.scorer`` and ``asd.scoring.calibration`` compute, of one clip.
 
     Args:
-        detector: trained.
-        options: its scoring.
-        frontend, windows: of its recipe.
-        machines: ``fan/00``, ...: whose clips it will score, each known to the detector.
-        normals: of each machine, scores of held-out normal clips, float64 [clips], maybe none.
-        thresholds: [machines] a score above is an alarm; NaN where there is none.
+        scorer: a trained model.
         tail: see ``front_end_graph``.
 
+    Attributes:
+        machines: ``fan/00``, ...: whose clips it scores, those that trained.
+        normals_of: of each, scores of held-out normal clips, ascending, maybe none.
+        promises: of each, what its threshold promises.
+
     Raises:
-        AsdError: a part that has no graph; names it.
+        AsdError: it has a part of which no graph is known; names it.
     """
 
-    def __init__(
-        self,
-        detector: Detector,
-        options: ScoringOptions,
-        frontend: FrontEnd,
-        windows: Windows,
-        machines: Sequence[str],
-        normals: Sequence[np.ndarray],
-        thresholds: Sequence[float],
-        tail: float,
-    ) -> None:
+    def __init__(self, scorer: RecordingScorer, tail: float) -> None:
         super().__init__()
-        self.front_end = front_end_graph(frontend, tail)
+        detector, options = scorer.detector, scorer.scoring
+        self.front_end = front_end_graph(scorer.frontend, tail)
         self.detector = scoring_form(detector, options.form)
         # The exporter drops the divisor of the average pooling that the fused form takes.
         if getattr(self.detector.network, "upsampling_fused", False):
             self.detector.network.upsampling_fused = False  # type: ignore[assignment]
-        self.options, self.cover = options, windows.cover
+        self.options, self.cover = options, scorer.windows.cover
         self.length: int = detector.recipe["frames"]
-        self.machines = list(machines)
-        if options.score is None and options.vectors not in ("band_statistics", "level", "embedding"):
+        self.machines = ["/".join(one) for one in scorer.machine_ids]
+        if not self.machines:
+            raise AsdError(f"{scorer.checkpoint}: of an earlier version, train it again")
+        if options.score is None and options.vectors not in _VECTORS:
             raise AsdError(f"scoring.vectors={options.vectors}: no ONNX graph of it is known")
-        self.back_end = None
+        self.back_end: Any = None
         if options.back_end is not None:
             self.back_end = build_known(options.back_end, "scoring")
             self._add_banks(detector)
         classes = detector.recipe["classes"]
-        numbers = [_position(classes, name, name.split("/")[0]) for name in machines]
-        self.register_buffer("classes", torch.tensor(numbers))
-        self.register_buffer("normals", torch.from_numpy(np.concatenate(normals)))
-        owners = np.repeat(np.arange(len(normals)), [len(scores) for scores in normals])
-        self.register_buffer("owners", torch.from_numpy(owners))
-        self.register_buffer("thresholds", torch.tensor(thresholds, dtype=torch.float64))
+        numbers = [_position(classes, name, name.split("/")[0]) for name in self.machines]
+        self.classes = torch.tensor(numbers)
+        self._add_calibration(scorer)
+
+    def _add_calibration(self, scorer: RecordingScorer) -> None:
+        """All machines' normal scores one after another, and to which each belongs."""
+        limits = [scorer.threshold(*one) for one in scorer.machine_ids]
+        self.promises = [one.promise if one else "there is no threshold" for one in limits]
+        values = torch.tensor([one.value if one else np.nan for one in limits], dtype=torch.float64)
+        self.thresholds = values
+        found = [
+            scorer.calibration.normals(*one)[1] if scorer.calibration.scores else np.empty(0)
+            for one in scorer.machine_ids
+        ]
+        self.normals_of = [scores.tolist() for scores in found]
+        self.normals = torch.from_numpy(np.concatenate(found))
+        owners = np.repeat(np.arange(len(found)), [len(scores) for scores in found])
+        self.owners = torch.from_numpy(owners)
 
     def _add_banks(self, detector: Detector) -> None:
         """The banks' vectors one after another, and to which bank each belongs."""
@@ -78,11 +84,11 @@ class ScoringGraph(nn.Module):
         names, states = list(detector.banks), list(detector.banks.values())
         numbers = [_position(names, one, one.split("/")[0], "all") for one in self.machines]
         sizes = torch.tensor([len(state["vectors"]) for state in states])
-        self.register_buffer("banks", torch.tensor(numbers))
-        self.register_buffer("bank_of", torch.arange(len(states)).repeat_interleave(sizes))
-        self.register_buffer("vectors", torch.cat([state["vectors"] for state in states]))
-        for part in ("mean", "std"):
-            self.register_buffer(f"bank_{part}", torch.stack([state[part] for state in states]))
+        self.banks = torch.tensor(numbers)
+        self.bank_of = torch.arange(len(states)).repeat_interleave(sizes)
+        self.vectors = torch.cat([state["vectors"] for state in states])
+        self.means = torch.stack([state["mean"] for state in states])
+        self.deviations = torch.stack([state["std"] for state in states])
 
     def forward(self, wave: Tensor, machine: Tensor) -> tuple[Tensor, ...]:
         """A clip to score, p-value and threshold (float64), and alarm (bool), all [].
@@ -100,9 +106,9 @@ class ScoringGraph(nn.Module):
         else:
             vector = self._vector(frames.double(), outputs)
             score = vector[0] if self.back_end is None else self._distance(vector, machine)
-        normals = self.owners == machine
-        above = (normals & (self.normals >= score)).sum()
-        p_value = (1 + above).double() / (1 + normals.sum())
+        own = self.owners.eq(machine)
+        above = (own & self.normals.ge(score)).sum()
+        p_value = (1 + above).double() / (1 + own.sum())
         threshold = self.thresholds[machine]
         return score, p_value, threshold, score > threshold
 
@@ -135,13 +141,13 @@ class ScoringGraph(nn.Module):
     def _distance(self, vector: Tensor, machine: Tensor) -> Tensor:
         """As ``asd.scoring.back_ends.NearestNeighbours``, to the machine's own bank."""
         bank = self.banks[machine]
-        vector = (vector - self.bank_mean[bank]) / self.bank_std[bank]
+        vector = (vector - self.means[bank]) / self.deviations[bank]
         if self.back_end.metric == "cosine":
             norms = self.vectors.square().sum(1).sqrt() * vector.square().sum().sqrt()
             distances = 1 - (self.vectors * vector).sum(1) / norms
         else:
             distances = (self.vectors - vector).square().sum(1).sqrt()
-        distances = torch.where(self.bank_of == bank, distances, torch.inf)
+        distances = torch.where(self.bank_of.eq(bank), distances, torch.inf)
         return distances.topk(self.back_end.k, largest=False).values.mean()
 
 

@@ -130,7 +130,7 @@ class RecordingScorer:
             AsdError: the class of a recording is needed, and neither given nor said by its path; or
                 the parts of the checkpoint do not fit each other.
         """
-        table = pd.DataFrame([self._whose(file) for file in files], columns=["machine", "id"])
+        table = pd.DataFrame([self.whose(file) for file in files], columns=["machine", "id"])
         table.insert(0, "path", [shown(file) for file in files])
         self._check_classes(table)
         for whose in dict.fromkeys(_pairs(table)):  # before hours of scoring
@@ -254,7 +254,7 @@ class RecordingScorer:
             log.warning("no verdicts: %s; or ask for more of them with --false-alarms", error)
             return None
 
-    def _whose(self, file: Path) -> tuple[str, str]:
+    def whose(self, file: Path) -> tuple[str, str]:
         """Machine type and ID of a recording, as far as the user, its path or the model tell."""
         only = self.recipe["machines"][0] if len(self.recipe["machines"]) == 1 else ""
         if self.options.class_name is not None:

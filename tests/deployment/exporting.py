@@ -9,9 +9,10 @@ import numpy as np
 import soundfile
 import torch
 
-from asd.deployment.onnx_export import ExportOptions
+from asd.deployment.onnx_export import ExportOptions, OnnxExport
 from asd.models.detector import Detector, save_detector
 from asd.models.standardiser import Standardiser
+from asd.scoring.recordings import RecordingOptions, RecordingScorer
 
 OPTIONS = ExportOptions(tolerance=1e-5, tail=1e-12, most_auc_loss=0.02)
 MACHINES = [("fan", "00"), ("fan", "02"), ("pump", "00")]
@@ -58,3 +59,8 @@ def write_detector(
     }  # fmt: skip
     save_detector(detector.eval(), path)
     return detector
+
+
+def export_of(checkpoint: Path, options: ExportOptions = OPTIONS) -> OnnxExport:
+    """An export that takes clips as their paths say."""
+    return OnnxExport(RecordingScorer(checkpoint, RecordingOptions(0.001)), options)
