@@ -67,6 +67,7 @@ def register_model(
         if run is None:
             raise AsdError(f"{folder.path}: not in {tracking.uri}: python -m asd.tracking.sync it")
         mlflow.set_tracking_uri(tracking.uri)
+        mlflow.set_experiment(experiment_id=run.info.experiment_id)
         logged = Model.log(
             None, mlflow.pyfunc, name, run_id=run.info.run_id, name=name,
             python_model=shutil.copy(own / "served_model.py", neutral),
