@@ -18,84 +18,78 @@ if TYPE_CHECKING:
 
     from asd.scoring.scorer import ScoredClips
 
-_REGISTRY = "models:/"  # how addresses in MLflow's registry begin
-
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit status: 0; 1 where some recordings could not be used; 2
-    where none could, or for another input that the user must mend."""
+    """The command line; returns the exit status: 0, or 2 for an input that the user must mend."""
     parser = argparse.ArgumentParser(
         prog="python -m asd.score",
         description="Anomaly scores and verdicts of recordings, on standard output: a higher score "
-        "is stranger. Verdicts and p-values need a model trained with calibration.fraction "
-        "(docs/deploy.md).",
+        "is stranger. Verdicts need a model trained with calibration.fraction (docs/deploy.md).",
     )
     add = parser.add_argument
     add("model", help="a run's folder, a model.ckpt or its folder, or models:/NAME@ALIAS")
     add("file", type=Path, nargs="+", help="sound files, or folders of them")
-    add("--false-alarms", type=float, metavar="RATE", help="at most this part of normal clips, "
-        "such as 0.01; as the model was told")  # fmt: skip
+    add("--false-alarms", type=float, metavar="RATE",
+        help="at most this part of normal clips, such as 0.01; as the model was told")  # fmt: skip
     add("--rule", choices=("conformal", "gamma", "quantile"), help="of the threshold; likewise")
     add("--class", dest="class_name", metavar="NAME",
         help="what the recordings are of, fan or fan/00, where their paths do not say")  # fmt: skip
-    add("--channel", help="of files with several: 0, 1, ... or mean; as in training")
+    add("--channel", type=lambda text: int(text) if text.isdigit() else text,
+        help="of files with several: 0, 1, ... or mean; as in training")  # fmt: skip
     add("--resample", action="store_true", help="take recordings of a lower rate than the model's")
     add("--clipped", type=float, default=0.001, metavar="PART",
         help="of the samples at full scale; with more there is no score (%(default)s)")  # fmt: skip
     add("--skip-bad", action="store_true", help="leave out files that cannot be used, and say so")
     add("--format", choices=("csv", "jsonl"), default="csv", help="jsonl: JSON, a line a recording")
+    add("--explain", type=Path, metavar="DIR", help="draw there why each recording has its score")
     add("--tracking-uri", help="of the registry; as conf/tracking/mlflow.yaml says")
     add("--allow", action="append", default=[], metavar="package.module.NAME",
         help="a class or function of yours that the model may name; it is imported")  # fmt: skip
     options = parser.parse_args(arguments)
-    bad: list[str] = []
-    return exit_status(lambda: _score(options, bad)) or int(bool(bad))
+    return exit_status(lambda: _score(options))
 
 
-def _score(options: argparse.Namespace, bad: list[str]) -> None:
-    """Print a line a recording; ``bad`` gets what was wrong with those that cannot be used."""
+def _score(options: argparse.Namespace) -> None:
+    """Print a line a recording."""
     files = [file for path in options.file for file in sound_files(path)]
-    from asd.scoring.recordings import COLUMNS, ERROR, RecordingOptions, RecordingScorer
+    from asd.scoring.recordings import COLUMNS, ERROR, RecordingScorer
 
     names = ("clipped", "class_name", "channel", "resample", "false_alarms", "rule")
     given = {name: getattr(options, name) for name in names}
-    if (options.channel or "").isdigit():
-        given["channel"] = int(options.channel)
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = checkpoint_of(options.model, options.tracking_uri, Path(folder))
-        scorer = RecordingScorer(checkpoint, RecordingOptions(**given), options.allow)
+        scorer = RecordingScorer(checkpoint, options.allow, **given)
     if not scorer.calibration.scores:
         print("scores alone: this model has no calibration (docs/deploy.md)", file=sys.stderr)
-    header = options.format == "csv"
+    bad: list[str] = []
+    if options.format == "csv":
+        print(",".join(COLUMNS))
 
     def write(table: pd.DataFrame, scored: ScoredClips | None) -> None:
-        nonlocal header
+        if options.explain is not None and scored is not None:
+            from asd.pictures.explanation import explanations
+
+            explanations(scorer, table[table["score"].notna()], scored, options.explain)
         broken = table["state"].str.startswith(ERROR)
-        bad.extend(table["state"][broken].str.removeprefix(ERROR))
-        rows = table[COLUMNS][~broken] if options.skip_bad else table[COLUMNS]
+        bad.extend(table["state"][broken].str.replace(ERROR, "  ", n=1))
+        rows = table[~broken] if options.skip_bad else table
         if options.format == "csv":
-            rows.to_csv(sys.stdout, index=False, header=header)
-            header = False
+            rows.to_csv(sys.stdout, index=False, header=False)
         for row in rows.to_dict("records") if options.format == "jsonl" else ():
             known = {name: value for name, value in row.items() if value == value and value != ""}
             print(json.dumps(dict.fromkeys(COLUMNS) | known))
 
     scorer.score(files, write)
+    said = f"{len(bad)} of {len(files)} recordings cannot be used:\n{first_lines(bad)}"
+    if bad and not options.skip_bad:
+        raise AsdError(said)
     if bad:
-        text = f"{len(bad)} of {len(files)} recordings cannot be used" + (
-            ", and are left out" if options.skip_bad else ""
-        )
-        lines = first_lines(f"  {line}" for line in bad)
-        if len(bad) == len(files):
-            raise AsdError(f"{text}:\n{lines}")
-        print(f"{text}:\n{lines}", file=sys.stderr)
-    if options.skip_bad:
-        bad.clear()
+        print(f"left out: {said}", file=sys.stderr)
 
 
 def checkpoint_of(model: str, tracking_uri: str | None, folder: Path) -> Path:
     """The model's file: as it is, in a model's or a run's folder, or copied to ``folder``."""
-    if model.startswith(_REGISTRY):
+    if model.startswith("models:/"):
         from asd.tracking.registered_models import registered_checkpoint
 
         return registered_checkpoint(model, tracking_uri, folder)

@@ -125,7 +125,7 @@ FUZZ = settings(
 )
 
 
-LEARNT = ("banks", "calibration")
+LEARNT = ("banks", "calibration", "profiles")
 
 
 @FUZZ

@@ -588,6 +588,8 @@ def test_clips_held_out_for_thresholds_do_nothing_else(
     weights = other.state_dict()
     assert all(torch.equal(tensor, weights[n]) for n, tensor in detector.state_dict().items())
     assert not torch.equal(other.calibration["fan/00"], detector.calibration["fan/00"])
+    few = [*options, "calibration.fraction=0.001", "paths.runs=few"]
+    assert run_train(*few) == 2
     plain_run = learn("plain")
     assert plain_run.record()["decisions"] == []
     assert load_detector(plain_run.model("shared") / "model.ckpt").calibration == {}

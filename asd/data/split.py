@@ -6,44 +6,26 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from math import floor
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from asd.data.manifest import Manifest
 from asd.errors import AsdError
 from asd.options import check_choice
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 Stratum = tuple[str, ...]
 STRATA = ("machine", "id")
 
 
-def calibration_split(
-    manifest: Manifest, validation: NDArray[np.bool_], fraction: float, seed: int
-) -> NDArray[np.bool_]:
-    """The clips held out for thresholds, of those that are not for validation, by machine ID.
-
-    Args:
-        manifest, seed: see ``validation_split``.
-        validation: bool [clips], which it has chosen.
-        fraction: of the others; 0: none.
-
-    Returns:
-        bool [clips].
-
-    Raises:
-        AsdError: the fraction gives no clip.
-    """
-    chosen = np.zeros(len(manifest), dtype=np.bool_)
-    if fraction:
-        others = manifest.clips[~validation].reset_index(drop=True)
-        rest = Manifest(manifest.root, others)
-        chosen[~validation] = _held_out(rest, fraction, seed, STRATA, "calibration.fraction")
-    return chosen
-
-
 def validation_split(
-    manifest: Manifest, fraction: float, seed: int, strata_by: Sequence[str] = STRATA
+    manifest: Manifest,
+    fraction: float,
+    seed: int,
+    strata_by: Sequence[str] = STRATA,
+    option: str = "trainer.validation_fraction",
 ) -> NDArray[np.bool_]:
     """A random choice of clips, stratified, by default by machine type and ID.
 
@@ -57,6 +39,7 @@ def validation_split(
         fraction: of the clips for validation, above 0 and below 1.
         seed: another seed gives another choice.
         strata_by: of ``STRATA``; none of them: not stratified.
+        option: the fraction's name, for messages.
 
     Returns:
         bool [clips], True for validation.
@@ -65,18 +48,13 @@ def validation_split(
         AsdError: the fraction gives no clip for validation, or a stratum is not of ``STRATA``.
         ValueError: there are clips that are not for training.
     """
+    import numpy as np
+
     for name in strata_by:
         check_choice("trainer.validation_strata", name, STRATA)
-    return _held_out(manifest, fraction, seed, strata_by, "trainer.validation_fraction")
-
-
-def _held_out(
-    manifest: Manifest, fraction: float, seed: int, strata_by: Sequence[str], option: str
-) -> NDArray[np.bool_]:
-    """The choice that ``validation_split`` describes; ``option`` is the fraction's name."""
     clips = manifest.clips
     if (clips["split"] != "train").any():
-        raise ValueError("clips are held out among training clips only")
+        raise ValueError("validation clips are chosen among training clips only")
 
     strata: defaultdict[Stratum, list[str]] = defaultdict(list)
     for path, *stratum in clips[["path", *strata_by]].itertuples(index=False):

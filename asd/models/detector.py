@@ -56,7 +56,7 @@ class Detector(nn.Module):
     Without a network (``model=none``) it is what its scoring has learnt, ``banks``: the state of a
     back end for each group of training clips (``asd.scoring.banks``). ``calibration`` holds by
     ``machine/ID`` the scores of normal clips that were held out, float64, ascending; it is empty
-    where none were.
+    where none were; so is ``profiles``, where their errors lie (``asd.scoring.error_maps``).
 
     Args:
         recipe: plain values that rebuild it from a checkpoint alone: ``model``, ``loss``,
@@ -79,6 +79,7 @@ class Detector(nn.Module):
         self.standardiser = standardiser or Standardiser.identity(recipe["bands"])
         self.banks: dict[str, dict[str, Tensor]] = {}
         self.calibration: dict[str, Tensor] = {}
+        self.profiles: dict[str, Tensor] = {}
         self.network: nn.Module = nn.Identity()
         if self.has_network:
             shape = {"bands": recipe["bands"], "frames": recipe["frames"]}
@@ -144,7 +145,7 @@ def save_detector(detector: Detector, path: Path) -> None:
 
     The file appears whole or not at all.
     """
-    learnt = {"banks": detector.banks, "calibration": detector.calibration}
+    learnt = {name: getattr(detector, name) for name in ("banks", "calibration", "profiles")}
     about = {"format": CHECKPOINT_FORMAT, "recipe": detector.recipe, **learnt}
     with replacing(path) as temporary:
         torch.save({"asd": about, "state_dict": detector.state_dict()}, temporary)
@@ -182,7 +183,11 @@ def load_detector(path: Path, allowed: Collection[str] = ()) -> Detector:
     if not all(isinstance(name, str) and isinstance(bank, dict) for name, bank in banks):
         raise AsdError(f"{path}: cannot be used as a checkpoint: its back ends are damaged")
     detector.calibration = content["asd"].get("calibration", {})
-    if not _is_calibration(detector.calibration):
+    detector.profiles = content["asd"].get("profiles", {})
+    ordered = _are_tensors(detector.calibration, torch.float64, 1) and all(
+        bool((scores.diff() >= 0).all()) for scores in detector.calibration.values()
+    )
+    if not ordered or not _are_tensors(detector.profiles, torch.float32, 2):
         raise AsdError(f"{path}: cannot be used as a checkpoint: its calibration is damaged")
     return _with_weights(detector, content, path)
 
@@ -196,18 +201,16 @@ def rebuilt(recipe: dict[str, Any], path: Path) -> Detector:
     return _with_weights(Detector(recipe), read_checkpoint(path), path)
 
 
-def _is_calibration(content: Any) -> bool:
-    """Whether it is sorted, finite float64 scores by name."""
-    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
-        return False
-    return all(
-        isinstance(scores, Tensor)
-        and (scores.dtype, scores.layout) == (torch.float64, torch.strided)
-        and scores.dim() == 1
-        and scores.numel() > 0
-        and bool(scores.isfinite().all())
-        and bool((scores.diff() >= 0).all())
-        for scores in content.values()
+def _are_tensors(content: Any, dtype: torch.dtype, dimensions: int) -> bool:
+    """Whether it is tensors by name, of finite values and not empty."""
+    return isinstance(content, dict) and all(
+        isinstance(name, str)
+        and isinstance(values, Tensor)
+        and (values.dtype, values.layout) == (dtype, torch.strided)
+        and values.dim() == dimensions
+        and values.numel() > 0
+        and bool(values.isfinite().all())
+        for name, values in content.items()
     )
 
 

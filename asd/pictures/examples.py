@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from asd.composition import build, folder_of
 from asd.options import check_choice, check_whole
-from asd.pictures.model_files import MAPS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,31 +81,6 @@ def thinned(scores: pd.DataFrame, limit: int) -> npt.NDArray[np.int64]:
     ends = [np.linspace(0, len(rows) - 1, min(limit, len(rows))) for rows in groups]
     kept = [rows[at.round().astype(int)] for rows, at in zip(groups, ends, strict=True)]
     return np.sort(np.concatenate([[], *kept])).astype(np.int64)
-
-
-def maps(scored: ScoredClips, row: int) -> dict[str, npt.NDArray[np.float32]]:
-    """Input, reconstruction and error of a clip; see ``asd.pictures.model_files``.
-
-    Where windows overlap, frames are means over them.
-    """
-    import torch
-
-    index, features, detector = scored.index, scored.features, scored.detector
-    starts = index.starts[index.clips == row]
-    first, last = int(starts.min()), int(starts.max()) + index.length
-    shown = np.array(features.values[first:last], np.float32)
-    frames = starts[:, None] - first + np.arange(index.length)
-    with torch.inference_mode():
-        batch = torch.from_numpy(shown[frames]).to(next(detector.parameters()).device)
-        output = detector(batch)[0].float().cpu().numpy()
-        target = detector.standardiser(batch).float().cpu().numpy()
-    sums = np.zeros((2, *shown.shape))
-    np.add.at(sums[0], frames, output)
-    np.add.at(sums[1], frames, np.square(output - target))
-    count = np.bincount(frames.ravel())[:, None]
-    std, mean = (x.cpu().numpy() for x in (detector.standardiser.std, detector.standardiser.mean))
-    values = shown, sums[0] / count * std + mean, sums[1] / count
-    return {name: value.astype(np.float32) for name, value in zip(MAPS, values, strict=True)}
 
 
 def bottleneck(scored: ScoredClips, rows: npt.NDArray[np.int64]) -> list[npt.NDArray[np.float32]]:

@@ -11,7 +11,7 @@ import numpy as np
 from asd.errors import AsdError
 from asd.experiment.listener import RunListener
 from asd.experiment.run_folder import RunFolder
-from asd.pictures.examples import KINDS, PictureOptions, bottleneck, chosen, maps, thinned
+from asd.pictures.examples import KINDS, PictureOptions, bottleneck, chosen, thinned
 from asd.pictures.model_files import COLUMNS, EMBEDDINGS, EXAMPLES, KeptClips
 from asd.pictures.run_pictures import run_pictures
 
@@ -48,8 +48,10 @@ class PictureListener(RunListener):
         if scored.embeddings is None:
             return
         clips: list[dict[Any, Any]] = scored.table[COLUMNS].to_dict("records")
+        from asd.scoring.error_maps import error_maps  # with torch, which has been imported by now
+
         for role, row in chosen(scored.table, self.options.anomalous):
-            self._examples.append(({"role": role, **clips[row]}, maps(scored, row)))
+            self._examples.append(({"role": role, **clips[row]}, error_maps(scored, row)))
         rows = thinned(scored.table, self.options.embedding_clips)
         kept = [clips[row] for row in rows]
         self._embeddings += zip(kept, bottleneck(scored, rows), strict=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -38,32 +39,16 @@ class CalibrationOptions:
     def __post_init__(self) -> None:
         check_number("calibration.fraction", self.fraction, 0, 0.9)
         check_choice("calibration.rule", self.rule, RULES)
-        check_false_alarms("calibration.false_alarms", self.false_alarms)
+        check_number("calibration.false_alarms", self.false_alarms, 0, 0.999, above=True)
 
 
 class Threshold(NamedTuple):
-    """A score above ``value`` is an alarm.
-
-    ``clips`` normal clips of ``bank`` (``fan/00``; pooled: ``fan`` or ``all``) gave it by ``rule``,
-    for the rate ``false_alarms``.
-    """
+    """A score above ``value`` is an alarm; ``clips`` normal clips of ``bank`` gave it."""
 
     value: float
     bank: str
     clips: int
-    rule: str
-    false_alarms: float
-
-    @property
-    def promise(self) -> str:
-        """What it keeps, in words."""
-        if self.rule != "conformal":
-            return f"the {self.rule} rule at {100 * (1 - self.false_alarms):g} % promises nothing"
-        pooled = "" if "/" in self.bank else f", pooled over {self.bank}: none were of this ID"
-        return (
-            f"at most {100 * self.false_alarms:g} % false alarms on average, if normal clips stay "
-            f"like the {self.clips} held out{pooled}"
-        )
+    promise: str
 
 
 @dataclass(frozen=True)
@@ -108,13 +93,11 @@ class Calibration:
         with these (Vovk et al., Algorithmic Learning in a Random World, 2005).
         """
         normals = self.normals(machine, machine_id)[1]
-        above = len(normals) - np.searchsorted(normals, score, "left")
-        return float(1 + above) / (len(normals) + 1)
+        return float(1 + (normals >= score).sum()) / (len(normals) + 1)
 
     def percentile(self, machine: str, machine_id: str, score: float) -> float:
         """Percent of the normal clips with a lower score."""
-        normals = self.normals(machine, machine_id)[1]
-        return 100 * float(np.searchsorted(normals, score, "left")) / len(normals)
+        return 100 * float((self.normals(machine, machine_id)[1] < score).mean())
 
     def threshold(
         self, machine: str, machine_id: str, false_alarms: float, rule: str = "conformal"
@@ -131,48 +114,39 @@ class Calibration:
         Raises:
             AsdError: there are too few clips, or no such distribution; says how many it takes.
         """
-        check_false_alarms("false alarms", false_alarms)
-        check_choice("calibration.rule", rule, RULES)
+        check_number("false alarms", false_alarms, 0, 0.999, above=True)
         bank, normals = self.normals(machine, machine_id)
-        count = len(normals)
-        if rule == "conformal":
-            # Rounded, so that 10 clips are 9 and 1 whatever 0.1 is in binary.
-            beyond = math.floor(round(false_alarms * (count + 1), 9))
-            if beyond < 1:
-                raise AsdError(
-                    f"{bank}: {count} normal clips were held out, which can promise "
-                    f"{100 / (count + 1):.3g} % false alarms at best; {100 * false_alarms:g} % "
-                    f"needs {math.ceil(round(1 / false_alarms, 9)) - 1} clips"
-                )
-            value = float(normals[count - beyond])
-        elif rule == "quantile":
-            value = float(np.quantile(normals, 1 - false_alarms))
-        else:
-            value = _gamma_quantile(normals, 1 - false_alarms, bank)
-        return Threshold(value, bank, count, rule, false_alarms)
+        count, percent = len(normals), f"{100 * false_alarms:g} %"
+        promise = f"the {rule} rule at {100 - 100 * false_alarms:g} % promises nothing"
+        if rule == "quantile":
+            return Threshold(float(np.quantile(normals, 1 - false_alarms)), bank, count, promise)
+        if rule == "gamma":
+            return Threshold(_gamma(normals, 1 - false_alarms, bank), bank, count, promise)
+        # Rounded, so that 1 of 10 clips is beyond 0.1 whatever that is in binary.
+        beyond = math.floor(round(false_alarms * (count + 1), 9))
+        if beyond < 1:
+            raise AsdError(
+                f"{bank}: {count} normal clips were held out, which can promise "
+                f"{100 / (count + 1):.3g} % false alarms at best; {percent} needs "
+                f"{math.ceil(round(1 / false_alarms, 9)) - 1} clips"
+            )
+        promise = f"at most {percent} false alarms on average, if normal clips stay like the "
+        promise += f"{count} held out"
+        promise += "" if "/" in bank else f", pooled over {bank}: none were of this ID"
+        return Threshold(float(normals[count - beyond]), bank, count, promise)
 
 
-def check_false_alarms(option: str, value: object) -> None:
-    """Refuse a rate that is not above 0 and below 1."""
-    check_number(option, value, 0, 1 - 1e-9, above=True)
-
-
-def decisions(scores: pd.DataFrame, calibration: Calibration, options: CalibrationOptions) -> list[
-    dict[str, Any]
-]:  # fmt: skip
+def decisions(
+    scores: pd.DataFrame, calibration: Calibration, options: CalibrationOptions
+) -> list[dict[str, Any]]:
     """What comes of a run's thresholds on its scored clips: a row a machine ID, as plain values.
 
-    Args:
-        scores: a scores frame (``asd.scoring.clip_scores``).
-        calibration: of the same models.
-        options: rule and rate.
-
     Returns:
-        machine, id; threshold, clips, promise; alarms of normal and of anomalous clips, and
-        precision, recall, f1 and false_alarm_rate as fractions, None where undefined. Where no
-        threshold can be had, machine, id and promise alone, which then says why.
+        machine, id, threshold, clips, promise; precision, recall, f1 and false_alarm_rate as
+        fractions, None where undefined. Where there is no threshold, machine, id and promise alone,
+        which then says why.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, clips in scores.groupby(["machine", "id"]):
         machine, machine_id = map(str, name)
         row: dict[str, Any] = {"machine": machine, "id": machine_id}
@@ -186,11 +160,9 @@ def decisions(scores: pd.DataFrame, calibration: Calibration, options: Calibrati
         false, true = (int((alarm & (label == value)).sum()) for value in (0, 1))
         normal, anomaly = (int((label == value).sum()) for value in (0, 1))
         row |= {"threshold": limit.value, "clips": limit.clips, "promise": limit.promise}
-        row |= {"false_alarms": false, "true_alarms": true}
-        row["precision"] = _share(true, true + false)
-        row["recall"] = _share(true, anomaly)
-        row["f1"] = _share(2 * true, true + false + anomaly) if anomaly else None
-        row["false_alarm_rate"] = _share(false, normal)
+        row |= {"precision": _share(true, true + false), "recall": _share(true, anomaly)}
+        row |= {"f1": _share(2 * true, true + false + anomaly) if anomaly else None}
+        row |= {"false_alarm_rate": _share(false, normal)}
     return rows
 
 
@@ -198,19 +170,17 @@ def _share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def _gamma_quantile(scores: NDArray[np.float64], level: float, bank: str) -> float:
+def _gamma(scores: NDArray[np.float64], level: float, bank: str) -> float:
+    """A quantile of the gamma distribution of these scores, by maximum likelihood."""
     from scipy.stats import gamma
 
     value = math.nan
     if len(np.unique(scores)) > 2:  # there are three parameters
-        try:
-            with np.errstate(all="ignore"):
-                value = float(gamma.ppf(level, *gamma.fit(scores)))
-        except (RuntimeError, ValueError):  # scipy's FitError is one
-            pass
+        with np.errstate(all="ignore"), suppress(RuntimeError, ValueError):  # scipy's FitError too
+            value = float(gamma.ppf(level, *gamma.fit(scores)))
     if not math.isfinite(value):
         raise AsdError(
-            f"{bank}: no gamma distribution fits the {len(scores)} normal clips held out; use "
-            "calibration.rule=quantile, or hold out more"
+            f"{bank}: no gamma distribution fits the {len(scores)} normal clips held out; use the "
+            "rule quantile, or hold out more"
         )
     return value

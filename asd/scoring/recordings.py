@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +14,7 @@ import pandas as pd
 
 from asd.composition import build_known, check_known
 from asd.cores import cores
-from asd.data.audio import Channel, ClipFacts, Recording, resampled_length
+from asd.data.audio import Channel, ClipFacts, Recording
 from asd.data.clip_files import parse_name
 from asd.data.manifest import SPLITS
 from asd.data.scan import warn_of
@@ -45,26 +43,6 @@ ERROR = "error: "  # how the state of a recording begins that cannot be used
 _AT_A_TIME = 512
 
 
-@dataclass(frozen=True)
-class RecordingOptions:
-    """What a user says of recordings: the options of ``python -m asd.score``.
-
-    Args:
-        clipped: with a larger part of its samples at full scale a recording is clipped.
-        class_name: of which machine (``fan``), or ``fan/00``, all are; None: as their paths say.
-        channel: of files with several; None: as in training.
-        resample: take recordings of a lower rate than the model's too, which lack its upper bands.
-        false_alarms, rule: of the threshold; None: as the model was told.
-    """
-
-    clipped: float
-    class_name: str | None = None
-    channel: Channel = None
-    resample: bool = False
-    false_alarms: float | None = None
-    rule: str | None = None
-
-
 class _Heard(NamedTuple):
     """A recording that was read: its features [frames, bands], or why it gets no score."""
 
@@ -78,18 +56,31 @@ class RecordingScorer:
 
     Args:
         checkpoint: ``model.ckpt`` of a run's model (``best.ckpt`` and ``last.ckpt`` do too).
-        options: what the recordings are.
         allowed: classes and functions from outside this package that the checkpoint may name.
+        clipped: with a larger part of its samples at full scale a recording is clipped.
+        class_name: of which machine (``fan``), or ``fan/00``, all are; None: as their paths say.
+        channel: of files with several; None: as in training.
+        resample: take recordings of a lower rate than the model's too, which lack its upper bands.
+        false_alarms, rule: of the threshold; None: as the model was told.
 
     Raises:
-        AsdError: the checkpoint cannot be used, or not with these options; or the calibration
-            cannot keep the rate of false alarms that is asked for.
+        AsdError: the checkpoint cannot be used, or not with these options.
     """
 
     def __init__(
-        self, checkpoint: Path, options: RecordingOptions, allowed: Collection[str] = ()
+        self,
+        checkpoint: Path,
+        allowed: Collection[str] = (),
+        *,
+        clipped: float,
+        class_name: str | None = None,
+        channel: Channel = None,
+        resample: bool = False,
+        false_alarms: float | None = None,
+        rule: str | None = None,
     ) -> None:
-        self.checkpoint, self.options = checkpoint, options
+        self.checkpoint, self.class_name, self.resample = checkpoint, class_name, resample
+        self.clipped, self.false_alarms, self.rule = clipped, false_alarms, rule
         self.detector = load_detector(checkpoint, allowed)
         recipe = self.recipe = self.detector.recipe
         self.scoring = _scoring(checkpoint, recipe, allowed)
@@ -97,21 +88,20 @@ class RecordingScorer:
         self.windows: Windows = build_known(recipe.get("window"), "window", allowed)
         self.calibration = Calibration(self.detector.calibration)
         self.machine_ids = [(str(one[0]), str(one[1])) for one in recipe["ids"] if len(one) == 2]
-        self.longest = recipe.get("longest_seconds", math.inf)  # earlier checkpoints do not say
-        check_number(f"{checkpoint}: longest_seconds", min(self.longest, 1e9), 0)
+        self.longest = recipe.get("longest_seconds", 1e9)  # earlier checkpoints do not say
+        check_number(f"{checkpoint}: longest_seconds", self.longest, 0)
         if self.scoring.back_end is not None and not self.detector.banks:
             raise AsdError(f"{checkpoint}: lacks its back end, which model.ckpt has")
-        given = options.channel
-        self.channel: Channel = recipe.get("channel") if given is None else given
+        self.channel: Channel = recipe.get("channel") if channel is None else channel
         if self.channel not in (None, "mean"):
             check_whole("channel", self.channel, 0)
-        check_number("--clipped", options.clipped, 0, 1)
-        if options.class_name is not None:
+        check_number("--clipped", clipped, 0, 1)
+        if class_name is not None:
             ids = map("/".join, self.machine_ids)
             known = [*recipe["classes"], *self.detector.banks, *recipe["machines"], *ids]
-            check_choice("--class", options.class_name, list(dict.fromkeys(known)))
-        if options.false_alarms is not None and not self.calibration.scores:
-            self.calibration.normals("", "")  # refuses
+            check_choice("--class", class_name, list(dict.fromkeys(known)))
+        if false_alarms is not None:
+            self.calibration.normals("", "")  # refuses where there is none
         self.threshold = cache(self._threshold)
 
     def score(
@@ -162,27 +152,21 @@ class RecordingScorer:
             seconds = facts.samples / facts.rate
             if facts.peak == 0:
                 return _Heard("silent", facts)
-            if (share := recording.clipped()) > self.options.clipped:
+            if (share := recording.clipped()) > self.clipped:
                 return _Heard(f"clipped: {100 * share:.2g} % of the samples at full scale", facts)
-            if facts.rate < rate and not self.options.resample:
+            if facts.rate < rate and not self.resample:
                 return _Heard(f"wrong rate: {facts.rate} Hz, below {rate}; see --resample", facts)
             if self.windows.cover == "first" and seconds > self.longest:
                 unheard = f"trained on at most {self.longest:.4g} s, the rest would not be heard"
                 return _Heard(f"wrong length: {seconds:.4g} s, {unheard}", facts)
             with _as_it_says(self.checkpoint):
-                if self._frames(facts) < self.recipe["frames"]:
-                    window = f"a window of {self.recipe['frames']} frames"
-                    return _Heard(f"wrong length: {seconds:.4g} s, shorter than {window}", facts)
-                return _Heard("scored", facts, clip_features(self.frontend, recording, "float32"))
+                values = clip_features(self.frontend, recording, "float32")
         except AsdError as error:
             return _Heard(f"{ERROR}{error}")
-
-    def _frames(self, facts: ClipFacts) -> int:
-        try:
-            samples = resampled_length(facts.samples, facts.rate, self.frontend.rate)
-            return self.frontend.n_frames(samples)
-        except AsdError:  # too short for one
-            return 0
+        if len(values) < self.recipe["frames"]:
+            window = f"a window of {self.recipe['frames']} frames"
+            return _Heard(f"wrong length: {seconds:.4g} s, shorter than {window}", facts)
+        return _Heard("scored", facts, values)
 
     def _judged(
         self, table: pd.DataFrame, heard: list[_Heard]
@@ -206,9 +190,9 @@ class RecordingScorer:
             self._answer(states[row], machine, machine_id, scores.get(row))
             for row, (machine, machine_id) in enumerate(_pairs(table))
         ]
-        return pd.DataFrame(answers, columns=COLUMNS[1:]).assign(file=table["path"])[
-            COLUMNS
-        ], scored
+        judged = pd.DataFrame(answers, columns=COLUMNS[1:])
+        judged.insert(0, "file", table["path"])
+        return judged, scored
 
     def _answer(
         self, state: str, machine: str, machine_id: str, score: float | None
@@ -244,21 +228,20 @@ class RecordingScorer:
         if not self.calibration.scores:
             return None
         told = from_config(CalibrationOptions, "calibration", self.recipe.get("calibration", {}))
-        asked, rule = self.options.false_alarms, self.options.rule or told.rule
-        rate = told.false_alarms if asked is None else asked
+        rate = told.false_alarms if self.false_alarms is None else self.false_alarms
         try:
-            return self.calibration.threshold(machine, machine_id, rate, rule)
+            return self.calibration.threshold(machine, machine_id, rate, self.rule or told.rule)
         except AsdError as error:
-            if asked is not None:
+            if self.false_alarms is not None:
                 raise
-            log.warning("no verdicts: %s; or ask for more of them with --false-alarms", error)
+            log.warning("no verdicts: %s; see --false-alarms", error)
             return None
 
     def whose(self, file: Path) -> tuple[str, str]:
         """Machine type and ID of a recording, as far as the user, its path or the model tell."""
         only = self.recipe["machines"][0] if len(self.recipe["machines"]) == 1 else ""
-        if self.options.class_name is not None:
-            machine, _, machine_id = self.options.class_name.partition("/")
+        if self.class_name is not None:
+            machine, _, machine_id = self.class_name.partition("/")
         else:
             split, parsed = file.absolute().parent, parse_name(file.name)
             named = split.name in SPLITS and parsed is not None
@@ -276,17 +259,16 @@ class RecordingScorer:
 
     def _check_classes(self, table: pd.DataFrame) -> None:
         """Refuse recordings of which nobody says what the score needs to know."""
-        if self.scoring.back_end is not None:
-            choices, separate = list(self.detector.banks), len(self.detector.banks) > 1
-        else:
-            choices, separate = self.recipe["classes"], self.scoring.score in OF_CLASSES
-        by_id = any("/" in choice for choice in choices)
-        unknown = table[table["id" if by_id else "machine"] == ""]
-        if separate and len(unknown):
+        choices = [] if self.scoring.score not in OF_CLASSES else self.recipe["classes"]
+        if len(self.detector.banks) > 1:
+            choices = list(self.detector.banks)
+        needed = "id" if any("/" in choice for choice in choices) else "machine"
+        unknown = table["path"][table[needed] == ""]
+        if choices and len(unknown):
             raise AsdError(
-                f"{unknown['path'].iloc[0]}: this detector compares recordings with the training "
-                "clips of their machine, which the path does not name (MACHINE/test/"
-                f"normal_id_00_1.wav): --class NAME, one of {', '.join(choices)}"
+                f"{unknown.iloc[0]}: its path does not name its machine (MACHINE/test/"
+                "normal_id_00_1.wav), with whose training clips this detector compares it: "
+                f"--class NAME, one of {', '.join(choices)}"
             )
 
 

@@ -21,6 +21,7 @@ from asd.models.scoring_form import scoring_form
 from asd.scoring.banks import bank_names, bank_scores, fit_banks
 from asd.scoring.calibration import Calibration
 from asd.scoring.clip_vectors import vectors_of_clips
+from asd.scoring.error_maps import error_profiles
 from asd.scoring.scoring_options import ScoringOptions
 from asd.scoring.window_scores import OF_CLASSES
 
@@ -80,7 +81,7 @@ def calibrate(
     classes: np.ndarray,
     workers: int = 1,
 ) -> pd.DataFrame:
-    """Score normal clips that were held out; the detector keeps the scores.
+    """Score normal clips that were held out; the detector keeps scores and errors.
 
     Args:
         detector, options, clips, features, classes, workers: see ``score_clips``.
@@ -91,10 +92,11 @@ def calibrate(
     """
     held_out, numbers = np.unique(index.clips, return_inverse=True)
     table, own = clips.iloc[held_out].reset_index(drop=True), replace(index, clips=numbers)
-    scored = score_clips(detector, options, table, features, own, classes[held_out], workers).table
-    found = Calibration.of_clips(scored).scores
+    scored = score_clips(detector, options, table, features, own, classes[held_out], workers)
+    found = Calibration.of_clips(scored.table).scores
     detector.calibration = {name: torch.from_numpy(scores) for name, scores in found.items()}
-    return scored
+    detector.profiles = error_profiles(scored)
+    return scored.table
 
 
 def score_clips(

@@ -17,7 +17,7 @@ import torch
 from asd.composition import build
 from asd.cores import cores
 from asd.data.manifest import Manifest
-from asd.data.split import calibration_split, validation_split
+from asd.data.split import validation_split
 from asd.experiment.clips import (
     Clips,
     check_classes,
@@ -146,9 +146,7 @@ def _compute(
         paths = list(group.train.clips["path"])
         windows = experiment.windows.starts(length, features.frames, paths)
         held_out = _held_out(experiment, group.train)
-        calibrating = calibration_split(
-            group.train, held_out, experiment.calibration.fraction, _split_seed(experiment)
-        )
+        calibrating = _calibrating(experiment, group.train, held_out)
         training_clips = ~held_out & ~calibrating
         model.mkdir(parents=True, exist_ok=True)
         held_out_clips = group.train.clips[["machine", "id", "path"]][held_out]
@@ -250,6 +248,16 @@ def _held_out(experiment: Experiment, clips: Manifest) -> np.ndarray:
 def _split_seed(experiment: Experiment) -> int:
     seed = experiment.trainer.validation_seed
     return int(experiment.config["seed"] if seed is None else seed)
+
+
+def _calibrating(experiment: Experiment, clips: Manifest, validation: np.ndarray) -> np.ndarray:
+    """[clips] whether each is held out for thresholds, of those that are not for validation."""
+    chosen, fraction = np.zeros_like(validation), experiment.calibration.fraction
+    if fraction:
+        others = Manifest(clips.root, clips.clips[~validation].reset_index(drop=True))
+        seed, option = _split_seed(experiment), "calibration.fraction"
+        chosen[~validation] = validation_split(others, fraction, seed, option=option)
+    return chosen
 
 
 def _decisions(

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asd.data.manifest import COLUMNS, Manifest, sorted_manifest
-from asd.data.split import calibration_split, validation_split
+from asd.data.split import validation_split
 from asd.errors import AsdError
 
 
@@ -109,15 +109,3 @@ def test_test_clips_and_other_strata_are_refused() -> None:
         validation_split(manifest({("fan", "00"): 10}), 0.1, 0, ["label"])
     with pytest.raises(ValueError, match="training clips only"):
         validation_split(manifest({("fan", "00"): 10}, "test"), 0.1, 0)
-
-
-def test_calibration_clips_are_others_than_those_for_validation() -> None:
-    data = manifest({("fan", "00"): 100, ("fan", "02"): 50, ("pump", "00"): 10})
-    validation = validation_split(data, 0.1, seed=3)
-    chosen = calibration_split(data, validation, 0.2, seed=3)
-    assert not (chosen & validation).any()
-    assert per_stratum(data, chosen) == {("fan", "00"): 18, ("fan", "02"): 9, ("pump", "00"): 2}
-    assert not calibration_split(data, validation, 0, seed=3).any()
-    with pytest.raises(AsdError, match=r"calibration\.fraction=0\.01: none of the 9 training"):
-        small = manifest({("fan", "00"): 10})
-        calibration_split(small, validation_split(small, 0.1, 3), 0.01, seed=3)

@@ -1,0 +1,89 @@
+"""Why a recording has its score: where its error lies, beside where that of normal clips does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from asd.errors import AsdError
+from asd.pictures import style
+from asd.pictures.spectrograms import draw_map, frequency_ticks
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from asd.scoring.recordings import RecordingScorer
+    from asd.scoring.scorer import ScoredClips
+
+
+def explanations(
+    scorer: RecordingScorer, answers: pd.DataFrame, scored: ScoredClips, folder: Path
+) -> None:
+    """A picture of each recording: spectrogram and error map; the error over time and bands beside
+    that of normal clips.
+
+    Args:
+        scorer: gave the other two.
+        answers: of the recordings that have a score, with its columns.
+        scored: the same.
+        folder: for the pictures, called after the recordings and the folders that they lie in.
+
+    Raises:
+        AsdError: what the checkpoint keeps of normal clips is damaged.
+    """
+    for row, answer in enumerate(answers.to_dict("records")):
+        machine, machine_id = map(str, scored.table.loc[row, ["machine", "id"]])
+        file, bank, said = Path(answer["file"]), "", f"score {answer['score']:.4g}"
+        if scorer.calibration.scores:
+            bank, _ = scorer.calibration.normals(machine, machine_id)
+            said += f", p {answer['p_value']:.3g} {answer['verdict']}"
+        picture = folder / f"{'_'.join(file.parts[-4:]).lstrip('/')}.png"
+        try:
+            _explanation(scorer, scored, row, bank, f"{file.name}: {said}", picture)
+        except ValueError as error:
+            raise AsdError(f"{scorer.checkpoint}: its profiles are damaged ({error})") from error
+
+
+def _explanation(
+    scorer: RecordingScorer, scored: ScoredClips, row: int, bank: str, title: str, path: Path
+) -> None:
+    from asd.scoring.error_maps import QUANTILES, error_maps
+
+    maps, hop = error_maps(scored, row), float(scorer.frontend.hop_seconds)
+    centre = np.asarray(scorer.frontend.centre_frequencies(), np.float64)
+    normal = scored.detector.profiles.get(bank)
+    level, deviation, what = maps["input"], maps.get("error"), "error²"
+    values, said = deviation, "squared error of the reconstruction"
+    if deviation is None or values is None:  # there is no network
+        values, what = level, "level, dB"
+        own, theirs = "the clip's own mean", "the median of normal clips"
+        said = f"distance from {own if normal is None else theirs}, dB"
+        typical = level.mean(0) if normal is None else normal.numpy()[1, :-1]
+        deviation = np.abs(level - typical)
+    with style.panels(path, 4, (4.6, 2.3), title, right=0.75, gap=(1.45, 0.85)) as axes:
+        limits = np.quantile(level, [0.005, 0.999])
+        draw_map(axes[0], level, hop, "spectrogram", ("viridis", *limits), "dB")
+        worst = max(float(np.quantile(deviation, 0.995)), 1e-12)
+        draw_map(axes[1], deviation, hop, said, ("inferno", 0.0, worst), what.split()[-1])
+        for ax in axes[:2]:
+            frequency_ticks(ax.yaxis, centre)
+            ax.set_xlabel("time, s")
+        profiles = (
+            (axes[2], np.arange(len(values)) * hop, values.mean(1), "time", slice(-1, None)),
+            (axes[3], np.arange(len(centre)), values.mean(0), "the bands", slice(None, -1)),
+        )
+        for ax, places, mean, over, part in profiles:
+            if normal is not None:
+                low, middle, high = np.broadcast_to(normal.numpy()[:, part], (3, len(places)))
+                span = f"normal clips of {bank}, {QUANTILES[0]:.0%} to {QUANTILES[-1]:.0%}"
+                ax.fill_between(places, low, high, color=style.SKY, alpha=0.4, label=span)
+                ax.plot(places, middle, color=style.BLUE, lw=1, ls="--", label="their median")
+            ax.plot(places, mean, color=style.VERMILLION, lw=1.2, label="this clip")
+            ax.margins(y=0.2)  # room for the legend
+            without = "" if normal is not None else "; of normal clips the model keeps nothing"
+            ax.set_title(f"mean {what} over {over}{without}", loc="left", fontsize=9.5)
+        axes[2].set_xlabel("time, s")
+        axes[2].legend(loc="upper left", ncols=3)
+        frequency_ticks(axes[3].xaxis, centre)
