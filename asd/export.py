@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from asd.errors import AsdError
 from asd.exit_status import exit_status, program
@@ -33,22 +34,20 @@ def _export(options: argparse.Namespace) -> None:
     from omegaconf import OmegaConf
 
     from asd.composition import folder_of
-    from asd.options import from_config
 
     try:
-        from asd.deployment.onnx_export import ExportOptions, OnnxExport
+        from asd.deployment.onnx_export import OnnxExport
     except ImportError as error:
         raise AsdError(f"{error}: pip install 'asd[onnx]'") from error
-    from asd.scoring.recordings import RecordingOptions, RecordingScorer
+    from asd.scoring.recordings import RecordingScorer
 
-    numbers = dict(OmegaConf.load(folder_of("conf") / "export.yaml"))
-    recordings = RecordingOptions(numbers.pop("clipped"), options.class_name)
+    numbers: Any = OmegaConf.load(folder_of("conf") / "export.yaml")
+    recordings = {"clipped": numbers.clipped, "class_name": options.class_name}
     clips = [file for path in options.clip for file in sound_files(path)]
     labelled = sound_files(options.int8) if options.int8 else []
     with tempfile.TemporaryDirectory() as folder:
-        scorer = RecordingScorer(checkpoint_of(options.model, None, Path(folder)), recordings)
-        export = OnnxExport(scorer, from_config(ExportOptions, "export", numbers))
-        card = export.write(options.out, clips, options.licence, labelled)
+        scorer = RecordingScorer(checkpoint_of(options.model, None, Path(folder)), **recordings)
+        card = OnnxExport(scorer, numbers).write(options.out, clips, options.licence, labelled)
     proof, int8 = card["proof"], card.get("int8")
     print(
         f"{options.out}: equal to PyTorch on {proof['clips']} clips, at most "

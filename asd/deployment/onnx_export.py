@@ -8,16 +8,16 @@ import logging
 import time
 import warnings
 from bisect import bisect_left
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import onnx
 import pandas as pd
 import torch
-from onnxruntime.quantization import CalibrationDataReader, quantize_static
+from onnxruntime.quantization import quantize_static
 
 from asd.data.clip_files import parse_name
 from asd.deployment.onnx_runner import ClipError, OnnxRunner
@@ -25,29 +25,10 @@ from asd.deployment.scoring_graph import ScoringGraph
 from asd.errors import AsdError
 from asd.experiment.run_folder import RunFolder
 from asd.files import replacing
-from asd.options import check_number
 from asd.scoring.recordings import RecordingScorer
 from asd.scoring.roc import auc
 
 _LONGEST = 2**31  # samples
-
-
-@dataclass(frozen=True)
-class ExportOptions:
-    """See ``conf/export.yaml``, whose names these are.
-
-    Raises:
-        AsdError: a value that cannot be.
-    """
-
-    tolerance: float
-    tail: float
-    most_auc_loss: float
-
-    def __post_init__(self) -> None:
-        check_number("export.tolerance", self.tolerance, 0)
-        check_number("export.tail", self.tail, 0, 0.1, above=True)
-        check_number("export.most_auc_loss", self.most_auc_loss, -1, 1)
 
 
 class OnnxExport:
@@ -55,15 +36,15 @@ class OnnxExport:
 
     Args:
         scorer: of the model's ``model.ckpt``, which is what the file is compared with.
-        options: numbers of the export.
+        numbers: those of ``conf/export.yaml``, by name.
 
     Raises:
         AsdError: it has a part of which there is no graph.
     """
 
-    def __init__(self, scorer: RecordingScorer, options: ExportOptions) -> None:
-        self.scorer, self.options = scorer, options
-        self.graph = ScoringGraph(scorer, options.tail).eval()
+    def __init__(self, scorer: RecordingScorer, numbers: Mapping[str, float]) -> None:
+        self.scorer, self.numbers = scorer, numbers
+        self.graph = ScoringGraph(scorer, numbers["tail"]).eval()
 
     def write(
         self, path: Path, clips: Sequence[Path], licence: str, labelled: Sequence[Path] = ()
@@ -93,13 +74,13 @@ class OnnxExport:
             _stamp(temporary, card)
         return card
 
-    def _program(self) -> torch.onnx.ONNXProgram:
+    def _program(self) -> Any:
         wave = torch.zeros(20 * self.scorer.frontend.rate)
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                program = torch.onnx.export(
+                return torch.onnx.export(
                     self.graph, (wave, torch.tensor(0)), dynamo=True, verbose=False,
                     input_names=["wave", "machine"],
                     output_names=["score", "p_value", "threshold", "alarm"],
@@ -107,8 +88,6 @@ class OnnxExport:
                 )  # fmt: skip
         except Exception as error:  # the exporter's are of all kinds
             raise AsdError(f"{self.scorer.checkpoint}: no ONNX graph: {error!s:.500}") from error
-        assert program is not None
-        return program
 
     def _card(self, licence: str) -> dict[str, Any]:
         """What a user of the file should know, as plain values; it travels in its metadata."""
@@ -118,13 +97,13 @@ class OnnxExport:
         def frames(samples: int) -> int:
             try:
                 return scorer.frontend.n_frames(samples)
-            except AsdError:
+            except AsdError:  # too short for one
                 return 0
 
         heard = scorer.longest if scorer.windows.cover == "first" else np.inf
         return {
             "format": 1, "licence": licence, "rate": scorer.frontend.rate,
-            "channel": scorer.channel, "clipped": scorer.options.clipped,
+            "channel": scorer.channel, "clipped": scorer.clipped,
             "shortest": bisect_left(range(_LONGEST), recipe["frames"], key=frames),
             "longest": int(min(heard * scorer.frontend.rate, _LONGEST)),
             "bands": recipe["bands"], "frames": recipe["frames"], "machines": self.graph.machines,
@@ -135,11 +114,7 @@ class OnnxExport:
         }  # fmt: skip
 
     def _proof(self, path: Path, clips: Sequence[Path]) -> dict[str, Any]:
-        """That the file gives the detector's scores, and how long both take.
-
-        Raises:
-            AsdError: it does not.
-        """
+        """How far the file's scores are from the detector's, and how long both take."""
         tables: list[pd.DataFrame] = []
         start = time.perf_counter()
         self.scorer.score(clips, lambda table, _: tables.append(table))
@@ -149,7 +124,7 @@ class OnnxExport:
         expected = pd.concat(tables)["score"].to_numpy()
         found, runner_seconds = self._runner_scores(path, clips, threads)
         apart = np.abs(found - expected) / np.abs(expected).mean()
-        worst, most = int(apart.argmax()), self.options.tolerance
+        worst, most = int(apart.argmax()), self.numbers["tolerance"]
         if not apart.max() <= most:
             raise AsdError(
                 f"{clips[worst]}: scores {found[worst]:.9g} by the graph and {expected[worst]:.9g} "
@@ -181,22 +156,15 @@ class OnnxExport:
     def _quantised(
         self, path: Path, clips: Sequence[Path], labelled: Sequence[Path], card: dict[str, Any]
     ) -> dict[str, Any]:
-        """Bring the network in the file to 8 bits; what that costs.
+        """Bring the network in the file, not the front end, to 8 bits; what that costs.
 
-        The front end stays as it is. Ranges of activations are those of ``clips``.
-
-        Raises:
-            AsdError: there is no network, or the AUC falls too far.
+        Ranges of activations are those of ``clips``.
         """
         if not self.scorer.detector.has_network:
             raise AsdError("--int8: this detector has no network whose weights could be rounded")
         before, runner = self._mean_auc(path, labelled), OnnxRunner(path)
         inputs = iter([runner.inputs(runner.read(clip), self._machine(clip)) for clip in clips])
-
-        class Clips(CalibrationDataReader):  # type: ignore[misc]
-            def get_next(self) -> Any:
-                return next(inputs, None)
-
+        reader = SimpleNamespace(get_next=lambda: next(inputs, None))
         model = onnx.load(path)
         of_network = [
             node.name
@@ -206,11 +174,11 @@ class OnnxExport:
         ]
         logging.disable(logging.WARNING)  # advice that goes to the root logger
         try:
-            quantize_static(model, path, Clips(), per_channel=True, nodes_to_quantize=of_network)
+            quantize_static(model, path, reader, per_channel=True, nodes_to_quantize=of_network)
         finally:
             logging.disable(logging.NOTSET)
         _stamp(path, card)
-        after, loss = self._mean_auc(path, labelled), self.options.most_auc_loss
+        after, loss = self._mean_auc(path, labelled), self.numbers["most_auc_loss"]
         if before - after > loss:
             raise AsdError(
                 f"--int8: the AUC on {len(labelled)} labelled clips falls from {100 * before:.2f} "

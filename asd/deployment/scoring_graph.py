@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from asd.models.scoring_form import scoring_form
 from asd.scoring.back_ends import NearestNeighbours
 from asd.scoring.recordings import RecordingScorer
 
-_VECTORS = ("band_statistics", "level", "embedding")
+_VECTORS = ("band_statistics", "level", "spectrum", "embedding")
 
 
 class ScoringGraph(nn.Module):
@@ -52,37 +53,44 @@ class ScoringGraph(nn.Module):
             raise AsdError(f"{scorer.checkpoint}: of an earlier version, train it again")
         if options.score is None and options.vectors not in _VECTORS:
             raise AsdError(f"scoring.vectors={options.vectors}: no ONNX graph of it is known")
+        if getattr(options, "per_id", False):
+            raise AsdError("scoring.per_id=true: no ONNX graph of it is known")
+        pooling = getattr(options, "pooling", None)
+        mean = partial(torch.mean, dim=0)
+        self.pooling: Callable[[Tensor], Tensor] = (
+            build_known(pooling, "scoring") if pooling else mean
+        )
         self.back_end: Any = None
         if options.back_end is not None:
             self.back_end = build_known(options.back_end, "scoring")
             self._add_banks(detector)
         classes = detector.recipe["classes"]
         numbers = [_position(classes, name, name.split("/")[0]) for name in self.machines]
-        self.classes = torch.tensor(numbers)
+        self.classes = torch.tensor([number or 0 for number in numbers])  # none is asked for
         self._add_calibration(scorer)
 
     def _add_calibration(self, scorer: RecordingScorer) -> None:
         """All machines' normal scores one after another, and to which each belongs."""
         limits = [scorer.threshold(*one) for one in scorer.machine_ids]
         self.promises = [one.promise if one else "there is no threshold" for one in limits]
-        values = torch.tensor([one.value if one else np.nan for one in limits], dtype=torch.float64)
-        self.thresholds = values
-        found = [
-            scorer.calibration.normals(*one)[1] if scorer.calibration.scores else np.empty(0)
-            for one in scorer.machine_ids
-        ]
+        values = [one.value if one else np.nan for one in limits]
+        self.thresholds = torch.tensor(values, dtype=torch.float64)
+        known = scorer.calibration if scorer.calibration.scores else None
+        found = [known.normals(*one)[1] if known else np.empty(0) for one in scorer.machine_ids]
         self.normals_of = [scores.tolist() for scores in found]
         self.normals = torch.from_numpy(np.concatenate(found))
-        owners = np.repeat(np.arange(len(found)), [len(scores) for scores in found])
-        self.owners = torch.from_numpy(owners)
+        sizes = torch.tensor([len(scores) for scores in found])
+        self.owners = torch.arange(len(found)).repeat_interleave(sizes)
 
     def _add_banks(self, detector: Detector) -> None:
         """The banks' vectors one after another, and to which bank each belongs."""
-        if not isinstance(self.back_end, NearestNeighbours):
-            kind = type(self.back_end).__name__
-            raise AsdError(f"scoring.back_end={kind}: no ONNX graph of this back end is known")
+        plain = isinstance(self.back_end, NearestNeighbours)
+        if not plain or self.back_end.metric == "unit" or getattr(self.back_end, "density", None):
+            raise AsdError(f"scoring.back_end={self.back_end}: no ONNX graph of it is known")
         names, states = list(detector.banks), list(detector.banks.values())
         numbers = [_position(names, one, one.split("/")[0], "all") for one in self.machines]
+        if None in numbers:
+            raise AsdError(f"no training clips of {self.machines[numbers.index(None)]} in a bank")
         sizes = torch.tensor([len(state["vectors"]) for state in states])
         self.banks = torch.tensor(numbers)
         self.bank_of = torch.arange(len(states)).repeat_interleave(sizes)
@@ -102,7 +110,7 @@ class ScoringGraph(nn.Module):
             frames = frames[: self.length]
         outputs = self._outputs(frames, machine) if self.detector.has_network else {}
         if self.options.score is not None:
-            score = outputs["score"].double().mean()
+            score = self.pooling(outputs["score"].double().flatten())
         else:
             vector = self._vector(frames.double(), outputs)
             score = vector[0] if self.back_end is None else self._distance(vector, machine)
@@ -131,7 +139,9 @@ class ScoringGraph(nn.Module):
     def _vector(self, frames: Tensor, outputs: Mapping[str, Tensor]) -> Tensor:
         """As ``asd.scoring.clip_vectors``, of frames [frames, bands] in float64."""
         if self.options.vectors == "embedding":
-            return outputs["embedding"].double().mean(0)
+            return self.pooling(outputs["embedding"].double())
+        if self.options.vectors == "spectrum":
+            return self.pooling(frames)
         if self.options.vectors == "level":
             power = torch.pow(10.0, frames / 10).sum(1)
             return 10 * torch.log10(power.mean(0, keepdim=True))
@@ -151,6 +161,6 @@ class ScoringGraph(nn.Module):
         return distances.topk(self.back_end.k, largest=False).values.mean()
 
 
-def _position(names: Sequence[str], *wanted: str) -> int:
-    """Of the first that is wanted and there is; 0 where none is, for what does not ask for it."""
-    return next((list(names).index(name) for name in wanted if name in names), 0)
+def _position(names: Sequence[str], *wanted: str) -> int | None:
+    """Of the first that is wanted and there is."""
+    return next((list(names).index(name) for name in wanted if name in names), None)

@@ -1,4 +1,4 @@
-"""An exported model as MLflow serves it; ``asd.deployment.model_registry`` logs this very file.
+"""An exported model as MLflow serves it; ``asd.register`` logs this very file.
 
 It needs what the runner needs, and MLflow.
 """

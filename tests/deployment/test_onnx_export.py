@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -14,18 +13,18 @@ import pandas as pd
 import pytest
 import soundfile
 import torch
-from exporting import MACHINES, OPTIONS, export_of, write_clips, write_detector
-from parts import CONV, DENSE, MSE, SS
+from exporting import MACHINES, NUMBERS, B, export_of, frontend, recipe, write_clips, write_detector
+from parts import CONV, DENSE, SS
 
 from asd import export
 from asd.composition import folder_of
 from asd.deployment import onnx_runner
-from asd.deployment.onnx_export import ExportOptions, OnnxExport
+from asd.deployment.onnx_export import OnnxExport
 from asd.deployment.onnx_runner import ClipError, OnnxRunner
 from asd.errors import AsdError
 from asd.models.detector import load_detector, save_detector
 from asd.scoring.calibration import Calibration
-from asd.scoring.recordings import RecordingOptions, RecordingScorer
+from asd.scoring.recordings import RecordingScorer
 
 NONE = {"_target_": None}
 KNN = {
@@ -34,33 +33,12 @@ KNN = {
 }  # fmt: skip
 
 
-def frontend(name: str, **options: Any) -> dict[str, Any]:
-    parts = {"gammatone": "Gammatone", "gammatone_fft": "GammatoneFFT", "mel": "Mel"}
-    return {"_target_": f"asd.frontends.{name}.{parts[name]}", "bands": 8, **options}
-
-
-def recipe(
-    front: dict[str, Any], model: dict[str, Any], cover: str, frames: int, **changes: Any
-) -> dict[str, Any]:
-    scoring: dict[str, Any] = {
-        "score": "mse", "vectors": None, "back_end": None, "bank": None, "max_fpr": 0.1,
-        "batch_frames": 100, "form": "auto",
-    }  # fmt: skip
-    window = {"_target_": "asd.data.windows.Windows", "seconds": None, "frames": frames,
-              "cover": cover}  # fmt: skip
-    return {
-        "bands": 8, "frames": frames, "classes": [], "model": model, "loss": MSE,
-        "frontend": front, "window": window,
-        **changes, "scoring": scoring | changes.get("scoring", {}),
-    }  # fmt: skip
-
-
 SYSTEMS = {
     "U": recipe(frontend("gammatone"), CONV, "first", 50),
     "U half precision of frames": recipe(
         frontend("gammatone", repeat_last=False, f_min=80.0), CONV, "all", 20
     ),
-    "B": recipe(frontend("mel"), DENSE, "every", 5),
+    "B": B,
     "B of 640 samples": recipe(frontend("mel", n_fft=640, hop=320, power=1.0), DENSE, "every", 5),
     "mse_db": recipe(frontend("gammatone_fft"), CONV, "all", 16, scoring={"score": "mse_db"}),
     "SS": recipe(
@@ -88,7 +66,7 @@ SYSTEMS = {
 
 def fit_banks(path: Path) -> None:
     """Random banks of unlike sizes, in the checkpoint."""
-    detector, random = load_detector(path), np.random.default_rng(2)
+    detector, random = load_detector(path, ["os.path.join"]), np.random.default_rng(2)
     scoring = detector.recipe["scoring"]
     size = 2 if scoring["vectors"] == "embedding" else 16
     names = ["fan", "pump"] if scoring["bank"] == "machine" else ["/".join(m) for m in MACHINES]
@@ -117,8 +95,8 @@ def test_scores_and_decisions_are_those_of_asd_score(system: str, tmp_path: Path
         name = f"{machine}/{machine_id}"
         own = long[4 * number : 4 * number + 4]
         tables: list[pd.DataFrame] = []
-        options = RecordingOptions(0.001, None if name in ("fan/00", "pump/00") else name)
-        scorer = RecordingScorer(model, options)
+        asked = None if name in ("fan/00", "pump/00") else name
+        scorer = RecordingScorer(model, clipped=0.001, class_name=asked)
         scorer.score(own, lambda table, _, to=tables: to.append(table))  # type: ignore[misc]
         limit = calibration.threshold(machine, machine_id, 0.1).value
         verdicts = tables[0][["score", "p_value", "verdict"]].to_numpy()
@@ -137,7 +115,7 @@ def test_a_graph_that_differs_leaves_no_file(
 ) -> None:
     clips, out = write_clips(tmp_path), tmp_path / "model.onnx"
     write_detector(tmp_path / "model.ckpt", SYSTEMS["B"])
-    strict = export_of(tmp_path / "model.ckpt", ExportOptions(1e-15, 1e-12, 0.02))
+    strict = export_of(tmp_path / "model.ckpt", tolerance=1e-15)
     with pytest.raises(AsdError, match="of the mean score apart; at most 1e-15"):
         strict.write(out, clips, "")
     assert not out.exists()
@@ -153,9 +131,10 @@ def test_what_has_no_graph_is_refused(tmp_path: Path) -> None:
     export_of(path)  # the proof judges precision
     vectors = {**SYSTEMS["kNN"]["scoring"], "vectors": "os.path.join"}
     write_detector(path, {**SYSTEMS["kNN"], "scoring": vectors})
-    scorer = RecordingScorer(path, RecordingOptions(0.001), ["os.path.join"])
+    fit_banks(path)
+    scorer = RecordingScorer(path, ["os.path.join"], clipped=0.001)
     with pytest.raises(AsdError, match=r"vectors=os\.path\.join: no ONNX graph"):
-        OnnxExport(scorer, OPTIONS)
+        OnnxExport(scorer, NUMBERS)
 
 
 def test_8_bits_say_what_they_cost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -171,9 +150,7 @@ def test_8_bits_say_what_they_cost(tmp_path: Path, capsys: pytest.CaptureFixture
     assert len(small) >= 6 and max(np.prod(i.dims) for i in wide) == 513 * 8  # the mel weights
     assert onnx_runner.json.loads(model.metadata_props[0].value)["int8"] == card["int8"]
     with pytest.raises(AsdError, match=r"the AUC on 12 labelled clips falls from"):
-        export_of(path, ExportOptions(1e-5, 1e-12, -1.0)).write(
-            tmp_path / "no.onnx", clips[:2], "", clips
-        )
+        export_of(path, most_auc_loss=-1.0).write(tmp_path / "no.onnx", clips[:2], "", clips)
     assert not (tmp_path / "no.onnx").exists()
     write_detector(path, SYSTEMS["level"])
     with pytest.raises(AsdError, match="no network whose weights"):
@@ -183,9 +160,7 @@ def test_8_bits_say_what_they_cost(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_numbers_of_the_command_are_in_conf() -> None:
     from omegaconf import OmegaConf
 
-    assert dict(OmegaConf.load(folder_of("conf") / "export.yaml")) == vars(OPTIONS) | {
-        "clipped": 0.001
-    }
+    assert dict(OmegaConf.load(folder_of("conf") / "export.yaml")) == NUMBERS | {"clipped": 0.001}
 
 
 @pytest.fixture(scope="module")

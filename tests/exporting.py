@@ -8,14 +8,39 @@ from typing import Any
 import numpy as np
 import soundfile
 import torch
+from parts import DENSE, MSE
 
-from asd.deployment.onnx_export import ExportOptions, OnnxExport
+from asd.deployment.onnx_export import OnnxExport
 from asd.models.detector import Detector, save_detector
 from asd.models.standardiser import Standardiser
-from asd.scoring.recordings import RecordingOptions, RecordingScorer
+from asd.scoring.recordings import RecordingScorer
 
-OPTIONS = ExportOptions(tolerance=1e-5, tail=1e-12, most_auc_loss=0.02)
+NUMBERS = {"tolerance": 1e-5, "tail": 1e-12, "most_auc_loss": 0.02}
 MACHINES = [("fan", "00"), ("fan", "02"), ("pump", "00")]
+
+
+def frontend(name: str, **options: Any) -> dict[str, Any]:
+    parts = {"gammatone": "Gammatone", "gammatone_fft": "GammatoneFFT", "mel": "Mel"}
+    return {"_target_": f"asd.frontends.{name}.{parts[name]}", "bands": 8, **options}
+
+
+def recipe(
+    front: dict[str, Any], model: dict[str, Any], cover: str, frames: int, **changes: Any
+) -> dict[str, Any]:
+    scoring: dict[str, Any] = {
+        "score": "mse", "vectors": None, "back_end": None, "bank": None, "max_fpr": 0.1,
+        "batch_frames": 100, "form": "auto",
+    }  # fmt: skip
+    window = {"_target_": "asd.data.windows.Windows", "seconds": None, "frames": frames,
+              "cover": cover}  # fmt: skip
+    return {
+        "bands": 8, "frames": frames, "classes": [], "model": model, "loss": MSE,
+        "frontend": front, "window": window,
+        **changes, "scoring": scoring | changes.get("scoring", {}),
+    }  # fmt: skip
+
+
+B = recipe(frontend("mel"), DENSE, "every", 5)
 
 
 def write_clips(folder: Path, seconds: float = 1.3, number: int = 2) -> list[Path]:
@@ -61,6 +86,6 @@ def write_detector(
     return detector
 
 
-def export_of(checkpoint: Path, options: ExportOptions = OPTIONS) -> OnnxExport:
+def export_of(checkpoint: Path, **numbers: float) -> OnnxExport:
     """An export that takes clips as their paths say."""
-    return OnnxExport(RecordingScorer(checkpoint, RecordingOptions(0.001)), options)
+    return OnnxExport(RecordingScorer(checkpoint, clipped=0.001), NUMBERS | numbers)

@@ -17,9 +17,8 @@ from typing import Any
 
 import mlflow
 import pytest
-from exporting import write_clips, write_detector
+from exporting import B, write_clips, write_detector
 from postgres import PASSWORD, Postgres, free_port
-from test_onnx_export import SYSTEMS
 
 from asd import export, register
 from asd.deployment.onnx_runner import OnnxRunner
@@ -35,7 +34,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     folder = RunFolder(root / "runs" / "b-seed0")
     model = folder.model("fan")
     model.mkdir(parents=True)
-    write_detector(model / "model.ckpt", SYSTEMS["B"])
+    write_detector(model / "model.ckpt", B)
     lines = [f"fan,00,{n}.wav,{n % 2},{n}.5" for n in range(8)]
     folder.scores.write_text("\n".join(["machine,id,file,label,score", *lines, ""]))
     folder.update(
@@ -157,12 +156,12 @@ def test_another_models_file_is_refused(
 ) -> None:
     other = RunFolder(tmp_path / "other")
     other.model("fan").mkdir(parents=True)
-    write_detector(other.model("fan") / "model.ckpt", SYSTEMS["B"], clips=3)
+    write_detector(other.model("fan") / "model.ckpt", B, clips=3)
     assert register.main([str(other.path), "name=fan"]) == 2
     assert "python -m asd.export" in capsys.readouterr().err
     file = run.path / "models" / "fan" / "model.onnx"
     assert register.main([str(other.path), "name=fan", f"onnx={file}"]) == 2
-    assert "made of another checkpoint" in capsys.readouterr().err
+    assert "made of another model" in capsys.readouterr().err
     assert register.main([str(other.path), "alias=champion"]) == 2
     assert register.main([str(other.path), "nam=fan"]) == 2
     assert "did you mean name" in capsys.readouterr().err
