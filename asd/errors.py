@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from asd.secrets import redacted
 
+_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 SHOWN = 20  # names in a message before the rest is only counted
 
 
@@ -53,5 +55,8 @@ def first_lines(lines: Iterable[str]) -> str:
 
 
 def shown(text: Path | str) -> str:
-    """A text or path that can be printed and stored, even where a file's name is not UTF-8."""
-    return str(text).encode("utf-8", "backslashreplace").decode()
+    """A text or path that can be printed and stored: other people's names and notes may be no
+    UTF-8, or hold what a terminal obeys (escape sequences, changes of direction).
+    """
+    plain = str(text).encode("utf-8", "backslashreplace").decode()
+    return _OBEYED.sub(lambda found: f"\\x{ord(found[0]):02x}", plain)

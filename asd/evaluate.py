@@ -83,7 +83,7 @@ def evaluate(targets: list[str], max_fpr: float | None, out: Path | None, write:
         check_number(option, p, 0, 1, above=True)
         labels = str(run.get("title", file)), str(run.get("data_label", "data not stated"))
         metrics = evaluate_scores(read_scores(file), p)
-        tables.append((folder, (metrics, *labels), remarks(run)))
+        tables.append((folder, (metrics, *labels), remarks(run, file.parent)))
     for folder, table, said in tables:
         written = write_tables(folder, *table, **said) if write else []
         show(*table, **said)

@@ -6,6 +6,7 @@ import io
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 from asd.errors import AsdError
@@ -35,7 +36,19 @@ def program(main: Callable[[], int | None]) -> NoReturn:
         buffer: Any = raw if stream.write_through else io.BufferedWriter(raw)
         options = {"line_buffering": stream.line_buffering, "write_through": stream.write_through}
         setattr(sys, name, io.TextIOWrapper(buffer, stream.encoding, stream.errors, **options))
-    sys.exit(main())
+    try:
+        Path.cwd()
+        status = main()
+    except Exception:
+        try:
+            Path.cwd()
+        except FileNotFoundError:
+            advice = "cd into one that is there, and run the command again"
+            print(f"error: the working directory is gone: {advice}", file=sys.stderr)
+            status = 2
+        else:
+            raise
+    sys.exit(status)
 
 
 def exit_status(work: Callable[[], object]) -> int:

@@ -80,11 +80,12 @@ def check_no_secret(option: str, value: object) -> None:
     Raises:
         AsdError: names the option, and where the secret may stand.
     """
-    if isinstance(value, str) and redacted(value) != value:
+    if (hidden := redacted(str(value))) != str(value):
         raise AsdError(
-            f"{option}: holds a password, user or token, which would be stored and printed; give "
-            "it in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD or MLFLOW_TRACKING_TOKEN "
-            "(a server), or in PGPASSWORD or ~/.pgpass (PostgreSQL)"
+            f"{option}: holds a password, user or token, which would be stored and printed "
+            f"({hidden}); give it in MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD or MLFLOW_TRACKING_TOKEN (a server), or in PGUSER, "
+            "PGPASSWORD or ~/.pgpass (PostgreSQL)"
         )
 
 

@@ -70,11 +70,11 @@ def report(options: argparse.Namespace, wanted: dict[str, list[str]]) -> None:
     runs = [run for run in collection.runs if run.matches(wanted)]
     filters = ", ".join(f"{name}={'|'.join(values)}" for name, values in wanted.items())
     if not runs:
-        place = options.tracking_uri or options.runs
+        place, notes = options.tracking_uri or options.runs, "; ".join(collection.notes)
         raise AsdError(
             f"{place}: no finished run{f' with {filters}' * bool(filters)} "
-            f"({len(collection.runs)} finished); nothing is written. This trains the table's: "
-            f"python -m asd.train -m +sweep={options.sweep}"
+            f"({len(collection.runs)} finished{notes and f'; not used: {notes}'}); nothing is "
+            f"written. This trains the table's: python -m asd.train -m +sweep={options.sweep}"
         )
     trials = not wanted.keys().isdisjoint(("study", "trial"))
     how = (declared, resampling, options.max_fpr, trials)

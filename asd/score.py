@@ -52,13 +52,13 @@ def main(arguments: list[str] | None = None) -> int:
 def _score(options: argparse.Namespace) -> None:
     """Print a line a recording."""
     files = [file for path in options.file for file in sound_files(path)]
-    from asd.scoring.recordings import COLUMNS, ERROR, RecordingScorer
+    from asd.scoring.recordings import COLUMNS, ERROR, RecordingOptions, RecordingScorer
 
     names = ("clipped", "class_name", "channel", "resample", "false_alarms", "rule")
     given = {name: getattr(options, name) for name in names}
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = checkpoint_of(options.model, options.tracking_uri, Path(folder))
-        scorer = RecordingScorer(checkpoint, options.allow, **given)
+        scorer = RecordingScorer(checkpoint, RecordingOptions(**given), options.allow)
     if not scorer.calibration.scores:
         print("scores alone: this model has no calibration (docs/deploy.md)", file=sys.stderr)
     bad: list[str] = []

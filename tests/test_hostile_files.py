@@ -224,7 +224,18 @@ def test_a_damaged_record_is_said_by_evaluate(
     folder = run_folder(tmp_path)
     (tmp_path / "run.json").write_text(json.dumps({**folder.record(), **entries}))
     assert evaluate([str(tmp_path), "--no-write"]) == 2
-    assert f"damaged ({next(iter(entries))}" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"{tmp_path / 'run.json'}: damaged ({next(iter(entries))}" in said
+
+
+def test_a_terminal_obeys_no_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, escape = run_folder(tmp_path), "\x1b]0;gone\x07\u202e\r"
+    folder.update(title=f"U {escape}", data_label=escape, warnings=[escape])
+    assert evaluate([str(tmp_path), "--no-write"]) == 0
+    assert evaluate([escape, "--no-write"]) == 2
+    out, err = capsys.readouterr()
+    assert "U \\x1b]0;gone\\x07" in out and "\\x1b]0;gone" in err
+    assert not set(escape) & set("\x1b\x07\u202e\r") & set(out + err)
 
 
 def test_a_damaged_record_is_said_by_sync(

@@ -44,6 +44,23 @@ def test_a_program_that_there_is_not() -> None:
     assert "trian: no such program (did you mean train?)" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "words", ["train +experiment=u", "train --help", "features list", "sync x", "score x y"]
+)
+def test_a_working_directory_that_is_gone_is_said(words: str, tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    code = (
+        "import os, shutil, sys\nfrom asd.__main__ import main, program\n"
+        f"sys.argv = ['asd', *{words.split()}]\n"
+        "shutil.rmtree(os.getcwd())\nprogram(main)"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path / "gone")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: the working directory is gone: ")
+    assert "Traceback" not in done.stderr
+
+
 def test_a_message_says_the_command_as_python_takes_it(tmp_path: Path) -> None:
     code = (
         "import sys; sys.argv = ['/bin/asd', 'sweeps', 'list']\n"

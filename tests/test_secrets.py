@@ -18,20 +18,34 @@ from asd.secrets import redacted
         ("'x=https://ada:hunter2@host/p' y=1", "'x=https://***@host/p' y=1"),
         ("postgresql://ada:hunter2@host/db", "postgresql://ada:***@host/db"),
         ("postgresql://ada:hun/ter2@host/db", "postgresql://ada:***@host/db"),
-        ("https://host/?a=1&access_token=hunter2&b=2", "https://host/?a=1&access_token=***&b=2"),
+        ("https://host/?port=1&access_token=hunter2&mode=2",
+         "https://host/?port=1&access_token=***&mode=2"),
         ("https://host/?api_key=hunter2", "https://host/?api_key=***"),
         *[(f"https://host/p{name}=hunter2", f"https://host/p{name}=***") for name in (
-            "?jwt", "?X-Amz-Signature", "?pass", "?private_key", "#token", ";password", "?a=1;pw",
+            "?jwt", "?X-Amz-Signature", "?pass", "?private_key", "#token", ";password",
+            "?port=1;pw",
         )],
         ("postgresql://ada:hun@ter2@host/db", "postgresql://ada:***@host/db"),
         ("postgresql://host/db?sslkey=/a&password=hunter2",
          "postgresql://host/db?sslkey=/a&password=***"),
         (r"x=http\://ada\:hunter2@host", r"x=http\://***@host"),  # as Hydra writes it
         (r"x=a\://ada\:hunter2@host?token\=hunter2", r"x=a\://ada\:***@host?token\=***"),
+        # What stands in a user's place, and names that hide what they are or are not known.
+        ("postgresql://ghp_Hunter2@host/db", "postgresql://***@host/db"),
+        ("postgresql://0123456789abcdef@host/db", "postgresql://***@host/db"),
+        ("postgresql://HUNTER2:x@host/db", "postgresql://***:***@host/db"),
+        *[(f"http://host/?{name}=hunter2", f"http://host/?{name}=***") for name in (
+            "%74oken", "code", "p", "a=***&k", "sslmode=require&x", "",
+        )],
+        ("http://host/?hunter2", "http://host/?***"),
+        ("host:5000/?token=hunter2", "host:5000/?token=***"),
         # these hold none
         *[(text, text) for text in (
             "postgresql://mlflow@host:5432/db", "http://host:5000/#/runs?viewStateShareKey=headline",
-            "https://host/user@x?a=b", "postgresql://host:5432/db?options=a@b", "sqlite:////a/b.db",
+            "https://host/user@x?mode=b", "is it seed? seed=3; kernel=4",
+            "postgresql://mlflow-1.lab_2@host/db", "sqlite:////a@b/c.db?timeout=3",
+            "https://host/x.zip?download=1", "http://host/#/experiments/1",
+            "postgresql://host:5432/db?options=a@b", "sqlite:////a/b.db",
         )],
     ],
 )  # fmt: skip
@@ -47,6 +61,8 @@ def test_secrets_in_addresses(text: str, expected: str) -> None:
         ["tracking.uri='http://host/?token=hunter2'", "tracking=off"],
         ["-m", "seed=0,1", "tracking.uri=http://ada:hunter2@host"],
         ["data=dcase2020", "data.root=https://ada:hunter2@host"],
+        ["tracking.uri='http://host/?%74oken=hunter2'"],
+        ["tracking.uri=postgresql://hunter2HUNTER2@host/db"],
     ],
 )
 def test_an_address_with_a_secret_is_refused_and_nowhere_repeated(
@@ -60,9 +76,10 @@ def test_an_address_with_a_secret_is_refused_and_nowhere_repeated(
     assert "hunter2" not in said + "".join(p.read_text(errors="replace") for p in files)
 
 
-def test_a_report_asks_no_such_address(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("uri", ["http://ada:hunter2@host", "http://host?%70=hunter2"])
+def test_a_report_asks_no_such_address(uri: str, capsys: pytest.CaptureFixture[str]) -> None:
     from asd.report import main
 
-    assert main(["--tracking-uri", "http://ada:hunter2@host"]) == 2
+    assert main(["--tracking-uri", uri]) == 2
     out, err = capsys.readouterr()
     assert "--tracking-uri: holds a password" in err and "hunter2" not in out + err

@@ -432,6 +432,19 @@ def test_config_answers_do_not_wait_for_torch(
     assert "Traceback" not in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(
+    "option", ["model.embedding=100000000000000", f"model.embedding={10**18}",
+               "window.frames=100000000000", "model.filters=[8,8,1000000000]"],
+)  # fmt: skip
+def test_a_network_larger_than_the_machine_is_refused_before_any_work(
+    option: str, run_train: Callable[..., int], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run_train("+experiment=u", option) == 2
+    said = "".join(capfd.readouterr())
+    assert "error: model: " in said and ("GiB" in said or "overflow" in said)
+    assert not (tmp_path / "cache" / "features").exists() and not (tmp_path / "runs").exists()
+
+
 def test_full_disk_is_said_and_the_run_resumes(shared_data: list[str], tmp_path: Path) -> None:
     options = ["+experiment=u", "data.machines=[fan]", "tracking=off", "trainer.max_epochs=3"]
     limited = (
@@ -524,7 +537,7 @@ def test_checkpoint_alone_turns_a_wav_into_its_score(
         wav = next(p for p in data.glob(f"simulated/*/{row['file']}"))
         capsys.readouterr()
         if flags:
-            nameless = shutil.copy(wav, tmp_path / "any.wav")
+            nameless = str(shutil.copy(wav, tmp_path / "any.wav"))
             assert score([str(moved), nameless]) == 2
             assert "--class NAME, one of fan" in capsys.readouterr().err
         assert score([str(moved), str(wav), *flags]) == 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import struct
+import zlib
 from dataclasses import dataclass
 from io import BytesIO
 from math import gcd
@@ -27,6 +29,7 @@ _SIZE_NOT_KNOWN = 0xFFFFFFFF  # written by programs that stream a WAV, and by RF
 _RATES = (1_000, 1_000_000)  # Hz
 _MOST_SAMPLES = 2**28  # of all channels: 4 hours of one at 16 kHz, 1 GB as float32
 _MOST_BYTES = 8 * _MOST_SAMPLES
+_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _LOUDEST = 2.0**31  # full scale of 32-bit integers that were written as floats
 
 
@@ -66,10 +69,10 @@ class Recording:
             channel: which channel of a file with several: its number from 0, or "mean" of all.
 
         Raises:
-            AsdError: the file is missing, unreadable, no regular file, empty, cut short (of an MP3
-                without a header that counts its frames this cannot be told), of another format,
-                asks for more than memory should give, holds NaN, infinite or absurdly large
-                samples, or has not the channel, or several and none is chosen; says what to do.
+            AsdError: the file is missing, unreadable, no regular file, empty, cut short or joined
+                of two (of an MP3 without a header that counts its frames neither can be told), of
+                another format, asks for more than memory should give, holds NaN, infinite or
+                absurdly large samples, or has not the channel, or several and none is chosen.
         """
         data, mtime_ns = _read_bytes(path)
         raw, rate, subtype = _decode(path, data)
@@ -152,8 +155,8 @@ def _decode(path: Path, data: bytes) -> tuple[NDArray[Any], int, str]:
             if sound.format not in CONTAINERS or not plain:
                 kind = f"{sound.format} with {subtype}"
                 raise AsdError(f"{path}: {kind} is not read: convert it to 16-bit WAV")
-            if missing := _missing(data):
-                raise AsdError(f"{path}: cut short, {missing}: copy it again")
+            if fault := _fault(data):
+                raise AsdError(f"{path}: {fault}: copy it again")
             if not 0 < promised * sound.channels <= _MOST_SAMPLES:
                 raise AsdError(
                     f"{path}: says to hold {promised} samples of {sound.channels} channels (at "
@@ -180,14 +183,12 @@ def _decode(path: Path, data: bytes) -> tuple[NDArray[Any], int, str]:
     return raw, rate, subtype
 
 
-def _missing(data: bytes) -> str:
-    """What a cut file lacks, or nothing; libsndfile reads it without a word, only shorter."""
-    if data[:4] == b"OggS":  # its last page says that it is the last, and how long it is
-        last = data.rfind(b"OggS\0")
-        page = data[last : last + 27]
-        sizes = data[last + 27 : last + 27 + page[26]] if len(page) == 27 else b""
-        whole = len(sizes) > 0 and page[5] & 4 and last + 27 + len(sizes) + sum(sizes) <= len(data)
-        return "" if whole else "its end is missing"
+def _fault(data: bytes) -> str:
+    """How a file is cut, damaged or joined, or nothing; libsndfile reads a part without a word."""
+    if data[:4] == b"OggS":
+        return _ogg_fault(data)
+    if _begins_again(data):
+        return "a second sound file begins within it"
     if (data[:4], data[8:12]) in ((b"FORM", b"AIFF"), (b"FORM", b"AIFC")):
         samples, order = b"SSND", ">"
     elif data[:4] in (b"RIFF", b"RIFX", b"RF64") and data[8:12] == b"WAVE":
@@ -202,9 +203,45 @@ def _missing(data: bytes) -> str:
         if name == samples:
             promised = long_size if length == _SIZE_NOT_KNOWN else length
             lacking = position + 8 + int(promised) - len(data)
-            return f"{lacking} bytes are missing" if lacking > 0 else ""
+            return f"cut short, {lacking} bytes are missing" if lacking > 0 else ""
         position += 8 + length + length % 2
     return ""
+
+
+def _begins_again(data: bytes) -> bool:
+    """Whether another file of the same kind lies behind this one; of an MP3 only if both say how
+    many frames they have.
+    """
+    mark = data[:4]
+    if mark not in (b"fLaC", b"FORM", b"RIFF", b"RIFX", b"RF64"):
+        return len(re.findall(rb"\0{9}(?:Xing|Info)\0\0\0[\1-\x0f]", data)) > 1
+    size = int.from_bytes(data[4:8], "big" if mark in (b"FORM", b"RIFX") else "little")
+    known = mark != b"fLaC" and size != _SIZE_NOT_KNOWN
+    again = re.compile(mark + rb"(?:.\0\0\x22|....AIF[CF]|....WAVE)", re.S)
+    return again.search(data, 4 + size * known) is not None
+
+
+def _ogg_fault(data: bytes) -> str:
+    """``_fault`` of an OGG, whose pages bear a number and a checksum (RFC 3533)."""
+    position, count, flags = 0, 0, 0
+    while position < len(data):
+        head = data[position : position + 27]
+        sizes = data[position + 27 : position + 27 + head[26]] if len(head) == 27 else b""
+        page = data[position : position + 27 + len(sizes) + sum(sizes)]
+        if count and head[:4] == b"OggS" and head[5:6] == b"\2":
+            return "a second sound stream begins within it"
+        number = int.from_bytes(head[18:22], "little")
+        if head[:4] != b"OggS" or number != count or _ogg_crc(page) != head[22:26]:
+            return f"damaged or cut short at byte {position}"
+        position, count, flags = position + len(page), count + 1, head[5]
+    return "" if flags & 4 else "cut short, its end is missing"
+
+
+def _ogg_crc(page: bytes) -> bytes:
+    """The checksum of an OGG page: zlib's, of bytes whose bits are reversed, and reversed."""
+    bits = (page[:22] + bytes(4) + page[26:]).translate(_REVERSED)
+    crc = zlib.crc32(bits, 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return crc.to_bytes(4, "big").translate(_REVERSED)
 
 
 def _pick(path: Path, raw: NDArray[Any], channel: Channel) -> NDArray[Any]:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from asd.documents.blocks import Block, Table
@@ -25,7 +25,7 @@ _LATEX = str.maketrans({
 # Entities, since not every renderer (MLflow's) knows an escaped "<"; "](" would be a link.
 _MARKDOWN = str.maketrans({"<": "&lt;", ">": "&gt;", **{c: "\\" + c for c in "\\|*`"}})
 # A spreadsheet takes a text that begins so for a formula, unless it is a number or some of them.
-_FORMULA = re.compile(r"(?![-+]?[\d.][\d.eE +-]*$)[=+\-@\t\r]")
+_FORMULA = re.compile(r"(?![-+]?[\d.][\d.eE +-]*$)[=+\-@\t\r\n＝＋－＠]")
 
 
 def html(blocks: Sequence[Block]) -> str:
@@ -50,12 +50,17 @@ def latex(blocks: Sequence[Block]) -> str:
 
 
 def csv(frame: pd.DataFrame) -> str:
-    """For people: numbers with six digits after the point; empty is what is missing or undefined.
+    """For people: numbers with six digits after the point; empty is what is not there."""
+    return str(harmless(frame).to_csv(index=False, lineterminator="\n", float_format="%.6f"))
 
-    A text that a spreadsheet would compute gets an apostrophe before it.
-    """
-    harmless = frame.map(lambda x: f"'{x}" if isinstance(x, str) and _FORMULA.match(x) else x)
-    return str(harmless.to_csv(index=False, lineterminator="\n", float_format="%.6f"))
+
+def harmless(frame: pd.DataFrame) -> pd.DataFrame:
+    """With an apostrophe before each text or name of a column that a spreadsheet would compute."""
+
+    def text(cell: Any) -> Any:
+        return f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell
+
+    return frame.map(text).rename(columns=text)
 
 
 def escape_latex(text: str) -> str:

@@ -152,15 +152,15 @@ class RunFolder:
                 f"{self.path}: removed while it was trained; the same command begins anew"
             )
 
-    def is_held(self) -> bool:
-        """Whether a process trains this run at this moment."""
+    def is_held(self, patient: bool = False) -> bool:
+        """Whether a process trains this run; if patient, holds it longer than to look or sign."""
         from filelock import FileLock, Timeout
 
         path = self.path / ".lock"
         if not path.exists():
             return False
         try:
-            with FileLock(path, blocking=False):
+            with FileLock(path, timeout=_GLANCE if patient else 0):
                 return False
         except Timeout:
             return True

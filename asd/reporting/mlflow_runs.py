@@ -10,7 +10,7 @@ from asd.errors import AsdError
 from asd.experiment.run_folder import FINISHED, RunFolder
 from asd.options import check_no_secret
 from asd.reporting.runs import Collection, collect
-from asd.tracking.mlflow_store import Tracking
+from asd.tracking.mlflow_store import Tracking, check_place
 from asd.tracking.time_limit import LimitedClient
 
 _NEEDED = ("scores.csv", "config.yaml", "run.json")
@@ -52,7 +52,7 @@ def collect_mlflow(uri: str, experiments: list[str], copies: Path, pictures: boo
             )
             for run in page:
                 try:
-                    folders.append(_copy(client, run, copies / run.info.run_id, wanted))
+                    folders.append(_copy(client, uri, run, copies / run.info.run_id, wanted))
                 except AsdError as error:
                     name = f"MLflow run {run.info.run_name}, {run.info.run_id}"
                     notes.append(f"{name} ({error})")
@@ -63,8 +63,9 @@ def collect_mlflow(uri: str, experiments: list[str], copies: Path, pictures: boo
     return Collection(collection.runs, [*notes, *collection.notes])
 
 
-def _copy(client: Any, run: Any, folder: Path, wanted: set[str]) -> Path:
+def _copy(client: Any, uri: str, run: Any, folder: Path, wanted: set[str]) -> Path:
     """Copy a run's files, with the tags that it has in MLflow."""
+    check_place(uri, run.info.artifact_uri)
     stored = {file.path for file in client.list_artifacts(run.info.run_id)}
     if missing := [file for file in _NEEDED if file not in stored]:
         raise AsdError(f"no {' and no '.join(missing)}")

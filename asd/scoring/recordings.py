@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,6 +44,26 @@ ERROR = "error: "  # how the state of a recording begins that cannot be used
 _AT_A_TIME = 512
 
 
+@dataclass(frozen=True)
+class RecordingOptions:
+    """What a user says of recordings: the options of ``python -m asd.score``.
+
+    Args:
+        clipped: with a larger part of its samples at full scale a recording is clipped.
+        class_name: of which machine (``fan``), or ``fan/00``, all are; None: as their paths say.
+        channel: of files with several; None: as in training.
+        resample: take recordings of a lower rate than the model's too, which lack its upper bands.
+        false_alarms, rule: of the threshold; None: as the model was told.
+    """
+
+    clipped: float
+    class_name: str | None = None
+    channel: Channel = None
+    resample: bool = False
+    false_alarms: float | None = None
+    rule: str | None = None
+
+
 class _Heard(NamedTuple):
     """A recording that was read: its features [frames, bands], or why it gets no score."""
 
@@ -56,31 +77,17 @@ class RecordingScorer:
 
     Args:
         checkpoint: ``model.ckpt`` of a run's model (``best.ckpt`` and ``last.ckpt`` do too).
+        options: what the recordings are.
         allowed: classes and functions from outside this package that the checkpoint may name.
-        clipped: with a larger part of its samples at full scale a recording is clipped.
-        class_name: of which machine (``fan``), or ``fan/00``, all are; None: as their paths say.
-        channel: of files with several; None: as in training.
-        resample: take recordings of a lower rate than the model's too, which lack its upper bands.
-        false_alarms, rule: of the threshold; None: as the model was told.
 
     Raises:
         AsdError: the checkpoint cannot be used, or not with these options.
     """
 
     def __init__(
-        self,
-        checkpoint: Path,
-        allowed: Collection[str] = (),
-        *,
-        clipped: float,
-        class_name: str | None = None,
-        channel: Channel = None,
-        resample: bool = False,
-        false_alarms: float | None = None,
-        rule: str | None = None,
+        self, checkpoint: Path, options: RecordingOptions, allowed: Collection[str] = ()
     ) -> None:
-        self.checkpoint, self.class_name, self.resample = checkpoint, class_name, resample
-        self.clipped, self.false_alarms, self.rule = clipped, false_alarms, rule
+        self.checkpoint, self.options = checkpoint, options
         self.detector = load_detector(checkpoint, allowed)
         recipe = self.recipe = self.detector.recipe
         self.scoring = _scoring(checkpoint, recipe, allowed)
@@ -92,15 +99,16 @@ class RecordingScorer:
         check_number(f"{checkpoint}: longest_seconds", self.longest, 0)
         if self.scoring.back_end is not None and not self.detector.banks:
             raise AsdError(f"{checkpoint}: lacks its back end, which model.ckpt has")
-        self.channel: Channel = recipe.get("channel") if channel is None else channel
+        given = options.channel
+        self.channel: Channel = recipe.get("channel") if given is None else given
         if self.channel not in (None, "mean"):
             check_whole("channel", self.channel, 0)
-        check_number("--clipped", clipped, 0, 1)
-        if class_name is not None:
+        check_number("--clipped", options.clipped, 0, 1)
+        if options.class_name is not None:
             ids = map("/".join, self.machine_ids)
             known = [*recipe["classes"], *self.detector.banks, *recipe["machines"], *ids]
-            check_choice("--class", class_name, list(dict.fromkeys(known)))
-        if false_alarms is not None:
+            check_choice("--class", options.class_name, list(dict.fromkeys(known)))
+        if options.false_alarms is not None:
             self.calibration.normals("", "")  # refuses where there is none
         self.threshold = cache(self._threshold)
 
@@ -152,9 +160,9 @@ class RecordingScorer:
             seconds = facts.samples / facts.rate
             if facts.peak == 0:
                 return _Heard("silent", facts)
-            if (share := recording.clipped()) > self.clipped:
+            if (share := recording.clipped()) > self.options.clipped:
                 return _Heard(f"clipped: {100 * share:.2g} % of the samples at full scale", facts)
-            if facts.rate < rate and not self.resample:
+            if facts.rate < rate and not self.options.resample:
                 return _Heard(f"wrong rate: {facts.rate} Hz, below {rate}; see --resample", facts)
             if self.windows.cover == "first" and seconds > self.longest:
                 unheard = f"trained on at most {self.longest:.4g} s, the rest would not be heard"
@@ -228,11 +236,12 @@ class RecordingScorer:
         if not self.calibration.scores:
             return None
         told = from_config(CalibrationOptions, "calibration", self.recipe.get("calibration", {}))
-        rate = told.false_alarms if self.false_alarms is None else self.false_alarms
+        asked, rule = self.options.false_alarms, self.options.rule or told.rule
+        rate = told.false_alarms if asked is None else asked
         try:
-            return self.calibration.threshold(machine, machine_id, rate, self.rule or told.rule)
+            return self.calibration.threshold(machine, machine_id, rate, rule)
         except AsdError as error:
-            if self.false_alarms is not None:
+            if asked is not None:
                 raise
             log.warning("no verdicts: %s; see --false-alarms", error)
             return None
@@ -240,8 +249,8 @@ class RecordingScorer:
     def whose(self, file: Path) -> tuple[str, str]:
         """Machine type and ID of a recording, as far as the user, its path or the model tell."""
         only = self.recipe["machines"][0] if len(self.recipe["machines"]) == 1 else ""
-        if self.class_name is not None:
-            machine, _, machine_id = self.class_name.partition("/")
+        if self.options.class_name is not None:
+            machine, _, machine_id = self.options.class_name.partition("/")
         else:
             split, parsed = file.absolute().parent, parse_name(file.name)
             named = split.name in SPLITS and parsed is not None

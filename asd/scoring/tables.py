@@ -99,8 +99,8 @@ def notes(metrics: Metrics) -> list[str]:
     return [*lines, *(f"- {entry}" for entry in metrics.undefined)]
 
 
-def remarks(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run's ``run.json`` says that must stand beside its figures, for ``document``.
+def remarks(record: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """What the ``run.json`` of a run's folder says that must stand beside its figures.
 
     Raises:
         AsdError: it is damaged.
@@ -111,7 +111,8 @@ def remarks(record: Mapping[str, Any]) -> dict[str, Any]:
         convergence_notes(models)
         decision_table(decisions)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise AsdError(f"run.json: damaged (convergence or decisions: {error!r})") from error
+        damaged = f"damaged (convergence or decisions: {error!r})"
+        raise AsdError(f"{folder / 'run.json'}: {damaged}") from error
     said = {"unseen": record.get("unseen") or (), "warnings": list(map(str, warnings))}
     return {**said, "convergence": models, "decisions": decisions}
 

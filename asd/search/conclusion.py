@@ -16,13 +16,14 @@ from optuna.study import Study
 from optuna.trial import TrialState
 
 from asd.composition import command_of
+from asd.documents.rendering import harmless
 from asd.errors import AsdError
 from asd.files import replacing, write_text
 from asd.search.objectives import TEST, selected_on
 from asd.search.study import Search, counts
 from asd.search.trial_cells import described
 from asd.sweeps.sweep_status import short, sweep_command
-from asd.tracking.mlflow_store import Tracking, answering, connect
+from asd.tracking.mlflow_store import Tracking, answering, check_place, connect
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ def write_table(search: Search, study: Study) -> None:
     table = table[table["state"] != TrialState.WAITING.name]
     columns = {c: re.sub("^(values|params|user_attrs)_", "", c) for c in table.columns}
     table = table.rename(columns={**columns, "number": "trial"})
-    write_text(search.folder / "trials.csv", table.to_csv(index=False))
+    write_text(search.folder / "trials.csv", harmless(table).to_csv(index=False))
 
 
 def draw(search: Search, study: Study) -> list[str]:
@@ -134,6 +135,7 @@ def publish(search: Search, study: Study) -> None:
             known = client.search_runs([experiment], query, max_results=1)
             name = f"search {search.name}"
             run = known[0] if known else client.create_run(experiment, run_name=name)
+            check_place(tracking.uri, run.info.artifact_uri)
             for name, value in values.items():
                 client.log_metric(run.info.run_id, name, value)
             for name, text in tags.items():

@@ -10,13 +10,15 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.types import TaskFunction
 from omegaconf import DictConfig
 
+from asd.errors import shown
 from asd.search.conclusion import draw, lines, publish, write_table
 from asd.search.objectives import selected_on
 from asd.search.storage import reaching
 from asd.search.study import Search, counts
 from asd.search.trial_cells import trial_cells
 from asd.search.trials import run_trials
-from asd.sweeps.sweep_status import exit_code, show_cells, shown
+from asd.sweeps import sweep_status
+from asd.sweeps.sweep_status import exit_code, show_cells
 from asd.sweeps.workers import WorkerLauncher, is_worker, work
 
 
@@ -45,7 +47,7 @@ def sweep_search(
             run_trials(search, study, run)
             return
         cells = partial(trial_cells, search, study)
-        with shown(search.title, cells) as display:
+        with sweep_status.shown(search.title, cells) as display:
             names = ", ".join(search.objectives)
             display.say(f"study {search.name}: {names} on {selected_on(search.objectives)}")
             for line in search.warnings:
@@ -79,4 +81,4 @@ def show_search(loader: ConfigLoader, master: DictConfig, watch: bool) -> None:
             print(f"study {search.name}: not begun")
             return
         show_cells(search.title, partial(trial_cells, search, study), watch)
-        print("\n".join(lines(search, study)))
+        print(shown("\n".join(lines(search, study))))

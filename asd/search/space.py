@@ -57,22 +57,33 @@ class Space:
     def suggest(self, config: DictConfig, trial: Trial) -> tuple[str, ...]:
         """Overrides of a trial: what it has values for keeps them, the rest is sampled.
 
+        What a storage says of options that nobody asks for is left out: a value may name a class.
+
         Raises:
             AsdError: the sampler cannot sample this.
         """
+        asked: list[str] = []
+
+        def suggest(name: str, distribution: BaseDistribution) -> Any:
+            asked.append(name)
+            return Trial._suggest(trial, name, distribution)
+
+        trial._suggest = suggest  # type: ignore[method-assign]
         try:
             for name, distribution in self.axes.items():
-                trial._suggest(name, distribution)
+                suggest(name, distribution)
             if self.extend is not None:
                 self.extend(config, trial)
         except ValueError as error:
             raise AsdError(f"hydra.sweeper.sampler: {error}") from error
         # As they are stored, which is rounded.
-        return self.overrides(trial.storage.get_trial(trial._trial_id).params)
+        stored = trial.storage.get_trial(trial._trial_id).params
+        return self.overrides({name: stored[name] for name in stored if name in asked})
 
     def overrides(self, params: dict[str, Any]) -> tuple[str, ...]:
-        """What a user types to run a trial with these values."""
-        texts = {n: v if isinstance(v, str) else option_text(v) for n, v in params.items()}
+        """What a user types to run a trial with these values, of options that are searched."""
+        known = {n: v for n, v in params.items() if n in self.axes or self.extend is not None}
+        texts = {n: v if isinstance(v, str) else option_text(v) for n, v in known.items()}
         return (*self.fixed, *(f"{name}={text}" for name, text in texts.items()))
 
 

@@ -21,7 +21,9 @@ from asd.options import check_no_secret
 log = logging.getLogger(__name__)
 
 #: What Optuna raises where a storage is away, full or damaged, or its driver not installed.
-ERRORS = (StorageInternalError, SQLAlchemyError, ImportError)
+ERRORS: tuple[type[Exception], ...] = (StorageInternalError, SQLAlchemyError, ImportError)
+#: What it raises where a storage holds something else than Optuna wrote, or another version did.
+UNREADABLE = (ValueError, LookupError, RuntimeError)
 # Seconds that sqlite waits for another process's write, and that PostgreSQL has to answer.
 _PATIENCE = {"sqlite": {"timeout": 60}, "postgresql": {"connect_timeout": 10}}
 
@@ -61,7 +63,7 @@ def connect(address: str, dead_after_seconds: int | None = None) -> HeartbeatSto
     except (SQLAlchemyError, KeyError) as error:
         raise AsdError(
             "hydra.sweeper.storage: cannot be used; give sqlite:///FILE or "
-            "postgresql://USER@HOST/DATABASE"
+            "postgresql://user@HOST/DATABASE"
         ) from error
     check_no_secret("hydra.sweeper.storage", address)
     # Of what Optuna calls experimental, and of epochs that are told again.
@@ -71,22 +73,26 @@ def connect(address: str, dead_after_seconds: int | None = None) -> HeartbeatSto
     logging.getLogger("alembic").setLevel(logging.WARNING)
     options = {"connect_args": patience, "pool_pre_ping": True}
     beat = dead_after_seconds and max(1, dead_after_seconds // 6)
-    with reaching(address):
+    with reaching(address, *UNREADABLE):
         return HeartbeatStorage(
             address, options, heartbeat_interval=beat, grace_period=dead_after_seconds
         )
 
 
 @contextmanager
-def reaching(url: str) -> Iterator[None]:
+def reaching(url: str, *more: type[Exception]) -> Iterator[None]:
     """Say of errors in the block which storage cannot be used; its address has no password.
+
+    Args:
+        url: of the storage.
+        more: ``UNREADABLE`` where it is read and nothing else is done.
 
     Raises:
         AsdError: it is away, full or damaged, or its driver is not installed.
     """
     try:
         yield
-    except ERRORS as error:
+    except (*ERRORS, *more) as error:
         cause: BaseException = error
         while cause.__cause__ is not None:
             cause = cause.__cause__

@@ -31,7 +31,7 @@ from asd.search.objectives import (
     selected_on,
 )
 from asd.search.space import Space
-from asd.search.storage import HeartbeatStorage, connect
+from asd.search.storage import UNREADABLE, HeartbeatStorage, connect, reaching
 from asd.sweeps.cells import Cells
 
 _NO_PRUNER = {"_target_": "optuna.pruners.NopPruner"}
@@ -123,8 +123,11 @@ class Search:
     def load(self) -> Study | None:
         """The study, as it is; None if there is none."""
         if self._file is None or self._file.exists():
-            with suppress(KeyError):
-                return optuna.load_study(study_name=self.name, storage=self.storage)
+            storage = self.storage
+            with reaching(self.url, *UNREADABLE), suppress(KeyError):
+                study = optuna.load_study(study_name=self.name, storage=storage)
+                _ = study.trials
+                return study
         return None
 
     def begin(self) -> Study:
@@ -153,7 +156,9 @@ class Search:
         study.set_user_attr("selected_on", selected_on(self.objectives))
         study.set_user_attr("data", self.data_label)
         # Two that begin at once may add too many; those numbered beyond n_trials just wait.
-        for _ in range(len(study.trials), self.options.n_trials):
+        with reaching(self.url, *UNREADABLE):
+            known = len(study.trials)
+        for _ in range(known, self.options.n_trials):
             study.add_trial(create_trial(state=TrialState.WAITING))
         return study
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from optuna.study import Study
@@ -47,7 +48,9 @@ class TrialCell(Cell):
         if self.trial is None or self.trial.state != TrialState.FAIL:
             return None
         about = self.trial.user_attrs
-        return Failure(about.get("error", "the study does not say why"), bool(about.get("refused")))
+        return Failure(
+            str(about.get("error", "the study does not say why")), bool(about.get("refused"))
+        )
 
     def summary(self) -> str:
         """See ``Cell``."""
@@ -67,14 +70,14 @@ def trial_cells(search: Search, study: Study) -> Sequence[TrialCell]:
     epochs = search.config["trainer"]["max_epochs"]
     cells = []
     for trial in trials:
-        run = trial.user_attrs.get("run")
+        run, models = trial.user_attrs.get("run"), trial.user_attrs.get("models")
         cells.append(
             TrialCell(
                 trial.number,
                 search.space.overrides(trial.params),
                 f"trial {trial.number}: {described(trial.params)}".removesuffix(": "),
-                search.runs / run if run else None,
-                trial.user_attrs.get("models", 1),
+                search.runs / Path(str(run)).name if run else None,  # wherever it would lead
+                models if isinstance(models, int) and models > 0 else 1,
                 epochs,
                 trial=trial,
                 objectives=search.values_of(trial) if trial.state == TrialState.COMPLETE else "",

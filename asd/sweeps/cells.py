@@ -109,7 +109,8 @@ class Cell:
             return MISSING
         if status == FINISHED:
             return DONE
-        if folder.is_held():
+        # Of a run that has ended, others may hold the lock to look, or to sign.
+        if folder.is_held(patient=status in (FAILED, KILLED)):
             return IN_PROGRESS
         return {None: MISSING, FAILED: BROKEN}.get(status, CUT)
 

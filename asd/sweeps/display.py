@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from asd.errors import AsdError
+from asd.errors import AsdError, shown
 from asd.sweeps.cells import IN_PROGRESS, Cell
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Display:
 
     def say(self, text: str) -> None:
         """A line above the bars."""
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(shown(text), markup=False, highlight=False, soft_wrap=True)
 
     @contextmanager
     def live(self) -> Iterator[None]:

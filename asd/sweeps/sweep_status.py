@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from asd import errors
 from asd.composition import command_of
 from asd.secrets import redacted
 from asd.sweeps.cells import BROKEN, CUT, DONE, IN_PROGRESS, MISSING, REFUSED, Cell
@@ -57,8 +58,9 @@ def show_cells(title: str, cells: Callable[[], Sequence[Cell]], watch: bool) -> 
     width = max(len(cell.label) for cell in known)
     for cell in known:
         where = short(cell.folder.path) if cell.folder and cell.folder.path.is_dir() else ""
-        print(f"{cell.state():8} {cell.label:{width}}  {_detail(cell)}  {where}".rstrip())
-    print("\n".join([*failure_lines(known), state_line(title, known)]))
+        line = f"{cell.state():8} {cell.label:{width}}  {_detail(cell)}  {where}"
+        print(errors.shown(line.rstrip()))
+    print(errors.shown("\n".join([*failure_lines(known), state_line(title, known)])))
 
 
 def _detail(cell: Cell) -> str:

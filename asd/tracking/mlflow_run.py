@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from asd.experiment.history import read_history
 from asd.experiment.run_folder import RunFolder
+from asd.tracking.mlflow_store import check_place
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -72,12 +73,14 @@ def open_run(client: MlflowClient, experiment: str, uri: str, folder: RunFolder)
 
     Raises:
         MlflowException, OSError: the tracker cannot be reached.
+        AsdError: it has the run's files at a place that is not its own.
     """
     record = folder.record()
     run, known = known_run(client, uri, record), record.get("mlflow", {})
     if run is None:
         run = _create(client, experiment, folder)
         known = {"uri": uri, "run_id": run.info.run_id}
+    check_place(uri, run.info.artifact_uri)
     folder.update(mlflow=known, mlflow_token=None, published=False)
     run_id = str(run.info.run_id)
     client.update_run(run_id, status="RUNNING")
@@ -155,7 +158,9 @@ def publish(client: MlflowClient, folder: RunFolder, metrics: Metrics | None = N
         metrics = evaluate_scores(read_scores(folder.scores), record["max_fpr"])
     if metrics is not None:
         values |= flat_metrics(metrics)
-        note = markdown(metrics, record["title"], record["data_label"], **remarks(record))
+        note = markdown(
+            metrics, record["title"], record["data_label"], **remarks(record, folder.path)
+        )
         client.set_tag(run_id, "mlflow.note.content", note)
     for model in folder.models():
         client.log_batch(run_id, metrics=_missing_epochs(client, run_id, model))

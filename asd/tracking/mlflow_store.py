@@ -149,6 +149,21 @@ def answering(tracking: Tracking) -> Iterator[None]:
         ) from error
 
 
+def check_place(uri: str, place: str) -> None:
+    """Refuse to exchange files with where a database alone says, which would get credentials too.
+
+    Raises:
+        AsdError: a database has its runs' files on a web server; an embedded one in no folder.
+    """
+    web = place.startswith(("http:", "https:", "mlflow-artifacts:"))
+    no_folder = uri.startswith(_SQLITE) and ":" in place and not place.startswith("file:")
+    if (web or no_folder) and not uri.startswith("http"):  # a server is trusted
+        raise AsdError(
+            f"tracking.uri={uri}: this database has the files of its runs at {place}, which would "
+            "get yours, and your credentials: choose another tracker or experiment"
+        )
+
+
 def reason(error: Exception) -> str:
     """What went wrong in a few words: MLflow wraps a refused connection in half a page."""
     message = str(error).strip()
@@ -261,4 +276,5 @@ def _open(tracking: Tracking) -> tuple[MlflowClient, str]:
             f"tracking.experiment={name}: deleted in MLflow; restore it "
             "(mlflow experiments restore) or choose another name"
         )
+    check_place(tracking.uri, experiment.artifact_location)
     return client, str(experiment.experiment_id)

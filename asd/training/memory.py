@@ -1,4 +1,4 @@
-"""Memory that a step has freed stays with the process for the next step."""
+"""What a network takes at least; and what a step has freed stays for the next step."""
 
 from __future__ import annotations
 
@@ -7,9 +7,38 @@ import sys
 
 import torch
 
+from asd.errors import AsdError
+
 # From glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _NEVER = 2**31 - 1
+
+
+# A weight, its gradient, and Adam's two moments of it.
+_COPIES = 4
+
+
+def check_memory(model: torch.nn.Module, device: torch.device) -> None:
+    """Refuse a network whose weights alone cannot be trained here, before anything is computed.
+
+    Args:
+        model: may be on torch's meta device, which takes no memory.
+        device: on which it would train.
+
+    Raises:
+        AsdError: says what it takes at least, and what there is.
+    """
+    import psutil
+
+    sizes = [weights.numel() * weights.element_size() for weights in model.parameters()]
+    needed, total = _COPIES * sum(sizes), psutil.virtual_memory().total
+    if device.type == "cuda":
+        total = torch.cuda.mem_get_info(device)[1]
+    if needed > total:
+        raise AsdError(
+            f"model: to train its weights takes {needed / 2**30:.3g} GiB or more, and there are "
+            f"{total / 2**30:.3g}: smaller model.*, frontend.bands or window.* take less"
+        )
 
 
 def keep_freed_memory() -> bool:

@@ -47,7 +47,7 @@ from asd.scoring.scorer import calibrate, fit_back_end, score_clips
 from asd.scoring.tables import convergence_notes, write_tables
 from asd.training.checkpoints import restored_history
 from asd.training.fit import TrainingSet, fit
-from asd.training.memory import give_back_memory
+from asd.training.memory import check_memory, give_back_memory
 from asd.training.speed import choose_device, set_determinism
 
 log = logging.getLogger(__name__)
@@ -106,10 +106,12 @@ def _check_model(experiment: Experiment) -> torch.device:
     frontend = experiment.frontend
     frames = experiment.windows.length(frontend, _SOME_SECONDS * frontend.rate)
     shape = {"bands": frontend.bands, "frames": frames}
+    device = choose_device(experiment.trainer)
     if experiment.trains:
         with torch.device("meta"):
-            build({**experiment.config["model"], **shape}, "model")
-    return choose_device(experiment.trainer)
+            model = build({**experiment.config["model"], **shape}, "model")
+        check_memory(model, device)
+    return device
 
 
 def _compute(
@@ -245,11 +247,6 @@ def _held_out(experiment: Experiment, clips: Manifest) -> np.ndarray:
     return validation_split(clips, fraction, _split_seed(experiment), strata)
 
 
-def _split_seed(experiment: Experiment) -> int:
-    seed = experiment.trainer.validation_seed
-    return int(experiment.config["seed"] if seed is None else seed)
-
-
 def _calibrating(experiment: Experiment, clips: Manifest, validation: np.ndarray) -> np.ndarray:
     """[clips] whether each is held out for thresholds, of those that are not for validation."""
     chosen, fraction = np.zeros_like(validation), experiment.calibration.fraction
@@ -258,6 +255,11 @@ def _calibrating(experiment: Experiment, clips: Manifest, validation: np.ndarray
         seed, option = _split_seed(experiment), "calibration.fraction"
         chosen[~validation] = validation_split(others, fraction, seed, option=option)
     return chosen
+
+
+def _split_seed(experiment: Experiment) -> int:
+    seed = experiment.trainer.validation_seed
+    return int(experiment.config["seed"] if seed is None else seed)
 
 
 def _decisions(

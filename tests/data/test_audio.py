@@ -171,6 +171,19 @@ def cut(path: Path, lost: int, **options: object) -> None:
     path.write_bytes(path.read_bytes()[:-lost])
 
 
+def joined(path: Path, gap: int = 0, **options: object) -> None:
+    """Two files in one, of which libsndfile reads the first as if it were whole."""
+    soundfile.write(path, noise(), 16000, **options)
+    path.write_bytes(path.read_bytes() + bytes(gap) + path.read_bytes())
+
+
+def zeros_within(path: Path, count: int, **options: object) -> None:
+    """As a disk or a transfer loses a block."""
+    soundfile.write(path, noise(160_000) / 32768, 16000, **options)
+    data = path.read_bytes()
+    put(path, data[: len(data) // 2] + bytes(count) + data[len(data) // 2 + count :])
+
+
 def cut_behind_other_chunks(path: Path) -> None:
     """The data chunk stands behind chunks of odd and even length."""
     whole = pcm16(path, noise()).read_bytes()
@@ -226,6 +239,19 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
         for subtype in ("VORBIS", "OPUS")
     },
     "MP3": (lambda path: cut(path, 99, format="MP3", subtype="MPEG_LAYER_III"), AGAIN),
+    **{
+        f"joined {format_}": (lambda path, of=format_: joined(path, format=of), "a second sound ")
+        for format_ in ("FLAC", "OGG", "MP3", "RF64")
+    },
+    "joined and padded": (lambda path: joined(path, 512, format="WAV"), "a second sound file"),
+    **{
+        f"zeros {count} {subtype}": (
+            lambda path, n=count, of=subtype: zeros_within(path, n, format="OGG", subtype=of),
+            r"damaged or cut short at byte \d",
+        )
+        for count in (1, 4000)
+        for subtype in ("VORBIS", "OPUS")
+    },
     "ADPCM": (lambda path: cut(path, 1, subtype="IMA_ADPCM"), "WAV with IMA_ADPCM is not read"),
     "CAF": (lambda path: cut(path, 1, format="CAF"), "CAF with PCM_16 is not read: convert"),
     "no sound": (lambda path: put(path, b"<html>404" * 50), "no readable WAV, FLAC.*convert"),

@@ -105,10 +105,11 @@ def test_markdown_has_no_tag_and_no_link_of_a_text() -> None:
 
 
 def test_a_spreadsheet_computes_no_cell() -> None:
-    texts = ["=cmd|' /C calc'!A0", "+1+cmd", "-x", "@SUM(A1)", "\t=1", "-1.5 2e-3", "-1", "fan"]
+    texts = ["=cmd|' /C calc'!A0", "+1+cmd", "-x", "@SUM(A1)", "\t=1", "＝1", "-1.5 2e-3", "-1",
+             "fan"]  # fmt: skip
     frame = pd.DataFrame({"text": texts, "number": -1.5})
     rows = csv_reader(rendering.csv(frame).splitlines())
-    cells = ["'=cmd|' /C calc'!A0", "'+1+cmd", "'-x", "'@SUM(A1)", "'\t=1", *texts[5:]]
+    cells = ["'=cmd|' /C calc'!A0", "'+1+cmd", "'-x", "'@SUM(A1)", "'\t=1", "'＝1", *texts[6:]]
     assert list(rows) == [["text", "number"], *([cell, "-1.500000"] for cell in cells)]
 
 

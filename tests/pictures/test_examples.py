@@ -61,6 +61,8 @@ def test_options_that_cannot_work_are_refused(bad: dict[str, object]) -> None:
 class Ramp(nn.Module):
     """Reconstructs half of what it sees, and more the later in a window."""
 
+    has_network, device = True, torch.device("cpu")
+
     def __init__(self) -> None:
         super().__init__()
         self.standardiser = Standardiser(np.array([1.0, 2.0, 3.0]), np.array([2.0, 1.0, 0.5]))

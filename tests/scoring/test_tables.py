@@ -104,7 +104,7 @@ def test_ids_that_never_trained_and_warnings_are_said_everywhere(
     for text in (markdown(metrics, TITLE, DATA, **said), capsys.readouterr().out):
         for part in (cell, "Warning: /data: 2 files are not used", "Warning: odd"):
             assert part in text
-    files = write_tables(tmp_path, metrics, TITLE, DATA, **remarks(said | {"title": "x"}))
+    files = write_tables(tmp_path, metrics, TITLE, DATA, **remarks(said, tmp_path))
     marked = pd.read_csv(files[1], keep_default_na=False)
     assert marked["remark"].tolist() == ["", "", "", "never trained", ""]
 

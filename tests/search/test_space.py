@@ -94,7 +94,8 @@ def test_storage_addresses() -> None:
     for wrong in ("mysql://host/db", "runs", "oracle"):
         with pytest.raises(AsdError, match=r"hydra\.sweeper\.storage: cannot be used; give sqlite"):
             connect(wrong)
-    for secret in ("postgresql://ada:hidden@host/db", "postgresql://host/db?password=hidden"):
+    for secret in ("postgresql://ada:hidden@host/db", "postgresql://host/db?password=hidden",
+                   "postgresql://hiddenHIDDEN@host/db", "sqlite:///x.db?k=hidden"):  # fmt: skip
         with pytest.raises(AsdError, match="PGPASSWORD") as caught:
             connect(secret)
         assert "hidden" not in str(caught.value)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import csv
 import math
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
 from conftest import SEARCH, study_in
+from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.storages._heartbeat import HeartbeatThread
-from optuna.trial import TrialState
+from optuna.trial import TrialState, create_trial
 
 from asd.experiment.run_folder import RunFolder
 from asd.search.pruning import PruningListener, current_trial
@@ -101,6 +104,57 @@ def test_failed_trials_are_recorded_and_not_fatal(
     refused = ["trainer.batch_size=choice(0, 1)", "hydra.sweeper.failure_grace=2"]
     assert run_train(*SEARCH, *refused, "paths.runs=other") == 2
     assert len(seen) == 7
+
+
+def test_a_study_of_somebody_else_is_data(
+    run_train: Train, cheap: Cheap, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its trials may hold options that nobody searches, paths, formulas and escape sequences."""
+    seen = cheap(parabola)
+    assert run_train(*SEARCH, "hydra.sweeper.n_trials=1") == 0
+    study, rate = study_in(tmp_path), "trainer.learning_rate"
+    known = {rate: FloatDistribution(1e-4, 1e-2, log=True)}
+    evil = {f"+listeners.{n}": CategoricalDistribution(["{_target_:os.system}"]) for n in "ab"}
+    study.add_trial(
+        create_trial(
+            state=TrialState.WAITING, distributions={**known, **evil},
+            params={rate: 2e-3, **dict.fromkeys(evil, "{_target_:os.system}")},
+        )
+    )  # fmt: skip
+    hostile = {
+        "error": "=HYPERLINK(1)", "run": "../../elsewhere", "models": "x", "worker": "\x1b[2Jgone",
+        "@column": "+1+cmd",
+    }  # fmt: skip
+    elsewhere = RunFolder(tmp_path.parent / "elsewhere")
+    for number, error in enumerate(["=HYPERLINK(1)", ["\x1b[2J\x1b]0;gone\x07"], 7]):
+        attributes = {**hostile, "error": error, "run": ["../../elsewhere", "/", 5][number]}
+        study.add_trial(create_trial(state=TrialState.FAIL, user_attrs=attributes))
+    capfd.readouterr()
+    assert run_train(*SEARCH, "hydra.sweeper.n_trials=6") == 0
+    said = "".join(capfd.readouterr())
+    assert "3 failed" in said and "HYPERLINK" in said and "\x1b]" not in said
+    assert [config["trainer"]["learning_rate"] for config in seen][1] == 2e-3
+    commands = [line for line in said.splitlines() if "run again" in line]
+    assert commands and "os.system" not in f"{seen}{commands}" and not elsewhere.path.exists()
+    table = tmp_path / "runs/search" / study.study_name / "trials.csv"
+    rows = list(csv.DictReader(table.open()))
+    assert rows[2]["error"] == "'=HYPERLINK(1)" and rows[2]["'@column"] == "'+1+cmd"
+
+
+@pytest.mark.parametrize(
+    "change", ["trial_params set distribution_json='{'",
+               "trials set state='JUNK'", "alembic_version set version_num='x'"],
+)  # fmt: skip
+def test_a_study_that_cannot_be_read_is_named(
+    change: str, run_train: Train, cheap: Cheap, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    cheap(parabola)
+    assert run_train(*SEARCH, "hydra.sweeper.n_trials=1") == 0
+    with closing(sqlite3.connect(tmp_path / "runs" / "optuna.db")) as connection, connection:
+        connection.execute(f"update {change}")
+    assert run_train(*SEARCH, "hydra.sweeper.n_trials=1") == 2
+    said = "".join(capfd.readouterr())
+    assert "optuna.db: cannot be used: " in said and "Traceback" not in said
 
 
 def listener(folder: Path, objectives: list[str], *models: str) -> PruningListener:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 from hydra import initialize_config_dir
@@ -63,6 +64,27 @@ def test_settings_decide_which_run_a_cell_is_and_no_name(
     folder.update(status=FINISHED)
     assert [cell.state() for cell in cells] == ["done", "done"]
     assert all(cell.is_through("any") for cell in cells)
+
+
+def test_who_only_looks_or_signs_does_not_train(tmp_path: Path) -> None:
+    """Another worker that goes through the cells at a sweep's end made its last line wrong."""
+    folder = RunFolder(tmp_path / "run-1")
+    cell = Cell(0, ("seed=0",), "U", folder.path)
+    for status, state in ((FAILED, "failed"), (KILLED, "cut")):
+        folder.update(status=status)
+        held, seen = Event(), Event()
+
+        def sign(held: Event = held, seen: Event = seen) -> None:
+            with folder.lock():
+                held.set()
+                seen.wait(0.3)
+
+        other = Thread(target=sign)
+        other.start()
+        held.wait()
+        assert cell.state() == state
+        seen.set()
+        other.join()
 
 
 def test_what_a_run_folder_says_is_the_cells_state(tmp_path: Path) -> None:

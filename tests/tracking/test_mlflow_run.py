@@ -20,6 +20,7 @@ from filelock import FileLock
 
 from asd.errors import AsdError
 from asd.experiment.run_folder import RunFolder
+from asd.report import main as report
 from asd.tracking import sync
 from asd.tracking.experiment_page import VIEW
 from asd.tracking.mlflow_listener import MlflowListener
@@ -417,6 +418,25 @@ def test_credentials_go_to_no_server_that_only_a_folder_names(
     assert "at another address" in caplog.text
     assert Dripping.asked == []
     assert "completed" in synced(folder, capsys, "--uri", OPTIONS["uri"])
+
+
+@pytest.mark.parametrize(
+    "place", ["http://127.0.0.1:9/x", "mlflow-artifacts://127.0.0.1:9/x", "s3://bucket/x"]
+)
+def test_files_go_to_no_place_that_only_a_database_names(
+    place: str, folder: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    synced(folder, capsys)
+    folder.update(published=False)
+    database = tmp_path / OPTIONS["uri"].removeprefix("sqlite:///")
+    for table, column in (("runs", "artifact_uri"), ("experiments", "artifact_location")):
+        with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+            connection.execute(f"update {table} set {column} = ?", (place,))
+        said = synced(folder, capsys)
+        assert f"has the files of its runs at {place}" in said
+        assert "choose another tracker" in said
+    assert report(["--tracking-uri", f"sqlite:///{database}", "--tracking-experiment", "mine"]) == 2
+    assert f"has the files of its runs at {place}" in "".join(capsys.readouterr())
 
 
 def test_what_links_point_to_is_not_sent(folder: RunFolder, tmp_path: Path) -> None:
