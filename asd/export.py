@@ -39,14 +39,14 @@ def _export(options: argparse.Namespace) -> None:
         from asd.deployment.onnx_export import OnnxExport
     except ImportError as error:
         raise AsdError(f"{error}: pip install 'asd[onnx]'") from error
-    from asd.scoring.recordings import RecordingScorer
+    from asd.scoring.recordings import RecordingOptions, RecordingScorer
 
     numbers: Any = OmegaConf.load(folder_of("conf") / "export.yaml")
-    recordings = {"clipped": numbers.clipped, "class_name": options.class_name}
+    recordings = RecordingOptions(numbers.clipped, options.class_name)
     clips = [file for path in options.clip for file in sound_files(path)]
     labelled = sound_files(options.int8) if options.int8 else []
     with tempfile.TemporaryDirectory() as folder:
-        scorer = RecordingScorer(checkpoint_of(options.model, None, Path(folder)), **recordings)
+        scorer = RecordingScorer(checkpoint_of(options.model, None, Path(folder)), recordings)
         card = OnnxExport(scorer, numbers).write(options.out, clips, options.licence, labelled)
     proof, int8 = card["proof"], card.get("int8")
     print(

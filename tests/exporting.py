@@ -13,7 +13,7 @@ from parts import DENSE, MSE
 from asd.deployment.onnx_export import OnnxExport
 from asd.models.detector import Detector, save_detector
 from asd.models.standardiser import Standardiser
-from asd.scoring.recordings import RecordingScorer
+from asd.scoring.recordings import RecordingOptions, RecordingScorer
 
 NUMBERS = {"tolerance": 1e-5, "tail": 1e-12, "most_auc_loss": 0.02}
 MACHINES = [("fan", "00"), ("fan", "02"), ("pump", "00")]
@@ -88,4 +88,4 @@ def write_detector(
 
 def export_of(checkpoint: Path, **numbers: float) -> OnnxExport:
     """An export that takes clips as their paths say."""
-    return OnnxExport(RecordingScorer(checkpoint, clipped=0.001), NUMBERS | numbers)
+    return OnnxExport(RecordingScorer(checkpoint, RecordingOptions(0.001)), NUMBERS | numbers)

@@ -103,7 +103,7 @@ class OnnxExport:
         heard = scorer.longest if scorer.windows.cover == "first" else np.inf
         return {
             "format": 1, "licence": licence, "rate": scorer.frontend.rate,
-            "channel": scorer.channel, "clipped": scorer.clipped,
+            "channel": scorer.channel, "clipped": scorer.options.clipped,
             "shortest": bisect_left(range(_LONGEST), recipe["frames"], key=frames),
             "longest": int(min(heard * scorer.frontend.rate, _LONGEST)),
             "bands": recipe["bands"], "frames": recipe["frames"], "machines": self.graph.machines,

@@ -24,7 +24,7 @@ from asd.deployment.onnx_runner import ClipError, OnnxRunner
 from asd.errors import AsdError
 from asd.models.detector import load_detector, save_detector
 from asd.scoring.calibration import Calibration
-from asd.scoring.recordings import RecordingScorer
+from asd.scoring.recordings import RecordingOptions, RecordingScorer
 
 NONE = {"_target_": None}
 KNN = {
@@ -96,7 +96,7 @@ def test_scores_and_decisions_are_those_of_asd_score(system: str, tmp_path: Path
         own = long[4 * number : 4 * number + 4]
         tables: list[pd.DataFrame] = []
         asked = None if name in ("fan/00", "pump/00") else name
-        scorer = RecordingScorer(model, clipped=0.001, class_name=asked)
+        scorer = RecordingScorer(model, RecordingOptions(0.001, asked))
         scorer.score(own, lambda table, _, to=tables: to.append(table))  # type: ignore[misc]
         limit = calibration.threshold(machine, machine_id, 0.1).value
         verdicts = tables[0][["score", "p_value", "verdict"]].to_numpy()
@@ -132,7 +132,7 @@ def test_what_has_no_graph_is_refused(tmp_path: Path) -> None:
     vectors = {**SYSTEMS["kNN"]["scoring"], "vectors": "os.path.join"}
     write_detector(path, {**SYSTEMS["kNN"], "scoring": vectors})
     fit_banks(path)
-    scorer = RecordingScorer(path, ["os.path.join"], clipped=0.001)
+    scorer = RecordingScorer(path, RecordingOptions(0.001), ["os.path.join"])
     with pytest.raises(AsdError, match=r"vectors=os\.path\.join: no ONNX graph"):
         OnnxExport(scorer, NUMBERS)
 
