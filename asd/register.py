@@ -63,14 +63,14 @@ def _logged(client: Any, folder: RunFolder, given: Mapping[str, str], tracking: 
     checkpoint = models[str(group)] / "model.ckpt"
     onnx = Path(given.get("onnx") or checkpoint.with_suffix(".onnx"))
     import asd.deployment
-    from asd.deployment.onnx_export import file_hash
+    from asd.data.manifest import content_hash
     from asd.deployment.onnx_runner import OnnxRunner
 
     try:
         made_of = OnnxRunner(onnx).card["model_hash"]
     except ValueError as error:
         raise AsdError(f"{error}: python -m asd.export {checkpoint} {onnx} CLIPS") from error
-    if made_of != file_hash(checkpoint):
+    if made_of != content_hash(checkpoint.read_bytes()):
         raise AsdError(f"{onnx}: made of another model than {checkpoint}: export it again")
     if (run := known_run(client, tracking.uri, folder.record())) is None:
         raise AsdError(f"{folder.path}: not in {tracking.uri}: python -m asd.tracking.sync RUN")

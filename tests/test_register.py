@@ -102,6 +102,9 @@ def test_from_run_to_server_and_back(
     needed = (Path(files) / "requirements.txt").read_text().split()
     assert [one.split("==")[0] for one in needed] == ["mlflow", "onnxruntime", "numpy", "soundfile"]
 
+    card = OnnxRunner(next(Path(files).rglob("*.onnx"))).card
+    assert (card["data_hash"], card["config_hash"]) == ("abc", "def")
+
     # asd.score takes it by its name.
     clip = sorted((run.path.parents[1] / "clips").rglob("*.wav"))[0]
     assert score(["models:/fan@champion", str(clip), "--tracking-uri", uri]) == 0

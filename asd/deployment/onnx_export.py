@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import time
@@ -20,6 +19,7 @@ import torch
 from onnxruntime.quantization import quantize_static
 
 from asd.data.clip_files import parse_name
+from asd.data.manifest import content_hash
 from asd.deployment.onnx_runner import ClipError, OnnxRunner
 from asd.deployment.scoring_graph import ScoringGraph
 from asd.errors import AsdError
@@ -110,7 +110,7 @@ class OnnxExport:
             "normals": self.graph.normals_of, "promises": self.graph.promises,
             "config": {p: recipe[p] for p in ("frontend", "window", "model", "loss", "scoring")},
             "config_hash": record.get("identity"), "data_hash": record.get("data_hash"),
-            "data_label": recipe.get("data_label"), "model_hash": file_hash(scorer.checkpoint),
+            "data_label": recipe.get("data_label"), "model_hash": content_hash(scorer.checkpoint.read_bytes()),
         }  # fmt: skip
 
     def _proof(self, path: Path, clips: Sequence[Path]) -> dict[str, Any]:
@@ -197,11 +197,6 @@ class OnnxExport:
         if not np.isfinite(areas).any():
             raise AsdError("--int8: needs clips called normal_* and anomaly_* of one machine")
         return float(np.nanmean(areas))
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _stamp(path: Path, card: dict[str, Any]) -> None:
