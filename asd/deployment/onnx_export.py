@@ -110,7 +110,8 @@ class OnnxExport:
             "normals": self.graph.normals_of, "promises": self.graph.promises,
             "config": {p: recipe[p] for p in ("frontend", "window", "model", "loss", "scoring")},
             "config_hash": record.get("identity"), "data_hash": record.get("data_hash"),
-            "data_label": recipe.get("data_label"), "model_hash": content_hash(scorer.checkpoint.read_bytes()),
+            "data_label": recipe.get("data_label"),
+            "model_hash": content_hash(scorer.checkpoint.read_bytes()),
         }  # fmt: skip
 
     def _proof(self, path: Path, clips: Sequence[Path]) -> dict[str, Any]:
