@@ -84,8 +84,7 @@ class ScoringGraph(nn.Module):
 
     def _add_banks(self, detector: Detector) -> None:
         """The banks' vectors one after another, and to which bank each belongs."""
-        plain = isinstance(self.back_end, NearestNeighbours)
-        if not plain or self.back_end.metric == "unit" or getattr(self.back_end, "density", None):
+        if not isinstance(self.back_end, NearestNeighbours):
             raise AsdError(f"scoring.back_end={self.back_end}: no ONNX graph of it is known")
         names, states = list(detector.banks), list(detector.banks.values())
         numbers = [_position(names, one, one.split("/")[0], "all") for one in self.machines]
@@ -97,6 +96,8 @@ class ScoringGraph(nn.Module):
         self.vectors = torch.cat([state["vectors"] for state in states])
         self.means = torch.stack([state["mean"] for state in states])
         self.deviations = torch.stack([state["std"] for state in states])
+        densities = [state.get("density", torch.ones(len(state["vectors"]))) for state in states]
+        self.densities = torch.cat(densities)
 
     def forward(self, wave: Tensor, machine: Tensor) -> tuple[Tensor, ...]:
         """A clip to score, p-value and threshold (float64), and alarm (bool), all [].
@@ -154,9 +155,11 @@ class ScoringGraph(nn.Module):
         vector = (vector - self.means[bank]) / self.deviations[bank]
         if self.back_end.metric == "cosine":
             norms = self.vectors.square().sum(1).sqrt() * vector.square().sum().sqrt()
-            distances = 1 - (self.vectors * vector).sum(1) / norms
+            distances = (1 - (self.vectors * vector).sum(1) / norms) / self.densities
         else:
-            distances = (self.vectors - vector).square().sum(1).sqrt()
+            if self.back_end.metric == "unit":
+                vector = vector / vector.square().sum().sqrt()
+            distances = (self.vectors - vector).square().sum(1).sqrt() / self.densities
         distances = torch.where(self.bank_of.eq(bank), distances, torch.inf)
         return distances.topk(self.back_end.k, largest=False).values.mean()
 
