@@ -47,7 +47,11 @@ def _export(options: argparse.Namespace) -> None:
     labelled = sound_files(options.int8) if options.int8 else []
     with tempfile.TemporaryDirectory() as folder:
         scorer = RecordingScorer(checkpoint_of(options.model, None, Path(folder)), recordings)
-        card = OnnxExport(scorer, numbers).write(options.out, clips, options.licence, labelled)
+        export = OnnxExport(scorer, numbers)
+        try:
+            card = export.write(options.out, clips, options.licence, labelled)
+        except OSError as error:
+            raise AsdError(f"{options.out}: cannot be written: {error.strerror}") from error
     proof, int8 = card["proof"], card.get("int8")
     print(
         f"{options.out}: equal to PyTorch on {proof['clips']} clips, at most "

@@ -64,8 +64,11 @@ def _logged(client: Any, folder: RunFolder, given: Mapping[str, str], tracking: 
     onnx = Path(given.get("onnx") or checkpoint.with_suffix(".onnx"))
     import asd.deployment
     from asd.data.manifest import content_hash
-    from asd.deployment.onnx_runner import OnnxRunner
 
+    try:
+        from asd.deployment.onnx_runner import OnnxRunner
+    except ImportError as error:
+        raise AsdError(f"{error}: pip install 'asd[onnx]'") from error
     try:
         made_of = OnnxRunner(onnx).card["model_hash"]
     except ValueError as error:

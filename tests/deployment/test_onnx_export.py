@@ -121,6 +121,8 @@ def test_a_graph_that_differs_leaves_no_file(
     assert not out.exists()
     assert export.main([str(tmp_path), str(out), str(clips[0]), "--class", "valve/00"]) == 2
     assert "must be one of fan" in capsys.readouterr().err
+    assert export.main([str(tmp_path), "/proc/no.onnx", str(clips[0])]) == 2
+    assert "/proc/no.onnx: cannot be written" in capsys.readouterr().err
     assert sorted(p.name for p in tmp_path.iterdir()) == ["fan", "model.ckpt", "pump"]
 
 
