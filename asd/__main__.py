@@ -18,6 +18,8 @@ PROGRAMS = {
     "report": ("asd.report", "tables, comparisons and pictures of finished runs"),
     "evaluate": ("asd.evaluate", "a run's tables or pictures again, from its files alone"),
     "score": ("asd.score", "score recordings with a trained model"),
+    "export": ("asd.export", "one ONNX file of a trained model"),
+    "register": ("asd.register", "an exported model in MLflow's registry"),
     "download": ("asd.data.download.__main__", "fetch or check the real corpus"),
     "sync": ("asd.tracking.sync", "complete runs that MLflow missed"),
 }

@@ -112,14 +112,14 @@ class Mel:
         check_wave(self, wave)
         samples = np.require(wave, np.float32, ["C", "W"])  # torch warns of what is read-only
         with torch.inference_mode():
-            level = _transform(self)(torch.from_numpy(samples)).T.contiguous()
+            level = transform(self)(torch.from_numpy(samples)).T.contiguous()
             level.add_(self.eps).log10_().mul_(20.0 / self.power)
             out: np.ndarray = level.numpy()
         return out
 
 
 @lru_cache(maxsize=16)
-def _transform(frontend: Mel) -> Any:
+def transform(frontend: Mel) -> Any:
     """torchaudio's transform. It only reads its buffers, so that threads can share it."""
     return load_torchaudio().transforms.MelSpectrogram(
         sample_rate=frontend.rate,

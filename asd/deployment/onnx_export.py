@@ -1,0 +1,207 @@
+"""One ONNX file of a detector, proven on recordings to give its scores."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import warnings
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import onnx
+import pandas as pd
+import torch
+from onnxruntime.quantization import quantize_static
+
+from asd.data.clip_files import parse_name
+from asd.data.manifest import content_hash
+from asd.deployment.onnx_runner import ClipError, OnnxRunner
+from asd.deployment.scoring_graph import ScoringGraph
+from asd.errors import AsdError
+from asd.experiment.run_folder import RunFolder
+from asd.files import replacing
+from asd.scoring.recordings import RecordingScorer
+from asd.scoring.roc import auc
+
+_LONGEST = 2**31  # samples
+
+
+class OnnxExport:
+    """A trained model on its way to an ONNX file.
+
+    Args:
+        scorer: of the model's ``model.ckpt``, which is what the file is compared with.
+        numbers: those of ``conf/export.yaml``, by name.
+
+    Raises:
+        AsdError: it has a part of which there is no graph.
+    """
+
+    def __init__(self, scorer: RecordingScorer, numbers: Mapping[str, float]) -> None:
+        self.scorer, self.numbers = scorer, numbers
+        self.graph = ScoringGraph(scorer, numbers["tail"]).eval()
+
+    def write(
+        self, path: Path, clips: Sequence[Path], licence: str, labelled: Sequence[Path] = ()
+    ) -> dict[str, Any]:
+        """Write the file, if it gives the detector's scores on these clips.
+
+        Args:
+            path: of the file.
+            clips: recordings; normal ones, where the network is to have 8 bits.
+            licence: of the model, in words.
+            labelled: ``normal_*`` and ``anomaly_*``. If there are any, the network gets weights
+                and activations of 8 bits, unless its AUC on these falls too far.
+
+        Returns:
+            The card, with ``proof``, and ``int8`` where there are labelled clips.
+
+        Raises:
+            AsdError: the graph cannot be exported, or a score differs; no file is written.
+        """
+        program, card = self._program(), self._card(licence)
+        with replacing(path) as temporary:
+            program.save(temporary, external_data=False)
+            _stamp(temporary, card)
+            card["proof"] = self._proof(temporary, clips)
+            if labelled:
+                card["int8"] = self._quantised(temporary, clips, labelled, card)
+            _stamp(temporary, card)
+        return card
+
+    def _program(self) -> Any:
+        wave = torch.zeros(20 * self.scorer.frontend.rate)
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return torch.onnx.export(
+                    self.graph, (wave, torch.tensor(0)), dynamo=True, verbose=False,
+                    input_names=["wave", "machine"],
+                    output_names=["score", "p_value", "threshold", "alarm"],
+                    dynamic_shapes={"wave": {0: torch.export.Dim("samples")}, "machine": None},
+                )  # fmt: skip
+        except Exception as error:  # the exporter's are of all kinds
+            raise AsdError(f"{self.scorer.checkpoint}: no ONNX graph: {error!s:.500}") from error
+
+    def _card(self, licence: str) -> dict[str, Any]:
+        """What a user of the file should know, as plain values; it travels in its metadata."""
+        scorer, recipe = self.scorer, self.scorer.recipe
+        record = RunFolder(scorer.checkpoint.absolute().parents[2]).record()
+
+        def frames(samples: int) -> int:
+            try:
+                return scorer.frontend.n_frames(samples)
+            except AsdError:  # too short for one
+                return 0
+
+        heard = scorer.longest if scorer.windows.cover == "first" else np.inf
+        return {
+            "format": 1, "licence": licence, "rate": scorer.frontend.rate,
+            "channel": scorer.channel, "clipped": scorer.options.clipped,
+            "shortest": bisect_left(range(_LONGEST), recipe["frames"], key=frames),
+            "longest": int(min(heard * scorer.frontend.rate, _LONGEST)),
+            "bands": recipe["bands"], "frames": recipe["frames"], "machines": self.graph.machines,
+            "normals": self.graph.normals_of, "promises": self.graph.promises,
+            "config": {p: recipe[p] for p in ("frontend", "window", "model", "loss", "scoring")},
+            "config_hash": record.get("identity"), "data_hash": record.get("data_hash"),
+            "data_label": recipe.get("data_label"),
+            "model_hash": content_hash(scorer.checkpoint.read_bytes()),
+        }  # fmt: skip
+
+    def _proof(self, path: Path, clips: Sequence[Path]) -> dict[str, Any]:
+        """How far the file's scores are from the detector's, and how long both take."""
+        tables: list[pd.DataFrame] = []
+        start = time.perf_counter()
+        self.scorer.score(clips, lambda table, _: tables.append(table))
+        seconds, threads = time.perf_counter() - start, torch.get_num_threads()
+        for file, state in pd.concat(tables).query("score.isna()")[["file", "state"]].to_numpy():
+            raise AsdError(f"{file}: {state}: the export is proven on clips that have a score")
+        expected = pd.concat(tables)["score"].to_numpy()
+        found, runner_seconds = self._runner_scores(path, clips, threads)
+        apart = np.abs(found - expected) / np.abs(expected).mean()
+        worst, most = int(apart.argmax()), self.numbers["tolerance"]
+        if not apart.max() <= most:
+            raise AsdError(
+                f"{clips[worst]}: scores {found[worst]:.9g} by the graph and {expected[worst]:.9g} "
+                f"by PyTorch, {apart.max():.1e} of the mean score apart; at most {most:g} may be "
+                "(export.tolerance), so no file is written"
+            )
+        return {
+            "clips": len(clips), "largest_difference": float(apart.max()), "tolerance": most,
+            "seconds_a_clip": runner_seconds / len(clips), "bytes": path.stat().st_size,
+            "pytorch_seconds_a_clip": seconds / len(clips), "threads": threads,
+            "pytorch_bytes": self.scorer.checkpoint.stat().st_size,
+        }  # fmt: skip
+
+    def _runner_scores(
+        self, path: Path, clips: Sequence[Path], threads: int = 0
+    ) -> tuple[np.ndarray, float]:
+        """[clips] scores of an exported model, and the seconds that they took."""
+        runner, scores, start = OnnxRunner(path, threads), [], time.perf_counter()
+        for clip in clips:
+            try:
+                scores.append(runner.score(runner.read(clip), self._machine(clip))["score"])
+            except ClipError as error:
+                raise AsdError(f"{clip}: {error} (--class, where the path does not say)") from error
+        return np.array(scores), time.perf_counter() - start
+
+    def _machine(self, clip: Path) -> str:
+        return "/".join(self.scorer.whose(clip))
+
+    def _quantised(
+        self, path: Path, clips: Sequence[Path], labelled: Sequence[Path], card: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Bring the network in the file, not the front end, to 8 bits; what that costs.
+
+        Ranges of activations are those of ``clips``.
+        """
+        if not self.scorer.detector.has_network:
+            raise AsdError("--int8: this detector has no network whose weights could be rounded")
+        before, runner = self._mean_auc(path, labelled), OnnxRunner(path)
+        inputs = iter([runner.inputs(runner.read(clip), self._machine(clip)) for clip in clips])
+        reader = SimpleNamespace(get_next=lambda: next(inputs, None))
+        model = onnx.load(path)
+        of_network = [
+            node.name
+            for node in model.graph.node
+            if node.op_type in ("Conv", "Gemm", "MatMul")
+            and any("'detector" in entry.value for entry in node.metadata_props)
+        ]
+        logging.disable(logging.WARNING)  # advice that goes to the root logger
+        try:
+            quantize_static(model, path, reader, per_channel=True, nodes_to_quantize=of_network)
+        finally:
+            logging.disable(logging.NOTSET)
+        _stamp(path, card)
+        after, loss = self._mean_auc(path, labelled), self.numbers["most_auc_loss"]
+        if before - after > loss:
+            raise AsdError(
+                f"--int8: the AUC on {len(labelled)} labelled clips falls from {100 * before:.2f} "
+                f"to {100 * after:.2f} %, more than {100 * loss:g} points; no file is written"
+            )
+        size = path.stat().st_size
+        return {"labelled": len(labelled), "auc": after, "auc_before": before, "bytes": size}
+
+    def _mean_auc(self, path: Path, clips: Sequence[Path]) -> float:
+        """AUC of a file on labelled clips, mean over the machines."""
+        labels = [(parse_name(clip.name) or ("", -1))[1] for clip in clips]
+        columns = {"machine": map(self._machine, clips), "label": labels}
+        table = pd.DataFrame({**columns, "score": self._runner_scores(path, clips)[0]})
+        groups = table[table["label"] >= 0].groupby("machine")
+        areas = [auc(group["label"], group["score"]) for _, group in groups]
+        if not np.isfinite(areas).any():
+            raise AsdError("--int8: needs clips called normal_* and anomaly_* of one machine")
+        return float(np.nanmean(areas))
+
+
+def _stamp(path: Path, card: dict[str, Any]) -> None:
+    """Put the card into the file's metadata."""
+    model = onnx.load(path)
+    onnx.helper.set_model_props(model, {"asd": json.dumps(card)})
+    onnx.save(model, path)

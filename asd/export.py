@@ -1,0 +1,73 @@
+"""One ONNX file of a trained model: ``python -m asd.export runs/NAME fan.onnx CLIPS``"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from asd.errors import AsdError
+from asd.exit_status import exit_status, program
+from asd.score import checkpoint_of, sound_files
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit status: 0, or 2 for an input that the user must mend."""
+    parser = argparse.ArgumentParser(
+        prog="python -m asd.export",
+        description="From WAV to decision in one ONNX file, proven on your clips "
+        "(docs/deploy.md). Numbers are in conf/export.yaml. Needs: pip install 'asd[onnx]'.",
+    )
+    add = parser.add_argument
+    add("model", help="a run's folder, a model.ckpt or its folder, or models:/NAME@ALIAS")
+    add("out", type=Path, help="the file to write")
+    add("clip", type=Path, nargs="+", help="sound files, or folders of them")
+    add("--class", dest="class_name", help="fan/00, where the clips' paths do not say")
+    add("--licence", default="not stated", help="of the model, in words, for its card")
+    add("--int8", type=Path, metavar="LABELLED",
+        help="8 bits for the network; a folder of clips called normal_* and anomaly_*")  # fmt: skip
+    return exit_status(lambda: _export(parser.parse_args(arguments)))
+
+
+def _export(options: argparse.Namespace) -> None:
+    from omegaconf import OmegaConf
+
+    from asd.composition import folder_of
+
+    try:
+        from asd.deployment.onnx_export import OnnxExport
+    except ImportError as error:
+        raise AsdError(f"{error}: pip install 'asd[onnx]'") from error
+    from asd.scoring.recordings import RecordingOptions, RecordingScorer
+
+    numbers: Any = OmegaConf.load(folder_of("conf") / "export.yaml")
+    recordings = RecordingOptions(numbers.clipped, options.class_name)
+    clips = [file for path in options.clip for file in sound_files(path)]
+    labelled = sound_files(options.int8) if options.int8 else []
+    with tempfile.TemporaryDirectory() as folder:
+        scorer = RecordingScorer(checkpoint_of(options.model, None, Path(folder)), recordings)
+        export = OnnxExport(scorer, numbers)
+        try:
+            card = export.write(options.out, clips, options.licence, labelled)
+        except OSError as error:
+            raise AsdError(f"{options.out}: cannot be written: {error.strerror}") from error
+    proof, int8 = card["proof"], card.get("int8")
+    print(
+        f"{options.out}: equal to PyTorch on {proof['clips']} clips, at most "
+        f"{proof['largest_difference']:.1e} of the mean score apart\n"
+        f"{proof['bytes'] / 1e6:.2f} MB and {1e3 * proof['seconds_a_clip']:.0f} ms a clip; "
+        f"PyTorch {proof['pytorch_bytes'] / 1e6:.2f} MB and "
+        f"{1e3 * proof['pytorch_seconds_a_clip']:.0f} ms ({proof['threads']} threads)"
+    )
+    if int8:
+        print(
+            f"8 bits: {int8['bytes'] / 1e6:.2f} MB, AUC {100 * int8['auc']:.2f} % on "
+            f"{int8['labelled']} labelled clips, {100 * int8['auc_before']:.2f} % before"
+        )
+    for machine, promise in zip(card["machines"], card["promises"], strict=True):
+        print(f"{machine}: {promise}")
+
+
+if __name__ == "__main__":
+    program(main)

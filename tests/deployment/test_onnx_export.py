@@ -1,0 +1,228 @@
+"""The graph gives what ``asd.score`` gives, for every system and front end, or there is no file."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pandas as pd
+import pytest
+import soundfile
+import torch
+from exporting import MACHINES, NUMBERS, B, export_of, frontend, recipe, write_clips, write_detector
+from parts import CONV, DENSE, SS
+
+from asd import export
+from asd.composition import folder_of
+from asd.deployment import onnx_runner
+from asd.deployment.onnx_export import OnnxExport
+from asd.deployment.onnx_runner import ClipError, OnnxRunner
+from asd.errors import AsdError
+from asd.models.detector import load_detector, save_detector
+from asd.scoring.calibration import Calibration
+from asd.scoring.recordings import RecordingOptions, RecordingScorer
+
+NONE = {"_target_": None}
+KNN = {
+    "_target_": "asd.scoring.back_ends.NearestNeighbours", "k": 2, "metric": "euclidean",
+    "standardise": True,
+}  # fmt: skip
+
+
+SYSTEMS = {
+    "U": recipe(frontend("gammatone"), CONV, "first", 50),
+    "U half precision of frames": recipe(
+        frontend("gammatone", repeat_last=False, f_min=80.0), CONV, "all", 20
+    ),
+    "B": B,
+    "B of 640 samples": recipe(frontend("mel", n_fft=640, hop=320, power=1.0), DENSE, "every", 5),
+    "mse_db": recipe(frontend("gammatone_fft"), CONV, "all", 16, scoring={"score": "mse_db"}),
+    "SS": recipe(
+        frontend("mel", pad_mode="constant"), CONV, "all", 16, classes=["fan", "pump"], loss=SS,
+        scoring={"score": "combined"},
+    ),
+    "SS of IDs": recipe(
+        frontend("mel"), CONV, "first", 16, classes=["fan/00", "fan/02", "pump/00"],
+        loss={**SS, "classes": "id"}, scoring={"score": "combined"},
+    ),
+    "level": recipe(
+        frontend("gammatone"), NONE, "first", 50, scoring={"score": None, "vectors": "level"}
+    ),
+    "kNN": recipe(
+        frontend("gammatone"), NONE, "all", 20,
+        scoring={"score": None, "vectors": "band_statistics", "back_end": KNN, "bank": "id"},
+    ),
+    "kNN of the bottleneck": recipe(
+        frontend("mel"), DENSE, "every", 5,
+        scoring={"score": None, "vectors": "embedding", "bank": "machine",
+                 "back_end": {**KNN, "metric": "cosine", "standardise": False}},
+    ),
+}  # fmt: skip
+
+
+def fit_banks(path: Path) -> None:
+    """Random banks of unlike sizes, in the checkpoint."""
+    detector, random = load_detector(path, ["os.path.join"]), np.random.default_rng(2)
+    scoring = detector.recipe["scoring"]
+    size = 2 if scoring["vectors"] == "embedding" else 16
+    names = ["fan", "pump"] if scoring["bank"] == "machine" else ["/".join(m) for m in MACHINES]
+    for number, name in enumerate(names):
+        vectors = {"vectors": random.standard_normal((3 + number, size))}
+        vectors |= {"mean": random.normal(-50, 2, size), "std": random.uniform(1, 9, size)}
+        detector.banks[name] = {part: torch.from_numpy(array) for part, array in vectors.items()}
+    save_detector(detector, path)
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_scores_and_decisions_are_those_of_asd_score(system: str, tmp_path: Path) -> None:
+    """Also of clips longer than those that the proof saw, and of a machine without calibration."""
+    clips = write_clips(tmp_path)
+    model, out = tmp_path / "model.ckpt", tmp_path / "model.onnx"
+    detector = write_detector(model, SYSTEMS[system])
+    if SYSTEMS[system]["scoring"]["back_end"]:
+        fit_banks(model)
+    card = export_of(model).write(out, clips[:2], "CC0")
+    assert card["proof"]["largest_difference"] <= 1e-5
+    runner = OnnxRunner(out)
+    assert runner.card == card
+    long = write_clips(tmp_path / "long", seconds=2.71)
+    calibration = Calibration(detector.calibration)
+    for number, (machine, machine_id) in enumerate(MACHINES):
+        name = f"{machine}/{machine_id}"
+        own = long[4 * number : 4 * number + 4]
+        tables: list[pd.DataFrame] = []
+        asked = None if name in ("fan/00", "pump/00") else name
+        scorer = RecordingScorer(model, RecordingOptions(0.001, asked))
+        scorer.score(own, lambda table, _, to=tables: to.append(table))  # type: ignore[misc]
+        limit = calibration.threshold(machine, machine_id, 0.1).value
+        verdicts = tables[0][["score", "p_value", "verdict"]].to_numpy()
+        for file, (score, p_value, verdict) in zip(own, verdicts, strict=True):
+            said = runner.score(runner.read(file), name)
+            assert said["score"] == pytest.approx(score, rel=1e-5)
+            assert said["p_value"] == p_value
+            assert (said["threshold"], said["alarm"]) == (limit, verdict == "ALARM")
+            other = runner.score(runner.read(file), name, 0.3)
+            assert other["threshold"] == calibration.threshold(machine, machine_id, 0.3).value
+            assert other["alarm"] == (said["p_value"] <= 0.3)
+
+
+def test_a_graph_that_differs_leaves_no_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clips, out = write_clips(tmp_path), tmp_path / "model.onnx"
+    write_detector(tmp_path / "model.ckpt", SYSTEMS["B"])
+    strict = export_of(tmp_path / "model.ckpt", tolerance=1e-15)
+    with pytest.raises(AsdError, match="of the mean score apart; at most 1e-15"):
+        strict.write(out, clips, "")
+    assert not out.exists()
+    assert export.main([str(tmp_path), str(out), str(clips[0]), "--class", "valve/00"]) == 2
+    assert "must be one of fan" in capsys.readouterr().err
+    assert export.main([str(tmp_path), "/proc/no.onnx", str(clips[0])]) == 2
+    assert "/proc/no.onnx: cannot be written" in capsys.readouterr().err
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["fan", "model.ckpt", "pump"]
+
+
+def test_what_has_no_graph_is_refused(tmp_path: Path) -> None:
+    changed = {**SYSTEMS["level"], "frontend": frontend("gammatone", precision="float64")}
+    path = tmp_path / "model.ckpt"
+    write_detector(path, changed)
+    export_of(path)  # the proof judges precision
+    vectors = {**SYSTEMS["kNN"]["scoring"], "vectors": "os.path.join"}
+    write_detector(path, {**SYSTEMS["kNN"], "scoring": vectors})
+    fit_banks(path)
+    scorer = RecordingScorer(path, RecordingOptions(0.001), ["os.path.join"])
+    with pytest.raises(AsdError, match=r"vectors=os\.path\.join: no ONNX graph"):
+        OnnxExport(scorer, NUMBERS)
+
+
+def test_8_bits_say_what_they_cost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The front end keeps its precision; a loss above the most that may be refuses the file."""
+    clips = write_clips(tmp_path)
+    path, out = tmp_path / "model.ckpt", tmp_path / "model.onnx"
+    write_detector(path, {**SYSTEMS["B"], "model": {**DENSE, "hidden": 64}})
+    card = export_of(path).write(out, clips[:2], "", clips)
+    assert card["int8"]["auc_before"] - card["int8"]["auc"] <= 0.02
+    model = onnx.load(out)
+    small = {i.name for i in model.graph.initializer if i.data_type == onnx.TensorProto.INT8}
+    wide = [i for i in model.graph.initializer if i.data_type == onnx.TensorProto.FLOAT]
+    assert len(small) >= 6 and max(np.prod(i.dims) for i in wide) == 513 * 8  # the mel weights
+    assert onnx_runner.json.loads(model.metadata_props[0].value)["int8"] == card["int8"]
+    with pytest.raises(AsdError, match=r"the AUC on 12 labelled clips falls from"):
+        export_of(path, most_auc_loss=-1.0).write(tmp_path / "no.onnx", clips[:2], "", clips)
+    assert not (tmp_path / "no.onnx").exists()
+    write_detector(path, SYSTEMS["level"])
+    with pytest.raises(AsdError, match="no network whose weights"):
+        export_of(path).write(tmp_path / "no.onnx", clips[:2], "", clips)
+
+
+def test_numbers_of_the_command_are_in_conf() -> None:
+    from omegaconf import OmegaConf
+
+    assert dict(OmegaConf.load(folder_of("conf") / "export.yaml")) == NUMBERS | {"clipped": 0.001}
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with model.onnx of B, which 4 calibration clips leave without a threshold."""
+    folder = tmp_path_factory.mktemp("exported")
+    clips = write_clips(folder)
+    write_detector(folder / "model.ckpt", SYSTEMS["B"], clips=4)
+    export_of(folder / "model.ckpt").write(folder / "model.onnx", clips[:2], "CC0")
+    return folder
+
+
+def test_the_runner_refuses_what_it_cannot_score(exported: Path, tmp_path: Path) -> None:
+    runner = OnnxRunner(exported / "model.onnx")
+    noise = np.random.default_rng(0).standard_normal((16000, 2)) / 10
+    for name, wave, rate, message in (
+        ("rate", noise[:, 0], 48000, "48000 Hz, the model takes 16000 Hz"),
+        ("channels", noise, 16000, "2 channels"),
+        ("short", noise[:2000, 0], 16000, "the model takes 2048 to"),
+        ("silence", 0 * noise[:, 0], 16000, "silence"),
+        ("clipped", np.sign(noise[:, 0]), 16000, "clipped"),
+        ("nan", np.nan * noise[:, 0], 16000, "NaN"),
+    ):
+        soundfile.write(tmp_path / f"{name}.wav", wave, rate, subtype="FLOAT")
+        with pytest.raises(ClipError, match=message):
+            runner.score(runner.read(tmp_path / f"{name}.wav"), "fan/00")
+    (tmp_path / "text.wav").write_text("no sound")
+    with pytest.raises(ClipError, match="no readable sound file"):
+        runner.read(tmp_path / "text.wav")
+    with pytest.raises(ClipError, match="must be one of fan/00, fan/02, pump/00"):
+        runner.score(noise[:, 0].astype(np.float32))
+    said = runner.score(noise[:, 0].astype(np.float32), "fan/00")
+    assert said["alarm"] is None and "there is no threshold" in said["why"]
+    assert runner.score(noise[:, 0].astype(np.float32), "fan/00", 0.01)["alarm"] is None
+    with pytest.raises(ValueError, match="no model that asd export wrote"):
+        OnnxRunner(tmp_path / "text.wav")
+
+
+def test_the_runner_needs_three_packages(exported: Path, tmp_path: Path) -> None:
+    """In an environment that has nothing else, it says what it says here."""
+    file = Path(onnx_runner.__file__)
+    assert len(file.read_text().splitlines()) <= 150
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    python = tmp_path / "venv/bin/python"
+    constraints = Path(__file__).parents[2] / "constraints.txt"
+    install = subprocess.run(
+        [python, "-m", "pip", "install", "-q", "-c", constraints, "onnxruntime", "numpy",
+         "soundfile"], capture_output=True, text=True,
+    )  # fmt: skip
+    if install.returncode:
+        pytest.skip(f"packages cannot be installed here: {install.stderr[-200:]}")
+    alone = tmp_path / "alone.py"
+    alone.write_text(file.read_text())
+    clip = next(exported.rglob("normal*.wav"))
+    command = [python, "-I", alone, exported / "model.onnx", clip, tmp_path / "nowhere.wav"]
+    done = subprocess.run([*command, "--machine", "fan/00"], capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    scored, refused = map(json.loads, done.stdout.splitlines())
+    runner = OnnxRunner(exported / "model.onnx")
+    assert scored == {"file": str(clip), **runner.score(runner.read(clip), "fan/00")}
+    assert "no readable sound file" in refused["error"]
+    missing = subprocess.run([python, "-c", "import torch"], capture_output=True)
+    assert missing.returncode == 1
