@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from asd.scoring.back_ends import BackEnd, bank_scores, fit_banks
+
 CONV: dict[str, Any] = {
     "_target_": "asd.models.conv_autoencoder.ConvAutoencoder",
     "filters": [4, 6],
@@ -44,3 +48,9 @@ def scoring_of(**changed: Any) -> dict[str, Any]:
     options = {"score": "mse", "vectors": None, "back_end": None, "bank": None, "per_id": False,
                "max_fpr": 0.1, "batch_frames": 8, "form": "auto", "pooling": mean}  # fmt: skip
     return {**options, **changed}
+
+
+def fitted_scores(back_end: BackEnd, bank: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """[clips] scores of vectors by a back end that is fitted to those of a bank."""
+    one = fit_banks(back_end, bank, np.full(len(bank), "all"))
+    return bank_scores(back_end, one, vectors, np.full(len(vectors), "all"))

@@ -8,7 +8,7 @@ clips apart.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -39,8 +39,11 @@ class BackEnd(Protocol):
             AsdError: they are too few.
         """
 
-    def scores(self, state: State, vectors: np.ndarray) -> np.ndarray:
-        """[clips] anomaly scores of vectors, float64 [clips, values]; higher is stranger."""
+    def scores(self, state: Mapping[str, Tensor], vectors: Tensor) -> Tensor:
+        """[clips] anomaly scores of vectors, float64 [clips, values]; higher is stranger.
+
+        ``asd.export`` takes a back end whose scores are of operations that ONNX has, as ours are.
+        """
 
 
 @dataclass(frozen=True)
@@ -68,9 +71,9 @@ class ByStationarity:
         log.info("the level moves by %.2g dB: %s", deviation, "deviation" if moves else "median")
         return {"moves": moves}
 
-    def scores(self, state: State, vectors: np.ndarray) -> np.ndarray:
+    def scores(self, state: Mapping[str, Tensor], vectors: Tensor) -> Tensor:
         """See ``BackEnd``."""
-        return np.asarray(vectors[:, int(state["moves"])])
+        return vectors[:, 0].where(~state["moves"], vectors[:, 1])
 
     @staticmethod
     def chosen(state: State) -> str:
@@ -95,7 +98,7 @@ class Interquartile:
             )
         return {"median": np.array(median), "range": np.array(high - low)}
 
-    def scores(self, state: State, vectors: np.ndarray) -> np.ndarray:
+    def scores(self, state: Mapping[str, Tensor], vectors: Tensor) -> Tensor:
         """See ``BackEnd``."""
         return (vectors[:, 0] - state["median"]) / state["range"]
 
@@ -128,6 +131,8 @@ class NearestNeighbours:
 
     def fit(self, vectors: np.ndarray) -> State:
         """Keep them; see ``BackEnd``."""
+        import torch
+
         for name, needed in (("k", self.k), ("density", (self.density or 0) + 1)):
             if len(vectors) < needed:
                 option = f"scoring.back_end.{name}={getattr(self, name)}"
@@ -137,11 +142,12 @@ class NearestNeighbours:
             mean, std = vectors.mean(0), vectors.std(0)
             # Rounding makes the deviation of a constant tiny rather than 0.
             std[std <= 1e-9 * np.maximum(1.0, np.abs(mean))] = 1.0
-        state = {"mean": mean, "std": std, "vectors": self._scaled((vectors - mean) / std)}
+        bank = self._scaled(torch.from_numpy((vectors - mean) / std))
+        state = {"mean": mean, "std": std, "vectors": bank.numpy()}
         if self.density is not None:
-            own = np.sort(self._distances(state["vectors"], state["vectors"]), axis=1)
+            own = self._distances(bank, bank).sort(1).values
             # The first is that of a vector to itself.
-            state["density"] = own[:, 1 : self.density + 1].mean(1)
+            state["density"] = own[:, 1 : self.density + 1].mean(1).numpy()
             if not (state["density"] > 0).all():
                 raise AsdError(
                     f"scoring.back_end.density={self.density}: more training clips than that are "
@@ -149,26 +155,27 @@ class NearestNeighbours:
                 )
         return state
 
-    def scores(self, state: State, vectors: np.ndarray) -> np.ndarray:
+    def scores(self, state: Mapping[str, Tensor], vectors: Tensor) -> Tensor:
         """See ``BackEnd``."""
         standardised = self._scaled((vectors - state["mean"]) / state["std"])
         distances = self._distances(standardised, state["vectors"])
         if self.density is not None:
             distances = distances / state["density"]
-        return np.asarray(np.partition(distances, self.k - 1)[:, : self.k].mean(1))
+        return distances.topk(self.k, largest=False).values.mean(1)
 
-    def _scaled(self, vectors: np.ndarray) -> np.ndarray:
-        if self.metric != "unit":
-            return vectors
-        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+    def _scaled(self, vectors: Tensor) -> Tensor:
+        return vectors / vectors.norm(dim=1, keepdim=True) if self.metric == "unit" else vectors
 
-    def _distances(self, vectors: np.ndarray, others: np.ndarray) -> np.ndarray:
-        # As written, not by the faster |x|² - 2xy + |y|², whose rounding differs with the clips
-        # that are scored together.
-        from scipy.spatial.distance import cdist
+    def _distances(self, vectors: Tensor, others: Tensor) -> Tensor:
+        # One vector after another, and not by the faster |x|² - 2xy + |y|², whose rounding differs
+        # with the clips that are scored together.
+        import torch
 
-        metric = "cosine" if self.metric == "cosine" else "euclidean"
-        return np.asarray(cdist(vectors, others, metric))
+        if self.metric == "cosine":
+            lengths = [others.norm(dim=1) * one.norm() for one in vectors]
+            similar = [(others * one).sum(1) for one in vectors]
+            return 1 - torch.stack(similar) / torch.stack(lengths)
+        return torch.stack([(others - one).square().sum(1).sqrt() for one in vectors])
 
 
 def bank_names(clips: pd.DataFrame, bank: str | None) -> np.ndarray:
@@ -224,6 +231,8 @@ def bank_scores(
     Raises:
         AsdError: a clip is of a machine type that has no bank.
     """
+    import torch
+
     scores = np.empty(len(vectors))
     for name in sorted(set(names)):
         own, machine = names == name, name.split("/")[0]
@@ -232,6 +241,6 @@ def bank_scores(
             raise AsdError(f"no training clips of {name} to compare with, only {', '.join(banks)}")
         if near != [name]:
             log.warning("%s had no training clips: scored by the nearest of %s", name, near)
-        states = [{part: tensor.numpy() for part, tensor in banks[b].items()} for b in near]
-        scores[own] = np.min([back_end.scores(state, vectors[own]) for state in states], axis=0)
+        given = torch.from_numpy(vectors[own])
+        scores[own] = np.min([back_end.scores(banks[b], given) for b in near], axis=0)
     return scores
