@@ -47,9 +47,8 @@ def _export(options: argparse.Namespace) -> None:
     labelled = sound_files(options.int8) if options.int8 else []
     with tempfile.TemporaryDirectory() as folder:
         scorer = RecordingScorer(checkpoint_of(options.model, None, Path(folder)), recordings)
-        export = OnnxExport(scorer, numbers)
         try:
-            card = export.write(options.out, clips, options.licence, labelled)
+            card = OnnxExport(scorer, numbers).write(options.out, clips, options.licence, labelled)
         except OSError as error:
             raise AsdError(f"{options.out}: cannot be written: {error.strerror}") from error
     proof, int8 = card["proof"], card.get("int8")
@@ -58,7 +57,7 @@ def _export(options: argparse.Namespace) -> None:
         f"{proof['largest_difference']:.1e} of the mean score apart\n"
         f"{proof['bytes'] / 1e6:.2f} MB and {1e3 * proof['seconds_a_clip']:.0f} ms a clip; "
         f"PyTorch {proof['pytorch_bytes'] / 1e6:.2f} MB and "
-        f"{1e3 * proof['pytorch_seconds_a_clip']:.0f} ms ({proof['threads']} threads)"
+        f"{1e3 * proof['pytorch_seconds_a_clip']:.0f} ms ({proof['cores']} cores)"
     )
     if int8:
         print(

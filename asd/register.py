@@ -6,7 +6,6 @@ import argparse
 import os
 import shutil
 import warnings
-from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,11 +14,11 @@ from typing import Any
 from asd.errors import AsdError
 from asd.exit_status import exit_status, program
 from asd.experiment.run_folder import RunFolder
-from asd.options import check_choice, check_names
+from asd.options import check_names
+from asd.score import checkpoint_of
 from asd.tracking.mlflow_run import known_run
 from asd.tracking.mlflow_store import Tracking, answering, connect
 
-_SETTINGS = ("name", "alias", "model", "onnx", "version", "uri")
 # Of the environment that MLflow makes to serve a model.
 _PACKAGES = ("mlflow", "onnxruntime", "numpy", "soundfile")
 
@@ -32,8 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument(
         "word", nargs="+", metavar="RUN | NAME=VALUE",
-        help="name=fan; alias=champion; model=GROUP, of several; onnx=FILE, else model.onnx beside "
-        "model.ckpt; without RUN version=1, to move the alias back; uri= of the tracker",
+        help="RUN, or of several models its folder in RUN/models; name=fan; alias=champion; "
+        "onnx=FILE, else model.onnx beside model.ckpt; without RUN version=1, to move the alias "
+        "back; uri= of the tracker",
     )  # fmt: skip
     return exit_status(lambda: _register(parser.parse_args(arguments).word))
 
@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _register(words: list[str]) -> None:
     given = dict(word.split("=", 1) for word in words if "=" in word)
     runs = [word for word in words if "=" not in word]
-    check_names("", given, _SETTINGS)
+    check_names("", given, ("name", "alias", "onnx", "version", "uri"))
     name, alias, number = given.get("name"), given.get("alias"), given.get("version")
     if not name or len(runs) != (number is None) or (number and not alias):
         raise AsdError("give RUN name=NAME alias=ALIAS, or name=NAME alias=ALIAS version=NUMBER")
@@ -49,19 +49,16 @@ def _register(words: list[str]) -> None:
     client, _ = connect(tracking)
     with answering(tracking):
         if number is None:
-            number = _logged(client, RunFolder(Path(runs[0]).absolute()), given, tracking)
+            checkpoint = checkpoint_of(runs[0], tracking.uri, Path()).absolute()
+            onnx = Path(given.get("onnx") or checkpoint.with_suffix(".onnx"))
+            number = _logged(client, tracking, name, checkpoint, onnx)
         if alias:
             client.set_registered_model_alias(name, alias, number)
     print(f"models:/{name}/{number}" + (f" is models:/{name}@{alias}" if alias else ""))
 
 
-def _logged(client: Any, folder: RunFolder, given: Mapping[str, str], tracking: Tracking) -> str:
+def _logged(client: Any, tracking: Tracking, name: str, checkpoint: Path, onnx: Path) -> str:
     """Log an exported model beside its run's metrics; the version that it is."""
-    models = {model.name: model for model in folder.models()}
-    group = given.get("model") or (next(iter(models)) if len(models) == 1 else None)
-    check_choice("model", group, list(models))
-    checkpoint = models[str(group)] / "model.ckpt"
-    onnx = Path(given.get("onnx") or checkpoint.with_suffix(".onnx"))
     import asd.deployment
     from asd.data.manifest import content_hash
 
@@ -71,10 +68,11 @@ def _logged(client: Any, folder: RunFolder, given: Mapping[str, str], tracking: 
         raise AsdError(f"{error}: pip install 'asd[onnx]'") from error
     try:
         made_of = OnnxRunner(onnx).card["model_hash"]
-    except ValueError as error:
+        if made_of != content_hash(checkpoint.read_bytes()):
+            raise ValueError(f"{onnx}: made of another model than {checkpoint}")
+    except (ValueError, OSError) as error:
         raise AsdError(f"{error}: python -m asd.export {checkpoint} {onnx} CLIPS") from error
-    if made_of != content_hash(checkpoint.read_bytes()):
-        raise AsdError(f"{onnx}: made of another model than {checkpoint}: export it again")
+    folder = RunFolder(checkpoint.parents[2])
     if (run := known_run(client, tracking.uri, folder.record())) is None:
         raise AsdError(f"{folder.path}: not in {tracking.uri}: python -m asd.tracking.sync RUN")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -87,7 +85,7 @@ def _logged(client: Any, folder: RunFolder, given: Mapping[str, str], tracking: 
     gives.append(ColSpec("boolean", "alarm"))
     mlflow.set_tracking_uri(tracking.uri)
     mlflow.set_experiment(experiment_id=run.info.experiment_id)
-    own, name = Path(asd.deployment.__path__[0]), given["name"]
+    own = Path(asd.deployment.__path__[0])
     with TemporaryDirectory() as neutral, warnings.catch_warnings(action="ignore"):
         logged = Model.log(
             None, mlflow.pyfunc, name, run_id=run.info.run_id, name=name,

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import soundfile
 import torch
-from parts import DENSE, MSE
+from parts import DENSE, MSE, scoring_of
 
+from asd.composition import build
 from asd.deployment.onnx_export import OnnxExport
 from asd.models.detector import Detector, save_detector
 from asd.models.standardiser import Standardiser
+from asd.scoring.back_ends import Interquartile, fit_banks
 from asd.scoring.recordings import RecordingOptions, RecordingScorer
 
 NUMBERS = {"tolerance": 1e-5, "tail": 1e-12, "most_auc_loss": 0.02}
@@ -20,23 +22,19 @@ MACHINES = [("fan", "00"), ("fan", "02"), ("pump", "00")]
 
 
 def frontend(name: str, **options: Any) -> dict[str, Any]:
-    parts = {"gammatone": "Gammatone", "gammatone_fft": "GammatoneFFT", "mel": "Mel"}
+    parts = {"gammatone": "Gammatone", "mel": "Mel"}
     return {"_target_": f"asd.frontends.{name}.{parts[name]}", "bands": 8, **options}
 
 
 def recipe(
     front: dict[str, Any], model: dict[str, Any], cover: str, frames: int, **changes: Any
 ) -> dict[str, Any]:
-    scoring: dict[str, Any] = {
-        "score": "mse", "vectors": None, "back_end": None, "bank": None, "max_fpr": 0.1,
-        "batch_frames": 100, "form": "auto",
-    }  # fmt: skip
     window = {"_target_": "asd.data.windows.Windows", "seconds": None, "frames": frames,
               "cover": cover}  # fmt: skip
     return {
         "bands": 8, "frames": frames, "classes": [], "model": model, "loss": MSE,
-        "frontend": front, "window": window,
-        **changes, "scoring": scoring | changes.get("scoring", {}),
+        "frontend": front, "window": window, "longest_seconds": 10.0,
+        **changes, "scoring": scoring_of(**changes.get("scoring", {})),
     }  # fmt: skip
 
 
@@ -78,12 +76,34 @@ def write_detector(
             assert module.running_mean is not None and module.running_var is not None
             module.running_mean.normal_(0, 0.1)
             module.running_var.uniform_(0.5, 2)
+    fit_banks_of(detector, random)
     detector.calibration = {
         "/".join(one): torch.from_numpy(np.sort(random.gamma(4, 2, clips)))
         for one in MACHINES[:2] if clips
     }  # fmt: skip
     save_detector(detector.eval(), path)
     return detector
+
+
+def fit_banks_of(detector: Detector, random: np.random.Generator) -> None:
+    """Fit what the recipe asks for to random vectors, another number of each bank."""
+    scoring = detector.recipe["scoring"]
+    bottleneck = 5 if detector.recipe["model"].get("filters") else 2
+    sizes = {"embedding": bottleneck, "spectrum": 8, "residual": 8 + 64, "error_statistics": 3}
+    size = sizes.get(scoring["vectors"], 16)
+    names = [f"{m}/{i}" if scoring["bank"] == "id" else m for m, i in MACHINES]
+    names = np.repeat(np.array(names, object), [90, 95, 100])
+    center = -50 * (scoring["vectors"] != "residual")
+    vectors = random.normal(center, 4, (len(names), size))
+    if scoring["vectors"] == "residual":  # mean and second moments
+        each = random.normal(0, 1, (len(names), 300, 8))
+        moments = np.einsum("cfi,cfj->cij", each, each) / 300
+        vectors = np.concatenate([each.mean(1), moments.reshape(-1, 64)], axis=1)
+    if scoring["back_end"]:
+        detector.banks = fit_banks(build(scoring["back_end"], ""), vectors, names)
+    if scoring["per_id"]:
+        ids = np.repeat(np.array(["/".join(one) for one in MACHINES], object), [5, 6, 7])
+        detector.scales = fit_banks(Interquartile(), random.gamma(4, 2, (18, 1)), ids)
 
 
 def export_of(checkpoint: Path, **numbers: float) -> OnnxExport:

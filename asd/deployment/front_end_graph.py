@@ -15,7 +15,6 @@ from torch.nn import functional as F
 from asd.errors import AsdError
 from asd.frontends.frontend import FrontEnd
 from asd.frontends.gammatone import Gammatone
-from asd.frontends.gammatone_fft import GammatoneFFT, tables
 from asd.frontends.mel import Mel, transform
 
 # Neighbouring bands whose filters are cut to one length, the longest among them.
@@ -32,15 +31,12 @@ def front_end_graph(frontend: FrontEnd, tail: float) -> nn.Module:
     Raises:
         AsdError: there is no graph of this front end.
     """
-    if isinstance(frontend, Gammatone):
+    if type(frontend) is Gammatone:
         return GammatoneGraph(frontend, tail)
-    if isinstance(frontend, Mel):
-        spectrogram, scale = transform(frontend).spectrogram, transform(frontend).mel_scale
-        return SpectrumGraph(frontend, spectrogram.window, scale.fb, frontend.power)
-    if isinstance(frontend, GammatoneFFT):
-        window, weights = map(torch.from_numpy, tables(frontend))
-        return SpectrumGraph(frontend, window, weights, 1.0)
-    raise AsdError(f"frontend={frontend.name}: no ONNX graph of this front end is known")
+    # Of other lengths onnxruntime's Fourier transform errs by up to 0.007 dB.
+    if type(frontend) is Mel and frontend.n_fft.bit_count() == 1:
+        return MelGraph(frontend)
+    raise AsdError(f"frontend: no ONNX graph is known of {frontend}; of mel, n_fft a power of 2")
 
 
 class GammatoneGraph(nn.Module):
@@ -60,7 +56,7 @@ class GammatoneGraph(nn.Module):
 
     def forward(self, wave: Tensor) -> Tensor:
         """See the module."""
-        samples, settings = wave.shape[0], self.frontend
+        settings = self.frontend
         bands = [
             F.conv1d(F.pad(wave[None, None], (kernel.shape[-1] - 1, 0)), kernel)
             for kernel in self.kernels
@@ -70,46 +66,19 @@ class GammatoneGraph(nn.Module):
         levels = 20 * torch.log10(energies.sqrt() + settings.eps)
         if not settings.repeat_last:
             return levels
-        frames = (samples + settings.hop - 1) // settings.hop
+        frames = (wave.shape[0] + settings.hop - 1) // settings.hop
         return levels[torch.arange(frames).clamp(max=levels.shape[0] - 1)]
 
 
-class SpectrumGraph(nn.Module):
-    """Level of weighted magnitudes of a short-time Fourier transform.
+class MelGraph(nn.Module):
+    """``Mel``: torchaudio's spectrogram and mel matrix."""
 
-    Args:
-        frontend: gives ``n_fft``, ``hop`` and ``eps``; with ``pad_mode``, frames are centred.
-        window: [n_fft] or shorter, then in the middle of the transform.
-        weights: [lines, bands].
-        power: of the magnitudes; the level is (20 / power) log10.
-    """
-
-    def __init__(
-        self, frontend: Mel | GammatoneFFT, window: Tensor, weights: Tensor, power: float
-    ) -> None:
+    def __init__(self, frontend: Mel) -> None:
         super().__init__()
-        self.frontend, self.window, self.weights, self.power = frontend, window, weights, power
-        # Of other lengths onnxruntime's transform errs by up to 0.007 dB.
-        self.fast = frontend.n_fft & (frontend.n_fft - 1) == 0
-        if not self.fast:
-            turns = np.outer(np.arange(len(weights)), np.arange(frontend.n_fft)) % frontend.n_fft
-            waves = np.exp(2j * np.pi / frontend.n_fft * turns) * window.double().numpy()
-            self.basis = torch.tensor(np.concatenate([waves.real, waves.imag])[:, None]).float()
+        self.frontend, self.transform = frontend, transform(frontend)
 
     def forward(self, wave: Tensor) -> Tensor:
         """See the module."""
         settings = self.frontend
-        wave = wave[None, None]
-        if isinstance(settings, Mel):
-            wave = F.pad(wave, (settings.n_fft // 2,) * 2, mode=settings.pad_mode)
-        if self.fast:
-            lines = torch.stft(
-                wave[0, 0], settings.n_fft, settings.hop, len(self.window), self.window,
-                center=False, return_complex=True,
-            )  # fmt: skip
-            squares = torch.view_as_real(lines).square().sum(-1)
-        else:
-            parts = F.conv1d(wave, self.basis, stride=settings.hop)[0]
-            squares = parts.reshape(2, len(self.weights), -1).square().sum(0)
-        magnitudes = squares if self.power == 2 else squares ** (self.power / 2)
-        return 20 / self.power * torch.log10(magnitudes.T @ self.weights + settings.eps)
+        level = torch.log10(self.transform(wave).T + settings.eps)
+        return 20 / settings.power * level

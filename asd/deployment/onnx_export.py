@@ -18,6 +18,7 @@ import pandas as pd
 import torch
 from onnxruntime.quantization import quantize_static
 
+from asd.cores import cores
 from asd.data.clip_files import parse_name
 from asd.data.manifest import content_hash
 from asd.deployment.onnx_runner import ClipError, OnnxRunner
@@ -25,8 +26,8 @@ from asd.deployment.scoring_graph import ScoringGraph
 from asd.errors import AsdError
 from asd.experiment.run_folder import RunFolder
 from asd.files import replacing
+from asd.scoring.metrics import evaluate_scores
 from asd.scoring.recordings import RecordingScorer
-from asd.scoring.roc import auc
 
 _LONGEST = 2**31  # samples
 
@@ -64,30 +65,29 @@ class OnnxExport:
         Raises:
             AsdError: the graph cannot be exported, or a score differs; no file is written.
         """
-        program, card = self._program(), self._card(licence)
+        model, card = self._model(), self._card(licence)
         with replacing(path) as temporary:
-            program.save(temporary, external_data=False)
-            _stamp(temporary, card)
+            _save(model, card, temporary)
             card["proof"] = self._proof(temporary, clips)
             if labelled:
-                card["int8"] = self._quantised(temporary, clips, labelled, card)
-            _stamp(temporary, card)
+                card["int8"] = self._quantised(temporary, clips, labelled)
+            _save(onnx.load(temporary), card, temporary)
         return card
 
-    def _program(self) -> Any:
+    def _model(self) -> onnx.ModelProto:
         wave = torch.zeros(20 * self.scorer.frontend.rate)
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                return torch.onnx.export(
+            with warnings.catch_warnings(action="ignore"):
+                program: Any = torch.onnx.export(
                     self.graph, (wave, torch.tensor(0)), dynamo=True, verbose=False,
-                    input_names=["wave", "machine"],
-                    output_names=["score", "p_value", "threshold", "alarm"],
+                    input_names=["wave", "machine"], output_names=["score", "threshold", "alarm"],
                     dynamic_shapes={"wave": {0: torch.export.Dim("samples")}, "machine": None},
                 )  # fmt: skip
         except Exception as error:  # the exporter's are of all kinds
             raise AsdError(f"{self.scorer.checkpoint}: no ONNX graph: {error!s:.500}") from error
+        model: onnx.ModelProto = program.model_proto
+        return model
 
     def _card(self, licence: str) -> dict[str, Any]:
         """What a user of the file should know, as plain values; it travels in its metadata."""
@@ -107,7 +107,7 @@ class OnnxExport:
             "shortest": bisect_left(range(_LONGEST), recipe["frames"], key=frames),
             "longest": int(min(heard * scorer.frontend.rate, _LONGEST)),
             "bands": recipe["bands"], "frames": recipe["frames"], "machines": self.graph.machines,
-            "normals": self.graph.normals_of, "promises": self.graph.promises,
+            "normals": self.graph.normals, "promises": self.graph.promises,
             "config": {p: recipe[p] for p in ("frontend", "window", "model", "loss", "scoring")},
             "config_hash": record.get("identity"), "data_hash": record.get("data_hash"),
             "data_label": recipe.get("data_label"),
@@ -119,43 +119,40 @@ class OnnxExport:
         tables: list[pd.DataFrame] = []
         start = time.perf_counter()
         self.scorer.score(clips, lambda table, _: tables.append(table))
-        seconds, threads = time.perf_counter() - start, torch.get_num_threads()
-        for file, state in pd.concat(tables).query("score.isna()")[["file", "state"]].to_numpy():
+        seconds = time.perf_counter() - start
+        scored = pd.concat(tables)
+        for file, state in scored.loc[scored["score"].isna(), ["file", "state"]].to_numpy():
             raise AsdError(f"{file}: {state}: the export is proven on clips that have a score")
-        expected = pd.concat(tables)["score"].to_numpy()
-        found, runner_seconds = self._runner_scores(path, clips, threads)
+        expected = scored["score"].to_numpy(float)
+        found, runner_seconds = self._runner_scores(path, clips)
         apart = np.abs(found - expected) / np.abs(expected).mean()
         worst, most = int(apart.argmax()), self.numbers["tolerance"]
-        if not apart.max() <= most:
+        if not apart[worst] <= most:
             raise AsdError(
                 f"{clips[worst]}: scores {found[worst]:.9g} by the graph and {expected[worst]:.9g} "
-                f"by PyTorch, {apart.max():.1e} of the mean score apart; at most {most:g} may be "
+                f"by PyTorch, {apart[worst]:.1e} of the mean score apart; at most {most:g} may be "
                 "(export.tolerance), so no file is written"
             )
         return {
-            "clips": len(clips), "largest_difference": float(apart.max()), "tolerance": most,
+            "clips": len(clips), "largest_difference": float(apart[worst]), "tolerance": most,
             "seconds_a_clip": runner_seconds / len(clips), "bytes": path.stat().st_size,
-            "pytorch_seconds_a_clip": seconds / len(clips), "threads": threads,
+            "pytorch_seconds_a_clip": seconds / len(clips), "cores": cores(),
             "pytorch_bytes": self.scorer.checkpoint.stat().st_size,
         }  # fmt: skip
 
-    def _runner_scores(
-        self, path: Path, clips: Sequence[Path], threads: int = 0
-    ) -> tuple[np.ndarray, float]:
+    def _runner_scores(self, path: Path, clips: Sequence[Path]) -> tuple[np.ndarray, float]:
         """[clips] scores of an exported model, and the seconds that they took."""
-        runner, scores, start = OnnxRunner(path, threads), [], time.perf_counter()
+        runner, scores, start = OnnxRunner(path, cores()), [], time.perf_counter()
         for clip in clips:
             try:
-                scores.append(runner.score(runner.read(clip), self._machine(clip))["score"])
+                said = runner.score(runner.read(clip), "/".join(self.scorer.whose(clip)))
             except ClipError as error:
                 raise AsdError(f"{clip}: {error} (--class, where the path does not say)") from error
+            scores.append(said["score"])
         return np.array(scores), time.perf_counter() - start
 
-    def _machine(self, clip: Path) -> str:
-        return "/".join(self.scorer.whose(clip))
-
     def _quantised(
-        self, path: Path, clips: Sequence[Path], labelled: Sequence[Path], card: dict[str, Any]
+        self, path: Path, clips: Sequence[Path], labelled: Sequence[Path]
     ) -> dict[str, Any]:
         """Bring the network in the file, not the front end, to 8 bits; what that costs.
 
@@ -163,9 +160,9 @@ class OnnxExport:
         """
         if not self.scorer.detector.has_network:
             raise AsdError("--int8: this detector has no network whose weights could be rounded")
-        before, runner = self._mean_auc(path, labelled), OnnxRunner(path)
-        inputs = iter([runner.inputs(runner.read(clip), self._machine(clip)) for clip in clips])
-        reader = SimpleNamespace(get_next=lambda: next(inputs, None))
+        before, runner = self._auc(path, labelled), OnnxRunner(path)
+        whose = ["/".join(self.scorer.whose(clip)) for clip in clips]
+        inputs = map(runner.inputs, map(runner.read, clips), whose)
         model = onnx.load(path)
         of_network = [
             node.name
@@ -175,33 +172,33 @@ class OnnxExport:
         ]
         logging.disable(logging.WARNING)  # advice that goes to the root logger
         try:
-            quantize_static(model, path, reader, per_channel=True, nodes_to_quantize=of_network)
+            quantize_static(
+                model, path, SimpleNamespace(get_next=lambda: next(inputs, None)),
+                per_channel=True, nodes_to_quantize=of_network,
+            )  # fmt: skip
         finally:
             logging.disable(logging.NOTSET)
-        _stamp(path, card)
-        after, loss = self._mean_auc(path, labelled), self.numbers["most_auc_loss"]
-        if before - after > loss:
+        after, most = self._auc(path, labelled), self.numbers["most_auc_loss"]
+        if before - after > most:
             raise AsdError(
                 f"--int8: the AUC on {len(labelled)} labelled clips falls from {100 * before:.2f} "
-                f"to {100 * after:.2f} %, more than {100 * loss:g} points; no file is written"
+                f"to {100 * after:.2f} %, more than {100 * most:g} points; no file is written"
             )
         size = path.stat().st_size
         return {"labelled": len(labelled), "auc": after, "auc_before": before, "bytes": size}
 
-    def _mean_auc(self, path: Path, clips: Sequence[Path]) -> float:
-        """AUC of a file on labelled clips, mean over the machines."""
-        labels = [(parse_name(clip.name) or ("", -1))[1] for clip in clips]
-        columns = {"machine": map(self._machine, clips), "label": labels}
-        table = pd.DataFrame({**columns, "score": self._runner_scores(path, clips)[0]})
-        groups = table[table["label"] >= 0].groupby("machine")
-        areas = [auc(group["label"], group["score"]) for _, group in groups]
-        if not np.isfinite(areas).any():
+    def _auc(self, path: Path, clips: Sequence[Path]) -> float:
+        """AUC of a file on labelled clips, the mean over machine IDs, then over types."""
+        table = pd.DataFrame(map(self.scorer.whose, clips), columns=["machine", "id"])
+        table["label"] = [(parse_name(clip.name) or ("", -1))[1] for clip in clips]
+        table = table.assign(file=list(map(str, clips)), score=self._runner_scores(path, clips)[0])
+        area = evaluate_scores(table, 1.0).mean["auc"]
+        if not np.isfinite(area):
             raise AsdError("--int8: needs clips called normal_* and anomaly_* of one machine")
-        return float(np.nanmean(areas))
+        return area
 
 
-def _stamp(path: Path, card: dict[str, Any]) -> None:
-    """Put the card into the file's metadata."""
-    model = onnx.load(path)
+def _save(model: onnx.ModelProto, card: dict[str, Any], path: Path) -> None:
+    """With the card in its metadata."""
     onnx.helper.set_model_props(model, {"asd": json.dumps(card)})
     onnx.save(model, path)

@@ -97,26 +97,26 @@ class OnnxRunner:
             false_alarms: share of normal clips that may be alarms; None: the card's threshold.
 
         Returns:
-            score, p_value, threshold and alarm; None is what it does not have, and then ``why``.
+            score, p_value, threshold and alarm; where there is no threshold, ``why``.
 
         Raises:
             ClipError: it is too short, silent, not finite, or of a machine that is not known.
         """
         inputs = self.inputs(wave, machine)
-        number = int(inputs["machine"])
-        outputs = [output.item() for output in self.session.run(None, inputs)]
-        score, p_value, threshold, alarm = outputs
+        score, threshold, alarm = (one.item() for one in self.session.run(None, inputs))
         if not math.isfinite(score):
             raise ClipError("its score is not a finite number")
+        number = int(inputs["machine"])
         normals, why = self.card["normals"][number], self.card["promises"][number]
+        above = sum(one >= score for one in normals)
+        p_value = (1 + above) / (1 + len(normals)) if normals else None
         if false_alarms is not None:  # asd.scoring.calibration: the conformal rule
             beyond = math.floor(round(false_alarms * (len(normals) + 1), 9))
             threshold = normals[-beyond] if 0 < beyond <= len(normals) else math.nan
             alarm, why = score > threshold, f"{len(normals)} normal clips cannot promise that rate"
-        said = {"score": score, "p_value": p_value if normals else None}
         if math.isnan(threshold):
-            return {**said, "threshold": None, "alarm": None, "why": why}
-        return {**said, "threshold": threshold, "alarm": alarm}
+            return {"score": score, "p_value": p_value, "alarm": None, "why": why}
+        return {"score": score, "p_value": p_value, "threshold": threshold, "alarm": alarm}
 
 
 def main() -> int:

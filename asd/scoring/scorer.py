@@ -214,9 +214,7 @@ def _outputs(
     return {name: torch.cat([made[name] for made in computed]).cpu() for name in computed[0]}
 
 
-def window_outputs(
-    detector: Detector, options: ScoringOptions, batch: Batch
-) -> dict[str, Tensor]:
+def window_outputs(detector: Detector, options: ScoringOptions, batch: Batch) -> dict[str, Tensor]:
     """What the network gives of windows.
 
     Returns:

@@ -6,15 +6,15 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pandas as pd
 import pytest
 import soundfile
-import torch
 from exporting import MACHINES, NUMBERS, B, export_of, frontend, recipe, write_clips, write_detector
-from parts import CONV, DENSE, SS
+from parts import CONV, DENSE, SS, scoring_of
 
 from asd import export
 from asd.composition import folder_of
@@ -22,25 +22,41 @@ from asd.deployment import onnx_runner
 from asd.deployment.onnx_export import OnnxExport
 from asd.deployment.onnx_runner import ClipError, OnnxRunner
 from asd.errors import AsdError
-from asd.models.detector import load_detector, save_detector
-from asd.scoring.calibration import Calibration
+from asd.scoring.calibration import normals_of
 from asd.scoring.recordings import RecordingOptions, RecordingScorer
 
 NONE = {"_target_": None}
 KNN = {
     "_target_": "asd.scoring.back_ends.NearestNeighbours", "k": 2, "metric": "euclidean",
-    "standardise": True,
+    "standardise": True, "density": None,
 }  # fmt: skip
+GAUSSIANS = "asd.scoring.gaussians"
+
+
+def of_vectors(vectors: str, back_end: dict[str, Any], bank: str, **more: Any) -> dict[str, Any]:
+    return {"score": None, "vectors": vectors, "back_end": back_end, "bank": bank, **more}
+
+
+def pooling(name: str, **options: Any) -> dict[str, Any]:
+    return {"_target_": f"asd.scoring.pooling.{name}", **options}
 
 
 SYSTEMS = {
     "U": recipe(frontend("gammatone"), CONV, "first", 50),
-    "U half precision of frames": recipe(
-        frontend("gammatone", repeat_last=False, f_min=80.0), CONV, "all", 20
+    "U per ID, 90 % quantile": recipe(
+        frontend("gammatone", repeat_last=False, f_min=80.0), CONV, "all", 20,
+        scoring={"per_id": True, "pooling": pooling("Quantile", q=0.9)},
     ),
     "B": B,
-    "B of 640 samples": recipe(frontend("mel", n_fft=640, hop=320, power=1.0), DENSE, "every", 5),
-    "mse_db": recipe(frontend("gammatone_fft"), CONV, "all", 16, scoring={"score": "mse_db"}),
+    "B, deviation": recipe(
+        frontend("mel", power=1.0), DENSE, "every", 5,
+        scoring={"pooling": pooling("StandardDeviation")},
+    ),
+    "frames, GWRP": recipe(
+        frontend("mel"), CONV, "all", 16,
+        scoring={"score": "frame_mse", "pooling": pooling("GlobalWeightedRanking", r=0.9)},
+    ),
+    "mse_db": recipe(frontend("gammatone"), CONV, "all", 16, scoring={"score": "mse_db"}),
     "SS": recipe(
         frontend("mel", pad_mode="constant"), CONV, "all", 16, classes=["fan", "pump"], loss=SS,
         scoring={"score": "combined"},
@@ -53,28 +69,49 @@ SYSTEMS = {
         frontend("gammatone"), NONE, "first", 50, scoring={"score": None, "vectors": "level"}
     ),
     "kNN": recipe(
-        frontend("gammatone"), NONE, "all", 20,
-        scoring={"score": None, "vectors": "band_statistics", "back_end": KNN, "bank": "id"},
+        frontend("gammatone"), NONE, "all", 20, scoring=of_vectors("band_statistics", KNN, "id")
     ),
     "kNN of the bottleneck": recipe(
         frontend("mel"), DENSE, "every", 5,
-        scoring={"score": None, "vectors": "embedding", "bank": "machine",
-                 "back_end": {**KNN, "metric": "cosine", "standardise": False}},
+        scoring=of_vectors(
+            "embedding", {**KNN, "metric": "cosine", "standardise": False}, "machine"
+        ),
+    ),
+    "local density": recipe(
+        frontend("mel"), NONE, "first", 20,
+        scoring=of_vectors("band_statistics", {**KNN, "metric": "unit", "density": 4}, "id"),
+    ),
+    "mixture": recipe(
+        frontend("mel"), NONE, "all", 20,
+        scoring=of_vectors(
+            "spectrum",
+            {"_target_": f"{GAUSSIANS}.GaussianMixtureModel", "components": 2, "tolerance": 1e-3,
+             "regularisation": 1e-3, "max_iterations": 1000, "seed": 0}, "id",
+            pooling=pooling("GlobalWeightedRanking", r=0.9),
+        ),
+    ),
+    "Mahalanobis": recipe(
+        frontend("mel"), NONE, "all", 20,
+        scoring=of_vectors(
+            "spectrum", {"_target_": f"{GAUSSIANS}.Mahalanobis", "regularisation": 0.1}, "machine"
+        ),
+    ),
+    "selective Mahalanobis": recipe(
+        frontend("mel"), DENSE, "every", 5,
+        scoring=of_vectors(
+            "residual",
+            {"_target_": f"{GAUSSIANS}.SelectiveMahalanobis", "regularisation": 0.0}, "machine",
+            pooling=pooling("Moments"),
+        ),
+    ),
+    "by stationarity": recipe(
+        frontend("mel"), DENSE, "every", 5,
+        scoring=of_vectors(
+            "error_statistics",
+            {"_target_": "asd.scoring.back_ends.ByStationarity", "decibels": 2.0}, "machine",
+        ),
     ),
 }  # fmt: skip
-
-
-def fit_banks(path: Path) -> None:
-    """Random banks of unlike sizes, in the checkpoint."""
-    detector, random = load_detector(path, ["os.path.join"]), np.random.default_rng(2)
-    scoring = detector.recipe["scoring"]
-    size = 2 if scoring["vectors"] == "embedding" else 16
-    names = ["fan", "pump"] if scoring["bank"] == "machine" else ["/".join(m) for m in MACHINES]
-    for number, name in enumerate(names):
-        vectors = {"vectors": random.standard_normal((3 + number, size))}
-        vectors |= {"mean": random.normal(-50, 2, size), "std": random.uniform(1, 9, size)}
-        detector.banks[name] = {part: torch.from_numpy(array) for part, array in vectors.items()}
-    save_detector(detector, path)
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
@@ -83,14 +120,11 @@ def test_scores_and_decisions_are_those_of_asd_score(system: str, tmp_path: Path
     clips = write_clips(tmp_path)
     model, out = tmp_path / "model.ckpt", tmp_path / "model.onnx"
     detector = write_detector(model, SYSTEMS[system])
-    if SYSTEMS[system]["scoring"]["back_end"]:
-        fit_banks(model)
     card = export_of(model).write(out, clips[:2], "CC0")
     assert card["proof"]["largest_difference"] <= 1e-5
     runner = OnnxRunner(out)
     assert runner.card == card
     long = write_clips(tmp_path / "long", seconds=2.71)
-    calibration = Calibration(detector.calibration)
     for number, (machine, machine_id) in enumerate(MACHINES):
         name = f"{machine}/{machine_id}"
         own = long[4 * number : 4 * number + 4]
@@ -98,15 +132,18 @@ def test_scores_and_decisions_are_those_of_asd_score(system: str, tmp_path: Path
         asked = None if name in ("fan/00", "pump/00") else name
         scorer = RecordingScorer(model, RecordingOptions(0.001, asked))
         scorer.score(own, lambda table, _, to=tables: to.append(table))  # type: ignore[misc]
-        limit = calibration.threshold(machine, machine_id, 0.1).value
+        normals = normals_of(detector.calibration, machine, machine_id)
         verdicts = tables[0][["score", "p_value", "verdict"]].to_numpy()
         for file, (score, p_value, verdict) in zip(own, verdicts, strict=True):
             said = runner.score(runner.read(file), name)
             assert said["score"] == pytest.approx(score, rel=1e-5)
             assert said["p_value"] == p_value
-            assert (said["threshold"], said["alarm"]) == (limit, verdict == "ALARM")
+            assert (said["threshold"], said["alarm"]) == (
+                normals.threshold(0.1).value,
+                verdict == "ALARM",
+            )
             other = runner.score(runner.read(file), name, 0.3)
-            assert other["threshold"] == calibration.threshold(machine, machine_id, 0.3).value
+            assert other["threshold"] == normals.threshold(0.3).value
             assert other["alarm"] == (said["p_value"] <= 0.3)
 
 
@@ -127,16 +164,17 @@ def test_a_graph_that_differs_leaves_no_file(
 
 
 def test_what_has_no_graph_is_refused(tmp_path: Path) -> None:
-    changed = {**SYSTEMS["level"], "frontend": frontend("gammatone", precision="float64")}
-    path = tmp_path / "model.ckpt"
-    write_detector(path, changed)
-    export_of(path)  # the proof judges precision
-    vectors = {**SYSTEMS["kNN"]["scoring"], "vectors": "os.path.join"}
-    write_detector(path, {**SYSTEMS["kNN"], "scoring": vectors})
-    fit_banks(path)
-    scorer = RecordingScorer(path, RecordingOptions(0.001), ["os.path.join"])
-    with pytest.raises(AsdError, match=r"vectors=os\.path\.join: no ONNX graph"):
-        OnnxExport(scorer, NUMBERS)
+    path, clips = tmp_path / "model.ckpt", write_clips(tmp_path)
+    files = {"_target_": "asd.scoring.vector_files.VectorFiles", "folder": str(tmp_path)}
+    for changed, message in (
+        ({"frontend": frontend("mel", n_fft=640, hop=320)}, "frontend: no ONNX graph .* power of"),
+        ({"scoring": scoring_of(score=None, vectors=files)}, "scoring.vectors: files have no ONNX"),
+        ({"scoring": scoring_of(score=None, vectors="os.path.join")}, "model.ckpt: no ONNX graph"),
+    ):
+        write_detector(path, {**SYSTEMS["level"], **changed})
+        scorer = RecordingScorer(path, RecordingOptions(0.001), ["os.path.join"])
+        with pytest.raises(AsdError, match=message):
+            OnnxExport(scorer, NUMBERS).write(tmp_path / "no.onnx", clips, "")
 
 
 def test_8_bits_say_what_they_cost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
