@@ -17,13 +17,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m asd.export",
         description="From WAV to decision in one ONNX file, proven on your clips "
-        "(docs/deploy.md). Numbers are in conf/export.yaml. Needs: pip install 'asd[onnx]'.",
+        "(docs/deploy.md). Numbers are in conf/export.yaml.",
     )
     add = parser.add_argument
     add("model", help="a run's folder, a model.ckpt or its folder, or models:/NAME@ALIAS")
     add("out", type=Path, help="the file to write")
     add("clip", type=Path, nargs="+", help="sound files, or folders of them")
     add("--class", dest="class_name", help="fan/00, where the clips' paths do not say")
+    add("--false-alarms", type=float, metavar="RATE",
+        help="of the threshold: at most this part of normal clips; as in training")  # fmt: skip
     add("--licence", default="not stated", help="of the model, in words, for its card")
     add("--int8", type=Path, metavar="LABELLED",
         help="8 bits for the network; a folder of clips called normal_* and anomaly_*")  # fmt: skip
@@ -34,19 +36,16 @@ def _export(options: argparse.Namespace) -> None:
     from omegaconf import OmegaConf
 
     from asd.composition import folder_of
-
-    try:
-        from asd.deployment.onnx_export import OnnxExport
-    except ImportError as error:
-        raise AsdError(f"{error}: pip install 'asd[onnx]'") from error
+    from asd.deployment.onnx_export import OnnxExport
     from asd.scoring.recordings import RecordingOptions, RecordingScorer
 
     numbers: Any = OmegaConf.load(folder_of("conf") / "export.yaml")
-    recordings = RecordingOptions(numbers.clipped, options.class_name)
+    given = {"class_name": options.class_name, "false_alarms": options.false_alarms}
     clips = [file for path in options.clip for file in sound_files(path)]
     labelled = sound_files(options.int8) if options.int8 else []
     with tempfile.TemporaryDirectory() as folder:
-        scorer = RecordingScorer(checkpoint_of(options.model, None, Path(folder)), recordings)
+        checkpoint = checkpoint_of(options.model, None, Path(folder))
+        scorer = RecordingScorer(checkpoint, RecordingOptions(numbers.clipped, **given))
         try:
             card = OnnxExport(scorer, numbers).write(options.out, clips, options.licence, labelled)
         except OSError as error:

@@ -61,11 +61,8 @@ def _logged(client: Any, tracking: Tracking, name: str, checkpoint: Path, onnx: 
     """Log an exported model beside its run's metrics; the version that it is."""
     import asd.deployment
     from asd.data.manifest import content_hash
+    from asd.deployment.onnx_runner import OnnxRunner
 
-    try:
-        from asd.deployment.onnx_runner import OnnxRunner
-    except ImportError as error:
-        raise AsdError(f"{error}: pip install 'asd[onnx]'") from error
     try:
         made_of = OnnxRunner(onnx).card["model_hash"]
         if made_of != content_hash(checkpoint.read_bytes()):

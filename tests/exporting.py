@@ -12,6 +12,7 @@ from parts import DENSE, MSE, scoring_of
 
 from asd.composition import build
 from asd.deployment.onnx_export import OnnxExport
+from asd.frontends.mel import Mel
 from asd.models.detector import Detector, save_detector
 from asd.models.standardiser import Standardiser
 from asd.scoring.back_ends import Interquartile, fit_banks
@@ -19,6 +20,10 @@ from asd.scoring.recordings import RecordingOptions, RecordingScorer
 
 NUMBERS = {"tolerance": 1e-5, "tail": 1e-12, "most_auc_loss": 0.02}
 MACHINES = [("fan", "00"), ("fan", "02"), ("pump", "00")]
+
+
+class Unheard(Mel):
+    """A front end that is none of ours."""
 
 
 def frontend(name: str, **options: Any) -> dict[str, Any]:
@@ -88,13 +93,10 @@ def write_detector(
 def fit_banks_of(detector: Detector, random: np.random.Generator) -> None:
     """Fit what the recipe asks for to random vectors, another number of each bank."""
     scoring = detector.recipe["scoring"]
-    bottleneck = 5 if detector.recipe["model"].get("filters") else 2
-    sizes = {"embedding": bottleneck, "spectrum": 8, "residual": 8 + 64, "error_statistics": 3}
-    size = sizes.get(scoring["vectors"], 16)
     names = [f"{m}/{i}" if scoring["bank"] == "id" else m for m, i in MACHINES]
     names = np.repeat(np.array(names, object), [90, 95, 100])
-    center = -50 * (scoring["vectors"] != "residual")
-    vectors = random.normal(center, 4, (len(names), size))
+    sizes = {"embedding": 2, "spectrum": 8, "error_statistics": 3, "band_statistics": 16}
+    vectors = random.normal(-50, 4, (len(names), sizes.get(str(scoring["vectors"]), 1)))
     if scoring["vectors"] == "residual":  # mean and second moments
         each = random.normal(0, 1, (len(names), 300, 8))
         moments = np.einsum("cfi,cfj->cij", each, each) / 300

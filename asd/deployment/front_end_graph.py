@@ -1,10 +1,8 @@
-"""Front ends as torch modules that map a wave [samples] to frames [frames, bands] in dB.
-
-Of operations that ONNX has; ``asd.deployment.onnx_export`` proves that they give the front end's
-numbers.
-"""
+"""Front ends of operations that ONNX has."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -15,14 +13,14 @@ from torch.nn import functional as F
 from asd.errors import AsdError
 from asd.frontends.frontend import FrontEnd
 from asd.frontends.gammatone import Gammatone
-from asd.frontends.mel import Mel, transform
+from asd.frontends.mel import Mel
 
 # Neighbouring bands whose filters are cut to one length, the longest among them.
 _GROUP = 16
 
 
-def front_end_graph(frontend: FrontEnd, tail: float) -> nn.Module:
-    """The module of a front end.
+def front_end_graph(frontend: FrontEnd, tail: float) -> Callable[[Tensor], Tensor]:
+    """What maps a wave [samples] to the frames [frames, bands] of a front end.
 
     Args:
         frontend: one of this package's.
@@ -33,10 +31,9 @@ def front_end_graph(frontend: FrontEnd, tail: float) -> nn.Module:
     """
     if type(frontend) is Gammatone:
         return GammatoneGraph(frontend, tail)
-    # Of other lengths onnxruntime's Fourier transform errs by up to 0.007 dB.
-    if type(frontend) is Mel and frontend.n_fft.bit_count() == 1:
-        return MelGraph(frontend)
-    raise AsdError(f"frontend: no ONNX graph is known of {frontend}; of mel, n_fft a power of 2")
+    if type(frontend) is Mel:
+        return frontend.levels()
+    raise AsdError(f"frontend: no ONNX graph is known of {frontend}")
 
 
 class GammatoneGraph(nn.Module):
@@ -55,7 +52,7 @@ class GammatoneGraph(nn.Module):
         self.kernels = [torch.tensor(kernel).flip(2).float() for kernel in kernels]
 
     def forward(self, wave: Tensor) -> Tensor:
-        """See the module."""
+        """[samples] -> [frames, bands] in dB."""
         settings = self.frontend
         bands = [
             F.conv1d(F.pad(wave[None, None], (kernel.shape[-1] - 1, 0)), kernel)
@@ -68,17 +65,3 @@ class GammatoneGraph(nn.Module):
             return levels
         frames = (wave.shape[0] + settings.hop - 1) // settings.hop
         return levels[torch.arange(frames).clamp(max=levels.shape[0] - 1)]
-
-
-class MelGraph(nn.Module):
-    """``Mel``: torchaudio's spectrogram and mel matrix."""
-
-    def __init__(self, frontend: Mel) -> None:
-        super().__init__()
-        self.frontend, self.transform = frontend, transform(frontend)
-
-    def forward(self, wave: Tensor) -> Tensor:
-        """See the module."""
-        settings = self.frontend
-        level = torch.log10(self.transform(wave).T + settings.eps)
-        return 20 / settings.power * level

@@ -65,6 +65,8 @@ class OnnxExport:
         Raises:
             AsdError: the graph cannot be exported, or a score differs; no file is written.
         """
+        if labelled and not self.scorer.detector.has_network:
+            raise AsdError("--int8: this detector has no network whose weights could be rounded")
         model, card = self._model(), self._card(licence)
         with replacing(path) as temporary:
             _save(model, card, temporary)
@@ -158,8 +160,6 @@ class OnnxExport:
 
         Ranges of activations are those of ``clips``.
         """
-        if not self.scorer.detector.has_network:
-            raise AsdError("--int8: this detector has no network whose weights could be rounded")
         before, runner = self._auc(path, labelled), OnnxRunner(path)
         whose = ["/".join(self.scorer.whose(clip)) for clip in clips]
         inputs = map(runner.inputs, map(runner.read, clips), whose)

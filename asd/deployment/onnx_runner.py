@@ -79,44 +79,37 @@ class OnnxRunner:
             raise ClipError(f"{len(wave)} samples, the model takes {shortest} to {longest}")
         if not np.isfinite(wave).all():
             raise ClipError("has samples that are NaN or infinite: record it again")
-        if not wave.any():
-            raise ClipError("silence: no sample differs from 0, so that there is nothing to score")
+        if np.ptp(wave) == 0:
+            raise ClipError("silent: all samples have one value, so that there is nothing to score")
         if np.abs(wave).max() <= 1 and np.mean(np.abs(wave) >= 0.9999) > self.card["clipped"]:
             raise ClipError("clipped: too many samples at full scale; turn the input down")
-        given = {"wave": wave, "machine": np.array(machines.index(machine))}
-        return {one.name: given[one.name] for one in self.session.get_inputs()}
+        return {"wave": wave, "machine": np.array(machines.index(machine))}
 
-    def score(
-        self, wave: np.ndarray, machine: str | None = None, false_alarms: float | None = None
-    ) -> dict[str, Any]:
+    def score(self, wave: np.ndarray, machine: str | None = None) -> dict[str, Any]:
         """What the model says of a clip.
 
         Args:
             wave: float32 [samples] at the card's rate, full scale 1.
             machine: whose it is, ``fan/00``; None is the only one there is.
-            false_alarms: share of normal clips that may be alarms; None: the card's threshold.
 
         Returns:
-            score, p_value, threshold and alarm; where there is no threshold, ``why``.
+            score, p_value, threshold and alarm; None is what it does not have, and then ``why``.
 
         Raises:
-            ClipError: it is too short, silent, not finite, or of a machine that is not known.
+            ClipError: it has another length, is silent, clipped, not finite, or of another machine.
         """
         inputs = self.inputs(wave, machine)
         score, threshold, alarm = (one.item() for one in self.session.run(None, inputs))
         if not math.isfinite(score):
             raise ClipError("its score is not a finite number")
         number = int(inputs["machine"])
-        normals, why = self.card["normals"][number], self.card["promises"][number]
+        normals = self.card["normals"][number]
         above = sum(one >= score for one in normals)
         p_value = (1 + above) / (1 + len(normals)) if normals else None
-        if false_alarms is not None:  # asd.scoring.calibration: the conformal rule
-            beyond = math.floor(round(false_alarms * (len(normals) + 1), 9))
-            threshold = normals[-beyond] if 0 < beyond <= len(normals) else math.nan
-            alarm, why = score > threshold, f"{len(normals)} normal clips cannot promise that rate"
+        said = {"score": score, "p_value": p_value, "threshold": threshold, "alarm": alarm}
         if math.isnan(threshold):
-            return {"score": score, "p_value": p_value, "alarm": None, "why": why}
-        return {"score": score, "p_value": p_value, "threshold": threshold, "alarm": alarm}
+            said |= {"threshold": None, "alarm": None, "why": self.card["promises"][number]}
+        return said
 
 
 def main() -> int:
@@ -125,7 +118,6 @@ def main() -> int:
     parser.add_argument("model")
     parser.add_argument("clip", nargs="*", help="sound files; none: show the model's card")
     parser.add_argument("--machine", help="of the clips, as the card names it: fan/00")
-    parser.add_argument("--false-alarms", type=float, help="share of normal clips, as 0.01")
     options = parser.parse_args()
     try:
         runner = OnnxRunner(options.model)
@@ -136,7 +128,7 @@ def main() -> int:
     failed = 0
     for clip in options.clip:
         try:
-            said = runner.score(runner.read(clip), options.machine, options.false_alarms)
+            said = runner.score(runner.read(clip), options.machine)
         except ClipError as error:
             said, failed = {"error": str(error)}, 2
         print(json.dumps({"file": clip, **said}), flush=True)

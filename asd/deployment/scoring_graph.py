@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -12,7 +13,7 @@ from asd.deployment.front_end_graph import front_end_graph
 from asd.errors import AsdError
 from asd.features.batches import Batch
 from asd.models.scoring_form import scoring_form
-from asd.scoring.back_ends import BackEnd, Banks, Interquartile
+from asd.scoring.back_ends import BackEnd, Banks, Interquartile, bank_names
 from asd.scoring.calibration import normals_of
 from asd.scoring.clip_vectors import pooled, window_score
 from asd.scoring.recordings import RecordingScorer
@@ -41,24 +42,20 @@ class ScoringGraph(nn.Module):
         detector, options, ids = scorer.detector, scorer.scoring, scorer.machine_ids
         self.front_end = front_end_graph(scorer.frontend, tail)
         self.detector = scoring_form(detector, options.form)
-        # The exporter drops the divisor of the average pooling that the fused form takes.
-        if getattr(self.detector.network, "upsampling_fused", False):
-            self.detector.network.upsampling_fused = False  # type: ignore[assignment]
         self.options, self.cover = options, scorer.windows.cover
         self.length: int = detector.recipe["frames"]
-        self.machines = ["/".join(one) for one in ids]
+        self.ids = pd.DataFrame(ids, columns=["machine", "id"])
+        self.machines = list(bank_names(self.ids, "id"))
         self.vector = window_score if options.vectors is None else options.function()
         if isinstance(self.vector, VectorFiles):
             raise AsdError("scoring.vectors: files have no ONNX graph")
         self.pooling = build_known(options.pooling, "scoring")
         self.back_ends: list[tuple[BackEnd, Banks, Tensor]] = []
         if options.back_end is not None:
-            self._add(build_known(options.back_end, "scoring"), detector.banks)
+            self._add(build_known(options.back_end, "scoring"), detector.banks, options.bank)
         if detector.scales:
-            self._add(Interquartile(), detector.scales)
-        classes = detector.recipe["classes"]
-        numbers = [_position(classes, name) for name in self.machines]
-        self.classes = torch.tensor([number or 0 for number in numbers])  # none is asked for
+            self._add(Interquartile(), detector.scales, "id")
+        self.classes = torch.tensor([scorer.class_number(*one) for one in ids]).clamp(min=0)
         known = detector.calibration
         self.normals = [normals_of(known, *one).scores.tolist() if known else [] for one in ids]
         limits = [scorer.threshold(*one) for one in ids]
@@ -66,12 +63,12 @@ class ScoringGraph(nn.Module):
         values = [one.value if one else torch.nan for one in limits]
         self.thresholds = torch.tensor(values, dtype=torch.float64)
 
-    def _add(self, back_end: BackEnd, banks: Banks) -> None:
+    def _add(self, back_end: BackEnd, banks: Banks, bank: str | None) -> None:
         """Score by each machine's own bank what comes before."""
-        numbers = [_position(list(banks), name) for name in self.machines]
-        if None in numbers:
-            name = self.machines[numbers.index(None)]
-            raise AsdError(f"scoring.back_end: no training clips of {name} to compare with")
+        wanted = bank_names(self.ids, bank)
+        if missing := sorted(set(wanted) - set(banks)):
+            raise AsdError(f"scoring.back_end: no training clips of {missing[0]} to compare with")
+        numbers = [list(banks).index(name) for name in wanted]
         self.back_ends.append((back_end, banks, torch.tensor(numbers)))
 
     def forward(self, wave: Tensor, machine: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -103,9 +100,3 @@ class ScoringGraph(nn.Module):
         windows = frames[starts[:, None] + torch.arange(self.length)]
         classes = self.classes[machine].expand(windows.shape[0])
         return window_outputs(self.detector, self.options, Batch(windows, classes))
-
-
-def _position(names: Sequence[str], machine: str) -> int | None:
-    """Among names of IDs (``fan/00``), types (``fan``) or ``all``."""
-    wanted = (machine, machine.split("/")[0], "all")
-    return next((names.index(name) for name in wanted if name in names), None)

@@ -69,7 +69,7 @@ class ConvAutoencoder(nn.Module):
         check_number("model.norm_eps", norm_eps, 0, above=True)
         forms = ("auto", "fused", "plain") if upsampling == "nearest" else ("auto", "plain")
         check_choice("model.upsampling_form", upsampling_form, forms)
-        self.upsampling_fused = upsampling == "nearest" and upsampling_form != "plain"
+        self._upsampling_fused = upsampling == "nearest" and upsampling_form != "plain"
         self.embedding_size = embedding
         factors = [(int(p[0]), int(p[1])) for p in pooling]
         height = math.prod(f[0] for f in factors)
@@ -118,7 +118,7 @@ class ConvAutoencoder(nn.Module):
         image = self.unflatten(self.from_embedding(self.dropout(embedding)))
         layers = iter([*chain(*self.decoder), self.output])
         for layer in layers:
-            if self.upsampling_fused and isinstance(layer, nn.Upsample):
+            if self._upsampling_fused and isinstance(layer, nn.Upsample):
                 rows, columns = layer.scale_factor  # type: ignore[misc]
                 # The upsampling that ends a block goes with the convolution that begins the next.
                 image = upsample_and_convolve(image, next(layers), (int(rows), int(columns)))
