@@ -50,21 +50,12 @@ def _export(options: argparse.Namespace) -> None:
             card = OnnxExport(scorer, numbers).write(options.out, clips, options.licence, labelled)
         except OSError as error:
             raise AsdError(f"{options.out}: cannot be written: {error.strerror}") from error
-    proof, int8 = card["proof"], card.get("int8")
-    print(
-        f"{options.out}: equal to PyTorch on {proof['clips']} clips, at most "
-        f"{proof['largest_difference']:.1e} of the mean score apart\n"
-        f"{proof['bytes'] / 1e6:.2f} MB and {1e3 * proof['seconds_a_clip']:.0f} ms a clip; "
-        f"PyTorch {proof['pytorch_bytes'] / 1e6:.2f} MB and "
-        f"{1e3 * proof['pytorch_seconds_a_clip']:.0f} ms ({proof['cores']} cores)"
-    )
-    if int8:
-        print(
-            f"8 bits: {int8['bytes'] / 1e6:.2f} MB, AUC {100 * int8['auc']:.2f} % on "
-            f"{int8['labelled']} labelled clips, {100 * int8['auc_before']:.2f} % before"
-        )
+    print(f"{options.out}: gives PyTorch's scores")
+    for part in ("proof", "int8"):
+        for name, value in card.get(part, {}).items():
+            print(f"  {part}, {name}: {value:.4g}")
     for machine, promise in zip(card["machines"], card["promises"], strict=True):
-        print(f"{machine}: {promise}")
+        print(f"  {machine}: {promise}")
 
 
 if __name__ == "__main__":

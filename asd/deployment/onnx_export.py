@@ -8,6 +8,7 @@ import time
 import warnings
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -32,20 +33,17 @@ from asd.scoring.recordings import RecordingScorer
 _LONGEST = 2**31  # samples
 
 
+@dataclass(frozen=True)
 class OnnxExport:
     """A trained model on its way to an ONNX file.
 
     Args:
         scorer: of the model's ``model.ckpt``, which is what the file is compared with.
         numbers: those of ``conf/export.yaml``, by name.
-
-    Raises:
-        AsdError: it has a part of which there is no graph.
     """
 
-    def __init__(self, scorer: RecordingScorer, numbers: Mapping[str, float]) -> None:
-        self.scorer, self.numbers = scorer, numbers
-        self.graph = ScoringGraph(scorer, numbers["tail"]).eval()
+    scorer: RecordingScorer
+    numbers: Mapping[str, float]
 
     def write(
         self, path: Path, clips: Sequence[Path], licence: str, labelled: Sequence[Path] = ()
@@ -63,11 +61,12 @@ class OnnxExport:
             The card, with ``proof``, and ``int8`` where there are labelled clips.
 
         Raises:
-            AsdError: the graph cannot be exported, or a score differs; no file is written.
+            AsdError: there is no graph of a part of it, or a score differs; no file is written.
         """
         if labelled and not self.scorer.detector.has_network:
             raise AsdError("--int8: this detector has no network whose weights could be rounded")
-        model, card = self._model(), self._card(licence)
+        graph = ScoringGraph(self.scorer, self.numbers["tail"]).eval()
+        model, card = self._model(graph), self._card(graph, licence)
         with replacing(path) as temporary:
             _save(model, card, temporary)
             card["proof"] = self._proof(temporary, clips)
@@ -76,22 +75,22 @@ class OnnxExport:
             _save(onnx.load(temporary), card, temporary)
         return card
 
-    def _model(self) -> onnx.ModelProto:
+    def _model(self, graph: ScoringGraph) -> Any:
+        """The graph in ONNX's form."""
         wave = torch.zeros(20 * self.scorer.frontend.rate)
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         try:
             with warnings.catch_warnings(action="ignore"):
                 program: Any = torch.onnx.export(
-                    self.graph, (wave, torch.tensor(0)), dynamo=True, verbose=False,
+                    graph, (wave, torch.tensor(0)), dynamo=True, verbose=False,
                     input_names=["wave", "machine"], output_names=["score", "threshold", "alarm"],
                     dynamic_shapes={"wave": {0: torch.export.Dim("samples")}, "machine": None},
                 )  # fmt: skip
         except Exception as error:  # the exporter's are of all kinds
             raise AsdError(f"{self.scorer.checkpoint}: no ONNX graph: {error!s:.500}") from error
-        model: onnx.ModelProto = program.model_proto
-        return model
+        return program.model_proto
 
-    def _card(self, licence: str) -> dict[str, Any]:
+    def _card(self, graph: ScoringGraph, licence: str) -> dict[str, Any]:
         """What a user of the file should know, as plain values; it travels in its metadata."""
         scorer, recipe = self.scorer, self.scorer.recipe
         record = RunFolder(scorer.checkpoint.absolute().parents[2]).record()
@@ -108,8 +107,8 @@ class OnnxExport:
             "channel": scorer.channel, "clipped": scorer.options.clipped,
             "shortest": bisect_left(range(_LONGEST), recipe["frames"], key=frames),
             "longest": int(min(heard * scorer.frontend.rate, _LONGEST)),
-            "bands": recipe["bands"], "frames": recipe["frames"], "machines": self.graph.machines,
-            "normals": self.graph.normals, "promises": self.graph.promises,
+            "bands": recipe["bands"], "frames": recipe["frames"], "machines": graph.machines,
+            "normals": graph.normals, "promises": graph.promises,
             "config": {p: recipe[p] for p in ("frontend", "window", "model", "loss", "scoring")},
             "config_hash": record.get("identity"), "data_hash": record.get("data_hash"),
             "data_label": recipe.get("data_label"),
@@ -126,7 +125,7 @@ class OnnxExport:
         for file, state in scored.loc[scored["score"].isna(), ["file", "state"]].to_numpy():
             raise AsdError(f"{file}: {state}: the export is proven on clips that have a score")
         expected = scored["score"].to_numpy(float)
-        found, runner_seconds = self._runner_scores(path, clips)
+        found, own_seconds = self._runner_scores(path, clips)
         apart = np.abs(found - expected) / np.abs(expected).mean()
         worst, most = int(apart.argmax()), self.numbers["tolerance"]
         if not apart[worst] <= most:
@@ -136,10 +135,11 @@ class OnnxExport:
                 "(export.tolerance), so no file is written"
             )
         return {
-            "clips": len(clips), "largest_difference": float(apart[worst]), "tolerance": most,
-            "seconds_a_clip": runner_seconds / len(clips), "bytes": path.stat().st_size,
-            "pytorch_seconds_a_clip": seconds / len(clips), "cores": cores(),
-            "pytorch_bytes": self.scorer.checkpoint.stat().st_size,
+            "clips": len(clips), "largest difference": float(apart[worst]), "tolerance": most,
+            "MB": path.stat().st_size / 1e6,
+            "MB, PyTorch": self.scorer.checkpoint.stat().st_size / 1e6, "cores": cores(),
+            "ms a clip": 1e3 * own_seconds / len(clips),
+            "ms a clip, PyTorch": 1e3 * seconds / len(clips),
         }  # fmt: skip
 
     def _runner_scores(self, path: Path, clips: Sequence[Path]) -> tuple[np.ndarray, float]:
@@ -184,8 +184,8 @@ class OnnxExport:
                 f"--int8: the AUC on {len(labelled)} labelled clips falls from {100 * before:.2f} "
                 f"to {100 * after:.2f} %, more than {100 * most:g} points; no file is written"
             )
-        size = path.stat().st_size
-        return {"labelled": len(labelled), "auc": after, "auc_before": before, "bytes": size}
+        size = path.stat().st_size / 1e6
+        return {"labelled clips": len(labelled), "AUC": after, "AUC before": before, "MB": size}
 
     def _auc(self, path: Path, clips: Sequence[Path]) -> float:
         """AUC of a file on labelled clips, the mean over machine IDs, then over types."""

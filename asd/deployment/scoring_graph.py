@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from asd.composition import build_known
-from asd.deployment.front_end_graph import front_end_graph
+from asd.deployment.gammatone_graph import GammatoneGraph
 from asd.errors import AsdError
 from asd.features.batches import Batch
+from asd.frontends.gammatone import Gammatone
+from asd.frontends.mel import Mel
 from asd.models.scoring_form import scoring_form
 from asd.scoring.back_ends import BackEnd, Banks, Interquartile, bank_names
 from asd.scoring.calibration import normals_of
@@ -26,7 +28,7 @@ class ScoringGraph(nn.Module):
 
     Args:
         scorer: a trained model.
-        tail: see ``front_end_graph``.
+        tail: see ``GammatoneGraph``.
 
     Attributes:
         machines: ``fan/00``, ...: whose clips it scores, those that trained.
@@ -40,7 +42,13 @@ class ScoringGraph(nn.Module):
     def __init__(self, scorer: RecordingScorer, tail: float) -> None:
         super().__init__()
         detector, options, ids = scorer.detector, scorer.scoring, scorer.machine_ids
-        self.front_end = front_end_graph(scorer.frontend, tail)
+        self.front_end: Callable[[Tensor], Tensor]
+        if type(scorer.frontend) is Gammatone:
+            self.front_end = GammatoneGraph(scorer.frontend, tail)
+        elif type(scorer.frontend) is Mel:
+            self.front_end = scorer.frontend.levels()
+        else:
+            raise AsdError(f"frontend: no ONNX graph is known of {scorer.frontend}")
         self.detector = scoring_form(detector, options.form)
         self.options, self.cover = options, scorer.windows.cover
         self.length: int = detector.recipe["frames"]

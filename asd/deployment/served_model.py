@@ -1,7 +1,4 @@
-"""An exported model as MLflow serves it; ``asd.register`` logs this very file.
-
-It needs what the runner needs, and MLflow.
-"""
+"""An exported model as MLflow serves it: ``asd.register`` logs this very file."""
 
 from __future__ import annotations
 
@@ -10,7 +7,6 @@ import io
 import runpy
 from typing import Any
 
-import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel
@@ -24,9 +20,7 @@ class ServedModel(PythonModel):  # type: ignore[misc]
         runner = runpy.run_path(context.artifacts["runner"])
         self.runner = runner["OnnxRunner"](context.artifacts["onnx"])
 
-    def predict(
-        self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
-    ) -> list[dict[str, Any]]:
+    def predict(self, context: Any, model_input: Any, params: Any = None) -> list[dict[str, Any]]:
         """A row's score, p_value, threshold and alarm; one bad row refuses the request (400)."""
         said = []
         for number, row in enumerate(model_input.to_dict("records")):

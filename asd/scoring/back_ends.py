@@ -2,7 +2,7 @@
 
 To add one: a frozen dataclass like ``NearestNeighbours``, anywhere, and ``back_end._target_`` in a
 file of ``conf/scoring/``. It knows nothing of machines: ``fit_banks`` fits it to each group of
-clips apart.
+clips apart. ``asd.export`` takes it where its scores are of operations that ONNX has, as ours are.
 """
 
 from __future__ import annotations
@@ -40,10 +40,7 @@ class BackEnd(Protocol):
         """
 
     def scores(self, state: Mapping[str, Tensor], vectors: Tensor) -> Tensor:
-        """[clips] anomaly scores of vectors, float64 [clips, values]; higher is stranger.
-
-        ``asd.export`` takes a back end whose scores are of operations that ONNX has, as ours are.
-        """
+        """[clips] anomaly scores of vectors, float64 [clips, values]; higher is stranger."""
 
 
 @dataclass(frozen=True)
@@ -172,9 +169,8 @@ class NearestNeighbours:
         import torch
 
         if self.metric == "cosine":
-            lengths = [others.norm(dim=1) * one.norm() for one in vectors]
-            similar = [(others * one).sum(1) for one in vectors]
-            return 1 - torch.stack(similar) / torch.stack(lengths)
+            others, vectors = (x / x.norm(dim=1, keepdim=True) for x in (others, vectors))
+            return torch.stack([1 - (others * one).sum(1) for one in vectors])
         return torch.stack([(others - one).square().sum(1).sqrt() for one in vectors])
 
 

@@ -79,9 +79,8 @@ def error_statistics(frames: Tensor, windows: Mapping[str, Tensor]) -> Tensor:
 
 def _power(frames: Tensor) -> Tensor:
     """[frames, bands] in dB -> [frames] of all bands together."""
-    import torch
-
-    return torch.pow(10.0, frames / 10).sum(1)
+    power: Tensor = (10.0 ** (frames / 10)).sum(1)
+    return power
 
 
 CLIP_VECTORS: dict[str, ClipVector] = {

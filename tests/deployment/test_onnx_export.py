@@ -102,7 +102,7 @@ def test_scores_and_decisions_are_those_of_asd_score(system: str, tmp_path: Path
     model, out = tmp_path / "model.ckpt", tmp_path / "model.onnx"
     write_detector(model, SYSTEMS[system])
     card = export_of(model).write(out, clips[:2], "CC0")
-    assert card["proof"]["largest_difference"] <= 1e-5
+    assert card["proof"]["largest difference"] <= 1e-5
     runner = OnnxRunner(out)
     assert runner.card == card
     long = write_clips(tmp_path / "long", seconds=2.71)
@@ -157,7 +157,7 @@ def test_8_bits_say_what_they_cost(tmp_path: Path, capsys: pytest.CaptureFixture
     path, out = tmp_path / "model.ckpt", tmp_path / "model.onnx"
     write_detector(path, {**B, "model": {**DENSE, "hidden": 64}})
     card = export_of(path).write(out, clips[:2], "", clips)
-    assert card["int8"]["auc_before"] - card["int8"]["auc"] <= 0.02
+    assert card["int8"]["AUC before"] - card["int8"]["AUC"] <= 0.02
     model = onnx.load(out)
     small = {i.name for i in model.graph.initializer if i.data_type == onnx.TensorProto.INT8}
     wide = [i for i in model.graph.initializer if i.data_type == onnx.TensorProto.FLOAT]

@@ -1,8 +1,6 @@
-"""Front ends of operations that ONNX has."""
+"""The gammatone front end of operations that ONNX has."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -10,34 +8,19 @@ from gammatone.filters import erb_filterbank, make_erb_filters
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from asd.errors import AsdError
-from asd.frontends.frontend import FrontEnd
 from asd.frontends.gammatone import Gammatone
-from asd.frontends.mel import Mel
 
 # Neighbouring bands whose filters are cut to one length, the longest among them.
 _GROUP = 16
 
 
-def front_end_graph(frontend: FrontEnd, tail: float) -> Callable[[Tensor], Tensor]:
-    """What maps a wave [samples] to the frames [frames, bands] of a front end.
+class GammatoneGraph(nn.Module):
+    """``Gammatone`` with its recursive filters as convolutions with their impulse responses.
 
     Args:
-        frontend: one of this package's.
-        tail: share of its energy that a gammatone filter's impulse response may lose at its end.
-
-    Raises:
-        AsdError: there is no graph of this front end.
+        frontend: whose features these are.
+        tail: share of its energy that an impulse response may lose at its end.
     """
-    if type(frontend) is Gammatone:
-        return GammatoneGraph(frontend, tail)
-    if type(frontend) is Mel:
-        return frontend.levels()
-    raise AsdError(f"frontend: no ONNX graph is known of {frontend}")
-
-
-class GammatoneGraph(nn.Module):
-    """``Gammatone`` with its recursive filters as convolutions with their impulse responses."""
 
     def __init__(self, frontend: Gammatone, tail: float) -> None:
         super().__init__()
@@ -54,11 +37,8 @@ class GammatoneGraph(nn.Module):
     def forward(self, wave: Tensor) -> Tensor:
         """[samples] -> [frames, bands] in dB."""
         settings = self.frontend
-        bands = [
-            F.conv1d(F.pad(wave[None, None], (kernel.shape[-1] - 1, 0)), kernel)
-            for kernel in self.kernels
-        ]
-        energies = torch.cat(bands, dim=1).square()
+        padded = [F.pad(wave[None, None], (kernel.shape[-1] - 1, 0)) for kernel in self.kernels]
+        energies = torch.cat(list(map(F.conv1d, padded, self.kernels)), dim=1).square()
         energies = F.avg_pool1d(energies, settings.window, settings.hop)[0].T
         levels = 20 * torch.log10(energies.sqrt() + settings.eps)
         if not settings.repeat_last:
