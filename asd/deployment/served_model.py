@@ -7,6 +7,7 @@ import io
 import runpy
 from typing import Any
 
+import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel
@@ -20,7 +21,9 @@ class ServedModel(PythonModel):  # type: ignore[misc]
         runner = runpy.run_path(context.artifacts["runner"])
         self.runner = runner["OnnxRunner"](context.artifacts["onnx"])
 
-    def predict(self, context: Any, model_input: Any, params: Any = None) -> list[dict[str, Any]]:
+    def predict(
+        self, context: Any, model_input: pd.DataFrame, params: Any = None
+    ) -> list[dict[str, Any]]:
         """A row's score, p_value, threshold and alarm; one bad row refuses the request (400)."""
         said = []
         for number, row in enumerate(model_input.to_dict("records")):
