@@ -23,7 +23,7 @@ LEFT_OUT = {
     r"python3 bootstrap\.py .*|source .*|pip install .*": "installs, for minutes; CI begins so",
     r"python -m pytest .*|ruff .*": "is what runs this",
     r"python -m asd\.data\.download.*": "fetches; tests/data/download has a server of its own",
-    r".*data=dcase2020.*": "needs the corpus",
+    r"python -m asd\.report data=dcase2020 .*": "needs runs on the corpus",
     r"docker .*|cp \.env.*": "needs a container engine; tests/test_compose.py",
     r".*(http://127\.0\.0\.1|postgresql://).*": "needs a server; tests/tracking, tests/search",
     r"mlflow ui .*|optuna-dashboard .*": "is a server, which does not end",
@@ -116,15 +116,18 @@ def test_every_reason_has_its_command() -> None:
 def test_commands_run_as_printed(
     command: str, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A training is tiny; of a sweep every run is composed and checked, and none is trained."""
+    """Trainings are tiny. Of the declared sweeps, of a search, and on the corpus, which is not
+    there, every run is composed and checked, and none is trained."""
     monkeypatch.chdir(place)
     more: list[str] = []
     if " asd.train " in command and "--help" not in command:
-        more = TINY
-        if " -m " in command.removeprefix("python -m asd.train"):
+        more = [*TINY, "trainer.validation_fraction=0.4"] if "per_id" in command else TINY
+        if re.search(r"-m (\+sweep|hydra/sweeper)", command):
             command = command.replace("asd.train -m", "asd.sweeps status").replace(
                 "+sweep", "sweep"
             )
+        elif "data=dcase2020" in command:
+            more = ["--cfg", "job"]
     status = call(command, more, monkeypatch)
     assert status == 0, capsys.readouterr().err
 
