@@ -164,14 +164,17 @@ class NearestNeighbours:
         return vectors / vectors.norm(dim=1, keepdim=True) if self.metric == "unit" else vectors
 
     def _distances(self, vectors: Tensor, others: Tensor) -> Tensor:
-        # One vector after another, and not by the faster |x|² - 2xy + |y|², whose rounding differs
-        # with the clips that are scored together.
+        # As written, not by the faster |x|² - 2xy + |y|², whose rounding differs with the clips
+        # that are scored together.
         import torch
 
         if self.metric == "cosine":
-            others, vectors = (x / x.norm(dim=1, keepdim=True) for x in (others, vectors))
-            return torch.stack([1 - (others * one).sum(1) for one in vectors])
-        return torch.stack([(others - one).square().sum(1).sqrt() for one in vectors])
+            vectors, others = (x / x.norm(dim=1, keepdim=True) for x in (vectors, others))
+        if torch.compiler.is_exporting():  # ONNX has no cdist
+            apart = (vectors[:, None] - others).square().sum(2).sqrt()
+        else:
+            apart = torch.cdist(vectors, others, compute_mode="donot_use_mm_for_euclid_dist")
+        return apart.square() / 2 if self.metric == "cosine" else apart
 
 
 def bank_names(clips: pd.DataFrame, bank: str | None) -> np.ndarray:
