@@ -38,10 +38,8 @@ class Option:
 OPTIONS = (
     Option(AS_TRAINED),
     Option("bfloat16 autocast", ("trainer.precision=bf16-mixed",)),
-    Option("upsampling and convolution apart", ("model.upsampling_form=plain",)),
     Option("contiguous", ("trainer.memory_format=contiguous",)),
     Option("Adam not fused", ("trainer.fused_adam=false",)),
-    Option("scored as trained", ("scoring.form=plain",)),
     Option("compiled", ("trainer.compile=true",)),
     Option("CUDA graphs", ("trainer.cuda_graphs=true",), gpu_only=True),
     Option(

@@ -80,18 +80,12 @@ class Case:
         return -(-windows // self.batch_size)
 
     @property
-    def plain(self) -> dict[str, str]:
-        """Options of the network without forms of ours; B's has none."""
-        conv = "filters" in self.config["model"]
-        return {"upsampling_form": "plain"} if conv else {}
-
-    @property
     def options(self) -> TrainerOptions:
         """How it is trained."""
         return from_config(TrainerOptions, "trainer", self.config["trainer"])
 
-    def detector(self, **model: Any) -> Detector:
-        """A fresh one; ``model`` overrides options of its network."""
+    def detector(self, plain: bool = False, **model: Any) -> Detector:
+        """A fresh one, plain: without forms of ours; ``model`` overrides options of its network."""
         parts = {part: self.config[part] for part in ("frontend", "window", "loss", "scoring")}
         recipe = {
             "bands": self.bands,
@@ -101,7 +95,10 @@ class Case:
             **parts,
         }
         torch.manual_seed(0)
-        return Detector(recipe, Standardiser.identity(self.bands))
+        made = Detector(recipe, Standardiser.identity(self.bands))
+        if plain and "filters" in self.config["model"]:
+            made.network.upsampling_fused = False  # type: ignore[assignment]
+        return made
 
     def data(self, steps: int) -> TrainingSet:
         """Noise for ``steps`` training steps and one of validation."""

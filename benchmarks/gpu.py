@@ -98,8 +98,7 @@ def bare_of(case: Case, option: Option, device: torch.device) -> Bare:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = not deterministic
     torch.backends.cudnn.allow_tf32 = option.tf32
-    form = {"upsampling_form": option.form} if case.plain else {}
-    detector = case.detector(**form).to(device)
+    detector = case.detector(plain=option.form == "plain").to(device)
     options = replace(
         case.options,
         memory_format=option.memory_format,

@@ -152,7 +152,7 @@ def part_seconds(bare: Bare, device: torch.device, steps: int) -> dict[str, floa
 
 def step_bytes(case: Case, device: torch.device, precision: str) -> int:
     """Bytes that a step's operations read and write, each alone, in the layers' own forms."""
-    bare = Bare.of(case, case.detector(**case.plain).network, device, True, precision)
+    bare = Bare.of(case, case.detector(plain=True).network, device, True, precision)
     bare.step()
     return moved_bytes(bare.step)
 
@@ -172,7 +172,7 @@ def measure(case: Case, device: torch.device, steps: int, usual: bool) -> Figure
     like = case.detector()
     prepare(like, options, device)
     bare = Bare.of(case, like.network, device, options.fused_adam, precision)
-    plain = case.detector(**case.plain).network
+    plain = case.detector(plain=True).network
     simple = Bare.of(case, plain, device, False, precision)
     turns, ends = Turns({"bare": bare.step, "simple": simple.step}, device), EpochEnd(device)
     if device.type == "cuda":

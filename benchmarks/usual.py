@@ -80,5 +80,5 @@ def usual_ratio(case: Case, bare: Bare, device: torch.device, steps: int, epochs
             enable_checkpointing=False,
             callbacks=[EpochTurns()],
         )
-        trainer.fit(Usual(case.detector(**case.plain).network), loader)
+        trainer.fit(Usual(case.detector(plain=True).network), loader)
     return median(ratios)

@@ -19,7 +19,6 @@ CONV: dict[str, Any] = {
     "dropout": 0.0,
     "norm_eps": 1e-3,
     "norm_momentum": 0.1,
-    "upsampling_form": "auto",
 }
 DENSE: dict[str, Any] = {
     "_target_": "asd.models.dense_autoencoder.DenseAutoencoder",
@@ -46,7 +45,7 @@ def scoring_of(**changed: Any) -> dict[str, Any]:
     """Options of ``scoring`` as ``conf/scoring/mse.yaml`` has them."""
     mean = {"_target_": "asd.scoring.pooling.Mean"}
     options = {"score": "mse", "vectors": None, "back_end": None, "bank": None, "per_id": False,
-               "max_fpr": 0.1, "batch_frames": 8, "form": "auto", "pooling": mean}  # fmt: skip
+               "max_fpr": 0.1, "batch_frames": 8, "pooling": mean}  # fmt: skip
     return {**options, **changed}
 
 

@@ -49,7 +49,7 @@ class ScoringGraph(nn.Module):
             self.front_end = scorer.frontend.levels()
         else:
             raise AsdError(f"frontend: no ONNX graph is known of {scorer.frontend}")
-        self.detector = scoring_form(detector, options.form)
+        self.detector = scoring_form(detector)
         self.options, self.cover = options, scorer.windows.cover
         self.length: int = detector.recipe["frames"]
         self.ids = pd.DataFrame(ids, columns=["machine", "id"])

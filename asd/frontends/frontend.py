@@ -68,11 +68,7 @@ class FrontEnd(Protocol):
 
 
 def check_settings(rate: int, bands: int, f_min: float, f_max: float | None, eps: float) -> None:
-    """Refuse what no front end can work with.
-
-    Raises:
-        AsdError: names the option.
-    """
+    """Refuse what no front end can work with, by an AsdError that names the option."""
     check_whole("frontend.rate", rate, 1)
     check_whole("frontend.bands", bands, 1)
     if f_max is not None:
@@ -92,11 +88,7 @@ def top_frequency(rate: int, f_max: float | None) -> float:
 
 
 def check_length(samples: int, needed: int, rate: int) -> None:
-    """Refuse a clip that is shorter than one window.
-
-    Raises:
-        AsdError: says both lengths.
-    """
+    """Refuse a clip that is shorter than one window, by an AsdError that says both lengths."""
     if samples < needed:
         raise AsdError(
             f"clip of {samples} samples is too short: one window takes {needed} samples "
@@ -105,11 +97,7 @@ def check_length(samples: int, needed: int, rate: int) -> None:
 
 
 def check_wave(frontend: FrontEnd, wave: np.ndarray) -> None:
-    """Refuse what is not one channel of enough finite floating-point samples.
-
-    Raises:
-        AsdError: says what is wrong.
-    """
+    """Refuse (AsdError) what is not one channel of enough finite floating-point samples."""
     import numpy as np
 
     if wave.ndim != 1 or not np.issubdtype(wave.dtype, np.floating):

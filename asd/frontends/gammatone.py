@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from functools import lru_cache
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from asd.frontends.frontend import check_length, check_settings, check_wave, top_frequency
-from asd.frontends.gammatone_filters import filter_bank
 from asd.options import check_choice, check_number
 
 if TYPE_CHECKING:
     import numpy as np
 
-PRECISIONS = ("float32", "float64")
+# Bands whose |D| at the centre frequency is smaller than this have poles so close to 1 that
+# coefficients in float32 err by more than about 0.001 dB; the kernel's other form then is used.
+SENSITIVE_BELOW = 2e-3
 
 
 @dataclass(frozen=True)
@@ -23,19 +25,7 @@ class Gammatone:
     A bank of gammatone filters with centres equally spaced on the ERB scale (Slaney;
     Patterson-Holdsworth), the mean of the squared output over each window, its square root, dB.
     float64 agrees with the package to the last digits that float32 features hold, float32
-    within 0.01 dB on recorded sound.
-
-    Attributes:
-        rate: sampling rate in Hz.
-        bands: number of filters.
-        window_seconds: length of a window, which is a frame.
-        hop_seconds: time from one frame to the next.
-        f_min: centre frequency of the lowest filter in Hz.
-        f_max: upper end of the ERB scale in Hz; null is half the rate.
-        eps: added before the logarithm, so that silence is finite.
-        repeat_last: repeat the last frame until there are samples / hop frames, rounded up
-            (500 for 10 s at a hop of 20 ms instead of 499).
-        precision: of the filters, float32 or float64. The features are float32 either way.
+    within 0.01 dB on recorded sound. ``conf/frontend/gammatone.yaml`` says what each setting is.
 
     Raises:
         AsdError: a setting cannot work; names it.
@@ -58,7 +48,7 @@ class Gammatone:
         check_settings(self.rate, self.bands, self.f_min, self.f_max, self.eps)
         check_number("frontend.window_seconds", self.window_seconds, 1.5 / self.rate)  # 2 samples
         check_number("frontend.hop_seconds", self.hop_seconds, 0.5 / self.rate)  # 1 sample
-        check_choice("frontend.precision", self.precision, PRECISIONS)
+        check_choice("frontend.precision", self.precision, ("float32", "float64"))
 
     @property
     def window(self) -> int:
@@ -96,10 +86,8 @@ class Gammatone:
 
         check_wave(self, wave)
         levels = self.levels(wave)
-        out = np.empty((self.n_frames(wave.shape[0]), self.bands), np.float32)
-        out[: len(levels)] = levels
-        out[len(levels) :] = out[len(levels) - 1]
-        return out
+        frames = np.minimum(np.arange(self.n_frames(wave.shape[0])), len(levels) - 1)
+        return levels[frames].astype(np.float32, copy=False)
 
     def levels(self, wave: np.ndarray) -> np.ndarray:
         """dB [whole windows, bands] in the precision of the filters, of a wave that was checked."""
@@ -109,20 +97,69 @@ class Gammatone:
 
         bank = filter_bank(self)
         block = math.gcd(self.window, self.hop)
-        frames = self._windows(wave.shape[0])
-        padded = np.empty(wave.shape[0] + 1, self.precision)
+        blocks = ((self._windows(wave.shape[0]) - 1) * self.hop + self.window) // block
+        padded = np.zeros(wave.shape[0] + 1, self.precision)
         padded[:-1] = wave
-        padded[-1] = 0
-        blocks = ((frames - 1) * self.hop + self.window) // block
         energies = np.empty((blocks, len(bank.gains)), self.precision)
         block_energies(padded, bank.coefficients, bank.near_one, bank.sensitive, block, energies)
         level = _window_sums(energies, self.window // block, self.hop // block)
         np.sqrt(level, out=level)
         level *= bank.gains
-        level += level.dtype.type(self.eps)
+        level += self.eps
         np.log(level, out=level)
-        level *= level.dtype.type(20 / np.log(10))
+        level *= 20 / math.log(10)
         return level[:, : self.bands]
+
+
+class FilterBank(NamedTuple):
+    """A bank in the form that the kernel uses, in its precision, lowest frequency first.
+
+    The package gives four biquads with one denominator ``D = 1 + B1 z^-1 + B2 z^-2`` (Slaney,
+    Apple technical report 35). With ``B1 = -2 r cos w`` and ``B2 = r^2``, their numerators
+    divided by T are, two and two multiplied, ``D - (4 +- sqrt 8) (r sin w)^2 z^-2``. So the
+    whole filter divided by T^4 is ``1/D^2 - s z^-2 / D^3 + q z^-4 / D^4`` with
+    ``s = 8 (r sin w)^2`` and ``q = s^2 / 8``.
+
+    Bands are padded to whole vectors with filters that do nothing.
+    """
+
+    coefficients: np.ndarray  # [4, padded bands]: -B1, -B2, -s, q
+    near_one: np.ndarray  # [2, padded bands]: -g and e = r^2, with g = D(1) = 1 + B1 + B2
+    sensitive: int  # the lowest bands for which near_one is used
+    gains: np.ndarray  # [padded bands]: what the root of a window's energy is to be multiplied by
+
+
+@lru_cache(maxsize=16)
+def filter_bank(settings: Gammatone) -> FilterBank:
+    """The bank of these settings, in their precision."""
+    import numpy as np
+    from gammatone.filters import make_erb_filters
+
+    from asd.frontends.gammatone_kernel import VECTOR_BYTES
+
+    centres = settings.centre_frequencies()
+    biquads = make_erb_filters(settings.rate, centres)
+    b1, b2, gain = biquads[:, 7], biquads[:, 8], biquads[:, 9]
+    radius = np.sqrt(b2)
+    angle = 2 * np.pi * centres / settings.rate
+    s = 8 * (radius * np.sin(angle)) ** 2
+    # 1 + b1 + b2 without the loss of digits
+    g = (1 - radius) ** 2 + 4 * radius * np.sin(angle / 2) ** 2
+    z = np.exp(-1j * angle)
+    lanes = VECTOR_BYTES // np.dtype(settings.precision).itemsize
+    padding = -settings.bands % lanes
+
+    def fill(*rows: np.ndarray) -> np.ndarray:
+        return np.pad(np.stack(rows), ((0, 0), (0, padding))).astype(settings.precision)
+
+    close = np.flatnonzero(np.abs(1 + b1 * z + b2 * z**2) < SENSITIVE_BELOW)
+    sensitive = settings.precision == "float32" and close.size > 0
+    return FilterBank(
+        coefficients=fill(-b1, -b2, -s, s**2 / 8),
+        near_one=fill(-g, b2),
+        sensitive=(int(close[-1]) // lanes + 1) * lanes if sensitive else 0,
+        gains=fill(float(settings.rate) ** -4 / gain / np.sqrt(settings.window))[0],
+    )
 
 
 def _window_sums(energies: np.ndarray, width: int, step: int) -> np.ndarray:

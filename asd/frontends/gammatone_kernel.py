@@ -46,16 +46,6 @@ def _address(context: Any, builder: Any, array_type: Any, array: Any, index: Any
 
 
 @intrinsic
-def _zeros(typing_context, array):  # type: ignore[no-untyped-def]
-    """A vector of zeros of the array's type."""
-
-    def code(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        return ir.Constant(context.get_value_type(signature.return_type), None)
-
-    return Vector(array.dtype)(array), code
-
-
-@intrinsic
 def _load(typing_context, array, index):  # type: ignore[no-untyped-def]
     """The vector that starts at ``array[index]`` (no bounds check, no negative index)."""
 
@@ -136,7 +126,7 @@ def _block_energies(
     """Filter a clip and sum the squares of every filter's output over blocks of samples.
 
     Four equal all-pole stages a, b, c, d, ``D = 1 - c1 z^-1 - c2 z^-2``, the last three of which
-    are added up (``asd.frontends.gammatone_filters.FilterBank``). Stage b works one sample behind
+    are added up (``asd.frontends.gammatone.FilterBank``). Stage b works one sample behind
     stage a, and so on, so that the stages of one round do not wait for one another and the two
     delays come for nothing.
 
@@ -145,7 +135,7 @@ def _block_energies(
     with one addition more a stage, exact to 1e-4 dB.
 
     Args:
-        wave: [samples + 1], the last one is not used in any sum; float32 or float64.
+        wave: [samples + 1], the last one 0; float32 or float64.
         coefficients: [4, bands], rows c1, c2, -s and q, of the same type.
         near_one: [2, bands], rows -g and e, of the same type.
         sensitive: the lowest bands that use ``near_one``; a multiple of the vector's lanes.
@@ -155,7 +145,7 @@ def _block_energies(
     """
     blocks, bands = energies.shape
     lanes = VECTOR_BYTES // wave.itemsize
-    zero: Any = _zeros(wave)  # type: ignore[call-arg]
+    zero: Any = _spread(wave, len(wave) - 1)  # type: ignore[call-arg]
     for band in range(0, sensitive, lanes):
         g = _load(near_one, band)
         e = _load(near_one, bands + band)
@@ -198,13 +188,9 @@ def _block_energies(
             _store(energies, number * bands + band, energy)
 
 
-def _compiled(loop: Any) -> Any:
-    """Compiled on the first call, run without Python's lock, kept on disk where that can be."""
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
-    try:
-        return njit(cache=True, **options)(loop)
-    except RuntimeError:  # numba's "no locator available": nowhere to write
-        return njit(**options)(loop)
-
-
-block_energies = _compiled(_block_energies)
+# Compiled on the first call, run without Python's lock, kept on disk where that can be.
+_options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+try:
+    block_energies = njit(cache=True, **_options)(_block_energies)
+except RuntimeError:  # numba's "no locator available": nowhere to write
+    block_energies = njit(**_options)(_block_energies)

@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-PAD_MODES = ("reflect", "constant", "replicate", "circular")
-SCALES = ("slaney", "htk")
-NORMS = ("slaney", "none")
-
 _importing = threading.Lock()
 
 
@@ -32,20 +28,7 @@ class Mel:
 
     The defaults are those of the DCASE 2020 task 2 baseline, which used librosa. Its scale and
     norm ("slaney") and its padding of that time ("reflect"; librosa 0.11 pads with zeros) are
-    options here.
-
-    Attributes:
-        rate: sampling rate in Hz.
-        bands: mel bands.
-        n_fft: samples in a window; even.
-        hop: samples from one frame to the next.
-        f_min: lower end of the lowest band in Hz.
-        f_max: upper end of the highest band in Hz; null is half the rate.
-        power: 2 for energies, 1 for magnitudes; the level is (20 / power) log10(S + eps).
-        eps: added before the logarithm.
-        pad_mode: how n_fft / 2 samples are added at each end.
-        mel_scale: slaney or htk.
-        norm: slaney (bands of equal area) or none (of equal height).
+    options here. ``conf/frontend/mel.yaml`` says what each setting is.
 
     Raises:
         AsdError: a setting cannot work; names it.
@@ -73,9 +56,10 @@ class Mel:
             raise AsdError(f"frontend.n_fft={self.n_fft}: must be even")
         check_whole("frontend.hop", self.hop, 1)
         check_number("frontend.power", self.power, 0, above=True)
-        check_choice("frontend.pad_mode", self.pad_mode, PAD_MODES)
-        check_choice("frontend.mel_scale", self.mel_scale, SCALES)
-        check_choice("frontend.norm", self.norm, NORMS)
+        pad_modes = ("reflect", "constant", "replicate", "circular")
+        check_choice("frontend.pad_mode", self.pad_mode, pad_modes)
+        check_choice("frontend.mel_scale", self.mel_scale, ("slaney", "htk"))
+        check_choice("frontend.norm", self.norm, ("slaney", "none"))
         top = top_frequency(self.rate, self.f_max)
         bins = int((top - self.f_min) * self.n_fft / self.rate) + 1
         if self.bands > bins:

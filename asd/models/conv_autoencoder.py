@@ -27,19 +27,10 @@ class ConvAutoencoder(nn.Module):
         bands: height of the input.
         frames: width of the input; padded inside with zeros to a multiple of the pooling, the
             output cropped.
-        filters: of each encoder block; the decoder has them in reverse.
-        pooling: (bands, frames) of each block.
-        embedding: units of the dense bottleneck, linear.
-        kernel: side of the convolutions, odd.
-        pool: ``max`` or ``mean``.
-        upsampling: ``nearest`` or ``bilinear``.
-        dropout: on the bottleneck; 0: none.
-        norm_eps: batch norm's epsilon.
-        norm_momentum: batch norm's momentum as PyTorch counts it.
-        upsampling_form: how nearest upsampling and the convolution after it are computed; results,
-            parameters and checkpoints are the same. ``plain``: one after the other; ``fused``: as
-            one transposed convolution; ``auto``: whichever was measured faster, fused where
-            ``upsampling`` is nearest (docs/performance.md).
+        filters, ...: see ``conf/model/conv_ae.yaml``.
+
+    Where ``upsampling_fused``, nearest upsampling and the convolution after it are computed as one
+    transposed convolution, which is faster (docs/performance.md); all else is the same.
 
     Raises:
         AsdError: an option has a value that cannot work.
@@ -58,7 +49,6 @@ class ConvAutoencoder(nn.Module):
         dropout: float,
         norm_eps: float,
         norm_momentum: float,
-        upsampling_form: str,
     ) -> None:
         super().__init__()
         _check_blocks(filters, pooling, kernel)
@@ -67,23 +57,18 @@ class ConvAutoencoder(nn.Module):
         check_choice("model.upsampling", upsampling, ("nearest", "bilinear"))
         check_number("model.dropout", dropout, 0, 0.99)
         check_number("model.norm_eps", norm_eps, 0, above=True)
-        forms = ("auto", "fused", "plain") if upsampling == "nearest" else ("auto", "plain")
-        check_choice("model.upsampling_form", upsampling_form, forms)
-        self._upsampling_fused = upsampling == "nearest" and upsampling_form != "plain"
+        self.upsampling_fused = upsampling == "nearest"
         self.embedding_size = embedding
         factors = [(int(p[0]), int(p[1])) for p in pooling]
         height = math.prod(f[0] for f in factors)
         width = math.prod(f[1] for f in factors)
         for size, product, axis in ((bands, height, "bands"), (frames, width, "frames")):
-            if product > size:
-                raise AsdError(
-                    f"model.pooling={pooling}: pools {product} {axis} into one, and there are "
-                    f"{size}, so that most of what the network sees would be padding"
-                )
-        rows, columns = math.ceil(bands / height) * height, math.ceil(frames / width) * width
-        self._pad = (0, columns - frames, 0, rows - bands)
+            if product > size:  # most of what the network sees would be padding
+                pools = f"pools {product} {axis} into one"
+                raise AsdError(f"model.pooling={pooling}: {pools}, and there are {size}")
+        self._pad = (0, -frames % width, 0, -bands % height)
         self._size = (bands, frames)
-        inner = (filters[-1], rows // height, columns // width)
+        inner = (filters[-1], math.ceil(bands / height), math.ceil(frames / width))
 
         def block(inputs: int, outputs: int, last: nn.Module) -> nn.Sequential:
             layers: list[nn.Module] = []
@@ -118,7 +103,7 @@ class ConvAutoencoder(nn.Module):
         image = self.unflatten(self.from_embedding(self.dropout(embedding)))
         layers = iter([*chain(*self.decoder), self.output])
         for layer in layers:
-            if self._upsampling_fused and isinstance(layer, nn.Upsample):
+            if self.upsampling_fused and isinstance(layer, nn.Upsample):
                 rows, columns = layer.scale_factor  # type: ignore[misc]
                 # The upsampling that ends a block goes with the convolution that begins the next.
                 image = upsample_and_convolve(image, next(layers), (int(rows), int(columns)))
@@ -129,18 +114,14 @@ class ConvAutoencoder(nn.Module):
 
 
 def _check_blocks(filters: Sequence[int], pooling: Sequence[Sequence[int]], kernel: int) -> None:
-    if not filters:
-        raise AsdError("model.filters=[]: must be one or more numbers")
-    for number in filters:
-        check_whole("model.filters", number, 1)
     pairs = [p for p in pooling if isinstance(p, Sequence) and len(p) == 2]
-    if not len(filters) == len(pooling) == len(pairs):
+    if not 0 < len(filters) == len(pooling) == len(pairs):
         raise AsdError(
             f"model.pooling={pooling}: must be one pair (bands, frames) for each of the "
-            f"{len(filters)} model.filters"
+            f"model.filters={filters}"
         )
-    for factor in chain(*pairs):
-        check_whole("model.pooling", factor, 1)
-    check_whole("model.kernel", kernel, 1)
+    for option, values in (("filters", filters), ("pooling", chain(*pairs)), ("kernel", [kernel])):
+        for value in values:
+            check_whole(f"model.{option}", value, 1)
     if kernel % 2 == 0:
         raise AsdError(f"model.kernel={kernel}: must be an odd number")

@@ -14,11 +14,7 @@ class DenseAutoencoder(nn.Module):
     Args:
         bands: values a frame.
         frames: consecutive frames joined to one input vector, frame after frame.
-        hidden: units of the hidden layers.
-        layers: hidden layers of the encoder, and again of the decoder.
-        embedding: units of the bottleneck, with batch norm and ReLU like the others.
-        norm_eps: batch norm's epsilon.
-        norm_momentum: batch norm's momentum as PyTorch counts it.
+        hidden, ...: see ``conf/model/dense_ae.yaml``.
 
     Raises:
         AsdError: an option has a value that cannot work.

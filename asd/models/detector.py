@@ -155,11 +155,9 @@ def save_detector(detector: Detector, path: Path) -> None:
 
 
 def load_detector(path: Path, allowed: Collection[str] = ()) -> Detector:
-    """The detector that a checkpoint holds, ready to score.
+    """The detector that a checkpoint, which may be anyone's, holds, ready to score.
 
-    Args:
-        path: of the checkpoint, which may be anyone's.
-        allowed: classes from outside this package that it may name (``build_known``).
+    ``allowed``: classes from outside this package that it may name (``build_known``).
 
     Raises:
         AsdError: see ``read_checkpoint``; or it names a class that it may not.

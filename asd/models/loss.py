@@ -24,12 +24,7 @@ class ReconstructionLoss:
 
 @dataclass(frozen=True)
 class SemiSupervisedLoss:
-    """L = alpha MSE + beta CCE, beta = 1 - alpha (the paper's eq. 1).
-
-    Args:
-        alpha: weight of the reconstruction, 0 to 1.
-        classes: ``machine`` (machine types, the paper's) or ``id`` (type and ID).
-    """
+    """L = alpha MSE + beta CCE, beta = 1 - alpha (eq. 1); ``conf/loss/semi_supervised.yaml``."""
 
     alpha: float
     classes: str

@@ -11,21 +11,16 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 from asd.models.detector import Detector
 
 
-def scoring_form(detector: Detector, form: str) -> Detector:
-    """A copy for forward passes alone.
+def scoring_form(detector: Detector) -> Detector:
+    """A copy of a trained detector for forward passes alone.
 
-    Images are channels last, which was faster forward at every size on a CPU, and is expected to be
-    on a GPU.
-
-    Args:
-        detector: trained, in evaluation mode; left as it is.
-        form: ``scoring.form``: ``auto``: batch norms become part of the layers before them.
+    Batch norms become part of the layers before them. Images are channels last, which was faster
+    forward at every size on a CPU, and is expected to be on a GPU.
     """
     copied = copy.deepcopy(detector).eval().requires_grad_(False)
-    if form == "auto":
-        for module in copied.network.modules():
-            if isinstance(module, nn.Sequential):
-                _fold_batch_norms(module)
+    for module in copied.network.modules():
+        if isinstance(module, nn.Sequential):
+            _fold_batch_norms(module)
     copied.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return copied
 

@@ -31,13 +31,9 @@ class Standardiser(nn.Module):
 
     @classmethod
     def fit(cls, features: Features, training: np.ndarray) -> Standardiser:
-        """Mean and standard deviation per band over all frames of the training clips.
+        """Mean and standard deviation per band over all frames of the ``training`` [clips] ones.
 
-        Args:
-            features: of any clips.
-            training: [clips] true where a clip may be learnt from; the others are not read.
-
-        A band that is constant over all of them gets the deviation 1, so that it becomes 0.
+        Others are not read. A band that is constant gets the deviation 1, so that it becomes 0.
         """
         of_clips = np.split(features.values, np.cumsum(features.frames)[:-1])
         clips = [values for values, learnt in zip(of_clips, training, strict=True) if learnt]

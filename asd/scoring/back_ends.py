@@ -50,10 +50,8 @@ class ByStationarity:
     The deviation where the level moves, as Haunschmid and Praher (2020) chose on labelled clips for
     valve and slider; the median, theirs for other types, where it does not.
 
-    Vectors are ``asd.scoring.clip_vectors.error_statistics``.
-
-    Args:
-        decibels: the level moves if its deviation over time in the median clip is more.
+    Vectors are ``asd.scoring.clip_vectors.error_statistics``; the level moves if its deviation over
+    time in the median clip is more than ``decibels``.
     """
 
     decibels: float
@@ -102,16 +100,10 @@ class Interquartile:
 
 @dataclass(frozen=True)
 class NearestNeighbours:
-    """Mean distance to the ``k`` nearest vectors.
+    """Mean distance to the ``k`` nearest vectors; see ``conf/scoring/knn.yaml``.
 
-    Args:
-        k: how many.
-        metric: ``euclidean``, ``cosine``, or ``unit``: Euclidean of vectors scaled to length 1.
-        standardise: first bring each value to zero mean and unit variance over the vectors that
-            are fitted; one that is constant there is only centred.
-        density: divide each distance by the mean distance of the fitted vector to its own so many
-            nearest (Wilkinghoff et al., ICASSP 2025): where normal clips lie apart, a distance
-            says less. None: do not.
+    ``standardise``: a value that is constant over the fitted vectors is only centred. ``density``
+    (Wilkinghoff et al., ICASSP 2025): where normal clips lie apart, a distance says less.
     """
 
     k: int
@@ -187,12 +179,7 @@ def bank_names(clips: pd.DataFrame, bank: str | None) -> np.ndarray:
 
 
 def fit_banks(back_end: BackEnd, vectors: np.ndarray, names: np.ndarray) -> Banks:
-    """What a back end learns of each bank.
-
-    Args:
-        back_end: to fit.
-        vectors: [clips, values] of normal training clips.
-        names: [clips] of their banks.
+    """What a back end learns of vectors [clips, values] of normal clips, by names [clips] of banks.
 
     Raises:
         AsdError: a bank has too few clips; names it.

@@ -52,15 +52,10 @@ class Threshold(NamedTuple):
 
 
 class Normals(NamedTuple):
-    """Held-out normal clips that a clip is compared with.
+    """Held-out normal clips that a clip is compared with."""
 
-    Args:
-        bank: whose: ``fan/00``, ``fan`` or ``all``.
-        scores: [clips] theirs, ascending, of at least one clip.
-    """
-
-    bank: str
-    scores: NDArray[np.float64]
+    bank: str  # whose: ``fan/00``, ``fan`` or ``all``
+    scores: NDArray[np.float64]  # [clips] theirs, ascending, of at least one clip
 
     def p_value(self, score: float) -> float:
         """(1 + normal clips with this score or more) / (n + 1).
@@ -115,10 +110,7 @@ def scores_by_id(clips: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
 def normals_of(calibration: Mapping[str, Any], machine: str, machine_id: str) -> Normals:
     """Those of the clip's own ID; where none were held out, of its type, else of all machines.
 
-    Args:
-        calibration: ``scores_by_id``, as arrays or tensors on the CPU, such as
-            ``Detector.calibration``.
-        machine, machine_id: of the clip.
+    ``calibration``: ``scores_by_id``, as arrays or tensors on the CPU (``Detector.calibration``).
 
     Raises:
         AsdError: there are none at all.

@@ -20,14 +20,7 @@ COLUMNS = ("machine", "id", "file", "label", "score")  # first, in this order; o
 LABELS = (0, 1, -1)  # normal, anomaly, not known
 NO_TEST_CLIPS = "no test clips: no AUC"
 
-_TEXT = "a text, not empty"
-_RULES = {
-    "machine": _TEXT,
-    "id": _TEXT,
-    "file": _TEXT,
-    "label": "0 (normal), 1 (anomaly) or -1 (not known)",
-    "score": "a finite number",
-}
+_NUMBERS = {"label": "0 (normal), 1 (anomaly) or -1 (not known)", "score": "a finite number"}
 
 
 def check_scores(frame: pd.DataFrame, source: str | Path) -> None:
@@ -44,30 +37,28 @@ def check_scores(frame: pd.DataFrame, source: str | Path) -> None:
     """
     missing = [column for column in COLUMNS if column not in frame.columns]
     if missing:
-        raise AsdError(
-            f"{source}: columns missing: {', '.join(missing)}; a scores file begins with "
-            f"{','.join(COLUMNS)}"
-        )
+        begin = f"a scores file begins with {','.join(COLUMNS)}"
+        raise AsdError(f"{source}: columns missing: {', '.join(missing)}; {begin}")
 
     def refuse(row: int, problem: str) -> None:
         clip = f"{frame['machine'].iloc[row]} {frame['file'].iloc[row]}"
         raise AsdError(f"{source}: row {row + 1} ({clip}): {problem}")
 
-    for column, rule in _RULES.items():
+    for column in COLUMNS:
         for row, value in enumerate(frame[column].tolist()):
-            if not _obeys(value, rule):
+            if not _obeys(column, value):
+                rule = _NUMBERS.get(column, "a text, not empty")
                 refuse(row, f"column {column!r} is {value!r}; it must be {rule}")
     twice = np.flatnonzero(frame.duplicated(["machine", "file"]).to_numpy())
     if len(twice):
         refuse(int(twice[0]), "the clip stands twice; it has one score")
 
 
-def _obeys(value: object, rule: str) -> bool:
-    if rule == _TEXT:
+def _obeys(column: str, value: object) -> bool:
+    if column not in _NUMBERS:
         return isinstance(value, str) and value != ""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return value in LABELS if rule == _RULES["label"] else math.isfinite(value)
+    number = isinstance(value, int | float) and math.isfinite(value)
+    return number and (column != "label" or value in LABELS)
 
 
 def joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -97,8 +88,8 @@ def read_scores(path: str | Path) -> pd.DataFrame:
     """Read and check a scores file, as ``write_scores`` makes it.
 
     Returns:
-        One row a clip: machine, id, file as text, label as int64 in {0, 1, -1}, score as
-        float64, then the further columns as pandas reads them.
+        One row a clip: machine, id, file as text, label as int64, score as float64, then the
+        further columns as pandas reads them.
 
     Raises:
         AsdError: there is no such file, or it is not valid; the message names row and column.
@@ -123,11 +114,8 @@ def read_scores(path: str | Path) -> pd.DataFrame:
         raise AsdError(f"{path}: cannot be read: {error.strerror}") from error
     except (ValueError, pd.errors.ParserWarning) as error:
         raise AsdError(f"{path}: not a CSV file in UTF-8: {error}") from error
-    for column in COLUMNS:
-        if f"{column}.1" in frame:  # pandas's name for a second one
-            raise AsdError(f"{path}: column {column!r} stands twice")
-        if column in frame and _RULES[column] != _TEXT:
-            frame[column] = frame[column].map(_number)
+    for column in frame.columns.intersection(list(_NUMBERS)):
+        frame[column] = frame[column].map(_number)
     check_scores(frame, path)
     others = [column for column in frame.columns if column not in COLUMNS]
     return frame[[*COLUMNS, *others]].astype({"label": np.int64, "score": np.float64})

@@ -25,8 +25,7 @@ log = logging.getLogger(__name__)
 class Mahalanobis:
     """Squared Mahalanobis distance from the mean of the fitted vectors.
 
-    Args:
-        regularisation: added to each variance, in squared units of the vectors.
+    ``regularisation`` is added to each variance, in squared units of the vectors.
     """
 
     regularisation: float
@@ -80,12 +79,7 @@ class SelectiveMahalanobis(Mahalanobis):
 class GaussianMixtureModel:
     """Negative log-likelihood under a mixture of Gaussians with full covariances (scikit-learn's).
 
-    Args:
-        components: how many.
-        tolerance: converged when the mean log-likelihood rises by less.
-        regularisation: added to each variance, in squared units of the vectors.
-        max_iterations: of expectation maximisation; not converged by then, it is refused.
-        seed: of where it starts.
+    ``conf/scoring/gmm.yaml`` says what each option is.
     """
 
     components: int

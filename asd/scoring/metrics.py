@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from asd.errors import AsdError
 from asd.scoring.clip_scores import check_scores
 from asd.scoring.roc import (
     area,
@@ -72,22 +71,19 @@ def evaluate_scores(frame: pd.DataFrame, max_fpr: float) -> Metrics:
     undefined: list[str] = []
     per_id: list[dict[str, Any]] = []
     per_machine: list[dict[str, Any]] = []
-    groups = {str(machine): clips for machine, clips in frame.groupby("machine")}
-    for machine in machine_order(groups):
+    for machine in machine_order(frame["machine"]):
+        clips = frame[frame["machine"] == machine]
         ids = []
-        for machine_id, clips in groups[machine].groupby("id"):
-            values, reason = _figures(clips, max_fpr)
+        for machine_id, own in clips.groupby("id"):
+            values, reason = _figures(own, max_fpr)
             ids.append({"machine": machine, "id": machine_id, **values})
-            if reason:
-                undefined.append(f"{machine} id_{machine_id}: {reason}")
-        pooled, reason = _figures(groups[machine], max_fpr)
-        if np.isnan(pooled["auc"]):
-            undefined.append(f"{machine} pooled: {reason}")
-        row: dict[str, Any] = {"machine": machine}
+            undefined += [f"{machine} id_{machine_id}: {reason}"] if reason else []
+        pooled, reason = _figures(clips, max_fpr)
+        undefined += [f"{machine} pooled: {reason}"] if np.isnan(pooled["auc"]) else []
+        row: dict[str, Any] = {"machine": machine, "n_ids": len(ids), **pooled}
         row |= {name: _mean([i[name] for i in ids]) for name in ID_METRICS}
         row |= {f"{name}_pooled": pooled[name] for name in ("auc", "pauc")}
         row |= {f"{name}_harmonic": _harmonic([i[name] for i in ids]) for name in ("auc", "pauc")}
-        row |= {"n_ids": len(ids), **{name: pooled[name] for name in COUNTS}}
         # That nothing is defined in the pooled clips has been said.
         means = {name: row[name] for name in MACHINE_METRICS if not name.endswith("_pooled")}
         undefined += _nothing_defined(means, machine, "machine ID")
@@ -101,21 +97,12 @@ def evaluate_scores(frame: pd.DataFrame, max_fpr: float) -> Metrics:
 
 
 def flat_metrics(metrics: Metrics) -> dict[str, float]:
-    """Every defined figure under one name: `auc/mean`, `auc/fan`, `id_auc/fan/id_00` and so on.
-
-    Raises:
-        AsdError: a machine type is named "mean", which would hide the headline.
-    """
-    if "mean" in set(metrics.per_machine["machine"]):
-        raise AsdError("a machine type is named 'mean', as the mean over types is; rename it")
-    flat: dict[str, float] = {}
-    for name in MACHINE_METRICS:
-        flat[figure_name(name, "mean")] = metrics.mean[name]
-        for row in metrics.per_machine.to_dict("records"):
-            flat[figure_name(name, row["machine"])] = row[name]
-    for name in ID_METRICS:
-        for row in metrics.per_id.to_dict("records"):
-            flat[figure_name(name, row["machine"], row["id"])] = row[name]
+    """Every defined figure under one name: `auc/mean`, `auc/fan`, `id_auc/fan/id_00` and so on."""
+    by_id = metrics.per_id.to_dict("records")
+    mean: dict[Any, Any] = {"machine": "mean", **metrics.mean}
+    by_type = [mean, *metrics.per_machine.to_dict("records")]
+    flat = {figure_name(name, m["machine"]): m[name] for name in MACHINE_METRICS for m in by_type}
+    flat |= {figure_name(n, row["machine"], row["id"]): row[n] for n in ID_METRICS for row in by_id}
     return {name: float(value) for name, value in flat.items() if not np.isnan(value)}
 
 
@@ -132,12 +119,12 @@ def machine_order(machines: Iterable[str]) -> list[str]:
 
 def _figures(clips: pd.DataFrame, max_fpr: float) -> tuple[dict[str, Any], str]:
     """Figures and counts of a group of clips, and why some of its figures are not there."""
-    known = clips[clips["label"] >= 0]
-    fps, tps = roc_counts(known["label"], known["score"])
-    normal, anomaly, unknown = int(fps[-1]), int(tps[-1]), len(clips) - len(known)
+    fps, tps = roc_counts(clips["label"], clips["score"])
+    normal, anomaly = int(fps[-1]), int(tps[-1])
+    unknown = len(clips) - normal - anomaly
     figures = (area(fps, tps), partial_area(fps, tps, max_fpr), partial_area_eq3(fps, tps, max_fpr))
-    values = dict(zip(ID_METRICS, figures, strict=True))
-    values |= dict(zip(COUNTS, (normal, anomaly, unknown), strict=True))
+    names = (*ID_METRICS, *COUNTS)
+    values = dict(zip(names, (*figures, normal, anomaly, unknown), strict=True))
     reason = ""
     if not normal and not anomaly:
         reason = f"no labelled clip ({unknown} of unknown label)"

@@ -6,9 +6,9 @@ import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -42,10 +42,7 @@ _AT_A_TIME = 512
 
 @dataclass(frozen=True)
 class RecordingOptions:
-    """What a user says of recordings, as ``python -m asd.score --help`` has it.
-
-    None: ``class_name`` (``fan``, ``fan/00``) as the paths say, the others as in training.
-    """
+    """As ``python -m asd.score --help`` has it; None: as the paths say, or as in training."""
 
     clipped: float
     class_name: str | None = None
@@ -55,8 +52,15 @@ class RecordingOptions:
     rule: str | None = None
 
 
-# Of a recording: its state, facts, and if it can be scored its features [frames, bands].
-_Read = tuple[str, ClipFacts | None, np.ndarray | None]
+class _Heard(NamedTuple):
+    """A recording: whose it is; if it can be scored, ``SCORED`` and features [frames, bands]."""
+
+    path: str
+    machine: str
+    id: str
+    state: str
+    facts: ClipFacts | None = None
+    features: np.ndarray | None = None
 
 
 class RecordingScorer:
@@ -85,6 +89,9 @@ class RecordingScorer:
             self.machine_ids = [(str(machine), str(own)) for machine, own in recipe["ids"]]
             per_id, fitted = self.scoring.per_id, self.scoring.back_end is not None
             self.banks = list(map(str, self.detector.scales if per_id else self.detector.banks))
+            # What must be known of a recording; of nothing else the score depends.
+            classes = recipe["classes"] if self.scoring.score in OF_CLASSES else []
+            self.choices = self.banks if len(self.banks) > 1 else classes
         if (per_id and not self.banks) or (fitted and not self.detector.banks):
             raise AsdError(f"{checkpoint}: lacks its back end, which model.ckpt has")
         given = options.channel
@@ -108,45 +115,39 @@ class RecordingScorer:
         At the end, warnings say what is odd about the recordings, as in training.
 
         Args:
-            files: the recordings.
-            take: called with a row a file, ``COLUMNS`` first: what cannot be told is NaN, or an
-                empty verdict; and with those that have a score.
+            take: called with a row a file, ``COLUMNS``: what cannot be told is NaN, or an empty
+                verdict; and with those that have a score.
 
         Raises:
-            AsdError: the class of a recording is needed, and neither given nor said by its path; or
-                the parts of the checkpoint do not fit each other.
+            AsdError: the parts of the checkpoint do not fit each other.
         """
-        whose = [self.whose(file) for file in files]
-        table = pd.DataFrame(whose, columns=["machine", "id"]).assign(label=-1)
-        table["path"] = [shown(file) for file in files]
-        self._check_classes(table)
         with _as_it_says(self.checkpoint):
-            for one in dict.fromkeys(whose):  # before hours of scoring
+            for one in dict.fromkeys(map(self.whose, files)):  # before hours of scoring
                 self.threshold(*one)
         facts: dict[str, ClipFacts] = {}
 
-        def read(row: int) -> _Read:
-            return self._read(files[row], whose[row][0])
-
-        def done(begin: int, heard: list[_Read]) -> None:
-            part = pd.DataFrame(heard, columns=["state", "facts", "features"], dtype=object)
-            part = table.iloc[begin : begin + len(heard)].reset_index(drop=True).join(part)
-            known = part[part["facts"].notna()]
-            facts.update(zip(known["path"], known["facts"], strict=True))
+        def done(_: int, heard: list[_Heard]) -> None:
+            facts.update((one.path, one.facts) for one in heard if one.facts is not None)
             with _as_it_says(self.checkpoint):
-                judged = self._judged(part)
+                judged = self._judged(pd.DataFrame(heard, dtype=object).assign(label=-1))
             take(*judged)
 
-        rows = range(len(files))
-        parts = {at: rows[at : at + _AT_A_TIME] for at in rows[::_AT_A_TIME]}
-        in_threads(read, parts, cores(), "recordings", done)
+        parts = {at: files[at : at + _AT_A_TIME] for at in range(0, len(files), _AT_A_TIME)}
+        in_threads(self._heard, parts, cores(), "recordings", done)
         warn_of("these recordings", facts, self.frontend.rate)
 
-    def _read(self, file: Path, machine: str) -> _Read:
+    def _heard(self, file: Path) -> _Heard:
         """What ``file`` is."""
-        machines, frames, facts = self.recipe["machines"], self.recipe["frames"], None
+        machine, machine_id = self.whose(file)
+        heard = partial(_Heard, shown(file), machine, machine_id)
+        machines, frames = self.recipe["machines"], self.recipe["frames"]
         if machine and machines and machine not in machines:
-            return f"wrong machine: {machine}, not {', '.join(machines)}", None, None
+            return heard(f"wrong machine: {machine}, not {', '.join(machines)}")
+        of_ids = any("/" in choice for choice in self.choices)
+        if self.choices and not (machine_id if of_ids else machine):
+            unsaid = "its path does not say whose it is (MACHINE/test/normal_id_00_1.wav)"
+            choices = ", ".join(self.choices)
+            return heard(f"{ERROR}{shown(file)}: {unsaid}: --class NAME, one of {choices}")
         try:
             recording = Recording.read(file, self.channel)
             facts, rate = recording.facts, self.frontend.rate
@@ -161,15 +162,15 @@ class RecordingScorer:
                 unheard = f"trained on at most {self.longest:.4g} s, the rest would not be heard"
                 state = f"wrong length: {seconds:.4g} s, {unheard}"
             if state:
-                return state, facts, None
+                return heard(state, facts)
             with _as_it_says(self.checkpoint):
                 values = clip_features(self.frontend, recording, "float32")
         except AsdError as error:
-            return f"{ERROR}{error}", None, None
+            return heard(f"{ERROR}{error}")
         if len(values) < frames:
             short = f"wrong length: {seconds:.4g} s, shorter than a window of {frames} frames"
-            return short, facts, None
-        return SCORED, facts, values
+            return heard(short, facts)
+        return heard(SCORED, facts, values)
 
     def _judged(self, table: pd.DataFrame) -> tuple[pd.DataFrame, ScoredClips | None]:
         """The rows of ``score``, of recordings with their state and features."""
@@ -195,7 +196,7 @@ class RecordingScorer:
         clips = table[table["state"] == SCORED].reset_index(drop=True)
         if clips.empty:
             return None
-        frames = np.array([len(values) for values in clips["features"]], dtype=np.int64)
+        frames = clips["features"].map(len).to_numpy(np.int64)
         index = self.windows.starts(self.recipe["frames"], frames, list(clips["path"]))
         features = Features(np.concatenate(list(clips["features"])), frames)
         numbers = np.array(list(map(self.class_number, clips["machine"], clips["id"])))
@@ -241,14 +242,14 @@ class RecordingScorer:
 
     def whose(self, file: Path) -> tuple[str, str]:
         """Machine type and ID of a recording, as far as the user, its path or the model tell."""
-        only = self.recipe["machines"][0] if len(self.recipe["machines"]) == 1 else ""
+        split, parsed = file.absolute().parent, parse_name(file.name)
         if self.options.class_name is not None:
             machine, _, machine_id = self.options.class_name.partition("/")
+        elif parsed is not None and split.name in SPLITS:
+            machine, machine_id = split.parent.name, parsed[0]
         else:
-            split, parsed = file.absolute().parent, parse_name(file.name)
-            named = split.name in SPLITS and parsed is not None
-            machine = split.parent.name if named else only
-            machine_id = parsed[0] if named and parsed else ""
+            machines = self.recipe["machines"]
+            machine, machine_id = machines[0] if len(machines) == 1 else "", ""
         if not machine_id and len(self.machine_ids) == 1 and self.machine_ids[0][0] == machine:
             machine_id = self.machine_ids[0][1]
         return machine, machine_id
@@ -258,20 +259,6 @@ class RecordingScorer:
         classes = self.recipe["classes"]
         names = [name for name in (f"{machine}/{machine_id}", machine) if name in classes]
         return classes.index(names[0]) if names else -1
-
-    def _check_classes(self, table: pd.DataFrame) -> None:
-        """Refuse recordings of which nobody says what the score needs to know."""
-        choices = [] if self.scoring.score not in OF_CLASSES else self.recipe["classes"]
-        if len(self.banks) > 1:
-            choices = self.banks
-        needed = "id" if any("/" in choice for choice in choices) else "machine"
-        unknown = table["path"][table[needed] == ""]
-        if choices and len(unknown):
-            raise AsdError(
-                f"{unknown.iloc[0]}: its path does not name its machine (MACHINE/test/"
-                "normal_id_00_1.wav), with whose training clips this detector compares it: "
-                f"--class NAME, one of {', '.join(choices)}"
-            )
 
 
 def _scoring(options: Mapping[str, Any], allowed: Collection[str]) -> ScoringOptions:

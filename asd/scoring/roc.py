@@ -20,30 +20,22 @@ def roc_counts(labels: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Counts, Co
     """Normals and anomalies at or above each distinct score, from the highest; both begin at 0.
 
     Args:
-        labels: [n], 0 normal or 1 anomaly.
+        labels: [n], 0 normal or 1 anomaly; others are not counted.
         scores: [n], higher is more anomalous.
 
     Raises:
-        AsdError: a score is not finite, a label is not 0 or 1, or the lengths differ.
+        AsdError: a score is not finite.
     """
     label, score = np.asarray(labels), np.asarray(scores, dtype=np.float64)
-    if label.ndim != 1 or label.shape != score.shape:
-        raise AsdError(
-            f"labels {label.shape} and scores {score.shape}: must be two lists of one length"
-        )
     if not np.isfinite(score).all():
         raise AsdError(f"scores[{int(np.argmin(np.isfinite(score)))}] is not a finite number")
-    anomaly = label == 1
-    if not (anomaly | (label == 0)).all():
-        raise AsdError("labels: must be 0 (normal) or 1 (anomaly)")
-    order = np.argsort(score)[::-1]
-    score = score[order]
-    last = np.flatnonzero(np.append(score[1:] != score[:-1], True)[: len(score)])
-    above = np.zeros(len(last) + 1, dtype=np.int64)
-    tps = above.copy()
-    above[1:] = last + 1
-    tps[1:] = np.cumsum(anomaly[order], dtype=np.int64)[last]
-    return above - tps, tps
+    distinct, place = np.unique(-score, return_inverse=True)
+
+    def above(kind: int) -> Counts:
+        counts = np.bincount(place[label == kind], minlength=len(distinct))
+        return np.append(0, counts.cumsum())
+
+    return above(0), above(1)
 
 
 def area(fps: Counts, tps: Counts) -> float:

@@ -32,19 +32,12 @@ _RESIDUALS_AT_ONCE = 100
 
 
 class ClipSet(NamedTuple):
-    """Clips, and what it takes to score them.
+    """Clips, and what it takes to score them."""
 
-    Args:
-        table: a row a clip: machine, id, path, label.
-        features: theirs, in the same order, among others maybe.
-        windows: where they begin, at least one of each clip.
-        classes: [clips] class numbers; -1: not a class of the detector.
-    """
-
-    table: pd.DataFrame
-    features: Features
-    windows: Index
-    classes: np.ndarray
+    table: pd.DataFrame  # a row a clip: machine, id, path, label
+    features: Features  # theirs, in the same order, among others maybe
+    windows: Index  # where they begin, at least one of each clip
+    classes: np.ndarray  # [clips] class numbers; -1: not a class of the detector
 
     def part(self, windows: Index) -> ClipSet:
         """The clips that these are windows of, which are some of all windows."""
@@ -57,20 +50,15 @@ class ClipSet(NamedTuple):
 class ScoredClips:
     """Clips with their scores, and what these were made from.
 
-    Args:
-        detector: trained, as it was trained.
-        features: of the clips.
-        index: their windows.
-        table: a row a clip: machine, id, file, label, score; with a network mse, with a classifier
-            cce, both means over its windows.
-        embeddings: [windows, size] the bottleneck, float32 on the CPU; None without a network.
+    ``table``: a row a clip: machine, id, file, label, score; with a network mse, with a classifier
+    cce, both means over its windows.
     """
 
     detector: Detector
     features: Features
-    index: Index
+    index: Index  # the clips' windows
     table: pd.DataFrame
-    embeddings: Tensor | None
+    embeddings: Tensor | None  # [windows, size], float32 on the CPU; None without a network
 
 
 def fit_back_end(
@@ -82,11 +70,8 @@ def fit_back_end(
 ) -> None:
     """Fit the back end, if there is one, then the scale of scores; the detector keeps their state.
 
-    Args:
-        detector, options, workers: see ``score_clips``.
-        clips: normal training clips, to fit the back end to. Validation clips are not among them,
-            so that they can judge what is fitted.
-        validation: those, whose scores give ``scoring.per_id`` its scale.
+    The back end is fitted to normal training clips without those for validation, which can so judge
+    it; their scores give ``scoring.per_id`` its scale. Other arguments: see ``score_clips``.
 
     Raises:
         AsdError: a bank has too few clips.
@@ -118,13 +103,9 @@ def calibrate(
 def score_clips(
     detector: Detector, options: ScoringOptions, clips: ClipSet, workers: int = 1
 ) -> ScoredClips:
-    """Anomaly scores: pooled over a clip's windows or frames, or a back end's.
+    """Anomaly scores of one clip or more: pooled over its windows or frames, or a back end's.
 
-    Args:
-        detector: trained; its device is used.
-        options: which score, and how it is computed.
-        clips: at least one.
-        workers: batches at a time on a CPU, each on one thread.
+    On the detector's device; on a CPU ``workers`` batches at a time, each on one thread.
 
     Raises:
         AsdError: the score needs the class of a clip that has none of the detector's, or training
@@ -195,7 +176,7 @@ def _outputs(
     """``window_outputs``, if there is a network, of all windows, in order, on the CPU."""
     if not detector.has_network:
         return {}
-    fast = scoring_form(detector, options.form)
+    fast = scoring_form(detector)
     size = max(1, options.batch_frames // clips.windows.length)
     values = torch.from_numpy(clips.features.values)
     batches = Batches(values, clips.windows, clips.classes, size, device=detector.device)

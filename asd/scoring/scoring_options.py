@@ -21,19 +21,6 @@ BANKS = ("id", "machine", "all")
 class ScoringOptions:
     """See ``conf/scoring/mse.yaml``, whose names these are.
 
-    Args:
-        score: of ``asd.scoring.window_scores``, or the dotted name of a function like those.
-            None: ``vectors`` gives the score.
-        vectors: of ``asd.scoring.clip_vectors``, or the dotted name of a function like those; or
-            ``VectorFiles``, with ``_target_``.
-        back_end: what turns vectors into scores, with ``_target_``; None: their one value is it.
-        bank: of ``BANKS``: whose training clips the back end is fitted to.
-        pooling: what the values of windows or frames become for the clip, with ``_target_``.
-        per_id: standardise the scores of each machine ID by its validation clips.
-        max_fpr: p of the partial AUC.
-        batch_frames: of a batch: as many windows as have so many frames, at least one.
-        form: ``auto``: batch norms are folded into the layers before them; ``plain``: as trained.
-
     Raises:
         AsdError: a value that cannot be; names the option.
     """
@@ -44,7 +31,6 @@ class ScoringOptions:
     bank: str | None
     max_fpr: float
     batch_frames: int
-    form: str
     pooling: Mapping[str, Any]
     per_id: bool
 
@@ -69,7 +55,6 @@ class ScoringOptions:
         check_choice("scoring.per_id", self.per_id, (True, False))
         check_max_fpr(self.max_fpr)
         check_whole("scoring.batch_frames", self.batch_frames, 1)
-        check_choice("scoring.form", self.form, ("auto", "plain"))
 
     def function(self) -> Any:
         """What ``score`` (a ``WindowScore``) or ``vectors`` (a ``ClipVector``, files) names.

@@ -14,9 +14,8 @@ from asd.files import write_text
 from asd.scoring.clip_scores import NO_TEST_CLIPS
 from asd.scoring.metrics import COUNTS, ID_METRICS, MACHINE_METRICS, Metrics
 
-_ARITHMETIC = ("AUC", "pAUC", "pAUC eq. (3)")
 _OTHERS = ("AUC pooled", "pAUC pooled", "AUC harmonic", "pAUC harmonic")
-NAMES = dict(zip(MACHINE_METRICS, (*_ARITHMETIC, *_OTHERS), strict=True))
+NAMES = dict(zip(MACHINE_METRICS, ("AUC", "pAUC", "pAUC eq. (3)", *_OTHERS), strict=True))
 NO_THRESHOLDS = "No thresholds: no normal clips were held out; calibration.fraction=0.3 does it."
 _NOT_CONVERGED = "NOT CONVERGED (raise trainer.max_epochs)"
 _STILL_BEST = "Converged within trainer.late_gain, although the best epoch is the last"
@@ -45,12 +44,7 @@ def machine_table(metrics: Metrics) -> Table:
 
 
 def id_table(metrics: Metrics, unseen: Collection[str] = ()) -> Table:
-    """Figures and clip counts by machine ID: a row an ID.
-
-    Args:
-        metrics: what ``evaluate_scores`` gives.
-        unseen: IDs of which no clip was trained on, as ``fan/id_01``; they are marked.
-    """
+    """Figures and clip counts: a row a machine ID; those ``unseen`` (fan/id_01) are marked."""
     header = ["machine", "ID", *(NAMES[n] for n in ID_METRICS), "normal", "anomaly", "unknown"]
     rows = []
     for row in metrics.per_id.to_dict("records"):
@@ -65,16 +59,15 @@ def id_table(metrics: Metrics, unseen: Collection[str] = ()) -> Table:
 def decision_table(decisions: Sequence[Mapping[str, Any]]) -> Table:
     """What came of the thresholds: a row a machine ID, as ``asd.scoring.calibration.decisions``."""
     names = ("precision", "recall", "f1", "false_alarm_rate")
-    rows = []
+    rows, promises = [], dict[str, list[str]]()
     for row in decisions:
         limit = "none" if row.get("threshold") is None else f"{row['threshold']:.4g}"
         values = [math.nan if row.get(name) is None else row[name] for name in names]
-        cells = [limit, str(row.get("clips", "")), *map(percent, values)]
-        rows.append(plain_row(row["machine"], f"id_{row['id']}", *cells))
+        machine, own = row["machine"], f"id_{row['id']}"
+        cells = limit, str(row.get("clips", "")), *map(percent, values)
+        rows.append(plain_row(machine, own, *cells))
+        promises.setdefault(str(row["promise"]), []).append(f"{machine}/{own}")
     header = ["machine", "ID", "threshold", "held out", "precision", "recall", "F1", "false alarms"]
-    promises: dict[str, list[str]] = {}
-    for row in decisions:
-        promises.setdefault(str(row["promise"]), []).append(f"{row['machine']}/id_{row['id']}")
     said = [f"{', '.join(ids)}: {promise}." for promise, ids in promises.items()]
     return Table(header, rows, texts=2, notes=said)
 
@@ -101,24 +94,22 @@ def remarks(record: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     Raises:
         AsdError: it is damaged.
     """
-    models, decisions = record.get("convergence") or {}, record.get("decisions") or ()
+    said: dict[str, Any] = {name: record.get(name) or () for name in ("unseen", "decisions")}
+    said |= {name: list(map(str, record.get(name) or ())) for name in ("warnings", "commission")}
+    said["convergence"] = record.get("convergence") or {}
     try:
-        convergence_notes(models)
-        decision_table(decisions)
+        convergence_notes(said["convergence"])
+        decision_table(said["decisions"])
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         damaged = f"damaged (convergence or decisions: {error!r})"
         raise AsdError(f"{folder / 'run.json'}: {damaged}") from error
-    warnings = list(map(str, record.get("warnings") or ()))
-    said = {"unseen": record.get("unseen") or (), "warnings": warnings}
-    said["commission"] = list(map(str, record.get("commission") or ()))
-    return {**said, "convergence": models, "decisions": decisions}
+    return said
 
 
 def convergence_notes(models: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """What a reader of the scores must know of the training, models not converged first.
 
-    Args:
-        models: by name, what ``asd.experiment.history.convergence`` says: as in ``run.json``.
+    Of each model, by name, what ``asd.experiment.history.convergence`` says: as in ``run.json``.
     """
     groups: dict[str, list[str]] = {_NOT_CONVERGED: [], _STILL_BEST: [], "Converged": []}
     for name, told in models.items():
@@ -134,11 +125,7 @@ def convergence_notes(models: Mapping[str, Mapping[str, Any]]) -> list[str]:
 def document(metrics: Metrics, title: str, data_label: str, **said: Any) -> list[Block]:
     """Both tables and the notes, under what was run on which data; no tables of no clips.
 
-    Args:
-        metrics: what ``evaluate_scores`` gives.
-        title: what was run.
-        data_label: what the data is.
-        said: ``remarks``, or some of them; of each warning the first line is shown.
+    ``said``: ``remarks``, or some of them; of each warning the first line is shown.
     """
     head = [Heading(title, 1), Text(f"Data: {data_label}")]
     ended = map(Text, convergence_notes(said.get("convergence", {})))

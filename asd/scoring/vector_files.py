@@ -16,10 +16,8 @@ from asd.errors import AsdError
 class VectorFiles:
     """A clip vector (``asd.scoring.clip_vectors``) that goes by the clip's name.
 
-    Args:
-        folder: of the files, named like the column ``file`` of ``scores.csv``:
-            ``fan/train/normal_id_00_00000000.npy``. Each holds [size], or [n, size] in the order of
-            time, of which ``scoring.pooling`` makes one.
+    ``folder`` has a file for each, named like the column ``file`` of ``scores.csv``. It holds
+    [size], or [n, size] in the order of time, of which ``scoring.pooling`` makes one.
     """
 
     folder: str

@@ -69,8 +69,9 @@ def test_initialisation_is_keras_default() -> None:
 
 
 def test_the_model_gives_the_same_in_either_form() -> None:
-    plain = ConvAutoencoder(10, 23, **{**SMALL, "upsampling_form": "plain"}).double()
-    fused = ConvAutoencoder(10, 23, **{**SMALL, "upsampling_form": "fused"}).double()
+    plain, fused = (ConvAutoencoder(10, 23, **SMALL).double() for _ in range(2))
+    plain.upsampling_fused = False
+    assert fused.upsampling_fused
     # checkpoints go both ways
     fused.load_state_dict(plain.state_dict())
     plain.load_state_dict(fused.state_dict())
@@ -87,19 +88,10 @@ def test_the_model_gives_the_same_in_either_form() -> None:
         assert torch.allclose(a, b, rtol=0, atol=1e-12), name
 
 
-def test_auto_is_fused_for_nearest_and_plain_for_bilinear() -> None:
-    features = torch.randn(2, 20, 10)
-    outputs = {}
-    for form in ("auto", "fused", "plain"):
-        torch.manual_seed(2)
-        model = ConvAutoencoder(10, 20, **{**SMALL, "upsampling_form": form}).eval()
-        outputs[form] = model(features)[0]
-    assert torch.equal(outputs["auto"], outputs["fused"])
-    assert torch.allclose(outputs["auto"], outputs["plain"], atol=1e-5)
-    bilinear = {**SMALL, "upsampling": "bilinear"}
-    assert ConvAutoencoder(10, 20, **bilinear)(features)[0].shape == (2, 20, 10)
-    with pytest.raises(AsdError, match=r"model\.upsampling_form=fused"):
-        ConvAutoencoder(10, 20, **{**bilinear, "upsampling_form": "fused"})
+def test_bilinear_upsampling_is_not_fused() -> None:
+    model = ConvAutoencoder(10, 20, **{**SMALL, "upsampling": "bilinear"})
+    assert not model.upsampling_fused
+    assert model(torch.randn(2, 20, 10))[0].shape == (2, 20, 10)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +107,6 @@ def test_auto_is_fused_for_nearest_and_plain_for_bilinear() -> None:
         ("upsampling", "cubic"),
         ("dropout", 1.0),
         ("norm_eps", 0.0),
-        ("upsampling_form", "fast"),
     ],
 )
 def test_bad_options_are_named(option: str, value: object) -> None:

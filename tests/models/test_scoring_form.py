@@ -30,16 +30,15 @@ def trained(model: dict[str, Any]) -> Detector:
     return made.eval()
 
 
-@pytest.mark.parametrize("form", ["auto", "plain"])
 @pytest.mark.parametrize(
     "model",
-    [CONV, {**CONV, "upsampling_form": "plain"}, {**CONV, "upsampling": "bilinear"}, DENSE],
-    ids=["fused", "plain", "bilinear", "dense"],
+    [CONV, {**CONV, "upsampling": "bilinear"}, DENSE],
+    ids=["nearest", "bilinear", "dense"],
 )
-def test_errors_are_those_of_the_network_as_trained(model: dict[str, Any], form: str) -> None:
+def test_errors_are_those_of_the_network_as_trained(model: dict[str, Any]) -> None:
     detector = trained(model)
     before = {name: value.clone() for name, value in detector.state_dict().items()}
-    made = scoring_form(detector, form)
+    made = scoring_form(detector)
     batch = Batch(torch.randn(4, 15, 10, dtype=torch.float64), torch.tensor([0, 1, 1, 0]))
     with torch.inference_mode():
         got, expected = made.reconstruct(batch), detector.reconstruct(batch)
@@ -49,5 +48,5 @@ def test_errors_are_those_of_the_network_as_trained(model: dict[str, Any], form:
     assert torch.allclose(got.embedding, expected.embedding, rtol=1e-10, atol=1e-10)
     for name, value in detector.state_dict().items():
         assert torch.equal(value, before[name])
-    norms = [m for m in made.network.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
-    assert bool(norms) == (form == "plain")
+    kinds = nn.BatchNorm1d | nn.BatchNorm2d
+    assert not any(isinstance(module, kinds) for module in made.network.modules())

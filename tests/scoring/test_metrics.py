@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from asd.errors import AsdError
 from asd.scoring.metrics import Metrics, evaluate_scores, flat_metrics
 
 
@@ -122,8 +121,3 @@ def test_harmonic_mean_is_zero_if_an_id_is_zero() -> None:
     assert flat["id_auc/fan/id_02"] == 0
     assert flat["auc_harmonic/fan"] == 0
     assert flat["auc/fan"] > 0
-
-
-def test_a_machine_named_mean_cannot_hide_the_headline() -> None:
-    with pytest.raises(AsdError, match="'mean'"):
-        flat_metrics(evaluate_scores(corpus({("mean", "00"): (3, 3, 0)}), 0.5))

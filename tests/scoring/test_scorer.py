@@ -133,10 +133,9 @@ def test_a_score_that_is_not_finite_is_never_given() -> None:
         ({"max_fpr": 0}, r"scoring\.max_fpr=0"),
         ({"max_fpr": "low"}, r"scoring\.max_fpr=low: must be a number"),
         ({"batch_frames": 0.5}, r"scoring\.batch_frames=0\.5: must be a whole number"),
-        ({"form": "fast"}, r"scoring\.form=fast: must be one of auto, plain"),
         ({"pooling": {"_target_": "asd.scoring.pooling.Quantile", "q": 2}}, r"pooling\.q=2"),
         ({"per_id": 1}, r"scoring\.per_id=1: must be one of True, False"),
-        ({"forms": "auto"}, r"scoring\.forms: no such option \(did you mean form"),
+        ({"vector": "level"}, r"scoring\.vector: no such option \(did you mean vectors"),
     ],
 )
 def test_options_that_cannot_be_are_named(changed: dict[str, Any], message: str) -> None:
