@@ -19,9 +19,6 @@ from asd.score import checkpoint_of
 from asd.tracking.mlflow_run import known_run
 from asd.tracking.mlflow_store import Tracking, answering, connect
 
-# Of the environment that MLflow makes to serve a model.
-_PACKAGES = ("mlflow", "onnxruntime", "numpy", "soundfile")
-
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status: 0, or 2 for an input that the user must mend."""
@@ -80,6 +77,7 @@ def _logged(client: Any, tracking: Tracking, name: str, checkpoint: Path, onnx: 
     takes: list[Any] = [ColSpec("string", "audio"), ColSpec("string", "machine", required=False)]
     gives: list[Any] = [ColSpec("double", one) for one in ("score", "p_value", "threshold")]
     gives.append(ColSpec("boolean", "alarm"))
+    needs = ("mlflow", "onnxruntime", "numpy", "soundfile")
     mlflow.set_tracking_uri(tracking.uri)
     mlflow.set_experiment(experiment_id=run.info.experiment_id)
     own = Path(asd.deployment.__path__[0])
@@ -90,7 +88,7 @@ def _logged(client: Any, tracking: Tracking, name: str, checkpoint: Path, onnx: 
             artifacts={"onnx": str(onnx), "runner": str(own / "onnx_runner.py"),
                        "checkpoint": str(checkpoint)},
             signature=ModelSignature(Schema(takes), Schema(gives)),
-            pip_requirements=[f"{package}=={version(package)}" for package in _PACKAGES],
+            pip_requirements=[f"{package}=={version(package)}" for package in needs],
         )  # fmt: skip
     return str(logged.registered_model_version)
 

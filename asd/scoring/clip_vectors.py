@@ -43,7 +43,9 @@ def band_statistics(frames: Tensor, windows: Mapping[str, Tensor]) -> Tensor:
 
 def level(frames: Tensor, windows: Mapping[str, Tensor]) -> Tensor:
     """[1] mean power of all bands together in dB: the RMS level, as the front end hears it."""
-    return 10 * _power(frames).mean(0, keepdim=True).log10()
+    import torch
+
+    return 10 * torch.pow(10.0, frames / 10).sum(1).mean(0, keepdim=True).log10()
 
 
 def spectrum(frames: Tensor, windows: Mapping[str, Tensor]) -> Tensor:
@@ -73,14 +75,8 @@ def error_statistics(frames: Tensor, windows: Mapping[str, Tensor]) -> Tensor:
     errors, deviation = windows["mse"].double(), StandardDeviation()
     if errors.shape[0] == 1:
         raise AsdError("scoring.vectors=error_statistics: each clip has one window; window=tiles")
-    levels = 10 * _power(frames).log10()
+    levels = 10 * torch.pow(10.0, frames / 10).sum(1).log10()
     return torch.stack([Quantile(0.5)(errors), deviation(errors), deviation(levels)])
-
-
-def _power(frames: Tensor) -> Tensor:
-    """[frames, bands] in dB -> [frames] of all bands together."""
-    power: Tensor = (10.0 ** (frames / 10)).sum(1)
-    return power
 
 
 CLIP_VECTORS: dict[str, ClipVector] = {
