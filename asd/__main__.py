@@ -17,16 +17,17 @@ PROGRAMS = {
     "sweeps": ("asd.sweeps.__main__", "which sweeps there are, and how far one is"),
     "report": ("asd.report", "tables, comparisons and pictures of finished runs"),
     "evaluate": ("asd.evaluate", "a run's tables or pictures again, from its files alone"),
+    "preregister": ("asd.preregister", "freeze runs and claims before test labels are used"),
     "score": ("asd.score", "score recordings with a trained model"),
     "export": ("asd.export", "one ONNX file of a trained model"),
     "register": ("asd.register", "an exported model in MLflow's registry"),
-    "download": ("asd.data.download.__main__", "fetch or check the real corpus"),
+    "download": ("asd.data.download.__main__", "fetch the real corpus"),
     "sync": ("asd.tracking.sync", "complete runs that MLflow missed"),
 }
 
 
 def _use() -> str:
-    lines = [f"  asd {name:10} {purpose}" for name, (_, purpose) in PROGRAMS.items()]
+    lines = [f"  asd {name:12} {purpose}" for name, (_, purpose) in PROGRAMS.items()]
     head = f"asd {version('asd')}: experiment-tracked sweeps for anomalous sound detection"
     return "\n".join([head, "", *lines, "", "asd NAME --help says more of each; asd --version"])
 

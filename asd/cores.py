@@ -15,7 +15,7 @@ BESIDE_OTHERS = "ASD_BESIDE_OTHERS"
 def cores() -> int:
     """Cores for this process's threads: its share where it is one of several, at least 1.
 
-    ``OMP_NUM_THREADS`` is what launchers of several processes set (ours, joblib's, Ray's, Slurm
+    ``OMP_NUM_THREADS`` is what launchers of several processes set (ours, joblib's, Slurm
     scripts); without it, the cores that the system lets the process run on.
     """
     given = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]

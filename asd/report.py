@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import shlex
 import shutil
 import sys
 from itertools import chain
@@ -17,10 +18,9 @@ from asd.errors import AsdError
 from asd.exit_status import exit_status, program
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from asd.documents.blocks import Block
-    from asd.reporting.runs import Collection
     from asd.reporting.sections import Section
 
 _PICTURES = "report_files"  # a folder of the report's own, beside files that may be anyone's
@@ -66,35 +66,39 @@ def report(options: argparse.Namespace, wanted: dict[str, list[str]], words: Seq
     from asd.documents import terminal
     from asd.documents.blocks import Heading, Text
     from asd.reporting.bootstrap import Resampling
-    from asd.reporting.content import section_blocks
+    from asd.reporting.content import provenance, section_blocks
     from asd.reporting.declaration import declaration
-    from asd.reporting.provenance import provenance
+    from asd.reporting.preregistration import Preregistration
+    from asd.reporting.runs import collect_folder
     from asd.reporting.sections import add_comparison, sections
 
     declared = declaration(options.sweep or "paper")
     resampling = Resampling(options.resamples, options.confidence, options.seed)
-    collection = _collect(options)
+    collection = collect_folder(Path(options.runs))
     runs = [run for run in collection.runs if run.matches(wanted)]
-    filters = ", ".join(f"{name}={'|'.join(values)}" for name, values in wanted.items())
+    plan = Preregistration(options.plan) if options.plan else None
+    runs = plan.of(runs) if plan else runs
+    filters = [f"{name}={','.join(values)}" for name, values in wanted.items()]
+    asked = [f"Runs with {', '.join(filters)}."] * bool(filters)
+    unused = [f"Not used: {'; '.join(collection.notes)}."] * bool(collection.notes)
     if not runs:
-        place, notes = options.tracking_uri or options.runs, "; ".join(collection.notes)
-        raise AsdError(
-            f"{place}: no finished run{f' with {filters}' * bool(filters)} "
-            f"({len(collection.runs)} finished{notes and f'; not used: {notes}'}); nothing is "
-            "written. This trains the table's: "
-            f"python -m asd.train -m +sweep={options.sweep or 'paper'}"
+        lacking = f"{options.runs}: no finished run of {len(collection.runs)} is as asked for"
+        remedy = (
+            f"This trains the table's: python -m asd.train -m +sweep={options.sweep or 'paper'}"
         )
-    parts, said = sections(runs, declared, options.by, options.sweep is not None, resampling)
+        raise AsdError(" ".join([f"{lacking}; nothing is written.", *asked, *unused, remedy]))
+    where = [f"runs={options.runs}"] * (options.runs != "runs")
+    again = shlex.join(["python", "-m", "asd.report", *where, *filters])
+    parts, said = sections(runs, declared, options.by, options.sweep is not None, resampling, again)
     for pair in options.compare:
         add_comparison(parts, *pair)
 
     simulated = ", SIMULATED data" if all(part.simulated for part in parts) else ""
-    used = f"{sum(part.used for part in parts)} runs used of {len(collection.runs)}"
+    used = f"{sum(len(part.runs) for part in parts)} runs used"
     title = " and ".join(dict.fromkeys(part.declared.title for part in parts))
-    head: list[Block] = [Heading(f"{title}: {used}{simulated}", 1)]
-    asked = [f"Runs with {filters}."] * bool(wanted)
-    unused = [f"Not used: {'; '.join(collection.notes)}."] * bool(collection.notes)
+    head: list[Block] = [Heading(f"{title}: {used} of {len(collection.runs)}{simulated}", 1)]
     head += map(Text, [*asked, *unused, *said])
+    head += plan.blocks(parts, runs) if plan else []
     body = [section_blocks(part) for part in parts]
     foot = provenance(parts, words, Path(options.out))
     terminal.show([*head, *chain(*body), *foot], terminal.open_console())
@@ -118,47 +122,32 @@ def _write(blocks: list[Block], parts: list[Section], out: Path) -> None:
     from asd.reporting.faults import fault_results
     from asd.reporting.results import spreadsheet
 
-    frame = pd.concat([part.labelled(part.results) for part in parts])
+    def joined(frames: Callable[[Section], Sequence[pd.DataFrame]]) -> pd.DataFrame:
+        return pd.concat([part.labelled(frame) for part in parts for frame in frames(part)])
+
+    frame = joined(lambda part: [part.results])
+    if len(compared := joined(lambda part: [*part.comparisons, part.pairs])):
+        compared = compared.query("reason == ''").drop(columns="reason")
     of_types = ["published", "published_std", "difference", "fill_command"]
+    tables = {
+        "tables.csv": frame[frame["id"] == ""].drop(columns="id"),
+        "per_id.csv": frame[frame["id"] != ""].drop(columns=of_types),
+        "costs.csv": joined(lambda part: [part.costs]),
+        "comparisons.csv": compared,
+        "faults.csv": joined(lambda part: [fault_results(part)]),
+    }
     files = {
         "report.html": rendering.html(blocks),
         "report.md": rendering.markdown(blocks, out),
         "tables.tex": rendering.latex(blocks),
-        "tables.csv": spreadsheet(frame[frame["id"] == ""].drop(columns="id")),
-        "per_id.csv": spreadsheet(frame[frame["id"] != ""].drop(columns=of_types)),
-        "costs.csv": spreadsheet(pd.concat([part.labelled(part.costs) for part in parts])),
-        "comparisons.csv": "",
-        "faults.csv": "",
+        **{name: spreadsheet(table) * bool(len(table)) for name, table in tables.items()},
     }
-    compared = [f for part in parts for f in map(part.labelled, (*part.comparisons, part.pairs))]
-    if any(map(len, compared)):
-        rows = pd.concat(compared).query("reason == ''")
-        files["comparisons.csv"] = spreadsheet(rows.drop(columns="reason"))
-    if len(faults := pd.concat([part.labelled(fault_results(part)) for part in parts])):
-        files["faults.csv"] = spreadsheet(faults)
     for name, text in files.items():
         if text:
             write_text(out / name, text)
         else:  # an earlier report's
             (out / name).unlink(missing_ok=True)
     print(f"wrote {out / 'report.html'} and {sum(map(bool, files.values())) - 1} files beside it")
-
-
-def _collect(options: argparse.Namespace) -> Collection:
-    from asd.reporting.runs import collect_folder
-
-    if options.tracking_uri is None:
-        return collect_folder(Path(options.runs))
-    from tempfile import TemporaryDirectory
-
-    from asd.reporting.mlflow_runs import collect_mlflow
-
-    # A sweep's runs stand in an experiment of its name, single runs in that of conf/tracking.
-    own, apart = (options.sweep or "paper", "asd"), ("", " SIMULATED", " demo")
-    names = options.tracking_experiment or [f"{name}{kind}" for kind in apart for name in own]
-    with TemporaryDirectory() as temporary:  # the scores are read before it goes
-        copies = Path(temporary) if options.no_write else Path(options.out) / "runs_from_mlflow"
-        return collect_mlflow(options.tracking_uri, names, copies)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -172,9 +161,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--sweep", help="whose rows and published numbers, sweeps/NAME.yaml (default: paper)")
     add("--by", nargs="+", action="extend", default=[], metavar="OPTION",
         help="a row a setting of these options: by=trainer.batch_size")  # fmt: skip
+    add("--plan", type=Path, help="of asd.preregister: its runs alone, and whether it was kept")
     add("--runs", default="runs", help="folder of run folders (default: runs)")
-    add("--tracking-uri", help="read the runs from this MLflow tracker instead")
-    add("--tracking-experiment", nargs="+", help="experiments there (default: the sweep's and asd)")
     add("--compare", nargs=2, action="append", default=[], metavar=("A", "B"), help="two systems")
     add("--resamples", type=int, default=1000, help="bootstrap resamples (default: 1000)")
     add("--confidence", type=float, default=0.95, help="of the intervals (default: 0.95)")

@@ -130,8 +130,12 @@ def _listeners(experiment: Experiment) -> list[RunListener]:
     ]
     for name, node in config["listeners"].items():
         listeners.append(build(node, f"listeners.{name}"))
+    if experiment.proxy.faults:
+        from asd.training.proxy_listener import ProxyListener
+
+        listeners.append(ProxyListener(experiment))
     if pictures.enabled:
-        from asd.pictures.picture_listener import PictureListener
+        from asd.pictures.run_pictures import PictureListener
 
         listeners.append(PictureListener(pictures, experiment.frontend, not _single()))
     if tracking.enabled:

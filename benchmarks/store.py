@@ -168,9 +168,10 @@ def _measure(options: argparse.Namespace, folder: Path) -> None:
     from asd.frontends.gammatone import Gammatone
     from asd.frontends.mel import Mel
 
+    os.environ["OMP_NUM_THREADS"] = str(options.cores)
     console = Console(width=max(100, Console().width))
     kind = make_clips(folder / "wav", options.audio, options.clips)
-    corpus = Folder(folder / "wav", None, None, RATE, None, "error", None, options.cores)
+    corpus = Folder(folder / "wav", None, None, RATE, None, "error", None)
     scan = timed(lambda: corpus.manifest(["development"]))
     clips = corpus.manifest(["development"])
     load = os.getloadavg()[0]
@@ -188,7 +189,7 @@ def _measure(options: argparse.Namespace, folder: Path) -> None:
         table.add_column(head, justify="right")
     _warm(frontends)
     for number, (frontend, dtype) in enumerate(frontends):
-        store = FeatureStore(folder / f"built{number}", frontend, dtype, None, options.cores)
+        store = FeatureStore(folder / f"built{number}", frontend, dtype, None)
         begin = time.process_time()
         seconds = timed(lambda store=store: build(corpus, store))  # type: ignore[misc]
         size = sum(path.stat().st_size for path in store.folder.iterdir()) / len(clips)
@@ -204,7 +205,7 @@ def _measure(options: argparse.Namespace, folder: Path) -> None:
         table.add_row(frontend.name, dtype, *cells)
     console.print(table)
 
-    store = FeatureStore(folder / "features", Gammatone(), "float32", None, options.cores)
+    store = FeatureStore(folder / "features", Gammatone(), "float32", None)
     train = corpus_like(clips, round(options.share * TRAIN), "train")
     test = corpus_like(clips, round(options.share * TEST), "test")
     store.build(train, test)

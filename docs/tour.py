@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from asd.pictures.model_files import EXAMPLES, KeptClips
+from asd.pictures.examples import EXAMPLES, KeptClips
 from asd.pictures.spectrograms import triptychs
 from asd.reporting.bootstrap import Resampling
 from asd.reporting.compare import compare

@@ -17,7 +17,6 @@ _OPTIONS: dict[str, Any] = {
     "channel": None,
     "on_bad_clip": "error",
     "cache": None,
-    "workers": None,
 }
 
 
@@ -32,6 +31,6 @@ def dcase2020(root: Path | str | None, **changes: Any) -> DCASE2020:
 
 
 def feature_store(root: Path, frontend: FrontEnd, **changes: Any) -> FeatureStore:
-    """``FeatureStore`` of float32 features of mono files, on all cores."""
-    options = {"dtype": "float32", "channel": None, "workers": None}
+    """``FeatureStore`` of float32 features of mono files."""
+    options = {"dtype": "float32", "channel": None}
     return FeatureStore(root, frontend, **(options | changes))

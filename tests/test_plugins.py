@@ -235,7 +235,7 @@ def test_a_corpus_from_outside(
     content = {
         "_target_": "newcomers.OwnFolder", "root": str(root), "machines": None, "ids": None,
         "rate": 16000, "channel": None, "on_bad_clip": "error", "cache": "${paths.cache}",
-        "workers": None, "test": "development",
+        "test": "development",
     }  # fmt: skip
     where = outside("data", "own", content)
     assert run_train("+experiment=u", "data=own", "tracking=off", *where) == 0

@@ -78,9 +78,9 @@ def test_an_address_with_a_secret_is_refused_and_nowhere_repeated(
 
 
 @pytest.mark.parametrize("uri", ["http://ada:hunter2@host", "http://host?%70=hunter2"])
-def test_a_report_asks_no_such_address(uri: str, capsys: pytest.CaptureFixture[str]) -> None:
-    from asd.report import main
+def test_no_model_is_asked_of_such_an_address(uri: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from asd.score import main
 
-    assert main(["--tracking-uri", uri]) == 2
+    assert main(["models:/fan@champion", "a.wav", "--tracking-uri", uri]) == 2
     out, err = capsys.readouterr()
     assert "--tracking-uri: holds a password" in err and "hunter2" not in out + err

@@ -27,7 +27,7 @@ LEFT_OUT = {
     r"docker .*|cp \.env.*": "needs a container engine; tests/test_compose.py",
     r".*(http://127\.0\.0\.1|postgresql://).*": "needs a server; tests/tracking, tests/search",
     r"mlflow ui .*|optuna-dashboard .*": "is a server, which does not end",
-    r"ray .*|.*launcher=ray.*|.*submitit_slurm.*": "needs a cluster; tests/sweeps",
+    r".*submitit_slurm.*": "needs a cluster; tests/sweeps",
     r"python -m asd\.report scale=small .*": "needs runs that are not tiny",
     r"export .*": "sets a variable for what follows",
     r".*--watch.*": "is for a terminal",
@@ -46,7 +46,7 @@ def commands(page: Path) -> Iterator[str]:
     ]:
         line = re.split(r"\s[#>]|   +(?=[a-z0-9])", line.strip())[0].strip()
         if re.match(
-            r"(python3?|asd|pip|docker|mlflow|optuna-dashboard|ray|export|cp|source|ruff) ", line
+            r"(python3?|asd|pip|docker|mlflow|optuna-dashboard|export|cp|source|ruff) ", line
         ):
             yield line
 

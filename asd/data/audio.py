@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import stat
 import struct
-import zlib
 from dataclasses import dataclass
 from io import BytesIO
 from math import gcd
@@ -20,16 +19,14 @@ from asd.errors import AsdError
 
 Channel = int | Literal["mean"] | None
 
-CONTAINERS = ("WAV", "WAVEX", "RF64", "FLAC", "AIFF", "OGG", "MP3")  # libsndfile's names
+CONTAINERS = ("WAV", "WAVEX", "RF64", "FLAC", "AIFF")  # libsndfile's names
 FLOATS = ("FLOAT", "DOUBLE")
 EIGHT_BIT = ("PCM_U8", "PCM_S8", "ULAW", "ALAW")
-LOSSY = ("VORBIS", "OPUS", "MPEG_LAYER_III")
 _SIZE_NOT_KNOWN = 0xFFFFFFFF  # written by programs that stream a WAV, and by RF64
 # What a header may ask for, so that a damaged one takes neither all memory nor all day.
 _RATES = (1_000, 1_000_000)  # Hz
 _MOST_SAMPLES = 2**28  # of all channels: 4 hours of one at 16 kHz, 1 GB as float32
 _MOST_BYTES = 8 * _MOST_SAMPLES
-_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _LOUDEST = 2.0**31  # full scale of 32-bit integers that were written as floats
 
 
@@ -43,7 +40,7 @@ class ClipFacts:
     samples: int  # per channel, at the file's own rate
     rate: int  # Hz
     subtype: str  # libsndfile's name of the sample format, e.g. PCM_16
-    peak: float  # largest magnitude in the channel read; above 1 only in float and lossy files
+    peak: float  # largest magnitude in the channel read; above 1 only in float files
 
 
 @dataclass(frozen=True)
@@ -65,20 +62,19 @@ class Recording:
         libsndfile's conversion to float32; float files are not clipped.
 
         Args:
-            path: WAV, FLAC, AIFF, OGG or MP3, whatever its name.
+            path: WAV, FLAC or AIFF, whatever its name.
             channel: which channel of a file with several: its number from 0, or "mean" of all.
 
         Raises:
-            AsdError: the file is missing, unreadable, no regular file, empty, cut short or joined
-                of two (of an MP3 without a header that counts its frames neither can be told), of
-                another format, asks for more than memory should give, holds NaN, infinite or
-                absurdly large samples, or has not the channel, or several and none is chosen.
+            AsdError: the file is missing, damaged, joined of two, of another format, larger than
+                memory should hold, has NaN, infinite or absurd samples, or has not the channel, or
+                several and none is chosen.
         """
         data, mtime_ns = _read_bytes(path)
         raw, rate, subtype = _decode(path, data)
         mono = _pick(path, raw, channel)
         peak = max(float(mono.max()), -float(mono.min())) / (32768 if mono.dtype == np.int16 else 1)
-        if not peak <= _LOUDEST:
+        if not peak <= _LOUDEST:  # not so of NaN, too
             raise AsdError(f"{path}: has samples of {peak:.3g}, 1 is full scale: export it again")
         facts = ClipFacts(len(data), mtime_ns, content_hash(data), len(raw), rate, subtype, peak)
         return cls(path, facts, mono)
@@ -151,43 +147,37 @@ def _decode(path: Path, data: bytes) -> tuple[NDArray[Any], int, str]:
     try:
         with soundfile.SoundFile(_Content(data)) as sound:
             promised, rate, subtype = sound.frames, sound.samplerate, sound.subtype
-            plain = subtype.startswith("PCM_") or subtype in FLOATS + EIGHT_BIT + LOSSY
+            plain = subtype.startswith("PCM_") or subtype in FLOATS + EIGHT_BIT
             if sound.format not in CONTAINERS or not plain:
-                kind = f"{sound.format} with {subtype}"
-                raise AsdError(f"{path}: {kind} is not read: convert it to 16-bit WAV")
+                raise AsdError(
+                    f"{path}: {sound.format} with {subtype} is not read: use the recording before "
+                    "compression, or convert it to 16-bit WAV; what MP3 and the like have taken "
+                    "away stays lost then"
+                )
             if fault := _fault(data):
                 raise AsdError(f"{path}: {fault}: copy it again")
-            if not 0 < promised * sound.channels <= _MOST_SAMPLES:
+            size, (slowest, fastest) = promised * sound.channels, _RATES
+            if not (0 < size <= _MOST_SAMPLES and slowest <= rate <= fastest):
                 raise AsdError(
-                    f"{path}: says to hold {promised} samples of {sound.channels} channels (at "
-                    f"most {_MOST_SAMPLES} in all are read): encode it again, or cut it into clips"
-                )
-            if not _RATES[0] <= rate <= _RATES[1]:
-                raise AsdError(
-                    f"{path}: says to have {rate} samples a second, outside {_RATES[0]} to "
-                    f"{_RATES[1]}: encode it again"
+                    f"{path}: says to hold {promised} samples of {sound.channels} channels at "
+                    f"{rate} Hz (read are up to {_MOST_SAMPLES} in all, at {slowest} to {fastest} "
+                    "Hz): encode it again, or cut it into clips"
                 )
             raw = sound.read(dtype="int16" if subtype == "PCM_16" else "float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise AsdError(
-            f"{path}: no readable WAV, FLAC, AIFF, OGG or MP3 file ({len(data)} bytes; "
+            f"{path}: no readable WAV, FLAC or AIFF file ({len(data)} bytes; "
             f"{error.error_string}): copy it again, or convert it to 16-bit WAV"
         ) from error
     if missing := promised - len(raw):
         raise AsdError(f"{path}: cut short, {missing} samples are missing: copy it again")
-    if subtype in FLOATS and not np.isfinite(raw).all():
-        count = int((~np.isfinite(raw)).any(axis=1).sum())
-        raise AsdError(
-            f"{path}: {count} of {len(raw)} samples are NaN or infinite: export it again"
-        )
     return raw, rate, subtype
 
 
 def _fault(data: bytes) -> str:
     """How a file is cut, damaged or joined, or nothing; libsndfile reads a part without a word."""
-    if data[:4] == b"OggS":
-        return _ogg_fault(data)
-    if _begins_again(data):
+    again = rb"(?:.\0\0\x22|....AIF[CF]|....WAVE)"  # the first of FLAC
+    if re.compile(re.escape(data[:4]) + again, re.S).search(data, 4):
         return "a second sound file begins within it"
     if (data[:4], data[8:12]) in ((b"FORM", b"AIFF"), (b"FORM", b"AIFC")):
         samples, order = b"SSND", ">"
@@ -206,42 +196,6 @@ def _fault(data: bytes) -> str:
             return f"cut short, {lacking} bytes are missing" if lacking > 0 else ""
         position += 8 + length + length % 2
     return ""
-
-
-def _begins_again(data: bytes) -> bool:
-    """Whether another file of the same kind lies behind this one; of an MP3 only if both say how
-    many frames they have.
-    """
-    mark = data[:4]
-    if mark not in (b"fLaC", b"FORM", b"RIFF", b"RIFX", b"RF64"):
-        return len(re.findall(rb"\0{9}(?:Xing|Info)\0\0\0[\1-\x0f]", data)) > 1
-    size = int.from_bytes(data[4:8], "big" if mark in (b"FORM", b"RIFX") else "little")
-    known = mark != b"fLaC" and size != _SIZE_NOT_KNOWN
-    again = re.compile(mark + rb"(?:.\0\0\x22|....AIF[CF]|....WAVE)", re.S)
-    return again.search(data, 4 + size * known) is not None
-
-
-def _ogg_fault(data: bytes) -> str:
-    """``_fault`` of an OGG, whose pages bear a number and a checksum (RFC 3533)."""
-    position, count, flags = 0, 0, 0
-    while position < len(data):
-        head = data[position : position + 27]
-        sizes = data[position + 27 : position + 27 + head[26]] if len(head) == 27 else b""
-        page = data[position : position + 27 + len(sizes) + sum(sizes)]
-        if count and head[:4] == b"OggS" and head[5:6] == b"\2":
-            return "a second sound stream begins within it"
-        number = int.from_bytes(head[18:22], "little")
-        if head[:4] != b"OggS" or number != count or _ogg_crc(page) != head[22:26]:
-            return f"damaged or cut short at byte {position}"
-        position, count, flags = position + len(page), count + 1, head[5]
-    return "" if flags & 4 else "cut short, its end is missing"
-
-
-def _ogg_crc(page: bytes) -> bytes:
-    """The checksum of an OGG page: zlib's, of bytes whose bits are reversed, and reversed."""
-    bits = (page[:22] + bytes(4) + page[26:]).translate(_REVERSED)
-    crc = zlib.crc32(bits, 0xFFFFFFFF) ^ 0xFFFFFFFF
-    return crc.to_bytes(4, "big").translate(_REVERSED)
 
 
 def _pick(path: Path, raw: NDArray[Any], channel: Channel) -> NDArray[Any]:

@@ -1,23 +1,28 @@
-"""What the names of sound files say, before any is opened."""
+"""What the names of sound files say, and the list that labels them, before any is opened."""
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from asd.data.manifest import SPLITS, Part
 from asd.errors import AsdError, shown
 
-SUFFIXES = (".wav", ".flac", ".aif", ".aiff", ".ogg", ".oga", ".opus", ".mp3")
+log = logging.getLogger(__name__)
+
+LABEL_LIST = "eval_data_list.csv"  # labels of evaluation clips
+SUFFIXES = (".wav", ".flac", ".aif", ".aiff")
+LOSSY_SUFFIXES = (".ogg", ".oga", ".opus", ".mp3")  # clips too: reading them says why they are none
 NAMES = (
-    "{normal,anomaly}_id_<ID>_<digits>.wav (or .flac, .aiff, .ogg, .mp3), or id_<ID>_<digits>.wav "
-    "without a label"
+    "{normal,anomaly}_id_<ID>_<digits>.wav (or .flac, .aiff), or id_<ID>_<digits>.wav without a "
+    "label"
 )
 Problems = dict[Path, str]  # files that cannot be used, and what to say
-_NAME = re.compile(r"(?:(normal|anomaly)_)?id_([0-9A-Za-z-]+)_[0-9]+(\.[A-Za-z0-9]+)")
+_NAME = re.compile(r"(?:(normal|anomaly)_)?id_([0-9A-Za-z-]+)_[0-9]+\.[A-Za-z0-9]+")
 _LABELS = {"normal": 0, "anomaly": 1, None: -1}
 
 
@@ -49,13 +54,13 @@ def list_folder(folder: Path) -> list[Path]:
 
 def is_sound(path: Path) -> bool:
     """Whether a file is called as a sound file is."""
-    return path.suffix.lower() in SUFFIXES
+    return path.suffix.lower() in SUFFIXES + LOSSY_SUFFIXES
 
 
 def parse_name(name: str) -> tuple[str, int] | None:
     """Machine ID and label of a clip's file name, or None if it does not fit ``NAMES``."""
     match = _NAME.fullmatch(name)
-    known = match and match[3].lower() in SUFFIXES
+    known = match and is_sound(Path(name))
     return (match[2], _LABELS[match[1]]) if match and known else None
 
 
@@ -95,3 +100,49 @@ def unused_files(folder: Path, used: Collection[Path]) -> list[Path]:
         files = [Path(place, n) for n in [*names, *links] if not n.startswith(".")]
         unused += [path for path in files if path not in used and (is_sound(path) or not top)]
     return sorted(unused)
+
+
+def _read_labels(path: Path) -> dict[tuple[str, str], int]:
+    """The list of evaluation labels: (machine type, clip name) -> 0 normal, 1 anomaly.
+
+    A line with a machine type opens its section; then ``name,original name,label``.
+    """
+    labels: dict[tuple[str, str], int] = {}
+    machine = ""
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        filled = [cell.strip() for cell in line.split(",") if cell.strip()]
+        if len(filled) == 1:
+            machine = filled[0]
+        elif len(filled) == 3 and filled[2] in ("0", "1") and machine:
+            labels[machine, filled[0]] = int(filled[2])
+        elif filled:
+            raise ValueError(f"line {number} is not understood: {line[:80]!r}")
+    return labels
+
+
+def label_clips(root: Path, clips: list[Clip]) -> list[Clip]:
+    """Give clips named ``id_...`` the label of ``eval_data_list.csv``, where one is there.
+
+    Raises:
+        AsdError: the list cannot be read.
+    """
+    if all(clip.label != -1 for clip in clips):
+        return clips
+    labels: dict[tuple[str, str], int] = {}
+    for path in (root / LABEL_LIST, root / "evaluation" / LABEL_LIST):
+        try:
+            labels |= _read_labels(path) if path.is_file() else {}
+        except (OSError, ValueError) as error:
+            raise AsdError(
+                f"{path}: cannot be used ({error}): mend it or fetch it again"
+            ) from error
+    labelled = [
+        clip
+        if clip.label != -1
+        else replace(clip, label=labels.get((clip.part.machine, clip.path.name), -1))
+        for clip in clips
+    ]
+    if missing := sum(clip.label == -1 for clip in labelled):
+        text = "%s: %d clips have no label, nor has %s any: they are scored but not judged"
+        log.warning(text, root, missing, LABEL_LIST)
+    return labelled

@@ -18,10 +18,6 @@ if TYPE_CHECKING:
 class PartReader(Protocol):
     """What computes features while a scan checks clips, so that no file is read twice."""
 
-    @property
-    def workers(self) -> int | None:
-        """Threads that compute; None: all cores."""
-
     def computing(self) -> AbstractContextManager[None]:
         """Around a scan that reads files: only one process does at a time."""
 
@@ -88,10 +84,7 @@ class Corpus(Protocol):
 
 
 def corpus_of(options: dict[str, Any]) -> Corpus:
-    """The corpus that a composed config group ``data`` describes.
-
-    Args:
-        options: its options; ``test`` says which release a run scores, and is not the corpus's.
+    """The corpus of a composed config group ``data``; its ``test`` is the run's, not the corpus's.
 
     Raises:
         AsdError: an option is refused.

@@ -14,20 +14,6 @@ LABELS = {0: "normal", 1: "anomaly", -1: "without label"}
 
 
 @dataclass(frozen=True)
-class Counts:
-    """Clips of one machine ID in one release; 0 where the release has none."""
-
-    train: int = 0
-    test_normal: int = 0
-    test_anomaly: int = 0
-
-    @property
-    def test(self) -> int:
-        """Test clips, normal and anomalous."""
-        return self.test_normal + self.test_anomaly
-
-
-@dataclass(frozen=True)
 class Archive:
     """One published file: the zip of a machine type, or the list of labels (``machine`` None)."""
 
@@ -35,36 +21,29 @@ class Archive:
     machine: str | None
     record: str
     file: str
-    bytes: int | None  # None: not known
     md5: str
 
 
 @dataclass(frozen=True)
 class Facts:
-    """The corpus in numbers.
-
-    ``counts`` has the keys (release, machine type, machine ID) that exist and no others.
-    """
+    """The corpus in numbers."""
 
     machines: tuple[str, ...]
-    samples: Mapping[str, int]  # per clip, by machine type
-    rate: int  # Hz
-    counts: Mapping[tuple[str, str, str], Counts]
+    # Of each release, machine type and ID that exist: clips to train, normal and anomalous to test.
+    counts: Mapping[tuple[str, str, str], tuple[int, int, int]]
     archives: tuple[Archive, ...]
     url_template: str  # with {record} and {file}
 
     def clips(self, release: str, machine: str) -> ClipCounts:
         """The clips of a machine type in a release; evaluation clips tell no label."""
         clips: ClipCounts = Counter()
-        for (r, m, machine_id), counts in self.counts.items():
-            if (r, m) != (release, machine):
-                continue
-            clips[release, machine, "train", machine_id, 0] = counts.train
-            if release == "evaluation":
-                clips[release, machine, "test", machine_id, -1] = counts.test
-            else:
-                clips[release, machine, "test", machine_id, 0] = counts.test_normal
-                clips[release, machine, "test", machine_id, 1] = counts.test_anomaly
+        for (r, m, machine_id), (train, normal, anomaly) in self.counts.items():
+            if (r, m) == (release, machine):
+                clips[release, machine, "train", machine_id, 0] = train
+                named = release != "evaluation"
+                tests = {0: normal, 1: anomaly} if named else {-1: normal + anomaly}
+                for label, number in tests.items():
+                    clips[release, machine, "test", machine_id, label] = number
         return clips
 
 
@@ -86,22 +65,19 @@ def load_facts() -> Facts:
 
     raw = yaml.safe_load(files("asd.data").joinpath("dcase2020.yaml").read_text(encoding="utf-8"))
     archives = [
-        Archive(release, machine, str(group["record"]), **entry)
+        Archive(release, machine, group["record"], **entry)
         for release, group in raw["archives"].items()
         for machine, entry in group["files"].items()
     ]
-    labels = {**raw["labels"], "record": str(raw["labels"]["record"])}
     counts = {
-        (release, machine, machine_id): Counts(*numbers)
+        (release, machine, machine_id): tuple(numbers)
         for release, machines in raw["counts"].items()
         for machine, ids in machines.items()
         for machine_id, numbers in ids.items()
     }
     return Facts(
-        machines=tuple(raw["samples"]),
-        samples=raw["samples"],
-        rate=raw["rate"],
+        machines=tuple(raw["counts"]["development"]),
         counts=counts,
-        archives=(*archives, Archive(machine=None, **labels)),
+        archives=(*archives, Archive(machine=None, **raw["labels"])),
         url_template=raw["url_template"],
     )

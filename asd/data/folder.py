@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from asd.data.audio import Channel
-from asd.data.clip_files import SUFFIXES, Clip, Problems, list_clips, list_folder, unused_files
+from asd.data.clip_files import (
+    SUFFIXES,
+    Clip,
+    Problems,
+    label_clips,
+    list_clips,
+    list_folder,
+    unused_files,
+)
 from asd.data.corpus import PartReader
-from asd.data.evaluation_labels import label_clips
 from asd.data.manifest import (
     RELEASES,
     SPLITS,
@@ -33,8 +40,6 @@ LAYOUT = "<root>/<machine>/{train,test} or <root>/<release>/<machine>/{train,tes
 LAYOUTS = "layouts: data=folder, data=normal_anomaly, data=mimii, data=csv"
 # How the README.txt of asd.data.simulation.build begins.
 MARKER = b"SIMULATED"
-
-Ids = Sequence[str | int]
 
 
 class Listing(NamedTuple):
@@ -58,12 +63,11 @@ class Folder:
 
     root: Path | str | None
     machines: Sequence[str] | str | None  # machine types; None: all that lie there
-    ids: Ids | Mapping[str, Ids] | str | int | None  # of all machines, or machine -> IDs
+    ids: Sequence[str | int] | str | int | None  # machine IDs, of any type; None: all
     rate: int  # Hz; clips at another rate are resampled
     channel: Channel  # of clips with several channels
     on_bad_clip: str
     cache: Path | str | None
-    workers: int | None
 
     name = "folder"
     layout = LAYOUT
@@ -74,11 +78,9 @@ class Folder:
         if self.channel not in (None, "mean"):
             check_whole("data.channel", self.channel, 0)
         check_choice("data.on_bad_clip", self.on_bad_clip, ON_BAD_CLIP)
-        if self.workers is not None:
-            check_whole("data.workers", self.workers, 1)
         for option in ("machines", "ids"):
             value = getattr(self, option)
-            if isinstance(value, Sequence | Mapping) and len(value) == 0:
+            if isinstance(value, Sequence) and len(value) == 0:
                 raise AsdError(f"data.{option}={value!r}: name at least one, or null for all")
 
     @property
@@ -138,10 +140,6 @@ class Folder:
             return None
         return [self.machines] if isinstance(self.machines, str) else list(self.machines)
 
-    def _flat_release(self, clip: Clip) -> str:
-        """The release of a clip in ``<root>/<machine>``."""
-        return "development"
-
     def _verify(self, releases: list[str], clips: list[Clip], problems: Problems) -> None:
         """Compare the clips listed with what is known of the corpus, before any is read."""
 
@@ -149,18 +147,16 @@ class Folder:
         """All clips of the machine types asked for, by name."""
         found = Listing([], {}, set(), [], set())
         for release, folder in self._layout(releases).items():
-            machines = self._machines_in(folder)
+            present = _machine_folders(folder) if folder.is_dir() else []
+            machines = self._choose_machines(present, folder, "<machine>/train or <machine>/test")
             found.places.extend([folder / m for m in machines] if self._machines() else [folder])
             for machine in machines:
                 check_machine(machine, folder / machine)
-                wanted = releases if release is None else [release]
-                found.needed.update(Part(name, machine, NEEDED_SPLIT[name]) for name in wanted)
+                found.needed.add(Part(release, machine, NEEDED_SPLIT[release]))
                 for split in SPLITS:
-                    clips, bad = list_clips(folder / machine / split, Part("", machine, split))
+                    clips, bad = list_clips(folder / machine / split, Part(release, machine, split))
+                    found.clips.extend(clips)
                     found.problems.update(bad)
-                    for clip in clips:
-                        part = Part(release or self._flat_release(clip), machine, split)
-                        found.clips.append(replace(clip, part=part))
         return found
 
     # Finding the clips.
@@ -179,8 +175,8 @@ class Folder:
             self._refuse_empty(found.needed - {clip.part for clip in clips})
         return found._replace(clips=clips)
 
-    def _layout(self, releases: list[str]) -> dict[str | None, Path]:
-        """The folders of machine types by release; None: the clips decide."""
+    def _layout(self, releases: list[str]) -> dict[str, Path]:
+        """The folders of machine types by release."""
         root = self.folder
         present = [release for release in RELEASES if (root / release).is_dir()]
         machines, splits = _machine_folders(root), [s for s in SPLITS if (root / s).is_dir()]
@@ -189,12 +185,8 @@ class Folder:
                 f"{root}: must be {LAYOUT}, but holds {', '.join(splits + present + machines)}: "
                 f"keep one layout; data.root={root.parent} if this is one machine type's folder"
             )
-        return {release: root / release for release in releases} if present else {None: root}
-
-    def _machines_in(self, folder: Path) -> list[str]:
-        """Machine types wanted, which must be in this folder."""
-        present = _machine_folders(folder) if folder.is_dir() else []
-        return self._choose_machines(present, folder, "<machine>/train or <machine>/test")
+        folders = {release: root / release for release in releases}
+        return folders if present else folders | {"development": root}
 
     def _choose_machines(self, present: list[str], folder: Path, looked_for: str) -> list[str]:
         """The machine types wanted, of those present; the error says what else lies there."""
@@ -220,33 +212,27 @@ class Folder:
                 f"{machines}: put them there, or choose others with data.machines=[...]"
             )
 
-    def wanted_ids(self, machine: str) -> list[str] | None:
-        """The machine IDs asked for of a machine type; None for all.
+    def _ids(self) -> list[str] | None:
+        """The machine IDs asked for; None for all.
 
         A number stands for two digits: ``ids: [0, 2]`` are 00 and 02, as YAML reads 00 as 0.
         """
-        ids = self.ids.get(machine) if isinstance(self.ids, Mapping) else self.ids
-        if ids is None:
+        if self.ids is None:
             return None
-        each = [ids] if isinstance(ids, str | int) else ids
+        each = [self.ids] if isinstance(self.ids, str | int) else self.ids
         return [f"{one:02d}" if isinstance(one, int) else str(one) for one in each]
 
     def _choose_ids(self, clips: list[Clip]) -> list[Clip]:
-        if self.ids is None:
+        ids = self._ids()
+        if ids is None:
             return clips
-        present = sorted({f"{clip.part.machine} {clip.id}" for clip in clips})
-        if isinstance(self.ids, Mapping):
-            named = [f"{m} {i}" for m in self.ids for i in self.wanted_ids(m) or ()]
-            absent = set(named) - set(present)
-        else:  # of some machine type, if not of all
-            absent = set(self.wanted_ids("") or ()) - {clip.id for clip in clips}
-        if absent:
+        if absent := set(ids) - {clip.id for clip in clips}:  # of some machine type, if not of all
+            present = sorted({f"{clip.part.machine} {clip.id}" for clip in clips})
             raise AsdError(
                 f"data.ids: no clips in {self.folder} of ID {', '.join(sorted(absent))} "
                 f"(found: {', '.join(present) or 'none'})"
             )
-        wanted = {clip.part.machine: self.wanted_ids(clip.part.machine) for clip in clips}
-        return [c for c in clips if (ids := wanted[c.part.machine]) is None or c.id in ids]
+        return [clip for clip in clips if clip.id in ids]
 
 
 def _machine_folders(folder: Path) -> list[str]:

@@ -91,12 +91,9 @@ def content_hash(data: bytes) -> str:
 
 
 def check_machine(machine: str, where: Path | str, what: str = "a machine type") -> None:
-    """Refuse a machine type that figures cannot be named after, before anything is trained.
+    """Refuse a machine type, found ``where``, that figures cannot be named after.
 
-    Args:
-        machine: its name.
-        where: it was found, for the message.
-        what: bears the name; IDs stand in names of figures too.
+    ``what`` bears the name: IDs stand in names of figures too.
 
     Raises:
         AsdError: says what a name may have in it.
@@ -110,11 +107,7 @@ def check_machine(machine: str, where: Path | str, what: str = "a machine type")
 
 
 def repeated(manifest: Manifest) -> list[str]:
-    """What a reader must know of files that stand in the manifest more than once, by content.
-
-    Returns:
-        A sentence on those that train and test, and one on those under several labels.
-    """
+    """Sentences on files of the same content that train and test, or stand under several labels."""
     sentences = []
     for columns, what in (
         (["split"], "both among the training and the test clips"),
@@ -147,12 +140,7 @@ def sorted_manifest(root: Path, rows: list[dict[str, object]]) -> Manifest:
 
 
 def parts_of(manifest: Manifest) -> Iterator[Manifest]:
-    """The manifest's clips by release, machine and split, in the manifest's order.
-
-    Raises:
-        ValueError: clips of one part do not stand together, so that parts in order would not be
-            the manifest in order.
-    """
+    """The manifest's clips by release, machine and split, in the order that it must have."""
     groups = [rows for _, rows in manifest.clips.groupby(list(Part._fields), sort=False)]
     if [i for rows in groups for i in rows.index] != list(manifest.clips.index):
         raise ValueError("a manifest must be sorted by release, machine and split")

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asd.cores import cores
-from asd.data.audio import EIGHT_BIT, LOSSY, ClipFacts, Recording
+from asd.data.audio import EIGHT_BIT, Channel, ClipFacts, Recording
 from asd.data.clip_files import Clip, Problems
 from asd.data.manifest import Part
-from asd.data.scan_cache import Known, cache_file, read_cache, write_cache
 from asd.data.threads import in_threads
 from asd.errors import AsdError, first_lines
+from asd.files import replacing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,13 +29,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ON_BAD_CLIP = ("error", "skip")
+Known = dict[Path, ClipFacts]
+_CACHE_VERSION = 4
 
 KINDS: dict[str, Callable[[ClipFacts], bool]] = {
     "are silent, every sample is zero": lambda facts: facts.peak == 0,
     "have only 8 bits a sample": lambda facts: facts.subtype in EIGHT_BIT,
-    "are compressed with loss, which may take away what is to be heard": (
-        lambda facts: facts.subtype in LOSSY
-    ),
     "go beyond [-1, 1]; they are used as they are": lambda facts: facts.peak > 1,
 }
 
@@ -57,16 +59,16 @@ def scan(
             or the reader cannot compute a clip's features.
     """
     paths = [clip.path for clip in clips]
-    file = cache_file(corpus.cache, corpus.folder, corpus.channel)
-    known = read_cache(file, corpus.folder, paths)
+    file = _cache_file(corpus.cache, corpus.folder, corpus.channel)
+    known = _read_cache(file, corpus.folder, paths)
     if len(known) < len(clips):
         with reader.computing() if reader else nullcontext():
             # Again: another process may have read them while this one waited.
-            known = read_cache(file, corpus.folder, paths)
+            known = _read_cache(file, corpus.folder, paths)
             try:
                 _read(corpus, clips, known, problems, reader)
             finally:  # an interrupted scan goes on where it stopped
-                write_cache(file, corpus.folder, known)
+                _write_cache(file, corpus.folder, known)
     for clip in clips if reader else []:  # those known from the cache, by another reader
         try:
             if clip.path in known and reader:
@@ -76,11 +78,14 @@ def scan(
             del known[clip.path]
     if problems:
         _report(corpus, problems)
-    if clips and not known:
-        raise AsdError(f"{corpus.folder}: no usable clip is left; all {len(clips)} are bad")
-    names = {path.relative_to(corpus.folder).as_posix(): facts for path, facts in known.items()}
-    warn_of(corpus.folder, names, corpus.rate)
-    return [_row(corpus.folder, clip, known[clip.path]) for clip in clips if clip.path in known]
+    names = {path: path.relative_to(corpus.folder).as_posix() for path in known}
+    warn_of(corpus.folder, {names[path]: facts for path, facts in known.items()}, corpus.rate)
+    rows = []
+    for clip in (clip for clip in clips if clip.path in known):
+        row = {**clip.part._asdict(), "id": clip.id, "label": clip.label, "path": names[clip.path]}
+        facts = known[clip.path]
+        rows.append({**row, "samples": facts.samples, "rate": facts.rate, "hash": facts.hash})
+    return rows
 
 
 def _read(
@@ -94,8 +99,7 @@ def _read(
     if not new:
         return
     sizes = Counter(clip.part for clip in clips)
-    whole = [part for part in new if len(new[part]) == sizes[part]]
-    wanted = {part for part in whole if reader and reader.wants(part)}
+    wanted = {p for p in new if len(new[p]) == sizes[p] and reader and reader.wants(p)}
 
     def stops() -> bool:
         """Whether the run will stop: then only what else is wrong is of interest."""
@@ -104,33 +108,22 @@ def _read(
     def read(clip: Clip) -> np.ndarray | None:
         try:
             recording = Recording.read(clip.path, corpus.channel)
+            known[clip.path] = recording.facts
             if reader:
                 reader.check(clip, recording.facts)
         except AsdError as error:
             problems[clip.path] = str(error)
             return None
-        known[clip.path] = recording.facts
-        if reader is None or clip.part not in wanted or stops():
-            return None
-        return reader.compute(recording)
+        return reader.compute(recording) if reader and clip.part in wanted and not stops() else None
 
     def keep(part: Part, results: list[np.ndarray | None]) -> None:
-        if part not in wanted or reader is None or stops():
-            return
-        hashes = [known[clip.path].hash for clip in new[part] if clip.path in known]
-        arrays = [array for array in results if array is not None]
-        if arrays:
-            reader.store(part, hashes, arrays)
+        done = [(c, a) for c, a in zip(new[part], results, strict=True) if a is not None]
+        if reader and done and not stops():
+            reader.store(part, [known[clip.path].hash for clip, _ in done], [a for _, a in done])
 
-    workers = reader.workers or cores() if reader and wanted else corpus.workers or min(8, cores())
+    workers = cores() if wanted else min(8, cores())  # more would only wait for the disk
     label = "reading and checking clips" + (", computing features" if wanted else "")
     in_threads(read, new, workers, label, keep)
-
-
-def _row(root: Path, clip: Clip, facts: ClipFacts) -> dict[str, object]:
-    path = clip.path.relative_to(root).as_posix()
-    name = {**clip.part._asdict(), "id": clip.id, "label": clip.label, "path": path}
-    return {**name, "samples": facts.samples, "rate": facts.rate, "hash": facts.hash}
 
 
 def _report(corpus: Folder, problems: Problems) -> None:
@@ -146,12 +139,9 @@ def _report(corpus: Folder, problems: Problems) -> None:
 
 
 def warn_of(where: Path | str, facts: Mapping[str, ClipFacts], rate: int) -> None:
-    """Say what is odd about clips that can be used.
+    """Say what is odd about clips that can be used, of which these are the facts by name.
 
-    Args:
-        where: they lie, or what else they have in common.
-        facts: of each, by name.
-        rate: in Hz, to which they are resampled.
+    They lie ``where``, or have that in common, and are resampled to ``rate`` in Hz.
     """
     rates = Counter(fact.rate for fact in facts.values() if fact.rate != rate)
     if rates:
@@ -163,3 +153,48 @@ def warn_of(where: Path | str, facts: Mapping[str, ClipFacts], rate: int) -> Non
         if names:
             text = "%s: %d clips %s:\n%s"
             log.warning(text, where, len(names), what, first_lines(f"  {name}" for name in names))
+
+
+# What earlier scans learnt of a corpus's files, so that the next one takes seconds.
+
+
+def _cache_file(folder: Path | str | None, root: Path, channel: Channel) -> Path | None:
+    """Where what is learnt of the files under ``root`` is kept; None: nowhere."""
+    key = f"{_CACHE_VERSION}|{root.resolve()}|{channel}".encode()
+    name = hashlib.blake2b(key, digest_size=8).hexdigest()
+    return None if folder is None else Path(folder) / "scan" / f"{name}.json"
+
+
+def _read_cache(file: Path | None, root: Path, paths: Iterable[Path]) -> Known:
+    """What is known of those of these files that have not changed since."""
+    known, entries = {}, _entries(file)
+    for path in paths:
+        with suppress(KeyError, OSError):  # not known, or reading it will say what is wrong
+            entry, stat = entries[path.relative_to(root).as_posix()], path.stat()
+            if (entry.size, entry.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
+                known[path] = entry
+    return known
+
+
+def _write_cache(file: Path | None, root: Path, known: Known) -> None:
+    """Keep these too; a cache that cannot be written is only slow, so it is but a warning."""
+    if file is None:
+        return
+    entries = _entries(file) | {p.relative_to(root).as_posix(): f for p, f in known.items()}
+    text = json.dumps({path: asdict(entry) for path, entry in entries.items()})
+    try:
+        with replacing(file) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    except OSError as error:
+        log.warning("%s: cannot write what was learnt of the clips (%s)", file, error)
+
+
+def _entries(file: Path | None) -> dict[str, ClipFacts]:
+    if file is None or not file.exists():
+        return {}
+    try:
+        raw = json.loads(file.read_text(encoding="utf-8"))
+        return {path: ClipFacts(**entry) for path, entry in raw.items()}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        log.warning("%s: cannot be used (%s); the clips are read again", file, error)
+        return {}

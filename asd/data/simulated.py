@@ -46,9 +46,9 @@ Plan = dict[tuple[str, str, str], tuple[int, ...]]
 class Simulated:
     """Simulated machines in the layout ``<release>/<machine>/{train,test}/*.wav``.
 
-    Each corpus is a folder of ``root`` named after what defines it (every field but ``root`` and
-    ``workers``); only the releases asked for are made. A clip depends on the seed, the sound
-    settings and its own name alone, not on how many others there are.
+    Each corpus is a folder of ``root`` named after what defines it (every field but ``root``);
+    only the releases asked for are made. A clip depends on the seed, the sound settings and its own
+    name alone, not on how many others there are.
     """
 
     root: Path | str
@@ -68,7 +68,6 @@ class Simulated:
     level_db: float  # dB re full scale, of a machine in normal work
     level_spread_db: float
     strength: Sequence[float]  # least and greatest, of an anomaly
-    workers: int | None  # threads that make clips; None: all cores
 
     name = "simulated"
     simulated = True
@@ -81,8 +80,6 @@ class Simulated:
             check_number(f"data.{option}", getattr(self, option), least, most)
         for option, low, high in COUNT_RANGES if self.counts == "given" else ():
             check_whole(f"data.{option}", getattr(self, option), low, high)
-        if self.workers is not None:
-            check_whole("data.workers", self.workers, 1)
         machines = [] if isinstance(self.machines, str) else list(self.machines)
         known = load_facts().machines
         if not machines or len({*machines} & {*known}) != len(machines):
@@ -141,8 +138,8 @@ class Simulated:
         ids = dict.fromkeys(RELEASES, self.ids_additional) | {"development": self.ids_development}
         plan: Plan = {}
         planned: Counter[tuple[str, str]] = Counter()  # IDs of each release and machine type
-        for (release, machine, machine_id), real in sorted(load_facts().counts.items()):
-            counts: tuple[int, ...] = (real.train, real.test_normal, real.test_anomaly)
+        counts: tuple[int, ...]
+        for (release, machine, machine_id), counts in sorted(load_facts().counts.items()):
             if self.counts == "given":  # of what the real corpus has some, as many as asked for
                 if planned[release, machine] == ids[release]:
                     continue

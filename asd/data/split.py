@@ -31,12 +31,12 @@ def validation_split(
 
     It depends on the seed and the clips' paths (relative to the root) alone: not on the order of
     the rows, nor on the version of a random number generator. Every stratum keeps at least one clip
-    for training. The count is ``fraction`` of all clips, rounded half up, shared out among the
-    strata by largest remainders.
+    for training. The count is ``fraction`` (above 0, below 1) of all clips, rounded half up, shared
+    out among the strata by largest remainders.
 
     Args:
         manifest: training clips only.
-        fraction: of the clips for validation, above 0 and below 1.
+        fraction: of the clips for validation.
         seed: another seed gives another choice.
         strata_by: of ``STRATA``; none of them: not stratified.
         option: the fraction's name, for messages.

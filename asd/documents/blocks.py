@@ -46,14 +46,9 @@ class Block:
 
 @dataclass
 class Table(Block):
-    """``rows`` of cells of lines; the first ``texts`` columns are words, the others numbers.
+    """``rows`` of as many cells as the header; the first ``texts`` columns are words, not numbers.
 
-    Args:
-        header: a name a column.
-        rows: as many cells each as the header.
-        title: empty where a heading says it.
-        texts: 1 for a table of numbers.
-        notes: below it.
+    ``title``: empty where a heading says it; ``notes``: below it.
     """
 
     header: list[str]

@@ -26,6 +26,7 @@ from asd.options import check_choice, check_no_secret, check_number, check_whole
 from asd.scoring.calibration import CalibrationOptions
 from asd.scoring.clip_vectors import OF_NETWORK
 from asd.scoring.pooling import Mean
+from asd.scoring.proxy_faults import ProxyOptions
 from asd.scoring.scoring_options import ScoringOptions
 from asd.scoring.window_scores import OF_CLASSES, OF_FRAMES, WINDOW_SCORES
 
@@ -56,6 +57,7 @@ class Experiment:
     trainer: TrainerOptions
     scoring: ScoringOptions
     calibration: CalibrationOptions
+    proxy: ProxyOptions
 
     @classmethod
     def of(cls, config: dict[str, Any], command: str) -> Experiment:
@@ -79,6 +81,7 @@ class Experiment:
             from_config(TrainerOptions, "trainer", config["trainer"]),
             scoring,
             from_config(CalibrationOptions, "calibration", config["calibration"]),
+            from_config(ProxyOptions, "proxy", config["proxy"]),
         )
         experiment._check_network()
         experiment.feature_store()
@@ -97,7 +100,6 @@ class Experiment:
             self.frontend,
             options["dtype"],
             self.corpus.channel,
-            options["workers"],
             cache / "joined" if shared else None,
         )
 
@@ -218,6 +220,8 @@ def _check_own_options(config: dict[str, Any]) -> None:
     check_whole("seed", config["seed"], 0, 2**32 - 1)
     for name in ("standardise", "force"):
         check_choice(name, config[name], (True, False))
+    if "proxy_auc" in config["search"]["objectives"] and not config["proxy"]["faults"]:
+        raise AsdError("search.objectives: proxy_auc needs proxy.faults=[...] (docs/search.md)")
     check_number("search.untrained_loss", config["search"]["untrained_loss"], 0)
     names = {"experiment_name": config["experiment_name"], "system": config["system"]}
     for name, value in {**names, "scale.name": config["scale"]["name"]}.items():

@@ -14,7 +14,6 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from asd.composition import compose_config, option_text, plain
-from asd.errors import AsdError
 from asd.experiment.identity import MISSING, departures, flat, settings
 
 # Config groups whose choice names a departure from a preset, where the command line makes it.
@@ -141,15 +140,6 @@ def preset(overrides: Sequence[str], **given: Any) -> DictConfig:
     for name, value in given.items():
         OmegaConf.update(config, name, value, merge=False, force_add=True)
     return config
-
-
-def is_of_today(config: dict[str, Any], command: str) -> bool:
-    """Whether the command would compose this config today, but for the seed."""
-    try:
-        words = [w for w in shlex.split(command) if "=" in w or w.startswith("~")]
-        return not departures(config, plain(_composed(tuple(w for w in words if w[:5] != "seed="))))
-    except AsdError:
-        return False
 
 
 @functools.cache

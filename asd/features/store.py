@@ -29,7 +29,7 @@ from asd.errors import AsdError
 from asd.features.part import Features, part_file, whole_part, write_part, writing
 from asd.files import write_text
 from asd.frontends.frontend import FrontEnd
-from asd.options import check_choice, check_whole
+from asd.options import check_choice
 
 FORMAT = 5
 KEY = 12 * "[0-9a-f]"  # how names of folders and parts end
@@ -45,7 +45,6 @@ class FeatureStore:
         frontend: computes what is not there.
         dtype: ``float32`` or ``float16`` (docs/features.md says what it does to scores).
         channel: of files with several, as ``asd.data.audio.Recording.read`` takes it.
-        workers: threads; None: all cores.
         shared: folder of files that processes of this machine map together; None: every process
             has its own copy in memory.
         splits: (release, split) of what it takes from a scan.
@@ -55,14 +54,11 @@ class FeatureStore:
     frontend: FrontEnd
     dtype: str
     channel: Channel
-    workers: int | None
     shared: Path | None = None
     splits: Collection[tuple[str, str]] = ()
 
     def __post_init__(self) -> None:
         check_choice("features.dtype", self.dtype, ("float32", "float16"))
-        if self.workers is not None:
-            check_whole("features.workers", self.workers, 1)
 
     def settings(self) -> dict[str, Any]:
         """All that determines a clip's features but the clip."""
@@ -177,7 +173,7 @@ class FeatureStore:
 
         files = {name: part.files() for name, part in clips.items()}
         label = f"{self.frontend.name} features"
-        in_threads(compute, files, self.workers or cores(), label, keep)
+        in_threads(compute, files, cores(), label, keep)
 
     def load(self, manifest: Manifest) -> Features:
         """Features of all clips of a manifest; what is missing is computed.
@@ -191,7 +187,7 @@ class FeatureStore:
         self.build(manifest)
         parts = list(parts_of(manifest))
         if self.shared is None:
-            with ThreadPoolExecutor(self.workers or cores()) as pool:
+            with ThreadPoolExecutor(cores()) as pool:
                 loaded = list(pool.map(self.part, parts))
             values = np.concatenate([np.asarray(features.values) for features in loaded])
             return Features(values, np.concatenate([features.frames for features in loaded]))

@@ -1,1 +1,1 @@
-"""Pictures of a run and of a grid of runs: pure functions of files."""
+"""What is drawn of a run, of a grid and of a search: PNGs at ``path``; ``title`` says what data."""

@@ -1,4 +1,4 @@
-"""Pictures of many runs: side by side, figures against options and against cost."""
+"""Pictures of many runs: side by side, figures against options and cost, and a search's trials."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ if TYPE_CHECKING:
 _TICKS = 8  # as many values of an option, evenly apart, have a tick each
 
 
-def overview(figures: pd.DataFrame, metric: str, title: str, path: Path) -> Path:
+def overview(figures: pd.DataFrame, metric: str, title: str, path: Path) -> None:
     """A panel a machine type, a line a system: mean, interval, single trainings.
 
     Args:
         figures: a row a machine type and system: machine, system, mean, low, high, values (of the
             single trainings), published; fractions, NaN is not there. At least one.
         metric: name on the axis.
-        title, path: see ``style.panels``.
     """
     machines = {str(name): of for name, of in figures.groupby("machine", sort=False)}
     columns = 4 if len(machines) > 6 else min(3, len(machines))
@@ -45,17 +44,15 @@ def overview(figures: pd.DataFrame, metric: str, title: str, path: Path) -> Path
         handles, labels = axes[0].get_legend_handles_labels()
         if handles:
             axes[0].figure.legend(handles[:1], labels[:1], loc="lower right")
-    return path
 
 
-def option_curves(metrics: dict[str, pd.DataFrame], option: str, title: str, path: Path) -> Path:
+def option_curves(metrics: dict[str, pd.DataFrame], option: str, title: str, path: Path) -> None:
     """A numeric option against a figure: means with a band, and single trainings.
 
     Args:
         metrics: panel's name -> a row a value of the option: value, mean, low, high, values,
             see ``overview``.
         option: name of the x axis, logarithmic where the values span a decade or more.
-        title, path: see ``style.panels``.
     """
     with style.panels(path, len(metrics), (4.3, 3.1), title, columns=len(metrics)) as axes:
         for ax, (name, points) in zip(axes, metrics.items(), strict=True):
@@ -74,18 +71,16 @@ def option_curves(metrics: dict[str, pd.DataFrame], option: str, title: str, pat
             value_axis(ax, list(at))
             ax.set(title=name, xlabel=option, ylabel="%")
             ax.legend(loc="best")
-    return path
 
 
 def heat_maps(
     metrics: dict[str, pd.DataFrame], options: Sequence[str], title: str, path: Path
-) -> Path:
+) -> None:
     """Two options against a figure, a cell a combination; one may be not run.
 
     Args:
         metrics: panel's name -> fractions by the levels of both, as text.
         options: their names.
-        title, path: see ``style.panels``.
     """
     with style.panels(
         path, len(metrics), (3.6, 3.0), title, columns=len(metrics), left=1.0, gap=(1.1, 0.8)
@@ -104,18 +99,16 @@ def heat_maps(
             ax.set_xticks(range(len(columns)), columns)
             ax.set_yticks(range(len(rows)), rows)
             ax.set(title=f"{name}, %", xlabel=options[1], ylabel=options[0])
-    return path
 
 
 def trade_off(
     points: dict[str, tuple[float, float, bool]], names: tuple[str, str], title: str, path: Path
-) -> Path:
+) -> None:
     """Two figures of each setting against each other; those that none beats joined and named.
 
     Args:
         points: name -> x, y, and whether it is on the Pareto front.
         names: of the axes.
-        title, path: see ``style.panels``.
     """
     with style.panels(path, 1, (6.6, 3.6), title) as (ax,):
         front = sorted((x, y, name) for name, (x, y, on) in points.items() if on)
@@ -132,7 +125,52 @@ def trade_off(
         ax.margins(x=0.18, y=0.12)
         ax.set(xlabel=names[0], ylabel=names[1])
         ax.legend(loc="best")
-    return path
+
+
+def study_picture(
+    values: dict[int, float],
+    options: dict[str, list[Any]],
+    shares: dict[str, float],
+    told: dict[int, dict[int, float]],
+    objective: str,
+    smaller: bool,
+    title: str,
+    path: Path,
+) -> None:
+    """History with the best so far, values by epoch, importances, and a panel an option.
+
+    Args:
+        values: a complete trial's number -> its objective.
+        options: name -> a value each of these trials: numbers, or words.
+        shares: name -> importance, which add to 1; empty: not known.
+        told: any trial's number -> epoch, from 0 as stored -> value; drawn from 1.
+        objective: its name.
+        smaller: whether less is better.
+    """
+    count = 1 + bool(told) + bool(shares) + len(options)
+    left = 0.75 + 0.04 * max(map(len, options), default=0)
+    with style.panels(path, count, (3.9, 2.8), title, left=left, gap=(left, 0.85)) as panels:
+        axes = iter(panels)
+        _history(ax := next(axes), values, smaller)
+        ax.set(xlabel="trial", ylabel=objective)
+        if told:
+            _epochs(ax := next(axes), told)
+            ax.set(xlabel="epoch (cross: ended early; figures: trials)", ylabel=objective)
+        if shares:
+            names = sorted(shares, key=lambda name: shares[name])
+            percents = [100 * shares[name] for name in names]
+            bars = (ax := next(axes)).barh(names, percents, color=style.BLUE, height=0.6)
+            ax.bar_label(bars, fmt="%.0f", padding=3)
+            ax.set(xlabel=f"importance for {objective}, %", xlim=(0, 112))
+            ax.set_yticks(names, [name.rsplit(".", 1)[-1] for name in names])
+        for name, ax in zip(options, axes, strict=True):
+            numbers = {type(value) for value in options[name]} <= {int, float}
+            at: list[Any] = options[name] if numbers else list(map(str, options[name]))
+            look: dict[str, Any] = {"cmap": "Blues", "vmin": -len(at) / 2, "edgecolors": style.BLUE}
+            ax.scatter(at, list(values.values()), c=range(len(at)), s=34, lw=0.8, **look)
+            if numbers:
+                value_axis(ax, at)
+            ax.set(xlabel=f"{name} (darker: later)", ylabel=objective)
 
 
 def _in_order(levels: Iterable[str]) -> list[str]:
@@ -173,3 +211,21 @@ def _lines(ax: Axes, systems: list[dict[Any, Any]]) -> None:
             )  # fmt: skip
     ax.set_yticks(heights, [of["system"] for of in systems])
     ax.set_ylim(-0.6, len(systems) - 0.4)
+
+
+def _history(ax: Axes, values: dict[int, float], smaller: bool) -> None:
+    best = (np.minimum if smaller else np.maximum).accumulate(list(values.values()))
+    ax.scatter(list(values), list(values.values()), s=34, color=style.SKY, edgecolors=style.BLUE)
+    ax.plot(list(values), best, color=style.VERMILLION, ds="steps-post", label="best so far")
+    ax.locator_params("x", integer=True)
+    ax.legend(loc="best")
+
+
+def _epochs(ax: Axes, told: dict[int, dict[int, float]]) -> None:
+    for number, by_epoch in told.items():
+        colour, _, line = style.look(number)
+        at, values = [epoch + 1 for epoch in by_epoch], list(by_epoch.values())
+        early = "x" if len(by_epoch) < max(map(len, told.values())) else None
+        ax.plot(at, values, color=colour, ls=line, lw=1.2, marker=early, markevery=[-1])
+        ax.annotate(f" {number}", (at[-1], values[-1]), fontsize=7.5, color=colour, va="center")
+    ax.locator_params("x", integer=True)

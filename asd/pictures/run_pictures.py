@@ -1,66 +1,105 @@
-"""All pictures of one run, from the files in its folder."""
+"""The pictures of a run: drawn at its end, or later from the files in its folder."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from asd.errors import AsdError
 from asd.experiment.history import read_history
+from asd.experiment.listener import RunListener
 from asd.experiment.run_folder import RunFolder
-from asd.pictures.examples import KINDS
-from asd.pictures.model_files import EMBEDDINGS, EXAMPLES, KeptClips
+from asd.pictures.examples import COLUMNS, EXAMPLES, KINDS, KeptClips, PictureOptions, chosen
 from asd.scoring.clip_scores import read_scores
 from asd.scoring.metrics import machine_order
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from asd.frontends.frontend import FrontEnd
+    from asd.scoring.metrics import Metrics
+    from asd.scoring.scorer import ScoredClips
+
 FOLDER = "pictures"
+log = logging.getLogger(__name__)
 
 
-def run_pictures(
-    run_folder: Path,
-    out: Path | None = None,
-    kinds: Sequence[str] = KINDS,
-    scores: pd.DataFrame | None = None,
-) -> list[Path]:
-    """Draw ROC, score distributions, training curves, example clips and the bottleneck.
+class PictureListener(RunListener):
+    """Keeps what pictures need of a model while it scores, and draws them when all have.
+
+    A picture that cannot be drawn is warned of and costs the run nothing.
+    """
+
+    def __init__(self, options: PictureOptions, frontend: FrontEnd, in_sweep: bool) -> None:
+        self.options = options
+        self.frontend = frontend
+        self.kinds = options.in_sweeps if in_sweep else KINDS
+        self._clips: list[dict[Any, Any]] = []
+        self._maps: dict[str, Any] = {}
+
+    def clips_scored(self, scored: ScoredClips) -> None:
+        """Keep a few clips as the network, if any, sees them."""
+        if scored.embeddings is None:
+            return
+        from asd.scoring.error_maps import error_maps  # with torch, which has been imported by now
+
+        clips = scored.table[COLUMNS].to_dict("records")
+        for role, row in chosen(scored.table, self.options.anomalous):
+            maps = error_maps(scored, row)
+            self._maps |= {f"{name}_{len(self._clips)}": values for name, values in maps.items()}
+            self._clips.append({"role": role, **clips[row]})
+
+    def model_scored(self, model: str, folder: Path) -> None:
+        """Write ``examples.npz``; nothing where nothing was kept."""
+        import pandas as pd
+
+        clips, maps, self._clips, self._maps = self._clips, self._maps, [], {}
+        if not clips:
+            return
+        centre = np.asarray(self.frontend.centre_frequencies(), np.float64)
+        axes = {"centre_hz": centre, "hop_seconds": float(self.frontend.hop_seconds)}
+        try:
+            KeptClips(pd.DataFrame(clips), {**maps, **axes}).write(folder / EXAMPLES)
+        except OSError as error:
+            log.warning("pictures: %s: what they need of %s is lost: %s", folder, model, error)
+
+    def scored(self, folder: RunFolder, scores: pd.DataFrame, metrics: Metrics) -> None:
+        """Draw."""
+        try:
+            run_pictures(folder.path, self.kinds)
+        except AsdError as error:
+            log.warning("pictures: %s", error)
+
+
+def run_pictures(run_folder: Path, kinds: Sequence[str] = KINDS) -> list[Path]:
+    """Draw ROC, score distributions, training curves and example clips.
 
     Not drawn is what a run lacks: spectrograms without ``examples.npz``, ROC without test clips.
 
-    Args:
-        run_folder: with run.json, scores.csv and models/*.
-        out: where to; None: ``pictures/`` in the run's folder.
-        kinds: which of them.
-        scores: the clips' scores; None: from ``scores.csv``.
-
     Returns:
-        The PNGs, in the order in which they are best looked at.
+        The PNGs in its ``pictures/``, in the order in which they are best looked at.
 
     Raises:
         AsdError: a file is missing or damaged, or a picture cannot be written.
     """
-    folder, out = RunFolder(Path(run_folder)), out or Path(run_folder) / FOLDER
+    out = run_folder / FOLDER
     try:
-        scores = read_scores(folder.scores) if scores is None else scores
-        return [path for path in _draw(folder, scores, kinds, out) if path is not None]
+        return [path for path in _draw(RunFolder(run_folder), kinds, out) if path is not None]
     except OSError as error:
         raise AsdError(f"{out}: {error.strerror}; pictures cannot be written there") from error
 
 
-def _draw(
-    folder: RunFolder, scores: pd.DataFrame, kinds: Sequence[str], out: Path
-) -> Iterator[Path | None]:
+def _draw(folder: RunFolder, kinds: Sequence[str], out: Path) -> Iterator[Path | None]:
     import pandas as pd
 
-    from asd.pictures.embedding import scatter
-    from asd.pictures.score_pictures import distributions, roc
+    from asd.pictures.score_pictures import curves, distributions, roc
     from asd.pictures.spectrograms import triptychs
-    from asd.pictures.training_curves import curves
 
-    record = folder.record()
+    record, scores = folder.record(), read_scores(folder.scores)
     about = record.get("title", folder.path.name)  # says what the data is
     models = {path.name: path for path in folder.models()}
     if "roc" in kinds and len(scores):
@@ -71,10 +110,6 @@ def _draw(
         files = {m: models[m] / "history.csv" for m in machine_order(models)}
         histories = {m: pd.DataFrame(read_history(file)) for m, file in files.items()}
         yield curves(histories, f"Training. {about}", out / "training.png")
-    if "embedding" in kinds:
-        files = {m: path / EMBEDDINGS for m, path in models.items()}
-        embeddings = {m: KeptClips.read(file) for m, file in files.items() if file.exists()}
-        yield scatter(embeddings, f"Bottleneck. {about}", out / "embedding.png")
     if "clips" in kinds:
         for file in (path / EXAMPLES for path in models.values()):
             if file.exists():

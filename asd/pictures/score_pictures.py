@@ -1,4 +1,4 @@
-"""Pictures of one run's scores: ROC curves, and the scores of normals against anomalies."""
+"""Pictures of a run's numbers: ROC curves, scores of normals and anomalies, losses by epoch."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _SUMMARY = "median and middle half"
+_DECADE = 10  # a loss that falls by more is drawn on a logarithmic axis
+# A label's name, place beside its machine ID's tick, colour and marker.
+_LABELS = {
+    0: ("normal", -0.2, style.BLUE, "o"),
+    1: ("anomaly", 0.2, style.VERMILLION, "^"),
+    -1: ("label not known", 0.0, style.GREY, "s"),
+}
 
 
 def roc(scores: pd.DataFrame, max_fpr: float, title: str, path: Path) -> Path | None:
     """ROC curves, a panel a machine type and a line a machine ID; [0, max_fpr] is shaded.
-
-    Args:
-        scores: of ``asd.scoring.clip_scores``.
-        max_fpr: upper end of the low-false-alarm range.
-        title, path: see ``style.panels``.
 
     Returns:
         The path; None if no machine ID has both normals and anomalies.
@@ -58,12 +60,7 @@ def roc(scores: pd.DataFrame, max_fpr: float, title: str, path: Path) -> Path | 
 
 
 def distributions(scores: pd.DataFrame, title: str, path: Path) -> Path:
-    """The scores of normals beside those of anomalies, a panel a machine type, a pair an ID.
-
-    Args:
-        scores: of ``asd.scoring.clip_scores``; one clip at least.
-        title, path: see ``style.panels``.
-    """
+    """The scores of normals beside those of anomalies, a panel a machine type, a pair an ID."""
     machines = machine_order(scores["machine"])
     with style.panels(
         path, len(machines), (2.9, 2.3), title, bottom=0.75, gap=(0.5, 0.5), beside="anomaly score"
@@ -85,10 +82,44 @@ def distributions(scores: pd.DataFrame, title: str, path: Path) -> Path:
     return path
 
 
+def curves(histories: dict[str, pd.DataFrame], title: str, path: Path) -> Path | None:
+    """Losses by epoch, a panel a model (and a part of the loss), then the learning rate.
+
+    Args:
+        histories: model -> a row an epoch, of ``asd.experiment.history.read_history``.
+
+    Returns:
+        The path; None if no epoch was recorded.
+    """
+    histories = {name: rows for name, rows in histories.items() if len(rows)}
+    if not histories:
+        return None
+    parts = [(name, part) for name, rows in histories.items() for part in _parts(rows)]
+    with style.panels(path, len(parts) + 1, (3.0, 2.2), title) as axes:
+        for ax in axes:
+            ax.locator_params("x", nbins=6, integer=True)
+            ax.set(xlabel="epoch")
+        for ax, (name, part) in zip(axes, parts, strict=False):
+            _losses(ax, histories[name], part)
+            ax.set_title(part if len(histories) == 1 else f"{name}: {part}")
+        last = axes[-1]
+        for number, (name, rows) in enumerate(histories.items()):
+            colour, _, line = style.look(number)
+            epochs, rates = rows["epoch"] + 1, rows["learning_rate"]
+            last.step(epochs, rates, where="mid", color=colour, ls=line, label=name)
+        last.set(title="learning rate", ylim=(0, None))
+        last.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
+        if len(histories) > 1:
+            last.legend(fontsize=7.5, ncols=2)
+    return path
+
+
 def _strips(ax: Axes, clips: pd.DataFrame, place: int) -> None:
-    for mask, name, colour, marker in style.by_label(clips["label"].to_numpy()):
-        values = np.sort(clips["score"].to_numpy()[mask])
-        centre = place + {"normal": -0.2, "anomaly": 0.2}.get(name, 0.0)
+    for label, (name, aside, colour, marker) in _LABELS.items():
+        values = np.sort(clips["score"].to_numpy()[clips["label"] == label])
+        if not len(values):
+            continue
+        centre = place + aside
         # A fixed golden-ratio sequence spreads the points and is the same every time.
         jitter = (np.arange(len(values)) * 0.618034) % 1 - 0.5
         ax.scatter(
@@ -98,3 +129,23 @@ def _strips(ax: Axes, clips: pd.DataFrame, place: int) -> None:
         low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
         ax.hlines(middle, centre - 0.17, centre + 0.17, color="black", lw=2.2)
         ax.vlines(centre, low, high, color="black", lw=1.2, label=_SUMMARY)
+
+
+def _parts(rows: pd.DataFrame) -> list[str]:
+    """The loss, and where it has several parts these too."""
+    names = [name.removeprefix("val/") for name in rows.columns if name.startswith("val/")]
+    return names if "cce" in names else ["loss"]
+
+
+def _losses(ax: Axes, rows: pd.DataFrame, part: str) -> None:
+    epochs, train, validation = rows["epoch"] + 1, rows[f"train/{part}"], rows[f"val/{part}"]
+    look = "o-" if len(rows) < 5 else "-"
+    ax.plot(epochs, train, look, color=style.BLUE, lw=1.6, label="training")
+    ax.plot(epochs, validation, f"{look}-", color=style.VERMILLION, lw=1.6, label="validation")
+    best = int(rows["val/loss"].argmin())
+    label = f"best: epoch {epochs.iloc[best]:.0f}"
+    ax.plot(epochs.iloc[best], validation.iloc[best], "*", color="black", ms=10, label=label)
+    low, high = min(train.min(), validation.min()), max(train.max(), validation.max())
+    if low > 0 and high > _DECADE * low:
+        ax.set_yscale("log")
+    ax.legend()

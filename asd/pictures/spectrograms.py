@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from asd.pictures import style
-from asd.pictures.model_files import MAPS, KeptClips
+from asd.pictures.examples import MAPS, KeptClips
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,12 +19,7 @@ _TICKS = (250, 1000, 2000, 4000, 8000, 16000)  # of a frequency axis, Hz
 
 
 def triptychs(examples: KeptClips, machine: str, title: str, path: Path) -> Path | None:
-    """A row a clip: input and reconstruction in dB on one scale, and the squared error.
-
-    Args:
-        examples: content of the file.
-        machine: the type whose clips are shown.
-        title, path: see ``style.panels``.
+    """A row a clip of a type: input and reconstruction in dB on one scale, and the squared error.
 
     Returns:
         The path; None if the type has no clip.

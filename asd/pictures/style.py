@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.axes import Axes
 
 # Okabe and Ito, Color Universal Design, 2008.
@@ -42,21 +41,6 @@ def look(number: int) -> tuple[str, str, Any]:
     return _CYCLE[number % 7], _MARKERS[number % 7], _LINES[number % 7]
 
 
-def by_label(labels: np.ndarray) -> Iterator[tuple[np.ndarray, str, str, str]]:
-    """Mask, name, colour and marker of the normals, the anomalies and those not known.
-
-    Args:
-        labels: [clips], 0, 1 or -1; a label that none has is left out.
-    """
-    for label, name, colour, marker in (
-        (0, "normal", BLUE, "o"),
-        (1, "anomaly", VERMILLION, "^"),
-        (-1, "label not known", GREY, "s"),
-    ):
-        if (labels == label).any():
-            yield labels == label, name, colour, marker
-
-
 @contextmanager
 def panels(
     path: Path,
@@ -77,10 +61,8 @@ def panels(
     Margins are fixed, since matplotlib's layout engines take longer than the drawing.
 
     Args:
-        path: the PNG to write.
         count: how many.
         size: of one panel's axes in inches.
-        title: of the figure; says what the data is.
         columns: in a row; None: three at most.
         left, right, bottom: inches around the panels.
         gap: inches between them, across and down.

@@ -28,13 +28,7 @@ COMPARED = ("auc", "pauc")  # metrics that have intervals, comparisons and claim
 
 @dataclass(frozen=True)
 class Resampling:
-    """How to resample.
-
-    Args:
-        resamples: how many; the intervals' ends jitter less with more.
-        confidence: of the intervals.
-        seed: of the draws.
-    """
+    """How many resamples, the confidence of intervals, and the seed of the draws."""
 
     resamples: int = 1000
     confidence: float = 0.95
@@ -43,14 +37,6 @@ class Resampling:
     def __post_init__(self) -> None:
         check_whole("resamples", self.resamples, 1)
         check_number("confidence", self.confidence, 0.01, 0.9999)
-
-    def interval(self, values: Floats) -> tuple[float, float]:
-        """The percentile interval of replicates [resamples]; NaN where they are not defined."""
-        if np.isnan(values).any():
-            return float("nan"), float("nan")
-        tail = (1 - self.confidence) / 2
-        low, high = np.quantile(values, [tail, 1 - tail])
-        return float(low), float(high)
 
     def clips(self, name: str, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int16]:
         """[resamples, clips] how often each clip of a machine ID is drawn; labels are strata."""
@@ -72,7 +58,6 @@ def replicates(frame: pd.DataFrame, max_fpr: float, resampling: Resampling) -> d
     Args:
         frame: of ``asd.scoring.clip_scores``; clips of unknown label are left out.
         max_fpr: p of the partial AUC, in (0, 1].
-        resampling: how often, and the seed.
 
     Returns:
         ``asd.scoring.metrics.figure_name`` -> [resamples]. What is undefined in the frame is NaN
@@ -80,20 +65,17 @@ def replicates(frame: pd.DataFrame, max_fpr: float, resampling: Resampling) -> d
     """
     known = frame[frame["label"] >= 0].sort_values(["machine", "id", "file"])
     result: dict[str, Floats] = {}
-    by_type: dict[str, list[Floats]] = {}
-    for machine, clips in known.groupby("machine"):
-        by_id: list[dict[str, Floats]] = []
-        for machine_id, own in clips.groupby("id"):
-            weights = resampling.clips(f"{machine} {machine_id}", own["label"].to_numpy())
-            by_id.append(resampled_figures(own, weights, max_fpr))
-            for name, values in by_id[-1].items():
-                result[figure_name(name, str(machine), str(machine_id))] = values
-        for name in COMPARED:
-            values = _mean_defined([figures[name] for figures in by_id])
-            result[figure_name(name, str(machine))] = values
-            by_type.setdefault(name, []).append(values)
-    means = {figure_name(name, MEAN): _mean_defined(v) for name, v in by_type.items()}
-    return result | means
+    parts: dict[str, list[Floats]] = {}  # of a mean
+    for (machine, machine_id), own in known.groupby(["machine", "id"]):
+        weights = resampling.clips(f"{machine} {machine_id}", own["label"].to_numpy())
+        for metric, values in resampled_figures(own, weights, max_fpr).items():
+            result[figure_name(metric, str(machine), str(machine_id))] = values
+            parts.setdefault(figure_name(metric, str(machine)), []).append(values)
+    types = {name: _mean_defined(of) for name, of in parts.items()}
+    for metric in COMPARED if types else ():
+        of = [values for name, values in types.items() if name.startswith(f"{metric}/")]
+        types[figure_name(metric, MEAN)] = _mean_defined(of)
+    return result | types
 
 
 def resampled_figures(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -68,8 +68,7 @@ def compare(a: System, b: System, metric: str) -> pd.DataFrame:
 def compare_pairs(systems: Sequence[System], metric: str) -> pd.DataFrame:
     """``answers`` for each two systems on the mean over the machine types that both have.
 
-    They are corrected over all pairs, so that they hold for those too that a reader picks after
-    seeing the figures.
+    Corrected over all pairs, they hold for those too that a reader picks after seeing the figures.
     """
     pairs = itertools.combinations(systems, 2)
     return answers([Question(a, b, shared_machines(a, b)) for a, b in pairs], metric)
@@ -84,17 +83,21 @@ def difference(a: System, b: System, metric: str, machines: Sequence[str]) -> di
     """A minus B in the mean over some machine types, which both must have on the same clips.
 
     Returns:
-        mean_a, mean_b (over the trainings of each), difference, difference_low, difference_high,
-        p (see ``asd.reporting.intervals.estimate``), resamples_a_above_b: the share of the
-        resamples of the clips on which the mean of A's trainings is above that of B's, ties
+        Means, and what ``asd.reporting.intervals.estimate`` gives; resamples_a_above_b: the share
+        of the resamples of the clips on which the mean of A's trainings is above that of B's, ties
         counted half; it says nothing of other trainings.
 
     Raises:
         AsdError: a type is missing, undefined, or not on the same clips.
     """
     for machine in machines:
-        if reason := _not_comparable(a, b, metric, machine):
-            raise AsdError(f"{machine}: {reason}")
+        for system in (a, b):
+            if machine not in system.machines:
+                raise AsdError(f"{machine}: {system.label} has no scores of it")
+            if np.isnan(system.values(figure_name(metric, machine))).any():
+                raise AsdError(f"{machine}: its {metric} is undefined")
+        if a.clips[machine] != b.clips[machine]:
+            raise AsdError(f"{machine}: not the same test clips")
     names = [figure_name(metric, machine) for machine in machines]
     samples = [
         Sample(*(np.mean([of(name) for name in names], axis=0) for of in (s.values, s.resampled)))
@@ -127,6 +130,12 @@ def too_few(*systems: System) -> str:
     return f"{seeds_of(*systems)}; {TRAININGS_NEEDED} of each are needed"
 
 
+def sign(answer: Mapping[Any, Any]) -> int:
+    """1: A is better than B, -1: the opposite, 0: not decidable."""
+    decided = not answer["verdict"].startswith(NOT_DECIDABLE)
+    return decided * (1 if answer["difference"] > 0 else -1)
+
+
 def _verdict(a: System, b: System, points: float, p: float) -> str:
     """In words, with the number of seeds; p is corrected."""
     if reason := too_few(a, b):
@@ -134,14 +143,3 @@ def _verdict(a: System, b: System, points: float, p: float) -> str:
     if p >= 1 - a.resampling.confidence:
         return f"{NOT_DECIDABLE} ({seeds_of(a, b)})"
     return f"{(a if points > 0 else b).label} is better ({seeds_of(a, b)})"
-
-
-def _not_comparable(a: System, b: System, metric: str, machine: str) -> str:
-    clips = []
-    for system in (a, b):
-        if machine not in system.machines:
-            return f"{system.label} has no scores of it"
-        if np.isnan(system.values(figure_name(metric, machine))).any():
-            return f"its {metric} is undefined"
-        clips.append(system.clips[machine])
-    return "" if clips[0] == clips[1] else "not the same test clips"

@@ -1,28 +1,40 @@
-"""What a report says of a section: its tables, comparisons and claims as blocks of a document."""
+"""What a report says, as blocks of a document: of each section its tables, comparisons and claims,
+and at the foot when, by what command, of which code and which runs."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import os
+import shlex
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from asd.documents.blocks import Block, CellLines, Heading, Kind, Line, Table, Text, plain_row
-from asd.reporting.bootstrap import COMPARED
+from asd.experiment.environment import git_commit
+from asd.reporting.bootstrap import COMPARED, MEAN
 from asd.reporting.claims import HELD, NOT_HELD, check_claim
-from asd.reporting.compare import NOT_DECIDABLE, seeds_of, too_few
-from asd.reporting.factors import share_a_loss
+from asd.reporting.compare import NOT_DECIDABLE, seeds_of, sign, too_few
+from asd.reporting.factors import levels, share_a_loss, shares
 from asd.reporting.faults import fault_tables
 from asd.reporting.intervals import TRAININGS_NEEDED
 from asd.reporting.sections import COSTS, Section
+from asd.scoring.metrics import figure_name
 from asd.scoring.tables import NAMES, percent
+from asd.secrets import redacted
 
 # Which of the paper's tables hold it.
 PAPER_TABLES = {"auc": "Table 1", "pauc": "Table 2"}
 _ALL_PAIRS = 4  # rows up to which each is compared with each
 _NAMED = 4  # how many a sentence names, before it only counts the rest
-_KINDS: dict[str, Kind] = {HELD: "good", NOT_HELD: "bad"}
+_KINDS: dict[str, Kind] = {HELD: "good", NOT_HELD: "bad", NOT_DECIDABLE: "missing"}
+# A difference: only a verdict has a colour.
+_LOOKS: dict[int, tuple[Kind, str]] = {
+    1: ("good", "better"), -1: ("bad", "worse"), 0: ("text", NOT_DECIDABLE)
+}  # fmt: skip
 _SIMULATED = (
     "SIMULATED DATA: the sounds were made by a program. These figures say nothing of real "
     "machines and must not be read against the published ones."
@@ -33,6 +45,7 @@ _NO_CLAIMS = "The paper's claims are checked on the whole real corpus at scale=p
 _COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     **{metric: (NAMES[metric], percent) for metric in COMPARED},
     "validation_loss": ("validation loss", "{:.4g}".format),
+    "proxy_auc": ("proxy AUC", percent),
     "training_seconds": ("training, s", "{:.4g}".format),
     "parameters": ("parameters", "{:,.0f}".format),
 }
@@ -74,11 +87,33 @@ def section_blocks(section: Section) -> list[Block]:
         blocks += [Heading("Claims", 3), checked]
     if section.notes:
         blocks.append(Text("Notes. " + " ".join(f"{n[:1].upper()}{n[1:]}." for n in section.notes)))
-    ids, faults = [id_table(section, metric) for metric in COMPARED], fault_tables(section)
-    for tables, name in ((ids, "AUC and pAUC by machine ID"), (faults, "AUC by fault")):
-        for table in tables:
-            table.folded = name
-    return [*blocks, Heading("Further tables", 3), *ids, *faults]
+    ids = [id_table(section, metric) for metric in COMPARED]
+    return [*blocks, Heading("Further tables", 3), *ids, *fault_tables(section)]
+
+
+def provenance(parts: Sequence[Section], words: Sequence[str], out: Path) -> list[Block]:
+    """The foot of a report.
+
+    Args:
+        parts: its sections.
+        words: that the program was given.
+        out: where the report will stand; links to run folders are relative to it.
+    """
+    command = redacted(shlex.join(["python", "-m", "asd.report", *words]))
+    rows: list[list[CellLines]] = []
+    for label, run in ((row.label, run) for part in parts for row in part.rows for run in row.runs):
+        folder = Line(run.folder.name, link=Path(os.path.relpath(run.folder, out)).as_posix())
+        commit = _short(str(run.tags.get("mlflow.source.git.commit", "unknown")))
+        ended = plain_row(_time(run.finished), commit)
+        rows.append([*plain_row(label, str(run.seed)), [folder], *ended])
+    commits = dict.fromkeys(row[-1][0].text for row in rows)
+    text = (
+        f"Made {_time(time.time())} UTC by: {command} (code of {_short(git_commit())}). "
+        f"{len(rows)} runs, of code of {', '.join(commits)}."
+    )
+    header = ["row", "seed", "run", "ended, UTC", "commit"]
+    table = Table(header, rows, texts=5, folded="The runs of this report")
+    return [Heading("Provenance", 2), Text(text), table]
 
 
 def verdict(section: Section) -> str:
@@ -100,7 +135,7 @@ def verdict(section: Section) -> str:
         chosen = str(losses.idxmin())
         loss = f"{losses[chosen]:.4g}; its AUC is {percent(costs[chosen]['auc'])} %"
         text = f"{chosen} has the lowest validation loss, {loss}. {text}"
-    worse = [name for name, row in found.items() if row and _decided(row) == "bad"]
+    worse = [name for name, row in found.items() if row and sign(row) < 0]
     open_ = [name for name in found if name not in worse]
     few = [name for name in (label, *open_) if too_few(section.systems[name])]
     if not worse:
@@ -136,7 +171,7 @@ def grid_table(section: Section, metric: str) -> Table:
     for row in section.rows:
         cells = frame[frame["system"] == row.label].to_dict("records")
         seeds = f"n={len(row.runs)}" if row.runs else "no run"
-        head = [Line(f"{row.label} {row.star}".strip()), Line(seeds, "interval")]
+        head = [Line(row.marked), Line(seeds, "interval")]
         table.append([head, *(figure_lines(cell, section.comparable) for cell in cells)])
     notes = [
         f"Percent: mean ± standard deviation over n trainings (seeds); [{_interval(section)} "
@@ -170,7 +205,8 @@ def id_table(section: Section, metric: str) -> Table:
         values = [lines.get(label, [_MISSING]) for label in section.systems]
         rows.append([[Line(f"{machine} {machine_id}")], *values])
     title = f"{NAMES[metric]} by machine ID in percent. {section.label}"
-    return Table(["machine ID", *section.systems], rows, title, notes=_row_notes(section))
+    header, notes = ["machine ID", *section.systems], _row_notes(section)
+    return Table(header, rows, title, notes=notes, folded="AUC and pAUC by machine ID")
 
 
 def figure_lines(cell: dict[Any, Any], beside: bool) -> CellLines:
@@ -195,7 +231,7 @@ def comparison_table(comparison: pd.DataFrame, section: Section) -> Table:
         plain = plain_row(row["machine"], percent(row["mean_a"]), percent(row["mean_b"]))
         apart = [[line] for line in _difference(row)]
         above = Line(_share(row["resamples_a_above_b"], section.resampling.resamples))
-        rows.append([*plain, *apart, [above], [Line(row["verdict"], _decided(row))]])
+        rows.append([*plain, *apart, [above], [Line(row["verdict"], _LOOKS[sign(row)][0])]])
     metric, a, b, n_a, n_b = comparison.iloc[0][["metric", "a", "b", "trainings_a", "trainings_b"]]
     notes = [
         "Clips resampled jointly within machine ID and label. The interval covers other clips and, "
@@ -215,14 +251,7 @@ def comparison_table(comparison: pd.DataFrame, section: Section) -> Table:
 def _difference(row: dict[Any, Any]) -> CellLines:
     points, low, high = (100 * row[f"difference{end}"] for end in ("", "_low", "_high"))
     interval = Line(f"[{low:+z.1f}, {high:+z.1f}]", "interval")
-    return [Line(f"{points:+z.2f}", _decided(row)), interval]
-
-
-def _decided(row: dict[Any, Any]) -> Kind:
-    """How a difference looks: only a verdict has a colour."""
-    if row["verdict"].startswith(NOT_DECIDABLE):
-        return "text"
-    return "good" if row["difference"] > 0 else "bad"
+    return [Line(f"{points:+z.2f}", _LOOKS[sign(row)][0]), interval]
 
 
 def _against(section: Section, metric: str, a: str, b: str) -> dict[Any, Any]:
@@ -251,8 +280,7 @@ def differences_table(section: Section, metric: str) -> Table:
             if not found:
                 row.append([Line("" if label == other else "not comparable", "missing")])
                 continue
-            word = {"good": "better", "bad": "worse"}.get(_decided(found), NOT_DECIDABLE)
-            row.append([*_difference(found), Line(word, "interval")])
+            row.append([*_difference(found), Line(_LOOKS[sign(found)][1], "interval")])
         rows.append(row)
     pairs = len(labels) * (len(labels) - 1) // 2
     notes = [
@@ -271,10 +299,12 @@ def cost_table(section: Section) -> Table:
     frame, judged = section.costs, share_a_loss(section.factors, section.seeds)
     best = {metric: frame[metric].max() for metric in COMPARED}
     best["validation_loss"] = frame["validation_loss"].min() if judged else math.nan
+    tested = frame["proxy_auc"].notna().any()
+    columns = {name: how for name, how in _COLUMNS.items() if tested or name != "proxy_auc"}
     rows = []
     for row in frame.to_dict("records"):
         cells = plain_row(row["system"], str(row["n"]))
-        for name, (_, text) in _COLUMNS.items():
+        for name, (_, text) in columns.items():
             kind: Kind = "best" if row[name] == best.get(name) else "value"
             cells.append([Line("-") if math.isnan(row[name]) else Line(text(row[name]), kind)])
         rows.append([*cells, [Line("front" if row["front"] else "", "good")]])
@@ -289,13 +319,36 @@ def cost_table(section: Section) -> Table:
     ]
     if section.factors:
         notes.append("The best of many by AUC is chosen on test clips: its figure is too good.")
-    header = ["", "n", *(name for name, _ in _COLUMNS.values()), "Pareto"]
+    if tested:
+        notes.append(_proxy_note(section, judged))
+    header = ["", "n", *(name for name, _ in columns.values()), "Pareto"]
     return Table(header, rows, f"Quality and cost. {section.label}", notes=notes)
+
+
+def _proxy_note(section: Section, judged: bool) -> str:
+    """What the test on simulated faults is worth here."""
+    text = "Proxy AUC: simulated faults in validation clips (docs/search.md); it chooses without "
+    text += "test clips and is no estimate of the AUC."
+    asked = [run.record.get("proxy", {}).get("options") for run in section.runs]
+    if any(one != asked[0] for one in asked):
+        return f"{text} Not all rows were tested, or not on the same faults."
+    ranks = {"it": section.rank_correlation("proxy_auc")}
+    if judged:
+        ranks["a low validation loss"] = section.rank_correlation("validation_loss", -1)
+    told = [f"{name} {rank:+.2f}" for name, (rank, _) in ranks.items() if not math.isnan(rank)]
+    count = ranks["it"][1]
+    if not told:
+        return text
+    return f"{text} Rank correlation with the mean AUC over {count} runs: {', '.join(told)}."
 
 
 def shares_table(section: Section) -> Table | Text:
     """How much of the variance of AUC and pAUC each option makes."""
-    found = [section.shares(metric) for metric in COMPARED]
+    systems = {levels(of.runs[0], section.factors): of for of in section.systems.values()}
+    found = []
+    for metric in COMPARED:
+        values = {at: of.values(figure_name(metric, MEAN)) for at, of in systems.items()}
+        found.append(shares(values, section.factors))
     if not all(found):
         return Text(
             "Not all combinations were run, or nothing varies: shares cannot be told apart."
@@ -316,8 +369,7 @@ def claims_table(section: Section) -> Table:
         row = [[Line(f"{number}. {claim.text}"), Line(claim.source, "interval")]]
         for metric in COMPARED:
             verdict, reason = check_claim(claim, section.systems, metric)
-            kind: Kind = _KINDS.get(verdict, "missing")
-            row.append([Line(verdict.upper(), kind), Line(reason, "interval")])
+            row.append([Line(verdict.upper(), _KINDS[verdict]), Line(reason, "interval")])
         rows.append(row)
     header = ["claim", *(f"by {NAMES[metric]}" for metric in COMPARED)]
     notes = ["Differences in points; see docs/report.md for the rule."]
@@ -328,9 +380,7 @@ def _row_notes(section: Section) -> list[str]:
     said: dict[str, list[str]] = {}
     for row in section.rows:
         if row.notes:
-            said.setdefault(f"{'. '.join(row.notes)}.", []).append(
-                f"{row.star} {row.label}".strip()
-            )
+            said.setdefault(f"{'. '.join(row.notes)}.", []).append(row.marked)
     return [f"{', '.join(labels)}: {text}" for text, labels in said.items()]
 
 
@@ -347,3 +397,11 @@ def _share(value: float, resamples: int) -> str:
     if value <= 0:
         return f"<{1 / resamples:g}"
     return f">{1 - 1 / resamples:g}" if value >= 1 else f"{value:.3f}"
+
+
+def _time(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.gmtime(seconds))
+
+
+def _short(commit: str) -> str:
+    return commit[:8] + "+changes" * ("+" in commit)

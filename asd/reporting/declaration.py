@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,14 +24,8 @@ class Statement:
     better: str
     worse: str
     where: str = ""
-    machines: tuple[str, ...] = ()
-    metrics: tuple[str, ...] = ()
-
-    @property
-    def guards(self) -> list[Statement]:
-        """The same of each of several machine types alone."""
-        several = self.machines if len(self.machines) > 1 else ()
-        return [Statement(self.better, self.worse, machines=(m,)) for m in several]
+    machines: Sequence[str] = ()
+    metrics: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -47,11 +42,9 @@ class Declaration:
     """A sweep's table.
 
     Args:
-        title: of the sweep.
         rows: in the table's order.
         columns: machine types; empty: those of the runs.
         published, published_std: as fractions (the file holds percent).
-        claims: of the paper.
         baselines: labels of rows that learn nothing; every other row is compared with each.
     """
 
@@ -79,52 +72,38 @@ def parse(content: dict[str, Any], source: str) -> Declaration:
     Raises:
         AsdError: its rows and numbers do not fit together.
     """
-    rows: Rows = {}
-    for row in content.get("rows", ()):
-        if not isinstance(row, dict) or "label" not in row or len(row) < 2:
-            raise AsdError(f"{source}: rows: {row!r} needs a label and at least one option")
-        label = str(row["label"])
-        if label in rows:
-            raise AsdError(f"{source}: rows: the label {label!r} stands twice")
-        rows[label] = {str(name): value for name, value in row.items() if name != "label"}
-    baselines = tuple(map(str, content.get("baselines", ())))
-    if unknown := [label for label in baselines if label not in rows]:
-        raise AsdError(f"{source}: baselines: {unknown[0]!r} is no row's label")
-    return Declaration(
-        str(content.get("title", source)),
-        rows,
-        tuple(map(str, content.get("columns", ()))),
-        _numbers(content, "published", rows, source),
-        _numbers(content, "published_std", rows, source),
-        tuple(_claim(claim, source) for claim in content.get("claims", ())),
-        baselines,
-    )
-
-
-def _claim(content: dict[str, Any], source: str) -> Claim:
+    columns = tuple(map(str, content.get("columns", ())))
+    listed, baselines = content.get("rows", ()), tuple(map(str, content.get("baselines", ())))
     try:
-        statements = []
-        for one in content["statements"]:
-            parts = {name: tuple(one.get(name, ())) for name in ("machines", "metrics")}
-            statements.append(Statement(**{**one, **parts}))
-        return Claim(str(content["text"]), str(content["source"]), tuple(statements))
-    except (KeyError, TypeError, AttributeError) as error:
+        rows = {str(row["label"]): {str(k): v for k, v in row.items() if k != "label"}
+                for row in listed}  # fmt: skip
+        if len(rows) < len(listed) or not all(rows.values()):
+            raise ValueError("a row's label stands twice, or without an option")
+        if unknown := [label for label in baselines if label not in rows]:
+            raise ValueError(f"baselines: {unknown[0]!r} is no row's label")
+        published = _numbers(content, "published", rows, columns)
+        std = _numbers(content, "published_std", rows, columns)
+        claims = tuple(_claim(**claim) for claim in content.get("claims", ()))
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise AsdError(
-            f"{source}: claims: each needs a text, a source and statements of better, worse and, "
-            f"where they hold in part, where, machines, metrics ({error!r})"
+            f"{source}: {error}; rows need a label and options, published numbers a row and one "
+            "for each column, claims a text, a source and statements of better, worse and, where "
+            "they hold in part, where, machines, metrics"
         ) from error
+    title = str(content.get("title", source))
+    return Declaration(title, rows, columns, published, std, claims, baselines)
 
 
-def _numbers(content: dict[str, Any], key: str, rows: Rows, source: str) -> Numbers:
-    columns = list(map(str, content.get("columns", ())))
+def _claim(text: str, source: str, statements: list[dict[str, Any]]) -> Claim:
+    return Claim(text, source, tuple(Statement(**one) for one in statements))
+
+
+def _numbers(content: dict[str, Any], key: str, rows: Rows, columns: Sequence[str]) -> Numbers:
     numbers: Numbers = {}
     for metric, table in (content.get(key) or {}).items():
         for label, values in table.items():
             if label not in rows or len(values) != len(columns):
-                raise AsdError(
-                    f"{source}: {key}.{metric}.{label}: needs a row of this label, and a number "
-                    f"for each of the {len(columns)} columns"
-                )
+                raise ValueError(f"{key}.{metric}.{label}: no row, or not {len(columns)} numbers")
             for machine, value in zip(columns, values, strict=True):
                 numbers[metric, label, machine] = float(value) / 100
             if key == "published":  # the paper prints no means

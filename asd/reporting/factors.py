@@ -46,13 +46,10 @@ def level_text(value: Any) -> str:
 
 def varied(runs: Sequence[Run]) -> list[str]:
     """The options that commands set and in which these runs differ, other than the seed."""
-    found = []
+    found, excluded = [], tuple(f"{name}." for name in runs[-1].config["identity"]["exclude"])
     for name in dict.fromkeys(name for run in runs for name in options_of(run.command)):
-        excluded = any(
-            f"{name}.".startswith(f"{out}.") for out in runs[-1].config["identity"]["exclude"]
-        )
         values = {level_text(level(run, name)) for run in runs}
-        if len(values) > 1 and not excluded and name not in _APART:
+        if len(values) > 1 and name not in _APART and not f"{name}.".startswith(excluded):
             found.append(name)
     return found
 
@@ -86,12 +83,12 @@ def groups(runs: Sequence[Run], factors: Sequence[str]) -> tuple[dict[str, list[
         raise AsdError(f"by={names}: no two of {len(known)} runs differ in it alone{also}")
     words = [_typed(of[0], (*factors, *_APART)) for of in several]
     shared = set.intersection(*map(set, words))
-    labels: list[str] = []
-    for own in words:
+    named: dict[str, list[Run]] = {}
+    for own, of in zip(words, several, strict=True):
         label = " ".join(word for word in own if word not in shared)
-        labels.append(f"{label} ({len(labels) + 1})".strip() if label in labels else label)
-    used = {id(run) for of in several for run in of}
-    return dict(zip(labels, several, strict=True)), [run for run in runs if id(run) not in used]
+        named[f"{label} ({len(named) + 1})".strip() if label in named else label] = of
+    used = [run for of in several for run in of]
+    return named, [run for run in runs if run not in used]
 
 
 def levels(run: Run, factors: Sequence[str]) -> tuple[str, ...]:
@@ -121,7 +118,11 @@ def _rest(run: Run, factors: Sequence[str], runs: Sequence[Run]) -> str:
     That is what its command composes to with the first run's levels, and how the run departs from
     what its command composes to today.
     """
-    first = [f"{'+' * (name == 'experiment')}{name}={_choice(name, runs)}" for name in factors]
+    first = []
+    for name in factors:  # as it is typed; of a group whose default has no name here, another's
+        typed = (options_of(other.command).get(name) for other in runs)
+        choice = next(filter(None, typed), option_text(level(runs[0], name)))
+        first.append(f"{'+' * (name == 'experiment')}{name}={choice}")
     exclude = [*run.config["identity"]["exclude"], "seed", "scoring.max_fpr"]
     try:
         alike = plain(preset([*_typed(run, ("seed", *factors)), *first]))
@@ -133,13 +134,6 @@ def _rest(run: Run, factors: Sequence[str], runs: Sequence[Run]) -> str:
     return json.dumps([rest, odd], sort_keys=True, default=str)
 
 
-def _choice(factor: str, runs: Sequence[Run]) -> str:
-    """A level as it is typed: of a group whose default has no name here, another's."""
-    typed = (options_of(run.command).get(factor) for run in runs)
-    return next((choice for choice in typed if choice is not None),
-                option_text(level(runs[0], factor)))  # fmt: skip
-
-
 def shares(table: dict[tuple[str, ...], np.ndarray], factors: Sequence[str]) -> dict[str, float]:
     """Which option matters: its share of the variance of a figure over all trainings.
 
@@ -148,7 +142,6 @@ def shares(table: dict[tuple[str, ...], np.ndarray], factors: Sequence[str]) -> 
 
     Args:
         table: a level of each factor -> [trainings] the figure.
-        factors: their names.
 
     Returns:
         Name -> share; empty where nothing varies, and where not all combinations were run, so that

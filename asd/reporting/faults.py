@@ -70,8 +70,8 @@ def fault_tables(section: Section) -> list[Table]:
         "with few clips a difference may be chance."
     ]
     title = f"AUC by fault in percent. {section.label}"
-    table = Table(["machine", "fault", "clips", *labels], rows, title, 2, notes)
-    return [table] if rows else []
+    header = ["machine", "fault", "clips", *labels]
+    return [Table(header, rows, title, 2, notes, folded="AUC by fault")] if rows else []
 
 
 def _cell(rows: list[dict[Any, Any]]) -> CellLines:

@@ -12,7 +12,7 @@ from asd.documents.blocks import Block, Figure, Heading, Text
 from asd.errors import AsdError
 from asd.pictures.grid_pictures import heat_maps, option_curves, overview, trade_off
 from asd.pictures.run_pictures import FOLDER
-from asd.reporting.bootstrap import COMPARED, MEAN
+from asd.reporting.bootstrap import COMPARED
 from asd.reporting.content import grid
 from asd.reporting.factors import level, level_text, numeric
 from asd.reporting.runs import Run
@@ -24,7 +24,6 @@ _CAPTIONS = {
     "roc": "ROC by machine ID; the range of pAUC is shaded",
     "scores": "anomaly scores of normals and anomalies by machine ID",
     "training": "losses and learning rate by epoch",
-    "embedding": "the bottleneck of the test clips in two dimensions",
     "clips": "input, reconstruction and squared error of the median normal and the most anomalous "
     "clip",
 }
@@ -58,24 +57,18 @@ def section_figures(section: Section, folder: Path) -> list[Block]:
 
 def _overviews(section: Section, folder: Path) -> list[Figure]:
     figures = []
-    names = {row.label: f"{row.label} {row.star}".strip() for row in section.rows}
+    names = {row.label: row.marked for row in section.rows}
     for metric in COMPARED:
         frame = grid(section, metric).replace({"system": names}).dropna(subset="mean")
         if not section.comparable:
             frame["published"] = math.nan
         title = f"{NAMES[metric]} by machine type. {section.label}"
         if len(frame):
-            path = overview(frame, NAMES[metric], title, folder / f"overview_{metric}.png")
+            overview(frame, NAMES[metric], title, path := folder / f"overview_{metric}.png")
             caption = f"{title}. Dots: means over trainings; lines: intervals."
-            caption += " *: see the tables' notes." if any(r.star for r in section.rows) else ""
+            caption += " *: see the tables' notes." * any(n.endswith("*") for n in names.values())
             figures.append(Figure(path, caption))
     return figures
-
-
-def _means(section: Section) -> dict[str, pd.DataFrame]:
-    """Name of a metric -> the results' means over machine types, a row a system."""
-    frames = {NAMES[metric]: grid(section, metric) for metric in COMPARED}
-    return {name: frame[frame["machine"] == MEAN] for name, frame in frames.items()}
 
 
 def _factors(section: Section, folder: Path) -> list[Figure]:
@@ -88,16 +81,16 @@ def _factors(section: Section, folder: Path) -> list[Figure]:
     names = section.factors
     at = {row: [level(of.runs[0], name) for name in names] for row, of in section.systems.items()}
     title, path = f"{', '.join(names)}. {section.label}", folder / "options.png"
+    means = {NAMES[metric]: grid(section, metric).query("machine == 'mean'") for metric in COMPARED}
     if len(names) == 1 and numeric([of for (of,) in at.values()]):
         values = {row: of for row, (of,) in at.items()}
-        means = {name: of.assign(value=of["system"].map(values))
-                 for name, of in _means(section).items()}  # fmt: skip
-        option_curves(means, names[0], title, path)
+        curves = {name: of.assign(value=of["system"].map(values)) for name, of in means.items()}
+        option_curves(curves, names[0], title, path)
         said = "Mean over machine types; band: the table's interval; crosses: single trainings."
     elif len(names) == 2:
         levels = pd.MultiIndex.from_tuples([tuple(map(level_text, of)) for of in at.values()])
         maps = {name: of.set_axis(levels)["mean"].groupby(level=[0, 1]).last().unstack()
-                for name, of in _means(section).items()}  # fmt: skip
+                for name, of in means.items()}  # fmt: skip
         heat_maps(maps, names, title, path)
         said = "Mean over machine types and seeds."
     else:  # words have no distances: the overview shows them
@@ -119,13 +112,10 @@ def _costs(section: Section, folder: Path) -> list[Figure]:
 
 def _run_figures(label: str, run: Run) -> list[Figure]:
     """What the run has in its folder."""
-    files = sorted((run.folder / FOLDER).glob("*.png"))
-    ours = f"{label}, seed {run.seed}"
-    figures = []
-    for kind in dict.fromkeys([*_CAPTIONS, *(file.stem.partition("_")[0] for file in files)]):
-        for file in (file for file in files if file.stem.partition("_")[0] == kind):
+    ours, figures = f"{label}, seed {run.seed}", []
+    for kind, caption in _CAPTIONS.items():
+        for file in sorted((run.folder / FOLDER).glob(f"{kind}*.png")):
             machine = file.stem.partition("_")[2]
-            caption = _CAPTIONS.get(kind, file.stem) + f": {machine}" * bool(machine)
-            caption = f"{ours}, {run.record['data_label']}: {caption}"
-            figures.append(Figure(file, caption, folded=f"{ours}: {len(files)} pictures"))
+            said = f"{ours}, {run.record['data_label']}: {caption}" + f": {machine}" * bool(machine)
+            figures.append(Figure(file, said, folded=f"{ours}: pictures"))
     return figures

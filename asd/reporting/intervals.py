@@ -61,7 +61,9 @@ def estimate(how: Resampling, a: Sample, b: Sample | None = None) -> Estimate:
     value = float(a.values.mean() - (0 if b is None else b.values.mean()))
     moved = a.resampled.mean(axis=0) - (0 if b is None else b.resampled.mean(axis=0))
     if np.isnan(value) or min(len(one.values) for one in samples) == 1:
-        return Estimate(value, *how.interval(moved), math.nan)
+        tail = (1 - how.confidence) / 2
+        low, high = np.quantile(moved, [tail, 1 - tail])
+        return Estimate(value, float(low), float(high), math.nan)
     freedom = np.array([len(one.values) - 1 for one in samples])
     trainings = np.array([one.values.var(ddof=1) for one in samples]) / (freedom + 1)
     # Trainings differ also by what the clips do to each apart, which the clips' part has already.

@@ -30,21 +30,19 @@ _IN_PERCENT = {
 def results(
     declared: Declaration, rows: list[System], comparable: bool, usual_fpr: bool
 ) -> pd.DataFrame:
-    """Every figure of every row.
+    """Every figure of every row, some of which may have no runs.
 
     Args:
         declared: columns and published numbers.
-        rows: of the table; some may have no runs.
+        rows: of the table.
         comparable: whether the published numbers may stand beside the figures.
         usual_fpr: whether the partial AUC has the p of the published numbers.
 
     Returns:
         A row a metric, system and machine type (those of the runs, then "mean"; ``id`` is empty),
-        and a row a machine ID below: metric, system, machine, id, n (trainings in which it is
-        defined), seeds (of the trainings, as text), mean and std (n - 1) over them, low and high
-        (``asd.reporting.intervals``; of AUC and pAUC alone), values (each training's), published,
-        published_std (their mean only where it is over the same types), difference (to the
-        published, where comparable), fill_command. Fractions; NaN is missing, undefined or unknown.
+        and a row a machine ID below: ``_COLUMNS``. n: trainings in which it is defined; mean and
+        std (n - 1) over them; low and high of AUC and pAUC alone; values: each training's; a
+        published mean only over the same types. Fractions; NaN is missing, undefined or unknown.
     """
     machines = {machine for row in rows for machine in row.machines}
     same_types = machines == set(declared.columns)
@@ -62,8 +60,8 @@ def results(
                     key = (metric, row.label, machine)
                     figure["published"] = declared.published.get(key, np.nan)
                     figure["published_std"] = declared.published_std.get(key, np.nan)
-                command = row.command or None
-                figures.append({**figure, "system": row.label, "fill_command": command})
+                about = {"system": row.label, "fill_command": row.command or None}
+                figures.append({**figure, **about})
     frame = pd.DataFrame(figures, columns=list(_COLUMNS))
     frame["difference"] = frame["mean"] - frame["published"] if comparable else np.nan
     return frame

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from asd.composition import command_of, option_text, plain, search_path
 from asd.errors import AsdError
 from asd.experiment.identity import departures, settings
-from asd.experiment.run_labels import is_of_today, options_of, preset, system_label
+from asd.experiment.run_labels import options_of, preset, system_label
+from asd.reporting.bootstrap import Resampling
 from asd.reporting.declaration import Rows
 from asd.reporting.runs import Run
 from asd.reporting.systems import System
@@ -29,21 +30,20 @@ class RowFinder:
 
     Args:
         runs: at least one, oldest first.
-        system: makes a row of its label and runs.
 
     Attributes:
         start: the corpus and the scale whose presets the rows are, as typed.
         data: options of the corpus that the rows are of: today's defaults where a run has them,
             else those of most runs.
         data_departures: those of them that are no defaults, as overrides.
-        max_fpr: today's default.
+        usual_fpr: today's default of ``scoring.max_fpr``.
 
     Raises:
         AsdError: the runs' corpus or scale is not known here.
     """
 
-    def __init__(self, runs: Sequence[Run], system: Callable[[str, list[Run]], System]) -> None:
-        self.runs, self.system = runs, system
+    def __init__(self, runs: Sequence[Run], max_fpr: float, resampling: Resampling) -> None:
+        self.runs, self._how = runs, (max_fpr, resampling)
         self._typed = [shlex.split(run.command) for run in runs]
         last = {**runs[-1].tags, **options_of(runs[-1].command)}
         self.start = {name: last[name] for name in ("data", "scale")}
@@ -53,7 +53,7 @@ class RowFinder:
         except AsdError as error:
             of = " ".join(_overrides(self.start))
             raise AsdError(f"runs of {of}: not known here, leave them out: {error}") from error
-        self.max_fpr = float(base["scoring"]["max_fpr"])
+        self.usual_fpr = float(base["scoring"]["max_fpr"])
         self._excluded = base["identity"]["exclude"]
         own = ("seed", "scale", "scoring.max_fpr")  # the report computes pAUC with a p of its own
         self._rules = {**base["identity"], "exclude": [*self._excluded, *own]}
@@ -70,38 +70,30 @@ class RowFinder:
     def rows(self, declared: Rows) -> list[System]:
         """The rows declared, then a row for all else that was run.
 
-        Args:
-            declared: label -> the options of its preset.
-
         Raises:
             AsdError: a row's options do not compose.
         """
-        # By settings and clips: repetitions, which differ in the seed.
-        groups: dict[tuple[str, str], list[Run]] = {}
+        # By settings, then by training clips; of several the most seeds first, then the latest.
+        groups: dict[str, dict[str, list[Run]]] = {}
         for run in self.runs:
-            group = self._key(run.config), str(run.record.get("data_hash"))
-            groups.setdefault(group, []).append(run)
-        rows: list[System] = []
-        taken: dict[str, str] = {}
+            of_settings = groups.setdefault(self._key(run.config), {})
+            of_settings.setdefault(str(run.record.get("data_hash")), []).append(run)
+        ordered = {key: sorted(of.items(), key=_rank) for key, of in groups.items()}
+        rows, taken = [], set()
         for label, options in declared.items():
             typed = [*_overrides({**self.start, **options}), *self._search]
             config = plain(preset(typed, data=self.data))
-            key = self._key(config)
-            several = {clips: runs for (of, clips), runs in groups.items() if of == key}
-            ranks = {c: (len({run.seed for run in runs}), runs[-1].finished)
-                     for c, runs in several.items()}  # fmt: skip
-            taken[key] = max(ranks, key=lambda clips: ranks[clips], default="")
+            taken.add(key := self._key(config))
             names = (str(options.get("experiment", label)), config["system"])
-            rows.append(self._row(label, several.get(taken[key], []), names))
-        for (key, clips), runs in groups.items():
-            if taken.get(key) == clips:
-                continue
-            label, also = self._own_label(runs)
-            if taken.setdefault(key, clips) != clips:
-                label += f", other training clips ({clips[:6]})"
-            while label in [row.label for row in rows]:
-                label += f" ({runs[-1].tags['experiment']})"
-            rows.append(self._row(label, runs, also))
+            rows.append(self._row(label, ordered[key][0][1] if key in ordered else [], names))
+        for key, of in ordered.items():
+            for clips, runs in of[1:] if key in taken else of:
+                label, also = self._own_label(runs)
+                if clips != of[0][0]:
+                    label += f", other training clips ({clips[:6]})"
+                while label in [row.label for row in rows]:
+                    label += f" ({runs[-1].tags['experiment']})"
+                rows.append(self._row(label, runs, also))
         self._add_commands(rows[: len(declared)], declared)
         return rows
 
@@ -124,17 +116,14 @@ class RowFinder:
     def _own_label(self, runs: list[Run]) -> tuple[str, tuple[str, ...]]:
         """The shortest of the runs', and other names by which it may be asked for."""
         labels: dict[str, tuple[str, ...]] = {}
-        commands = {re.sub(r" seed=\d+", "", run.command): run for run in runs}
-        for run in commands.values():
+        for run in {re.sub(r" seed=\d+", "", run.command): run for run in runs}.values():
             given = {"data": self.data, "scoring.max_fpr": run.config["scoring"]["max_fpr"]}
             system, experiment = run.tags["system"], run.tags["experiment"]
             try:
                 label = system_label(run.config, run.command, **given)
             except AsdError:  # what the command names is not there any more
                 label = f"{system} ({experiment})"
-            names = (experiment, system) if label == system else ()
-            older = "" if is_of_today(run.config, run.command) else " (older config)"
-            labels[label + older] = names
+            labels[label] = (experiment, system) if label == system else ()
         label = min(labels, key=len)
         return label, labels[label]
 
@@ -142,14 +131,12 @@ class RowFinder:
         """Of one run a seed, the latest."""
         by_seed = {run.seed: run for run in candidates}
         runs = [by_seed[seed] for seed in sorted(by_seed)]
-        row = self.system(label, runs)
-        row.names = names
+        row = System(label, runs, *self._how, names)
         if again := [run.folder.name for run in candidates if run not in runs]:
             row.notes.append(f"of runs that differ in nothing the latest; not {', '.join(again)}")
         mixed = {
             "commits": [str(run.tags.get("mlflow.source.git.commit"))[:7] for run in runs],
-            "versions of the code": [_text(run.record.get("versions")) for run in runs],
-            "thread counts": [_text(sorted(run.threads)) for run in runs],
+            "thread counts": [run.threads or "unknown" for run in runs],
         }
         for what, values in mixed.items():
             if len(different := list(dict.fromkeys(values))) > 1:
@@ -181,13 +168,14 @@ class RowFinder:
                 row.command = command_of([*(["-m"] * (len(lacking) > 1)), *words, *shared])
 
 
+def _rank(group: tuple[str, list[Run]]) -> tuple[int, float]:
+    runs = group[1]
+    return -len({run.seed for run in runs}), -runs[-1].finished
+
+
 def _overrides(options: dict[str, Any]) -> list[str]:
     """As typed; texts are."""
     return [
         f"{'+' * (name == 'experiment')}{name}={v if isinstance(v, str) else option_text(v)}"
         for name, v in options.items()
     ]
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value).replace('"', "").strip("[{}]") if value else "unknown"

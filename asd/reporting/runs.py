@@ -17,31 +17,19 @@ from omegaconf import OmegaConf
 from asd.errors import AsdError
 from asd.experiment.history import read_history
 from asd.experiment.identity import SCORING_VERSIONS, TRAINING_VERSIONS, flat, settings
-from asd.experiment.run_folder import FINISHED, RunFolder
+from asd.experiment.run_folder import FINISHED, SET_ASIDE, RunFolder
 from asd.experiment.run_labels import options_of
 from asd.files import check_regular
 from asd.scoring.clip_scores import NO_TEST_CLIPS, read_scores
 from asd.scoring.roc import check_max_fpr
 
 _TAGS = ("experiment", "system", "seed", "data", "simulated", "scale", "test")
-_ASKED = (
-    "seed", "finished", "validation_loss", "parameters", "training_seconds", "not_converged",
-    "threads", "unseen", "is_of_this_code",
-)  # fmt: skip
-_SET_ASIDE = "~"  # in a folder's name: see asd.experiment.run_folder.set_aside
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A finished run.
-
-    Args:
-        folder: its files; of a run from MLflow, where they were copied to.
-        config: as composed, plain values.
-        record: content of run.json; ``data_label`` is what every table calls the data.
-        tags: of the record: experiment, system, seed, data, release, scale, test and others.
-        scores: of the clips, sorted by machine, ID and file.
-    """
+    """A finished run: its config as plain values, its ``run.json``, the tags in that, and the
+    clips' scores sorted by machine, ID and file."""
 
     folder: Path
     config: dict[str, Any]
@@ -82,8 +70,12 @@ class Run:
         """At the weights that score, mean over its models; NaN: nothing trained, or not known."""
         models = (self.record.get("convergence") or {}).values()
         losses = [how["validation_loss"] for how in models if "validation_loss" in how]
-        losses = losses or [*(self.record.get("validation_loss") or {}).values()]  # older runs
         return float(np.mean(losses)) if losses else math.nan
+
+    @property
+    def proxy_auc(self) -> float:
+        """On simulated faults in its validation clips (docs/search.md); NaN: not tested."""
+        return float(self.record.get("proxy", {}).get("auc", math.nan))
 
     @property
     def training_seconds(self) -> float:
@@ -94,7 +86,7 @@ class Run:
 
     @property
     def parameters(self) -> float:
-        """Trained numbers of its models; NaN: not recorded, as by versions before November 2026."""
+        """Trained numbers of its models; NaN: not recorded."""
         counts = self.record.get("parameters")
         return float(sum(counts.values())) if counts else math.nan
 
@@ -117,9 +109,10 @@ class Run:
         return [str(name) for name in self.record.get("unseen") or ()]
 
     @property
-    def threads(self) -> set[int]:
+    def threads(self) -> str:
         """With how many its models were trained; empty: not known."""
-        return {n for of in self.record.get("threads", {}).values() for n in of}
+        known = {n for of in self.record.get("threads", {}).values() for n in of}
+        return ", ".join(map(str, sorted(known)))
 
     @property
     def finished(self) -> float:
@@ -148,8 +141,8 @@ def collect_folder(runs: Path) -> Collection:
         AsdError: there is no such folder.
     """
     if not runs.is_dir():
-        raise AsdError(f"{runs}: no such folder of runs; give --runs DIR, or --tracking-uri URI")
-    return collect(p for p in runs.iterdir() if p.is_dir() and _SET_ASIDE not in p.name)
+        raise AsdError(f"{runs}: no such folder of runs; give runs=DIR")
+    return collect(p for p in runs.iterdir() if p.is_dir() and SET_ASIDE not in p.name)
 
 
 def collect(folders: Iterable[Path]) -> Collection:
@@ -181,7 +174,7 @@ def _run(path: Path, record: dict[str, Any]) -> Run:
     run = Run(path, config, record, tags, scores.reset_index(drop=True))
     try:  # whatever a report asks later
         _ = hash(run.corpus), settings(config), options_of(run.command)
-        _ = [getattr(run, name) for name in _ASKED]
+        _ = [getattr(run, name) for name, of in vars(Run).items() if isinstance(of, property)]
         _ = config["data"].items(), config["scale"].items()
         check_max_fpr(config["scoring"]["max_fpr"])
     except (LookupError, TypeError, ValueError, AttributeError) as error:

@@ -15,7 +15,7 @@ from asd.errors import AsdError
 from asd.reporting.bootstrap import COMPARED, MEAN, Resampling
 from asd.reporting.compare import compare, compare_pairs
 from asd.reporting.declaration import Declaration
-from asd.reporting.factors import groups, level, level_text, levels, numeric, shares, varied
+from asd.reporting.factors import groups, level, level_text, numeric, varied
 from asd.reporting.results import results
 from asd.reporting.rows import RowFinder
 from asd.reporting.runs import Run
@@ -33,21 +33,15 @@ class Section:
         label: of the data.
         runs: finished ones, scored on the same clips; at least one.
         declared: the table; what is no row of it gets rows below.
-        resampling: of the clips.
-        factors: options by which the rows are told apart (``asd.reporting.factors``); none: by
-            what departs from presets.
+        factors: options by which the rows are told apart; none: by what departs from presets.
         whole: whether rows without runs stand in the table also where it has one row or none with.
 
     Attributes:
-        simulated: whether the sounds were made by a program.
         comparable: whether the published numbers may stand beside the figures of the rows declared:
             the whole corpus as published, at the paper's scale.
         data: options of the corpus that are not its defaults, as overrides.
         rows: see ``asd.reporting.rows``; systems: those that have runs, by label; seeds: theirs.
-        results: see ``asd.reporting.results``.
-        notes: what a reader must know.
-        comparisons: see ``asd.reporting.compare``; one table a pair and metric.
-        pairs: the same of each two systems, on the mean; a row a metric and pair.
+        pairs: comparisons of each two systems on the mean; a row a metric and pair.
         costs: a row a system: auc, pauc (means, fractions), validation_loss, training_seconds,
             parameters, and ``front``: no other has both a higher AUC and lower costs.
 
@@ -73,9 +67,7 @@ class Section:
         self.max_fpr = used[0]
         if len(used) > 1:
             self.notes.append(f"runs differ in scoring.max_fpr: of {used} the first is used")
-        self._finder = finder = RowFinder(
-            runs, lambda row, of: System(row, of, self.max_fpr, resampling)
-        )
+        self._finder = finder = RowFinder(runs, self.max_fpr, resampling)
         self.data = finder.data_departures
         self.rows = finder.rows(declared.rows)
         filled = [row.label for row in self.rows[: len(declared.rows)] if row.runs]
@@ -86,20 +78,19 @@ class Section:
         if factors:
             self._name_by_factors()
         self.systems = {row.label: row for row in self.rows if row.runs}
-        self.seeds = [of.seeds for of in self.systems.values()]
+        systems = list(self.systems.values())
+        self.seeds = [of.seeds for of in systems]
         self.comparable = (
             not self.simulated
             and not self.data
             and all(run.tags[name] == value for run in runs for name, value in PAPER.items())
             and finder.start.items() <= PAPER.items()  # scale.name is anyone's
-            and all(set(of.machines) == set(declared.columns) for of in self.systems.values())
+            and all(set(of.machines) == set(declared.columns) for of in systems)
         )
-        usual_fpr = self.max_fpr == finder.max_fpr
+        usual_fpr = self.max_fpr == finder.usual_fpr
         self.results = results(declared, self.rows, self.comparable, usual_fpr)
-        of_all = [compare_pairs(list(self.systems.values()), metric) for metric in COMPARED]
-        self.pairs = pd.concat(of_all, ignore_index=True)
-        self.costs = pd.DataFrame([self._cost(of) for of in self.systems.values()])
-        self.costs["front"] = _front(self.costs)
+        self.pairs = pd.concat([compare_pairs(systems, metric) for metric in COMPARED])
+        self.costs = _costs(systems)
 
     def _name_by_factors(self) -> None:
         """Rows in the order of the levels, labelled by them."""
@@ -113,39 +104,41 @@ class Section:
                 label += " (other training clips)"
             row.names, row.label = (row.label,), label
 
-    def _cost(self, of: System) -> dict[str, Any]:
-        figures = {metric: of.values(f"{metric}/{MEAN}").mean() for metric in COMPARED}
-        costs = {name: of.cost(name) for name in ("validation_loss", *COSTS)}
-        return {"system": of.label, "n": len(of.runs), **figures, **costs}
+    @property
+    def runs(self) -> list[Run]:
+        """Those of its rows."""
+        return [run for row in self.rows for run in row.runs]
 
-    def shares(self, metric: str) -> dict[str, float]:
-        """Of each factor: see ``asd.reporting.factors.shares``."""
-        table = {
-            levels(system.runs[0], self.factors): system.values(f"{metric}/{MEAN}")
-            for system in self.systems.values()
-        }
-        return shares(table, self.factors)
+    def rank_correlation(self, name: str, sign: int = 1) -> tuple[float, int]:
+        """Spearman's, of a number of its runs (``asd.reporting.runs.Run``) and their mean AUC.
+
+        Returns:
+            It and the number of runs that it is over; NaN: of fewer than three, or all the same.
+        """
+        from scipy.stats import spearmanr
+
+        aucs = [system.values(f"auc/{MEAN}") for system in self.systems.values()]
+        numbers = [sign * getattr(run, name) for run in self.runs]
+        table = pd.DataFrame({0: numbers, 1: np.concatenate(aucs)}).dropna()
+        if len(table) < 3 or (table.nunique() < 2).any():
+            return np.nan, len(table)
+        return float(spearmanr(table[0], table[1]).statistic), len(table)
 
     def best(self, metric: str) -> str:
         """The label of the system with the highest mean; empty: it is not defined of any."""
         defined = self.costs.dropna(subset=[metric]).sort_values(metric, kind="stable")
         return str(defined["system"].to_list()[-1]) if len(defined) else ""
 
-    @property
-    def used(self) -> int:
-        """How many runs its rows have."""
-        return sum(len(row.runs) for row in self.rows)
-
     def find(self, name: str) -> System:
-        """A system by its label, preset or system name.
+        """A system by its label, preset or system name, or by what is typed for it.
 
         Raises:
             AsdError: there is no run of it.
         """
         systems = self.systems.values()
-        for system in [*(s for s in systems if s.label == name), *systems]:
-            if name in (system.label, *system.names):
-                return system
+        named = [system for system in systems if name in system.names]
+        if found := self.systems.get(name) or next(iter(named), None):
+            return found
         if ("=" in name or " " in name) and (found := self._finder.find(name, self.rows)):
             return found
         known = "; ".join(f"{s.names[0]} ({s.label})" if s.names else s.label for s in systems)
@@ -157,15 +150,25 @@ class Section:
         return frame.assign(**where)[[*where, *frame]]
 
 
-def _front(costs: pd.DataFrame) -> list[bool]:
-    """[systems] whether no other has at least its AUC at no higher cost, and is better in one.
+def _costs(systems: Sequence[System]) -> pd.DataFrame:
+    """Quality and cost. ``front``: none has as high an AUC at no higher cost, and is better in one.
 
     A cost that is not known of all counts for none.
     """
-    names = [name for name in COSTS if costs[name].notna().all()]
-    points = np.column_stack([-costs["auc"], costs[names]])
+    names = ["validation_loss", "proxy_auc", *COSTS]
+    costs = pd.DataFrame(
+        {
+            "system": of.label,
+            "n": len(of.runs),
+            **{metric: of.values(f"{metric}/{MEAN}").mean() for metric in COMPARED},
+            **{name: np.mean([getattr(run, name) for run in of.runs]) for name in names},
+        }
+        for of in systems
+    )
+    known = [name for name in COSTS if costs[name].notna().all()]
+    points = np.column_stack([-costs["auc"], costs[known]])
     beats = (points[:, None] <= points).all(axis=2) & (points[:, None] < points).any(axis=2)
-    return list(map(bool, ~beats.any(axis=0) & ~np.isnan(points).any(axis=1)))
+    return costs.assign(front=~beats.any(axis=0) & ~np.isnan(points).any(axis=1))
 
 
 def sections(
@@ -174,16 +177,17 @@ def sections(
     by: Sequence[str],
     whole: bool,
     resampling: Resampling,
+    again: str = "python -m asd.report",
 ) -> tuple[list[Section], list[str]]:
-    """The sections of a report of these runs.
+    """The sections of a report of these runs, at least one.
+
+    Trials of searches never stand beside other runs; where there is nothing else, each search is
+    reported by what it searched.
 
     Args:
-        runs: finished ones, at least one. Trials of searches never stand beside other runs; where
-            there is nothing else, each search is reported by what it searched.
-        declared: the table, without ``by``.
-        by: options; a row a setting of them.
-        whole: see ``Section``; without it, a table of which hardly a row was run is not shown.
-        resampling: see ``Section``.
+        by: options; a row a setting of them, in place of the table declared.
+        runs, declared, whole, resampling: see ``Section``.
+        again: the command that reports these runs, for what is to be said.
 
     Returns:
         They, and what is to be said of runs that stand in none, and of other ways to look.
@@ -198,15 +202,15 @@ def sections(
     for run in runs:
         chosen.setdefault(run.tags["study"] if run.is_trial else "", []).append(run)
     for study in [*filter(None, chosen)] if "" in chosen else ():
-        command = f"python -m asd.report study={study}"
-        said.append(f"{len(chosen.pop(study))} trials of {study} have no row here: {command}")
+        count = len(chosen.pop(study))
+        said.append(f"{count} trials of {study} have no row here: {again} study={study}")
     for study, of_study in chosen.items():
         for label, of in corpora(of_study).items():
             factors = list(by) or (varied(of) if study else [])
             if not factors:
                 part = Section(label, of, declared, resampling, whole=whole)
                 parts.append(part)
-                said += _suggestions(part, declared, of)
+                said += _suggestions(part, declared, of, again)
                 continue
             try:
                 found, left_out = groups(of, factors)
@@ -229,22 +233,17 @@ def sections(
 
 
 def corpora(runs: list[Run]) -> dict[str, list[Run]]:
-    """The runs by the clips that they were scored on and their scale, which share no table.
-
-    Returns:
-        A label of the data -> its runs: recorded ones first, then the largest group.
-    """
+    """The runs by a label of the clips that they were scored on and of their scale, which share no
+    table: recorded ones first, then the largest group."""
     groups: dict[tuple[str, ...], list[Run]] = {}
     for run in runs:
         groups.setdefault(run.corpus, []).append(run)
 
     def name(corpus: tuple[str, ...]) -> str:
         """The label, and what tells it from others of that label."""
-        label, *apart = corpus
-        others = [other[1:] for other in groups if other[0] == label]
-        return ", ".join(
-            [label, *(p for i, p in enumerate(apart) if {o[i] for o in others} != {p})]
-        )
+        others = zip(*(other for other in groups if other[0] == corpus[0]), strict=True)
+        told = [part for part, known in zip(corpus, others, strict=True) if len(set(known)) > 1]
+        return ", ".join([corpus[0], *told])
 
     order = sorted(groups.items(), key=lambda one: (one[1][0].simulated, -len(one[1])))
     return {name(corpus): group for corpus, group in order}
@@ -260,6 +259,8 @@ def add_comparison(report: list[Section], a: str, b: str) -> None:
     for section in report:
         try:
             pair = section.find(a), section.find(b)
+            if pair[0] is pair[1]:
+                raise AsdError(f"compare: {a} and {b} are both {pair[0].label}; name two systems")
             section.comparisons += [compare(*pair, metric) for metric in COMPARED]
         except AsdError as error:
             refusals.append(error)
@@ -267,14 +268,13 @@ def add_comparison(report: list[Section], a: str, b: str) -> None:
         raise refusals[0]
 
 
-def _suggestions(section: Section, declared: Declaration, runs: list[Run]) -> list[str]:
+def _suggestions(section: Section, declared: Declaration, runs: list[Run], again: str) -> list[str]:
     """Of a table by presets: what else the runs can be compared by, and what it leaves out."""
     said = []
     names = [name for name in varied(runs) if name != "experiment"]
     with suppress(AsdError):  # there is nothing to compare
         groups(runs, names)
-        by = f"python -m asd.report by={','.join(names)}"
-        said.append(f"These runs differ in {', '.join(names)}: {by}")
+        said.append(f"These runs differ in {', '.join(names)}: {again} by={','.join(names)}")
     if unfilled := [label for label in declared.rows if label not in section.declared.rows]:
         said.append(
             f"{declared.title} has no runs of {', '.join(unfilled)} here: "

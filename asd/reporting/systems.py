@@ -18,11 +18,9 @@ class System:
     """The trainings of one system, one a seed: a row of a table.
 
     Args:
-        label: its name in tables.
         runs: of the same settings and different seeds, scored on the same clips; none: it is
             missing.
         max_fpr: p of the partial AUC.
-        resampling: how to resample the clips.
         names: others by which it may be asked for: of a preset, such as ``ss_0.5``, and its system.
         command: that trains the seeds which it lacks; empty: none.
         notes: what a reader must know of its runs.
@@ -42,9 +40,9 @@ class System:
         return [run.seed for run in self.runs]
 
     @property
-    def star(self) -> str:
-        """A mark where a training had not converged."""
-        return "*" if any(run.not_converged for run in self.runs) else ""
+    def marked(self) -> str:
+        """The label, with a star where a training had not converged."""
+        return self.label + " *" * any(run.not_converged for run in self.runs)
 
     def values(self, figure: str) -> Floats:
         """[seeds] a figure (``asd.scoring.metrics.figure_name``); NaN: undefined."""
@@ -66,18 +64,11 @@ class System:
         known = self.runs[0].scores.query("label >= 0").groupby("machine")
         return {str(m): of[["id", "file", "label"]].to_numpy().tolist() for m, of in known}
 
-    def cost(self, name: str) -> float:
-        """Mean over its trainings of a number of ``Run``, such as ``parameters``; NaN: not known
-        of all."""
-        return float(np.mean([getattr(run, name) for run in self.runs]))
-
     @property
     def ids(self) -> list[tuple[str, str]]:
-        """(machine, ID) in the tables' order."""
-        pairs = {
-            tuple(pair) for r in self.runs[:1] for pair in r.scores[["machine", "id"]].to_numpy()
-        }
-        return [pair for m in self.machines for pair in sorted(pairs) if pair[0] == m]
+        """(machine, ID) in the tables' order; scores are sorted by ID."""
+        own = {m: self.runs[0].scores.query("machine == @m")["id"] for m in self.machines}
+        return [(machine, one) for machine, ids in own.items() for one in ids.unique()]
 
     @cached_property
     def _metrics(self) -> list[dict[str, float]]:

@@ -175,14 +175,14 @@ class RecordingScorer:
     def _judged(self, table: pd.DataFrame) -> tuple[pd.DataFrame, ScoredClips | None]:
         """The rows of ``score``, of recordings with their state and features."""
         try:
-            scored = self._scored(table)
+            scored = self.scored(table)
         except AsdError:  # of one of them: it costs its own line alone
             for row in table.index[table["state"] == SCORED]:
                 try:
-                    self._scored(table.loc[[row]])
+                    self.scored(table.loc[[row]])
                 except AsdError as error:
                     table.loc[row, "state"] = f"{ERROR}{error}"
-            scored = self._scored(table)
+            scored = self.scored(table)
         answers = table[["path", "state"]].rename(columns={"path": "file"}).assign(verdict="")
         if scored is not None:
             clips = scored.table[["machine", "id", "score"]].itertuples(index=False)
@@ -191,8 +191,11 @@ class RecordingScorer:
             answers = verdicts.combine_first(answers)
         return answers.reindex(columns=COLUMNS), scored
 
-    def _scored(self, table: pd.DataFrame) -> ScoredClips | None:
-        """Those that can be; None where there is none."""
+    def scored(self, table: pd.DataFrame) -> ScoredClips | None:
+        """Clips whose ``state`` is ``SCORED``, with path, machine, id, label and features.
+
+        None where there is none.
+        """
         clips = table[table["state"] == SCORED].reset_index(drop=True)
         if clips.empty:
             return None

@@ -1,9 +1,8 @@
-"""What a study has found: lines, a table, plots, an MLflow run beside its trials'."""
+"""What a study has found: lines, a table, plots."""
 
 from __future__ import annotations
 
 import itertools
-import logging
 import re
 import shlex
 from functools import partial
@@ -16,15 +15,11 @@ from asd.composition import command_of
 from asd.documents.rendering import harmless
 from asd.errors import AsdError
 from asd.files import write_text
-from asd.pictures.grid_pictures import trade_off
-from asd.pictures.study_pictures import study_picture
-from asd.search.objectives import ON_TEST, TEST, selected_on
+from asd.pictures.grid_pictures import study_picture, trade_off
+from asd.search.objectives import LARGE, TEST, selected_on
 from asd.search.study import Search, counts
 from asd.search.trials import described
-from asd.sweeps.sweep_status import short, sweep_command
-from asd.tracking.mlflow_store import Tracking, answering, check_place, connect
-
-log = logging.getLogger(__name__)
+from asd.sweeps.sweep_status import short
 
 # Of several objectives' best trials, how many are printed; trials.csv has all.
 _PRINTED = 5
@@ -52,11 +47,7 @@ def lines(search: Search, study: Study) -> list[str]:
 
 
 def write_table(search: Search, study: Study) -> None:
-    """``trials.csv``, those that have begun: number, state, objectives, options, run, error, time.
-
-    Raises:
-        AsdError: it cannot be written.
-    """
+    """``trials.csv`` of those that have begun: number, state, objectives, options, error, time."""
     attributes = ("number", "state", "values", "params", "user_attrs", "duration")
     table = study.trials_dataframe(attributes)
     table = table[table["state"] != TrialState.WAITING.name]
@@ -89,7 +80,7 @@ def draw(search: Search, study: Study) -> list[str]:
             told = {trial.number: trial.intermediate_values for trial in known}
             values = {trial.number: trial.values[i] for trial in done}
             path = folder / (f"search_{name}.png" if several else "search.png")
-            study_picture(values, options, shares, told, name, name not in ON_TEST, title, path)
+            study_picture(values, options, shares, told, name, name not in LARGE, title, path)
         best = {trial.number for trial in study.best_trials}
         for a, b in itertools.combinations(range(len(objectives)), 2):
             points = {f"{t.number}": (t.values[a], t.values[b], t.number in best) for t in done}
@@ -102,37 +93,3 @@ def draw(search: Search, study: Study) -> list[str]:
 
 def _objective(trial: FrozenTrial, number: int) -> float:
     return float(trial.values[number])
-
-
-def publish(search: Search, study: Study) -> None:
-    """Bring the study's MLflow run up to date; one that does not answer is said, and no error."""
-    tracking = Tracking.of(search.config["tracking"], search.tracking_name)
-    if not tracking.enabled:
-        return
-    tags = {
-        "kind": "search",
-        "study": search.name,
-        "selected_on": selected_on(search.objectives),
-        "data_label": search.data_label,
-        "mlflow.source.name": sweep_command(),
-    }
-    values: dict[str, float] = {f"trials/{state}": n for state, n in counts(study).items()}
-    for trial in study.best_trials[:1] if len(search.objectives) == 1 else []:
-        tags |= {f"best {option}": str(value) for option, value in trial.params.items()}
-        values |= {f"best/{search.objectives[0]}": trial.values[0], "best/trial": trial.number}
-    try:
-        client, experiment = connect(tracking)
-        with answering(tracking):
-            query = f"tags.kind = 'search' and tags.study = '{search.name}'"
-            known = client.search_runs([experiment], query, max_results=1)
-            name = f"search {search.name}"
-            run = known[0] if known else client.create_run(experiment, run_name=name)
-            check_place(tracking.uri, run.info.artifact_uri)
-            for name, value in values.items():
-                client.log_metric(run.info.run_id, name, value)
-            for name, text in tags.items():
-                client.set_tag(run.info.run_id, name, text)
-            client.log_artifacts(run.info.run_id, str(search.folder))
-            client.set_terminated(run.info.run_id)
-    except AsdError as error:
-        log.warning("MLflow has no run of this study: %s; %s has all", error, search.folder)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from asd.errors import AsdError
@@ -23,9 +22,10 @@ COLUMNS = {
     "validation_mse": "val/mse",
     "validation_cce": "val/cce",
 }
-#: The larger, the better; all others are made small.
 ON_TEST = ("test_auc", "test_pauc")
-OBJECTIVES = (*COLUMNS, "parameters", "train_seconds", *ON_TEST)
+#: The larger, the better; all others are made small.
+LARGE = ("proxy_auc", *ON_TEST)
+OBJECTIVES = (*COLUMNS, "parameters", "train_seconds", *LARGE)
 
 _ROUGHLY = "it changes what is reconstructed, so that validation errors compare only roughly"
 # Config groups, and why to compare their options with care.
@@ -81,12 +81,7 @@ def check_comparable(names: Sequence[str], searched: Sequence[str]) -> list[str]
 
 
 def objective_values(folder: RunFolder, metrics: Metrics, config: Mapping[str, Any]) -> list[float]:
-    """The objectives of a finished run; of training, where there was none, not a number.
-
-    Args:
-        folder: the run's.
-        metrics: its own.
-        config: as composed, which names the objectives (``search.objectives``).
+    """``search.objectives`` of a finished run; of training, where there was none, not a number.
 
     Raises:
         AsdError: the run has no such quantity.
@@ -95,32 +90,21 @@ def objective_values(folder: RunFolder, metrics: Metrics, config: Mapping[str, A
     asked: list[str] = config["search"]["objectives"]
     if not len(metrics.per_id) and {*asked} & {*of_test}:
         raise AsdError(f"search.objectives={asked}: {NO_TEST_CLIPS}")
-    return [of_test[n] if n in of_test else _of_training(folder, n, config) for n in asked]
+    return [of_test[n] if n in of_test else _of_training(folder, n) for n in asked]
 
 
-def _of_training(folder: RunFolder, name: str, config: Mapping[str, Any]) -> float:
-    models = folder.models()
+def _of_training(folder: RunFolder, name: str) -> float:
+    record = folder.record()
+    if name == "proxy_auc":  # of asd.training.proxy_listener
+        return float(record["proxy"]["auc"])
     if name == "parameters":
-        own = [config[part]["_target_"] for part in ("model", "loss")]
-        return float(sum(_parameters(model, own) for model in models))
-    histories = [read_history(model / "history.csv") for model in models]
+        return float(sum(record["parameters"].values()))
+    histories = {m.name: read_history(m / "history.csv") for m in folder.models()}
     if name == "train_seconds":
-        return math.fsum(row["epoch_seconds"] for rows in histories for row in rows)
-    best = config["trainer"]["weights"] == "best"
-    return math.fsum(_at_weights(rows, name, best) for rows in histories) / len(models)
-
-
-def _at_weights(rows: list[dict[str, float]], name: str, best: bool) -> float:
-    """The objective at the epoch whose weights score."""
-    if not rows:
-        return math.nan
-    if COLUMNS[name] not in rows[-1]:
+        return math.fsum(row["epoch_seconds"] for rows in histories.values() for row in rows)
+    # At the epochs whose weights score.
+    ended = {model: told["scoring_epoch"] for model, told in record["convergence"].items()}
+    rows = [histories[model][epoch - 1] for model, epoch in ended.items()]
+    if any(COLUMNS[name] not in row for row in rows):
         raise AsdError(f"search.objectives: {name} needs a classifier: loss=semi_supervised")
-    losses = [math.inf if math.isnan(row["val/loss"]) else row["val/loss"] for row in rows]
-    return rows[losses.index(min(losses)) if best else -1][COLUMNS[name]]
-
-
-def _parameters(model: Path, allowed: Collection[str]) -> int:
-    from asd.models.detector import load_detector
-
-    return sum(p.numel() for p in load_detector(model / "model.ckpt", allowed).parameters())
+    return math.fsum(row[COLUMNS[name]] for row in rows) / len(rows) if rows else math.nan

@@ -68,11 +68,7 @@ class PruningListener(RunListener):
         return {**kept, **trial, SELECTED_ON: clips}
 
     def model_started(self, model: str, history: Sequence[Mapping[str, float]]) -> None:
-        """Report the epochs of an earlier start.
-
-        Raises:
-            Pruned: the study has seen enough.
-        """
+        """Report the epochs of an earlier start; raises ``Pruned`` if the study has seen enough."""
         self._report(model, history)
 
     def epoch_ended(self, model: str, epoch: int, values: Mapping[str, float]) -> None:

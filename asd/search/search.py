@@ -11,7 +11,7 @@ from hydra.types import TaskFunction
 from omegaconf import DictConfig
 
 from asd.errors import shown
-from asd.search.conclusion import draw, lines, publish, write_table
+from asd.search.conclusion import draw, lines, write_table
 from asd.search.objectives import selected_on
 from asd.search.storage import reaching
 from asd.search.study import Search, counts
@@ -28,9 +28,7 @@ def sweep_search(
     task: TaskFunction,
     arguments: Sequence[str],
 ) -> None:
-    """Run trials until the study has as many as it is to have; a worker only its part of them.
-
-    Its arguments are those of ``asd.sweeps.grid_sweep.sweep_grid``.
+    """Run trials until the study has as many as it is to have; otherwise as ``sweep_grid``.
 
     Raises:
         SystemExit: no trial completed, or some wait that this search will not run (1; 2 if all
@@ -57,7 +55,6 @@ def sweep_search(
                 write_table(search, study)
                 for line in [*draw(search, study), *lines(search, study)]:
                     display.say(line)
-                publish(search, study)
         if display.left or not counts(study)["complete"]:
             sys.exit(exit_code([cell for cell in cells() if cell.failure()]) or 1)
 

@@ -44,11 +44,7 @@ class Space:
             )
 
     def suggest(self, trial: Trial) -> tuple[str, ...]:
-        """Overrides of a trial: what it has values for keeps them, the rest is sampled.
-
-        Raises:
-            AsdError: the sampler cannot sample this.
-        """
+        """Overrides of a trial: what it has values for keeps them, the rest is sampled."""
         try:
             for name, distribution in self.axes.items():
                 trial._suggest(name, distribution)

@@ -48,12 +48,9 @@ class HeartbeatStorage(RDBStorage):
 
 
 def connect(address: str, dead_after_seconds: int | None = None) -> HeartbeatStorage:
-    """Open the storage, with empty tables where there are none.
+    """Open the storage, with empty tables where there are none; its address holds no password.
 
     A worker may give no sign of life for ``dead_after_seconds``.
-
-    Raises:
-        AsdError: it cannot be used, is of another kind, or the address holds a password.
     """
     try:
         url = make_url(address)
@@ -79,11 +76,9 @@ def connect(address: str, dead_after_seconds: int | None = None) -> HeartbeatSto
 
 @contextmanager
 def reaching(url: str, *more: type[Exception]) -> Iterator[None]:
-    """An ``AsdError`` for what a storage in the block raises; its address has no password.
+    """An ``AsdError`` for what the storage at this url, without a password, raises in the block.
 
-    Args:
-        url: of the storage.
-        more: ``UNREADABLE`` where it is read and nothing else is done.
+    ``more`` is ``UNREADABLE`` where it is read and nothing else is done.
     """
     try:
         yield

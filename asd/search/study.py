@@ -25,7 +25,7 @@ from asd.experiment.identity import identity
 from asd.options import check_whole, from_config
 from asd.search.objectives import (
     COLUMNS,
-    ON_TEST,
+    LARGE,
     check_comparable,
     check_objectives,
     selected_on,
@@ -55,13 +55,7 @@ class SearchOptions:
 
 
 class Search:
-    """What is searched, checked; nothing is begun.
-
-    Args:
-        loader: Hydra's.
-        master: the config that no trial has touched.
-        arguments: overrides, fixed ones and ranges.
-    """
+    """What overrides, fixed ones and ranges, ask to be searched, checked; nothing is begun."""
 
     def __init__(self, loader: ConfigLoader, master: DictConfig, arguments: Sequence[str]) -> None:
         node = plain(master.hydra.sweeper)
@@ -89,7 +83,6 @@ class Search:
         self._file = self.runs / "optuna.db" if options.storage is None else None
         self.url: str = options.storage or f"sqlite:///{self._file}"
         self.data_label = experiment.data_label
-        self.tracking_name = experiment.tracking_name
         self.title = str(config["sweep"]["name"] or "search")
         corpus = config["data"].get("name", experiment.corpus.name)
         name = options.study_name or f"{self.title}-{corpus}-{config['scale']['name']}"
@@ -133,7 +126,7 @@ class Search:
             storage = self.storage
         pruner = build(self.options.pruner if self.prunes else _NO_PRUNER, "hydra.sweeper.pruner")
         seeded_sampler(self.options.sampler, 0)
-        ways: Any = ["maximize" if name in ON_TEST else "minimize" for name in self.objectives]
+        ways: Any = ["maximize" if name in LARGE else "minimize" for name in self.objectives]
         study = optuna.create_study(
             storage=storage, study_name=self.name, load_if_exists=True, directions=ways,
             pruner=pruner,

@@ -23,6 +23,7 @@ from asd.search.pruning import current_trial
 from asd.search.storage import reaching
 from asd.search.study import Search, seeded_sampler
 from asd.sweeps.cells import ATTEMPTS, BROKEN, CUT, DONE, IN_PROGRESS, Cell, Failure
+from asd.tracking.sync import list_runs
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +41,8 @@ def run_trials(search: Search, study: Study, run: Callable[[Cell], Any]) -> None
     """Run trials that wait, one after another, until none is left, or too many in a row failed.
 
     With nothing left to begin, wait until it would be known that another worker died just now, to
-    take up its trial. One that is stopped waits for whoever comes next.
-
-    Args:
-        search, study: what is searched.
-        run: runs a trial's cell in this process; gives its objectives, or raises why not.
+    take up its trial. One that is stopped waits for whoever comes next. ``run`` gives a cell's
+    objectives, or raises why not.
     """
     patience = search.options.dead_after_seconds + 2 * _LOOK
     failed, idle, grace = 0, time.monotonic(), search.options.failure_grace
@@ -86,9 +84,12 @@ def _run(search: Search, trial: Trial, run: Callable[[Cell], Any]) -> TrialState
     try:
         with get_heartbeat_thread(trial._trial_id, storage):
             cell, token = _cell(search, trial), current_trial.set(trial)
+            known = cell.folder if cell.state() == DONE else None
             try:
                 values = _finite(run(cell)) if cell.refusal is None else None
                 state, failure = TrialState.COMPLETE, cell.refusal
+                if known and cell.experiment:  # finished elsewhere: the search's list has it too
+                    list_runs([(cell.experiment, known)])
             except Pruned:
                 state = TrialState.PRUNED
             except Exception as error:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from asd.composition import folder_of, register_resolvers
-from asd.errors import AsdError
 from asd.exit_status import exit_status, program
 from asd.experiment.sweep_files import load_sweep, sweep_files
-from asd.sweeps.arguments import expand
+from asd.sweeps.arguments import composed_sweep
 
 _USE = """\
 python -m asd.sweeps list
@@ -41,31 +39,12 @@ def _list() -> None:
 
 
 def _status(arguments: list[str]) -> None:
-    from hydra import initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-    from hydra.errors import HydraException
-    from hydra.types import RunMode
     from hydra.utils import get_class, get_method
 
-    watch = "--watch" in arguments
     options = [a for a in arguments if a not in ("-m", "--multirun", "--watch")]
-    if not options:
-        names = ", ".join(path.stem for path in sweep_files())
-        raise AsdError(
-            f"status: say of which sweep: sweep=NAME, one of {names}, or the options of another"
-        )
-    overrides = [o for o in expand(["-m", *options]) if o != "-m"]
-    register_resolvers()
-    with initialize_config_dir(str(folder_of("conf")), version_base="1.3"):
-        loader = GlobalHydra.instance().config_loader()
-        try:
-            master = loader.load_configuration("config", overrides, RunMode.MULTIRUN)
-        except HydraException as error:
-            raise AsdError(str(error).splitlines()[0]) from error
-        task, params = master.hydra.overrides.task, (master.hydra.sweeper.params or {}).items()
-        master.hydra.overrides.task = [*(f"{name}={value}" for name, value in params), *task]
+    with composed_sweep(options) as (loader, master):
         sweeper: Any = get_class(master.hydra.sweeper._target_)
-        get_method(sweeper.status)(loader, master, watch)
+        get_method(sweeper.status)(loader, master, "--watch" in arguments)
 
 
 if __name__ == "__main__":

@@ -63,15 +63,8 @@ class Failure(NamedTuple):
 class Cell:
     """One combination of a sweep's options. What has become of it is read from its run's folder.
 
-    Args:
-        number: its place in the sweep.
-        overrides: that make it.
-        label: what it is called.
-        path: of its run's folder; None if the config is refused or its data are not there.
-        models: that it trains.
-        epochs: that each of them may train.
-        refusal: why it cannot run.
-        experiment: as composed, if it can.
+    It trains so many ``models``, each for so many ``epochs`` at most. There is no ``path`` of a run
+    if the config is refused (``refusal`` says why) or its data are not there.
     """
 
     number: int
@@ -210,10 +203,7 @@ class Cell:
 class Cells:
     """Composes and runs the cells of a sweep; data that several share are looked at once.
 
-    Args:
-        loader: Hydra's.
-        master: the sweep's own config.
-        make: simulate a corpus that is not on the disk; else its cells have no folder.
+    With ``make`` a corpus is simulated that is not on the disk; else its cells have no folder.
     """
 
     def __init__(self, loader: ConfigLoader, master: DictConfig, make: bool = True) -> None:

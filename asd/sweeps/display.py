@@ -21,13 +21,8 @@ PERIOD = 1.0
 class Display:
     """Shows the cells of a sweep, in whichever processes they are trained.
 
-    All it knows it reads from them at each look.
-
-    Args:
-        title: of the sweep.
-        cells: gives them, with what has become of each by now.
-        sweep: names the start that may try again what failed before; None: nobody will.
-        console: where to; None: the standard error stream.
+    All it knows it reads from them at each look. What failed before may be tried again by the start
+    of the sweep that is named; by None, it is not. The console is by default the standard error.
     """
 
     def __init__(
@@ -61,15 +56,8 @@ class Display:
         self._all = self.bars.add_task(title, total=self.total, completed=self.before)
         # Of each run that was seen to be trained, or to end; `first`: how much was done by then.
         self._bars: dict[int, Task] = {}
-        # When work of this start was first seen, and how much was done by then.
-        self._start: tuple[float, float] | None = None
-
-    def __enter__(self) -> Display:
-        self.bars.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.bars.stop()
+        # When the first run had ended, how many had by then, and how much was done.
+        self._start: tuple[float, int, float] | None = None
 
     def say(self, text: str) -> None:
         """A line above the bars."""
@@ -81,17 +69,13 @@ class Display:
             self.look()
 
     def look(self) -> None:
-        """Read what has become of the cells, and show it.
-
-        Raises:
-            AsdError: what is to be read is damaged or away.
-        """
-        open_cells, left = [], False
+        """Read what has become of the cells, and show it."""
+        open_cells, ended, left = [], [], False
         for cell in self.cells():
             if cell.number in self._ended:
                 continue
             if cell.is_through(self.sweep):
-                self._end(cell)
+                ended.append((cell, self._show(cell, 1.0, running=False)))
                 continue
             open_cells.append(cell)
             running = cell.state() == IN_PROGRESS
@@ -100,27 +84,34 @@ class Display:
                 with suppress(OSError, KeyError):  # it may end or begin anew meanwhile
                     self._show(cell, cell.progress(), running)
         self.open, self.left = open_cells, left
+        rest = self._time_left(len(self._ended) + len(ended))
+        left_text = [f"about {duration(rest)} left"] if rest else []
+        for cell, bar in ended:
+            self._ended.add(cell.number)
+            self.failed += cell.failure() is not None
+            place = f"[{len(self._ended):>{len(str(self.total))}}/{self.total}]"
+            how = f"{cell.summary()} ({duration(bar.elapsed or 0)})"
+            self.say("; ".join([f"{place} {cell.label}: {how}", *left_text]))
         done, total = self._work()
-        if self._start is None and done > self.before:
-            self._start = self.bars.get_time(), done
         words = [f"{self.title}: {len(self._ended)}/{self.total} done"]
         words += [f"{sum(bar.visible for bar in self._bars.values())} running"]
         words += [f"{self.failed} failed"] if self.failed else []
-        words += [f"about {duration(rest)} left"] if (rest := self.time_left()) else []
+        words += left_text
         self.bars.update(self._all, description=", ".join(words), total=total, completed=done)
 
-    def time_left(self) -> float | None:
-        """Seconds to the end, if it goes on as since the first epoch; None until a run has ended.
+    def _time_left(self, ended: int) -> float | None:
+        """Seconds to the end, if it goes on as since the first run ended; None until another has.
 
-        Before, nothing is known of runs that stop early. What came before the first epoch (imports,
-        features) comes once.
+        The first one waits for imports and features, which come once; and before a run has ended,
+        nothing is known of runs that stop early.
         """
-        if self._start is None or len(self._ended) == self.before:
+        now, (done, total) = self.bars.get_time(), self._work()
+        if self._start is None and ended > self.before:
+            self._start = now, ended, done
+        began, first, before = self._start or (now, ended, done)
+        if ended == first or done <= before:
             return None
-        (began, first), (done, total) = self._start, self._work()
-        if done <= first:
-            return None
-        return (self.bars.get_time() - began) * (total - done) / (done - first)
+        return (now - began) * (total - done) / (done - before)
 
     def _work(self) -> tuple[float, float]:
         """Work done and to do in all, in runs.
@@ -139,14 +130,6 @@ class Display:
         bar = self._bars[cell.number]
         self.bars.update(bar.id, completed=share, visible=running)
         return bar
-
-    def _end(self, cell: Cell) -> None:
-        bar = self._show(cell, 1.0, running=False)
-        self._ended.add(cell.number)
-        self.failed += cell.failure() is not None
-        place = f"[{len(self._ended):>{len(str(self.total))}}/{self.total}]"
-        after = f"; about {duration(rest)} left" if (rest := self.time_left()) else ""
-        self.say(f"{place} {cell.label}: {cell.summary()} ({duration(bar.elapsed or 0)}){after}")
 
 
 def duration(seconds: float) -> str:

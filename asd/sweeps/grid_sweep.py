@@ -51,12 +51,7 @@ def sweep_grid(
 ) -> None:
     """Run what is not finished, whatever fails of it; a worker only its part.
 
-    Args:
-        loader: Hydra's.
-        master: the sweep's own config.
-        launcher: of workers; None: one run after another in this process.
-        task: what Hydra calls for a run.
-        arguments: overrides, with lists of values.
+    Without a launcher of workers one run after another is trained here, by Hydra's ``task``.
 
     Raises:
         SystemExit: a run failed (1), or was refused (2).
@@ -73,7 +68,7 @@ def sweep_grid(
     for cell in cells:
         cell.count_deaths(None)
     finished = [cell for cell in cells if cell.state() == DONE]
-    sweep, title = launcher.sweep if launcher else sweep_start(), _title(master)
+    sweep, title = launcher.sweep if launcher else sweep_start(), master.sweep.name or "sweep"
     with shown(title, lambda: cells, sweep) as display:
         _train(display, launcher, lambda: _work(sweep, cells, run))
     list_runs([(c.experiment, c.folder) for c in finished if c.experiment and c.folder])
@@ -81,10 +76,6 @@ def sweep_grid(
         _show_tables(title, cells)
     if code := exit_code(cells):
         sys.exit(code)
-
-
-def _title(master: DictConfig) -> str:
-    return str(master.sweep.name or "sweep")
 
 
 def _train(display: Display, launcher: WorkerLauncher | None, here: Callable[[], None]) -> None:
@@ -126,7 +117,7 @@ def show_grid(loader: ConfigLoader, master: DictConfig, watch: bool) -> None:
             cells[:] = Cells(loader, master, make=False).of(overrides)
         return cells
 
-    show_cells(_title(master), look, watch)
+    show_cells(master.sweep.name or "sweep", look, watch)
 
 
 def _show_tables(name: str, cells: list[Cell]) -> None:

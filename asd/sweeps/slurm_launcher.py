@@ -65,11 +65,11 @@ class SlurmLauncher(WorkerLauncher):
             self._ask()
         return {worker: worker for worker in workers}
 
-    def status(self, worker: str) -> str | None:
+    def status(self, worker: str) -> int | None:
         """See ``WorkerLauncher.status``; the queue is asked every ``poll_s`` seconds."""
         if time.monotonic() - self._asked >= self.poll_s:
             self._ask()
-        return None if worker in self._jobs else ""
+        return None if worker in self._jobs else 0
 
     def stop(self, workers: list[str], over: bool) -> None:
         """They stay in the queue, unless nothing is left for them to do."""

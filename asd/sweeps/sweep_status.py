@@ -24,7 +24,8 @@ def shown(
 ) -> Iterator[Display]:
     """Show a sweep from its first line to those that say how it ended and what goes on with it."""
     began = time.monotonic()
-    with Display(title, cells, sweep) as display:
+    display = Display(title, cells, sweep)
+    with display.bars:
         display.say(state_line(title, cells()))
         try:
             yield display
@@ -43,7 +44,8 @@ def show_cells(title: str, cells: Callable[[], Sequence[Cell]], watch: bool) -> 
     To ``watch`` is first to show live what runs, until all have ended or Ctrl-C.
     """
     if watch:
-        with suppress(KeyboardInterrupt), Display(title, cells) as display:
+        display = Display(title, cells)
+        with suppress(KeyboardInterrupt), display.bars:
             while display.open:
                 display.look()
                 time.sleep(PERIOD)
@@ -51,19 +53,14 @@ def show_cells(title: str, cells: Callable[[], Sequence[Cell]], watch: bool) -> 
     width = max(len(cell.label) for cell in known)
     for cell in known:
         where = short(cell.folder.path) if cell.folder and cell.folder.path.is_dir() else ""
-        line = f"{cell.state():8} {cell.label:{width}}  {_detail(cell)}  {where}"
-        print(errors.shown(line.rstrip()))
+        state, record, detail = cell.state(), cell.record(), ""
+        if state == DONE:
+            detail = cell.summary()
+        elif state in (IN_PROGRESS, CUT):
+            by = f", pid {record.get('pid')} on {record.get('host')}" * (state == IN_PROGRESS)
+            detail = f"{100 * cell.progress():.0f} % trained{by}"
+        print(errors.shown(f"{state:8} {cell.label:{width}}  {detail}  {where}".rstrip()))
     print(errors.shown("\n".join([*failure_lines(known), state_line(title, known)])))
-
-
-def _detail(cell: Cell) -> str:
-    state = cell.state()
-    if state == DONE:
-        return cell.summary()
-    if state == IN_PROGRESS:
-        record = cell.record()
-        return f"{100 * cell.progress():.0f} %, pid {record.get('pid')} on {record.get('host')}"
-    return f"{100 * cell.progress():.0f} % trained" if state == CUT else ""
 
 
 def state_line(title: str, cells: Sequence[Cell]) -> str:

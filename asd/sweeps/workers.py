@@ -14,7 +14,7 @@ import signal
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -63,9 +63,8 @@ class WorkerLauncher(ABC):
                         continue
                     del workers[number]
                     if status:
-                        log.warning("worker %s: %s; %s", number, status, self.log_file(number))
-                    killed = isinstance(status, int) and status < 0
-                    if killed and display.left and restarts > 0:
+                        log.warning("worker %s: %d; %s", number, status, self.log_file(number))
+                    if status < 0 and display.left and restarts > 0:
                         restarts -= 1
                         workers |= self.start([number])
         finally:
@@ -80,9 +79,10 @@ class WorkerLauncher(ABC):
     def start(self, numbers: Sequence[int]) -> dict[Any, Any]:
         """Start workers of these numbers, if there is room; gives them by what names their logs."""
 
-    def status(self, worker: Any) -> Any:
-        """How one has ended: 0 well, below 0 by a signal, else in words; None: not yet."""
-        return worker.poll()
+    def status(self, worker: Any) -> int | None:
+        """How one has ended: 0 well, or not known; below 0 by a signal; None: not yet."""
+        status: int | None = worker.poll()
+        return status
 
     def stop(self, workers: list[Any], over: bool) -> None:
         """The sweep is over, or was stopped, and these have not ended: let each close its run."""
@@ -124,21 +124,6 @@ def work(display: Display, launcher: WorkerLauncher | None, here: Callable[[], N
     display.look()
 
 
-def start_process(
-    command: Sequence[str], log_file: Path, environment: Mapping[str, str]
-) -> subprocess.Popen[bytes]:
-    """Run a worker in a process that, on Linux, the system stops if this one dies.
-
-    It has a session of its own: the terminal's Ctrl-C is for the sweep, which passes it on once.
-    """
-    bound = ["setpriv", "--pdeathsig=TERM"] if shutil.which("setpriv") else []
-    with log_file.open("ab") as output:
-        return subprocess.Popen(
-            [*bound, *command], env={**os.environ, **environment}, stdout=output,
-            stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
-
-
 class JoblibLauncher(WorkerLauncher):
     """Workers that share this machine's cores and GPUs: ``conf/hydra/launcher/joblib.yaml``."""
 
@@ -167,9 +152,17 @@ class JoblibLauncher(WorkerLauncher):
         return [{**common, "CUDA_VISIBLE_DEVICES": slots[i % len(slots)]} for i in range(count)]
 
     def start(self, numbers: Sequence[int]) -> dict[int, subprocess.Popen[bytes]]:
-        """See ``WorkerLauncher.start``."""
+        """See ``WorkerLauncher.start``. On Linux the system stops them if this process dies.
+
+        Each has a session of its own: Ctrl-C is for the sweep, which passes it on once.
+        """
         workers, shares = {}, self.shares()
+        bound = ["setpriv", "--pdeathsig=TERM"] if shutil.which("setpriv") else []
         for i in numbers[: len(shares)]:
-            variables = {**shares[i], **self.environment(i)}
-            workers[i] = start_process(self.command, self.log_file(i), variables)
+            variables = {**os.environ, **shares[i], **self.environment(i)}
+            with self.log_file(i).open("ab") as output:
+                workers[i] = subprocess.Popen(
+                    [*bound, *self.command], env=variables, stdout=output,
+                    stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, start_new_session=True,
+                )  # fmt: skip
         return workers

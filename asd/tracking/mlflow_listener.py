@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from asd.errors import AsdError
 from asd.experiment.listener import RunListener
@@ -18,27 +18,16 @@ from asd.experiment.run_folder import RunFolder
 from asd.tracking.mlflow_run import epoch_metrics, is_published, logged_epochs, open_run
 from asd.tracking.mlflow_store import Tracking, answering, connect
 from asd.tracking.sync import complete
-from asd.tracking.time_limit import within
 
 if TYPE_CHECKING:
-    import pandas as pd
     from mlflow import MlflowClient
     from mlflow.entities import Metric
-
-    from asd.scoring.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
 
 class MlflowListener(RunListener):
-    """Logs one run.
-
-    It is the last of the run's listeners: what the others write to the record and the folder, it
-    copies.
-
-    Args:
-        tracking: where.
-    """
+    """Logs one run; the last of its listeners, which copies what the others leave in the folder."""
 
     def __init__(self, tracking: Tracking) -> None:
         self.tracking = tracking
@@ -47,15 +36,9 @@ class MlflowListener(RunListener):
         self._waiting: list[Metric] = []
         self._logged: dict[str, set[int]] = {}
         self._sent = float("-inf")
-        self._monitor: Any = None
-        self._metrics: Metrics | None = None
 
     def check(self) -> None:
-        """Refuse a server that is down, or refuses us.
-
-        Raises:
-            AsdError: says which and what to do.
-        """
+        """Refuse a server that is down, or refuses us, by an ``AsdError``."""
         if not self.tracking.embedded:
             connect(self.tracking)
 
@@ -70,29 +53,11 @@ class MlflowListener(RunListener):
             log.warning("its MLflow run is at another address: %s", record["mlflow"].get("uri"))
 
     def started(self, folder: RunFolder, models: Sequence[str]) -> None:
-        """Begin the MLflow run, or go on with the one that the folder remembers.
-
-        Raises:
-            AsdError: the tracker cannot be reached.
-        """
+        """Begin the MLflow run, or go on with the one that the folder remembers."""
         client, experiment = connect(self.tracking)
         with answering(self.tracking):
             self._run_id = open_run(client, experiment, self.tracking.uri, folder)
         self._client = client
-        if self.tracking.system_metrics:
-            self._start_monitor()
-
-    def _start_monitor(self) -> None:
-        """Log what the machine is busy with, every ten seconds, as ``system/...``."""
-        from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
-
-        # A server that goes away is reported once, by the run itself.
-        logging.getLogger("mlflow.system_metrics").setLevel(logging.CRITICAL)
-        make: Any = SystemMetricsMonitor  # has no types
-        place = {"resume_logging": True, "tracking_uri": self.tracking.uri}
-        with answering(self.tracking):
-            self._monitor = within(self.tracking.limit, make, self._run_id, **place)
-        self._monitor.start()
 
     def model_started(self, model: str, history: Sequence[Mapping[str, float]]) -> None:
         """Of a model that goes on: an epoch that is trained again, after a kill, stays as it is."""
@@ -122,20 +87,11 @@ class MlflowListener(RunListener):
         except AsdError as error:
             # Not asked again before the end: a server that hangs would cost a timeout an epoch.
             self._client = None
-            log.warning(
-                "%s; training goes on, and the MLflow run is completed from the folder at its end",
-                error,
-            )
-
-    def scored(self, folder: RunFolder, scores: pd.DataFrame, metrics: Metrics) -> None:
-        """Keep the metrics for the end."""
-        self._metrics = metrics
+            later = "training goes on, and the MLflow run is completed from the folder at its end"
+            log.warning("%s; %s", error, later)
 
     def ended(self, folder: RunFolder, status: str) -> None:
         """Copy the folder's results and close the MLflow run with this status."""
-        if self._monitor is not None:
-            with suppress(TimeoutError):
-                within(self.tracking.limit, self._monitor.finish)
         if not self._run_id:
             return
         if folder.record().get("mlflow", {}).get("run_id") == self._run_id:
@@ -147,13 +103,8 @@ class MlflowListener(RunListener):
 
     def _complete(self, folder: RunFolder) -> None:
         try:
-            log.info("its MLflow run: %s", complete(folder, self.tracking, self._metrics))
+            log.info("its MLflow run: %s", complete(folder, self.tracking))
         except AsdError as error:
-            log.warning(
-                "%s; all results are in %s. This completes the MLflow run later: "
-                "python -m asd.tracking.sync %s --uri %s",
-                error,
-                folder.path,
-                folder.path,
-                self.tracking.uri,
-            )
+            later = f"python -m asd.tracking.sync {folder.path} --uri {self.tracking.uri}"
+            log.warning("%s; all results are in %s. This completes the MLflow run later: %s",
+                        error, folder.path, later)  # fmt: skip

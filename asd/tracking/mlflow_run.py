@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Run
 
-    from asd.scoring.metrics import Metrics
-
 log = logging.getLogger(__name__)
 
 # What MLflow answers for a run that it never had, or that was deleted.
@@ -67,7 +65,12 @@ def open_run(client: MlflowClient, experiment: str, uri: str, folder: RunFolder)
     record = folder.record()
     run, known = known_run(client, uri, record), record.get("mlflow", {})
     if run is None:
-        run = _create(client, experiment, folder)
+        # Or the one that a process made that was killed before it could note its id.
+        token = record.get("mlflow_token") or uuid4().hex
+        folder.update(mlflow_token=token)
+        made = client.search_runs([experiment], f"tags.token = '{token}'", max_results=1)
+        name, tags = record.get("run_name"), {**record.get("tags", {}), "token": token}
+        run = made[0] if made else client.create_run(experiment, tags=tags, run_name=name)
         known = {"uri": uri, "run_id": run.info.run_id}
     check_place(uri, run.info.artifact_uri)
     folder.update(mlflow=known, mlflow_token=None, published=False)
@@ -76,18 +79,6 @@ def open_run(client: MlflowClient, experiment: str, uri: str, folder: RunFolder)
     _describe(client, run, record, known.get("tags", {}))
     folder.update(mlflow={**known, "tags": record.get("tags", {})})
     return run_id
-
-
-def _create(client: MlflowClient, experiment: str, folder: RunFolder) -> Run:
-    """A new run, or the one that a process made that was killed before it could note its id."""
-    record = folder.record()
-    token = record.get("mlflow_token") or uuid4().hex
-    folder.update(mlflow_token=token)
-    for run in client.search_runs([experiment], f"tags.token = '{token}'", max_results=1):
-        return run
-    name = record.get("run_name", folder.path.name)
-    tags = {**record.get("tags", {}), "token": token}
-    return client.create_run(experiment, tags=tags, run_name=name)
 
 
 def _describe(
@@ -125,8 +116,7 @@ def open_copy(
 ) -> str:
     """A run, with these params too, of a folder whose own run may be in another experiment.
 
-    Returns:
-        The id of a copy to ``publish``; nothing if the experiment has the run, or a whole copy.
+    Gives the id of a copy to ``publish``; none if the experiment has the run, or a whole copy.
     """
     record = folder.record()
     query = f"tags.identity = '{record.get('identity')}'"
@@ -139,15 +129,12 @@ def open_copy(
     return "" if run.info.status == FINISHED else str(run.info.run_id)
 
 
-def publish(
-    client: MlflowClient, folder: RunFolder, metrics: Metrics | None = None, copy: str = ""
-) -> None:
+def publish(client: MlflowClient, folder: RunFolder, copy: str = "") -> None:
     """Copy to the run of ``open_run`` what it does not have yet, and close it.
 
     Args:
         client: of the tracker.
         folder: the files; ``run.json`` then says ``published``.
-        metrics: of the scores; None: computed from ``scores.csv``, if it is there.
         copy: of ``open_copy``: it gets all but the weights, and ``run.json`` says nothing of it.
     """
     from mlflow.entities import Metric
@@ -161,9 +148,8 @@ def publish(
     run_id, values = copy or record["mlflow"]["run_id"], dict(record.get("resources", {}))
     for model, told in record.get("convergence", {}).items():
         values["best_epoch" if model == "shared" else f"best_epoch/{model}"] = told["best_epoch"]
-    if metrics is None and folder.scores.exists():
+    if folder.scores.exists():
         metrics = evaluate_scores(read_scores(folder.scores), record["max_fpr"])
-    if metrics is not None:
         values |= flat_metrics(metrics)
         labels, said = (record["title"], record["data_label"]), remarks(record, folder.path)
         note = markdown(document(metrics, *labels, **said))
@@ -189,15 +175,9 @@ def publish(
 
 
 def epoch_metrics(model: str, epoch: int, values: Mapping[str, float], when: float) -> list[Metric]:
-    """An epoch's values as MLflow metrics: ``train/loss``, or ``train/loss/fan`` of one machine.
+    """Values of an epoch, from 0, that ended so many seconds after 1970: ``train/loss``, ...
 
-    The machine comes last, for MLflow groups charts by what comes before the last slash.
-
-    Args:
-        model: ``shared``, or the machine type whose model it is.
-        epoch: from 0.
-        values: by name; ``epoch`` is left out.
-        when: seconds since 1970.
+    Of the model of one machine ``train/loss/fan``: MLflow groups charts by all but the last part.
     """
     from mlflow.entities import Metric
 

@@ -9,13 +9,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from asd.errors import AsdError
 from asd.files import locked, replacing
 from asd.options import check_choice, check_no_secret, check_whole, from_config
 from asd.tracking.experiment_page import experiment_tags
-from asd.tracking.time_limit import LimitedClient, within
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _SQLITE = "sqlite:///"
-# Seconds after which one who waits for another process says so.
-_GLANCE = 1.0
 _START = (
     "start it (users are named in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD; "
     "PostgreSQL needs pip install 'asd[server]')"
@@ -33,6 +30,7 @@ _REPAIR = (
     "if the disk is full, free some space; if the file is damaged, move it aside (a new one is "
     "made, and `python -m asd.tracking.sync runs/*/` fills it)"
 )
+_KNOWN = ("Connection refused", "timed out", "Name or service not known", "database is locked")
 
 
 @dataclass(frozen=True)
@@ -41,44 +39,32 @@ class Tracking:
 
     enabled: bool
     uri: str
-    artifacts: str
     experiment: str
-    system_metrics: bool
     timeout: int
     retries: int
-    limit: int
     live_every: int
 
     def __post_init__(self) -> None:
-        for name in ("enabled", "system_metrics"):
-            check_choice(f"tracking.{name}", getattr(self, name), (True, False))
-        for name, low in {"timeout": 1, "retries": 0, "limit": 1, "live_every": 0}.items():
+        check_choice("tracking.enabled", self.enabled, (True, False))
+        for name, low in {"timeout": 1, "retries": 0, "live_every": 0}.items():
             check_whole(f"tracking.{name}", getattr(self, name), low)
-        for name in ("uri", "artifacts", "experiment"):
-            if not isinstance(getattr(self, name), str):
-                raise AsdError(f"tracking.{name}={getattr(self, name)}: must be a text")
         check_no_secret("tracking.uri", self.uri)
 
     @classmethod
     def of(cls, options: Mapping[str, Any], experiment: str | None = None) -> Tracking:
-        """From the composed options; relative paths start at the working directory.
+        """From the config group, in this experiment where it names none.
 
-        Args:
-            options: the config group.
-            experiment: where it names none; see ``asd.experiment.experiment``.
+        Relative paths start at the working directory.
         """
         place = {name: options[name] for name in options if name not in ("run_name", "params")}
         place["experiment"] = place.get("experiment") or experiment or "asd"
         given = from_config(cls, "tracking", place)
         uri = f"{_SQLITE}{given.database.absolute()}" if given.embedded else given.uri
-        return replace(given, uri=uri, artifacts=str(Path(given.artifacts).absolute()))
+        return replace(given, uri=uri)
 
     @classmethod
     def configured(cls, uri: str | None = None, experiment: str | None = None) -> Tracking:
-        """``of`` what ``conf/tracking/mlflow.yaml`` says, for programs that compose no config.
-
-        With another address, artifacts of an embedded database lie beside it.
-        """
+        """``of`` what ``conf/tracking/mlflow.yaml`` says, for programs that compose no config."""
         from omegaconf import OmegaConf
 
         from asd.composition import folder_of
@@ -86,9 +72,7 @@ class Tracking:
         groups = {"paths": "default.yaml", "tracking": "mlflow.yaml"}
         conf = {name: OmegaConf.load(folder_of("conf") / name / groups[name]) for name in groups}
         options = OmegaConf.create(conf)["tracking"]
-        if uri is not None:
-            options.uri = uri
-            options.artifacts = str(Path(uri.removeprefix(_SQLITE)).parent / "artifacts")
+        options.uri = uri or options.uri
         options.experiment = experiment or options.experiment
         return cls.of(options)
 
@@ -119,20 +103,22 @@ def answering(tracking: Tracking) -> Iterator[None]:
     try:
         yield
     except failures as error:
+        # MLflow wraps a refused connection in half a page.
+        said = str(error).strip() or type(error).__name__
+        why = next((words.lower() for words in _KNOWN if words in said), said.splitlines()[0])
         if getattr(error, "error_code", None) == "INVALID_PARAMETER_VALUE":
-            raise AsdError(f"tracking.uri={tracking.uri}: refuses this: {reason(error)}") from error
+            raise AsdError(f"tracking.uri={tracking.uri}: refuses this: {why}") from error
         advice = _REPAIR if tracking.embedded else _START
         raise AsdError(
-            f"tracking.uri={tracking.uri}: cannot be used: {reason(error)}; {advice}, or choose "
-            "another address or tracking=off"
+            f"tracking.uri={tracking.uri}: cannot be used: {why}; {advice}, or choose another "
+            "address or tracking=off"
         ) from error
 
 
 def check_place(uri: str, place: str) -> None:
-    """Refuse to exchange files with where a database alone says, which would get credentials too.
+    """Refuse to exchange files with a place that a database alone names, credentials and all.
 
-    Raises:
-        AsdError: a database has its runs' files on a web server; an embedded one in no folder.
+    That is a web server, or for an embedded one whatever is no folder.
     """
     web = place.startswith(("http:", "https:", "mlflow-artifacts:"))
     no_folder = uri.startswith(_SQLITE) and ":" in place and not place.startswith("file:")
@@ -143,57 +129,40 @@ def check_place(uri: str, place: str) -> None:
         )
 
 
-def reason(error: Exception) -> str:
-    """What went wrong in a few words: MLflow wraps a refused connection in half a page."""
-    message = str(error).strip() or type(error).__name__
-    known = ("Connection refused", "timed out", "Name or service not known", "database is locked")
-    return next((words.lower() for words in known if words in message), message.splitlines()[0])
-
-
 def connect(tracking: Tracking) -> tuple[MlflowClient, str]:
-    """Open the tracker, making database and experiment where they are not there yet.
+    """The tracker's client and the experiment's id, made where they are not there yet.
 
     Processes that start together on a fresh database would trip over each other's tables, so one
     makes them and the others wait.
-
-    Returns:
-        The client and the experiment's id.
     """
     for name in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # MLflow's own defaults try a dead server for minutes. What the user has set stays.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", str(tracking.retries))
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(tracking.timeout))
-    import sqlalchemy
-
     with answering(tracking):
-        if tracking.embedded:
-            database = tracking.database
-            database.parent.mkdir(parents=True, exist_ok=True)
-            with locked(database.with_name(f"{database.name}.lock"), "opens this database"):
-                prepare = _check_file if database.exists() else _make
-                prepare(tracking)
-                return _open(tracking)
-        if not tracking.uri.startswith("http"):
-            # Once: MLflow itself would try a database ten times, for minutes.
-            engine = sqlalchemy.create_engine(tracking.uri)
-            within(tracking.limit, engine.connect).close()
-        return _open(tracking)
+        if not tracking.embedded:
+            return _open(tracking)
+        database = tracking.database
+        database.parent.mkdir(parents=True, exist_ok=True)
+        with locked(database.with_name(f"{database.name}.lock"), "opens this database"):
+            if not database.exists():
+                _make(tracking)
+            return _open(tracking)
 
 
-def _check_file(tracking: Tracking) -> None:
-    """Refuse at once what MLflow would try for minutes; say it where another process holds it."""
-    address = f"{tracking.database.as_uri()}?mode=rw"
-    with closing(sqlite3.connect(address, uri=True, timeout=_GLANCE)) as connection:
-        try:
-            connection.execute("begin immediate")
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error):
-                raise
-            log.warning("waiting for another process that writes to %s", tracking.database)
-            connection.execute(f"pragma busy_timeout = {1000 * tracking.limit}")
-            connection.execute("begin immediate")
-        connection.rollback()
+def open_client(tracking: Tracking) -> MlflowClient:
+    """MLflow's client, which gives a server up after ``tracking.timeout`` and ``retries``.
+
+    By itself it would try one that is away for minutes. What the user has set stays.
+    """
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", str(tracking.retries))
+    for name in ("MLFLOW_HTTP_REQUEST_TIMEOUT", "PGCONNECT_TIMEOUT"):
+        os.environ.setdefault(name, str(tracking.timeout))
+    import sqlalchemy
+    from mlflow import MlflowClient
+
+    if not tracking.uri.startswith("http"):  # a damaged database, too, it would try for minutes
+        engine = sqlalchemy.create_engine(tracking.uri, poolclass=sqlalchemy.NullPool)
+        sqlalchemy.inspect(engine).get_table_names()
+    return MlflowClient(tracking.uri)
 
 
 def _make(tracking: Tracking) -> None:
@@ -219,16 +188,13 @@ def _make(tracking: Tracking) -> None:
 
 
 def _open(tracking: Tracking) -> tuple[MlflowClient, str]:
-    from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    client, name = MlflowClient(tracking.uri), tracking.experiment
-    if not tracking.embedded:
-        client = cast(MlflowClient, LimitedClient(client, tracking.limit))
+    client, name = open_client(tracking), tracking.experiment
     if client.get_experiment_by_name(name) is None:
-        artifacts = Path(tracking.artifacts).as_uri() if tracking.embedded else None
+        beside = (tracking.database.parent / "artifacts").as_uri() if tracking.embedded else None
         try:
-            client.create_experiment(name, artifacts, experiment_tags())
+            client.create_experiment(name, beside, experiment_tags())
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":  # made since by another process
                 raise

@@ -8,9 +8,9 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from asd.errors import AsdError
 from asd.exit_status import program
@@ -21,15 +21,12 @@ from asd.options import check_choice
 from asd.tracking.mlflow_run import is_published, known_run, open_copy, open_run, publish
 from asd.tracking.mlflow_store import Tracking, answering, connect
 
-if TYPE_CHECKING:
-    from asd.scoring.metrics import Metrics
-
 log = logging.getLogger(__name__)
 
 _STATUSES = (RUNNING, FINISHED, FAILED, KILLED)
 
 
-def complete(folder: RunFolder, tracking: Tracking, metrics: Metrics | None = None) -> str:
+def complete(folder: RunFolder, tracking: Tracking) -> str:
     """Bring a folder's MLflow run up to what the files say; gives what was done, in a few words.
 
     It is made if the tracker does not have it. The caller holds the folder's lock.
@@ -43,7 +40,7 @@ def complete(folder: RunFolder, tracking: Tracking, metrics: Metrics | None = No
             if run and run.info.status == record["status"] and is_published(record):
                 return f"already complete ({record['status']})"
             open_run(client, experiment, tracking.uri, folder)
-            publish(client, folder, metrics)
+            publish(client, folder)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise AsdError(f"{folder.path / 'run.json'}: damaged ({error!r:.200})") from error
     return f"completed as {record['status']}"
@@ -51,26 +48,25 @@ def complete(folder: RunFolder, tracking: Tracking, metrics: Metrics | None = No
 
 def list_runs(finished: Sequence[tuple[Experiment, RunFolder]]) -> None:
     """Have finished runs where today's config lists them, with its params; say what was copied."""
-    groups: dict[Tracking, list[tuple[RunFolder, dict[str, Any]]]] = {}
-    for one, folder in finished:
-        tracking = Tracking.of(one.config["tracking"], one.tracking_name)
-        groups.setdefault(tracking, []).append((folder, run_params(one.config, one.command)))
-    for tracking in (tracking for tracking in groups if tracking.enabled):
-        copied = 0
-        try:
+    copied: Counter[str] = Counter()
+    try:
+        for one, folder in finished:
+            tracking = Tracking.of(one.config["tracking"], one.tracking_name)
+            if not tracking.enabled:
+                continue
             client, experiment = connect(tracking)
-            for folder, params in groups[tracking]:
-                if not folder.record().get("mlflow"):
-                    with folder.lock():
-                        complete(folder, tracking)
-                with answering(tracking):
-                    if copy := open_copy(client, experiment, tracking.uri, folder, params):
-                        publish(client, folder, copy=copy)
-                        copied += 1
-        except AsdError as error:
-            log.warning("MLflow may lack runs that were finished before: %s", error)
-        if copied:
-            print(f"MLflow: {copied} runs finished elsewhere are copied to {tracking.experiment}")
+            if not folder.record().get("mlflow"):
+                with folder.lock():
+                    complete(folder, tracking)
+            with answering(tracking):
+                params = run_params(one.config, one.command)
+                if copy := open_copy(client, experiment, tracking.uri, folder, params):
+                    publish(client, folder, copy)
+                    copied[tracking.experiment] += 1
+    except AsdError as error:
+        log.warning("MLflow may lack runs that were finished before: %s", error)
+    for name, count in copied.items():
+        print(f"MLflow: {count} runs finished elsewhere are copied to {name}")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -39,7 +39,7 @@ class AsdSweeper(Sweeper):
         if node._target_.startswith("hydra._internal"):
             return None
         if not node._target_.startswith("asd.sweeps."):
-            choices = "sequential, joblib, submitit_slurm or ray"
+            choices = "sequential, joblib or submitit_slurm"
             raise AsdError(f"hydra/launcher: {node._target_} is none of ours: {choices}")
         launcher: Any = build(plain(node), "hydra.launcher")
         program = self.task.__module__

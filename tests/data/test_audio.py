@@ -13,15 +13,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asd.data.audio import (
-    EIGHT_BIT,
-    LOSSY,
-    Channel,
-    ClipFacts,
-    Recording,
-    resample,
-    resampled_length,
-)
+from asd.data.audio import EIGHT_BIT, Channel, ClipFacts, Recording, resample, resampled_length
 from asd.errors import AsdError
 
 
@@ -82,21 +74,6 @@ def test_other_sample_formats(tmp_path: Path, container: str, subtype: str, step
     np.testing.assert_allclose(clip, values, atol=step, rtol=0)
     assert facts_of(tmp_path / "a.wav").subtype == subtype
     assert (subtype in EIGHT_BIT) == (step > 0.001)
-
-
-@pytest.mark.parametrize(
-    ("container", "subtype"), [("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III")]
-)
-def test_lossy_formats(tmp_path: Path, container: str, subtype: str) -> None:
-    """A tone comes back at its place, to a few percent; its length and format are known."""
-    tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)
-    soundfile.write(tmp_path / "a", tone, 16000, format=container, subtype=subtype)
-    np.testing.assert_allclose(
-        read_clip(tmp_path / "a", 16000)[500:-500], tone[500:-500], atol=0.05
-    )
-    facts = facts_of(tmp_path / "a")
-    assert facts.subtype in LOSSY
-    assert (facts.samples, facts.rate) == (16000, 16000)
 
 
 def test_channels(tmp_path: Path) -> None:
@@ -165,6 +142,13 @@ def put(path: Path, data: bytes | bytearray) -> None:
     path.write_bytes(data)
 
 
+def encoded(container: str, subtype: str) -> bytes:
+    """A sound file of 4000 samples."""
+    buffer = BytesIO()
+    soundfile.write(buffer, noise(4000) / 32768, 16000, format=container, subtype=subtype)
+    return buffer.getvalue()
+
+
 def cut(path: Path, lost: int, **options: object) -> None:
     """A sound file of 1600 samples whose last bytes are lost."""
     soundfile.write(path, noise(), 16000, **({"subtype": "PCM_16"} | options))
@@ -175,13 +159,6 @@ def joined(path: Path, gap: int = 0, **options: object) -> None:
     """Two files in one, of which libsndfile reads the first as if it were whole."""
     soundfile.write(path, noise(), 16000, **options)
     path.write_bytes(path.read_bytes() + bytes(gap) + path.read_bytes())
-
-
-def zeros_within(path: Path, count: int, **options: object) -> None:
-    """As a disk or a transfer loses a block."""
-    soundfile.write(path, noise(160_000) / 32768, 16000, **options)
-    data = path.read_bytes()
-    put(path, data[: len(data) // 2] + bytes(count) + data[len(data) // 2 + count :])
 
 
 def cut_behind_other_chunks(path: Path) -> None:
@@ -216,10 +193,13 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "device": (lambda path: path.symlink_to("/dev/zero"), "no regular file"),
     "system": (lambda path: path.symlink_to("/proc/self/status"), r"no readable .*\(0 bytes"),
     "huge": (lambda path: [path.touch(), os.truncate(path, 2**40)], "cut it into clips"),
-    "rate": (lambda path: pcm16(path, noise(), 2**31 - 1), "says to have 2147483647 samples a sec"),
-    "slow": (lambda path: pcm16(path, noise(), 1), "says to have 1 samples a second"),
+    "rate": (
+        lambda path: pcm16(path, noise(), 2**31 - 1),
+        "1600 samples of 1 channels at 2147483647 Hz",
+    ),
+    "slow": (lambda path: pcm16(path, noise(), 1), "channels at 1 Hz"),
     "loud": (lambda path: not_finite(path, 1e20, "FLOAT"), r"has samples of 1e\+20"),
-    "empty": (lambda path: path.touch(), r"no readable WAV, FLAC, .* file \(0 bytes"),
+    "empty": (lambda path: path.touch(), r"no readable WAV, FLAC or AIFF file \(0 bytes"),
     "no samples": (lambda path: pcm16(path, noise(0)), "says to hold 0 samples"),
     "header alone": (lambda path: cut(path, 3200), "cut short, 3200 bytes"),
     **{f"header {n}": (lambda path, n=n: cut(path, 3244 - n), AGAIN) for n in (3, 11, 20, 39)},
@@ -231,35 +211,25 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "FLAC": (lambda path: cut(path, 900, format="FLAC"), AGAIN),
     "AIFF": (lambda path: cut(path, 6, format="AIFF"), "cut short, 6 bytes"),
     **{
-        f"OGG {n} {subtype}": (
-            lambda path, n=n, subtype=subtype: cut(path, n, format="OGG", subtype=subtype),
-            AGAIN,
+        f"{format_} {subtype}": (
+            lambda path, of=(format_, subtype): put(path, encoded(*of)),
+            f"{format_} with {subtype} is not read: use the recording before compression, or",
         )
-        for n in (1, 500)
-        for subtype in ("VORBIS", "OPUS")
+        for format_, subtype in (("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III"))
     },
-    "MP3": (lambda path: cut(path, 99, format="MP3", subtype="MPEG_LAYER_III"), AGAIN),
     **{
         f"joined {format_}": (lambda path, of=format_: joined(path, format=of), "a second sound ")
-        for format_ in ("FLAC", "OGG", "MP3", "RF64")
+        for format_ in ("FLAC", "RF64")
     },
     "joined and padded": (lambda path: joined(path, 512, format="WAV"), "a second sound file"),
-    **{
-        f"zeros {count} {subtype}": (
-            lambda path, n=count, of=subtype: zeros_within(path, n, format="OGG", subtype=of),
-            r"damaged or cut short at byte \d",
-        )
-        for count in (1, 4000)
-        for subtype in ("VORBIS", "OPUS")
-    },
     "ADPCM": (lambda path: cut(path, 1, subtype="IMA_ADPCM"), "WAV with IMA_ADPCM is not read"),
-    "CAF": (lambda path: cut(path, 1, format="CAF"), "CAF with PCM_16 is not read: convert"),
+    "CAF": (lambda path: cut(path, 1, format="CAF"), "CAF with PCM_16 is not read: .*convert"),
     "no sound": (lambda path: put(path, b"<html>404" * 50), "no readable WAV, FLAC.*convert"),
     "FLAC length": (flac_without_length, "says to hold [0-9]{15,} samples"),
     **{
         f"{value} {subtype}": (
             lambda path, value=value, subtype=subtype: not_finite(path, value, subtype),
-            "2 of 100 samples are NaN or infinite",
+            f"has samples of {abs(value)}, ",
         )
         for value in (np.nan, np.inf, -np.inf)
         for subtype in ("FLOAT", "DOUBLE")
@@ -290,7 +260,7 @@ def test_whole_files_of_unusual_form(tmp_path: Path) -> None:
 
 
 FORMATS = (("WAV", "PCM_16"), ("WAV", "FLOAT"), ("RF64", "PCM_24"), ("FLAC", "PCM_16"),
-           ("AIFF", "PCM_16"), ("OGG", "VORBIS"), ("MP3", "MPEG_LAYER_III"))  # fmt: skip
+           ("AIFF", "PCM_16"))  # fmt: skip
 
 
 @given(
@@ -306,10 +276,7 @@ def test_damaged_files_are_refused_or_read(
     length: int,
 ) -> None:
     """Whatever stands in the header and wherever the file ends: finite samples, or an AsdError."""
-    buffer = BytesIO()
-    values = noise(4000) / 32768
-    soundfile.write(buffer, values, 16000, format=kind[0], subtype=kind[1])
-    data = bytearray(buffer.getvalue())
+    data = bytearray(encoded(*kind))
     for place, other in changes:
         data[place : place + len(other)] = other
     path = tmp_path_factory.getbasetemp() / "damaged"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import re
 
-from asd.data.dcase2020_facts import Counts, load_facts
+from asd.data.dcase2020_facts import load_facts
 from asd.data.manifest import RELEASES
 
 
@@ -13,7 +13,7 @@ def total(release: str, machine: str | None = None) -> tuple[int, int]:
         for (r, m, _), counts in load_facts().counts.items()
         if r == release and machine in (None, m)
     ]
-    return sum(c.train for c in counts), sum(c.test for c in counts)
+    return sum(c[0] for c in counts), sum(c[1] + c[2] for c in counts)
 
 
 def test_totals_are_those_of_the_published_description() -> None:
@@ -22,12 +22,9 @@ def test_totals_are_those_of_the_published_description() -> None:
     assert total("evaluation") == (0, 7_103)
 
 
-def test_machines_and_clip_lengths() -> None:
-    facts = load_facts()
-    assert facts.machines == ("ToyCar", "ToyConveyor", "fan", "pump", "slider", "valve")
-    seconds = {m: facts.samples[m] / facts.rate for m in facts.machines}
-    assert seconds.pop("ToyCar") == 11.0
-    assert set(seconds.values()) == {10.0}
+def test_machines() -> None:
+    machines = ("ToyCar", "ToyConveyor", "fan", "pump", "slider", "valve")
+    assert load_facts().machines == machines
 
 
 def test_every_release_has_an_archive_of_every_machine_and_one_list_of_labels() -> None:
@@ -43,17 +40,6 @@ def test_every_release_has_an_archive_of_every_machine_and_one_list_of_labels() 
     )
 
 
-def test_archive_sizes_fit_the_clips_inside() -> None:
-    """A zip of 16-bit clips is smaller than the clips and not smaller than a third of them."""
-    facts = load_facts()
-    for archive in facts.archives:
-        if archive.machine is None or archive.bytes is None:
-            continue
-        clips = sum(total(archive.release, archive.machine))
-        raw = clips * (44 + 2 * facts.samples[archive.machine])
-        assert raw / 3 < archive.bytes < raw
-
-
 def test_additional_and_evaluation_share_their_ids_and_development_has_others() -> None:
     facts = load_facts()
 
@@ -64,4 +50,4 @@ def test_additional_and_evaluation_share_their_ids_and_development_has_others() 
         assert ids("additional", machine) == ids("evaluation", machine)
         assert not ids("additional", machine) & ids("development", machine)
     assert ids("development", "ToyConveyor") == {"01", "02", "03"}
-    assert facts.counts["development", "fan", "04"] == Counts(933, 100, 348)
+    assert facts.counts["development", "fan", "04"] == (933, 100, 348)

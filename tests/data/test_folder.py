@@ -155,8 +155,6 @@ FAN_02, PUMP_02 = ("fan", "02"), ("pump", "02")
     [
         *[({"machines": some}, [("pump", "00"), PUMP_02]) for some in ("pump", ["pump"])],
         *[({"ids": some}, [FAN_02, PUMP_02]) for some in (["02"], [2], 2, "02")],
-        ({"ids": {"fan": ["02"], "pump": [2]}}, [FAN_02, PUMP_02]),
-        ({"ids": {"fan": ["02"]}}, [FAN_02, ("pump", "00"), PUMP_02]),
     ],
 )
 def test_choosing(
@@ -170,7 +168,7 @@ def test_choosing(
 
 @pytest.mark.parametrize(
     ("override", "clips"),
-    [("data.ids=[00]", 14), ("data.ids={fan: ['02']}", 21), ("data.machines=[fan]", 14)],
+    [("data.ids=[00]", 14), ("data.machines=[fan]", 14)],
 )
 def test_options_as_hydra_hands_them_over(
     write_corpus: Write, tmp_path: Path, override: str, clips: int
@@ -209,9 +207,7 @@ def test_what_is_not_there_is_named(gone: str, message: str, write_corpus: Write
     ("options", "message"),
     [
         ({"machines": ["fan", "lathe", "drill"]}, r"lathe, drill \(found: fan, pump\)"),
-        ({"ids": {"lathe": ["04"]}}, "of ID lathe 04 "),
         ({"ids": ["00", "09"]}, r"ID 09 \(found: fan 00, fan 02, fan 04, pump 00, pump 02\)"),
-        ({"ids": {"pump": ["04"]}}, "of ID pump 04 "),
         ({"ids": ["04"]}, r"data.ids=\['04'\] in release development, .* pump"),
     ],
 )
@@ -265,7 +261,7 @@ def test_what_a_release_lacks_is_named(write_corpus: Write) -> None:
     with pytest.raises(AsdError, match="no test clips in release evaluation, machine type fan"):
         corpus.check(["evaluation"])
     flat = folder(write_corpus(root=root.parent / "flat"))
-    with pytest.raises(AsdError, match="no train clips in release additional, machine type fan, p"):
+    with pytest.raises(AsdError, match=r"additional: machine types not there.*found: none"):
         flat.check(["development", "additional"])
     with pytest.raises(AsdError, match="release=first: must be one of development, additional"):
         flat.check(["first"])
@@ -277,10 +273,8 @@ def test_what_a_release_lacks_is_named(write_corpus: Write) -> None:
         ("rate", 0),
         ("channel", "left"),
         ("on_bad_clip", "ignore"),
-        ("workers", 0),
         ("machines", []),
         ("ids", []),
-        ("ids", {}),
     ],
 )
 def test_wrong_options(option: str, value: object) -> None:

@@ -45,7 +45,6 @@ def small(root: Path, **fields: object) -> Simulated:
         "train_per_id": 2,
         "test_normal_per_id": 1,
         "test_anomaly_per_id": 2,
-        "workers": 1,
     }
     return Simulated(root=root, **(values | fields))  # type: ignore[arg-type]
 
@@ -99,7 +98,6 @@ def test_manifest_says_what_the_files_are(corpus: Simulated) -> None:
         info = soundfile.info(path)
         assert (info.samplerate, info.channels, info.subtype) == (16000, 1, "PCM_16")
         assert info.frames == row.samples == 8000
-        assert path.stat().st_size == build.wav_bytes(info.frames)
         assert row.hash == hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
 
 
@@ -135,12 +133,15 @@ def test_same_seed_same_bytes_whatever_else_is_made(corpus: Simulated, tmp_path:
     assert all(before[path] == again[path] for path in shared)
 
 
-def test_several_threads_make_the_same_bytes(corpus: Simulated, tmp_path: Path) -> None:
-    other = small(tmp_path, workers=5)
+def test_several_threads_make_the_same_bytes(
+    corpus: Simulated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    other = small(tmp_path)
     assert other.folder.name == corpus.folder.name
     made = other.manifest(["development"])
     assert made.data_hash() == corpus.manifest(["development"]).data_hash()
-    assert not list(other.folder.rglob(f"*{build.TEMPORARY}"))
+    assert not list(other.folder.rglob("*.partial"))
 
 
 def test_what_defines_the_corpus_and_what_does_not(tmp_path: Path) -> None:
@@ -148,7 +149,7 @@ def test_what_defines_the_corpus_and_what_does_not(tmp_path: Path) -> None:
     names = [small(tmp_path, **change).folder.name for change in changes]
     assert len(set(names)) == len(names)
     same = [
-        small(tmp_path / "other", workers=2),
+        small(tmp_path / "other"),
         small(tmp_path, machines=tuple(reversed(IDS))),
         small(tmp_path, strength=(0.2, 1), snr_db=6),
     ]
@@ -160,38 +161,16 @@ def test_a_killed_build_is_completed_not_restarted(tmp_path: Path) -> None:
     before = corpus.manifest(["development"])
     release = corpus.folder / "development"
     whole = contents(corpus.folder)
-    kept, cut, gone = sorted(release.rglob("*.wav"))[:3]
+    kept, gone = sorted(release.rglob("*.wav"))[:2]
     stamp = kept.stat().st_mtime_ns
-    cut.write_bytes(cut.read_bytes()[:1000])
     gone.unlink()
+    (release / "causes.csv").unlink()
     (release / "manifest.csv").unlink()
-    left_over = gone.with_name(f".{gone.name}.123{build.TEMPORARY}")
-    left_over.write_bytes(b"half")
 
     after = corpus.manifest(["development"])
     assert contents(corpus.folder) == whole
     assert after.data_hash() == before.data_hash()
     assert kept.stat().st_mtime_ns == stamp
-    assert not left_over.exists()
-
-
-@pytest.mark.parametrize("harm", ["clip", "folder", "manifest", "causes"])
-def test_what_goes_missing_later_is_made_again(tmp_path: Path, harm: str) -> None:
-    corpus = small(tmp_path, machines=["valve"])
-    before = corpus.manifest(["development"])
-    whole = contents(corpus.folder)
-    release = corpus.folder / "development"
-    if harm == "clip":
-        next(release.rglob("anomaly*.wav")).unlink()
-    elif harm == "folder":
-        shutil.rmtree(release / "valve" / "test")
-    elif harm == "causes":
-        (release / "causes.csv").unlink()
-    else:
-        text = (release / "manifest.csv").read_text()
-        (release / "manifest.csv").write_text(text[: len(text) // 2])
-    assert corpus.manifest(["development"]).data_hash() == before.data_hash()
-    assert contents(corpus.folder) == whole
     assert (release / "causes.csv").read_text().count("\n") == 1 + 2 * 2
 
 
@@ -214,8 +193,8 @@ def test_a_full_disk_is_told_and_nothing_half_written_stays(
     release = corpus.folder / "development"
     assert not (release / "manifest.csv").exists()
     assert not list(release.rglob("anomaly*"))
-    assert not list(release.rglob(f".*{build.TEMPORARY}"))
-    assert {p.stat().st_size for p in release.rglob("*.wav")} == {build.wav_bytes(8000)}
+    assert not list(release.rglob(".*.partial"))
+    assert {p.stat().st_size for p in release.rglob("*.wav")} == {44 + 2 * 8000}
     assert len(corpus.manifest(["development"])) == 10
 
 
@@ -250,13 +229,13 @@ def test_real_counts_of_dcase2020(tmp_path: Path) -> None:
     lengths = {"seconds": 10.0, "toy_car_seconds": 11.0}
     corpus = small(tmp_path, counts="dcase2020", **lengths, **counts)
     clips = list(corpus.clips(RELEASES))
-    assert len(clips) == sum(count.train + count.test for count in facts.counts.values())
+    assert len(clips) == sum(map(sum, facts.counts.values()))
     for (release, machine, machine_id), count in facts.counts.items():
         mine = [c for c in clips if (c.release, c.machine, c.id) == (release, machine, machine_id)]
-        assert sum(c.split == "train" for c in mine) == count.train
-        assert sum(c.label for c in mine) == count.test_anomaly
-    assert corpus._samples("ToyCar") == facts.samples["ToyCar"]
-    assert corpus._samples("fan") == facts.samples["fan"]
+        assert sum(c.split == "train" for c in mine) == count[0]
+        assert sum(c.label for c in mine) == count[2]
+    assert corpus._samples("ToyCar") == 176_000
+    assert corpus._samples("fan") == 160_000
 
 
 BAD: dict[str, list[object]] = {
@@ -274,7 +253,6 @@ BAD: dict[str, list[object]] = {
     "snr_db": ["loud"],
     "strength": [[0.0, 1.0], [0.5, 0.2], [0.5]],
     "machines": [["fan", "gearbox"], ["fan", "fan"], []],
-    "workers": [0],
 }
 
 

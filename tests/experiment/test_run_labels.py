@@ -52,7 +52,7 @@ def test_runs_of_any_kind_have_the_same_params(experiment: str, expected: list[o
         ("+experiment=ss system=B loss.alpha=0.9", "B, settings of SS-0.5-0.5, alpha 0.9"),
         # As it would be without them: a number is a number, and the scale's filters are these.
         ("+experiment=u model.dropout=0.0 model.filters=[8,16,32.0]", "U"),
-        ("data=dcase2020 data.ids={fan:['00']} seed=1", 'U, ids.fan ["00"]'),
+        ("data=dcase2020 data.ids=['00'] seed=1", 'U, ids ["00"]'),
         ("+experiment=u trainer.plateau=null ~standardise", "U, plateau null, without standardise"),
     ],
 )

@@ -78,7 +78,7 @@ logging.basicConfig(level=logging.INFO)
 
 def build():
     frontend = Gammatone(bands=16, precision=precision)
-    store = feature_store(Path(cache) / "features", frontend, workers=1)
+    store = feature_store(Path(cache) / "features", frontend)
     reader = store.reader([("development", "train"), ("development", "test")])
     store.build(folder(Path(root), cache=cache).manifest(["development"], reader))
 
@@ -205,7 +205,7 @@ def test_key_follows_from_all_that_changes_the_numbers(tmp_path: Path) -> None:
     others = [replace(base, frontend=frontend) for frontend in frontends]
     others += [replace(base, dtype="float16"), replace(base, channel=0)]
     assert len({s.frontend_key() for s in [base, *others]}) == 7
-    same = [replace(base, workers=3), replace(base, frontend=replace(GAMMATONE, f_min=0))]
+    same = [replace(base, frontend=replace(GAMMATONE, f_min=0))]
     assert {s.frontend_key() for s in same} == {base.frontend_key()}
 
 
@@ -243,7 +243,9 @@ def test_one_pass_takes_only_the_parts_wanted_of_which_nothing_is_known(
     cached.manifest(["development"], store.reader(BOTH[:1]))
     assert [p.stem.rsplit("-", 1)[0] for p in files(store, ".npy")] == ["development-fan-train"]
     write_clip(corpus / "pump" / "train" / "normal_id_09_00000000.wav", seed=77, seconds=0.2)
-    folder(corpus, cache=tmp_path / "cache", ids={"pump": ["00"]}).manifest(["development"])
+    folder(corpus, cache=tmp_path / "cache", machines=["pump"], ids=["00"]).manifest(
+        ["development"]
+    )
     every = folder(corpus, cache=tmp_path / "cache").manifest(["development"], store.reader(BOTH))
     assert len(files(store, ".npy")) == 1  # some clips of each other part were known: see build
     np.testing.assert_array_equal(store.load(every).values, expected_of(every))
@@ -341,7 +343,7 @@ def test_features_beyond_float16_are_refused(
         feature_store(tmp_path / "features", GAMMATONE, dtype="float16").load(clips)
 
 
-@pytest.mark.parametrize(("option", "value"), [("dtype", "float64"), ("workers", 0)])
+@pytest.mark.parametrize(("option", "value"), [("dtype", "float64")])
 def test_wrong_options(option: str, value: object, tmp_path: Path) -> None:
     with pytest.raises(AsdError, match=f"features.{option}={value}: must be"):
         feature_store(tmp_path, GAMMATONE, **{option: value})
@@ -451,7 +453,7 @@ def test_torch_has_one_thread_in_each_worker(
     monkeypatch.setattr(Mel, "features", features)
     torch.set_num_threads(2)
     try:
-        store = feature_store(tmp_path / "features", MEL, workers=2)
+        store = feature_store(tmp_path / "features", MEL)
         folder(corpus, machines=["fan"]).manifest(["development"], store.reader(BOTH[:1]))
         assert torch.get_num_threads() == 2
     finally:

@@ -9,20 +9,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.decomposition import PCA
 
-from asd.pictures.embedding import project, scatter
+from asd.pictures.examples import KeptClips
 from asd.pictures.grid_pictures import (
     heat_maps,
     option_curves,
     overview,
+    study_picture,
     trade_off,
 )
-from asd.pictures.model_files import KeptClips
-from asd.pictures.score_pictures import distributions, roc
+from asd.pictures.score_pictures import curves, distributions, roc
 from asd.pictures.spectrograms import triptychs
-from asd.pictures.study_pictures import study_picture
-from asd.pictures.training_curves import curves
 
 
 @pytest.fixture
@@ -53,15 +50,6 @@ def test_other_scores_give_another_picture_and_no_labels_no_roc(
     assert not (tmp_path / "none.png").exists()
 
 
-def test_the_projection_is_scikit_learns_pca() -> None:
-    values = np.random.default_rng(0).standard_normal((20, 6)) * [5, 3, 1, 1, 1, 1]
-    points, names = project(values)
-    expected = PCA(2).fit(values)
-    np.testing.assert_allclose(np.abs(points), np.abs(expected.transform(values)), atol=1e-9)
-    assert names[0] == f"PC 1 ({100 * expected.explained_variance_ratio_[0]:.0f} % of variance)"
-    assert project(values[:, :1])[0].shape == (20, 2)
-
-
 def test_one_model_several_and_none(scores: pd.DataFrame, tmp_path: Path) -> None:
     rng, path = np.random.default_rng(0), tmp_path / "a.png"
     rows = [
@@ -72,11 +60,6 @@ def test_one_model_several_and_none(scores: pd.DataFrame, tmp_path: Path) -> Non
     for histories in ({"shared": some, "other": none}, {"fan": some, "valve": some}):
         assert curves(histories, "x", path) == path
     assert curves({"shared": none}, "x", path) is None
-    whole = KeptClips(scores, {"values": rng.standard_normal((len(scores), 5))})
-    short = KeptClips(scores[:2], {"values": whole.arrays["values"][:2]})
-    for models in ({"shared": whole}, {"fan": whole, "valve": whole, "pump": short}):
-        assert scatter(models, "x", path) == path
-    assert scatter({"pump": short}, "x", path) is None
     maps = {f"{m}_0": rng.random((30, 16)) for m in ("input", "reconstruction", "error")}
     axes = {"centre_hz": np.geomspace(50, 7000, 16), "hop_seconds": 0.02}
     examples = KeptClips(scores[:1].assign(role="median normal"), {**axes, **maps})
@@ -93,17 +76,18 @@ def test_pictures_of_a_grid(tmp_path: Path) -> None:
         ("mean", "U", 0.8, 0.81, 0.9, two, 0.65, 0.5),  # few resamples: need not hold the mean
     ]
     frame = pd.DataFrame(rows, columns=columns)
-    assert overview(frame, "AUC", "x", tmp_path / "o.png").exists()
-    assert option_curves({"AUC": frame}, "alpha", "x", tmp_path / "a.png").exists()
+    overview(frame, "AUC", "x", tmp_path / "o.png")
+    option_curves({"AUC": frame}, "alpha", "x", tmp_path / "a.png")
     cells = pd.DataFrame({"a": [0.6, 0.8], "b": [0.7, none]}, index=["1", "2"])  # one is not run
-    assert heat_maps({"AUC": cells}, ("x", "y"), "x", tmp_path / "h.png").exists()
+    heat_maps({"AUC": cells}, ("x", "y"), "x", tmp_path / "h.png")
     options = {"rate": [1e-4, 1e-2, 1e-3], "kind": ["a", "b", "a"], "on": [True, False, None]}
     told = {0: {0: 1.0, 1: 0.9}, 3: {0: 2.0}}  # one was pruned
     values = {0: 1.0, 1: 2.0, 4: 0.5}
     of_study = (values, options, {"rate": 1.0}, told, "loss", True, "x")
-    assert study_picture(*of_study, tmp_path / "s.png").exists()
+    study_picture(*of_study, tmp_path / "s.png")
     places = {"a": (1.0, 0.6, True), "b": (2.0, 0.5, False), "c": (3.0, 0.9, True)}
-    assert trade_off(places, ("s", "AUC"), "x", tmp_path / "t.png").exists()
+    trade_off(places, ("s", "AUC"), "x", tmp_path / "t.png")
+    assert {path.stem for path in tmp_path.iterdir()} == {*"oahst"}
 
 
 def test_nothing_slow_is_imported_and_no_window_is_opened() -> None:

@@ -1,4 +1,4 @@
-"""The report's command line: flags, files, and runs read from MLflow."""
+"""The report's command line: flags and files."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Capture = pytest.CaptureFixture[str]
 
 def test_names_with_equal_signs_are_flags_or_choose_runs() -> None:
     words = ["compare=[u, ss_0.5]", "data=simulated", "+scale=small", 'compare=["u a=[1,2]",b]']
-    options, wanted = parse([*words, "confidence=0.9", "--out", "x", "tracking_uri=http://u?a=b"])
+    options, wanted = parse([*words, "confidence=0.9", "--runs", "x", "out=http://u?a=b"])
     assert options.compare == [["u", "ss_0.5"], ["u a=[1,2]", "b"]]
-    assert (options.confidence, options.out, options.tracking_uri) == (0.9, "x", "http://u?a=b")
+    assert (options.confidence, options.runs, options.out) == (0.9, "x", "http://u?a=b")
     assert wanted == {"data": ["simulated"], "scale": ["small"]}
 
 
@@ -73,13 +73,14 @@ def test_the_page_needs_nothing_else_and_holds_the_pictures(folder: Path, tmp_pa
     (folder / "u-simulated-seed0" / "pictures").mkdir()
     picture = Path(mpl.get_data_path()) / "images" / "home.png"
     shutil.copy(picture, folder / "u-simulated-seed0" / "pictures" / "roc.png")
-    keep = [f"--runs={folder}", f"--out={out}", "--resamples=20", "experiment=u"]
-    assert main([*keep, "--compare", "u", "U"]) == 0
+    keep = [f"--runs={folder}", f"--out={out}", "--resamples=20"]
+    assert main([*keep, "--compare", "u", "ss_0.5"]) == 0
     addresses = re.findall(r'(?:src|href)="(.*?)"', (out / "report.html").read_text())
     pictures = [a for a in addresses if a.startswith("data:image/png;base64,")]
     assert len(pictures) == 3  # two overviews, and the run's own
     links = [a for a in addresses if a not in pictures and not a.startswith("#")]
-    assert {(out / link).resolve() for link in links} == set((folder).glob("u-*"))  # the runs
+    assert {(out / link).resolve() for link in links} == set(folder.iterdir())  # the runs
+    keep.append("experiment=u")
     # What the next report does not write again does not stay beside it.
     older = {*out.rglob("*.png"), out / "comparisons.csv"}
     (out / "mine.txt").write_text("")
@@ -89,6 +90,15 @@ def test_the_page_needs_nothing_else_and_holds_the_pictures(folder: Path, tmp_pa
     assert main(keep) == 0
     for link in re.findall(r"\]\((.*?)\)", (out / "report.md").read_text()):
         assert (out / link).exists()
+
+
+def test_a_command_that_is_proposed_is_of_the_same_runs(runs: Any, tmp_path: Path) -> None:
+    for size in (4, 8):
+        runs.write("u", options=f"trainer.batch_size={size}", name=f"{size}")
+    asked = [f"runs={runs.path}", "experiment=u,b", "data=simulated"]
+    assert main([*asked, f"out={tmp_path}", "resamples=20", "--no-pictures"]) == 0
+    proposed = f"python -m asd.report {' '.join(asked)} by=trainer.batch_size"
+    assert proposed in (tmp_path / "report.md").read_text()
 
 
 @pytest.mark.parametrize(
@@ -105,35 +115,3 @@ def test_mistakes_end_with_status_2_and_a_message(
 ) -> None:
     assert main([f"runs={folder}", "--no-write", *arguments]) == 2
     assert message in capsys.readouterr().err
-
-
-def test_runs_come_from_mlflow_as_from_the_folder(
-    folder: Path, tmp_path: Path, capsys: Capture
-) -> None:
-    from mlflow import MlflowClient
-
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    client = MlflowClient(uri)
-    experiment = client.create_experiment("paper", (tmp_path / "artifacts").as_uri())
-    for path in sorted(folder.iterdir()):
-        run = client.create_run(experiment, run_name=path.name, tags={"device": "cpu"})
-        for name in ("config.yaml", "run.json", "scores.csv"):
-            client.log_artifact(run.info.run_id, str(path / name))
-        client.set_terminated(run.info.run_id)
-    client.create_run(experiment, run_name="unfinished")
-    bare = client.create_run(experiment, run_name="bare")
-    client.set_terminated(bare.info.run_id)
-
-    here, there = tmp_path / "here", tmp_path / "there"
-    common = ["resamples=20", "--no-pictures"]
-    assert main([f"runs={folder}", f"out={here}", *common]) == 0
-    assert main(["--tracking-uri", uri, f"out={there}", "device=cpu", *common]) == 0
-    assert (here / "tables.csv").read_text() == (there / "tables.csv").read_text()
-    assert "bare" in capsys.readouterr().out
-    # Real ones at demo scale stand apart by default, and are looked for there too.
-    client.rename_experiment(experiment, "paper demo")
-    assert main(["--tracking-uri", uri, f"out={there}", *common]) == 0
-    client.rename_experiment(experiment, "paper")
-    capsys.readouterr()
-    status = main(["--tracking-uri", uri, "--tracking-experiment", "x", "--no-write"])
-    assert status == 2 and "there are paper" in capsys.readouterr().err

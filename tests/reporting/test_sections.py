@@ -152,7 +152,7 @@ def test_what_is_not_of_the_same_settings_or_clips_says_so(runs: Any) -> None:
     runs.write("u", 3, options="data.train_per_id=9")
     (section,) = runs.report()
     assert list(section.systems) == [
-        "U", "U, other training clips (abcdef)", "U, without trainer.deterministic (older config)",
+        "U", "U, other training clips (abcdef)", "U, without trainer.deterministic",
         "U, train_per_id 9",
     ]  # fmt: skip
     (note,) = section.rows[1].notes
@@ -180,7 +180,7 @@ def test_trials_of_a_search_never_stand_in_the_papers_table(runs: Any) -> None:
     assert list(section.systems) == ["learning_rate 0.001", "learning_rate 0.002"]
     runs.write("u", 0, sweep="a grid's", **trial)  # a search took it as it was
     (section,), said = laid_out(runs)
-    assert section.systems["U"].seeds == [0] and section.used == 1
+    assert section.systems["U"].seeds == [0] and len(section.rows) == 1
     assert "2 trials of s have no row here: python -m asd.report study=s" in said
 
 
@@ -227,7 +227,7 @@ def test_a_setting_is_compared_with_those_that_differ_in_it_alone(runs: Any) -> 
 
 
 def test_validation_losses_are_of_the_same_seeds(runs: Any, tmp_path: Path) -> None:
-    # As a training records it, and where it stood before.
+    # As a training records it.
     rows = [{"epoch": n, "steps": n + 1.0, "val/loss": 0.5 - 0.25 * n} for n in range(2)]
     write_history(tmp_path / "history.csv", rows)
     options = from_config(
@@ -237,12 +237,13 @@ def test_validation_losses_are_of_the_same_seeds(runs: Any, tmp_path: Path) -> N
     size = "trainer.batch_size"
     for seed in (0, 1):
         runs.write("u", seed, options=f"{size}=8", name=f"8 {seed}", convergence={"shared": how})
-    runs.write("u", 0, options=f"{size}=16", name="16 0", validation_loss={"shared": 0.125})
+    less = {"shared": {**how, "validation_loss": 0.125}}
+    runs.write("u", 0, options=f"{size}=16", name="16 0", convergence=less)
     (section,), _ = laid_out(runs, size)
     assert section.costs["validation_loss"].to_list() == [0.25, 0.125]
     assert "validation loss" not in verdict(section)  # seed 1 has other validation clips
     assert any("or seeds do not compare" in note for note in cost_table(section).notes)
-    runs.write("u", 1, options=f"{size}=16", name="16 1", validation_loss={"shared": 0.125})
+    runs.write("u", 1, options=f"{size}=16", name="16 1", convergence=less)
     (section,), _ = laid_out(runs, size)
     assert verdict(section).startswith("batch_size 16 has the lowest validation loss, 0.125;")
     assert share_a_loss([size], [[0], [0]]) and share_a_loss(["model.embedding"], [[0], [0]])
@@ -295,8 +296,7 @@ def test_a_row_says_what_its_trainings_mix_and_which_had_not_converged(runs: Any
     (table, *_) = tables(section)
     assert [line.text for line in table.rows[1][0]] == ["U *", "n=3"]
     assert table.notes[-1] == (
-        "* U: trainings of 2 commits: aaaaaaa; bbbbbbb. trainings of 2 versions of the code: "
-        "clips: 1, training: 0, scoring: 1; clips: 1, training: 1, scoring: 1. "
+        "U *: trainings of 2 commits: aaaaaaa; bbbbbbb. "
         "trainings of 2 thread counts: 1; 2. "
         "OLDER CODE, which computes otherwise than today's: u-simulated-seed0. "
         "never trained on fan/id_00. SELECTED ON TEST CLIPS by a search. "
@@ -367,15 +367,17 @@ def test_systems_are_compared_by_any_of_their_names(runs: Any) -> None:
     assert pairs == [*[("U FD", "U")] * 2, *[("U-half", "B, max_epochs 5")] * 2]
     with pytest.raises(AsdError, match=r"no finished run of 'b'.*u \(U\)"):
         add_comparison(report, "u", "b")
+    with pytest.raises(AsdError, match="compare: u and U are both U; name two systems"):
+        add_comparison(report, "u", "U")
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"rows": [{"label": "U"}]}, "at least one option"),
-        ({"rows": [{"label": "U", "a": 1}, {"label": "U", "a": 2}]}, "twice"),
-        ({"published": {"auc": {"X": [1, 2]}}}, "X: needs a row"),
-        ({"published": {"auc": {"U": [1]}}}, "each of the 2 columns"),
+        ({"rows": [{"label": "U"}]}, "without an option"),
+        ({"rows": [{"label": "U", "a": 1}, {"label": "U", "a": 2}]}, "stands twice"),
+        ({"published": {"auc": {"X": [1, 2]}}}, "published.auc.X: no row"),
+        ({"published": {"auc": {"U": [1]}}}, "not 2 numbers"),
         ({"claims": [{"text": "x", "source": "y", "statements": [{"better": "U"}]}]}, "claims"),
     ],
 )

@@ -62,19 +62,19 @@ def test_warnings_are_those_of_training(
     noise = np.random.default_rng(0).standard_normal(8000) / 10
     kinds = (
         ("PCM_U8", 16000, 1, "WAV"), ("FLOAT", 16000, 3e4, "WAV"), ("PCM_16", 48000, 1, "WAV"),
-        ("PCM_16", 16000, 0, "FLAC"), ("MPEG_LAYER_III", 16000, 1, "MP3"),
+        ("PCM_16", 16000, 0, "FLAC"),
     )  # fmt: skip
     for n, (subtype, rate, scale, container) in enumerate(kinds):
         file = place / f"normal_id_00_{n}.{container.lower()}"
         soundfile.write(file, noise * scale, rate, subtype=subtype, format=container)
     folder(tmp_path / "corpus").manifest(["development"])
     training = [record.getMessage() for record in caplog.records]
-    assert len(training) == 5
+    assert len(training) == 4
     status, table, _ = score(place)
     assert status == 0
-    assert table["state"].tolist() == [*["scored"] * 3, "silent", "scored"]
-    assert np.isfinite(table["score"]).tolist() == [True] * 3 + [False, True]
-    assert [r.levelno for r in caplog.records] == [logging.WARNING] * 5
+    assert table["state"].tolist() == [*["scored"] * 3, "silent"]
+    assert np.isfinite(table["score"]).tolist() == [True] * 3 + [False]
+    assert [r.levelno for r in caplog.records] == [logging.WARNING] * 4
     ours = [r.getMessage().replace("these recordings", "") for r in caplog.records]
     ours = [text.replace(f"{tmp_path / 'corpus'}/", "") for text in ours]
     assert ours == [text.replace(str(tmp_path / "corpus"), "") for text in training]
@@ -89,7 +89,7 @@ def test_what_cannot_be_scored_costs_a_line_not_the_batch(score: Score, tmp_path
     (tmp_path / "device.wav").symlink_to("/dev/zero")
     bad = {
         "loud.wav": "error: .*has samples of 1e\\+20",
-        "nan.wav": "error: .*NaN",
+        "nan.wav": "error: .*has samples of nan",
         "frame.wav": "error: .*clip of 100 samples is too short",
         "window.wav": "wrong length: 0.0375 s, shorter than a window of 4 frames",
         "device.wav": "error: .*no regular file",

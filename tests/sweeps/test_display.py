@@ -31,7 +31,8 @@ def test_a_log_has_a_line_a_run_and_failures_decide_how_it_ends(tmp_path: Path) 
     cells.append(Cell(4, (), "U", refusal=Failure("seed=x", True)))
     RunFolder(tmp_path / "run3").update(status=FINISHED)
     out = io.StringIO()
-    with Display("paper", lambda: cells, "one", Console(file=out, width=20)) as display:
+    display = Display("paper", lambda: cells, "one", Console(file=out, width=20))
+    with display.bars:
         assert (display.total, display.before) == (5, 2)
         RunFolder(tmp_path / "run0").update(status=FINISHED)
         display.look()
@@ -50,29 +51,34 @@ def test_a_log_has_a_line_a_run_and_failures_decide_how_it_ends(tmp_path: Path) 
     ]  # fmt: skip
 
 
-def test_time_left_is_told_when_a_run_has_ended_and_counts_from_the_first_epoch(
-    tmp_path: Path,
-) -> None:
-    """The first run has the imports and the features, and may stop early."""
-    cells = [cell(tmp_path, number, epochs=4 * (number == 0)) for number in range(5)]
+def test_time_left_is_told_from_the_second_run_on_and_leaves_the_first_out(tmp_path: Path) -> None:
+    """The first run has the imports and the features; very short ones end several in one look."""
+    cells = [cell(tmp_path, number) for number in range(6)]
     out = io.StringIO()
-    display = Display("paper", lambda: cells, "one", Console(file=out))
+    display = Display("paper", lambda: cells, "one", Console(file=out, width=200))
     clock = [1000.0]
     display.bars.get_time = lambda: clock[0]
-    display.look()  # four epochs are of an earlier start
-    with RunFolder(tmp_path / "run0").lock():
-        for epochs in (4, 4, 5, 6):
-            clock[0] += 100.0 if epochs == 4 else 10.0
-            cell(tmp_path, 0, epochs)
-            display.look()
-            assert display.time_left() is None
-    clock[0] += 30.0
-    display.look()  # trained, and not yet finished
-    RunFolder(tmp_path / "run0").update(status=FINISHED)
-    display.look()
-    assert "U seed 0: finished (0:02:30)" in out.getvalue()
-    # Half a run in 40 s since the fifth epoch was seen; four are left.
-    assert display.time_left() == pytest.approx(4 * 40 / 0.5)
+
+    def said(seconds: float, *ended: int) -> list[str]:
+        clock[0] += seconds
+        for number in ended:
+            RunFolder(tmp_path / f"run{number}").update(status=FINISHED)
+        before = len(out.getvalue())
+        display.look()
+        return [line.partition(": ")[2] for line in out.getvalue()[before:].splitlines()]
+
+    with RunFolder(tmp_path / "run1").lock():
+        assert said(150.0, 0) == ["finished (0:00:00)"]
+        cell(tmp_path, 1, epochs=5)  # half a run since the first one ended
+        assert said(20.0) == []
+        cell(tmp_path, 1, epochs=8)
+        assert said(20.0) == []
+    # Two runs in 80 s since the first one ended; three are left.
+    assert said(40.0, 1, 2) == [
+        "finished (0:01:20); about 0:02:00 left", "finished (0:00:00); about 0:02:00 left",
+    ]  # fmt: skip
+    assert said(20.0, 3, 4) == ["finished (0:00:00); about 0:00:25 left"] * 2
+    assert said(5.0, 5) == ["finished (0:00:00)"]
 
 
 def test_a_terminal_shows_bars_of_the_running_ones(
@@ -95,11 +101,9 @@ def test_a_terminal_shows_bars_of_the_running_ones(
             time.sleep(0.01)
             texts.append(shown())
 
-    with (
-        Display("paper", lambda: cells, console=console) as display,
-        RunFolder(tmp_path / "run0").lock(),
-        RunFolder(tmp_path / "run1").lock(),
-    ):
+    display = Display("paper", lambda: cells, console=console)
+    first, second = (RunFolder(tmp_path / f"run{number}") for number in range(2))
+    with display.bars, first.lock(), second.lock():
         work(display, None, here)
     assert texts[-1].count(" 40%") == 2
     assert "paper: 0/3 done, 2 running" in texts[-1]

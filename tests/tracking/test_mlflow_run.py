@@ -5,15 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -22,7 +22,6 @@ from asd.composition import command_of, compose_config, plain
 from asd.errors import AsdError
 from asd.experiment.experiment import Experiment
 from asd.experiment.run_folder import RunFolder
-from asd.report import main as report
 from asd.tracking import sync
 from asd.tracking.experiment_page import VIEW
 from asd.tracking.mlflow_listener import MlflowListener
@@ -75,9 +74,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_database: Path
 
 
 OPTIONS = {
-    "enabled": True, "uri": "sqlite:///mlruns/mlflow.db", "artifacts": "mlruns/artifacts",
-    "experiment": "mine", "system_metrics": False, "timeout": 10, "retries": 1, "live_every": 0,
-    "limit": 60,
+    "enabled": True, "uri": "sqlite:///mlruns/mlflow.db", "experiment": "mine",
+    "timeout": 10, "retries": 1, "live_every": 0,
 }  # fmt: skip
 
 
@@ -310,19 +308,6 @@ def test_a_sweep_lists_runs_that_were_finished_elsewhere(
     assert folder.record()["mlflow"]["run_id"] in names and len(names) == 2
 
 
-def test_system_metrics_are_logged_when_asked_for(
-    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.05")
-    listener, run_id = started(folder, system_metrics=True)
-    client, _ = connect(tracker())
-    name, deadline = "system/cpu_utilization_percentage", time.monotonic() + 60
-    while name not in client.get_run(run_id).data.metrics and time.monotonic() < deadline:
-        time.sleep(0.05)
-    listener.ended(folder, "FINISHED")
-    assert name in client.get_run(run_id).data.metrics
-
-
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
@@ -330,7 +315,6 @@ def test_system_metrics_are_logged_when_asked_for(
         ("uri", "postgresql://ada:lovelace@server/mlflow", "tracking.uri: holds a password"),
         ("uri", "postgresql://ada@server/mlflow?password=lovelace", "uri: holds a password"),
         ("uri", "http://lovelace@server:5000", "tracking.uri: holds a password"),
-        ("limit", 0, "tracking.limit=0"),
         ("timeout", 0, "tracking.timeout=0"),
         ("retries", -1, "tracking.retries=-1"),
         ("enabled", "yes", "tracking.enabled=yes"),
@@ -394,25 +378,18 @@ def test_a_disk_that_is_full_while_the_database_is_made(tmp_path: Path) -> None:
     assert [p.name for p in (tmp_path / "mlruns").iterdir()] == ["mlflow.db.lock"]
 
 
-@pytest.mark.parametrize("held", ["its lock", "the database"])
 def test_who_waits_for_another_process_says_so(
-    held: str, folder: RunFolder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    folder: RunFolder, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     database = tmp_path / "mlruns" / "mlflow.db"
     holds = threading.Event()
 
     def hold() -> None:
-        lock, connection = FileLock(f"{database}.lock"), sqlite3.connect(database)
-        if held == "its lock":
-            lock.acquire()
-        else:
-            connection.execute("begin immediate")
-        holds.set()
-        deadline = time.monotonic() + 60
-        while "waiting for another process" not in caplog.text and time.monotonic() < deadline:
-            time.sleep(0.05)
-        connection.close()
-        lock.release()
+        with FileLock(f"{database}.lock"):
+            holds.set()
+            deadline = time.monotonic() + 60
+            while "waiting for another process" not in caplog.text and time.monotonic() < deadline:
+                time.sleep(0.05)
 
     thread = threading.Thread(target=hold)
     thread.start()
@@ -422,55 +399,39 @@ def test_who_waits_for_another_process_says_so(
     assert "waiting for another process" in caplog.text and str(database) in caplog.text
 
 
-class Dripping(BaseHTTPRequestHandler):
-    """Answers a byte at a time, and never the last; what it was sent is kept."""
-
-    asked: ClassVar[list[str]] = []
-
-    def do_GET(self) -> None:
-        self.asked.append(f"{self.path} {self.headers['Authorization']}")
-        self.send_response(200)
-        self.send_header("Content-Length", "100000")
-        self.end_headers()
-        with contextlib.suppress(OSError):
-            while True:
-                self.wfile.write(b" ")
-                time.sleep(0.1)
-
-    do_POST = do_GET
-
-    def log_message(self, *arguments: Any) -> None:
-        pass
-
-
 @pytest.fixture
-def dripping() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Dripping)
-    server.daemon_threads, server.block_on_close = True, False
-    Dripping.asked.clear()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+def mute() -> Iterator[socket.socket]:
+    """Takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
 
 
-def test_a_server_that_drips_is_given_up(dripping: str) -> None:
-    with pytest.raises(AsdError, match="no whole answer in 1 s"):
-        connect(tracker(uri=dripping, limit=1, timeout=5))
-    assert Dripping.asked
+@pytest.mark.parametrize("scheme", ["http", "postgresql"])
+def test_a_server_that_hangs_is_given_up(
+    scheme: str, mute: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_REQUEST_MAX_RETRIES", "HTTP_REQUEST_TIMEOUT"):
+        monkeypatch.delenv(f"MLFLOW_{name}", raising=False)
+    monkeypatch.delenv("PGCONNECT_TIMEOUT", raising=False)
+    uri = f"{scheme}://127.0.0.1:{mute.getsockname()[1]}"
+    with pytest.raises(AsdError, match=r"cannot be used: .*(timed out|timeout)"):
+        connect(tracker(uri=uri, timeout=2, retries=0))
 
 
 def test_credentials_go_to_no_server_that_only_a_folder_names(
-    folder: RunFolder, dripping: str, monkeypatch: pytest.MonkeyPatch,
+    folder: RunFolder, mute: socket.socket, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ada")
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "lovelace")
-    folder.update(mlflow={"uri": dripping, "run_id": "1", "tags": {}})
-    assert f"was logged to {dripping}" in synced(folder, capsys)
+    uri = f"http://127.0.0.1:{mute.getsockname()[1]}"
+    folder.update(mlflow={"uri": uri, "run_id": "1", "tags": {}})
+    assert f"was logged to {uri}" in synced(folder, capsys)
     MlflowListener(tracker()).finished_before(folder)
     assert "at another address" in caplog.text
-    assert Dripping.asked == []
+    mute.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        mute.accept()
     assert "completed" in synced(folder, capsys, "--uri", OPTIONS["uri"])
 
 
@@ -489,8 +450,6 @@ def test_files_go_to_no_place_that_only_a_database_names(
         said = synced(folder, capsys)
         assert f"has the files of its runs at {place}" in said
         assert "choose another tracker" in said
-    assert report(["--tracking-uri", f"sqlite:///{database}", "--tracking-experiment", "mine"]) == 2
-    assert f"has the files of its runs at {place}" in "".join(capsys.readouterr())
 
 
 def test_what_links_point_to_is_not_sent(folder: RunFolder, tmp_path: Path) -> None:

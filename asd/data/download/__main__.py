@@ -1,24 +1,26 @@
-"""``python -m asd.data.download``: fetch the DCASE 2020 Task 2 corpus, or check a copy of it."""
+"""``python -m asd.data.download``: fetch the DCASE 2020 Task 2 corpus."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from asd.data.dcase2020_facts import Facts, load_facts
 from asd.data.manifest import RELEASES
 from asd.errors import AsdError
 from asd.exit_status import program
+from asd.files import locked
 
 
 def _arguments(facts: Facts) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m asd.data.download",
-        description="Fetch the DCASE 2020 Task 2 corpus, or check a copy of it (--verify). "
-        "Complete parts are left alone, a partial file is resumed.",
-        epilog="Exit status: 0 done, 1 --verify found problems, 2 error, 130 interrupted.",
+        description="Fetch the DCASE 2020 Task 2 corpus. The clips of parts that are there are "
+        "counted, a partial file is resumed.",
+        epilog="Exit status: 0 done, 2 error, 130 interrupted.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add, types = parser.add_argument, facts.machines
@@ -27,8 +29,6 @@ def _arguments(facts: Facts) -> argparse.ArgumentParser:
     add("--root", type=Path, default=Path("data/dcase2020"), help="folder of the corpus")
     url = "a folder of all files, or a template with {file} and {record}"
     add("--base-url", default=facts.url_template, metavar="URL", help=url)
-    add("--keep-archives", action="store_true", help="leave the zips in <root>/archives")
-    add("--verify", action="store_true", help="fetch nothing; list every discrepancy")
     return parser
 
 
@@ -40,24 +40,19 @@ def main(argv: Sequence[str] | None = None, facts: Facts | None = None) -> int:
     """
     facts = facts or load_facts()
     values = _arguments(facts).parse_args(argv)
-    from asd.data.download.delivery import Delivery, download
+    from asd.data.download.delivery import Delivery
 
     releases = RELEASES if "all" in values.release else values.release
-    deliveries = [
-        Delivery(archive, facts, values.root)
-        for release in RELEASES
-        for archive in facts.archives  # the labels come with any machine type
-        if archive.release == release in releases and archive.machine in (None, *values.machines)
-    ]
     try:
-        if values.verify:
-            problems = [problem for delivery in deliveries for problem in delivery.problems()]
-            summary = f"{len(problems)} discrepancies" if problems else "complete"
-            print(*problems, f"{values.root}: {summary}", sep="\n")
-            return 1 if problems else 0
-        download(values.root, deliveries, values.base_url, values.keep_archives)
-    except (AsdError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        values.root.mkdir(parents=True, exist_ok=True)
+        with locked(values.root / ".download.lock", "downloads to this folder"):
+            for archive in facts.archives:  # the labels come with any machine type
+                if archive.release in releases and archive.machine in (None, *values.machines):
+                    Delivery(archive, facts, values.root).bring(values.base_url)
+            with suppress(OSError):  # not there, or not empty
+                (values.root / "archives").rmdir()
+    except (AsdError, OSError) as error:  # of a full disk the system says no file
+        print(f"error: --root {values.root}: {error}", file=sys.stderr)
         print("what was completed stays: mend this and run again", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

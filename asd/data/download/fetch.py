@@ -60,30 +60,26 @@ def _gather(target: Path, url: str, output_file: str, _: object) -> None:
     that cannot resume and always cuts at the same place must not be asked for ever.
     """
     part = target.with_name(target.name + ".part")
+    part.touch()
     Path(output_file).unlink()  # else a killed process would leave it beside the part
     while True:
-        have = _length(part)
+        have = part.stat().st_size
         try:
-            _request(url, part)
+            _request(url, part, have)
             break
         except requests.RequestException:
-            if _length(part) <= have:
+            if part.stat().st_size <= have:
                 raise
-            say(f"{part.stem}: connection closed at {_length(part):,} bytes; going on from there")
+            say(f"{part.stem}: connection closed at {part.stat().st_size:,} bytes; going on")
     part.replace(output_file)
 
 
-def _length(part: Path) -> int:
-    return part.stat().st_size if part.exists() else 0
-
-
-def _request(url: str, part: Path) -> None:
+def _request(url: str, part: Path, have: int) -> None:
     """Ask for what the part lacks; append it if the server resumes, begin again if it does not.
 
     Raises:
         requests.RequestException: no answer in all tries, a refusal, or the body was cut.
     """
-    have = _length(part)
     headers = HEADERS | ({"Range": f"bytes={have}-"} if have else {})
     with requests.Session() as session:
         retry = SpokenRetry(RETRIES, backoff_factor=BACKOFF_S, status_forcelist=PASSING_STATUS)

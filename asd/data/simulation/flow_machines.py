@@ -12,7 +12,7 @@ import numpy as np
 
 from asd.data.simulation.impacts import bearing_blows, blows, random_instants
 from asd.data.simulation.machine import Array, Take
-from asd.data.simulation.noise import band_noise, gain_wander, shaped_noise, wander
+from asd.data.simulation.noise import band_noise, shaped_noise, wander
 from asd.data.simulation.rotation import TWO_PI, harmonics, shaft_phase, varied
 from asd.data.simulation.units import Unit
 
@@ -36,7 +36,7 @@ def fan_sound(unit: Unit, take: Take) -> Array:
     tilt = 1.5 * rng.standard_normal() + 7.0 * take.strength("eroded_blades")
     density = [db + tilt * (k - 3.5) / 3.5 for k, db in enumerate(unit.flow_db)]
     flow = shaped_noise(take, FLOW_HZ, density)
-    gust = gain_wander(take, 2.0, 1.0)
+    gust = wander(take, 2.0, gain_db=1.0)
     total = tonal + flow * gust * (1.0 + min(1.2, 0.9 * off) * np.cos(phase))
     total *= speed**2.5 * take.gain()
 
@@ -74,7 +74,7 @@ def pump_sound(unit: Unit, take: Take) -> Array:
         (60.0, unit.pipe_hz * 0.6, unit.pipe_hz, unit.pipe_hz * 1.6, 4000.0, 8000.0),
         (-6.0 - tilt, -2.0, unit.pipe_db, -3.0, -14.0 + tilt, -24.0 + tilt),
     )
-    total = tonal * deep + filled * flow * gain_wander(take, 3.0, 0.8)
+    total = tonal * deep + filled * flow * wander(take, 3.0, gain_db=0.8)
     total += _crackle(unit, take, unit.bubbles_per_s * load, 0.35)
     total *= take.gain()
 

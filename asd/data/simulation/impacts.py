@@ -12,7 +12,6 @@ from asd.data.simulation.rotation import TWO_PI, passings
 
 RING_DB = 60.0  # a mode is followed until it has fallen by this much
 LONGEST_RING_S = 0.25
-FEW = 100  # up to so many blows are added one by one, which is faster than convolving
 
 
 @dataclass(frozen=True)
@@ -30,12 +29,9 @@ def draw_modes(
     """Modes spread over a band (log frequency), of about this quality factor (pi * hz * decay)."""
     edges = np.geomspace(low_hz, high_hz, count + 1)
     hz = edges[:-1] * (edges[1:] / edges[:-1]) ** rng.uniform(0.0, 1.0, count)
-    q = quality * rng.uniform(0.7, 1.4, count)
+    decay_s = quality * rng.uniform(0.7, 1.4, count) / (np.pi * hz)
     gain = rng.uniform(0.4, 1.0, count)
-    return tuple(
-        Mode(float(f), float(d), float(g))
-        for f, d, g in zip(hz, q / (np.pi * hz), gain, strict=True)
-    )
+    return tuple(map(Mode, hz.tolist(), decay_s.tolist(), gain.tolist()))
 
 
 def ring(modes: Sequence[Mode], rate: int) -> Array:
@@ -50,33 +46,20 @@ def ring(modes: Sequence[Mode], rate: int) -> Array:
 
 
 def blows(take: Take, at: Array, force: Array, modes: Sequence[Mode]) -> Array:
-    """Signal of blows at given instants, each ringing in the modes, [samples].
+    """Signal of blows of peak amplitudes ``force`` [n], each ringing in the modes, [samples].
 
-    Args:
-        at: fractional sample positions, [n]; those outside the clip are left out.
-        force: peak amplitude of each, [n].
-        modes: of what is struck.
+    They begin ``at`` fractional sample positions, [n]; those outside the clip are left out.
     """
-    from scipy.signal import oaconvolve
-
     samples, response = take.samples, ring(modes, take.rate)
+    longer = np.append(response, 0.0), np.append(0.0, response)
+    total = np.zeros(samples)
     inside = (at >= 0) & (at < samples - 1)
-    if not np.any(inside):
-        return np.zeros(samples)
-    at, force = at[inside], force[inside]
-    whole = at.astype(np.int64)
-    part = at - whole
-    if len(at) <= FEW:
-        longer = np.append(response, 0.0), np.append(0.0, response)
-        total = np.zeros(samples)
-        for start, right, size in zip(whole.tolist(), part.tolist(), force.tolist(), strict=True):
-            stop = min(samples, start + len(response) + 1)
-            blow = size * ((1.0 - right) * longer[0] + right * longer[1])
-            total[start:stop] += blow[: stop - start]
-        return total
-    train = np.bincount(whole, force * (1.0 - part), samples)
-    train += np.bincount(whole + 1, force * part, samples)
-    return np.asarray(oaconvolve(train, response)[:samples])
+    for instant, size in zip(at[inside].tolist(), force[inside].tolist(), strict=True):
+        start, part = int(instant), instant % 1.0
+        stop = min(samples, start + len(response) + 1)
+        blow = size * ((1.0 - part) * longer[0] + part * longer[1])
+        total[start:stop] += blow[: stop - start]
+    return total
 
 
 def random_instants(take: Take, per_second: float) -> Array:
@@ -90,10 +73,7 @@ def bearing_blows(take: Take, phase: Array, order: float, modes: Sequence[Mode])
 
     Blows at ``order`` (ball-pass order, 3 to 6) a turn with 1 % slip, their force swinging with
     the shaft's load zone, ringing in the housing's modes: the model of McFadden and Smith, Journal
-    of Sound and Vibration 96 (1984), in short.
-
-    Returns:
-        float64 [samples], blows of peak amplitude about 1.
+    of Sound and Vibration 96 (1984), in short. Float64 [samples], peak amplitudes about 1.
     """
     at = passings(phase, order, take.rng.uniform())
     gap = take.rate / max(1.0, len(at) * take.rate / take.samples)

@@ -69,41 +69,21 @@ class Spectrum(NamedTuple):
     tilt: Sequence[float]  # how much of a take's tilt in dB each gets
 
 
-def draw_spectrum(
-    rng: np.random.Generator,
-    hz: Sequence[float],
-    db: Sequence[float],
-    tilt: Sequence[float],
-    spread_db: float,
-) -> Spectrum:
-    """A spectrum of levels about ``db`` with this standard deviation."""
-    return Spectrum(hz, (np.array(db) + spread_db * rng.standard_normal(len(db))).tolist(), tilt)
-
-
 def tilted_noise(take: Take, spectrum: Spectrum) -> Array:
     """``shaped_noise`` of this spectrum, its tilt of standard deviation 1 dB drawn for the take."""
     tilt = take.rng.standard_normal() * np.array(spectrum.tilt)
     return shaped_noise(take, spectrum.hz, np.add(spectrum.db, tilt))
 
 
-def wander(take: Take, hz: float) -> Array:
+def wander(take: Take, hz: float, gain_db: float | None = None) -> Array:
     """A slow random function, standard deviation about 1, changing about ``hz`` times a second.
 
-    Straight lines between Gaussian knots; [samples].
+    Straight lines between Gaussian knots, which reach beyond the clip; [samples]. With ``gain_db``
+    it is a gain, whose level has this standard deviation in dB.
     """
-    knots, at = _knots(take, hz)
-    return np.asarray(np.interp(np.arange(take.samples), at, knots))
-
-
-def gain_wander(take: Take, hz: float, spread_db: float) -> Array:
-    """A slow random gain whose level has this standard deviation in dB; [samples]."""
-    knots, at = _knots(take, hz)
-    return np.asarray(np.interp(np.arange(take.samples), at, np.exp(spread_db * NEPER * knots)))
-
-
-def _knots(take: Take, hz: float) -> tuple[Array, Array]:
-    """Values and sample positions of the knots of ``wander``; they reach beyond the clip."""
     spacing = take.rate / (2.0 * hz)
-    values = take.rng.standard_normal(int(take.samples / spacing) + 3)
-    at = (np.arange(len(values)) - take.rng.uniform()) * spacing
-    return values, np.asarray(at, dtype=np.float64)
+    knots = take.rng.standard_normal(int(take.samples / spacing) + 3)
+    at = (np.arange(len(knots)) - take.rng.uniform()) * spacing
+    if gain_db is not None:
+        knots = np.exp(gain_db * NEPER * knots)
+    return np.asarray(np.interp(np.arange(take.samples), at, knots))

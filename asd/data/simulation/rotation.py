@@ -14,12 +14,9 @@ TURN = 2**13  # points of a table of one turn
 
 
 def shaft_phase(take: Take, hz: float, drift: float, drift_hz: float) -> Array:
-    """Angle of a shaft in radians, [samples].
+    """Angle in radians of a shaft of ``hz`` turns a second on average, [samples].
 
-    Args:
-        hz: mean speed in turns a second.
-        drift: standard deviation of the speed, relative.
-        drift_hz: how often a second the speed changes.
+    Its speed changes ``drift_hz`` times a second, by a relative standard deviation ``drift``.
     """
     speed = hz * (1.0 + drift * wander(take, drift_hz))
     return np.asarray(take.rng.uniform(0.0, TWO_PI) + TWO_PI * np.cumsum(speed) / take.rate)
@@ -56,17 +53,12 @@ def decaying_lines(
 ) -> tuple[complex, ...]:
     """Amplitudes and random phases of harmonics 1..count.
 
-    Args:
-        rng: draws levels and phases.
-        count: number of harmonics.
-        first_db: mean level of the first (0 dB: amplitude 1).
-        step_db: mean fall from one to the next.
-        spread_db: standard deviation about that.
+    Their mean level falls from ``first_db`` (0 dB: amplitude 1) by ``step_db`` from one to the
+    next; ``spread_db`` is the standard deviation about that.
     """
     order = np.arange(count)
     db = first_db - step_db * order + spread_db * rng.standard_normal(count)
-    lines = 10.0 ** (db / 20.0) * np.exp(1j * rng.uniform(0.0, TWO_PI, count))
-    return tuple(complex(line) for line in lines)
+    return tuple((10.0 ** (db / 20.0) * np.exp(1j * rng.uniform(0.0, TWO_PI, count))).tolist())
 
 
 def passings(phase: Array, order: float, offset: float = 0.0) -> Array:

@@ -12,7 +12,7 @@ import numpy as np
 
 from asd.data.simulation.impacts import Mode, blows
 from asd.data.simulation.machine import Array, Take
-from asd.data.simulation.noise import band_noise, gain_wander, tilted_noise, wander
+from asd.data.simulation.noise import band_noise, tilted_noise, wander
 from asd.data.simulation.rotation import TWO_PI, harmonics, varied
 from asd.data.simulation.units import Unit
 
@@ -47,7 +47,7 @@ def slider_sound(unit: Unit, take: Take) -> Array:
     if worn := take.strength("worn_rollers"):
         rumble = band_noise(take, 120.0, 500.0)
         friction = (1.0 - 0.9 * worn) ** 0.5 * friction + (0.9 * worn) ** 0.5 * rumble
-    total += speed * friction * gain_wander(take, 6.0, 1.0)
+    total += speed * friction * wander(take, 6.0, gain_db=1.0)
     total *= gain
     ends = np.flatnonzero((move[1:] >= 1.0) & (move[:-1] < 1.0)).astype(np.float64)
     thump = unit.stop_gain * rng.uniform(0.6, 1.3, len(ends))

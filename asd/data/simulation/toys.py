@@ -6,7 +6,7 @@ import numpy as np
 
 from asd.data.simulation.impacts import Mode, blows
 from asd.data.simulation.machine import Array, Take
-from asd.data.simulation.noise import band_noise, gain_wander, tilted_noise, wander
+from asd.data.simulation.noise import band_noise, tilted_noise, wander
 from asd.data.simulation.rotation import harmonics, passings, shaft_phase, varied
 from asd.data.simulation.units import Unit
 
@@ -33,7 +33,7 @@ def toy_car_sound(unit: Unit, take: Take) -> Array:
     total = harmonics(phase, mesh) * (1.0 + depth * swing)
     total += harmonics(phase, whine)
     rolling = tilted_noise(take, unit.rolling)
-    total += rolling * gain_wander(take, 4.0, 0.8) * (1.0 + 0.2 * swing)
+    total += rolling * wander(take, 4.0, gain_db=0.8) * (1.0 + 0.2 * swing)
     total *= speed**2 * take.gain()
 
     if rattle := take.level("bent_shaft", -22.0, 2.0):
@@ -72,7 +72,7 @@ def toy_conveyor_sound(unit: Unit, take: Take) -> Array:
     total = harmonics(phase, mesh) * growl * (1.0 + 0.3 * tight)
     slack = take.level("slack_belt", -2.0, -14.0) or 1.0
     rub = slack * tilted_noise(take, unit.rub)
-    total += rub * (1.0 + unit.rumble * swing) * gain_wander(take, 3.0, 0.8)
+    total += rub * (1.0 + unit.rumble * swing) * wander(take, 3.0, gain_db=0.8)
     joint = passings(belt, 2.0, rng.uniform())  # over the head and over the tail roller
     force = slack * unit.joint_gain * rng.uniform(0.7, 1.2, len(joint))
     total += blows(take, joint, force, unit.frame)

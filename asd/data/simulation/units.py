@@ -12,7 +12,7 @@ import numpy as np
 
 from asd.data.simulation.impacts import draw_modes
 from asd.data.simulation.machine import amplitude
-from asd.data.simulation.noise import draw_spectrum
+from asd.data.simulation.noise import Spectrum
 from asd.data.simulation.rotation import decaying_lines
 
 Unit = SimpleNamespace  # the settings of one machine ID, by the names of ``machines.yaml``
@@ -33,7 +33,9 @@ DRAWS: dict[str, Callable[..., Any]] = {
     "gain_db": lambda rng, low, high: amplitude(rng.uniform(low, high)),
     "lines": decaying_lines,
     "modes": draw_modes,
-    "spectrum": draw_spectrum,
+    "spectrum": lambda rng, hz, db, tilt, spread_db: Spectrum(
+        hz, (np.array(db) + spread_db * rng.standard_normal(len(db))).tolist(), tilt
+    ),
     "bent": _draw_bent,
 }
 
