@@ -14,7 +14,7 @@ from typing import Any
 from asd.errors import AsdError
 from asd.exit_status import exit_status, program
 from asd.experiment.run_folder import RunFolder
-from asd.options import check_names
+from asd.options import check_choice
 from asd.score import checkpoint_of
 from asd.tracking.mlflow_run import known_run
 from asd.tracking.mlflow_store import Tracking, answering, connect
@@ -38,7 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _register(words: list[str]) -> None:
     given = dict(word.split("=", 1) for word in words if "=" in word)
     runs = [word for word in words if "=" not in word]
-    check_names("", given, ("name", "alias", "onnx", "version", "uri"))
+    for option in given:
+        check_choice("option", option, ("name", "alias", "onnx", "version", "uri"))
     name, alias, number = given.get("name"), given.get("alias"), given.get("version")
     if not name or len(runs) != (number is None) or (number and not alias):
         raise AsdError("give RUN name=NAME alias=ALIAS, or name=NAME alias=ALIAS version=NUMBER")
