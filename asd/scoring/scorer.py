@@ -199,13 +199,12 @@ def window_outputs(detector: Detector, options: ScoringOptions, batch: Batch) ->
     """What the network gives of windows.
 
     Returns:
-        ``mse`` [windows], ``embedding`` [windows, size], with a classifier ``cce`` [windows], and
-        ``score`` [windows, ...] where ``scoring.score`` is of windows.
+        ``embedding`` [windows, size], with a reconstruction ``mse`` [windows], with classes ``cce``
+        [windows], and ``score`` [windows, ...] where ``scoring.score`` is of windows.
     """
-    windows = detector.reconstruct(batch)
-    made = {"mse": windows.mse, "embedding": windows.embedding.float()}
-    if windows.cce is not None:
-        made["cce"] = windows.cce
+    windows = detector.outputs(batch)
+    found = {"mse": windows.mse, "embedding": windows.embedding.float(), "cce": windows.cce}
+    made = {name: value for name, value in found.items() if value is not None}
     if options.vectors == "residual":
         made["residual"] = windows.output - windows.target
     if options.score is not None:
