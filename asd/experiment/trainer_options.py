@@ -17,7 +17,6 @@ _CHOICES = {
     "memory_format": ("auto", "contiguous", "channels_last"),
     "deterministic": _SWITCH,
     "fused_adam": _SWITCH,
-    "checkpoint_in_background": ("auto", True, False),
     "progress": ("auto", "bar", "lines", "off"),
 }
 
@@ -54,7 +53,6 @@ class TrainerOptions:
     threads: int | None
     memory_format: str
     fused_adam: bool
-    checkpoint_in_background: str | bool
     gpu_share: float
     progress: str
 

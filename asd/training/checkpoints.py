@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
-from lightning_fabric.plugins import CheckpointIO, TorchCheckpointIO
-from pytorch_lightning.plugins.io import AsyncCheckpointIO
+from lightning_fabric.plugins import TorchCheckpointIO
 
 from asd.experiment.history import write_history
 from asd.files import replacing
@@ -36,21 +34,6 @@ class EpochCheckpointIO(TorchCheckpointIO):
                         os.link(temporary, best)
                     except OSError:  # a file system without links
                         shutil.copyfile(temporary, best)
-
-
-def checkpoint_io(in_background: bool | str, device: torch.device) -> CheckpointIO:
-    """The Trainer's plugin.
-
-    An epoch of seconds on a GPU would otherwise wait a third of that for 200 MB (the paper's
-    model).
-
-    Args:
-        in_background: ``trainer.checkpoint_in_background``: copies of all tensors are written by a
-            thread; what goes wrong ends training an epoch later. ``auto``: on a GPU.
-        device: that trains.
-    """
-    threaded = device.type == "cuda" if in_background == "auto" else in_background
-    return AsyncCheckpointIO(EpochCheckpointIO()) if threaded else EpochCheckpointIO()
 
 
 class EpochCheckpoints(pl.callbacks.Checkpoint):
