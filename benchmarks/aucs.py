@@ -37,10 +37,24 @@ class Option:
 
 OPTIONS = (
     Option(AS_TRAINED),
-    Option("bfloat16 autocast", ("trainer.precision=bf16-mixed",), gpu_only=True),
+    Option("bfloat16 autocast", ("trainer.precision=bf16-mixed",)),
     Option("contiguous", ("trainer.memory_format=contiguous",)),
     Option("Adam not fused", ("trainer.fused_adam=false",)),
+    Option("compiled", ("trainer.compile=true",)),
+    Option("CUDA graphs", ("trainer.cuda_graphs=true",), gpu_only=True),
+    Option(
+        "bfloat16, CUDA graphs", ("trainer.precision=bf16-mixed", "trainer.cuda_graphs=true"), True
+    ),
 )
+
+# What a child runs: asd.train, which may use bfloat16 wherever it is.
+CHILD = """
+import sys
+import asd.train
+from asd.training import speed
+speed.cpu_has_bfloat16 = lambda: True
+asd.train.main()
+"""
 
 
 def train(option: Option, seed: int, folder: Path, threads: int, overrides: list[str]) -> float:
@@ -53,15 +67,7 @@ def train(option: Option, seed: int, folder: Path, threads: int, overrides: list
     if not done:
         common = ["+experiment=u", "tracking=off", "pictures=off", "trainer.progress=off"]
         paths = [f"paths.data={folder}/data", f"paths.cache={folder}/cache", f"paths.runs={place}"]
-        command = [
-            sys.executable,
-            "-m",
-            "asd.train",
-            *common,
-            *paths,
-            f"seed={seed}",
-            *option.overrides,
-        ]
+        command = [sys.executable, "-c", CHILD, *common, *paths, f"seed={seed}", *option.overrides]
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
         subprocess.run(
             [*command, *overrides], check=True, env=environment, stdout=subprocess.DEVNULL

@@ -86,6 +86,8 @@ LOOPS = [
     ["trainer.precision=32-true"],
     [f"trainer.precision={BF16}"],
     [f"trainer.precision={BF16}", "trainer.deterministic=false"],
+    [f"trainer.precision={BF16}", "trainer.deterministic=false", "trainer.compile=true"],
+    [f"trainer.precision={BF16}", "trainer.deterministic=false", "trainer.cuda_graphs=true"],
 ]
 
 
@@ -97,12 +99,13 @@ def bare_of(case: Case, option: Option, device: torch.device) -> Bare:
     torch.backends.cudnn.benchmark = not deterministic
     torch.backends.cudnn.allow_tf32 = option.tf32
     detector = case.detector(plain=option.form == "plain").to(device)
-    prepare(detector, replace(case.options, memory_format=option.memory_format), device)
-    if option.cuda_graphs or option.compile:
-        torch._dynamo.reset()  # type: ignore[no-untyped-call]
-        # "reduce-overhead" is torch's name for compiling with CUDA graphs.
-        mode = "reduce-overhead" if option.cuda_graphs else "default"
-        detector.network.compile(mode=mode, dynamic=False)
+    options = replace(
+        case.options,
+        memory_format=option.memory_format,
+        compile=option.compile,
+        cuda_graphs=option.cuda_graphs,
+    )
+    prepare(detector, options, device)
     return Bare.of(case, detector.network, device, option.fused_adam, option.precision)
 
 

@@ -17,6 +17,8 @@ _CHOICES = {
     "memory_format": ("auto", "contiguous", "channels_last"),
     "deterministic": _SWITCH,
     "fused_adam": _SWITCH,
+    "compile": _SWITCH,
+    "cuda_graphs": _SWITCH,
     "progress": ("auto", "bar", "lines", "off"),
 }
 
@@ -53,6 +55,8 @@ class TrainerOptions:
     threads: int | None
     memory_format: str
     fused_adam: bool
+    compile: bool
+    cuda_graphs: bool
     gpu_share: float
     progress: str
 

@@ -99,7 +99,8 @@ class DetectorTraining(pl.LightningModule):
                 for norm in norms:
                     norm.train().momentum = len(batch.features) / seen
                 features = self.detector.standardiser(batch.features)
-                embedding = self.detector.network(features)[1]
+                # Not the compiled form, which would be compiled again for this.
+                embedding = self.detector.network.forward(features)[1]
                 if self.detector.classifier is not None:
                     self.detector.classifier(embedding)
         for norm, momentum in zip(norms, momenta, strict=True):

@@ -38,6 +38,8 @@ def choose_device(options: TrainerOptions) -> torch.device:
         raise AsdError("trainer.accelerator=gpu: torch sees no GPU; use auto or cpu")
     if gpu and options.accelerator != "cpu":
         return torch.device("cuda")
+    if options.cuda_graphs:
+        raise AsdError("trainer.cuda_graphs=true: for GPUs only")
     if options.precision == "bf16-mixed":
         raise AsdError(
             "trainer.precision=bf16-mixed: for GPUs, most CPUs have no bfloat16 arithmetic and "
@@ -88,13 +90,13 @@ def set_determinism(deterministic: bool) -> None:
 
 
 def prepare(detector: Detector, options: TrainerOptions, device: torch.device) -> None:
-    """Lay out the network for training.
+    """Lay out and, where asked for, compile the network for training.
 
     Args:
         detector: changed in place; the names in its state stay.
-        options: ``memory_format`` orders the weights of convolutions in memory, and so decides how
-            images are laid out. ``auto``: channels_last on a GPU, and on a CPU where no layer has
-            more than 64 filters.
+        options: ``compile``, ``cuda_graphs``, and ``memory_format``, which orders the weights of
+            convolutions in memory, and so decides how images are laid out. ``auto``:
+            channels_last on a GPU, and on a CPU where no layer has more than 64 filters.
         device: that it will be on.
     """
     last = options.memory_format == "channels_last"
@@ -106,6 +108,12 @@ def prepare(detector: Detector, options: TrainerOptions, device: torch.device) -
     detector.network.to(memory_format=torch_format)  # type: ignore[call-overload]
     if device.type == "cpu":
         keep_freed_memory()
+    if options.cuda_graphs or options.compile:
+        # A process may train many models, and dynamo counts what it has compiled for all of them.
+        torch._dynamo.reset()  # type: ignore[no-untyped-call]
+        # "reduce-overhead" is torch's name for compiling with CUDA graphs.
+        mode = "reduce-overhead" if options.cuda_graphs else "default"
+        detector.network.compile(mode=mode, dynamic=False)
 
 
 def resident(values: np.ndarray, device: torch.device, share: float) -> torch.Tensor:

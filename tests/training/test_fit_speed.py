@@ -95,6 +95,7 @@ def test_memory_format_follows_the_width(choice: str, filters: list[int], last: 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
+        ({"cuda_graphs": True}, r"trainer\.cuda_graphs=true: for GPUs only"),
         ({"accelerator": "gpu"}, r"trainer\.accelerator=gpu: torch sees no GPU"),
         ({"precision": "bf16-mixed"}, r"trainer\.precision=bf16-mixed: .*=32-true"),
     ],
