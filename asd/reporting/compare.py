@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 
 from asd.errors import AsdError
-from asd.reporting.bootstrap import MEAN
-from asd.reporting.intervals import TRAININGS_NEEDED, Sample, estimate, holm
+from asd.reporting.bootstrap import MEAN, TRAININGS_NEEDED, Sample, estimate, holm
 from asd.reporting.systems import System
 from asd.scoring.metrics import figure_name
 
@@ -83,7 +82,7 @@ def difference(a: System, b: System, metric: str, machines: Sequence[str]) -> di
     """A minus B in the mean over some machine types, which both must have on the same clips.
 
     Returns:
-        Means, and what ``asd.reporting.intervals.estimate`` gives; resamples_a_above_b: the share
+        Means, and what ``asd.reporting.bootstrap.estimate`` gives; resamples_a_above_b: the share
         of the resamples of the clips on which the mean of A's trainings is above that of B's, ties
         counted half; it says nothing of other trainings.
 

@@ -15,12 +15,11 @@ import pandas as pd
 
 from asd.documents.blocks import Block, CellLines, Heading, Kind, Line, Table, Text, plain_row
 from asd.experiment.environment import git_commit
-from asd.reporting.bootstrap import COMPARED, MEAN
+from asd.reporting.bootstrap import COMPARED, MEAN, TRAININGS_NEEDED
 from asd.reporting.claims import HELD, NOT_HELD, check_claim
 from asd.reporting.compare import NOT_DECIDABLE, seeds_of, sign, too_few
 from asd.reporting.factors import levels, share_a_loss, shares
 from asd.reporting.faults import fault_tables
-from asd.reporting.intervals import TRAININGS_NEEDED
 from asd.reporting.sections import COSTS, Section
 from asd.scoring.metrics import figure_name
 from asd.scoring.tables import NAMES, percent
@@ -67,7 +66,7 @@ def table_blocks(section: Section) -> list[Block]:
 
 
 def section_blocks(section: Section) -> list[Block]:
-    """A section's headings, texts and tables; by machine ID and by fault they are folded."""
+    """A section's headings, texts and tables; the one by fault is folded."""
     blocks = table_blocks(section)
     if commands := [row.command for row in section.rows if row.command]:
         blocks.append(Text("Missing runs; these commands fill them:"))
@@ -87,8 +86,7 @@ def section_blocks(section: Section) -> list[Block]:
         blocks += [Heading("Claims", 3), checked]
     if section.notes:
         blocks.append(Text("Notes. " + " ".join(f"{n[:1].upper()}{n[1:]}." for n in section.notes)))
-    ids = [id_table(section, metric) for metric in COMPARED]
-    return [*blocks, Heading("Further tables", 3), *ids, *fault_tables(section)]
+    return [*blocks, *fault_tables(section)]
 
 
 def provenance(parts: Sequence[Section], words: Sequence[str], out: Path) -> list[Block]:
@@ -193,20 +191,6 @@ def grid_table(section: Section, metric: str) -> Table:
     if section.declared.columns and set(machines[:-1]) != set(section.declared.columns):
         machines[-1:] = [f"mean of {len(machines) - 1}"]
     return Table(["system", *machines], table, title, notes=notes)
-
-
-def id_table(section: Section, metric: str) -> Table:
-    """A row a machine ID, a column a system."""
-    frame = section.results.query("metric == @metric and id != ''")
-    rows = []
-    for (machine, machine_id), cells in frame.groupby(["machine", "id"], sort=False):
-        cells = cells.assign(best=cells["mean"] == cells["mean"].max())
-        lines = {cell["system"]: figure_lines(cell, False) for cell in cells.to_dict("records")}
-        values = [lines.get(label, [_MISSING]) for label in section.systems]
-        rows.append([[Line(f"{machine} {machine_id}")], *values])
-    title = f"{NAMES[metric]} by machine ID in percent. {section.label}"
-    header, notes = ["machine ID", *section.systems], _row_notes(section)
-    return Table(header, rows, title, notes=notes, folded="AUC and pAUC by machine ID")
 
 
 def figure_lines(cell: dict[Any, Any], beside: bool) -> CellLines:
