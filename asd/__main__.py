@@ -16,7 +16,6 @@ PROGRAMS = {
     "train": ("asd.train", "train, score and log a system; with -m a sweep or a search"),
     "sweeps": ("asd.sweeps.__main__", "which sweeps there are, and how far one is"),
     "report": ("asd.report", "tables, comparisons and pictures of finished runs"),
-    "evaluate": ("asd.evaluate", "a run's tables or pictures again, from its files alone"),
     "preregister": ("asd.preregister", "freeze runs and claims before test labels are used"),
     "score": ("asd.score", "score recordings with a trained model"),
     "download": ("asd.data.download.__main__", "fetch the real corpus"),

@@ -359,7 +359,7 @@ REFUSED = {
     "bf16": (["trainer.precision=bf16-mixed", "trainer.accelerator=cpu"], "32-true"),
     "window": (["window.cover=none"], "window.cover=none"),
     "tracking folder": (["tracking.uri=mlruns"], "tracking.uri=mlruns"),
-    "folder": (["paths.runs=/dev/null/runs", "tracking=off"], "cannot be made: Not a directory"),
+    "folder": (["paths.runs=/dev/null/runs", "tracking=off"], "cannot be locked: Not a directory"),
     "pools too much": (["model.pooling=[[2,100],[2,5],[2,5]]"], "pools 2500 frames into one"),
     "dead server": (["tracking.uri=http://127.0.0.1:9"], "tracking.uri=http://127.0.0.1:9"),
 }
@@ -439,16 +439,11 @@ def test_config_answers_do_not_wait_for_torch(
     assert "Traceback" not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(
-    "option", ["model.embedding=100000000000000", f"model.embedding={10**18}",
-               "window.frames=100000000000", "model.filters=[8,8,1000000000]"],
-)  # fmt: skip
-def test_a_network_larger_than_the_machine_is_refused_before_any_work(
-    option: str, run_train: Callable[..., int], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+def test_a_network_that_cannot_be_is_refused_before_any_work(
+    run_train: Callable[..., int], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_train("+experiment=u", option) == 2
-    said = "".join(capfd.readouterr())
-    assert "error: model: " in said and ("GiB" in said or "overflow" in said)
+    assert run_train("+experiment=u", f"model.embedding={10**18}") == 2
+    assert "error: model: " in "".join(capfd.readouterr())
     assert not (tmp_path / "cache" / "features").exists() and not (tmp_path / "runs").exists()
 
 

@@ -6,7 +6,6 @@ import logging
 import sys
 from dataclasses import dataclass, replace
 from logging.handlers import BufferingHandler
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,9 +15,6 @@ from asd.data.simulation.build import CAUSES
 from asd.errors import AsdError
 from asd.experiment.experiment import Experiment
 from asd.scoring.window_scores import OF_CLASSES
-
-if TYPE_CHECKING:
-    from asd.data.corpus import PartReader
 
 log = logging.getLogger(__name__)
 
@@ -35,31 +31,24 @@ class Clips:
     warnings: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, experiment: Experiment, compute: bool = False) -> Clips:
+    def of(cls, experiment: Experiment) -> Clips:
         """Make or scan the corpus and choose the run's clips.
-
-        Args:
-            experiment: says which.
-            compute: of clips that the scan reads for the first time, store the features at once.
 
         Raises:
             AsdError: there is nothing to train on, or a clip cannot be used.
         """
-        splits = [(release, "train") for release in experiment.config["release"]["train"]]
-        splits.append((experiment.test_release, "test"))
-        reader = experiment.feature_store().reader(splits) if compute else None
         kept = BufferingHandler(sys.maxsize)  # for the run's record and its tables
         kept.setLevel(logging.WARNING)
         logging.getLogger().addHandler(kept)
         try:
-            clips = cls._chosen(experiment, reader)
+            clips = cls._chosen(experiment)
         finally:
             logging.getLogger().removeHandler(kept)
         return replace(clips, warnings=tuple(said.getMessage() for said in kept.buffer))
 
     @classmethod
-    def _chosen(cls, experiment: Experiment, reader: PartReader | None) -> Clips:
-        manifest = experiment.corpus.manifest(experiment.releases, reader)
+    def _chosen(cls, experiment: Experiment) -> Clips:
+        manifest = experiment.corpus.manifest(experiment.releases)
         for machine in manifest.machines:
             check_machine(machine, manifest.root)
         train = manifest.select(release=experiment.config["release"]["train"], split="train")

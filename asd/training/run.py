@@ -42,8 +42,7 @@ from asd.scoring.scorer import ClipSet, calibrate, fit_back_end, score_clips
 from asd.scoring.tables import convergence_notes, remarks, write_tables
 from asd.training.checkpoints import restored_history
 from asd.training.fit import TrainingSet, fit
-from asd.training.memory import check_memory, give_back_memory
-from asd.training.speed import choose_device, set_determinism
+from asd.training.speed import choose_device, give_back_memory, set_determinism
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +68,7 @@ def run(experiment: Experiment, listeners: Sequence[RunListener] = ()) -> tuple[
     config, events = experiment.config, Listeners(listeners)
     device = _check_model(experiment)
     events.tell(RunListener.check)
-    clips = Clips.of(experiment, compute=True)
+    clips = Clips.of(experiment)
     check_classes(experiment, clips)
     models = clips.groups(experiment.scope)
     few = _said_of_validation(experiment, models)
@@ -104,8 +103,7 @@ def _check_model(experiment: Experiment) -> torch.device:
     device = choose_device(experiment.trainer)
     if experiment.trains:
         with torch.device("meta"):
-            model = build({**experiment.config["model"], **shape}, "model")
-        check_memory(model, device)
+            build({**experiment.config["model"], **shape}, "model")
     return device
 
 
@@ -160,7 +158,6 @@ def _compute(
         torch.manual_seed(seed)
         detector = Detector(_recipe(experiment, group, length, names), standardiser)
         label = config["system"] if name == "shared" else f"{config['system']} {name}"
-        callbacks = [c for one in events for c in one.trainer_callbacks(label, options.max_epochs)]
 
         def epoch_ended(epoch: int, values: dict[str, float], name: str = name) -> None:
             folder.check_ours()
@@ -171,7 +168,7 @@ def _compute(
             set_determinism(options.deterministic)
             detector = rebuilt(detector.recipe, trained / "model.ckpt").to(choose_device(options))
         elif experiment.trains:
-            detector = fit(detector, data, options, seed, model, epoch_ended, callbacks)
+            detector = fit(detector, data, options, seed, model, epoch_ended, label=label)
         if experiment.trains:
             ended[name] = convergence(history, options)
             level = logging.INFO if ended[name]["converged"] else logging.WARNING
