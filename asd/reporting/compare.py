@@ -107,10 +107,7 @@ def difference(a: System, b: System, metric: str, machines: Sequence[str]) -> di
     return {
         "mean_a": float(samples[0].values.mean()),
         "mean_b": float(samples[1].values.mean()),
-        "difference": found.value,
-        "difference_low": found.low,
-        "difference_high": found.high,
-        "p": found.p,
+        **dict(zip(("difference", "difference_low", "difference_high", "p"), found, strict=True)),
         "resamples_a_above_b": float(np.mean((moved > 0) + 0.5 * (moved == 0))),
     }
 
