@@ -84,8 +84,6 @@ def section_blocks(section: Section) -> list[Block]:
     if section.declared.claims:
         checked = claims_table(section) if section.comparable else Text(_NO_CLAIMS)
         blocks += [Heading("Claims", 3), checked]
-    if section.notes:
-        blocks.append(Text("Notes. " + " ".join(f"{n[:1].upper()}{n[1:]}." for n in section.notes)))
     return [*blocks, *fault_tables(section)]
 
 
@@ -183,6 +181,8 @@ def grid_table(section: Section, metric: str) -> Table:
     p = section.max_fpr
     if metric == "pauc":
         notes.append(f"False-positive rates [0, {p:g}], after McClish: chance is 50.")
+        if other := section.other_max_fpr:
+            notes.append(f"Runs differ in scoring.max_fpr: {p:g} counts for all, not {other}.")
     notes += _row_notes(section)
     published = any(key[0] == metric for key in section.declared.published)
     name = NAMES[metric] + f" ({PAPER_TABLES.get(metric)} of the paper)" * published
