@@ -18,6 +18,8 @@ PROGRAMS = {
     "report": ("asd.report", "tables, comparisons and pictures of finished runs"),
     "preregister": ("asd.preregister", "freeze runs and claims before test labels are used"),
     "score": ("asd.score", "score recordings with a trained model"),
+    "watch": ("asd.watch", "score what arrives in a folder or a pipe, with alarms and drift"),
+    "recalibrate": ("asd.recalibrate", "a new version of a model from confirmed normal clips"),
     "download": ("asd.data.download.__main__", "fetch the real corpus"),
     "sync": ("asd.tracking.sync", "complete runs that MLflow missed"),
 }

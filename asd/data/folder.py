@@ -208,7 +208,7 @@ class Folder:
             chosen = "" if self.ids is None else f" of data.ids={self.ids}"
             raise AsdError(
                 f"{self.folder}: no {split} clips{chosen} in release {release}, machine type "
-                f"{machines}: put them there, or choose others with data.machines=[...]"
+                f"{machines}: put them there, or choose others: data.machines=[...], release=first"
             )
 
     def _ids(self) -> list[str] | None:

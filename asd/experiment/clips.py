@@ -137,19 +137,20 @@ def check_classes(experiment: Experiment, clips: Clips) -> None:
     Raises:
         AsdError: names the model and the class, or the machine IDs.
     """
-    if experiment.classes is None:
+    if experiment.objective.classes is None:
         return
     score, unseen = experiment.scoring.score, clips.unseen()
-    if score in OF_CLASSES and experiment.classes == "id" and unseen:
+    if score in OF_CLASSES and experiment.objective.classes == "id" and unseen:
         raise AsdError(
             f"scoring={score}: no training clip is of {', '.join(unseen)}, which are classes of "
-            "their own; use scoring=mse, or loss.classes=machine"
+            "their own; use another scoring, or loss.classes=machine"
         )
-    others = "IDs" if experiment.classes == "id" else "types, or loss.classes=id"
+    others = "IDs" if experiment.objective.classes == "id" else "types, or loss.classes=id"
     for group, part in clips.groups(experiment.scope).items():
-        if len(names := class_names(part.train, experiment.classes)) < 2:
+        if len(names := class_names(part.train, experiment.objective.classes)) < 2:
             raise AsdError(
-                f"loss=semi_supervised: the training clips of {group} are all of one class "
-                f"({', '.join(names)}), so there is nothing to classify; use loss=mse, or more "
-                f"machine {others}"
+                f"loss: the training clips of {group} are all of one class ({', '.join(names)}), "
+                f"so there is nothing to classify; use loss=mse, or more machine {others}"
             )
+        if hasattr(experiment.objective, "check"):
+            experiment.objective.check(names)

@@ -69,6 +69,9 @@ class PictureListener(RunListener):
         """Keep a few clips as the network, if any, sees them."""
         if scored.embeddings is None:
             return
+        if not scored.detector.reconstructs:
+            log.info("pictures: none of example clips, for this system reconstructs nothing")
+            return
         from asd.scoring.error_maps import error_maps  # with torch, which has been imported by now
 
         clips = scored.table[COLUMNS].to_dict("records")

@@ -39,6 +39,7 @@ _SIMULATED = (
     "machines and must not be read against the published ones."
 )
 _APART = "Not the paper's clips or not its scale: published numbers are no measure of these."
+_SOURCES = "Whose published figures are, and what was chosen on test clips for them"
 _NO_CLAIMS = "The paper's claims are checked on the whole real corpus at scale=paper only."
 # Of quality and cost: what it is called, and as text.
 _COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
@@ -47,6 +48,7 @@ _COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     "proxy_auc": ("proxy AUC", percent),
     "training_seconds": ("training, s", "{:.4g}".format),
     "parameters": ("parameters", "{:,.0f}".format),
+    "multiply_adds": ("multiply-adds a clip", "{:.3g}".format),
 }
 _MISSING = Line("missing", "missing")
 
@@ -81,6 +83,9 @@ def section_blocks(section: Section) -> list[Block]:
         blocks += [Heading("Which option matters?", 3), shares_table(section)]
     else:
         blocks += [Heading("Quality and cost", 3), cost_table(section)]
+    about = {label: section.declared.about[label] for label in section.declared.rows}
+    if sources := [plain_row(label, of["source"]) for label, of in about.items() if "source" in of]:
+        blocks.append(Table(["system", "published figures"], sources, _SOURCES, texts=2))
     if section.declared.claims:
         checked = claims_table(section) if section.comparable else Text(_NO_CLAIMS)
         blocks += [Heading("Claims", 3), checked]
@@ -163,11 +168,12 @@ def grid(section: Section, metric: str) -> pd.DataFrame:
 def grid_table(section: Section, metric: str) -> Table:
     """A table of the paper."""
     frame = grid(section, metric)
-    table = []
-    for row in section.rows:
+    table, about = [], [section.declared.about.get(row.label, {}) for row in section.rows]
+    for row, of in zip(section.rows, about, strict=True):
         cells = frame[frame["system"] == row.label].to_dict("records")
         seeds = f"n={len(row.runs)}" if row.runs else "no run"
-        head = [Line(row.marked), Line(seeds, "interval")]
+        small = [Line(text, "interval") for text in (of.get("family"), seeds) if text]
+        head = [Line(row.marked), *small]
         table.append([head, *(figure_lines(cell, section.comparable) for cell in cells)])
     notes = [
         f"Percent: mean ± standard deviation over n trainings (seeds); [{_interval(section)} "
@@ -177,14 +183,14 @@ def grid_table(section: Section, metric: str) -> Table:
     ]
     if section.comparable and frame["published"].notna().any():
         notes.append("paper: the published number; below it ours minus the paper's, in points.")
-        notes.append("The paper prints no means: they are computed here, over its machine types.")
+        notes.append("Published means are computed here, over the paper's machine types.")
     p = section.max_fpr
     if metric == "pauc":
         notes.append(f"False-positive rates [0, {p:g}], after McClish: chance is 50.")
         if other := section.other_max_fpr:
             notes.append(f"Runs differ in scoring.max_fpr: {p:g} counts for all, not {other}.")
     notes += _row_notes(section)
-    published = any(key[0] == metric for key in section.declared.published)
+    published = any(key[0] == metric for key in section.declared.published) and not any(about)
     name = NAMES[metric] + f" ({PAPER_TABLES.get(metric)} of the paper)" * published
     title = f"{name} in percent. {section.label}"
     machines = list(frame["machine"].unique())

@@ -91,6 +91,12 @@ class Run:
         return float(sum(counts.values())) if counts else math.nan
 
     @property
+    def multiply_adds(self) -> float:
+        """Of the networks on a clip, mean over its models; NaN: not recorded, as by older runs."""
+        counts = self.record.get("multiply_adds")
+        return float(np.mean([*counts.values()])) if counts else math.nan
+
+    @property
     def not_converged(self) -> list[str]:
         """Its models that were still getting better when their training ended."""
         models = self.record.get("convergence") or {}

@@ -21,7 +21,7 @@ from asd.reporting.rows import RowFinder
 from asd.reporting.runs import Run
 from asd.reporting.systems import System
 
-COSTS = ("training_seconds", "parameters")
+COSTS = ("training_seconds", "parameters", "multiply_adds")
 # Of the published numbers: their corpus, the release that they score, and the scale.
 PAPER = {"data": "dcase2020", "test": "development", "scale": "paper"}
 
@@ -44,7 +44,7 @@ class Section:
         rows: see ``asd.reporting.rows``; systems: those that have runs, by label; seeds: theirs.
         pairs: comparisons of each two systems on the mean; a row a metric and pair.
         costs: a row a system: auc, pauc (means, fractions), validation_loss, training_seconds,
-            parameters, and ``front``: no other has both a higher AUC and lower costs.
+            parameters, multiply_adds, ``front``: no other has both a higher AUC and lower costs.
 
     Raises:
         AsdError: the corpus, the scale or a row's preset is not known here.

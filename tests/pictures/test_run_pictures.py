@@ -57,7 +57,7 @@ def test_options_that_cannot_work_are_refused(bad: dict[str, object]) -> None:
 class Ramp(nn.Module):
     """Reconstructs half of what it sees, and more the later in a window."""
 
-    has_network, device = True, torch.device("cpu")
+    reconstructs, predicts, device = True, slice(None), torch.device("cpu")
 
     def __init__(self) -> None:
         super().__init__()
