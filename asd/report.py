@@ -125,7 +125,7 @@ def _write(blocks: list[Block], parts: list[Section], out: Path) -> None:
 
     frame = joined(lambda part: [part.results])
     if len(compared := joined(lambda part: [*part.comparisons, part.pairs])):
-        compared = compared.query("reason == ''").drop(columns="reason")
+        compared = compared.query("reason == ''").drop(columns=["reason", "sign"], errors="ignore")
     of_types = ["published", "published_std", "difference", "fill_command"]
     tables = {
         "tables.csv": frame[frame["id"] == ""].drop(columns="id"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,8 +31,8 @@ def answers(family: Sequence[Question], metric: str) -> pd.DataFrame:
 
     Returns:
         A row a question: metric, a, b (labels), trainings_a, trainings_b, machine (its name),
-        reason why it has no answer, what ``difference`` gives, p_holm (p corrected over the family)
-        and verdict (in words).
+        reason why it has no answer, what ``difference`` gives, p_holm (corrected over the family),
+        verdict (in words) and sign (1: A is better than B, -1: the opposite, 0: not decidable).
     """
     rows: list[dict[str, Any]] = []
     for a, b, machines, name in family:
@@ -45,7 +45,9 @@ def answers(family: Sequence[Question], metric: str) -> pd.DataFrame:
             rows[-1]["reason"] = str(error)
     known = [(one, row) for one, row in zip(family, rows, strict=True) if not row["reason"]]
     for (one, row), p in zip(known, holm([row["p"] for _, row in known]), strict=True):
-        row |= {"p_holm": p, "verdict": _verdict(one.a, one.b, row["difference"], p)}
+        verdict = _verdict(one.a, one.b, row["difference"], p)
+        decided = not verdict.startswith(NOT_DECIDABLE)
+        row |= {"p_holm": p, "verdict": verdict, "sign": decided * np.sign(row["difference"])}
     return pd.DataFrame(rows)
 
 
@@ -124,12 +126,6 @@ def too_few(*systems: System) -> str:
     if min(len(system.runs) for system in systems) >= TRAININGS_NEEDED:
         return ""
     return f"{seeds_of(*systems)}; {TRAININGS_NEEDED} of each are needed"
-
-
-def sign(answer: Mapping[Any, Any]) -> int:
-    """1: A is better than B, -1: the opposite, 0: not decidable."""
-    decided = not answer["verdict"].startswith(NOT_DECIDABLE)
-    return decided * (1 if answer["difference"] > 0 else -1)
 
 
 def _verdict(a: System, b: System, points: float, p: float) -> str:
