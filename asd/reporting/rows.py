@@ -7,6 +7,7 @@ Settings are compared, not names: a run of ``+experiment=u`` with half the filte
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -87,7 +88,7 @@ class RowFinder:
             rows.append(self._row(label, ordered[key][0][1] if key in ordered else [], names))
         for key, of in ordered.items():
             for clips, runs in of[1:] if key in taken else of:
-                label, also = self._own_label(runs[-1])
+                label, also = self._own_label(runs)
                 if clips != of[0][0]:
                     label += f", other training clips ({clips[:6]})"
                 while label in [row.label for row in rows]:
@@ -112,15 +113,19 @@ class RowFinder:
         kept = settings({**config, "identity": self._rules})
         return json.dumps(kept, sort_keys=True, default=str)
 
-    def _own_label(self, run: Run) -> tuple[str, tuple[str, ...]]:
-        """By what a run differs from presets, and other names by which it may be asked for."""
-        given = {"data": self.data, "scoring.max_fpr": run.config["scoring"]["max_fpr"]}
-        system, experiment = run.tags["system"], run.tags["experiment"]
-        try:
-            label = system_label(run.config, run.command, **given)
-        except AsdError:  # what the command names is not there any more
-            label = f"{system} ({experiment})"
-        return label, (experiment, system) if label == system else ()
+    def _own_label(self, runs: list[Run]) -> tuple[str, tuple[str, ...]]:
+        """The shortest of the runs', and other names by which it may be asked for."""
+        labels: dict[str, tuple[str, ...]] = {}
+        for run in {re.sub(r" seed=\d+", "", run.command): run for run in runs}.values():
+            given = {"data": self.data, "scoring.max_fpr": run.config["scoring"]["max_fpr"]}
+            system, experiment = run.tags["system"], run.tags["experiment"]
+            try:
+                label = system_label(run.config, run.command, **given)
+            except AsdError:  # what the command names is not there any more
+                label = f"{system} ({experiment})"
+            labels[label] = (experiment, system) if label == system else ()
+        label = min(labels, key=len)
+        return label, labels[label]
 
     def _row(self, label: str, candidates: list[Run], names: tuple[str, ...]) -> System:
         """Of one run a seed, the latest."""
