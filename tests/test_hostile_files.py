@@ -23,7 +23,7 @@ from asd.experiment.history import read_history
 from asd.experiment.identity import flat
 from asd.experiment.run_folder import RunFolder
 from asd.models.detector import Detector, load_detector, save_detector
-from asd.pictures.examples import KeptClips
+from asd.pictures.spectrograms import KeptClips
 from asd.reporting.runs import collect
 from asd.score import main as score
 from asd.scoring.clip_scores import read_scores
