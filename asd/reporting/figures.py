@@ -1,4 +1,4 @@
-"""The pictures of a report; those of a run are in its folder."""
+"""The pictures of a report: of the grid, and of each system's first training."""
 
 from __future__ import annotations
 
@@ -7,26 +7,51 @@ from pathlib import Path
 
 import pandas as pd
 
-from asd.documents.blocks import Block, Figure, Heading
+from asd.documents.blocks import Block, Figure, Heading, Text
 from asd.errors import AsdError
 from asd.pictures.grid_pictures import heat_maps, option_curves, overview
+from asd.pictures.run_pictures import FOLDER
 from asd.reporting.bootstrap import COMPARED
 from asd.reporting.content import grid
 from asd.reporting.factors import level, level_text, numeric
+from asd.reporting.runs import Run
 from asd.reporting.sections import Section
 from asd.scoring.tables import NAMES
 
+# By the kind of a run's picture, in the report's order.
+_CAPTIONS = {
+    "roc": "ROC by machine ID; the range of pAUC is shaded",
+    "scores": "anomaly scores of normals and anomalies by machine ID",
+    "training": "losses and learning rate by epoch",
+    "clips": "input, reconstruction and squared error of the median normal and the most anomalous "
+    "clip",
+}
+
 
 def section_figures(section: Section, folder: Path) -> list[Block]:
-    """Draw a section's pictures into ``folder``.
+    """Draw a section's pictures into ``folder``, and find those of its runs.
 
     Raises:
         AsdError: a picture cannot be written.
     """
+    blocks: list[Block] = [Heading("Pictures", 3)]
     try:
-        return [Heading("Pictures", 3), *_factors(section, folder), *_overviews(section, folder)]
+        blocks += _factors(section, folder)
+        blocks += _overviews(section, folder)
     except OSError as error:
         raise AsdError(f"{folder}: {error.strerror}; choose another --out") from error
+    # Of many settings those of the best; the others' are in their run folders.
+    best = section.factors and section.best("auc")
+    bare = []
+    for label in [best] if best else section.systems:
+        run = section.systems[label].runs[0]
+        blocks += (figures := _run_figures(label, run))
+        bare += [run.folder.name] * (not figures)
+    if bare:
+        more = f" and {len(bare) - 1} more have" * (len(bare) > 1) or " has"
+        said = "no pictures; the command in its run.json, started alone, draws them"
+        blocks.append(Text(f"{bare[0]}{more} {said}"))
+    return blocks
 
 
 def _overviews(section: Section, folder: Path) -> list[Figure]:
@@ -70,3 +95,14 @@ def _factors(section: Section, folder: Path) -> list[Figure]:
     else:  # words have no distances: the overview shows them
         return []
     return [Figure(path, f"{title}. {said}")]
+
+
+def _run_figures(label: str, run: Run) -> list[Figure]:
+    """What the run has in its folder."""
+    ours, figures = f"{label}, seed {run.seed}", []
+    for kind, caption in _CAPTIONS.items():
+        for file in sorted((run.folder / FOLDER).glob(f"{kind}*.png")):
+            machine = file.stem.partition("_")[2]
+            said = f"{ours}, {run.record['data_label']}: {caption}" + f": {machine}" * bool(machine)
+            figures.append(Figure(file, said, folded=f"{ours}: pictures"))
+    return figures

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import pandas as pd
 import pytest
 
@@ -68,11 +70,14 @@ def test_all_files_are_written_and_agree(folder: Path, tmp_path: Path, capsys: C
 
 def test_the_page_needs_nothing_else_and_holds_the_pictures(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
+    (folder / "u-simulated-seed0" / "pictures").mkdir()
+    picture = Path(mpl.get_data_path()) / "images" / "home.png"
+    shutil.copy(picture, folder / "u-simulated-seed0" / "pictures" / "roc.png")
     keep = [f"--runs={folder}", f"--out={out}", "--resamples=20"]
     assert main([*keep, "--compare", "u", "ss_0.5"]) == 0
     addresses = re.findall(r'(?:src|href)="(.*?)"', (out / "report.html").read_text())
     pictures = [a for a in addresses if a.startswith("data:image/png;base64,")]
-    assert len(pictures) == 2  # the overviews
+    assert len(pictures) == 3  # two overviews, and the run's own
     links = [a for a in addresses if a not in pictures and not a.startswith("#")]
     assert {(out / link).resolve() for link in links} == set(folder.iterdir())  # the runs
     keep.append("experiment=u")
