@@ -1,4 +1,4 @@
-"""Pictures of many runs: side by side, figures against options, and a search's trials."""
+"""Pictures of many runs: side by side, figures against options and cost, and a search's trials."""
 
 from __future__ import annotations
 
@@ -99,6 +99,32 @@ def heat_maps(
             ax.set_xticks(range(len(columns)), columns)
             ax.set_yticks(range(len(rows)), rows)
             ax.set(title=f"{name}, %", xlabel=options[1], ylabel=options[0])
+
+
+def trade_off(
+    points: dict[str, tuple[float, float, bool]], names: tuple[str, str], title: str, path: Path
+) -> None:
+    """Two figures of each setting against each other; those that none beats joined and named.
+
+    Args:
+        points: name -> x, y, and whether it is on the Pareto front.
+        names: of the axes.
+    """
+    with style.panels(path, 1, (6.6, 3.6), title) as (ax,):
+        front = sorted((x, y, name) for name, (x, y, on) in points.items() if on)
+        beaten = np.array([p for *p, on in points.values() if not on]).reshape(-1, 2).T
+        ax.plot(*beaten, ls="", marker="o", ms=6.5, color=style.GREY, label="beaten by another")
+        places = np.array([(x, y) for x, y, _ in front]).T
+        ax.plot(*places, color=style.BLUE, marker="D", ms=7, lw=1.2, label="Pareto front")
+        for x, y, name in front:
+            left = x > np.mean(ax.get_xlim())
+            ax.annotate(
+                name, (x, y), (6 - 12 * left, -11), ha="right" if left else "left",
+                textcoords="offset points", fontsize=8,
+            )  # fmt: skip
+        ax.margins(x=0.18, y=0.12)
+        ax.set(xlabel=names[0], ylabel=names[1])
+        ax.legend(loc="best")
 
 
 def study_picture(

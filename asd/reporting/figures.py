@@ -9,7 +9,7 @@ import pandas as pd
 
 from asd.documents.blocks import Block, Figure, Heading, Text
 from asd.errors import AsdError
-from asd.pictures.grid_pictures import heat_maps, option_curves, overview
+from asd.pictures.grid_pictures import heat_maps, option_curves, overview, trade_off
 from asd.pictures.run_pictures import FOLDER
 from asd.reporting.bootstrap import COMPARED
 from asd.reporting.content import grid
@@ -36,8 +36,8 @@ def section_figures(section: Section, folder: Path) -> list[Block]:
     """
     blocks: list[Block] = [Heading("Pictures", 3)]
     try:
-        blocks += _factors(section, folder)
-        blocks += _overviews(section, folder)
+        for draw in (_factors, _overviews, _costs):
+            blocks += draw(section, folder)
     except OSError as error:
         raise AsdError(f"{folder}: {error.strerror}; choose another --out") from error
     # Of many settings those of the best; the others' are in their run folders.
@@ -95,6 +95,18 @@ def _factors(section: Section, folder: Path) -> list[Figure]:
     else:  # words have no distances: the overview shows them
         return []
     return [Figure(path, f"{title}. {said}")]
+
+
+def _costs(section: Section, folder: Path) -> list[Figure]:
+    known = section.costs.dropna(subset=["auc", "training_seconds"]).to_dict("records")
+    if len(known) < 2 or not any(row["front"] for row in known):
+        return []
+    points = {row["system"]: (row["training_seconds"], 100 * row["auc"], row["front"])
+              for row in known}  # fmt: skip
+    title = f"Quality and cost. {section.label}"
+    axes = "training, s (mean over seeds)", f"mean {NAMES['auc']}, %"
+    trade_off(points, axes, title, path := folder / "costs.png")
+    return [Figure(path, f"{title}. Training time against AUC, and the Pareto front.")]
 
 
 def _run_figures(label: str, run: Run) -> list[Figure]:

@@ -15,6 +15,7 @@ from asd.pictures.grid_pictures import (
     option_curves,
     overview,
     study_picture,
+    trade_off,
 )
 from asd.pictures.score_pictures import curves, distributions, roc
 from asd.pictures.spectrograms import KeptClips, triptychs
@@ -83,7 +84,9 @@ def test_pictures_of_a_grid(tmp_path: Path) -> None:
     values = {0: 1.0, 1: 2.0, 4: 0.5}
     of_study = (values, options, {"rate": 1.0}, told, "loss", True, "x")
     study_picture(*of_study, tmp_path / "s.png")
-    assert {path.stem for path in tmp_path.iterdir()} == {*"oahs"}
+    places = {"a": (1.0, 0.6, True), "b": (2.0, 0.5, False), "c": (3.0, 0.9, True)}
+    trade_off(places, ("s", "AUC"), "x", tmp_path / "t.png")
+    assert {path.stem for path in tmp_path.iterdir()} == {*"oahst"}
 
 
 def test_nothing_slow_is_imported_and_no_window_is_opened() -> None:
