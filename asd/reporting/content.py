@@ -68,7 +68,7 @@ def table_blocks(section: Section) -> list[Block]:
 
 
 def section_blocks(section: Section) -> list[Block]:
-    """A section's headings, texts and tables; the one by fault is folded."""
+    """A section's headings, texts and tables; by machine ID and by fault they are folded."""
     blocks = table_blocks(section)
     if commands := [row.command for row in section.rows if row.command]:
         blocks.append(Text("Missing runs; these commands fill them:"))
@@ -89,7 +89,8 @@ def section_blocks(section: Section) -> list[Block]:
     if section.declared.claims:
         checked = claims_table(section) if section.comparable else Text(_NO_CLAIMS)
         blocks += [Heading("Claims", 3), checked]
-    return [*blocks, *fault_tables(section)]
+    ids = [id_table(section, metric) for metric in COMPARED]
+    return [*blocks, Heading("Further tables", 3), *ids, *fault_tables(section)]
 
 
 def provenance(parts: Sequence[Section], words: Sequence[str], out: Path) -> list[Block]:
@@ -200,6 +201,21 @@ def grid_table(section: Section, metric: str) -> Table:
     if section.declared.columns and set(machines[:-1]) != set(section.declared.columns):
         machines[-1:] = [f"mean of {len(machines) - 1}"]
     return Table(["system", *machines], table, title, notes=notes)
+
+
+def id_table(section: Section, metric: str) -> Table:
+    """A row a machine ID, a column a system."""
+    frame = section.results.query("metric == @metric and id != ''")
+    rows = []
+    for (machine, machine_id), cells in frame.groupby(["machine", "id"], sort=False):
+        cells = cells.assign(best=cells["mean"] == cells["mean"].max())
+        lines = {cell["system"]: figure_lines(cell, False) for cell in cells.to_dict("records")}
+        values = [lines.get(label, [_MISSING]) for label in section.systems]
+        rows.append([[Line(f"{machine} {machine_id}")], *values])
+    title = f"{NAMES[metric]} by machine ID in percent. {section.label}"
+    header = ["machine ID", *section.systems]
+    notes = [f"{row.marked}: {'. '.join(row.notes)}." for row in section.rows if row.notes]
+    return Table(header, rows, title, notes=notes, folded="AUC and pAUC by machine ID")
 
 
 def figure_lines(cell: dict[Any, Any], beside: bool) -> CellLines:

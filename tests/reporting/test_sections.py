@@ -26,6 +26,7 @@ from asd.reporting.content import (
     cost_table,
     figure_lines,
     grid_table,
+    id_table,
     section_blocks,
     verdict,
 )
@@ -326,6 +327,7 @@ def test_a_row_says_what_its_trainings_mix_and_which_had_not_converged(runs: Any
         "never trained on fan/id_00. SELECTED ON TEST CLIPS by a search. "
         "2 of 3 trainings not converged (shared): still getting better when they ended."
     )
+    assert id_table(section, "auc").notes == table.notes[-1:]
 
 
 def test_missing_cells_say_so_and_name_the_command(runs: Any) -> None:
