@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from asd.errors import AsdError
 from asd.files import locked, replacing
 from asd.options import check_choice, check_no_secret, check_whole, from_config
-from asd.tracking.experiment_page import experiment_tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -30,6 +29,8 @@ _REPAIR = (
     "if the disk is full, free some space; if the file is damaged, move it aside (a new one is "
     "made, and `python -m asd.tracking.sync runs/*/` fills it)"
 )
+# Of a new experiment; else MLflow guesses what it is, and may show pages for language models.
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
 _KNOWN = ("Connection refused", "timed out", "Name or service not known", "database is locked")
 
 
@@ -194,7 +195,7 @@ def _open(tracking: Tracking) -> tuple[MlflowClient, str]:
     if client.get_experiment_by_name(name) is None:
         beside = (tracking.database.parent / "artifacts").as_uri() if tracking.embedded else None
         try:
-            client.create_experiment(name, beside, experiment_tags())
+            client.create_experiment(name, beside, _KIND)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":  # made since by another process
                 raise
