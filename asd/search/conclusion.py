@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import shlex
 from functools import partial
@@ -15,7 +14,7 @@ from asd.composition import command_of
 from asd.documents.rendering import harmless
 from asd.errors import AsdError
 from asd.files import write_text
-from asd.pictures.grid_pictures import study_picture, trade_off
+from asd.pictures.grid_pictures import study_picture
 from asd.search.objectives import ON_TEST, TEST, selected_on
 from asd.search.study import Search, counts
 from asd.search.trials import described
@@ -81,11 +80,6 @@ def draw(search: Search, study: Study) -> list[str]:
             values = {trial.number: trial.values[i] for trial in done}
             path = folder / (f"search_{name}.png" if several else "search.png")
             study_picture(values, options, shares, told, name, name not in ON_TEST, title, path)
-        best = {trial.number for trial in study.best_trials}
-        for a, b in itertools.combinations(range(len(objectives)), 2):
-            points = {f"{t.number}": (t.values[a], t.values[b], t.number in best) for t in done}
-            names = objectives[a], objectives[b]
-            trade_off(points, names, title, folder / f"pareto_front_{'_'.join(names)}.png")
     except OSError as error:
         raise AsdError(f"{folder}: {error.strerror}") from error
     return skipped

@@ -62,8 +62,6 @@ def _status(arguments: list[str]) -> None:
             master = loader.load_configuration("config", overrides, RunMode.MULTIRUN)
         except HydraException as error:
             raise AsdError(str(error).splitlines()[0]) from error
-        task, params = master.hydra.overrides.task, (master.hydra.sweeper.params or {}).items()
-        master.hydra.overrides.task = [*(f"{name}={value}" for name, value in params), *task]
         sweeper: Any = get_class(master.hydra.sweeper._target_)
         get_method(sweeper.status)(loader, master, watch)
 

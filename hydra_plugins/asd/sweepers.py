@@ -59,8 +59,6 @@ class AsdSweeper(Sweeper):
         try:
             with stopped_by(*ENDINGS):
                 run, loader = get_method(self.run), self.context.config_loader
-                params = (self.config.hydra.sweeper.params or {}).items()
-                arguments = [*(f"{name}={value}" for name, value in params), *arguments]
                 run(loader, self.config, self.open_launcher(), self.task, arguments)
         except AsdError as error:
             print(f"error: {error}", file=sys.stderr)

@@ -92,8 +92,7 @@ def test_wrong_questions(
 
 
 def test_two_sweeps_at_once_share_the_work(start_sweep: Callable[..., SweepProcess]) -> None:
-    three = "hydra.sweeper.params={seed:'0,1,2'}"
-    asked = ["+experiment=u", three, "trainer.max_epochs=6", *SHORT[:2]]
+    asked = ["+experiment=u", "seed=0,1,2", "trainer.max_epochs=6", *SHORT[:2]]
     both = [start_sweep(*asked), start_sweep(*asked, "hydra/launcher=joblib")]
     command = [sys.executable, "-m", "asd.sweeps", "status", "--watch", *both[0].arguments]
     watched = subprocess.run(
