@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None, facts: Facts | None = None) -> int:
     """
     facts = facts or load_facts()
     values = _arguments(facts).parse_args(argv)
-    from asd.data.download.delivery import Delivery
+    from asd.data.download.delivery import deliver
 
     releases = RELEASES if "all" in values.release else values.release
     try:
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None, facts: Facts | None = None) -> int:
         with locked(values.root / ".download.lock", "downloads to this folder"):
             for archive in facts.archives:  # the labels come with any machine type
                 if archive.release in releases and archive.machine in (None, *values.machines):
-                    Delivery(archive, facts, values.root).bring(values.base_url)
+                    deliver(archive, facts, values.root, values.base_url)
             with suppress(OSError):  # not there, or not empty
                 (values.root / "archives").rmdir()
     except (AsdError, OSError) as error:  # of a full disk the system says no file

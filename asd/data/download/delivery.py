@@ -3,85 +3,75 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import pooch
 
 from asd.data.clip_files import list_clips, parse_name
 from asd.data.dcase2020_facts import Archive, ClipCounts, Facts, wrong_counts
-from asd.data.download.fetch import fetch, say
+from asd.data.download.fetch import fetch
 from asd.data.manifest import SPLITS, Part
 from asd.errors import AsdError, first_lines
 from asd.progress import progress_bar
 
 
-@dataclass(frozen=True)
-class Delivery:
-    """A published file and its place: ``<root>/<release>/<machine>``, or the list of labels."""
+def deliver(archive: Archive, facts: Facts, root: Path, base_url: str) -> None:
+    """Bring a file's content to ``<root>/<release>/<machine>``, if it is not there already.
 
-    archive: Archive
-    facts: Facts
-    root: Path
+    It is unpacked beside its place and checked, then renamed: it is whole or not there. The list of
+    labels lies in the release's folder as it is.
 
-    @property
-    def place(self) -> Path:
-        """Where the content belongs: a machine's folder, or the list of labels."""
-        return self.root / self.archive.release / (self.archive.machine or self.archive.file)
+    Args:
+        archive: the published file.
+        facts: of the corpus that it is part of.
+        root: the corpus's folder.
+        base_url: a template with {file} and {record}, or a folder of all files.
 
-    def bring(self, base_url: str) -> None:
-        """Fetch, check, unpack; nothing if the content is there already.
-
-        Args:
-            base_url: a template with {file} and {record}, or a folder of all files.
-
-        Raises:
-            AsdError: it cannot be fetched or unpacked, or is not what was published, as what lies
-                in its place.
-        """
-        if self.place.exists():
-            self._check(self.place, "move it away or delete it, and run again")
-            say(f"{self.place}: complete, nothing to do")
-            return
-        archive, file = self.archive, self.root / "archives" / self.archive.file
-        url = base_url if "{file}" in base_url else base_url.rstrip("/") + "/{file}"
-        url = url.replace("{record}", archive.record).replace("{file}", archive.file)
-        fetch(url, file, archive.md5)
-        self.place.parent.mkdir(parents=True, exist_ok=True)
+    Raises:
+        AsdError: it cannot be fetched or unpacked, or is not what was published, as what lies in
+            its place.
+    """
+    place = root / archive.release / (archive.machine or archive.file)
+    if place.exists():
+        _check(place, archive, facts, "move it away or delete it, and run again")
+        print(f"{place}: complete, nothing to do", file=sys.stderr, flush=True)
+        return
+    url = base_url if "{file}" in base_url else base_url.rstrip("/") + "/{file}"
+    url = url.replace("{record}", archive.record).replace("{file}", archive.file)
+    fetch(url, file := root / "archives" / archive.file, archive.md5)
+    fresh = place.with_name(f".unpacking-{place.name}")
+    shutil.rmtree(fresh, ignore_errors=True)  # what a killed run left
+    try:
         if archive.machine:
-            self._place_clips(file, archive.machine)
+            unpack(file, fresh, archive.machine)
+            _check(fresh, archive, facts, f"nothing was placed, {file} stays for inspection")
+            fresh.rename(place)
+            file.unlink()
         else:
-            file.replace(self.place)
-        say(f"{self.place}: complete")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            file.replace(place)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    print(f"{place}: complete", file=sys.stderr, flush=True)
 
-    def _place_clips(self, file: Path, machine: str) -> None:
-        """Unpack beside the place, check, then rename: the place is whole or not there."""
-        fresh = self.place.with_name(f".unpacking-{machine}")
-        shutil.rmtree(fresh, ignore_errors=True)  # what a killed run left
-        try:
-            unpack(file, fresh, machine)
-            self._check(fresh, f"nothing was placed, {file} stays for inspection")
-            fresh.rename(self.place)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
-        file.unlink()
 
-    def _check(self, there: Path, remedy: str) -> None:
-        """Refuse a list of another MD5, or clips that are others by name or number."""
-        archive, problems, present = self.archive, list[str](), ClipCounts()
-        if archive.machine:
-            for split in SPLITS:
-                part = Part(archive.release, archive.machine, split)
-                clips, misnamed = list_clips(there / split, part)
-                problems += misnamed.values()
-                present.update((*part, clip.id, clip.label) for clip in clips)
-            problems += wrong_counts(present, self.facts.clips(archive.release, archive.machine))
-        elif pooch.file_hash(str(there), "md5") != archive.md5:
-            problems = [f"MD5 is not {archive.md5}"]
-        if problems:
-            lines = first_lines(f"  {problem}" for problem in problems)
-            raise AsdError(f"{there}: not what was published; {remedy}:\n{lines}")
+def _check(there: Path, archive: Archive, facts: Facts, remedy: str) -> None:
+    """Refuse a list of another MD5, or clips that are others by name or number."""
+    problems, present = list[str](), ClipCounts()
+    if archive.machine:
+        for split in SPLITS:
+            part = Part(archive.release, archive.machine, split)
+            clips, misnamed = list_clips(there / split, part)
+            problems += misnamed.values()
+            present.update((*part, clip.id, clip.label) for clip in clips)
+        problems += wrong_counts(present, facts.clips(archive.release, archive.machine))
+    elif pooch.file_hash(str(there), "md5") != archive.md5:
+        problems = [f"MD5 is not {archive.md5}"]
+    if problems:
+        lines = first_lines(f"  {problem}" for problem in problems)
+        raise AsdError(f"{there}: not what was published; {remedy}:\n{lines}")
 
 
 def unpack(archive: Path, folder: Path, machine: str) -> None:

@@ -1,22 +1,21 @@
-"""Fetching one file: pooch takes it only with its MD5, urllib3 tries again, a part is resumed."""
+"""Fetching one file: pooch takes it only with its MD5; what fails is tried again and resumed."""
 
 from __future__ import annotations
 
 import sys
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pooch
 import requests
-from requests.adapters import HTTPAdapter
 from tqdm import tqdm
-from urllib3.response import BaseHTTPResponse
 from urllib3.util import Retry
 
 from asd.errors import AsdError
 
-RETRIES = 8  # of a request that gets no answer or one of PASSING_STATUS
+RETRIES = 8  # in a row that bring nothing new
 BACKOFF_S = 1.0  # doubles with each, up to 2 minutes, unless the server names a time
 PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})  # may pass by themselves
 TIMEOUT_S = (10.0, 60.0)  # to connect, of silence
@@ -28,11 +27,6 @@ HEADERS = {"Accept-Encoding": "identity", "User-Agent": "asd-download"}
 BAR: dict[str, Any] = {"unit": "B", "unit_scale": True, "leave": False, "disable": None}
 
 
-def say(text: str) -> None:
-    """One line on standard error."""
-    print(text, file=sys.stderr, flush=True)
-
-
 def fetch(url: str, target: Path, md5: str) -> None:
     """Fetch ``url`` into ``target``, or leave it if it is there with this MD5 (32 hex digits).
 
@@ -42,7 +36,7 @@ def fetch(url: str, target: Path, md5: str) -> None:
         AsdError: the server refuses or fails too often, or the file is wrong.
         OSError: it cannot be written.
     """
-    gather = partial(_gather, target)
+    gather = partial(_gather, target.with_name(f"{target.name}.part"))
     try:
         pooch.retrieve(url, f"md5:{md5}", target.name, target.parent, downloader=gather)
     except (ValueError, requests.RequestException) as error:  # ValueError: the hash
@@ -53,39 +47,33 @@ def fetch(url: str, target: Path, md5: str) -> None:
         ) from error
 
 
-def _gather(target: Path, url: str, output_file: str, _: object) -> None:
-    """A downloader for pooch whose bytes gather in ``<target>.part``, which outlives interruptions.
-
-    A body that is cut is continued for as long as that brings bytes never had before: a server
-    that cannot resume and always cuts at the same place must not be asked for ever.
-    """
-    part = target.with_name(target.name + ".part")
+def _gather(part: Path, url: str, output_file: str, _: object) -> None:
+    """A downloader for pooch whose bytes gather in ``part``, which outlives interruptions."""
     part.touch()
     Path(output_file).unlink()  # else a killed process would leave it beside the part
+    most, failures = part.stat().st_size, 0
     while True:
-        have = part.stat().st_size
         try:
-            _request(url, part, have)
+            _request(url, part)
             break
-        except requests.RequestException:
-            if part.stat().st_size <= have:
+        except requests.RequestException as error:
+            answer, have = error.response, part.stat().st_size
+            refused = answer is not None and answer.status_code not in PASSING_STATUS
+            failures = 0 if have > most else failures + 1
+            if refused or failures > RETRIES or isinstance(error, ValueError):  # no address
                 raise
-            say(f"{part.stem}: connection closed at {part.stat().st_size:,} bytes; going on")
+            most = max(most, have)
+            print(f"{url}: {error}, at {have:,} bytes; trying again", file=sys.stderr, flush=True)
+            asked = None if answer is None else Retry().get_retry_after(answer.raw)
+            time.sleep(min(120.0, BACKOFF_S * 2**failures) if asked is None else asked)
     part.replace(output_file)
 
 
-def _request(url: str, part: Path, have: int) -> None:
-    """Ask for what the part lacks; append it if the server resumes, begin again if it does not.
-
-    Raises:
-        requests.RequestException: no answer in all tries, a refusal, or the body was cut.
-    """
+def _request(url: str, part: Path) -> None:
+    """Ask for what the part lacks; append it if the server resumes, begin again if it does not."""
+    have = part.stat().st_size
     headers = HEADERS | ({"Range": f"bytes={have}-"} if have else {})
-    with requests.Session() as session:
-        retry = SpokenRetry(RETRIES, backoff_factor=BACKOFF_S, status_forcelist=PASSING_STATUS)
-        for scheme in ("https://", "http://"):
-            session.mount(scheme, HTTPAdapter(max_retries=retry))
-        response = session.get(url, headers=headers, stream=True, timeout=TIMEOUT_S)
+    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_S) as response:
         if response.status_code == 416:
             return  # nothing lies beyond the part: its MD5 tells whether it is the file
         response.raise_for_status()
@@ -97,13 +85,3 @@ def _request(url: str, part: Path, have: int) -> None:
         ):
             for chunk in response.iter_content(CHUNK_BYTES):
                 bar.update(file.write(chunk))
-
-
-class SpokenRetry(Retry):
-    """urllib3's, which waits in silence."""
-
-    def sleep(self, response: BaseHTTPResponse | None = None) -> None:
-        """Wait as the server asks, or as long as the number of failures demands."""
-        last = self.history[-1]
-        say(f"{last.error or f'HTTP {last.status}'}: waiting, then trying again")
-        super().sleep(response)
