@@ -59,12 +59,12 @@ def sweep_search(
             sys.exit(exit_code([cell for cell in cells() if cell.failure()]) or 1)
 
 
-def show_search(loader: ConfigLoader, master: DictConfig, watch: bool) -> None:
+def show_search(loader: ConfigLoader, master: DictConfig) -> None:
     """Print what has become of a study's trials, its best ones, and where to look."""
     search = Search(loader, master, list(master.hydra.overrides.task))
     with reaching(search.url):
         if (study := search.load()) is None:
             print(f"study {search.name}: not begun")
             return
-        show_cells(search.title, partial(trial_cells, search, study), watch)
+        show_cells(search.title, trial_cells(search, study))
         print(shown("\n".join(lines(search, study))))

@@ -106,18 +106,11 @@ def _work(sweep: str, cells: Iterable[Cell], run: Callable[[Cell], Any]) -> None
             print(f"{cell.label}: {cell.summary()}", flush=True)
 
 
-def show_grid(loader: ConfigLoader, master: DictConfig, watch: bool) -> None:
+def show_grid(loader: ConfigLoader, master: DictConfig) -> None:
     """Print what has become of a grid's runs; see ``show_cells``."""
     overrides = combinations(loader, [str(o) for o in master.hydra.overrides.task])
-    cells: list[Cell] = []
-
-    def look() -> Sequence[Cell]:
-        # Without a folder they are until the sweep has made its corpus.
-        if not cells or any(cell.path is None and cell.refusal is None for cell in cells):
-            cells[:] = Cells(loader, master, make=False).of(overrides)
-        return cells
-
-    show_cells(master.sweep.name or "sweep", look, watch)
+    cells = Cells(loader, master, make=False).of(overrides)
+    show_cells(master.sweep.name or "sweep", list(cells))
 
 
 def _show_tables(name: str, cells: list[Cell]) -> None:

@@ -6,14 +6,14 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from asd import errors
 from asd.composition import command_of
 from asd.secrets import redacted
 from asd.sweeps.cells import BROKEN, CUT, DONE, IN_PROGRESS, MISSING, REFUSED, Cell
-from asd.sweeps.display import PERIOD, Display, duration
+from asd.sweeps.display import Display, duration
 
 _ORDER = (DONE, IN_PROGRESS, CUT, BROKEN, REFUSED, MISSING)
 
@@ -38,20 +38,10 @@ def shown(
                 display.say(f"what is missing: {sweep_command()}")
 
 
-def show_cells(title: str, cells: Callable[[], Sequence[Cell]], watch: bool) -> None:
-    """Print a line a cell, then why each failed.
-
-    To ``watch`` is first to show live what runs, until all have ended or Ctrl-C.
-    """
-    if watch:
-        display = Display(title, cells)
-        with suppress(KeyboardInterrupt), display.bars:
-            while display.open:
-                display.look()
-                time.sleep(PERIOD)
-    known = cells()
-    width = max(len(cell.label) for cell in known)
-    for cell in known:
+def show_cells(title: str, cells: Sequence[Cell]) -> None:
+    """Print a line a cell, then why each failed."""
+    width = max(len(cell.label) for cell in cells)
+    for cell in cells:
         where = short(cell.folder.path) if cell.folder and cell.folder.path.is_dir() else ""
         state, record, detail = cell.state(), cell.record(), ""
         if state == DONE:
@@ -60,7 +50,7 @@ def show_cells(title: str, cells: Callable[[], Sequence[Cell]], watch: bool) -> 
             by = f", pid {record.get('pid')} on {record.get('host')}" * (state == IN_PROGRESS)
             detail = f"{100 * cell.progress():.0f} % trained{by}"
         print(errors.shown(f"{state:8} {cell.label:{width}}  {detail}  {where}".rstrip()))
-    print(errors.shown("\n".join([*failure_lines(known), state_line(title, known)])))
+    print(errors.shown("\n".join([*failure_lines(cells), state_line(title, cells)])))
 
 
 def state_line(title: str, cells: Sequence[Cell]) -> str:
