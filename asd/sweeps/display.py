@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from math import inf
 from typing import TYPE_CHECKING
 
 from asd.errors import AsdError, shown
 from asd.sweeps.cells import IN_PROGRESS, Cell
+from asd.sweeps.sweep_status import exit_code, failure_lines, state_line, sweep_command
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -113,6 +114,25 @@ class Display:
         bar = self._bars[cell.number]
         self.bars.update(bar.id, completed=share, visible=running)
         return bar
+
+
+@contextmanager
+def displayed(
+    title: str, cells: Callable[[], Sequence[Cell]], sweep: str | None = None
+) -> Iterator[Display]:
+    """Show a sweep from its first line to those that say how it ended and what goes on with it."""
+    display = Display(title, cells, sweep)
+    with display.bars:
+        display.say(state_line(title, cells()))
+        try:
+            yield display
+        finally:
+            for line in failure_lines(cells()):
+                display.say(line)
+            took = duration(display.bars.tasks[0].elapsed or 0)
+            display.say(f"{state_line(title, cells())}, in {took}")
+            if display.open if sweep is None else exit_code(cells()):
+                display.say(f"what is missing: {sweep_command()}")
 
 
 def duration(seconds: float) -> str:

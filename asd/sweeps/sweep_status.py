@@ -4,38 +4,15 @@ from __future__ import annotations
 
 import shlex
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from asd import errors
 from asd.composition import command_of
 from asd.secrets import redacted
 from asd.sweeps.cells import BROKEN, CUT, DONE, IN_PROGRESS, MISSING, REFUSED, Cell
-from asd.sweeps.display import Display, duration
 
 _ORDER = (DONE, IN_PROGRESS, CUT, BROKEN, REFUSED, MISSING)
-
-
-@contextmanager
-def shown(
-    title: str, cells: Callable[[], Sequence[Cell]], sweep: str | None = None
-) -> Iterator[Display]:
-    """Show a sweep from its first line to those that say how it ended and what goes on with it."""
-    began = time.monotonic()
-    display = Display(title, cells, sweep)
-    with display.bars:
-        display.say(state_line(title, cells()))
-        try:
-            yield display
-        finally:
-            for line in failure_lines(cells()):
-                display.say(line)
-            took = duration(time.monotonic() - began)
-            display.say(f"{state_line(title, cells())}, in {took}")
-            if display.open if sweep is None else exit_code(cells()):
-                display.say(f"what is missing: {sweep_command()}")
 
 
 def show_cells(title: str, cells: Sequence[Cell]) -> None:

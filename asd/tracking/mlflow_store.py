@@ -65,14 +65,10 @@ class Tracking:
 
     @classmethod
     def configured(cls, uri: str | None = None, experiment: str | None = None) -> Tracking:
-        """``of`` what ``conf/tracking/mlflow.yaml`` says, for programs that compose no config."""
-        from omegaconf import OmegaConf
+        """``of`` what ``conf/`` says, for programs that compose no config."""
+        from asd.composition import compose_config
 
-        from asd.composition import folder_of
-
-        groups = {"paths": "default.yaml", "tracking": "mlflow.yaml"}
-        conf = {name: OmegaConf.load(folder_of("conf") / name / groups[name]) for name in groups}
-        options = OmegaConf.create(conf)["tracking"]
+        options = compose_config([]).tracking
         options.uri = uri or options.uri
         options.experiment = experiment or options.experiment
         return cls.of(options)
