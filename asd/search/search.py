@@ -13,7 +13,7 @@ from hydra.types import TaskFunction
 from omegaconf import DictConfig
 from optuna.importance import get_param_importances
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from asd.composition import command_of
 from asd.documents.rendering import harmless
@@ -126,21 +126,17 @@ def draw(search: Search, study: Study) -> list[str]:
     skipped, objectives, folder = [], search.objectives, search.folder
     try:
         for i, name in enumerate(objectives):
+            values = {trial.number: trial.values[i] for trial in done}
             try:
-                shares = get_param_importances(study, target=partial(_objective, number=i))
+                shares = get_param_importances(study, target=lambda t: t.values[i])  # noqa: B023
             except (ValueError, RuntimeError) as error:
                 shares = {}
                 skipped.append(f"importances not drawn: {str(error).splitlines()[0]}")
-            several = len(objectives) > 1
-            known = [] if several else [t for t in study.trials if t.intermediate_values]
+            alone = len(objectives) == 1
+            known = [t for t in study.trials if alone and t.intermediate_values]
             told = {trial.number: trial.intermediate_values for trial in known}
-            values = {trial.number: trial.values[i] for trial in done}
-            path = folder / (f"search_{name}.png" if several else "search.png")
+            path = folder / ("search.png" if alone else f"search_{name}.png")
             study_picture(values, options, shares, told, name, name not in ON_TEST, title, path)
     except OSError as error:
         raise AsdError(f"{folder}: {error.strerror}") from error
     return skipped
-
-
-def _objective(trial: FrozenTrial, number: int) -> float:
-    return float(trial.values[number])

@@ -39,8 +39,7 @@ class AsdSweeper(Sweeper):
         if node._target_.startswith("hydra._internal"):
             return None
         if not node._target_.startswith("asd.sweeps."):
-            choices = "sequential, joblib or submitit_slurm"
-            raise AsdError(f"hydra/launcher: {node._target_} is none of ours: {choices}")
+            raise AsdError("hydra/launcher: choose sequential, joblib or submitit_slurm")
         launcher: Any = build(plain(node), "hydra.launcher")
         program = self.task.__module__
         if program == "__main__" and (spec := sys.modules["__main__"].__spec__) is not None:

@@ -25,7 +25,7 @@ import soundfile
 from filelock import FileLock
 
 from asd.data.dcase2020_facts import Archive, Facts
-from asd.data.download import fetch
+from asd.data.download import delivery
 from asd.data.download.__main__ import main
 from asd.data.download.delivery import unpack
 from asd.errors import AsdError
@@ -178,7 +178,7 @@ def run(
 ) -> Iterator[Program]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     for constant, value in (("BACKOFF_S", 0.0), ("CHUNK_BYTES", 256), ("RETRIES", 2)):
-        monkeypatch.setattr(fetch, constant, value)
+        monkeypatch.setattr(delivery, constant, value)
     program = Program(tmp_path / "corpus", capsys)
     methods = {"do_GET": lambda handler: program.answer(handler), "log_message": lambda *_: None}
     handler = type("Handler", (BaseHTTPRequestHandler,), methods)
@@ -311,7 +311,7 @@ def test_bodies_cut_without_progress_are_given_up(run: Program) -> None:
 
 
 def test_nobody_listens_or_answers(run: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "TIMEOUT_S", (1.0, 0.1))
+    monkeypatch.setattr(delivery, "TIMEOUT_S", (1.0, 0.1))
     assert run("--base-url", "http://127.0.0.1:9") == 2
     message = run.err()
     assert (message.count("Connection refused"), message.count("trying again")) == (3, 2)
