@@ -16,15 +16,17 @@ PROGRAMS = {
     "train": ("asd.train", "train, score and log a system; with -m a sweep or a search"),
     "sweeps": ("asd.sweeps.__main__", "which sweeps there are, and how far one is"),
     "report": ("asd.report", "tables, comparisons and pictures of finished runs"),
-    "evaluate": ("asd.evaluate", "a run's tables or pictures again, from its files alone"),
+    "preregister": ("asd.preregister", "freeze runs and claims before test labels are used"),
     "score": ("asd.score", "score recordings with a trained model"),
+    "watch": ("asd.watch", "score what arrives in a folder or a pipe, with alarms and drift"),
+    "recalibrate": ("asd.recalibrate", "a new version of a model from confirmed normal clips"),
     "download": ("asd.data.download.__main__", "fetch the real corpus"),
     "sync": ("asd.tracking.sync", "complete runs that MLflow missed"),
 }
 
 
 def _use() -> str:
-    lines = [f"  asd {name:10} {purpose}" for name, (_, purpose) in PROGRAMS.items()]
+    lines = [f"  asd {name:12} {purpose}" for name, (_, purpose) in PROGRAMS.items()]
     head = f"asd {version('asd')}: experiment-tracked sweeps for anomalous sound detection"
     return "\n".join([head, "", *lines, "", "asd NAME --help says more of each; asd --version"])
 

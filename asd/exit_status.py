@@ -6,7 +6,6 @@ import io
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NoReturn
 
 from asd.errors import AsdError
@@ -36,11 +35,6 @@ def program(main: Callable[[], int | None]) -> NoReturn:
         buffer: Any = raw if stream.write_through else io.BufferedWriter(raw)
         options = {"line_buffering": stream.line_buffering, "write_through": stream.write_through}
         setattr(sys, name, io.TextIOWrapper(buffer, stream.encoding, stream.errors, **options))
-    try:
-        Path.cwd()
-    except FileNotFoundError:
-        print("error: the working directory is gone: cd into one that is there", file=sys.stderr)
-        sys.exit(2)
     sys.exit(main())
 
 

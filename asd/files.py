@@ -27,14 +27,15 @@ def check_regular(path: Path) -> None:
 
 
 @contextmanager
-def locked(file: Path, doing: str) -> Iterator[None]:
+def locked(file: Path, doing: str, wait: bool = True) -> Iterator[None]:
     """Be the one process that holds a lock; ``doing`` says what another does.
 
     The file stays: removing it while another process waits for it would let two in. The system
     lets go of it when the process ends.
 
     Raises:
-        OSError: it cannot be written (NotImplementedError: a disk without locks).
+        OSError: it cannot be written (NotImplementedError: a disk without locks); Timeout: another
+            process holds it, and ``wait`` is false.
     """
     from filelock import FileLock, Timeout
 
@@ -42,6 +43,8 @@ def locked(file: Path, doing: str) -> Iterator[None]:
     try:
         lock.acquire(timeout=_GLANCE)
     except Timeout:
+        if not wait:
+            raise
         log.warning("waiting for another process, which %s (%s)", doing, file)
         lock.acquire()
     try:

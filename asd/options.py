@@ -26,15 +26,19 @@ def check_choice(option: str, value: object, allowed: Sequence[object]) -> None:
     raise AsdError(f"{option}={value}: must be one of {', '.join(map(str, allowed))}{near}")
 
 
-def check_names(prefix: str, names: Iterable[str], known: Sequence[str]) -> None:
-    """Refuse options of a group that it does not have.
+def check_names(prefix: str, names: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse options of a group that it does not have, and the lack of those that it has.
 
     Raises:
         AsdError: names the first, and the nearest there is.
     """
-    for name in names:
-        if name not in known:
-            raise AsdError(f"{prefix}{name}: no such option{hint(name, known)}")
+    given, there = list(names), list(known)
+    for name in given:
+        if name not in there:
+            raise AsdError(f"{prefix}{name}: no such option{hint(name, there)}")
+    for name in there:
+        if name not in given:
+            raise AsdError(f"{prefix}{name}: not set, and every run needs it")
 
 
 def hint(name: str, known: Sequence[str]) -> str:
@@ -100,11 +104,7 @@ def from_config(cls: type[Options], group: str, config: Mapping[str, Any]) -> Op
     Raises:
         AsdError: an option is missing or not one of these, or has a value that cannot be.
     """
-    names = tuple(field.name for field in fields(cls))  # type: ignore[arg-type]
-    check_names(f"{group}.", config, names)
-    for name in names:
-        if name not in config:
-            raise AsdError(f"{group}.{name}: not set")
+    check_names(f"{group}.", config, (field.name for field in fields(cls)))  # type: ignore[arg-type]
     return cls(**config)
 
 

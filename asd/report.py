@@ -68,6 +68,7 @@ def report(options: argparse.Namespace, wanted: dict[str, list[str]], words: Seq
     from asd.reporting.bootstrap import Resampling
     from asd.reporting.content import provenance, section_blocks
     from asd.reporting.declaration import declaration
+    from asd.reporting.preregistration import Preregistration
     from asd.reporting.runs import collect_folder
     from asd.reporting.sections import add_comparison, sections
 
@@ -75,6 +76,8 @@ def report(options: argparse.Namespace, wanted: dict[str, list[str]], words: Seq
     resampling = Resampling(options.resamples, options.confidence, options.seed)
     collection = collect_folder(Path(options.runs))
     runs = [run for run in collection.runs if run.matches(wanted)]
+    plan = Preregistration(options.plan) if options.plan else None
+    runs = plan.of(runs) if plan else runs
     filters = [f"{name}={','.join(values)}" for name, values in wanted.items()]
     asked = [f"Runs with {', '.join(filters)}."] * bool(filters)
     unused = [f"Not used: {'; '.join(collection.notes)}."] * bool(collection.notes)
@@ -91,10 +94,11 @@ def report(options: argparse.Namespace, wanted: dict[str, list[str]], words: Seq
         add_comparison(parts, *pair)
 
     simulated = ", SIMULATED data" if all(part.simulated for part in parts) else ""
-    used = f"{sum(len(row.runs) for part in parts for row in part.rows)} runs used"
+    used = f"{sum(len(part.runs) for part in parts)} runs used"
     title = " and ".join(dict.fromkeys(part.declared.title for part in parts))
     head: list[Block] = [Heading(f"{title}: {used} of {len(collection.runs)}{simulated}", 1)]
     head += map(Text, [*asked, *unused, *said])
+    head += plan.blocks(parts, runs) if plan else []
     body = [section_blocks(part) for part in parts]
     foot = provenance(parts, words, Path(options.out))
     terminal.show([*head, *chain(*body), *foot], terminal.open_console())
@@ -157,6 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--sweep", help="whose rows and published numbers, sweeps/NAME.yaml (default: paper)")
     add("--by", nargs="+", action="extend", default=[], metavar="OPTION",
         help="a row a setting of these options: by=trainer.batch_size")  # fmt: skip
+    add("--plan", type=Path, help="of asd.preregister: its runs alone, and whether it was kept")
     add("--runs", default="runs", help="folder of run folders (default: runs)")
     add("--compare", nargs=2, action="append", default=[], metavar=("A", "B"), help="two systems")
     add("--resamples", type=int, default=1000, help="bootstrap resamples (default: 1000)")

@@ -17,6 +17,7 @@ from asd.experiment.run_folder import RunFolder
 if TYPE_CHECKING:
     import pandas as pd
 
+    from asd.scoring.recordings import RecordingScorer
     from asd.scoring.scorer import ScoredClips
 
 
@@ -27,12 +28,20 @@ def main(arguments: list[str] | None = None) -> int:
         description="Anomaly scores and verdicts of recordings, on standard output: a higher score "
         "is stranger. Verdicts need a model trained with calibration.fraction (docs/deploy.md).",
     )
+    add_model_options(parser)
+    add = parser.add_argument
+    add("file", type=Path, nargs="+", help="sound files, or folders of them")
+    add("--skip-bad", action="store_true", help="leave out files that cannot be used, and say so")
+    add("--format", choices=("csv", "jsonl"), default="csv", help="jsonl: JSON, a line a recording")
+    add("--explain", type=Path, metavar="DIR", help="draw there why each recording has its score")
+    options = parser.parse_args(arguments)
+    return exit_status(lambda: _score(options))
+
+
+def add_model_options(parser: argparse.ArgumentParser, verdicts: bool = True) -> None:
+    """What ``scorer_of`` reads: the model, what the recordings are, and what is an alarm."""
     add = parser.add_argument
     add("model", help="a run's folder, a model.ckpt or its folder, or models:/NAME@ALIAS")
-    add("file", type=Path, nargs="+", help="sound files, or folders of them")
-    add("--false-alarms", type=float, metavar="RATE",
-        help="at most this part of normal clips, such as 0.01; as the model was told")  # fmt: skip
-    add("--rule", choices=("conformal", "gamma", "quantile"), help="of the threshold; likewise")
     add("--class", dest="class_name", metavar="NAME",
         help="what the recordings are of, fan or fan/00, where their paths do not say")  # fmt: skip
     add("--channel", type=lambda text: int(text) if text.isdigit() else text,
@@ -40,36 +49,49 @@ def main(arguments: list[str] | None = None) -> int:
     add("--resample", action="store_true", help="take recordings of a lower rate than the model's")
     add("--clipped", type=float, default=0.001, metavar="PART",
         help="of the samples at full scale; with more there is no score (%(default)s)")  # fmt: skip
-    add("--skip-bad", action="store_true", help="leave out files that cannot be used, and say so")
-    add("--format", choices=("csv", "jsonl"), default="csv", help="jsonl: JSON, a line a recording")
-    add("--explain", type=Path, metavar="DIR", help="draw there why each recording has its score")
     add("--tracking-uri", help="of the registry; as conf/tracking/mlflow.yaml says")
     add("--allow", action="append", default=[], metavar="package.module.NAME",
         help="a class or function of yours that the model may name; it is imported")  # fmt: skip
-    options = parser.parse_args(arguments)
-    return exit_status(lambda: _score(options))
+    if not verdicts:
+        parser.set_defaults(false_alarms=None, rule=None)
+        return
+    add("--false-alarms", type=float, metavar="RATE",
+        help="at most this part of normal clips, such as 0.01; as the model was told")  # fmt: skip
+    add("--rule", choices=("conformal", "gamma", "quantile"), help="of the threshold; likewise")
 
 
-def _score(options: argparse.Namespace) -> None:
-    """Print a line a recording."""
-    files = [file for path in options.file for file in sound_files(path)]
-    from asd.scoring.recordings import COLUMNS, ERROR, RecordingOptions, RecordingScorer
+def scorer_of(options: argparse.Namespace) -> RecordingScorer:
+    """The model that these options name, wherever it lies; says if it gives no verdicts."""
+    from asd.scoring.recordings import RecordingOptions, RecordingScorer
 
     given = {field.name: getattr(options, field.name) for field in fields(RecordingOptions)}
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = checkpoint_of(options.model, options.tracking_uri, Path(folder))
         scorer = RecordingScorer(checkpoint, RecordingOptions(**given), options.allow)
+    if options.explain and scorer.detector.has_network and not scorer.detector.reconstructs:
+        raise AsdError("--explain: this system reconstructs nothing, so there is no error to show")
     if not scorer.detector.calibration:
         print("scores alone: this model has no calibration (docs/deploy.md)", file=sys.stderr)
+    return scorer
+
+
+def _score(options: argparse.Namespace) -> None:
+    """Print a line a recording."""
+    files = [file for path in options.file for file in sound_files(path)]
+    from asd.scoring.recordings import COLUMNS, ERROR
+
+    scorer = scorer_of(options)
     bad: list[str] = []
     if options.format == "csv":
         print(",".join(COLUMNS))
 
     def write(table: pd.DataFrame, scored: ScoredClips | None) -> None:
         if options.explain is not None and scored is not None:
-            from asd.pictures.explanation import explanations
+            from asd.pictures.explanation import explain
 
-            explanations(scorer, table[table["score"].notna()], scored, options.explain)
+            for at, clip in enumerate(table[table["score"].notna()].to_dict("records")):
+                name = "_".join(Path(clip["file"]).parts[-4:]).lstrip("/")
+                explain(scorer, clip, scored, at, options.explain / f"{name}.png")
         broken = table["state"].str.startswith(ERROR)
         bad.extend(table["state"][broken].str.replace(ERROR, "  ", n=1))
         rows = table[~broken] if options.skip_bad else table

@@ -120,16 +120,15 @@ def _listeners(experiment: Experiment) -> list[RunListener]:
     config = experiment.config
     pictures = build(config["pictures"], "pictures")
     tracking = Tracking.of(config["tracking"], experiment.tracking_name)
-    # From here on torch is imported: options are checked before.
     from asd.search.pruning import PruningListener
-    from asd.training.epoch_progress import ProgressListener
 
-    listeners: list[RunListener] = [
-        ProgressListener(config["trainer"]["progress"]),
-        PruningListener(config),
-    ]
+    listeners: list[RunListener] = [PruningListener(config)]
     for name, node in config["listeners"].items():
         listeners.append(build(node, f"listeners.{name}"))
+    if experiment.proxy.faults:
+        from asd.training.proxy_listener import ProxyListener
+
+        listeners.append(ProxyListener(experiment))
     if pictures.enabled:
         from asd.pictures.run_pictures import PictureListener
 

@@ -2,8 +2,8 @@
 
     python -m benchmarks.store [--clips 1000] [--share 0.1] [--cores 2] [--audio DIR] [--folder DIR]
 
-Building: from WAV files that nothing is known of to stored features in one pass (found, read,
-decoded, checked, computed, written), which are then read back and their checksums compared; the
+Building: from WAV files that nothing is known of to stored features (found, read, decoded, checked,
+read again, computed, written), which are then read back and their checksums compared; the
 files are in the system's cache. Processor time hardly depends on what else the machine does. Each
 clip is one of the recordings in ``--audio`` shifted by another number of samples, or noise where
 there are none.
@@ -238,8 +238,7 @@ def _measure(options: argparse.Namespace, folder: Path) -> None:
 
 def build(corpus: Folder, store: FeatureStore) -> None:
     """From files that nothing is known of to features that are compared with their checksum."""
-    reader = store.reader([("development", "train")])
-    store.part(corpus.manifest(["development"], reader))
+    store.part(corpus.manifest(["development"]))
 
 
 def _warm(frontends: list[tuple[FrontEnd, str]]) -> None:

@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
+import asd
 from asd.pictures.examples import EXAMPLES, KeptClips
 from asd.pictures.spectrograms import triptychs
 from asd.reporting.bootstrap import Resampling
@@ -20,7 +20,6 @@ from asd.reporting.compare import compare
 from asd.reporting.runs import collect_folder
 from asd.reporting.systems import System
 from asd.scoring.metrics import evaluate_scores
-from asd.scoring.recordings import RecordingOptions, RecordingScorer
 
 folder = Path(sys.argv[1] if len(sys.argv) > 1 else "tour").absolute()
 folder.mkdir(parents=True, exist_ok=True)
@@ -57,11 +56,6 @@ print(table[columns].round(3).to_string(index=False))
 
 print("\n== 6. An array: a second of noise, as a recording that the model never heard")
 wave = 0.1 * np.random.default_rng(0).standard_normal(16000).astype("float32")
-soundfile.write(folder / "noise.wav", wave, 16000)
-model = u[0].folder / "models" / "shared" / "model.ckpt"
-scorer = RecordingScorer(model, RecordingOptions(clipped=0.001))
-answers = []
-scorer.score([folder / "noise.wav"], lambda table, scored: answers.append(table))
-score = answers[0]["score"].item()
+score = asd.load(u[0].folder).score(wave, 16000)["score"]
 normal = scores.loc[scores["label"] == 0, "score"]
 print(f"score {score:.3f}; the normal test clips': {normal.min():.3f} to {normal.max():.3f}")

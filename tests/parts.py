@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+import torch
+
+from asd.models.detector import Detector, save_detector
+from asd.models.standardiser import Standardiser
 
 CONV: dict[str, Any] = {
     "_target_": "asd.models.conv_autoencoder.ConvAutoencoder",
@@ -25,6 +31,7 @@ DENSE: dict[str, Any] = {
     "norm_momentum": 0.1,
 }
 MSE = {"_target_": "asd.models.loss.ReconstructionLoss"}
+MEL = {"_target_": "asd.frontends.mel.Mel", "rate": 16000, "bands": 8, "n_fft": 512, "hop": 256}
 SS = {
     "_target_": "asd.models.loss.SemiSupervisedLoss",
     "alpha": 0.7,
@@ -43,3 +50,22 @@ def scoring_of(**changed: Any) -> dict[str, Any]:
     options = {"score": "mse", "vectors": None, "back_end": None, "bank": None, "per_id": False,
                "max_fpr": 0.1, "batch_frames": 8, "pooling": mean}  # fmt: skip
     return {**options, **changed}
+
+
+def save_model(path: Path, **changed: Any) -> Path:
+    """A detector of fan ID 00 with random weights, calibrated: 19 scores below any noise's."""
+    torch.manual_seed(0)
+    recipe = {
+        "bands": 8, "frames": 4, "classes": [], "channel": None, "model": CONV, "loss": MSE,
+        "machines": ["fan"], "ids": [("fan", "00")], "frontend": MEL, "longest_seconds": 1e9,
+        "window": {"_target_": "asd.data.windows.Windows", "seconds": None, "frames": 4,
+                   "cover": "all"},
+        "scoring": scoring_of(batch_frames=100),
+        "calibration": {"fraction": 0.2, "rule": "conformal", "false_alarms": 0.05,
+                        "clips_per_hour": 60},
+        **changed,
+    }  # fmt: skip
+    detector = Detector(recipe, Standardiser.identity(8))
+    detector.calibration = {"fan/00": torch.linspace(0, 1, 19, dtype=torch.float64)}
+    save_detector(detector, path)
+    return path

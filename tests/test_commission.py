@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from asd.evaluate import main as evaluate
 from asd.experiment.run_folder import FINISHED, RunFolder
 from asd.report import main as report
 from asd.scoring.calibration import CalibrationOptions, commission
@@ -55,9 +54,8 @@ def test_every_program_copes_with_a_run_without_test_clips(
     assert NO_AUC in copy.data.tags["mlflow.note.content"]
 
     capsys.readouterr()
-    for again in (lambda: run_train(*given), lambda: evaluate([str(run.path)])):
-        assert again() == 0
-        assert NO_AUC in capsys.readouterr().out.replace("\n", " ")
+    assert run_train(*given) == 0
+    assert NO_AUC in capsys.readouterr().out.replace("\n", " ")
     assert run.record()["starts"] == 1  # shown, not trained again
     assert sync([str(run.path)]) == 0
     assert report([]) == 2
@@ -112,7 +110,7 @@ def test_a_run_ends_with_what_may_be_promised(
     assert "at most 33.3333 % false" in pump and "about 112 a week" in pump
     assert promised in shown
     assert promised in (run.tables / "tables.md").read_text()
-    assert evaluate([str(run.path)]) == 0
+    assert run_train(*given) == 0
     assert promised in " ".join(capsys.readouterr().out.split())
     assert run_train(*given, "calibration.fraction=0") == 0
     assert "No thresholds: no normal clips were held out" in capsys.readouterr().out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from parts import CONV, MSE, scoring_of
 
 from asd.composition import compose_config, plain
 from asd.errors import AsdError
-from asd.evaluate import main as evaluate
 from asd.experiment.experiment import Experiment
 from asd.experiment.history import read_history
 from asd.experiment.identity import flat
@@ -27,6 +27,8 @@ from asd.pictures.examples import KeptClips
 from asd.reporting.runs import collect
 from asd.score import main as score
 from asd.scoring.clip_scores import read_scores
+from asd.scoring.metrics import evaluate_scores
+from asd.scoring.tables import remarks, show
 
 RECIPE: dict[str, Any] = {
     "bands": 8, "frames": 16, "classes": [], "machines": [], "ids": [], "channel": None,
@@ -208,7 +210,16 @@ def test_any_run_folder_is_read_or_refused(
         path.write_text(f"{path.read_text()}{junk}")
     collection = collect([folder.path])
     assert len(collection.runs) + len(collection.notes) <= 1
-    assert evaluate([str(folder.path), "--no-write"]) in (0, 2)
+    with suppress(AsdError):
+        show_run(folder)
+
+
+def show_run(folder: RunFolder) -> None:
+    """What stands in a terminal where a finished run is shown."""
+    record = folder.record()
+    metrics = evaluate_scores(read_scores(folder.scores), 0.1)
+    labels = str(record.get("title")), str(record.get("data_label"))
+    show(metrics, *labels, **remarks(record, folder.path))
 
 
 @pytest.mark.parametrize(
@@ -220,21 +231,19 @@ def test_any_run_folder_is_read_or_refused(
         {"warnings": 5},
     ],
 )
-def test_a_damaged_record_is_said_by_evaluate(
-    entries: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_damaged_record_is_said(entries: dict[str, Any], tmp_path: Path) -> None:
     folder = run_folder(tmp_path)
     (tmp_path / "run.json").write_text(json.dumps({**folder.record(), **entries}))
-    assert evaluate([str(tmp_path), "--no-write"]) == 2
-    said = capsys.readouterr().err
-    assert f"{tmp_path / 'run.json'}: damaged ({next(iter(entries))}" in said
+    with pytest.raises(AsdError) as said:
+        show_run(folder)
+    assert f"{tmp_path / 'run.json'}: damaged ({next(iter(entries))}" in str(said.value)
 
 
 def test_a_terminal_obeys_no_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder, escape = run_folder(tmp_path), "\x1b]0;gone\x07\u202e\r"
     folder.update(title=f"U {escape}", data_label=escape, warnings=[escape])
-    assert evaluate([str(tmp_path), "--no-write"]) == 0
-    assert evaluate([escape, "--no-write"]) == 2
+    show_run(folder)
+    assert score([escape, "x.wav"]) == 2
     out, err = capsys.readouterr()
     assert "U \\x1b]0;gone\\x07" in out and "\\x1b]0;gone" in err
     assert not set(escape) & set("\x1b\x07\u202e\r") & set(out + err)

@@ -22,6 +22,7 @@ import torch
 
 from asd.data.folder import Folder
 from asd.experiment.listener import RunListener
+from asd.models.heads import Head
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,33 @@ class Twice:
 
     def combine(self, mse, cce):
         return self.weight * mse
+
+
+class Tempered(Head):
+    """Logits of a dense layer, divided."""
+
+    def __init__(self, size, classes, temperature):
+        super().__init__()
+        self.dense, self.temperature = torch.nn.Linear(size, classes), temperature
+
+    def forward(self, embedding, labels=None):
+        return self.dense(embedding) / self.temperature
+
+
+@dataclass(frozen=True)
+class Which:
+    """An objective without a reconstruction, with a head of its own."""
+
+    temperature: float
+    classes: ClassVar[str] = "id"
+    reconstructs: ClassVar[bool] = False
+
+    def head(self, size, classes):
+        return Tempered(size, len(classes), self.temperature)
+
+    def combine(self, mse, cce):
+        assert mse is None
+        return cce
 
 
 def worst_frame(detector, windows):
@@ -170,6 +198,9 @@ PARTS: dict[str, tuple[str, dict[str, object], list[str]]] = {
     ),
     "model": ("model", {"_target_": "newcomers.Linear", "size": 3}, []),
     "loss": ("loss", {"_target_": "newcomers.Twice", "weight": 2.0}, []),
+    "objective": (
+        "loss", {"_target_": "newcomers.Which", "temperature": 2.0}, ["scoring=knn_embedding"],
+    ),
     "score": (
         "scoring", {"defaults": ["mse", "_self_"], "score": "newcomers.worst_frame"}, [],
     ),

@@ -85,6 +85,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for corpus, training in [("DIR/development", 6), ("DIR/additional", 6), ("CLIPS", 130)]:
         for name, clips in [("train/normal", training), ("test/normal", 6), ("test/anomaly", 6)]:
             sounds += [folder / corpus / f"fan/{name}_id_00_{n:08d}.wav" for n in range(clips)]
+    sounds += [folder / "confirmed" / f"{n}.wav" for n in range(4)]
     table = ["path,machine,id,split,label"]
     for n in range(12):
         sounds += [folder / f"HALL/fan/normal/{n}.wav"]

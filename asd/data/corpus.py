@@ -2,40 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from asd.composition import build
-from asd.data.audio import Channel, ClipFacts, Recording
-from asd.data.clip_files import Clip
-from asd.data.manifest import Manifest, Part
-
-if TYPE_CHECKING:
-    import numpy as np
-
-
-class PartReader(Protocol):
-    """What computes features while a scan checks clips, so that no file is read twice."""
-
-    def computing(self) -> AbstractContextManager[None]:
-        """Around a scan that reads files: only one process does at a time."""
-
-    def check(self, clip: Clip, facts: ClipFacts) -> None:
-        """Refuse a clip of which no features can be computed.
-
-        Raises:
-            AsdError: names the clip.
-        """
-
-    def wants(self, part: Part) -> bool:
-        """Whether it takes the clips of this part."""
-
-    def compute(self, recording: Recording) -> np.ndarray:
-        """Features of a clip of a part wanted; an AsdError ends the scan. Threads call it."""
-
-    def store(self, part: Part, hashes: Sequence[str], arrays: Sequence[np.ndarray]) -> None:
-        """Keep a part: content hashes and features."""
+from asd.data.audio import Channel
+from asd.data.manifest import Manifest
 
 
 @runtime_checkable
@@ -70,13 +41,11 @@ class Corpus(Protocol):
     def is_there(self, releases: list[str]) -> bool:
         """Whether ``manifest`` only has to read; False for a simulated corpus yet to be made."""
 
-    def manifest(self, releases: list[str], reader: PartReader | None = None) -> Manifest:
+    def manifest(self, releases: list[str]) -> Manifest:
         """All clips of these releases, made first if the corpus is a simulated one.
 
         Args:
             releases: of ``asd.data.manifest.RELEASES``.
-            reader: takes the clips of parts that are read here for the first time; a corpus may
-                leave it unused, as whoever wants something of a clip can read its file later.
 
         Raises:
             AsdError: a clip cannot be used; the message names every such file.

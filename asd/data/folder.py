@@ -19,7 +19,6 @@ from asd.data.clip_files import (
     list_folder,
     unused_files,
 )
-from asd.data.corpus import PartReader
 from asd.data.manifest import (
     RELEASES,
     SPLITS,
@@ -115,8 +114,8 @@ class Folder:
         """True: recordings are not made here."""
         return True
 
-    def manifest(self, releases: list[str], reader: PartReader | None = None) -> Manifest:
-        """All clips of these releases, every file read and checked once.
+    def manifest(self, releases: list[str]) -> Manifest:
+        """All clips of these releases, every file read and checked.
 
         Raises:
             AsdError: as ``asd.data.corpus.Corpus.manifest``.
@@ -127,7 +126,7 @@ class Folder:
             lines = first_lines(f"  {shown(path.relative_to(self.folder))}" for path in unused)
             text = "%s: %d files are not used (used are %s files in %s):\n%s"
             log.warning(text, self.folder, len(unused), " ".join(SUFFIXES), self.layout, lines)
-        rows = scan(self, label_clips(self.folder, found.clips), found.problems, reader)
+        rows = scan(self, label_clips(self.folder, found.clips), found.problems)
         manifest = sorted_manifest(self.folder, rows)
         self._refuse_empty(found.needed - {part.part() for part in parts_of(manifest)})
         return manifest
@@ -209,7 +208,7 @@ class Folder:
             chosen = "" if self.ids is None else f" of data.ids={self.ids}"
             raise AsdError(
                 f"{self.folder}: no {split} clips{chosen} in release {release}, machine type "
-                f"{machines}: put them there, or choose others with data.machines=[...]"
+                f"{machines}: put them there, or choose others: data.machines=[...], release=first"
             )
 
     def _ids(self) -> list[str] | None:

@@ -1,4 +1,4 @@
-"""Reading each clip of a corpus once, so that nothing bad turns up during training."""
+"""Reading each clip of a corpus, so that nothing bad turns up during training."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,15 +15,11 @@ from typing import TYPE_CHECKING
 from asd.cores import cores
 from asd.data.audio import EIGHT_BIT, Channel, ClipFacts, Recording
 from asd.data.clip_files import Clip, Problems
-from asd.data.manifest import Part
 from asd.data.threads import in_threads
 from asd.errors import AsdError, first_lines
 from asd.files import replacing
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from asd.data.corpus import PartReader
     from asd.data.folder import Folder
 
 log = logging.getLogger(__name__)
@@ -39,10 +35,8 @@ KINDS: dict[str, Callable[[ClipFacts], bool]] = {
 }
 
 
-def scan(
-    corpus: Folder, clips: list[Clip], problems: Problems, reader: PartReader | None = None
-) -> list[dict[str, object]]:
-    """The clips' rows of the manifest (``asd.data.manifest.COLUMNS``); each file is read once.
+def scan(corpus: Folder, clips: list[Clip], problems: Problems) -> list[dict[str, object]]:
+    """The clips' rows of the manifest (``asd.data.manifest.COLUMNS``); every file is read.
 
     What was learnt of a file is kept under the corpus's ``cache`` and used again while the file's
     size and time stamp stay the same.
@@ -51,31 +45,17 @@ def scan(
         corpus: where the clips lie, and its options.
         clips: the clips to read.
         problems: files that are already known not to be usable; more are added.
-        reader: takes the clips of those parts of which no file is known yet, and says which clips
-            of its parts it cannot use.
 
     Raises:
-        AsdError: some files are bad (all of them are counted, the first named), or all are,
-            or the reader cannot compute a clip's features.
+        AsdError: some files are bad (all of them are counted, the first named), or all are.
     """
-    paths = [clip.path for clip in clips]
     file = _cache_file(corpus.cache, corpus.folder, corpus.channel)
-    known = _read_cache(file, corpus.folder, paths)
-    if len(known) < len(clips):
-        with reader.computing() if reader else nullcontext():
-            # Again: another process may have read them while this one waited.
-            known = _read_cache(file, corpus.folder, paths)
-            try:
-                _read(corpus, clips, known, problems, reader)
-            finally:  # an interrupted scan goes on where it stopped
-                _write_cache(file, corpus.folder, known)
-    for clip in clips if reader else []:  # those known from the cache, by another reader
+    known = _read_cache(file, corpus.folder, [clip.path for clip in clips])
+    if new := [clip for clip in clips if clip.path not in known]:
         try:
-            if clip.path in known and reader:
-                reader.check(clip, known[clip.path])
-        except AsdError as error:
-            problems[clip.path] = str(error)
-            del known[clip.path]
+            _read(corpus, new, known, problems)
+        finally:  # an interrupted scan goes on where it stopped
+            _write_cache(file, corpus.folder, known)
     if problems:
         _report(corpus, problems)
     names = {path: path.relative_to(corpus.folder).as_posix() for path in known}
@@ -88,42 +68,17 @@ def scan(
     return rows
 
 
-def _read(
-    corpus: Folder, clips: list[Clip], known: Known, problems: Problems, reader: PartReader | None
-) -> None:
-    """Read what is not known yet: adds to ``known`` or ``problems``; the reader gets new parts."""
-    new: dict[Part, list[Clip]] = {}
-    for clip in sorted(clips, key=lambda clip: (clip.part, clip.path)):
-        if clip.path not in known:
-            new.setdefault(clip.part, []).append(clip)
-    if not new:
-        return
-    sizes = Counter(clip.part for clip in clips)
-    wanted = {p for p in new if len(new[p]) == sizes[p] and reader and reader.wants(p)}
+def _read(corpus: Folder, clips: list[Clip], known: Known, problems: Problems) -> None:
+    """Read these clips: adds to ``known`` or ``problems``."""
 
-    def stops() -> bool:
-        """Whether the run will stop: then only what else is wrong is of interest."""
-        return bool(problems) and corpus.on_bad_clip == "error"
-
-    def read(clip: Clip) -> np.ndarray | None:
+    def read(clip: Clip) -> None:
         try:
-            recording = Recording.read(clip.path, corpus.channel)
-            known[clip.path] = recording.facts
-            if reader:
-                reader.check(clip, recording.facts)
+            known[clip.path] = Recording.read(clip.path, corpus.channel).facts
         except AsdError as error:
             problems[clip.path] = str(error)
-            return None
-        return reader.compute(recording) if reader and clip.part in wanted and not stops() else None
 
-    def keep(part: Part, results: list[np.ndarray | None]) -> None:
-        done = [(c, a) for c, a in zip(new[part], results, strict=True) if a is not None]
-        if reader and done and not stops():
-            reader.store(part, [known[clip.path].hash for clip, _ in done], [a for _, a in done])
-
-    workers = cores() if wanted else min(8, cores())  # more would only wait for the disk
-    label = "reading and checking clips" + (", computing features" if wanted else "")
-    in_threads(read, new, workers, label, keep)
+    workers = min(8, cores())  # more would only wait for the disk
+    in_threads(read, {"": clips}, workers, "reading and checking clips", lambda *_: None)
 
 
 def _report(corpus: Folder, problems: Problems) -> None:

@@ -11,7 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from asd.data.corpus import PartReader
 from asd.data.dcase2020_facts import load_facts
 from asd.data.manifest import RELEASES, Manifest
 from asd.errors import AsdError
@@ -115,10 +114,8 @@ class Simulated:
         """Whether all clips of these releases have been made."""
         return all((self.folder / r / "manifest.csv").is_file() for r in releases)
 
-    def manifest(self, releases: list[str], reader: PartReader | None = None) -> Manifest:
+    def manifest(self, releases: list[str]) -> Manifest:
         """All clips of these releases; those that are not on the disk are made first.
-
-        The reader is not used: the manifests of clips once made are read, not the clips.
 
         Raises:
             AsdError: as ``check``; or the disk fills up while the clips are made.

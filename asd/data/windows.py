@@ -82,19 +82,39 @@ class Windows:
         clips = np.repeat(np.arange(len(frames)), [len(starts) for starts in inside])
         return Index(length, offsets[clips] + np.concatenate(inside), clips)
 
+    def training(self, windows: Index, frames: np.ndarray) -> Index:
+        """Of ``starts``'s windows of clips of so many frames: those that train and validate."""
+        return windows
+
+
+@dataclass(frozen=True)
+class Snippets(Windows):
+    """In training one window of a clip an epoch, begun anywhere; scores are of ``cover``."""
+
+    def training(self, windows: Index, frames: np.ndarray) -> Index:
+        """See ``Windows``."""
+        clips, first = np.unique(windows.clips, return_index=True)
+        slack = (frames - windows.length).astype(np.int64)
+        return Index(windows.length, windows.starts[first], clips, slack)
+
 
 @dataclass(frozen=True)
 class Index:
-    """Windows of a set of clips: ``starts`` [windows] first frames, ``clips`` [windows] numbers."""
+    """Windows of a set of clips: ``starts`` [windows] first frames, ``clips`` [windows] numbers.
+
+    ``slack`` [windows]: in training each begins up to so many frames later, drawn in every epoch.
+    """
 
     length: int
     starts: np.ndarray
     clips: np.ndarray
+    slack: np.ndarray | None = None
 
     def of_clips(self, chosen: np.ndarray) -> Index:
         """The windows of the clips where ``chosen`` [clips] is true."""
         keep = chosen[self.clips]
-        return Index(self.length, self.starts[keep], self.clips[keep])
+        slack = None if self.slack is None else self.slack[keep]
+        return Index(self.length, self.starts[keep], self.clips[keep], slack)
 
 
 def _inside(cover: str, length: int, frames: int) -> np.ndarray:

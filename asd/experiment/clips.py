@@ -6,7 +6,6 @@ import logging
 import sys
 from dataclasses import dataclass, replace
 from logging.handlers import BufferingHandler
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,9 +15,6 @@ from asd.data.simulation.build import CAUSES
 from asd.errors import AsdError
 from asd.experiment.experiment import Experiment
 from asd.scoring.window_scores import OF_CLASSES
-
-if TYPE_CHECKING:
-    from asd.data.corpus import PartReader
 
 log = logging.getLogger(__name__)
 
@@ -35,31 +31,24 @@ class Clips:
     warnings: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, experiment: Experiment, compute: bool = False) -> Clips:
+    def of(cls, experiment: Experiment) -> Clips:
         """Make or scan the corpus and choose the run's clips.
-
-        Args:
-            experiment: says which.
-            compute: of clips that the scan reads for the first time, store the features at once.
 
         Raises:
             AsdError: there is nothing to train on, or a clip cannot be used.
         """
-        splits = [(release, "train") for release in experiment.config["release"]["train"]]
-        splits.append((experiment.test_release, "test"))
-        reader = experiment.feature_store().reader(splits) if compute else None
         kept = BufferingHandler(sys.maxsize)  # for the run's record and its tables
         kept.setLevel(logging.WARNING)
         logging.getLogger().addHandler(kept)
         try:
-            clips = cls._chosen(experiment, reader)
+            clips = cls._chosen(experiment)
         finally:
             logging.getLogger().removeHandler(kept)
         return replace(clips, warnings=tuple(said.getMessage() for said in kept.buffer))
 
     @classmethod
-    def _chosen(cls, experiment: Experiment, reader: PartReader | None) -> Clips:
-        manifest = experiment.corpus.manifest(experiment.releases, reader)
+    def _chosen(cls, experiment: Experiment) -> Clips:
+        manifest = experiment.corpus.manifest(experiment.releases)
         for machine in manifest.machines:
             check_machine(machine, manifest.root)
         train = manifest.select(release=experiment.config["release"]["train"], split="train")
@@ -148,19 +137,20 @@ def check_classes(experiment: Experiment, clips: Clips) -> None:
     Raises:
         AsdError: names the model and the class, or the machine IDs.
     """
-    if experiment.classes is None:
+    if experiment.objective.classes is None:
         return
     score, unseen = experiment.scoring.score, clips.unseen()
-    if score in OF_CLASSES and experiment.classes == "id" and unseen:
+    if score in OF_CLASSES and experiment.objective.classes == "id" and unseen:
         raise AsdError(
             f"scoring={score}: no training clip is of {', '.join(unseen)}, which are classes of "
-            "their own; use scoring=mse, or loss.classes=machine"
+            "their own; use another scoring, or loss.classes=machine"
         )
-    others = "IDs" if experiment.classes == "id" else "types, or loss.classes=id"
+    others = "IDs" if experiment.objective.classes == "id" else "types, or loss.classes=id"
     for group, part in clips.groups(experiment.scope).items():
-        if len(names := class_names(part.train, experiment.classes)) < 2:
+        if len(names := class_names(part.train, experiment.objective.classes)) < 2:
             raise AsdError(
-                f"loss=semi_supervised: the training clips of {group} are all of one class "
-                f"({', '.join(names)}), so there is nothing to classify; use loss=mse, or more "
-                f"machine {others}"
+                f"loss: the training clips of {group} are all of one class ({', '.join(names)}), "
+                f"so there is nothing to classify; use loss=mse, or more machine {others}"
             )
+        if hasattr(experiment.objective, "check"):
+            experiment.objective.check(names)

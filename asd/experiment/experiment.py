@@ -26,8 +26,9 @@ from asd.options import check_choice, check_no_secret, check_number, check_whole
 from asd.scoring.calibration import CalibrationOptions
 from asd.scoring.clip_vectors import OF_NETWORK
 from asd.scoring.pooling import Mean
+from asd.scoring.proxy_faults import ProxyOptions
 from asd.scoring.scoring_options import ScoringOptions
-from asd.scoring.window_scores import OF_CLASSES, OF_FRAMES, WINDOW_SCORES
+from asd.scoring.window_scores import OF_CLASSES, OF_FRAMES, OF_RECONSTRUCTION, WINDOW_SCORES
 
 if TYPE_CHECKING:
     from asd.data.corpus import Corpus
@@ -56,6 +57,8 @@ class Experiment:
     trainer: TrainerOptions
     scoring: ScoringOptions
     calibration: CalibrationOptions
+    proxy: ProxyOptions
+    objective: Any
 
     @classmethod
     def of(cls, config: dict[str, Any], command: str) -> Experiment:
@@ -69,7 +72,7 @@ class Experiment:
         _check_own_options(config)
         loss = build(config["loss"], "loss")
         scoring = from_config(ScoringOptions, "scoring", config["scoring"])
-        _check_classes(loss.classes, config["scope"]["name"], scoring.score)
+        _check_objective(loss, config["scope"]["name"], scoring)
         experiment = cls(
             config,
             command,
@@ -79,6 +82,8 @@ class Experiment:
             from_config(TrainerOptions, "trainer", config["trainer"]),
             scoring,
             from_config(CalibrationOptions, "calibration", config["calibration"]),
+            from_config(ProxyOptions, "proxy", config["proxy"]),
+            loss,
         )
         experiment._check_network()
         experiment.feature_store()
@@ -115,7 +120,7 @@ class Experiment:
                 "scoring: each clip has one window (window.cover=first), whose error alone cannot "
                 "be pooled; use window=tiles, or scores of frames: scoring=mse_median, mse_std, ..."
             )
-        if not self.trains and self.classes is not None:
+        if not self.trains and self.objective.classes is not None:
             raise AsdError("model=none: there is no network to classify with; use loss=mse")
 
     @property
@@ -127,12 +132,6 @@ class Experiment:
     def scope(self) -> str:
         """``shared``: one model for all machines; ``per_machine``: one for each type."""
         return str(self.config["scope"]["name"])
-
-    @property
-    def classes(self) -> str | None:
-        """What a classifier tells apart: ``machine``, ``id``; None: there is none."""
-        kind: str | None = self.config["loss"].get("classes")
-        return kind
 
     @property
     def test_release(self) -> str:
@@ -217,6 +216,8 @@ def _check_own_options(config: dict[str, Any]) -> None:
     check_whole("seed", config["seed"], 0, 2**32 - 1)
     for name in ("standardise", "force"):
         check_choice(name, config[name], (True, False))
+    if "proxy_auc" in config["search"]["objectives"] and not config["proxy"]["faults"]:
+        raise AsdError("search.objectives: proxy_auc needs proxy.faults=[...] (docs/search.md)")
     check_number("search.untrained_loss", config["search"]["untrained_loss"], 0)
     names = {"experiment_name": config["experiment_name"], "system": config["system"]}
     for name, value in {**names, "scale.name": config["scale"]["name"]}.items():
@@ -227,11 +228,17 @@ def _check_own_options(config: dict[str, Any]) -> None:
         raise AsdError(f"tracking.params={params}: must be a list of options")
 
 
-def _check_classes(classes: str | None, scope: str, score: str | None) -> None:
-    if classes == "machine" and scope == "per_machine":
+def _check_objective(objective: Any, scope: str, scoring: ScoringOptions) -> None:
+    score, needs = scoring.score, scoring.score or scoring.vectors
+    if objective.classes == "machine" and scope == "per_machine":
         raise AsdError(
-            "loss=semi_supervised with scope=per_machine: one machine type is a single class, so "
+            "loss.classes=machine with scope=per_machine: one machine type is a single class, so "
             "there is nothing to classify; choose scope=shared or loss.classes=id"
         )
-    if score in OF_CLASSES and classes is None:
-        raise AsdError(f"scoring={score} needs a classifier: choose loss=semi_supervised")
+    if score in OF_CLASSES and objective.classes is None:
+        raise AsdError(f"scoring={score} needs a classifier: loss=semi_supervised, adacos, ...")
+    if needs in OF_RECONSTRUCTION and not getattr(objective, "reconstructs", True):
+        raise AsdError(
+            f"scoring={needs}: {type(objective).__name__} trains no reconstruction; choose "
+            "scoring=cce, scoring=logit, or scoring=knn_embedding"
+        )

@@ -1,4 +1,4 @@
-"""What wants to know how a run goes: a tracker, a search, pictures, a progress bar."""
+"""What wants to know how a run goes: a tracker, a search, pictures."""
 
 from __future__ import annotations
 
@@ -42,10 +42,6 @@ class RunListener:
 
     def model_started(self, model: str, history: Sequence[Mapping[str, float]]) -> None:
         """A model trains, or goes on after the epochs of ``history``, or was trained before."""
-
-    def trainer_callbacks(self, label: str, max_epochs: int) -> Sequence[Any]:
-        """Callbacks that the Lightning Trainer of a model is to have."""
-        return ()
 
     def epoch_ended(self, model: str, epoch: int, values: Mapping[str, float]) -> None:
         """The epoch's row is in ``history.csv``; training goes on when this returns.

@@ -7,23 +7,21 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from asd.errors import AsdError, RunIsBusyError
-from asd.files import write_text
+from asd.files import locked, write_text
 
 log = logging.getLogger(__name__)
 
 # Seconds that a lock may be held by one who only looks whether it is.
 _GLANCE = 1.0
-_READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 RUNNING, FINISHED, FAILED, KILLED = "RUNNING", "FINISHED", "FAILED", "KILLED"
 # In the name of a folder that a run of ``force=true`` has left behind.
@@ -100,43 +98,27 @@ class RunFolder:
 
         Raises:
             RunIsBusyError: another process holds it.
-            AsdError: the folder cannot be made or locked. (One that can only be read, of a run that
-                is finished, needs no lock.)
+            AsdError: the folder cannot be made or locked.
         """
-        from filelock import FileLock, Timeout
+        from filelock import Timeout
 
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise AsdError(
-                f"{self.path}: cannot be made: {error.strerror}; set paths.runs"
-            ) from error
-        lock = FileLock(self.path / ".lock")
-        try:
-            # Not at once: `is_held` holds it for a moment.
-            lock.acquire(timeout=_GLANCE)
-        except Timeout as error:
-            record = self.record()
-            who = f"pid {record.get('pid', 'unknown')} on {record.get('host', 'this machine')}"
-            if not wait:
+        with ExitStack() as stack:
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(locked(self.path / ".lock", "trains this very run", wait))
+            except Timeout as error:
+                record = self.record()
+                who = f"pid {record.get('pid', 'unknown')} on {record.get('host', 'this machine')}"
                 raise RunIsBusyError(
                     f"{self.path}: this very run is being trained by another process ({who}); "
                     "wait for it (if_running=wait) or change the seed"
                 ) from error
-            log.info("%s is being trained by another process (%s); waiting", self.path.name, who)
-            lock.acquire()
-        except (OSError, NotImplementedError) as error:
-            finished = self.record().get("status") == FINISHED
-            if not finished or getattr(error, "errno", None) not in _READ_ONLY:
+            except (OSError, NotImplementedError) as error:
                 raise AsdError(
                     f"{self.path}: cannot be locked: {getattr(error, 'strerror', error)}; set "
                     "paths.runs to a folder that can be written to, on a disk that has locks"
                 ) from error
-            log.info("%s can only be read", self.path)
-        try:
             yield
-        finally:
-            lock.release()
 
     def is_ours(self) -> bool:
         """Whether this process trains in it still: it may be removed or begun anew meanwhile."""
@@ -170,11 +152,8 @@ class RunFolder:
 
     @contextmanager
     def logging_to_file(self) -> Iterator[None]:
-        """Let ``train.log`` have what is logged meanwhile, if it can be written."""
-        try:
-            handler: logging.Handler = logging.FileHandler(self.log_file)
-        except OSError:
-            handler = logging.NullHandler()
+        """Let ``train.log`` have what is logged meanwhile."""
+        handler = logging.FileHandler(self.log_file)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         root = logging.getLogger()
         root.addHandler(handler)

@@ -34,7 +34,7 @@ def check_schema(config: Mapping[str, Any]) -> None:
     entries = [entry for entry in root["defaults"] if isinstance(entry, dict)]
     groups = {name for entry in entries for name in entry if " " not in name}
     options = set(root) - {"defaults", "hydra"} | groups
-    _compare(config, dict.fromkeys(options))
+    check_names("", config, options)
     for name in sorted(options):
         if not isinstance(config[name], dict) and (name in groups or isinstance(root[name], dict)):
             raise AsdError(f"{name}={config[name]}: must be a group of options, not a value")
@@ -50,14 +50,7 @@ def check_schema(config: Mapping[str, Any]) -> None:
                 if "_target_" in known and known["_target_"] == config[name].get("_target_"):
                     _check_options(config, name, config[name], known)
         elif name != "listeners" and isinstance(root[name], dict):
-            _compare(flat(config[name]), flat(root[name]), f"{name}.")
-
-
-def _compare(given: Mapping[str, Any], known: Mapping[str, Any], prefix: str = "") -> None:
-    check_names(prefix, given, list(known))
-    for name in known:
-        if name not in given:
-            raise AsdError(f"{prefix}{name}: not set, and every run needs it")
+            check_names(f"{name}.", flat(config[name]), flat(root[name]))
 
 
 def _check_options(
@@ -67,7 +60,7 @@ def _check_options(
 
     The group's class would refuse them too, but to ask it torch must be imported.
     """
-    _compare(given, defaults, f"{group}.")
+    check_names(f"{group}.", given, defaults)
     for name, default in defaults.items():
         if isinstance(default, str) and (reference := _REFERENCE.fullmatch(default)):
             first, *rest = reference[1].split(".")

@@ -36,6 +36,10 @@ class TrainerOptions:
     batch_size: int
     learning_rate: float
     adam_epsilon: float
+    adam_beta1: float
+    adam_beta2: float
+    weight_decay: float
+    rate_decay: float
     validation_fraction: float
     validation_strata: Sequence[str]
     few_validation_clips: int
@@ -63,6 +67,10 @@ class TrainerOptions:
         check_whole("trainer.batch_size", self.batch_size, 2)
         for name in ("learning_rate", "adam_epsilon"):
             check_number(f"trainer.{name}", getattr(self, name), 0, above=True)
+        for name in ("adam_beta1", "adam_beta2"):
+            check_number(f"trainer.{name}", getattr(self, name), 0, 0.999999)
+        check_number("trainer.weight_decay", self.weight_decay, 0)
+        check_number("trainer.rate_decay", self.rate_decay, 0, 1, above=True)
         check_number("trainer.validation_fraction", self.validation_fraction, 0, 0.9, above=True)
         if self.validation_seed is not None:
             check_whole("trainer.validation_seed", self.validation_seed, 0, 2**32 - 1)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from asd.data.windows import Index
 
@@ -17,6 +18,24 @@ class Batch(NamedTuple):
 
     features: Tensor
     classes: Tensor
+
+    def mixed(self, probability: float, classes: int) -> Batch:
+        """Some windows x, of class y, become w x + (1 - w) x', and y likewise, w uniform in [0, 1].
+
+        x' is another window of the batch (mixup: Zhang et al., ICLR 2018). Drawn from torch's
+        global generator on the CPU, whose state checkpoints hold.
+
+        Args:
+            probability: of each window; 0: the batch is returned as it is.
+            classes: how many there are; the batch returned has shares of them [n, classes].
+        """
+        if probability == 0:
+            return self
+        x, y = self.features, F.one_hot(self.classes, classes).float()
+        (chance, draw), other = torch.rand(2, len(x)), torch.randperm(len(x)).to(x.device)
+        w = torch.where(chance < probability, draw, 1.0).to(x.device).unsqueeze(1)
+        v = w.unsqueeze(2)
+        return Batch(v * x + (1 - v) * x[other], w * y + (1 - w) * y[other])
 
 
 class Batches:
@@ -49,6 +68,8 @@ class Batches:
         self.device = features.device if device is None else device
         self.windows = windows_view(features, index.length)
         self.starts = torch.as_tensor(index.starts, device=features.device)
+        slack = index.slack
+        self.slack = None if slack is None else torch.as_tensor(slack, device=features.device)
         of_windows = torch.as_tensor(classes[index.clips], dtype=torch.long)
         self.classes = of_windows.to(features.device)
         self._staged = self.device.type == "cuda" and features.device.type == "cpu"
@@ -77,6 +98,9 @@ class Batches:
             generator = torch.Generator().manual_seed(int(words[0] >> np.uint64(1)))
             order = torch.randperm(len(starts), generator=generator).to(starts.device)
             starts, classes = starts[order], classes[order]
+            if self.slack is not None:
+                share = torch.rand(len(order), generator=generator, dtype=torch.float64)
+                starts = starts + (share.to(starts.device) * (self.slack[order] + 1)).long()
         for begin, end in self._bounds():
             yield Batch(self._cut(starts[begin:end]), self._send(classes[begin:end]))
 

@@ -7,13 +7,11 @@ split (``asd.features.part``). A part's name ends with a hash of its clips' cont
 from __future__ import annotations
 
 import dataclasses
-import glob
 import hashlib
 import json
 import os
-from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +19,7 @@ from typing import Any
 import numpy as np
 
 from asd.cores import cores
-from asd.data.audio import Channel, ClipFacts, Recording, resampled_length
-from asd.data.clip_files import Clip
+from asd.data.audio import Channel, Recording, resampled_length
 from asd.data.manifest import Manifest, Part, parts_of
 from asd.data.threads import in_threads
 from asd.errors import AsdError
@@ -32,13 +29,12 @@ from asd.frontends.frontend import FrontEnd
 from asd.options import check_choice
 
 FORMAT = 5
-KEY = 12 * "[0-9a-f]"  # how names of folders and parts end
 SETTINGS = "settings.json"  # in a folder of the store, for people
 
 
 @dataclass(frozen=True)
 class FeatureStore:
-    """Features on disk under ``root``; it can be a scan's ``asd.data.corpus.PartReader``.
+    """Features on disk under ``root``.
 
     Args:
         root: folder of the store.
@@ -47,7 +43,6 @@ class FeatureStore:
         channel: of files with several, as ``asd.data.audio.Recording.read`` takes it.
         shared: folder of files that processes of this machine map together; None: every process
             has its own copy in memory.
-        splits: (release, split) of what it takes from a scan.
     """
 
     root: Path
@@ -55,7 +50,6 @@ class FeatureStore:
     dtype: str
     channel: Channel
     shared: Path | None = None
-    splits: Collection[tuple[str, str]] = ()
 
     def __post_init__(self) -> None:
         check_choice("features.dtype", self.dtype, ("float32", "float16"))
@@ -87,62 +81,16 @@ class FeatureStore:
         """Where the features of a part are or will be."""
         return part_file(self.folder, "-".join(clips.part()), clips.clips["hash"])
 
-    def reader(self, splits: Collection[tuple[str, str]]) -> FeatureStore:
-        """The store that takes the clips of these (release, split) from a corpus's scan."""
-        return dataclasses.replace(self, splits=splits)
-
-    def computing(self) -> AbstractContextManager[None]:
-        """Be the one process that computes; others wait, and find it done."""
-        return writing(self.folder)
-
     def frames(self, clips: Manifest) -> np.ndarray:
         """[clips] frames that each has, int64.
 
         Raises:
             AsdError: a clip is too short for one.
         """
+        rate, n_frames = self.frontend.rate, self.frontend.n_frames
         lengths = zip(clips.clips["samples"], clips.clips["rate"], strict=True)
-        return np.array([self._frames_of(*length) for length in lengths], dtype=np.int64)
-
-    def _frames_of(self, samples: int, rate: int) -> int:
-        return self.frontend.n_frames(resampled_length(int(samples), int(rate), self.frontend.rate))
-
-    def check(self, clip: Clip, facts: ClipFacts) -> None:
-        """Refuse a clip of the splits chosen that is too short for one frame.
-
-        Raises:
-            AsdError: names it.
-        """
-        if (clip.part.release, clip.part.split) in self.splits:
-            try:
-                self._frames_of(facts.samples, facts.rate)
-            except AsdError as error:
-                raise AsdError(f"{clip.path}: {error}") from error
-
-    def wants(self, part: Part) -> bool:
-        """Whether it is of the splits chosen, and nothing of this name is stored.
-
-        What is stored may be these clips or not: ``build`` computes what turns out to be lacking.
-        """
-        names = f"{glob.escape('-'.join(part))}-{KEY}.npy"
-        return (part.release, part.split) in self.splits and not any(self.folder.glob(names))
-
-    def compute(self, recording: Recording) -> np.ndarray:
-        """Features [frames, bands] of one clip, as they are stored.
-
-        Raises:
-            AsdError: as ``clip_features``.
-        """
-        return clip_features(self.frontend, recording, self.dtype)
-
-    def store(self, part: Part, hashes: Sequence[str], arrays: Sequence[np.ndarray]) -> None:
-        """Write a part.
-
-        Raises:
-            AsdError: the disk is full.
-        """
-        write_text(self.folder / SETTINGS, json.dumps(self.settings(), default=str))
-        write_part(part_file(self.folder, "-".join(part), hashes), arrays)
+        frames = [n_frames(resampled_length(int(n), int(own), rate)) for n, own in lengths]
+        return np.array(frames, dtype=np.int64)
 
     def build(self, *manifests: Manifest) -> None:
         """Compute what is missing of these clips, all in one go; damage shows when it is read.
@@ -152,7 +100,7 @@ class FeatureStore:
         """
         parts = {self.file(part): part for manifest in manifests for part in parts_of(manifest)}
         if not all(file.exists() for file in parts):
-            with self.computing():
+            with writing(self.folder):
                 self._build([part for file, part in parts.items() if not file.exists()])
 
     def _build(self, parts: list[Manifest]) -> None:
@@ -166,10 +114,11 @@ class FeatureStore:
                     f"{clip[0]}: changed since the corpus was checked: start again (if that does "
                     "not help, remove the folder scan in paths.cache)"
                 )
-            return self.compute(recording)
+            return clip_features(self.frontend, recording, self.dtype)
 
         def keep(part: Part, arrays: list[np.ndarray]) -> None:
-            self.store(part, list(clips[part].clips["hash"]), arrays)
+            write_text(self.folder / SETTINGS, json.dumps(self.settings(), default=str))
+            write_part(self.file(clips[part]), arrays)
 
         files = {name: part.files() for name, part in clips.items()}
         label = f"{self.frontend.name} features"

@@ -141,3 +141,16 @@ def load_torchaudio() -> Any:
                 fail_if_no_align=lambda function: function,
             )
             return importlib.import_module("torchaudio")
+
+
+@dataclass(frozen=True)
+class NormalisedMel(Mel):
+    """``Mel`` of a clip whose samples are brought to zero mean and unit variance first."""
+
+    name: ClassVar[str] = "mel_normalised"
+
+    def features(self, wave: np.ndarray) -> np.ndarray:
+        """See ``FrontEnd``."""
+        check_wave(self, wave)
+        deviation = wave.std(dtype="float64") or 1.0
+        return super().features((wave - wave.mean(dtype="float64")) / deviation)

@@ -1,9 +1,13 @@
-"""B: the organisers' dense autoencoder of DCASE 2020 Task 2."""
+"""B: the organisers' dense autoencoder of DCASE 2020 Task 2; IDNN, which predicts a frame."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 from torch import Tensor, nn
 
+from asd.errors import AsdError
 from asd.models.layers import initialise
 from asd.options import check_number, check_whole
 
@@ -54,4 +58,28 @@ class DenseAutoencoder(nn.Module):
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """[n, frames, bands] -> reconstruction of that shape, embeddings [n, embedding]."""
         embedding = self.encoder(features.flatten(1))
-        return self.output(self.decoder(embedding)).view_as(features), embedding
+        output = self.output(self.decoder(embedding))
+        return output.view(len(features), -1, features.shape[2]), embedding
+
+
+class InterpolationDNN(DenseAutoencoder):
+    """IDNN (Suefusa et al., ICASSP 2020): the frames around the middle one predict it."""
+
+    def __init__(self, bands: int, frames: int, **options: Any) -> None:
+        if frames < 3 or frames % 2 == 0:
+            raise AsdError(
+                f"model=idnn: predicts the middle frame of a window, and there are {frames}: "
+                "window.frames must be odd, 3 or more (window=context has 5)"
+            )
+        super().__init__(bands, frames - 1, **options)
+        self.output = nn.Linear(options["hidden"], bands)
+        for layer in self.modules():
+            if isinstance(layer, nn.Linear):
+                layer.reset_parameters()  # to PyTorch's, where B has Keras's
+        self.middle = frames // 2
+        self.predicts = slice(self.middle, self.middle + 1)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """[n, frames, bands] -> the middle frame [n, 1, bands], embeddings [n, embedding]."""
+        outer = [features[:, : self.middle], features[:, self.middle + 1 :]]
+        return super().forward(torch.cat(outer, 1))

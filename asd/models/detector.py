@@ -1,4 +1,4 @@
-"""A detector: an autoencoder or none, what is fitted beside it, and its checkpoint."""
+"""A detector: a network or none, what is fitted beside it, and its checkpoint."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from asd.composition import build, build_known
 from asd.errors import AsdError
 from asd.features.batches import Batch
 from asd.files import check_regular, replacing
+from asd.models.heads import Head, pooled
 from asd.models.standardiser import Standardiser
 
 # Of the part of a checkpoint that is ours.
@@ -28,18 +29,21 @@ _RECIPE = {"bands": int, "frames": int, "classes": list, "model": dict, "loss": 
 _LISTS: dict[str, Any] = {"classes": str, "machines": str, "ids": list | tuple}
 
 
-class Reconstruction(NamedTuple):
-    """What a detector makes of windows.
+class WindowOutputs(NamedTuple):
+    """What a detector makes of windows: tensors, and None of what its objective does not ask for.
 
-    ``target`` and ``output`` [n, frames, bands] in the standardised domain, float32 whatever the
-    precision of the network; ``embedding`` [n, size] in the network's; ``cce`` [n], the cross
-    entropy against the batch's classes, None without a classifier.
+    ``target`` and ``output`` [n, frames, bands], of the frames that are predicted, in the
+    standardised domain; ``logits`` [n, classes] and ``cce`` [n], the cross entropy (binary of
+    sigmoids) against the labels: float32 whatever the precision of the network, in which
+    ``embedding`` [n, size] is. ``labels`` are the batch's.
     """
 
     target: Tensor
     output: Tensor
     embedding: Tensor
-    cce: Tensor | None
+    logits: Tensor
+    cce: Tensor
+    labels: Tensor
 
     @property
     def squares(self) -> Tensor:
@@ -48,12 +52,12 @@ class Reconstruction(NamedTuple):
 
     @property
     def mse(self) -> Tensor:
-        """[n] mean squared error of each window."""
-        return self.squares.flatten(1).mean(1)
+        """[n] mean squared error of each window; None without a reconstruction."""
+        return self.output if self.output is None else self.squares.flatten(1).mean(1)
 
 
 class Detector(nn.Module):
-    """An autoencoder of standardised features, with a classifier on its bottleneck or without.
+    """A network of standardised features with what its objective (``loss``) puts on the embedding.
 
     Without a network (``model=none``) it is what its scoring has learnt, ``banks``: the state of a
     back end (``asd.scoring.back_ends``) for each group of training clips, and ``scales``: of the
@@ -89,37 +93,53 @@ class Detector(nn.Module):
             shape = {"bands": recipe["bands"], "frames": recipe["frames"]}
             self.network = make({**recipe["model"], **shape}, "model")
         self.loss = make(recipe["loss"], "loss")
-        self.classifier: nn.Module | None = None
+        self.classifier: Head | None = None
         if self.loss.classes is not None:
-            size = self.network.embedding_size
-            self.classifier = nn.Linear(size, len(recipe["classes"]))  # type: ignore[arg-type]
-            nn.init.xavier_uniform_(self.classifier.weight)
-            nn.init.zeros_(self.classifier.bias)
+            size: int = self.network.embedding_size  # type: ignore[assignment]
+            self.classifier = self.loss.head(size, recipe["classes"])
+        if self.reconstructs and not getattr(self.network, "reconstructs", True):
+            raise AsdError(
+                f"model: {type(self.network).__name__} reconstructs nothing, as "
+                f"{type(self.loss).__name__} needs; choose loss=adacos or another that classifies"
+            )
 
     @property
     def has_network(self) -> bool:
-        """Whether there is anything to train and to reconstruct with."""
+        """Whether there is anything to train."""
         return self.recipe["model"].get("_target_") is not None
+
+    @property
+    def reconstructs(self) -> bool:
+        """Whether windows are reconstructed, all or the frames that the network predicts."""
+        return self.has_network and getattr(self.loss, "reconstructs", True)
+
+    @property
+    def predicts(self) -> slice:
+        """The frames of a window that a reconstruction has."""
+        return getattr(self.network, "predicts", slice(None))
 
     @property
     def device(self) -> torch.device:
         """Where it computes."""
         return self.standardiser.mean.device
 
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """[n, frames, bands] in dB -> reconstruction (standardised domain), embeddings."""
+    def forward(self, features: Tensor) -> tuple[Tensor | None, Tensor]:
+        """[n, frames, bands] -> reconstruction (standardised domain), if any; embeddings."""
         output, embedding = self.network(self.standardiser(features))
         return output, embedding
 
-    def reconstruct(self, batch: Batch) -> Reconstruction:
-        """Windows through the network, and through the classifier where there is one."""
-        target = self.standardiser(batch.features)
-        output, embedding = self.network(target)
-        cce = None
+    def outputs(self, batch: Batch) -> WindowOutputs:
+        """Windows through the network, and through its objective's head where there is one."""
+        features = self.standardiser(batch.features)
+        output, embedding = self.network(features)
+        made: dict[str, Any] = dict.fromkeys(WindowOutputs._fields)
+        made |= {"embedding": pooled(embedding), "labels": batch.classes}
+        if self.reconstructs:
+            made |= {"target": features[:, self.predicts], "output": output.float()}
         if self.classifier is not None:
-            logits = self.classifier(embedding).float()
-            cce = F.cross_entropy(logits, batch.classes, reduction="none")
-        return Reconstruction(target, output.float(), embedding, cce)
+            logits = self.classifier(embedding, batch.classes).float()
+            made |= {"logits": logits, "cce": self.classifier.losses(logits, batch.classes)}
+        return WindowOutputs(**made)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

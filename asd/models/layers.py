@@ -1,6 +1,8 @@
-"""What the autoencoders' layers share: initialisation, and upsampling done with a convolution."""
+"""What networks share: initialisation, residual blocks, upsampling done with a convolution."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -17,6 +19,19 @@ def initialise(module: nn.Module) -> None:
             nn.init.xavier_uniform_(layer.weight)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
+
+
+class Residual(nn.Module):
+    """Layers, and a way around them (none: the input itself), added."""
+
+    def __init__(self, layers: Sequence[nn.Module], around: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.layers, self.around = nn.Sequential(*layers), nn.Sequential(*around)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Both ways give the same shape."""
+        out: Tensor = self.layers(image) + self.around(image)
+        return out
 
 
 def upsample_and_convolve(image: Tensor, layer: nn.Conv2d, factor: tuple[int, int]) -> Tensor:

@@ -28,6 +28,8 @@ def scoring_form(detector: Detector) -> Detector:
 def _fold_batch_norms(layers: nn.Sequential) -> None:
     for i in range(1, len(layers)):
         norm, before = layers[i], layers[i - 1]
+        if not getattr(norm, "affine", False):
+            continue
         if isinstance(norm, nn.BatchNorm2d) and isinstance(before, nn.Conv2d):
             layers[i - 1] = fuse_conv_bn_eval(before, norm)
         elif isinstance(norm, nn.BatchNorm1d) and isinstance(before, nn.Linear):

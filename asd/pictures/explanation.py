@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,33 +13,30 @@ from asd.pictures.spectrograms import draw_map, frequency_ticks
 from asd.scoring.calibration import normals_of
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from asd.frontends.frontend import FrontEnd
     from asd.scoring.recordings import RecordingScorer
     from asd.scoring.scorer import ScoredClips
 
 
-def explanations(
-    scorer: RecordingScorer, answers: pd.DataFrame, scored: ScoredClips, folder: Path
+def explain(
+    scorer: RecordingScorer, answer: dict[Any, Any], scored: ScoredClips, row: int, picture: Path
 ) -> None:
-    """A picture of each recording: spectrogram and error map; the error over time and bands beside
-    that of normal clips.
+    """Draw a recording: spectrogram and error map; the error over time and bands beside that of
+    normal clips.
 
     Args:
-        scorer: gave ``answers``, of the recordings that have a score, and ``scored``, the same.
-        folder: for the pictures, called after the recordings and the folders that they lie in.
+        scorer: gave ``answer``, a row of its table, and ``scored``.
+        row: of ``scored``.
+        picture: the file to write, a PNG.
     """
-    for row, answer in enumerate(answers.to_dict("records")):
-        file, bank, said = Path(answer["file"]), "", f"score {answer['score']:.4g}"
-        if calibration := scored.detector.calibration:
-            bank = normals_of(calibration, *scored.table.loc[row, ["machine", "id"]]).bank
-            said += f", p {answer['p_value']:.3g} {answer['verdict']}"
-        picture = folder / f"{'_'.join(file.parts[-4:]).lstrip('/')}.png"
-        try:
-            _explanation(scorer.frontend, scored, row, bank, f"{file.name}: {said}", picture)
-        except OSError as error:
-            raise AsdError(f"{picture}: cannot be written: {error.strerror}") from error
+    bank, said = "", f"{Path(answer['file']).name}: score {answer['score']:.4g}"
+    if calibration := scored.detector.calibration:
+        bank = normals_of(calibration, *scored.table.loc[row, ["machine", "id"]]).bank
+        said += f", p {answer['p_value']:.3g} {answer['verdict'] or ''}"
+    try:
+        _explanation(scorer.frontend, scored, row, bank, said, picture)
+    except OSError as error:
+        raise AsdError(f"{picture}: cannot be written: {error.strerror}") from error
 
 
 def _explanation(

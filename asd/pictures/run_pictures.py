@@ -45,6 +45,9 @@ class PictureListener(RunListener):
         """Keep a few clips as the network, if any, sees them."""
         if scored.embeddings is None:
             return
+        if not scored.detector.reconstructs:
+            log.info("pictures: none of example clips, for this system reconstructs nothing")
+            return
         from asd.scoring.error_maps import error_maps  # with torch, which has been imported by now
 
         clips = scored.table[COLUMNS].to_dict("records")
@@ -69,8 +72,15 @@ class PictureListener(RunListener):
 
     def scored(self, folder: RunFolder, scores: pd.DataFrame, metrics: Metrics) -> None:
         """Draw."""
+        self._draw(folder, set())
+
+    def finished_before(self, folder: RunFolder) -> None:
+        """Draw what is not there: in a sweep a run draws only some."""
+        self._draw(folder, {f.stem.partition("_")[0] for f in (folder.path / FOLDER).glob("*.png")})
+
+    def _draw(self, folder: RunFolder, drawn: set[str]) -> None:
         try:
-            run_pictures(folder.path, self.kinds)
+            run_pictures(folder.path, [kind for kind in self.kinds if kind not in drawn])
         except AsdError as error:
             log.warning("pictures: %s", error)
 

@@ -134,7 +134,7 @@ def _strips(ax: Axes, clips: pd.DataFrame, place: int) -> None:
 def _parts(rows: pd.DataFrame) -> list[str]:
     """The loss, and where it has several parts these too."""
     names = [name.removeprefix("val/") for name in rows.columns if name.startswith("val/")]
-    return names if "cce" in names else ["loss"]
+    return names if {"mse", "cce"} <= set(names) else ["loss"]
 
 
 def _losses(ax: Axes, rows: pd.DataFrame, part: str) -> None:

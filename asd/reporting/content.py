@@ -40,13 +40,16 @@ _SIMULATED = (
     "machines and must not be read against the published ones."
 )
 _APART = "Not the paper's clips or not its scale: published numbers are no measure of these."
+_SOURCES = "Whose published figures are, and what was chosen on test clips for them"
 _NO_CLAIMS = "The paper's claims are checked on the whole real corpus at scale=paper only."
 # Of quality and cost: what it is called, and as text.
 _COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     **{metric: (NAMES[metric], percent) for metric in COMPARED},
     "validation_loss": ("validation loss", "{:.4g}".format),
+    "proxy_auc": ("proxy AUC", percent),
     "training_seconds": ("training, s", "{:.4g}".format),
     "parameters": ("parameters", "{:,.0f}".format),
+    "multiply_adds": ("multiply-adds a clip", "{:.3g}".format),
 }
 _MISSING = Line("missing", "missing")
 
@@ -81,6 +84,9 @@ def section_blocks(section: Section) -> list[Block]:
         blocks += [Heading("Which option matters?", 3), shares_table(section)]
     else:
         blocks += [Heading("Quality and cost", 3), cost_table(section)]
+    about = {label: section.declared.about[label] for label in section.declared.rows}
+    if sources := [plain_row(label, of["source"]) for label, of in about.items() if "source" in of]:
+        blocks.append(Table(["system", "published figures"], sources, _SOURCES, texts=2))
     if section.declared.claims:
         checked = claims_table(section) if section.comparable else Text(_NO_CLAIMS)
         blocks += [Heading("Claims", 3), checked]
@@ -166,11 +172,12 @@ def grid(section: Section, metric: str) -> pd.DataFrame:
 def grid_table(section: Section, metric: str) -> Table:
     """A table of the paper."""
     frame = grid(section, metric)
-    table = []
-    for row in section.rows:
+    table, about = [], [section.declared.about.get(row.label, {}) for row in section.rows]
+    for row, of in zip(section.rows, about, strict=True):
         cells = frame[frame["system"] == row.label].to_dict("records")
         seeds = f"n={len(row.runs)}" if row.runs else "no run"
-        head = [Line(row.marked), Line(seeds, "interval")]
+        small = [Line(text, "interval") for text in (of.get("family"), seeds) if text]
+        head = [Line(row.marked), *small]
         table.append([head, *(figure_lines(cell, section.comparable) for cell in cells)])
     notes = [
         f"Percent: mean ± standard deviation over n trainings (seeds); [{_interval(section)} "
@@ -180,12 +187,12 @@ def grid_table(section: Section, metric: str) -> Table:
     ]
     if section.comparable and frame["published"].notna().any():
         notes.append("paper: the published number; below it ours minus the paper's, in points.")
-        notes.append("The paper prints no means: they are computed here, over its machine types.")
+        notes.append("Published means are computed here, over the paper's machine types.")
     p = section.max_fpr
     if metric == "pauc":
         notes.append(f"False-positive rates [0, {p:g}], after McClish: chance is 50.")
     notes += _row_notes(section)
-    published = any(key[0] == metric for key in section.declared.published)
+    published = any(key[0] == metric for key in section.declared.published) and not any(about)
     name = NAMES[metric] + f" ({PAPER_TABLES.get(metric)} of the paper)" * published
     title = f"{name} in percent. {section.label}"
     machines = list(frame["machine"].unique())
@@ -298,10 +305,12 @@ def cost_table(section: Section) -> Table:
     frame, judged = section.costs, share_a_loss(section.factors, section.seeds)
     best = {metric: frame[metric].max() for metric in COMPARED}
     best["validation_loss"] = frame["validation_loss"].min() if judged else math.nan
+    tested = frame["proxy_auc"].notna().any()
+    columns = {name: how for name, how in _COLUMNS.items() if tested or name != "proxy_auc"}
     rows = []
     for row in frame.to_dict("records"):
         cells = plain_row(row["system"], str(row["n"]))
-        for name, (_, text) in _COLUMNS.items():
+        for name, (_, text) in columns.items():
             kind: Kind = "best" if row[name] == best.get(name) else "value"
             cells.append([Line("-") if math.isnan(row[name]) else Line(text(row[name]), kind)])
         rows.append([*cells, [Line("front" if row["front"] else "", "good")]])
@@ -316,8 +325,27 @@ def cost_table(section: Section) -> Table:
     ]
     if section.factors:
         notes.append("The best of many by AUC is chosen on test clips: its figure is too good.")
-    header = ["", "n", *(name for name, _ in _COLUMNS.values()), "Pareto"]
+    if tested:
+        notes.append(_proxy_note(section, judged))
+    header = ["", "n", *(name for name, _ in columns.values()), "Pareto"]
     return Table(header, rows, f"Quality and cost. {section.label}", notes=notes)
+
+
+def _proxy_note(section: Section, judged: bool) -> str:
+    """What the test on simulated faults is worth here."""
+    text = "Proxy AUC: simulated faults in validation clips (docs/search.md); it chooses without "
+    text += "test clips and is no estimate of the AUC."
+    asked = [run.record.get("proxy", {}).get("options") for run in section.runs]
+    if any(one != asked[0] for one in asked):
+        return f"{text} Not all rows were tested, or not on the same faults."
+    ranks = {"it": section.rank_correlation("proxy_auc")}
+    if judged:
+        ranks["a low validation loss"] = section.rank_correlation("validation_loss", -1)
+    told = [f"{name} {rank:+.2f}" for name, (rank, _) in ranks.items() if not math.isnan(rank)]
+    count = ranks["it"][1]
+    if not told:
+        return text
+    return f"{text} Rank correlation with the mean AUC over {count} runs: {', '.join(told)}."
 
 
 def shares_table(section: Section) -> Table | Text:

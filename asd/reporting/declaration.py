@@ -12,6 +12,7 @@ from asd.reporting.bootstrap import MEAN
 
 Numbers = dict[tuple[str, str, str], float]  # (metric, label, machine type or "mean") -> fraction
 Rows = dict[str, dict[str, Any]]  # label -> what is typed for it: experiment and other options
+_ABOUT = ("label", "family", "source")  # what of a row is not typed
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class Declaration:
         columns: machine types; empty: those of the runs.
         published, published_std: as fractions (the file holds percent).
         baselines: labels of rows that learn nothing; every other row is compared with each.
+        about: label -> its ``family``, what kind of system it is, and ``source``: whose the
+            published figures are, and what was chosen on test clips for them.
     """
 
     title: str
@@ -55,6 +58,7 @@ class Declaration:
     published_std: Numbers
     claims: tuple[Claim, ...]
     baselines: tuple[str, ...]
+    about: dict[str, dict[str, str]]
 
 
 def declaration(name: str) -> Declaration:
@@ -75,8 +79,10 @@ def parse(content: dict[str, Any], source: str) -> Declaration:
     columns = tuple(map(str, content.get("columns", ())))
     listed, baselines = content.get("rows", ()), tuple(map(str, content.get("baselines", ())))
     try:
-        rows = {str(row["label"]): {str(k): v for k, v in row.items() if k != "label"}
+        rows = {str(row["label"]): {str(k): v for k, v in row.items() if k not in _ABOUT}
                 for row in listed}  # fmt: skip
+        about = {str(row["label"]): {k: str(row[k]) for k in _ABOUT[1:] if k in row}
+                 for row in listed}  # fmt: skip
         if len(rows) < len(listed) or not all(rows.values()):
             raise ValueError("a row's label stands twice, or without an option")
         if unknown := [label for label in baselines if label not in rows]:
@@ -91,7 +97,7 @@ def parse(content: dict[str, Any], source: str) -> Declaration:
             "they hold in part, where, machines, metrics"
         ) from error
     title = str(content.get("title", source))
-    return Declaration(title, rows, columns, published, std, claims, baselines)
+    return Declaration(title, rows, columns, published, std, claims, baselines, about)
 
 
 def _claim(text: str, source: str, statements: list[dict[str, Any]]) -> Claim:

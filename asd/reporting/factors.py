@@ -77,7 +77,8 @@ def groups(runs: Sequence[Run], factors: Sequence[str]) -> tuple[dict[str, list[
         others = [name for name in varied(runs) if name not in factors]
         if not known:
             options = sorted({name for run in runs for name in {**flat(run.config), **run.tags}})
-            lacking = next(n for n in factors if all(level(run, n) is None for run in runs))
+            absent = [n for n in factors if all(level(run, n) is None for run in runs)]
+            lacking = " and ".join(absent or factors)
             raise AsdError(f"by={names}: no run has {lacking}{hint(lacking, options)}")
         also = f"; they differ in {', '.join(others)}: add to by=" if others else ""
         raise AsdError(f"by={names}: no two of {len(known)} runs differ in it alone{also}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 from pathlib import Path
 
 import pandas as pd
@@ -47,11 +46,11 @@ def section_figures(section: Section, folder: Path) -> list[Block]:
     for label in [best] if best else section.systems:
         run = section.systems[label].runs[0]
         blocks += (figures := _run_figures(label, run))
-        bare += [str(run.folder)] * (not figures)
+        bare += [run.folder.name] * (not figures)
     if bare:
         more = f" and {len(bare) - 1} more have" * (len(bare) > 1) or " has"
-        how = shlex.join(["python", "-m", "asd.evaluate", "--pictures", bare[0]])
-        blocks.append(Text(f"{Path(bare[0]).name}{more} no pictures; this draws them: {how}"))
+        said = "no pictures; the command in its run.json, started alone, draws them"
+        blocks.append(Text(f"{bare[0]}{more} {said}"))
     return blocks
 
 

@@ -73,6 +73,11 @@ class Run:
         return float(np.mean(losses)) if losses else math.nan
 
     @property
+    def proxy_auc(self) -> float:
+        """On simulated faults in its validation clips (docs/search.md); NaN: not tested."""
+        return float(self.record.get("proxy", {}).get("auc", math.nan))
+
+    @property
     def training_seconds(self) -> float:
         """Of all epochs of its models, 0 where none trains; NaN: its models are not at hand."""
         models = RunFolder(self.folder).models()
@@ -84,6 +89,12 @@ class Run:
         """Trained numbers of its models; NaN: not recorded."""
         counts = self.record.get("parameters")
         return float(sum(counts.values())) if counts else math.nan
+
+    @property
+    def multiply_adds(self) -> float:
+        """Of the networks on a clip, mean over its models; NaN: not recorded, as by older runs."""
+        counts = self.record.get("multiply_adds")
+        return float(np.mean([*counts.values()])) if counts else math.nan
 
     @property
     def not_converged(self) -> list[str]:

@@ -21,7 +21,7 @@ from asd.reporting.rows import RowFinder
 from asd.reporting.runs import Run
 from asd.reporting.systems import System
 
-COSTS = ("training_seconds", "parameters")
+COSTS = ("training_seconds", "parameters", "multiply_adds")
 # Of the published numbers: their corpus, the release that they score, and the scale.
 PAPER = {"data": "dcase2020", "test": "development", "scale": "paper"}
 
@@ -43,7 +43,7 @@ class Section:
         rows: see ``asd.reporting.rows``; systems: those that have runs, by label; seeds: theirs.
         pairs: comparisons of each two systems on the mean; a row a metric and pair.
         costs: a row a system: auc, pauc (means, fractions), validation_loss, training_seconds,
-            parameters, and ``front``: no other has both a higher AUC and lower costs.
+            parameters, multiply_adds, ``front``: no other has both a higher AUC and lower costs.
 
     Raises:
         AsdError: the corpus, the scale or a row's preset is not known here.
@@ -104,6 +104,26 @@ class Section:
                 label += " (other training clips)"
             row.names, row.label = (row.label,), label
 
+    @property
+    def runs(self) -> list[Run]:
+        """Those of its rows."""
+        return [run for row in self.rows for run in row.runs]
+
+    def rank_correlation(self, name: str, sign: int = 1) -> tuple[float, int]:
+        """Spearman's, of a number of its runs (``asd.reporting.runs.Run``) and their mean AUC.
+
+        Returns:
+            It and the number of runs that it is over; NaN: of fewer than three, or all the same.
+        """
+        from scipy.stats import spearmanr
+
+        aucs = [system.values(f"auc/{MEAN}") for system in self.systems.values()]
+        numbers = [sign * getattr(run, name) for run in self.runs]
+        table = pd.DataFrame({0: numbers, 1: np.concatenate(aucs)}).dropna()
+        if len(table) < 3 or (table.nunique() < 2).any():
+            return np.nan, len(table)
+        return float(spearmanr(table[0], table[1]).statistic), len(table)
+
     def best(self, metric: str) -> str:
         """The label of the system with the highest mean; empty: it is not defined of any."""
         defined = self.costs.dropna(subset=[metric]).sort_values(metric, kind="stable")
@@ -135,7 +155,7 @@ def _costs(systems: Sequence[System]) -> pd.DataFrame:
 
     A cost that is not known of all counts for none.
     """
-    names = ["validation_loss", *COSTS]
+    names = ["validation_loss", "proxy_auc", *COSTS]
     costs = pd.DataFrame(
         {
             "system": of.label,

@@ -23,19 +23,23 @@ _NORMAL_CLIPS = 50
 def error_maps(scored: ScoredClips, row: int) -> dict[str, npt.NDArray[np.float32]]:
     """A clip's input and reconstruction in dB and squared, standardised error: [frames, bands].
 
-    Where windows overlap, frames are means over them. Without a network the input alone.
+    Where windows overlap, frames are means over them; those at the ends that the network does not
+    predict are left out. Without a reconstruction the input alone.
     """
     index, features, detector = scored.index, scored.features, scored.detector
     starts = index.starts[index.clips == row]
     first, last = int(starts.min()), int(starts.max()) + index.length
     shown = np.array(features.values[first:last], np.float32)
-    if not detector.has_network:
+    if not detector.reconstructs:
         return {"input": shown}
-    frames = starts[:, None] - first + np.arange(index.length)
+    every = np.arange(index.length)
+    inside = every[detector.predicts]
+    seen, frames = (starts[:, None] - first + part for part in (every, inside - inside[0]))
     with torch.inference_mode():
-        batch = torch.from_numpy(shown[frames]).to(detector.device)
-        target = detector.standardiser(batch).float().cpu().numpy()
+        batch = torch.from_numpy(shown[seen]).to(detector.device)
+        target = detector.standardiser(batch)[:, detector.predicts].float().cpu().numpy()
         output = detector(batch)[0].float().cpu().numpy()
+    shown = shown[inside[0] : len(shown) - (every[-1] - inside[-1])]
     sums = np.zeros((2, *shown.shape))
     np.add.at(sums[0], frames, output)
     np.add.at(sums[1], frames, np.square(output - target))
@@ -51,8 +55,10 @@ def error_profiles(scored: ScoredClips) -> dict[str, Tensor]:
 
     Of the mean error of each band over a clip, and last of the mean error of a frame; without a
     network of their levels in dB. By machine ID (``fan/00``), type (``fan``) and of ``all``, as
-    ``asd.scoring.calibration.normals_of`` names them.
+    ``asd.scoring.calibration.normals_of`` names them. None of a network without reconstruction.
     """
+    if scored.detector.has_network and not scored.detector.reconstructs:
+        return {}
     table: pd.DataFrame = scored.table[["machine", "id"]]
     chosen = table[table.groupby(["machine", "id"]).cumcount() < _NORMAL_CLIPS]
     errors: dict[str, list[np.ndarray]] = {}

@@ -8,16 +8,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import soundfile
 
 from asd.composition import build_known, check_known
 from asd.cores import cores
 from asd.data.audio import Channel, ClipFacts, Recording
 from asd.data.clip_files import parse_name
-from asd.data.manifest import SPLITS
+from asd.data.manifest import SPLITS, content_hash
 from asd.data.scan import warn_of
 from asd.data.threads import in_threads
 from asd.data.windows import Windows
@@ -80,6 +82,7 @@ class RecordingScorer:
     ) -> None:
         self.checkpoint, self.options = checkpoint, options
         self.detector = load_detector(checkpoint, allowed)
+        self.hash = content_hash(checkpoint.read_bytes())  # a model's name, wherever it lies
         recipe = self.recipe = self.detector.recipe
         with _as_it_says(checkpoint):
             self.scoring = _scoring(recipe["scoring"], allowed)
@@ -136,6 +139,36 @@ class RecordingScorer:
         in_threads(self._heard, parts, cores(), "recordings", done)
         warn_of("these recordings", facts, self.frontend.rate)
 
+    def score_one(self, file: Path) -> tuple[dict[str, Any], ScoredClips | None]:
+        """What ``score`` says of a recording: its row, with None for what is not known, and
+        what it was made from.
+        """
+        answers: list[tuple[pd.DataFrame, ScoredClips | None]] = []
+        self.score([file], lambda *answer: answers.append(answer))
+        row = answers[0][0].iloc[0].to_dict()
+        return {str(k): None if v != v or v == "" else v for k, v in row.items()}, answers[0][1]
+
+    def score_samples(
+        self, samples: np.ndarray, rate: int
+    ) -> tuple[dict[str, Any], ScoredClips | None]:
+        """What ``score_one`` says of a file of these samples, bit for bit, but for its name.
+
+        Args:
+            samples: [samples] or [samples, channels], int16, or floats whose full scale is 1.
+            rate: in Hz.
+        """
+        with TemporaryDirectory() as folder:
+            file = Path(folder) / "samples.wav"
+            try:
+                subtype = "PCM_16" if samples.dtype == np.int16 else "FLOAT"
+                soundfile.write(file, samples, rate, subtype)
+            except (TypeError, ValueError, soundfile.LibsndfileError) as error:
+                text = f"{samples.dtype} {list(samples.shape)} at {rate} Hz"
+                raise AsdError(f"samples: {text} cannot be a file: {error}") from error
+            row, scored = self.score_one(file)
+        row["state"] = row["state"].replace(row.pop("file"), "samples")
+        return row, scored
+
     def _heard(self, file: Path) -> _Heard:
         """What ``file`` is."""
         machine, machine_id = self.whose(file)
@@ -175,14 +208,14 @@ class RecordingScorer:
     def _judged(self, table: pd.DataFrame) -> tuple[pd.DataFrame, ScoredClips | None]:
         """The rows of ``score``, of recordings with their state and features."""
         try:
-            scored = self._scored(table)
+            scored = self.scored(table)
         except AsdError:  # of one of them: it costs its own line alone
             for row in table.index[table["state"] == SCORED]:
                 try:
-                    self._scored(table.loc[[row]])
+                    self.scored(table.loc[[row]])
                 except AsdError as error:
                     table.loc[row, "state"] = f"{ERROR}{error}"
-            scored = self._scored(table)
+            scored = self.scored(table)
         answers = table[["path", "state"]].rename(columns={"path": "file"}).assign(verdict="")
         if scored is not None:
             clips = scored.table[["machine", "id", "score"]].itertuples(index=False)
@@ -191,8 +224,11 @@ class RecordingScorer:
             answers = verdicts.combine_first(answers)
         return answers.reindex(columns=COLUMNS), scored
 
-    def _scored(self, table: pd.DataFrame) -> ScoredClips | None:
-        """Those that can be; None where there is none."""
+    def scored(self, table: pd.DataFrame) -> ScoredClips | None:
+        """Clips whose ``state`` is ``SCORED``, with path, machine, id, label and features.
+
+        None where there is none.
+        """
         clips = table[table["state"] == SCORED].reset_index(drop=True)
         if clips.empty:
             return None
@@ -227,10 +263,7 @@ class RecordingScorer:
         calibration, asked = self.detector.calibration, self.options
         if not calibration:
             return None
-        given = {"false_alarms": asked.false_alarms, "rule": asked.rule}
-        given = {name: value for name, value in given.items() if value is not None}
-        told = {"clips_per_hour": 1, **self.recipe["calibration"], **given}  # earlier ones lack it
-        options = from_config(CalibrationOptions, "calibration", told)
+        options = self.calibration_options()
         try:
             normals = normals_of(calibration, machine, machine_id)
             return normals.threshold(options.false_alarms, options.rule)
@@ -239,6 +272,14 @@ class RecordingScorer:
                 raise
             log.warning("no verdicts: %s; see --false-alarms", error)
             return None
+
+    def calibration_options(self) -> CalibrationOptions:
+        """As the model was told, or else asked for."""
+        asked = {"false_alarms": self.options.false_alarms, "rule": self.options.rule}
+        given = {name: value for name, value in asked.items() if value is not None}
+        told = self.recipe.get("calibration", {})
+        told = {"clips_per_hour": 1, **told, **given}  # earlier ones lack it
+        return from_config(CalibrationOptions, "calibration", told)
 
     def whose(self, file: Path) -> tuple[str, str]:
         """Machine type and ID of a recording, as far as the user, its path or the model tell."""

@@ -176,8 +176,8 @@ def _outputs(
     """What the network, if there is one, gives of windows, in order, on the CPU.
 
     Returns:
-        ``mse`` [windows], ``embedding`` [windows, size], with a classifier ``cce`` [windows], and
-        ``score`` [windows, ...] where ``scoring.score`` is of windows.
+        ``embedding`` [windows, size], with a reconstruction ``mse`` [windows], with classes ``cce``
+        [windows], and ``score`` [windows, ...] where ``scoring.score`` is of windows.
     """
     if not detector.has_network:
         return {}
@@ -189,10 +189,9 @@ def _outputs(
 
     def of_batch(number: int) -> dict[str, Tensor]:
         with torch.inference_mode():  # of this thread alone
-            windows = fast.reconstruct(batches.in_order(number))
-            made = {"mse": windows.mse, "embedding": windows.embedding.float()}
-            if windows.cce is not None:
-                made["cce"] = windows.cce
+            windows = fast.outputs(batches.in_order(number))
+            found = {"mse": windows.mse, "embedding": windows.embedding.float(), "cce": windows.cce}
+            made = {name: value for name, value in found.items() if value is not None}
             if options.vectors == "residual":
                 made["residual"] = windows.output - windows.target
             return made if score is None else {"score": score(fast, windows), **made}

@@ -22,9 +22,10 @@ COLUMNS = {
     "validation_mse": "val/mse",
     "validation_cce": "val/cce",
 }
-#: The larger, the better; all others are made small.
 ON_TEST = ("test_auc", "test_pauc")
-OBJECTIVES = (*COLUMNS, "parameters", "train_seconds", *ON_TEST)
+#: The larger, the better; all others are made small.
+LARGE = ("proxy_auc", *ON_TEST)
+OBJECTIVES = (*COLUMNS, "parameters", "train_seconds", *LARGE)
 
 _ROUGHLY = "it changes what is reconstructed, so that validation errors compare only roughly"
 # Config groups, and why to compare their options with care.
@@ -94,6 +95,8 @@ def objective_values(folder: RunFolder, metrics: Metrics, config: Mapping[str, A
 
 def _of_training(folder: RunFolder, name: str) -> float:
     record = folder.record()
+    if name == "proxy_auc":  # of asd.training.proxy_listener
+        return float(record["proxy"]["auc"])
     if name == "parameters":
         return float(sum(record["parameters"].values()))
     histories = {m.name: read_history(m / "history.csv") for m in folder.models()}

@@ -20,7 +20,7 @@ from asd.documents.rendering import harmless
 from asd.errors import AsdError, shown
 from asd.files import write_text
 from asd.pictures.grid_pictures import study_picture
-from asd.search.objectives import ON_TEST, TEST, selected_on
+from asd.search.objectives import LARGE, TEST, selected_on
 from asd.search.storage import reaching
 from asd.search.study import Search, counts
 from asd.search.trials import described, run_trials, trial_cells
@@ -136,7 +136,7 @@ def draw(search: Search, study: Study) -> list[str]:
             known = [t for t in study.trials if alone and t.intermediate_values]
             told = {trial.number: trial.intermediate_values for trial in known}
             path = folder / ("search.png" if alone else f"search_{name}.png")
-            study_picture(values, options, shares, told, name, name not in ON_TEST, title, path)
+            study_picture(values, options, shares, told, name, name not in LARGE, title, path)
     except OSError as error:
         raise AsdError(f"{folder}: {error.strerror}") from error
     return skipped

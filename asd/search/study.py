@@ -25,7 +25,7 @@ from asd.experiment.identity import identity
 from asd.options import check_whole, from_config
 from asd.search.objectives import (
     COLUMNS,
-    ON_TEST,
+    LARGE,
     check_comparable,
     check_objectives,
     selected_on,
@@ -126,7 +126,7 @@ class Search:
             storage = self.storage
         pruner = build(self.options.pruner if self.prunes else _NO_PRUNER, "hydra.sweeper.pruner")
         seeded_sampler(self.options.sampler, 0)
-        ways: Any = ["maximize" if name in ON_TEST else "minimize" for name in self.objectives]
+        ways: Any = ["maximize" if name in LARGE else "minimize" for name in self.objectives]
         study = optuna.create_study(
             storage=storage, study_name=self.name, load_if_exists=True, directions=ways,
             pruner=pruner,

@@ -6,11 +6,9 @@ import argparse
 from functools import partial
 from typing import Any
 
-from asd.composition import folder_of, register_resolvers
-from asd.errors import AsdError
 from asd.exit_status import exit_status, program
 from asd.experiment.sweep_files import load_sweep, sweep_files
-from asd.sweeps.arguments import expand
+from asd.sweeps.arguments import composed_sweep
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,26 +31,10 @@ def _list() -> None:
 
 
 def _status(arguments: list[str]) -> None:
-    from hydra import initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-    from hydra.errors import HydraException
-    from hydra.types import RunMode
     from hydra.utils import get_class, get_method
 
     options = [a for a in arguments if a not in ("-m", "--multirun")]
-    if not options:
-        names = ", ".join(path.stem for path in sweep_files())
-        raise AsdError(
-            f"status: say of which sweep: sweep=NAME, one of {names}, or the options of another"
-        )
-    overrides = [o for o in expand(["-m", *options]) if o != "-m"]
-    register_resolvers()
-    with initialize_config_dir(str(folder_of("conf")), version_base="1.3"):
-        loader = GlobalHydra.instance().config_loader()
-        try:
-            master = loader.load_configuration("config", overrides, RunMode.MULTIRUN)
-        except HydraException as error:
-            raise AsdError(str(error).splitlines()[0]) from error
+    with composed_sweep(options) as (loader, master):
         sweeper: Any = get_class(master.hydra.sweeper._target_)
         get_method(sweeper.status)(loader, master)
 

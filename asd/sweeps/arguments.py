@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
+from asd.composition import folder_of, register_resolvers
 from asd.errors import AsdError
-from asd.experiment.sweep_files import load_sweep
+from asd.experiment.sweep_files import load_sweep, sweep_files
+
+if TYPE_CHECKING:
+    from hydra.core.config_loader import ConfigLoader
+    from omegaconf import DictConfig
 
 #: How the program's own arguments begin that say which sweep they are of.
 NAMED = "sweep.name="
@@ -41,3 +49,29 @@ def expand(arguments: list[str]) -> list[str]:
             values = values if isinstance(values, list) else [values]
             rest.append(f"{option}={','.join(map(str, values))}")
     return [*rest, f"{NAMED}{name}"]
+
+
+@contextmanager
+def composed_sweep(options: Sequence[str]) -> Iterator[tuple[ConfigLoader, DictConfig]]:
+    """Hydra's loader and the config of the sweep that these options start; nothing runs.
+
+    Raises:
+        AsdError: they name no sweep, or do not compose.
+    """
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+    from hydra.types import RunMode
+
+    if not options:
+        names = ", ".join(path.stem for path in sweep_files())
+        raise AsdError(f"say of which sweep: sweep=NAME, one of {names}, or the options of another")
+    overrides = [o for o in expand(["-m", *options]) if o != "-m"]
+    register_resolvers()
+    with initialize_config_dir(str(folder_of("conf")), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        try:
+            master = loader.load_configuration("config", overrides, RunMode.MULTIRUN)
+        except HydraException as error:
+            raise AsdError(str(error).splitlines()[0]) from error
+        yield loader, master

@@ -67,13 +67,19 @@ class EpochCheckpoints(pl.callbacks.Checkpoint):
     Args:
         folder: where the files lie.
         on_epoch: called with the epoch's number and its values, between row and checkpoint.
+        advance: of ``progress_bar``; told of each epoch.
     """
 
-    def __init__(self, folder: Path, on_epoch: Callable[[int, dict[str, float]], None]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        on_epoch: Callable[[int, dict[str, float]], None],
+        advance: Callable[[int, str], None],
+    ) -> None:
         self.last = folder / "last.ckpt"
         self.best = folder / "best.ckpt"
         self.history = folder / "history.csv"
-        self.on_epoch = on_epoch
+        self.on_epoch, self.advance = on_epoch, advance
         self.best_loss = float("inf")
         self._rows: list[dict[str, float]] = []
         self._start = 0.0
@@ -102,9 +108,12 @@ class EpochCheckpoints(pl.callbacks.Checkpoint):
         values["epoch_seconds"] = time.perf_counter() - self._start
         self._rows.append({"epoch": trainer.current_epoch, **values})
         write_history(self.history, self._rows)
-        self.on_epoch(trainer.current_epoch, values)
         improved = values["val/loss"] < self.best_loss
         self.best_loss = min(self.best_loss, values["val/loss"])
+        losses = f"train {values['train/loss']:.4f} val {values['val/loss']:.4f}"
+        epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
+        self.advance(1, f"{epoch} {losses} best {self.best_loss:.4f}")
+        self.on_epoch(trainer.current_epoch, values)
         trainer.save_checkpoint(self.last, storage_options={"best": improved})
 
     def state_dict(self) -> dict[str, Any]:

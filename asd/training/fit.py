@@ -22,6 +22,7 @@ from asd.experiment.trainer_options import TrainerOptions
 from asd.features import Features
 from asd.features.batches import Batches
 from asd.models.detector import Detector, read_checkpoint, rebuilt
+from asd.progress import progress_bar
 from asd.training.checkpoints import EpochCheckpoints, checkpoint_io
 from asd.training.lightning_module import DetectorTraining
 from asd.training.speed import (
@@ -32,6 +33,8 @@ from asd.training.speed import (
     set_threads,
     step_flop,
 )
+
+log = logging.getLogger(__name__)
 
 # What taking up a damaged checkpoint raises, in torch and Lightning.
 _DAMAGED = (LookupError, TypeError, ValueError, AttributeError, RuntimeError)
@@ -58,6 +61,7 @@ def fit(
     folder: Path,
     on_epoch: Callable[[int, dict[str, float]], None],
     callbacks: Sequence[pl.Callback] = (),
+    label: str = "training",
 ) -> Detector:
     """Train, or go on where ``folder`` says that training stood.
 
@@ -70,6 +74,7 @@ def fit(
         on_epoch: told of every epoch once its row is on disk. Training goes on when it returns;
             what it raises ends training and is raised here.
         callbacks: more of them for the Trainer.
+        label: of the progress shown.
 
     Returns:
         The detector with the weights that score (``trainer.weights``), in evaluation mode.
@@ -84,30 +89,36 @@ def fit(
     folder.mkdir(parents=True, exist_ok=True)
     for leftover in folder.glob(".*.partial"):  # of a process that was killed
         leftover.unlink()
-    checkpoints = EpochCheckpoints(folder, on_epoch)
-    resume = checkpoints.last if checkpoints.last.exists() else None
-    if resume is None or not _stopped_early(resume, options.stop_patience):
-        trainer = _trainer(options, device, [*callbacks, checkpoints])
+    resume = last if (last := folder / "last.ckpt").exists() else None
+    done, ended = _progress(resume, options.stop_patience) if resume else (0, False)
+    if not ended:
         prepare(detector, options, device)
         values = resident(data.features.values, device, options.gpu_share)
         size = options.batch_size
         train = Batches(values, data.train, data.classes, size, seed, device)
         val = Batches(values, data.validation, data.classes, size, device=device)
         module = DetectorTraining(detector, options)
-        try:
-            with _interruptible():
-                trainer.fit(module, train, val, ckpt_path=resume, weights_only=True)
-        except _DAMAGED as error:
-            if resume is None or checkpoints.begun or isinstance(error, torch.OutOfMemoryError):
-                raise
-            raise _useless(resume, error) from error
+        if done:
+            log.info("%s: going on at epoch %d", label, done + 1)
+        steps = len(train) + 1  # the last of an epoch: it is validated and saved
+        total = options.max_epochs * steps
+        with progress_bar(label, total, options.progress, done * steps) as advance:
+            checkpoints = EpochCheckpoints(folder, on_epoch, advance)
+            each = pl.callbacks.LambdaCallback(on_train_batch_end=lambda *_: advance(1))
+            trainer = _trainer(options, device, [*callbacks, each, checkpoints])
+            try:
+                with _interruptible():
+                    trainer.fit(module, train, val, ckpt_path=resume, weights_only=True)
+            except _DAMAGED as error:
+                if resume is None or checkpoints.begun or isinstance(error, torch.OutOfMemoryError):
+                    raise
+                raise _useless(resume, error) from error
         # Callbacks, some of which live on, have the module's `log`, and so would keep the Trainer
         # with features and optimiser, on the GPU too; these refer to one another besides.
         module.trainer = None
         del trainer, values, train, val, module
         gc.collect()
-    chosen = checkpoints.best if options.weights == "best" else checkpoints.last
-    return rebuilt(detector.recipe, chosen).to(device)
+    return rebuilt(detector.recipe, folder / f"{options.weights}.ckpt").to(device)
 
 
 def _trainer(
@@ -134,12 +145,12 @@ def _trainer(
     )
 
 
-def _stopped_early(last: Path, patience: int | None) -> bool:
-    """Whether this checkpoint is of an epoch after which training had ended."""
+def _progress(last: Path, patience: int | None) -> tuple[int, bool]:
+    """The epochs that this checkpoint has seen, and whether training had ended early with them."""
     content = read_checkpoint(last)
     try:
-        states = content.get("callbacks", {}).values()
-        return patience is not None and any(s.get("wait_count", 0) >= patience for s in states)
+        waits = [state.get("wait_count", 0) for state in content.get("callbacks", {}).values()]
+        return int(content["epoch"]) + 1, patience is not None and max(waits, default=0) >= patience
     except _DAMAGED as error:
         raise _useless(last, error) from error
 

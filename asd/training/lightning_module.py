@@ -30,25 +30,28 @@ class DetectorTraining(pl.LightningModule):
         self._plateau: torch.optim.lr_scheduler.ReduceLROnPlateau | None = None
         self._plateau_state: dict[str, Any] | None = None
         self._sums: Tensor | None = None
+        self._parts: list[str] = []
         self._train_means: dict[str, float] = {}
 
     def _step(self, batch: Batch) -> Tensor:
-        reconstruction = self.detector.reconstruct(batch)
-        mse, cce = reconstruction.mse, reconstruction.cce
-        loss: Tensor = self.detector.loss.combine(mse, cce)
-        parts = [loss, mse] if cce is None else [loss, mse, cce]
+        windows = self.detector.outputs(batch)
+        loss: Tensor = self.detector.loss.combine(windows.mse, windows.cce)
+        named = {"loss": loss, "mse": windows.mse, "cce": windows.cce}
+        parts = {name: part for name, part in named.items() if part is not None}
         # Kept on the device and read once an epoch: logging each step costs more than small models.
         # Nothing here may wait for a GPU, as a tensor made of a Python number there would.
-        sums = torch.stack([p.detach().sum() for p in parts] + [loss.new_full((), len(loss))])
+        count = loss.new_full((), len(loss))
+        sums = torch.stack([*(part.detach().sum() for part in parts.values()), count])
         self._sums = sums if self._sums is None else self._sums + sums
+        self._parts = list(parts)
         return loss.mean()
 
     def _means(self, stage: str) -> dict[str, float]:
         assert self._sums is not None
         *sums, count = self._sums.double().tolist()
         self._sums = None
-        names = ("loss", "mse", "cce")[: len(sums)]
-        return {f"{stage}/{name}": value / count for name, value in zip(names, sums, strict=True)}
+        named = zip(self._parts, sums, strict=True)
+        return {f"{stage}/{name}": value / count for name, value in named}
 
     def on_train_start(self) -> None:
         # A checkpoint of another device may have another memory format, and the fused optimiser
@@ -71,7 +74,8 @@ class DetectorTraining(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Mean loss of a batch."""
-        return self._step(batch)
+        share = getattr(self.detector.loss, "mixup", 0.0)
+        return self._step(batch.mixed(share, len(self.detector.recipe["classes"])))
 
     def on_validation_epoch_start(self) -> None:
         # Validation runs inside the epoch, so the training sums are read first.
@@ -95,7 +99,10 @@ class DetectorTraining(pl.LightningModule):
                 for norm in norms:
                     norm.train().momentum = len(batch.features) / seen
                 # Not the compiled form, which would be compiled again for this.
-                self.detector.network.forward(self.detector.standardiser(batch.features))
+                features = self.detector.standardiser(batch.features)
+                embedding = self.detector.network.forward(features)[1]
+                if self.detector.classifier is not None:
+                    self.detector.classifier(embedding)
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.eval().momentum = momentum
 
@@ -115,17 +122,21 @@ class DetectorTraining(pl.LightningModule):
         self.log_dict({**self._train_means, **means, "learning_rate": rate})
         if self._plateau is not None:
             self._plateau.step(means["val/loss"])
+        for group in optimiser.param_groups:
+            group["lr"] *= self.options.rate_decay
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam; the plateau rule is stepped here rather than by the Trainer.
+        """Adam, AdamW with a weight decay; the plateau rule is stepped here, not by the Trainer.
 
         The Trainer steps it after checkpoints are saved, so that a resumed run would miss one step.
         """
         options = self.options
-        optimiser = torch.optim.Adam(
+        optimiser = torch.optim.AdamW(
             self.parameters(),
             lr=options.learning_rate,
+            betas=(options.adam_beta1, options.adam_beta2),
             eps=options.adam_epsilon,
+            weight_decay=options.weight_decay,
             fused=options.fused_adam,
         )
         if options.plateau is not None:

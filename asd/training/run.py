@@ -42,8 +42,7 @@ from asd.scoring.scorer import ClipSet, calibrate, fit_back_end, score_clips
 from asd.scoring.tables import convergence_notes, remarks, write_tables
 from asd.training.checkpoints import restored_history
 from asd.training.fit import TrainingSet, fit
-from asd.training.memory import check_memory, give_back_memory
-from asd.training.speed import choose_device, set_determinism
+from asd.training.speed import choose_device, give_back_memory, set_determinism, step_flop
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +68,7 @@ def run(experiment: Experiment, listeners: Sequence[RunListener] = ()) -> tuple[
     config, events = experiment.config, Listeners(listeners)
     device = _check_model(experiment)
     events.tell(RunListener.check)
-    clips = Clips.of(experiment, compute=True)
+    clips = Clips.of(experiment)
     check_classes(experiment, clips)
     models = clips.groups(experiment.scope)
     few = _said_of_validation(experiment, models)
@@ -100,12 +99,12 @@ def _check_model(experiment: Experiment) -> torch.device:
     experiment.scoring.function()
     frontend = experiment.frontend
     frames = experiment.windows.length(frontend, _SOME_SECONDS * frontend.rate)
-    shape = {"bands": frontend.bands, "frames": frames}
     device = choose_device(experiment.trainer)
     if experiment.trains:
+        parts = {part: experiment.config[part] for part in ("model", "loss")}
+        recipe = {**parts, "bands": frontend.bands, "frames": frames, "classes": ["a/0", "b/0"]}
         with torch.device("meta"):
-            model = build({**experiment.config["model"], **shape}, "model")
-        check_memory(model, device)
+            Detector(recipe)
     return device
 
 
@@ -146,11 +145,11 @@ def _compute(
         model.mkdir(parents=True, exist_ok=True)
         held_out_clips = group.train.clips[["machine", "id", "path"]][held_out]
         held_out_clips.to_csv(model / "validation.csv", index=False)
-        names = class_names(group.train, experiment.classes)
-        numbers = class_numbers(group.train, experiment.classes, names)
-        data = TrainingSet(
-            features, windows.of_clips(training_clips), windows.of_clips(held_out), numbers
-        )
+        names = class_names(group.train, experiment.objective.classes)
+        numbers = class_numbers(group.train, experiment.objective.classes, names)
+        drawn = experiment.windows.training(windows, features.frames)
+        learnt, validation = drawn.of_clips(training_clips), drawn.of_clips(held_out)
+        data = TrainingSet(features, learnt, validation, numbers)
 
         # Training: from the standardiser, fitted on what trains, to the weights that score.
         if config["standardise"]:
@@ -160,7 +159,6 @@ def _compute(
         torch.manual_seed(seed)
         detector = Detector(_recipe(experiment, group, length, names), standardiser)
         label = config["system"] if name == "shared" else f"{config['system']} {name}"
-        callbacks = [c for one in events for c in one.trainer_callbacks(label, options.max_epochs)]
 
         def epoch_ended(epoch: int, values: dict[str, float], name: str = name) -> None:
             folder.check_ours()
@@ -171,14 +169,15 @@ def _compute(
             set_determinism(options.deterministic)
             detector = rebuilt(detector.recipe, trained / "model.ckpt").to(choose_device(options))
         elif experiment.trains:
-            detector = fit(detector, data, options, seed, model, epoch_ended, callbacks)
+            detector = fit(detector, data, options, seed, model, epoch_ended, label=label)
         if experiment.trains:
             ended[name] = convergence(history, options)
             level = logging.INFO if ended[name]["converged"] else logging.WARNING
             log.log(level, "%s", *convergence_notes({name: ended[name]}))
         threads = options.threads or cores()
         all_clips = ClipSet(group.train.clips, features, windows, numbers)
-        parts = all_clips.part(data.train), all_clips.part(data.validation)
+        own, held_windows = windows.of_clips(training_clips), windows.of_clips(held_out)
+        parts = all_clips.part(own), all_clips.part(held_windows)
         fit_back_end(detector, experiment.scoring, *parts, threads)
         if calibrating.any():
             held = all_clips.part(windows.of_clips(calibrating))
@@ -186,8 +185,12 @@ def _compute(
             write_scores(model / "calibration.csv", table)
             del held
         save_detector(detector, model / "model.ckpt")
-        sizes = folder.record().get("parameters", {})
-        folder.update(parameters=sizes | {name: sum(p.numel() for p in detector.parameters())})
+        costs = {"parameters": sum(p.numel() for p in detector.parameters()), "multiply_adds": 0}
+        if experiment.trains:  # a step is three passes, of two operations each
+            flop = step_flop(detector, len(windows.starts))
+            costs["multiply_adds"] = round(flop / 6 / len(held_out))
+        record = folder.record()
+        folder.update(**{what: record.get(what, {}) | {name: n} for what, n in costs.items()})
         del features, data, all_clips, parts
 
         # Scoring the test clips, a machine type at a time.
@@ -197,7 +200,7 @@ def _compute(
                 features = store.part(part)
                 paths = list(part.clips["path"])
                 windows = experiment.windows.starts(length, features.frames, paths)
-                numbers = class_numbers(part, experiment.classes, names)
+                numbers = class_numbers(part, experiment.objective.classes, names)
                 test_clips = ClipSet(part.clips, features, windows, numbers)
                 scored = score_clips(detector, experiment.scoring, test_clips, threads)
                 events.tell(RunListener.clips_scored, scored)
@@ -274,6 +277,8 @@ def _said_of_validation(experiment: Experiment, models: dict[str, Clips]) -> lis
     scaled = "scores are standardised per ID by the validation clips, which chose the epoch, too"
     counts = {name: int(_held_out(experiment, one.train)[0].sum()) for name, one in models.items()}
     said = [scaled] if experiment.scoring.per_id else []
+    if experiment.trainer.weights == "last":
+        return said
     return said + [
         f"{name}: {few} validation clips choose the epoch that scores, which leaves it to chance; "
         "raise trainer.validation_fraction, or add training clips"

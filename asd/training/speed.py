@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 
 import numpy as np
 import torch
@@ -13,13 +15,15 @@ from asd.cores import cores
 from asd.errors import AsdError
 from asd.experiment.trainer_options import TrainerOptions
 from asd.models.detector import Detector
-from asd.training.memory import keep_freed_memory
 
 # A thread more for each so many floating-point operations of a step: below, a second thread was
 # measured to cost more than it brings (docs/performance.md).
 _FLOP_A_THREAD = 1e9
 # On a CPU channels_last was faster for nets up to this many filters, slower for wider ones.
 _CPU_CHANNELS_LAST = 64
+# From glibc's malloc.h.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_NEVER = 2**31 - 1
 
 
 def choose_device(options: TrainerOptions) -> torch.device:
@@ -130,3 +134,33 @@ def resident(values: np.ndarray, device: torch.device, share: float) -> torch.Te
     if device.type == "cuda" and tensor.nbytes < share * torch.cuda.mem_get_info(device)[0]:
         return tensor.to(device)
     return tensor
+
+
+def keep_freed_memory() -> bool:
+    """Have the C library keep what this process frees, now and later.
+
+    By default glibc gives blocks of 32 MB and more back to the system at once. A step's tensors of
+    that size then come as new pages, each of which the system fills with zeros when it is first
+    written: a third of a step of the paper's model on a CPU (docs/performance.md). The
+    process stays at its peak of memory until ``give_back_memory``.
+
+    Returns:
+        Whether there is a glibc that can be told so.
+    """
+    thresholds = (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD)
+    return all(_call_glibc("mallopt", threshold, _NEVER) for threshold in thresholds)
+
+
+def give_back_memory() -> None:
+    """Return to the system what is free now: a process that trains many runs starts each small.
+
+    On a GPU too, where the next model asks the driver what is free.
+    """
+    torch.cuda.empty_cache()
+    _call_glibc("malloc_trim", 0)
+
+
+def _call_glibc(name: str, *arguments: int) -> bool:
+    """Whether the C library has this function, and the function succeeds."""
+    function = getattr(ctypes.CDLL(None), name, None) if sys.platform.startswith("linux") else None
+    return function is not None and bool(function(*arguments))

@@ -6,14 +6,18 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 import torch
+from parts import save_model
 
 from benchmarks import aucs, cues, gpu
 from benchmarks.cases import Case
 from benchmarks.ceilings import moved_bytes
 from benchmarks.training import HEADS, measure, row
+from benchmarks.watch import processor_times
 
 CPU = torch.device("cpu")
 
@@ -70,3 +74,10 @@ def test_cues_are_of_each_id(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     frame = pd.DataFrame({"machine": "fan", "id": ["0", "0", "1", "1"], "label": [0, 1, 0, 1]})
     table = cues.cue_aucs(frame.assign(**{cue: [3, 4, 1, 2] for cue in cues.CUES}), ["machine"])
     assert table.loc["fan", list(cues.CUES)].tolist() == [100] * 5
+
+
+def test_a_watch_is_measured(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "clip.wav", np.random.default_rng(0).uniform(-1, 1, 8000), 16000)
+    model = save_model(tmp_path / "model.ckpt")
+    seconds, times = processor_times(model, tmp_path / "clip.wav", 3)
+    assert seconds == 0.5 and len(times) == 3 and min(times) > 0

@@ -15,7 +15,6 @@ import corpora
 import numpy as np
 import pytest
 import soundfile
-from corpora import feature_store
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,7 +23,6 @@ from asd.data.clip_files import LOSSY_SUFFIXES, SUFFIXES, Clip, list_clips, pars
 from asd.data.manifest import COLUMNS, Part
 from asd.data.scan import scan
 from asd.errors import AsdError
-from asd.frontends.mel import Mel
 
 
 @pytest.fixture
@@ -332,22 +330,3 @@ def test_a_thread_that_hangs_does_not_outlive_sigterm() -> None:
     _, said = process.communicate(timeout=60)
     assert process.returncode != 0
     assert "Terminated" in said
-
-
-def test_a_clip_below_one_frame_is_a_bad_clip(
-    train: Path, tmp_path: Path, write_clip: Callable[..., Path]
-) -> None:
-    """Of the front end that is used: what the cache knows to be good is looked at anew."""
-    options = {"cache": tmp_path / "cache", "on_bad_clip": "skip"}
-    write_clip(train / "normal_id_00_00000001.wav", seconds=0.05)
-    assert len(run(train, **options)) == 3
-    for _ in range(2):
-        for frontend, kept in ((Mel(bands=32, n_fft=512, hop=256), 3), (Mel(n_fft=1024), 2)):
-            store = feature_store(tmp_path / "features", frontend)
-            corpus = corpora.folder(train.parents[1], **options)
-            clips = corpus.manifest(["development"], store.reader([("development", "train")]))
-            assert len(store.load(clips).frames) == len(clips) == kept
-    with pytest.raises(AsdError, match=r"1 bad clips\n.*00000001.wav: clip of 800 samples is too"):
-        corpora.folder(train.parents[1]).manifest(
-            ["development"], store.reader([("development", "train")])
-        )

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from asd.data.windows import Windows
+from asd.data.windows import Snippets, Windows
 from asd.features.batches import Batches, windows_view
 
 
@@ -70,3 +70,30 @@ def test_batches_from_memory_arrive_where_they_are_wanted() -> None:
         assert batch.features.device.type == "meta"
         assert batch.classes.device.type == "meta"
         assert batch.features.shape[1:] == (3, 2)
+
+
+def test_snippets_begin_anywhere_in_training_and_score_where_they_stand() -> None:
+    frames, length = np.array([20, 30, 5]), 5
+    offsets = np.cumsum(frames) - frames
+    values = torch.arange(frames.sum(), dtype=torch.float32).unsqueeze(1)
+    snippets = Snippets(None, length, "all")
+    index = snippets.starts(length, frames, ["a", "b", "c"])
+    assert index.clips.tolist() == [0] * 4 + [1] * 6 + [2]
+    drawn = snippets.training(index, frames).of_clips(np.array([True, True, True]))
+    assert drawn.starts.tolist() == offsets.tolist() and drawn.clips.tolist() == [0, 1, 2]
+    batches = Batches(values, drawn, np.arange(3), 3, seed=0)
+    begun: list[set[int]] = [set(), set(), set()]
+    for epoch in range(400):
+        batches.set_epoch(epoch)
+        (batch,) = batches
+        starts = batch.features[:, 0, 0].long()
+        assert torch.equal(batch.features[:, -1, 0].long(), starts + length - 1)
+        assert sorted(batch.classes.tolist()) == [0, 1, 2]  # each clip once an epoch
+        for clip, start in zip(batch.classes.tolist(), starts.tolist(), strict=True):
+            begun[clip].add(start - offsets[clip])
+    assert begun == [set(range(n - length + 1)) for n in frames]
+    batches.set_epoch(7)
+    first = [b.features for b in batches]
+    assert all(torch.equal(a, b.features) for a, b in zip(first, batches, strict=True))
+    (held_out,) = Batches(values, drawn, np.arange(3), 3)
+    assert held_out.features[:, 0, 0].tolist() == offsets.tolist()

@@ -23,11 +23,10 @@ import pytest
 import soundfile
 from corpora import feature_store, folder
 
-from asd.data.audio import Channel, Recording
 from asd.data.manifest import Manifest
 from asd.errors import AsdError
 from asd.features import FeatureStore, parts_of
-from asd.features.part import write_part
+from asd.features.part import write_part, writing
 from asd.frontends.frontend import FrontEnd
 from asd.frontends.gammatone import Gammatone
 from asd.frontends.mel import Mel
@@ -35,7 +34,6 @@ from asd.frontends.mel import Mel
 GAMMATONE = Gammatone(bands=16)
 MEL = Mel(bands=32, n_fft=512, hop=256)
 ROOT = Path(__file__).resolve().parents[2]
-BOTH = [("development", "train"), ("development", "test")]
 
 
 def manifest_of(root: Path) -> Manifest:
@@ -79,8 +77,7 @@ logging.basicConfig(level=logging.INFO)
 def build():
     frontend = Gammatone(bands=16, precision=precision)
     store = feature_store(Path(cache) / "features", frontend)
-    reader = store.reader([("development", "train"), ("development", "test")])
-    store.build(folder(Path(root), cache=cache).manifest(["development"], reader))
+    store.build(folder(Path(root), cache=cache).manifest(["development"]))
 
 sys.exit(exit_status(build))
 """
@@ -209,73 +206,6 @@ def test_key_follows_from_all_that_changes_the_numbers(tmp_path: Path) -> None:
     assert {s.frontend_key() for s in same} == {base.frontend_key()}
 
 
-# In the pass that checks the clips
-
-
-def test_one_pass_reads_each_file_once_and_stores_what_build_stores(
-    corpus: Path, store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    opened: list[str] = []
-    read = Recording.read
-
-    def counting(path: Path, channel: Channel) -> Recording:
-        opened.append(path.name)
-        return read(path, channel)
-
-    monkeypatch.setattr(Recording, "read", counting)
-    cached = folder(corpus, cache=tmp_path / "cache")
-    for _ in range(2):
-        clips = cached.manifest(["development"], store.reader(BOTH))
-        got = store.load(clips)
-        assert len(opened) == 28
-    np.testing.assert_array_equal(got.values, expected_of(clips))
-    apart = replace(store, root=tmp_path / "apart")
-    apart.build(manifest_of(corpus))
-    assert [p.name for p in files(store, "")] == [p.name for p in files(apart, "")]
-    for path in files(apart, ""):
-        assert (store.folder / path.name).read_bytes() == path.read_bytes()
-
-
-def test_one_pass_takes_only_the_parts_wanted_of_which_nothing_is_known(
-    corpus: Path, store: FeatureStore, tmp_path: Path, write_clip: Callable[..., Path]
-) -> None:
-    cached = folder(corpus, cache=tmp_path / "cache", machines=["fan"])
-    cached.manifest(["development"], store.reader(BOTH[:1]))
-    assert [p.stem.rsplit("-", 1)[0] for p in files(store, ".npy")] == ["development-fan-train"]
-    write_clip(corpus / "pump" / "train" / "normal_id_09_00000000.wav", seed=77, seconds=0.2)
-    folder(corpus, cache=tmp_path / "cache", machines=["pump"], ids=["00"]).manifest(
-        ["development"]
-    )
-    every = folder(corpus, cache=tmp_path / "cache").manifest(["development"], store.reader(BOTH))
-    assert len(files(store, ".npy")) == 1  # some clips of each other part were known: see build
-    np.testing.assert_array_equal(store.load(every).values, expected_of(every))
-
-
-@pytest.mark.parametrize("reason", ["empty", "short"])
-def test_one_pass_that_a_clip_stops_leaves_no_half_part(
-    reason: str, corpus: Path, store: FeatureStore, write_clip: Callable[..., Path]
-) -> None:
-    bad = corpus / "pump" / "train" / "normal_id_00_00000001.wav"
-    content = bad.read_bytes()
-    if reason == "empty":
-        bad.write_bytes(b"")
-        message = r"(?s)1 bad clips.*pump/train/normal_id_00_00000001.wav: no readable"
-    else:
-        write_clip(bad, seconds=0.01)
-        message = f"{bad}: clip of 160 samples is too short"
-    with pytest.raises(AsdError, match=message):
-        folder(corpus).manifest(["development"], store.reader(BOTH))
-    assert not [p for p in files(store, "") if "pump-train" in p.name or "partial" in p.name]
-    if reason == "empty":
-        skipping = folder(corpus, on_bad_clip="skip")
-        clips = skipping.manifest(["development"], store.reader(BOTH)).select(machine="pump")
-        assert len(files(store, "pump-train*.npy")) == 1
-        np.testing.assert_array_equal(store.load(clips).values, expected_of(clips))
-    bad.write_bytes(content)
-    clips = folder(corpus).manifest(["development"], store.reader(BOTH))
-    np.testing.assert_array_equal(store.load(clips).values, expected_of(clips))
-
-
 # What goes wrong
 
 
@@ -357,14 +287,12 @@ def test_a_folder_that_cannot_be_written_is_named(corpus: Path, tmp_path: Path) 
             feature_store(root, GAMMATONE, shared=shared).load(train_clips(corpus))
 
 
-@pytest.mark.parametrize("scanned", [False, True], ids=["one pass", "clips known"])
 def test_a_full_disk_is_said_and_nothing_passes_for_complete(
-    scanned: bool, write_corpus: Callable[..., Path], tmp_path: Path
+    write_corpus: Callable[..., Path], tmp_path: Path
 ) -> None:
     root = write_corpus(seconds=1.0, machines=["fan"])  # 24 and 32 kB of features
     cache = tmp_path / "cache"
-    if scanned:
-        folder(root, cache=cache).manifest(["development"])
+    folder(root, cache=cache).manifest(["development"])
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (15_000, 15_000))
@@ -390,7 +318,7 @@ def test_two_processes_at_once_compute_once(corpus: Path, tmp_path: Path) -> Non
     cache = tmp_path / "cache"
     store = feature_store(cache / "features", GAMMATONE)
     log_files = [tmp_path / f"log{i}" for i in range(2)]
-    with store.computing():  # until both have come to it
+    with writing(store.folder):  # until both have come to it
         processes = []
         for path in log_files:
             with path.open("w") as log:
@@ -402,19 +330,16 @@ def test_two_processes_at_once_compute_once(corpus: Path, tmp_path: Path) -> Non
             time.sleep(0.02)
     assert [process.wait(60) for process in processes] == [0, 0]
     texts = [path.read_text() for path in log_files]
-    assert sum(text.count("computing features: 28 in") for text in texts) == 1
+    assert sum(text.count("gammatone features: 100 %") for text in texts) == 1
     assert [text.count("waiting for another") for text in texts] == [1, 1]
     assert store.load(manifest_of(corpus)).values.shape == (28 * 10, 16)
 
 
-@pytest.mark.parametrize("scanned", [False, True], ids=["one pass", "clips known"])
 def test_killed_while_building_ends_with_the_same_bytes(
-    scanned: bool, write_corpus: Callable[..., Path], tmp_path: Path
+    write_corpus: Callable[..., Path], tmp_path: Path
 ) -> None:
     root = write_corpus(machines=["fan"], ids=["00"], train=40, normal=40, seconds=3.0)
     store = feature_store(tmp_path / "cache" / "features", Gammatone(bands=16, precision="float64"))
-    if scanned:
-        folder(root, cache=tmp_path / "cache").manifest(["development"])
     arguments = build_command(root, tmp_path / "cache", "float64")
     process = subprocess.Popen(arguments, cwd=ROOT, stderr=subprocess.DEVNULL)
     until = time.monotonic() + 60
@@ -428,7 +353,7 @@ def test_killed_while_building_ends_with_the_same_bytes(
     stamp = kept.stat().st_mtime_ns
     (store.folder / ".development-fan-train-0123456789ab.npy.7.partial").write_bytes(b"half")
 
-    clips = folder(root, cache=tmp_path / "cache").manifest(["development"], store.reader(BOTH))
+    clips = folder(root, cache=tmp_path / "cache").manifest(["development"])
     store.build(clips)
     fresh = replace(store, root=tmp_path / "fresh")
     fresh.build(clips)
@@ -454,9 +379,9 @@ def test_torch_has_one_thread_in_each_worker(
     torch.set_num_threads(2)
     try:
         store = feature_store(tmp_path / "features", MEL)
-        folder(corpus, machines=["fan"]).manifest(["development"], store.reader(BOTH[:1]))
+        store.build(folder(corpus, machines=["fan"]).manifest(["development"]))
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
-    assert len(seen) == 6
-    assert set(seen[1:]) == {1}  # the first clip is computed before the pool starts
+    assert len(seen) == 14
+    assert set(seen[1:6]) == {1}  # the first clip is computed before the pool starts

@@ -41,7 +41,7 @@ def test_errors_are_those_of_the_network_as_trained(model: dict[str, Any]) -> No
     made = scoring_form(detector)
     batch = Batch(torch.randn(4, 15, 10, dtype=torch.float64), torch.tensor([0, 1, 1, 0]))
     with torch.inference_mode():
-        got, expected = made.reconstruct(batch), detector.reconstruct(batch)
+        got, expected = made.outputs(batch), detector.outputs(batch)
     # errors and logits are float32 whatever the network
     for a, b in ((got.mse, expected.mse), (got.cce, expected.cce)):
         assert torch.allclose(a, b, rtol=1e-6, atol=0)

@@ -57,7 +57,7 @@ def test_options_that_cannot_work_are_refused(bad: dict[str, object]) -> None:
 class Ramp(nn.Module):
     """Reconstructs half of what it sees, and more the later in a window."""
 
-    has_network, device = True, torch.device("cpu")
+    reconstructs, predicts, device = True, slice(None), torch.device("cpu")
 
     def __init__(self) -> None:
         super().__init__()
@@ -142,7 +142,12 @@ def test_in_sweeps_and_when_a_picture_cannot_be_drawn(
     assert "pictures cannot be written there" in caplog.text
     (tmp_path / "pictures").unlink()
     in_sweep.scored(folder, table, None)
-    assert [p.name for p in (tmp_path / "pictures").iterdir()] == ["scores.png"]
+    drawn = tmp_path / "pictures" / "scores.png"
+    assert list(drawn.parent.iterdir()) == [drawn]
+    drawn.write_bytes(b"what is there stays")
+    PictureListener(picture_options(), Axes(), False).finished_before(folder)
+    assert sorted(p.name for p in drawn.parent.iterdir()) == ["roc.png", "scores.png"]
+    assert drawn.read_bytes() == b"what is there stays"
 
 
 def test_damaged_files_are_named(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from asd.composition import compose_config, plain
 from asd.documents.blocks import Table, Text
 from asd.errors import AsdError
 from asd.experiment.history import convergence, write_history
+from asd.experiment.sweep_files import load_sweep
 from asd.experiment.trainer_options import TrainerOptions
 from asd.options import from_config
 from asd.reporting.bootstrap import Resampling
@@ -70,6 +71,23 @@ def test_simulated_figures_never_stand_beside_published_ones(runs: Any) -> None:
     for table in tables(section):
         text = " ".join(line.text for row in table.rows for cell in row for line in cell)
         assert "SIMULATED" in table.title and "paper " not in text and "95.67" not in text
+
+
+def test_rows_name_their_family_and_whose_the_published_figures_are(runs: Any) -> None:
+    table = declaration("beyond")
+    experiments = [row["experiment"] for row in table.rows.values()]
+    assert sorted(experiments) == sorted(load_sweep("beyond")["overrides"]["+experiment"])
+    assert all(set(of) == {"family", "source"} for of in table.about.values())
+    runs.write("u", data="dcase2020")
+    (section,) = runs.report("beyond")
+    assert section.comparable
+    assert result(section, "IDNN", "ToyCar").published == pytest.approx(0.7891)
+    shown = tables(section)
+    (sources,) = (t for t in shown if t.header == ["system", "published figures"])
+    assert len(sources.rows) == len(table.rows)
+    idnn = next(row for row in shown[0].rows if row[0][0].text == "IDNN")
+    assert [line.text for line in idnn[0]] == ["IDNN", "reconstruction", "no run"]
+    assert "of the paper" not in shown[0].title
 
 
 def test_the_papers_clips_stand_beside_its_numbers_with_the_difference(runs: Any) -> None:
@@ -226,6 +244,13 @@ def test_a_setting_is_compared_with_those_that_differ_in_it_alone(runs: Any) -> 
         laid_out(runs, "trainer.weights")
 
 
+def test_options_that_no_run_has_together_are_said_and_not_suggested(runs: Any) -> None:
+    runs.write("ss_0.5")
+    runs.write("b")
+    with pytest.raises(AsdError, match=r"no run has loss\.alpha and model\.hidden"):
+        laid_out(runs, "loss.alpha", "model.hidden")
+
+
 def test_validation_losses_are_of_the_same_seeds(runs: Any, tmp_path: Path) -> None:
     # As a training records it.
     rows = [{"epoch": n, "steps": n + 1.0, "val/loss": 0.5 - 0.25 * n} for n in range(2)]
@@ -375,6 +400,7 @@ def test_systems_are_compared_by_any_of_their_names(runs: Any) -> None:
     ("change", "message"),
     [
         ({"rows": [{"label": "U"}]}, "without an option"),
+        ({"rows": [{"label": "U", "family": "x", "source": "y"}]}, "without an option"),
         ({"rows": [{"label": "U", "a": 1}, {"label": "U", "a": 2}]}, "stands twice"),
         ({"published": {"auc": {"X": [1, 2]}}}, "published.auc.X: no row"),
         ({"published": {"auc": {"U": [1]}}}, "not 2 numbers"),

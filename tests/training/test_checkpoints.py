@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from pathlib import Path
 from typing import Any
@@ -124,3 +125,16 @@ def test_no_thread_is_left_behind(tmp_path: Path) -> None:
     before = set(threading.enumerate())
     trained(tmp_path, {"checkpoint_in_background": True})
     assert not [t for t in set(threading.enumerate()) - before if not t.daemon]
+
+
+def test_progress_says_the_epoch_and_the_best_loss_of_all_starts(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    trained(tmp_path, {"max_epochs": 2})
+    last = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    last["callbacks"]["EpochCheckpoints"]["best_loss"] = 1e-3
+    torch.save(last, tmp_path / "last.ckpt")
+    caplog.set_level(logging.INFO)
+    trained(tmp_path, {"max_epochs": 3, "progress": "lines"})
+    assert "training: going on at epoch 3" in caplog.text
+    assert "training: 100 %, epoch 3/3 train " in caplog.text and "best 0.0010" in caplog.text

@@ -9,7 +9,7 @@ FAULTS = """
 import resource, sys
 import numpy as np
 if "keep" in sys.argv:
-    from asd.training.memory import keep_freed_memory
+    from asd.training.speed import keep_freed_memory
     assert keep_freed_memory()
 def pages():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -19,7 +19,7 @@ def pages():
 pages()
 print(pages())
 if "give" in sys.argv:
-    from asd.training.memory import give_back_memory
+    from asd.training.speed import give_back_memory
     give_back_memory()
     print(pages())
 """

@@ -1,0 +1,82 @@
+"""``python -m asd.recalibrate``: confirmed normal clips become the calibration, the rest stays."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+import torch
+from parts import save_model
+
+from asd.models.detector import load_detector
+from asd.recalibrate import main as recalibrate
+from asd.score import main as score
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> Path:
+    place = tmp_path / "confirmed"
+    place.mkdir()
+    for n in range(12):
+        values = (0.05 + 0.01 * n) * np.random.default_rng(n).uniform(-1, 1, 16000)
+        soundfile.write(place / f"{n}.wav", values, 16000)
+    return place
+
+
+def test_only_the_calibration_is_new(clips: Path, tmp_path: Path, capsys: Capture) -> None:
+    ids = [("fan", "00"), ("fan", "02")]
+    old = save_model(tmp_path / "old" / "model.ckpt", ids=ids)
+    before, out = old.read_bytes(), tmp_path / "new"
+    words = [str(old), str(clips), "--class", "fan/02"]
+    assert score(words) == 0
+    scores = pd.read_csv(io.StringIO(capsys.readouterr().out))["score"]
+    assert recalibrate([*words, "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    # The promise by the definition: of 12, what 1 / 13 can keep.
+    assert said.startswith(
+        f"fan/id_02: from your 0.2 minutes: at a threshold of {scores.max():.4g}, at most 7.69231 %"
+    )
+    assert "5 % needs 19 clips" in said
+    assert said.endswith(f"fan/00: as before\n{out / 'model.ckpt'}\n")
+    assert old.read_bytes() == before
+    one, two = load_detector(old), load_detector(out / "model.ckpt")
+    assert two.calibration["fan/02"].tolist() == sorted(scores)
+    assert torch.equal(two.calibration["fan/00"], one.calibration["fan/00"])
+    assert set(two.profiles) == {"fan/02"}
+    recipe = dict(two.recipe)
+    assert recipe.pop("recalibrated_from") and recipe == one.recipe
+    for name, weights in one.state_dict().items():
+        assert torch.equal(weights, two.state_dict()[name])
+    again = ["--class", "fan/02", "--false-alarms", "0.1"]
+    assert score([str(out), str(clips), *again]) == 0
+    table = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    assert table["score"].tolist() == scores.tolist()
+    assert table["verdict"].value_counts().to_dict() == {"OK": 12}
+
+    assert recalibrate([*words, "--out", str(out)]) == 2
+    assert "is there already" in capsys.readouterr().err
+
+
+def test_what_would_break_the_promise_is_refused(
+    clips: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    model = save_model(tmp_path / "model.ckpt", ids=[("fan", "00"), ("fan", "02")])
+    words = [str(model), str(clips), "--out", str(tmp_path / "new")]
+    assert recalibrate(words) == 2
+    assert "of which machine? --class MACHINE/ID, of fan/00, fan/02" in capsys.readouterr().err
+    full = [str(model), str(clips), "--class", "fan/00", "--out", str(model)]
+    assert recalibrate(full) == 2
+    assert "cannot be written" in capsys.readouterr().err
+    older = save_model(tmp_path / "older.ckpt", calibration={})
+    assert recalibrate([str(older), str(clips), "--out", str(tmp_path / "new")]) == 2
+    assert "calibration" in capsys.readouterr().err
+    soundfile.write(clips / "off.wav", np.zeros(16000), 16000)
+    assert recalibrate([*words, "--class", "fan/00"]) == 2
+    assert "1 of 13 clips have no score:\n  " in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()

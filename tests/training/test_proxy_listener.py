@@ -1,0 +1,67 @@
+"""The test without labels, through the program: its files, its objective, its place in a report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from asd.experiment.run_folder import RunFolder
+from asd.scoring.clip_scores import read_scores
+from asd.scoring.metrics import evaluate_scores
+
+FAULTS = ["proxy.faults=[leak,knocks]", "trainer.validation_fraction=0.3"]
+
+
+def runs(folder: Path) -> list[RunFolder]:
+    return [RunFolder(path.parent) for path in sorted((folder / "runs").glob("*/run.json"))]
+
+
+def test_proxy_scores_of_a_run(
+    run_train: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_train("+experiment=u", FAULTS[1]) == 0
+    (run,) = runs(tmp_path)
+    scores, trained = run.scores.read_bytes(), (run.model("shared") / "model.ckpt").read_bytes()
+    # The same run, tested when it is asked for: nothing of it is computed again.
+    assert run_train("+experiment=u", *FAULTS) == 0
+    assert (run.scores.read_bytes(), trained) == (
+        scores,
+        (run.model("shared") / "model.ckpt").read_bytes(),
+    )
+    (again,) = runs(tmp_path)
+    table = read_scores(again.path / "proxy.csv")
+    held_out = (run.model("shared") / "validation.csv").read_text().splitlines()[1:]
+    assert (table["label"] == 0).sum() == len(held_out)
+    assert (table["label"] == 1).sum() == 2 * len(held_out)
+    assert set(table["cause"].dropna()) == {"leak", "knocks"}
+    proxy = again.record()["proxy"]
+    assert proxy["auc"] == evaluate_scores(table, 0.1).mean["auc"]
+    assert again.record()["tags"]["proxy_auc"] == f"{100 * proxy['auc']:.2f}"
+    # Loud faults are easier than faint ones, or the test says nothing.
+    assert run_train("+experiment=u", *FAULTS, "proxy.level_db=[20,30]") == 0
+    assert runs(tmp_path)[0].record()["proxy"]["auc"] > max(0.9, proxy["auc"])
+    assert "it ranks, no more" in capsys.readouterr().out
+
+    from asd.report import main as report
+
+    assert run_train("+experiment=knn", *FAULTS, "proxy.level_db=[20,30]") == 0
+    (tmp_path / "report").mkdir()
+    assert report([f"runs={tmp_path / 'runs'}", f"out={tmp_path / 'report'}"]) == 0
+    text = " ".join((tmp_path / "report" / "report.md").read_text().split())
+    assert "proxy AUC" in text and "no estimate of the AUC" in text
+
+
+def test_a_search_by_proxy_auc_chooses_without_test_clips(
+    run_train: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    search = ["-m", "hydra/sweeper=optuna", "+experiment=knn", "hydra.sweeper.n_trials=2"]
+    search += ["scoring.back_end.k=choice(1,2)", "search.objectives=[proxy_auc]"]
+    assert run_train(*search) == 2
+    assert "proxy.faults" in "".join(capsys.readouterr())
+    assert run_train(*search, *FAULTS) == 0
+    assert "proxy_auc on validation clips" in capsys.readouterr().err
+    told = [json.loads((run.path / "run.json").read_text()) for run in runs(tmp_path)]
+    assert [one["tags"]["selected_on"] for one in told] == ["validation clips"] * 2
