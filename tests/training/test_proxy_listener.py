@@ -87,3 +87,11 @@ def test_what_the_proxy_cannot_test_is_refused(
     (run.path / "models").rename(tmp_path / "models")  # as of a run copied out of MLflow
     assert "lacks models/*/validation.csv" in said(*FAULTS)
     assert "proxy" not in run.record() and not (run.path / "proxy.csv").exists()
+
+
+def test_a_waveform_has_no_level_in_dB(
+    run_train: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for scoring in ("level", "knn", "gmm"):
+        assert run_train("+experiment=adacos", f"scoring={scoring}") == 2
+        assert "needs a front end in dB, not waveform" in "".join(capsys.readouterr())
