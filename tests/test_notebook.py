@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from parts import save_model
+from parts import save_model, scoring_of
 from PIL import Image
 
 import asd
@@ -64,6 +64,17 @@ def test_what_cannot_be_scored_says_so(tmp_path: Path) -> None:
             model.score(samples, rate)
     with pytest.raises(AsdError, match="nowhere"):
         asd.load(tmp_path / "nowhere")
+
+
+def test_a_classifier_has_no_error_to_explain(tmp_path: Path) -> None:
+    loss = {"_target_": "asd.models.loss.ClassificationLoss", "classes": "id", "mixup": 0.5,
+            "centres": 2, "scale": None, "margin": 0.0}  # fmt: skip
+    given = {"loss": loss, "classes": ["fan/00", "fan/02"], "scoring": scoring_of(score="cce")}
+    model = asd.load(save_model(tmp_path / "model.ckpt", **given))
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, 16000)
+    assert model.score(samples, 16000)["score"] > 0
+    with pytest.raises(AsdError, match="reconstructs nothing"):
+        model.explain(samples, 16000, tmp_path / "why.png")
 
 
 def test_results_are_those_of_the_runs_tables(
