@@ -20,6 +20,8 @@ PROGRAMS = {
     "score": ("asd.score", "score recordings with a trained model"),
     "watch": ("asd.watch", "score what arrives in a folder or a pipe, with alarms and drift"),
     "recalibrate": ("asd.recalibrate", "a new version of a model from confirmed normal clips"),
+    "export": ("asd.export", "one ONNX file of a trained model"),
+    "register": ("asd.register", "an exported model in MLflow's registry"),
     "download": ("asd.data.download.__main__", "fetch the real corpus"),
     "sync": ("asd.tracking.sync", "complete runs that MLflow missed"),
 }

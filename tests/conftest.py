@@ -31,6 +31,7 @@ WHOLE_FILES = (
     "tests/sweeps/test_kill.py",
     "tests/sweeps/test_ray.py",
     "tests/tracking/test_server.py",
+    "tests/test_register.py",
 )
 
 

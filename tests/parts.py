@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from asd.models.detector import Detector, save_detector
 from asd.models.standardiser import Standardiser
+from asd.scoring.back_ends import BackEnd, bank_scores, fit_banks
 
 CONV: dict[str, Any] = {
     "_target_": "asd.models.conv_autoencoder.ConvAutoencoder",
@@ -50,6 +52,12 @@ def scoring_of(**changed: Any) -> dict[str, Any]:
     options = {"score": "mse", "vectors": None, "back_end": None, "bank": None, "per_id": False,
                "max_fpr": 0.1, "batch_frames": 8, "pooling": mean}  # fmt: skip
     return {**options, **changed}
+
+
+def fitted_scores(back_end: BackEnd, bank: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """[clips] scores of vectors by a back end that is fitted to those of a bank."""
+    one = fit_banks(back_end, bank, np.full(len(bank), "all"))
+    return bank_scores(back_end, one, vectors, np.full(len(vectors), "all"))
 
 
 def save_model(path: Path, **changed: Any) -> Path:

@@ -135,7 +135,7 @@ class Gaussian:
         return {"mean": vectors.mean(0), "variance": np.array([self.floor + vectors.var()])}
 
     def scores(self, state, vectors):
-        return np.square(vectors - state["mean"]).sum(1) / state["variance"]
+        return (vectors - state["mean"]).square().sum(1) / state["variance"]
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from types import ModuleType
@@ -16,6 +17,7 @@ from asd.options import check_choice, check_number, check_whole
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor
 
 _importing = threading.Lock()
 
@@ -96,10 +98,13 @@ class Mel:
         check_wave(self, wave)
         samples = np.require(wave, np.float32, ["C", "W"])  # torch warns of what is read-only
         with torch.inference_mode():
-            level = _transform(self)(torch.from_numpy(samples)).T.contiguous()
-            level.add_(self.eps).log10_().mul_(20.0 / self.power)
-            out: np.ndarray = level.numpy()
+            out: np.ndarray = self.levels()(torch.from_numpy(samples)).contiguous().numpy()
         return out
+
+    def levels(self) -> Callable[[Tensor], Tensor]:
+        """What makes dB [frames, bands] of a wave that was checked, by operations that ONNX has."""
+        transform = _transform(self)
+        return lambda wave: (transform(wave).T + self.eps).log10() * (20.0 / self.power)
 
 
 @lru_cache(maxsize=16)

@@ -59,7 +59,7 @@ class DenseAutoencoder(nn.Module):
         """[n, frames, bands] -> reconstruction of that shape, embeddings [n, embedding]."""
         embedding = self.encoder(features.flatten(1))
         output = self.output(self.decoder(embedding))
-        return output.view(len(features), -1, features.shape[2]), embedding
+        return output.unflatten(1, (output.shape[1] // features.shape[2], -1)), embedding
 
 
 class InterpolationDNN(DenseAutoencoder):

@@ -55,6 +55,6 @@ def upsample_and_convolve(image: Tensor, layer: nn.Conv2d, factor: tuple[int, in
     rows, columns = factor
     kernel = layer.weight.flip(2, 3).transpose(0, 1)
     kernel = F.pad(kernel, (columns - 1, columns - 1, rows - 1, rows - 1))
-    kernel = F.avg_pool2d(kernel, factor, stride=1, divisor_override=1)
+    kernel = F.avg_pool2d(kernel, factor, stride=1) * (rows * columns)
     padding = (layer.kernel_size[0] // 2, layer.kernel_size[1] // 2)
     return F.conv_transpose2d(image, kernel, layer.bias, stride=factor, padding=padding)

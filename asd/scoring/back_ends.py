@@ -2,13 +2,13 @@
 
 To add one: a frozen dataclass like ``NearestNeighbours``, anywhere, and ``back_end._target_`` in a
 file of ``conf/scoring/``. It knows nothing of machines: ``fit_banks`` fits it to each group of
-clips apart.
+clips apart. ``asd.export`` takes it where its scores are of operations that ONNX has, as ours are.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -39,7 +39,7 @@ class BackEnd(Protocol):
             AsdError: they are too few.
         """
 
-    def scores(self, state: State, vectors: np.ndarray) -> np.ndarray:
+    def scores(self, state: Mapping[str, Tensor], vectors: Tensor) -> Tensor:
         """[clips] anomaly scores of vectors, float64 [clips, values]; higher is stranger."""
 
 
@@ -66,9 +66,9 @@ class ByStationarity:
         log.info("the level moves by %.2g dB: %s", deviation, "deviation" if moves else "median")
         return {"moves": moves}
 
-    def scores(self, state: State, vectors: np.ndarray) -> np.ndarray:
+    def scores(self, state: Mapping[str, Tensor], vectors: Tensor) -> Tensor:
         """See ``BackEnd``."""
-        return np.asarray(vectors[:, int(state["moves"])])
+        return vectors[:, 0].where(~state["moves"], vectors[:, 1])
 
     @staticmethod
     def chosen(state: State) -> str:
@@ -93,7 +93,7 @@ class Interquartile:
             )
         return {"median": np.array(median), "range": np.array(high - low)}
 
-    def scores(self, state: State, vectors: np.ndarray) -> np.ndarray:
+    def scores(self, state: Mapping[str, Tensor], vectors: Tensor) -> Tensor:
         """See ``BackEnd``."""
         return (vectors[:, 0] - state["median"]) / state["range"]
 
@@ -120,6 +120,8 @@ class NearestNeighbours:
 
     def fit(self, vectors: np.ndarray) -> State:
         """Keep them; see ``BackEnd``."""
+        import torch
+
         for name, needed in (("k", self.k), ("density", (self.density or 0) + 1)):
             if len(vectors) < needed:
                 option = f"scoring.back_end.{name}={getattr(self, name)}"
@@ -129,11 +131,12 @@ class NearestNeighbours:
             mean, std = vectors.mean(0), vectors.std(0)
             # Rounding makes the deviation of a constant tiny rather than 0.
             std[std <= 1e-9 * np.maximum(1.0, np.abs(mean))] = 1.0
-        state = {"mean": mean, "std": std, "vectors": self._scaled((vectors - mean) / std)}
+        bank = self._scaled(torch.from_numpy((vectors - mean) / std))
+        state = {"mean": mean, "std": std, "vectors": bank.numpy()}
         if self.density is not None:
-            own = np.sort(self._distances(state["vectors"], state["vectors"]), axis=1)
+            own = self._distances(bank, bank).sort(1).values
             # The first is that of a vector to itself.
-            state["density"] = own[:, 1 : self.density + 1].mean(1)
+            state["density"] = own[:, 1 : self.density + 1].mean(1).numpy()
             if not (state["density"] > 0).all():
                 raise AsdError(
                     f"scoring.back_end.density={self.density}: more training clips than that are "
@@ -141,26 +144,29 @@ class NearestNeighbours:
                 )
         return state
 
-    def scores(self, state: State, vectors: np.ndarray) -> np.ndarray:
+    def scores(self, state: Mapping[str, Tensor], vectors: Tensor) -> Tensor:
         """See ``BackEnd``."""
         standardised = self._scaled((vectors - state["mean"]) / state["std"])
         distances = self._distances(standardised, state["vectors"])
         if self.density is not None:
             distances = distances / state["density"]
-        return np.asarray(np.partition(distances, self.k - 1)[:, : self.k].mean(1))
+        return distances.topk(self.k, largest=False).values.mean(1)
 
-    def _scaled(self, vectors: np.ndarray) -> np.ndarray:
-        if self.metric != "unit":
-            return vectors
-        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+    def _scaled(self, vectors: Tensor) -> Tensor:
+        return vectors / vectors.norm(dim=1, keepdim=True) if self.metric == "unit" else vectors
 
-    def _distances(self, vectors: np.ndarray, others: np.ndarray) -> np.ndarray:
+    def _distances(self, vectors: Tensor, others: Tensor) -> Tensor:
         # As written, not by the faster |x|² - 2xy + |y|², whose rounding differs with the clips
         # that are scored together.
-        from scipy.spatial.distance import cdist
+        import torch
 
-        metric = "cosine" if self.metric == "cosine" else "euclidean"
-        return np.asarray(cdist(vectors, others, metric))
+        if self.metric == "cosine":
+            vectors, others = (x / x.norm(dim=1, keepdim=True) for x in (vectors, others))
+        if torch.compiler.is_exporting():  # ONNX has no cdist
+            apart = (vectors[:, None] - others).square().sum(2).sqrt()
+        else:
+            apart = torch.cdist(vectors, others, compute_mode="donot_use_mm_for_euclid_dist")
+        return apart.square() / 2 if self.metric == "cosine" else apart
 
 
 def bank_names(clips: pd.DataFrame, bank: str | None) -> np.ndarray:
@@ -211,6 +217,8 @@ def bank_scores(
     Raises:
         AsdError: a clip is of a machine type that has no bank.
     """
+    import torch
+
     scores = np.empty(len(vectors))
     for name in sorted(set(names)):
         own, machine = names == name, name.split("/")[0]
@@ -219,6 +227,6 @@ def bank_scores(
             raise AsdError(f"no training clips of {name} to compare with, only {', '.join(banks)}")
         if near != [name]:
             log.warning("%s had no training clips: scored by the nearest of %s", name, near)
-        states = [{part: tensor.numpy() for part, tensor in banks[b].items()} for b in near]
-        scores[own] = np.min([back_end.scores(state, vectors[own]) for state in states], axis=0)
+        given = torch.from_numpy(vectors[own])
+        scores[own] = np.min([back_end.scores(banks[b], given) for b in near], axis=0)
     return scores

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from asd.errors import AsdError
+from asd.scoring.pooling import Quantile, StandardDeviation
 from asd.scoring.vector_files import VectorFiles
 
 if TYPE_CHECKING:
@@ -21,55 +22,61 @@ if TYPE_CHECKING:
     from asd.features import Features
     from asd.scoring.pooling import Pooling
 
-# Frames [frames, bands] in dB that the clip's windows cover, and what the network gives of these
-# windows, by name: ``embedding`` [windows, size], ``mse`` [windows], ...; nothing without a network
-# -> [values], or [n, values] in the order of time, of which ``scoring.pooling`` makes [values].
-ClipVector = Callable[[np.ndarray, Mapping[str, np.ndarray]], np.ndarray]
+# Frames float64 [frames, bands] in dB that the clip's windows cover, and what the network gives of
+# these windows, by name: ``embedding`` [windows, size], ``mse`` [windows], ...; nothing without a
+# network -> [values], or [n, values] in the order of time, of which ``scoring.pooling`` makes
+# [values]. ``asd.export`` takes those that are of operations that ONNX has, as all of these are.
+ClipVector = Callable[["Tensor", Mapping[str, "Tensor"]], "Tensor"]
 
 
-def window_score(frames: np.ndarray, windows: Mapping[str, np.ndarray]) -> np.ndarray:
+def window_score(frames: Tensor, windows: Mapping[str, Tensor]) -> Tensor:
     """[n, 1] ``scoring.score`` of the windows, or of their frames."""
     return windows["score"].reshape(-1, 1)
 
 
-def band_statistics(frames: np.ndarray, windows: Mapping[str, np.ndarray]) -> np.ndarray:
+def band_statistics(frames: Tensor, windows: Mapping[str, Tensor]) -> Tensor:
     """[2 bands] mean and standard deviation over time of each band, in dB."""
-    return np.append(frames.mean(0, np.float64), frames.std(0, np.float64))
+    import torch
+
+    return torch.cat([frames.mean(0), StandardDeviation()(frames)])
 
 
-def level(frames: np.ndarray, windows: Mapping[str, np.ndarray]) -> np.ndarray:
+def level(frames: Tensor, windows: Mapping[str, Tensor]) -> Tensor:
     """[1] mean power of all bands together in dB: the RMS level, as the front end hears it."""
-    power = np.power(10.0, frames.astype(np.float64) / 10).sum(1)
-    return np.asarray(10 * np.log10(power.mean(keepdims=True)))
+    import torch
+
+    return 10 * torch.pow(10.0, frames / 10).sum(1).mean(0, keepdim=True).log10()
 
 
-def spectrum(frames: np.ndarray, windows: Mapping[str, np.ndarray]) -> np.ndarray:
+def spectrum(frames: Tensor, windows: Mapping[str, Tensor]) -> Tensor:
     """[frames, bands] the features themselves."""
     return frames
 
 
-def embedding(frames: np.ndarray, windows: Mapping[str, np.ndarray]) -> np.ndarray:
+def embedding(frames: Tensor, windows: Mapping[str, Tensor]) -> Tensor:
     """[windows, size] the bottleneck, or whatever the network calls its embedding."""
     return windows["embedding"]
 
 
-def residual(frames: np.ndarray, windows: Mapping[str, np.ndarray]) -> np.ndarray:
+def residual(frames: Tensor, windows: Mapping[str, Tensor]) -> Tensor:
     """[frames of all windows, bands] reconstruction minus what it should be, standardised."""
-    return windows["residual"].reshape(-1, windows["residual"].shape[-1])
+    return windows["residual"].flatten(0, 1)
 
 
-def error_statistics(frames: np.ndarray, windows: Mapping[str, np.ndarray]) -> np.ndarray:
+def error_statistics(frames: Tensor, windows: Mapping[str, Tensor]) -> Tensor:
     """[3] median and standard deviation of the windows' mean squared errors, and the standard
     deviation over time of the level of the frames, in dB.
 
     Raises:
         AsdError: there is one window only.
     """
-    errors = windows["mse"].astype(np.float64)
-    if len(errors) == 1:
+    import torch
+
+    errors, deviation = windows["mse"].double(), StandardDeviation()
+    if errors.shape[0] == 1:
         raise AsdError("scoring.vectors=error_statistics: each clip has one window; window=tiles")
-    levels = 10 * np.log10(np.power(10.0, frames / 10.0).sum(1))
-    return np.array([np.median(errors), errors.std(), levels.std()])
+    levels = 10 * torch.pow(10.0, frames / 10).sum(1).log10()
+    return torch.stack([Quantile(0.5)(errors), deviation(errors), deviation(levels)])
 
 
 CLIP_VECTORS: dict[str, ClipVector] = {
@@ -109,15 +116,20 @@ def vectors_of_clips(
     for first, count in zip(firsts, counts, strict=True):
         own = slice(first, first + count)
         starts = index.starts[own]
-        frames = features.values[starts[0] : starts[-1] + index.length]
         if isinstance(function, VectorFiles):
-            made = function.of_clip(names[index.clips[first]])
+            made = torch.from_numpy(function.of_clip(names[index.clips[first]]))
         else:
-            made = function(frames, {name: values[own].numpy() for name, values in windows.items()})
-        if made.ndim > 1:
-            made = pooling(torch.from_numpy(made).double()).numpy()
-        if rows and made.shape != rows[0].shape:
-            sizes = f"{len(rows[0])} values, that of other clips {len(made)}"
+            frames = features.values[starts[0] : starts[-1] + index.length].astype(np.float64)
+            of_clip = {name: values[own] for name, values in windows.items()}
+            made = function(torch.from_numpy(frames), of_clip)
+        row = pooled(made, pooling).numpy()
+        if rows and row.shape != rows[0].shape:
+            sizes = f"{len(rows[0])} values, that of other clips {len(row)}"
             raise AsdError(f"{names[index.clips[firsts[0]]]}: its vector has {sizes}")
-        rows.append(made)
-    return np.stack(rows).astype(np.float64)
+        rows.append(row)
+    return np.stack(rows)
+
+
+def pooled(values: Tensor, pooling: Pooling) -> Tensor:
+    """What a ``ClipVector`` gives -> [values] in float64."""
+    return pooling(values.double()) if values.ndim > 1 else values.double()

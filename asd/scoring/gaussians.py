@@ -5,13 +5,18 @@ from __future__ import annotations
 import logging
 import math
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from asd.errors import AsdError
 from asd.options import check_number, check_whole
 from asd.scoring.back_ends import State
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +40,7 @@ class Mahalanobis:
         covariance = (vectors - mean).T @ (vectors - mean) / len(vectors)
         return {"mean": mean, "root": _root(covariance, self.regularisation)}
 
-    def scores(self, state: State, vectors: np.ndarray) -> np.ndarray:
+    def scores(self, state: Mapping[str, Tensor], vectors: Tensor) -> Tensor:
         """See ``BackEnd``."""
         return _squares(vectors - state["mean"], state["root"])
 
@@ -58,12 +63,12 @@ class SelectiveMahalanobis(Mahalanobis):
         second = vectors[:, size:].mean(0).reshape(size, size)
         return {"root": _root(second - np.outer(mean, mean), self.regularisation)}
 
-    def scores(self, state: State, vectors: np.ndarray) -> np.ndarray:
+    def scores(self, state: Mapping[str, Tensor], vectors: Tensor) -> Tensor:
         """See ``BackEnd``."""
         return _squares(self._means(vectors), state["root"])
 
     @staticmethod
-    def _means(vectors: np.ndarray) -> np.ndarray:
+    def _means(vectors: Any) -> Any:
         size = math.isqrt(vectors.shape[1])
         if size * (size + 1) != vectors.shape[1]:
             raise AsdError("scoring.back_end: selective Mahalanobis needs scoring/pooling=moments")
@@ -115,15 +120,15 @@ class GaussianMixtureModel:
             "weights": model.weights_, "means": model.means_, "roots": model.precisions_cholesky_,
         }  # fmt: skip
 
-    def scores(self, state: State, vectors: np.ndarray) -> np.ndarray:
+    def scores(self, state: Mapping[str, Tensor], vectors: Tensor) -> Tensor:
         """See ``BackEnd``."""
-        from scipy.special import logsumexp
+        import torch
 
-        logs = []
-        for mean, root in zip(state["means"], state["roots"], strict=True):
-            volume = np.log(np.diagonal(root)).sum() - len(mean) / 2 * math.log(2 * math.pi)
-            logs.append(volume - _squares(vectors - mean, root) / 2)
-        return -np.asarray(logsumexp(np.stack(logs), axis=0, b=state["weights"][:, None]))
+        logs = state["weights"].log()[:, None] - len(state["means"][0]) / 2 * math.log(2 * math.pi)
+        logs = logs + state["roots"].diagonal(dim1=1, dim2=2).log().sum(1, keepdim=True)
+        pairs = zip(state["means"], state["roots"], strict=True)
+        squares = torch.stack([_squares(vectors - mean, root) for mean, root in pairs])
+        return -torch.logsumexp(logs - squares / 2, 0)
 
 
 def _warn_of_few(vectors: np.ndarray) -> None:
@@ -148,6 +153,6 @@ def _root(covariance: np.ndarray, regularisation: float) -> np.ndarray:
         ) from error
 
 
-def _squares(vectors: np.ndarray, root: np.ndarray) -> np.ndarray:
+def _squares(vectors: Tensor, root: Tensor) -> Tensor:
     """[clips] squared lengths in the metric of ``_root``."""
-    return np.asarray(np.square(vectors @ root).sum(1))
+    return (vectors @ root).square().sum(1)

@@ -233,7 +233,7 @@ class RecordingScorer:
         frames = clips["features"].map(len).to_numpy(np.int64)
         index = self.windows.starts(self.recipe["frames"], frames, list(clips["path"]))
         features = Features(np.concatenate(list(clips["features"])), frames)
-        numbers = np.array(list(map(self._class_number, clips["machine"], clips["id"])))
+        numbers = np.array(list(map(self.class_number, clips["machine"], clips["id"])))
         some = ClipSet(clips, features, index, numbers)
         return score_clips(self.detector, self.scoring, some, cores())
 
@@ -293,7 +293,7 @@ class RecordingScorer:
             machine_id = self.machine_ids[0][1]
         return machine, machine_id
 
-    def _class_number(self, machine: str, machine_id: str) -> int:
+    def class_number(self, machine: str, machine_id: str) -> int:
         """Among the classes of the detector; -1: none of them."""
         classes = self.recipe["classes"]
         names = [name for name in (f"{machine}/{machine_id}", machine) if name in classes]

@@ -16,7 +16,7 @@ from asd.cores import one_torch_thread
 from asd.data.windows import Index
 from asd.errors import AsdError
 from asd.features import Features
-from asd.features.batches import Batches
+from asd.features.batches import Batch, Batches
 from asd.models.detector import Detector
 from asd.models.scoring_form import scoring_form
 from asd.scoring.back_ends import Interquartile, bank_names, bank_scores, fit_banks
@@ -173,15 +173,9 @@ def _clip_vectors(
 def _outputs(
     detector: Detector, options: ScoringOptions, clips: ClipSet, workers: int
 ) -> dict[str, Tensor]:
-    """What the network, if there is one, gives of windows, in order, on the CPU.
-
-    Returns:
-        ``embedding`` [windows, size], with a reconstruction ``mse`` [windows], with classes ``cce``
-        [windows], and ``score`` [windows, ...] where ``scoring.score`` is of windows.
-    """
+    """``window_outputs``, if there is a network, of all windows, in order, on the CPU."""
     if not detector.has_network:
         return {}
-    score = None if options.score is None else options.function()
     fast = scoring_form(detector)
     size = max(1, options.batch_frames // clips.windows.length)
     values = torch.from_numpy(clips.features.values)
@@ -189,12 +183,7 @@ def _outputs(
 
     def of_batch(number: int) -> dict[str, Tensor]:
         with torch.inference_mode():  # of this thread alone
-            windows = fast.outputs(batches.in_order(number))
-            found = {"mse": windows.mse, "embedding": windows.embedding.float(), "cce": windows.cce}
-            made = {name: value for name, value in found.items() if value is not None}
-            if options.vectors == "residual":
-                made["residual"] = windows.output - windows.target
-            return made if score is None else {"score": score(fast, windows), **made}
+            return window_outputs(fast, options, batches.in_order(number))
 
     numbers = range(len(batches))
     if workers == 1 or detector.device.type != "cpu":
@@ -204,6 +193,23 @@ def _outputs(
         with one_torch_thread(), ThreadPoolExecutor(workers) as pool:
             computed = list(pool.map(of_batch, numbers))
     return {name: torch.cat([made[name] for made in computed]).cpu() for name in computed[0]}
+
+
+def window_outputs(detector: Detector, options: ScoringOptions, batch: Batch) -> dict[str, Tensor]:
+    """What the network gives of windows.
+
+    Returns:
+        ``embedding`` [windows, size], with a reconstruction ``mse`` [windows], with classes ``cce``
+        [windows], and ``score`` [windows, ...] where ``scoring.score`` is of windows.
+    """
+    windows = detector.outputs(batch)
+    found = {"mse": windows.mse, "embedding": windows.embedding.float(), "cce": windows.cce}
+    made = {name: value for name, value in found.items() if value is not None}
+    if options.vectors == "residual":
+        made["residual"] = windows.output - windows.target
+    if options.score is not None:
+        made["score"] = options.function()(detector, windows)
+    return made
 
 
 def _means(values: Tensor, index: Index) -> np.ndarray:

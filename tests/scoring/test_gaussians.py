@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from parts import DENSE, MSE, scoring_of
+from parts import DENSE, MSE, fitted_scores, scoring_of
 from scipy import stats
 from sklearn.covariance import EmpiricalCovariance
 from sklearn.mixture import GaussianMixture
@@ -34,7 +34,7 @@ def test_mahalanobis_is_that_of_scikit_learn() -> None:
     bank, clips = vectors(40), vectors(25, seed=1)
     for regularisation in (0.0, 0.3):
         back_end = Mahalanobis(regularisation)
-        scores = back_end.scores(back_end.fit(bank), clips)
+        scores = fitted_scores(back_end, bank, clips)
         reference = EmpiricalCovariance().fit(bank)
         covariance = reference.covariance_ + regularisation * np.eye(3)
         if regularisation == 0:
@@ -50,8 +50,7 @@ def test_mahalanobis_is_that_of_scikit_learn() -> None:
 def test_the_mixture_is_that_of_scikit_learn(components: int) -> None:
     bank, clips = vectors(60), vectors(25, seed=1)
     back_end = GaussianMixtureModel(components, 1e-6, 1e-6, 1000, 0)
-    state = back_end.fit(bank)
-    scores = back_end.scores(state, clips)
+    scores = fitted_scores(back_end, bank, clips)
     reference = GaussianMixture(components, tol=1e-6, random_state=0, max_iter=1000).fit(bank)
     np.testing.assert_allclose(scores, -reference.score_samples(clips), rtol=1e-6)
     groups = [np.arange(60) % 3 == 0, np.arange(60) % 3 != 0] if components == 2 else [slice(None)]

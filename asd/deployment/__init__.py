@@ -1,0 +1,1 @@
+"""A trained detector away from its training: one ONNX file, its runner, the model registry."""

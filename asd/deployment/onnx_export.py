@@ -1,0 +1,204 @@
+"""One ONNX file of a detector, proven on recordings to give its scores."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import warnings
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import onnx
+import pandas as pd
+import torch
+from onnxruntime.quantization import quantize_static
+
+from asd.cores import cores
+from asd.data.clip_files import parse_name
+from asd.data.manifest import content_hash
+from asd.deployment.onnx_runner import ClipError, OnnxRunner
+from asd.deployment.scoring_graph import ScoringGraph
+from asd.errors import AsdError
+from asd.experiment.run_folder import RunFolder
+from asd.files import replacing
+from asd.scoring.metrics import evaluate_scores
+from asd.scoring.recordings import RecordingScorer
+
+_LONGEST = 2**31  # samples
+
+
+@dataclass(frozen=True)
+class OnnxExport:
+    """A trained model on its way to an ONNX file.
+
+    Args:
+        scorer: of the model's ``model.ckpt``, which is what the file is compared with.
+        numbers: those of ``conf/export.yaml``, by name.
+    """
+
+    scorer: RecordingScorer
+    numbers: Mapping[str, float]
+
+    def write(
+        self, path: Path, clips: Sequence[Path], licence: str, labelled: Sequence[Path] = ()
+    ) -> dict[str, Any]:
+        """Write the file, if it gives the detector's scores on these clips.
+
+        Args:
+            path: of the file.
+            clips: recordings; normal ones, where the network is to have 8 bits.
+            licence: of the model, in words.
+            labelled: ``normal_*`` and ``anomaly_*``. If there are any, the network gets weights
+                and activations of 8 bits, unless its AUC on these falls too far.
+
+        Returns:
+            The card, with ``proof``, and ``int8`` where there are labelled clips.
+
+        Raises:
+            AsdError: there is no graph of a part of it, or a score differs; no file is written.
+        """
+        if labelled and not self.scorer.detector.has_network:
+            raise AsdError("--int8: this detector has no network whose weights could be rounded")
+        graph = ScoringGraph(self.scorer, self.numbers["tail"]).eval()
+        model, card = self._model(graph), self._card(graph, licence)
+        with replacing(path) as temporary:
+            _save(model, card, temporary)
+            card["proof"] = self._proof(temporary, clips)
+            if labelled:
+                card["int8"] = self._quantised(temporary, clips, labelled)
+            _save(onnx.load(temporary), card, temporary)
+        return card
+
+    def _model(self, graph: ScoringGraph) -> Any:
+        """The graph in ONNX's form."""
+        wave = torch.zeros(20 * self.scorer.frontend.rate)
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        try:
+            with warnings.catch_warnings(action="ignore"):
+                program: Any = torch.onnx.export(
+                    graph, (wave, torch.tensor(0)), dynamo=True, verbose=False,
+                    input_names=["wave", "machine"], output_names=["score", "threshold", "alarm"],
+                    dynamic_shapes={"wave": {0: torch.export.Dim("samples")}, "machine": None},
+                )  # fmt: skip
+        except Exception as error:  # the exporter's are of all kinds
+            raise AsdError(f"{self.scorer.checkpoint}: no ONNX graph: {error!s:.500}") from error
+        return program.model_proto
+
+    def _card(self, graph: ScoringGraph, licence: str) -> dict[str, Any]:
+        """What a user of the file should know, as plain values; it travels in its metadata."""
+        scorer, recipe = self.scorer, self.scorer.recipe
+        record = RunFolder(scorer.checkpoint.absolute().parents[2]).record()
+
+        def frames(samples: int) -> int:
+            try:
+                return scorer.frontend.n_frames(samples)
+            except AsdError:  # too short for one
+                return 0
+
+        heard = scorer.longest if scorer.windows.cover == "first" else np.inf
+        return {
+            "format": 1, "licence": licence, "rate": scorer.frontend.rate,
+            "channel": scorer.channel, "clipped": scorer.options.clipped,
+            "shortest": bisect_left(range(_LONGEST), recipe["frames"], key=frames),
+            "longest": int(min(heard * scorer.frontend.rate, _LONGEST)),
+            "bands": recipe["bands"], "frames": recipe["frames"], "machines": graph.machines,
+            "normals": graph.normals, "promises": graph.promises,
+            "config": {p: recipe[p] for p in ("frontend", "window", "model", "loss", "scoring")},
+            "config_hash": record.get("identity"), "data_hash": record.get("data_hash"),
+            "data_label": recipe.get("data_label"),
+            "model_hash": content_hash(scorer.checkpoint.read_bytes()),
+        }  # fmt: skip
+
+    def _proof(self, path: Path, clips: Sequence[Path]) -> dict[str, Any]:
+        """How far the file's scores are from the detector's, and how long both take."""
+        tables: list[pd.DataFrame] = []
+        start = time.perf_counter()
+        self.scorer.score(clips, lambda table, _: tables.append(table))
+        seconds = time.perf_counter() - start
+        scored = pd.concat(tables)
+        for file, state in scored.loc[scored["score"].isna(), ["file", "state"]].to_numpy():
+            raise AsdError(f"{file}: {state}: the export is proven on clips that have a score")
+        expected = scored["score"].to_numpy(float)
+        found, own_seconds = self._runner_scores(path, clips)
+        apart = np.abs(found - expected) / np.abs(expected).mean()
+        worst, most = int(apart.argmax()), self.numbers["tolerance"]
+        if not apart[worst] <= most:
+            raise AsdError(
+                f"{clips[worst]}: scores {found[worst]:.9g} by the graph and {expected[worst]:.9g} "
+                f"by PyTorch, {apart[worst]:.1e} of the mean score apart; at most {most:g} may be "
+                "(export.tolerance), so no file is written"
+            )
+        return {
+            "clips": len(clips), "largest difference": float(apart[worst]), "tolerance": most,
+            "MB": path.stat().st_size / 1e6,
+            "MB, PyTorch": self.scorer.checkpoint.stat().st_size / 1e6, "cores": cores(),
+            "ms a clip": 1e3 * own_seconds / len(clips),
+            "ms a clip, PyTorch": 1e3 * seconds / len(clips),
+        }  # fmt: skip
+
+    def _runner_scores(self, path: Path, clips: Sequence[Path]) -> tuple[np.ndarray, float]:
+        """[clips] scores of an exported model, and the seconds that they took."""
+        runner, scores, start = OnnxRunner(path, cores()), [], time.perf_counter()
+        for clip in clips:
+            try:
+                said = runner.score(runner.read(clip), "/".join(self.scorer.whose(clip)))
+            except ClipError as error:
+                raise AsdError(f"{clip}: {error} (--class, where the path does not say)") from error
+            scores.append(said["score"])
+        return np.array(scores), time.perf_counter() - start
+
+    def _quantised(
+        self, path: Path, clips: Sequence[Path], labelled: Sequence[Path]
+    ) -> dict[str, Any]:
+        """Bring the network in the file, not the front end, to 8 bits; what that costs.
+
+        Ranges of activations are those of ``clips``.
+        """
+        before, runner = self._auc(path, labelled), OnnxRunner(path)
+        whose = ["/".join(self.scorer.whose(clip)) for clip in clips]
+        inputs = map(runner.inputs, map(runner.read, clips), whose)
+        model = onnx.load(path)
+        of_network = [
+            node.name
+            for node in model.graph.node
+            if node.op_type in ("Conv", "Gemm", "MatMul")
+            and any("'detector" in entry.value for entry in node.metadata_props)
+        ]
+        logging.disable(logging.WARNING)  # advice that goes to the root logger
+        try:
+            quantize_static(
+                model, path, SimpleNamespace(get_next=lambda: next(inputs, None)),
+                per_channel=True, nodes_to_quantize=of_network,
+            )  # fmt: skip
+        finally:
+            logging.disable(logging.NOTSET)
+        after, most = self._auc(path, labelled), self.numbers["most_auc_loss"]
+        if before - after > most:
+            raise AsdError(
+                f"--int8: the AUC on {len(labelled)} labelled clips falls from {100 * before:.2f} "
+                f"to {100 * after:.2f} %, more than {100 * most:g} points; no file is written"
+            )
+        size = path.stat().st_size / 1e6
+        return {"labelled clips": len(labelled), "AUC": after, "AUC before": before, "MB": size}
+
+    def _auc(self, path: Path, clips: Sequence[Path]) -> float:
+        """AUC of a file on labelled clips, the mean over machine IDs, then over types."""
+        table = pd.DataFrame(map(self.scorer.whose, clips), columns=["machine", "id"])
+        table["label"] = [(parse_name(clip.name) or ("", -1))[1] for clip in clips]
+        table = table.assign(file=list(map(str, clips)), score=self._runner_scores(path, clips)[0])
+        area = evaluate_scores(table, 1.0).mean["auc"]
+        if not np.isfinite(area):
+            raise AsdError("--int8: needs clips called normal_* and anomaly_* of one machine")
+        return area
+
+
+def _save(model: onnx.ModelProto, card: dict[str, Any], path: Path) -> None:
+    """With the card in its metadata."""
+    onnx.helper.set_model_props(model, {"asd": json.dumps(card)})
+    onnx.save(model, path)
