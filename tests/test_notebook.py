@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from parts import save_model
+from parts import save_model, scoring_of
 from PIL import Image
 
 import asd
@@ -68,6 +68,12 @@ def test_what_cannot_be_scored_says_so(tmp_path: Path) -> None:
     sound = np.random.default_rng(0).uniform(-0.5, 0.5, 8000)
     with pytest.raises(AsdError, match=r"why.none: cannot be written: "):
         model.explain(sound, 16000, tmp_path / "why.none")
+    ids = {"_target_": "asd.models.loss.ClassificationLoss", "classes": "id", "mixup": 0.0,
+           "centres": None, "scale": None, "margin": 0.0}  # fmt: skip
+    classes, scoring = ["fan/00", "fan/02"], scoring_of(score="cce")
+    other = save_model(tmp_path / "other.ckpt", loss=ids, classes=classes, scoring=scoring)
+    with pytest.raises(AsdError, match="this system reconstructs nothing"):
+        asd.load(other, class_name="fan/00").explain(sound, 16000, tmp_path / "why.png")
     with pytest.raises(AsdError, match="nowhere"):
         asd.load(tmp_path / "nowhere")
 
