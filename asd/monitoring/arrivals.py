@@ -72,8 +72,9 @@ def pipe_clips(source: BinaryIO, size: int, idle: float) -> Iterator[bytes | Non
 
     def read() -> None:
         # Not through the buffered file, whose lock would outlive this thread.
-        while chunk := os.read(source.fileno(), _BYTES):
-            chunks.put(chunk)
+        with suppress(OSError):  # a device that is gone has ended
+            while chunk := os.read(source.fileno(), _BYTES):
+                chunks.put(chunk)
         chunks.put(b"")
 
     threading.Thread(target=read, daemon=True).start()

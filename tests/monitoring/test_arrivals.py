@@ -38,6 +38,14 @@ def test_a_silent_pipe_is_told_once(tmp_path: Path) -> None:
         assert list(clips) == [b"c"]
 
 
+def test_a_device_that_is_gone_has_ended() -> None:
+    device, other = os.openpty()
+    os.write(other, b"abc")
+    os.close(other)
+    with os.fdopen(device, "rb", buffering=0) as source:
+        assert list(pipe_clips(source, 2, idle=60.0)) == [b"ab", b"c"]
+
+
 def test_a_file_is_taken_when_it_no_longer_grows(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / ".hidden.wav").touch()
