@@ -68,8 +68,6 @@ def scorer_of(options: argparse.Namespace) -> RecordingScorer:
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = checkpoint_of(options.model, options.tracking_uri, Path(folder))
         scorer = RecordingScorer(checkpoint, RecordingOptions(**given), options.allow)
-    if options.explain and scorer.detector.has_network and not scorer.detector.reconstructs:
-        raise AsdError("--explain: this system reconstructs nothing, so there is no error to show")
     if not scorer.detector.calibration:
         print("scores alone: this model has no calibration (docs/deploy.md)", file=sys.stderr)
     return scorer
@@ -81,6 +79,8 @@ def _score(options: argparse.Namespace) -> None:
     from asd.scoring.recordings import COLUMNS, ERROR
 
     scorer = scorer_of(options)
+    if options.explain is not None:
+        scorer.check_explainable()
     bad: list[str] = []
     if options.format == "csv":
         print(",".join(COLUMNS))

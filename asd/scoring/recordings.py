@@ -273,6 +273,11 @@ class RecordingScorer:
             log.warning("no verdicts: %s; see --false-alarms", error)
             return None
 
+    def check_explainable(self) -> None:
+        """``AsdError`` where a picture would have no error to show."""
+        if self.detector.has_network and not self.detector.reconstructs:
+            raise AsdError("explain: this system reconstructs nothing: there is no error to show")
+
     def calibration_options(self) -> CalibrationOptions:
         """As the model was told, or else asked for."""
         asked = {"false_alarms": self.options.false_alarms, "rule": self.options.rule}
