@@ -21,7 +21,6 @@ from onnxruntime.quantization import quantize_static
 
 from asd.cores import cores
 from asd.data.clip_files import parse_name
-from asd.data.manifest import content_hash
 from asd.deployment.onnx_runner import ClipError, OnnxRunner
 from asd.deployment.scoring_graph import ScoringGraph
 from asd.errors import AsdError
@@ -112,7 +111,7 @@ class OnnxExport:
             "config": {p: recipe[p] for p in ("frontend", "window", "model", "loss", "scoring")},
             "config_hash": record.get("identity"), "data_hash": record.get("data_hash"),
             "data_label": recipe.get("data_label"),
-            "model_hash": content_hash(scorer.checkpoint.read_bytes()),
+            "model_hash": scorer.hash,
         }  # fmt: skip
 
     def _proof(self, path: Path, clips: Sequence[Path]) -> dict[str, Any]:
@@ -129,15 +128,12 @@ class OnnxExport:
         apart = np.abs(found - expected) / np.abs(expected).mean()
         worst, most = int(apart.argmax()), self.numbers["tolerance"]
         if not apart[worst] <= most:
-            raise AsdError(
-                f"{clips[worst]}: scores {found[worst]:.9g} by the graph and {expected[worst]:.9g} "
-                f"by PyTorch, {apart[worst]:.1e} of the mean score apart; at most {most:g} may be "
-                "(export.tolerance), so no file is written"
-            )
+            both = f"{found[worst]:.9g} by the graph and {expected[worst]:.9g} by PyTorch"
+            text = f"scores {both}, {apart[worst]:.1e} of the mean score apart; at most {most:g}"
+            raise AsdError(f"{clips[worst]}: {text} may be (tolerance), so no file is written")
         return {
             "clips": len(clips), "largest difference": float(apart[worst]), "tolerance": most,
-            "MB": path.stat().st_size / 1e6,
-            "MB, PyTorch": self.scorer.checkpoint.stat().st_size / 1e6, "cores": cores(),
+            "MB": path.stat().st_size / 1e6, "MB, PyTorch": self.scorer.megabytes, "cores": cores(),
             "ms a clip": 1e3 * own_seconds / len(clips),
             "ms a clip, PyTorch": 1e3 * seconds / len(clips),
         }  # fmt: skip
@@ -180,10 +176,9 @@ class OnnxExport:
             logging.disable(logging.NOTSET)
         after, most = self._auc(path, labelled), self.numbers["most_auc_loss"]
         if before - after > most:
-            raise AsdError(
-                f"--int8: the AUC on {len(labelled)} labelled clips falls from {100 * before:.2f} "
-                f"to {100 * after:.2f} %, more than {100 * most:g} points; no file is written"
-            )
+            fall = f"{100 * before:.2f} to {100 * after:.2f} %, more than {100 * most:g} points"
+            text = f"the AUC on {len(labelled)} labelled clips falls from {fall}"
+            raise AsdError(f"--int8: {text}; no file is written")
         size = path.stat().st_size / 1e6
         return {"labelled clips": len(labelled), "AUC": after, "AUC before": before, "MB": size}
 

@@ -82,7 +82,9 @@ class RecordingScorer:
     ) -> None:
         self.checkpoint, self.options = checkpoint, options
         self.detector = load_detector(checkpoint, allowed)
-        self.hash = content_hash(checkpoint.read_bytes())  # a model's name, wherever it lies
+        content = checkpoint.read_bytes()
+        self.hash = content_hash(content)  # a model's name, wherever it lies
+        self.megabytes = len(content) / 1e6
         recipe = self.recipe = self.detector.recipe
         with _as_it_says(checkpoint):
             self.scoring = _scoring(recipe["scoring"], allowed)
