@@ -28,21 +28,10 @@ class SpectralBranches(nn.Module):
     reconstructs = False
 
     def __init__(
-        self,
-        bands: int,
-        frames: int,
-        rate: int,
-        stfts: Sequence[Sequence[int]],
-        f_min: float,
-        f_max: float,
-        filters: Sequence[int],
-        blocks: int,
-        spectrum_filters: int,
-        spectrum_kernels: Sequence[Sequence[int]],
-        spectrum_layers: int,
-        reduction: int,
-        size: int,
-    ) -> None:
+        self, bands: int, frames: int, rate: int, stfts: Sequence[Sequence[int]], f_min: float,
+        f_max: float, filters: Sequence[int], blocks: int, spectrum_filters: int,
+        spectrum_kernels: Sequence[Sequence[int]], spectrum_layers: int, reduction: int, size: int,
+    ) -> None:  # fmt: skip
         super().__init__()
         if bands != 1:
             raise AsdError("model=spectral_branches: its input is a waveform: frontend=waveform")
