@@ -24,12 +24,9 @@ _NUMBERS = {"label": "0 (normal), 1 (anomaly) or -1 (not known)", "score": "a fi
 
 
 def check_scores(frame: pd.DataFrame, source: str | Path) -> None:
-    """Refuse a scores frame that could give a wrong metric.
+    """Refuse a scores frame, one row a clip or none, that could give a wrong metric.
 
-    Args:
-        frame: one row a clip with the columns ``COLUMNS``; ``id`` is text such as "00". There
-            are none where a run has no test clips.
-        source: what the message calls the frame, usually its path.
+    ``source`` is what the message calls it, usually its path.
 
     Raises:
         AsdError: a column is missing, a text cell is empty or not text, a label
@@ -49,9 +46,8 @@ def check_scores(frame: pd.DataFrame, source: str | Path) -> None:
             if not _obeys(column, value):
                 rule = _NUMBERS.get(column, "a text, not empty")
                 refuse(row, f"column {column!r} is {value!r}; it must be {rule}")
-    twice = np.flatnonzero(frame.duplicated(["machine", "file"]).to_numpy())
-    if len(twice):
-        refuse(int(twice[0]), "the clip stands twice; it has one score")
+    if (twice := frame.duplicated(["machine", "file"])).any():
+        refuse(int(twice.argmax()), "the clip stands twice; it has one score")
 
 
 def _obeys(column: str, value: object) -> bool:
@@ -78,10 +74,7 @@ def write_scores(path: str | Path, frame: pd.DataFrame) -> None:
     Raises:
         AsdError: see ``check_scores``; or the file cannot be written.
     """
-    check_scores(frame, path)
-    others = [c for c in frame.columns if c not in COLUMNS]
-    exact = frame[[*COLUMNS, *others]].astype({"score": np.float64, "label": np.int64})
-    write_text(Path(path), exact.to_csv(index=False, lineterminator="\n"))
+    write_text(Path(path), _checked(frame, path).to_csv(index=False, lineterminator="\n"))
 
 
 def read_scores(path: str | Path) -> pd.DataFrame:
@@ -116,8 +109,12 @@ def read_scores(path: str | Path) -> pd.DataFrame:
         raise AsdError(f"{path}: not a CSV file in UTF-8: {error}") from error
     for column in frame.columns.intersection(list(_NUMBERS)):
         frame[column] = frame[column].map(_number)
-    check_scores(frame, path)
-    others = [column for column in frame.columns if column not in COLUMNS]
+    return _checked(frame, path)
+
+
+def _checked(frame: pd.DataFrame, source: str | Path) -> pd.DataFrame:
+    check_scores(frame, source)
+    others = frame.columns.difference(list(COLUMNS), sort=False)
     return frame[[*COLUMNS, *others]].astype({"label": np.int64, "score": np.float64})
 
 

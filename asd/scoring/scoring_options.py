@@ -8,10 +8,9 @@ from typing import Any
 
 from asd.composition import build, function_of
 from asd.errors import AsdError
-from asd.options import check_choice, check_whole
+from asd.options import check_choice, check_number, check_whole
 from asd.scoring.clip_vectors import CLIP_VECTORS, POOLED
 from asd.scoring.pooling import Mean
-from asd.scoring.roc import check_max_fpr
 from asd.scoring.window_scores import WINDOW_SCORES
 
 BANKS = ("id", "machine", "all")
@@ -49,11 +48,9 @@ class ScoringOptions:
             check_choice("scoring.bank", self.bank, BANKS)
             build(self.back_end, "scoring.back_end")
         if build(self.pooling, "scoring.pooling") != Mean() and self.vectors in POOLED:
-            raise AsdError(
-                f"scoring.pooling: not used with {self.vectors}, which is pooled already"
-            )
+            raise AsdError(f"scoring.pooling: no use with {self.vectors}, which is pooled already")
         check_choice("scoring.per_id", self.per_id, (True, False))
-        check_max_fpr(self.max_fpr)
+        check_number("scoring.max_fpr", self.max_fpr, 0, 1, above=True)
         check_whole("scoring.batch_frames", self.batch_frames, 1)
 
     def function(self) -> Any:
