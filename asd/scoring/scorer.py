@@ -115,10 +115,8 @@ def score_clips(
     strangers = clips.classes < 0
     if options.score in OF_CLASSES and strangers.any():
         name = table["file"].iloc[int(np.argmax(strangers))]
-        raise AsdError(
-            f"scoring={options.score}: {name} is of a class that the detector was not trained on; "
-            "use scoring=mse"
-        )
+        text = f"{name} is of a class that the detector was not trained on"
+        raise AsdError(f"scoring={options.score}: {text}; use scoring=mse")
     known = clips._replace(classes=np.where(strangers, 0, clips.classes))
     outputs, vectors = _clip_vectors(detector, options, known, workers)
     if options.back_end is not None:
@@ -128,10 +126,8 @@ def score_clips(
     elif vectors.shape[1] == 1:
         scores = vectors[:, 0]
     else:
-        raise AsdError(
-            f"scoring.vectors={options.vectors}: {vectors.shape[1]} values are no score without a "
-            "scoring.back_end; see conf/scoring/knn.yaml"
-        )
+        text = f"{vectors.shape[1]} values are no score without a scoring.back_end"
+        raise AsdError(f"scoring.vectors={options.vectors}: {text}; see conf/scoring/knn.yaml")
     if options.per_id and detector.scales:
         names = bank_names(table, "id")
         scores = bank_scores(Interquartile(), detector.scales, scores[:, None], names)
@@ -163,10 +159,8 @@ def _clip_vectors(
         outputs.append({name: values for name, values in made.items() if name != "residual"})
     joined = {name: torch.cat([made[name] for made in outputs]) for name in outputs[0]}
     if "score" in joined and joined["score"].numel() == len(paths) and pooling != Mean():
-        raise AsdError(
-            "scoring.pooling: each clip has one score, of its only window; pool scores of frames "
-            "(scoring.score=frame_mse), or of several windows (window=tiles)"
-        )
+        text = "scoring.pooling: each clip has one score, of its only window; pool several"
+        raise AsdError(f"{text}: of frames (scoring.score=frame_mse) or windows (window=tiles)")
     return joined, np.concatenate(vectors)
 
 
