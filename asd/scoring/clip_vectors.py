@@ -100,11 +100,8 @@ def vectors_of_clips(
     """[clips, values] in float64 of all clips that have windows in ``index``, in order.
 
     Args:
-        function: gives the vector of one, or values to be pooled.
-        pooling: what makes one of several.
         features, names: of these clips, and of others maybe.
-        index: their windows.
-        windows: what the network gives of these, [windows, ...]; empty without one.
+        windows: what the network gives of their windows, [windows, ...]; empty without one.
 
     Raises:
         AsdError: vectors are of different sizes.
@@ -112,21 +109,20 @@ def vectors_of_clips(
     import torch
 
     rows: list[np.ndarray] = []
-    _, firsts, counts = np.unique(index.clips, return_index=True, return_counts=True)
-    for first, count in zip(firsts, counts, strict=True):
+    clips, firsts, counts = np.unique(index.clips, return_index=True, return_counts=True)
+    for clip, first, count in zip(clips, firsts, counts, strict=True):
         own = slice(first, first + count)
-        starts = index.starts[own]
         if isinstance(function, VectorFiles):
-            made = torch.from_numpy(function.of_clip(names[index.clips[first]]))
+            made = torch.from_numpy(function.of_clip(names[clip]))
         else:
+            starts = index.starts[own]
             frames = features.values[starts[0] : starts[-1] + index.length].astype(np.float64)
             of_clip = {name: values[own] for name, values in windows.items()}
             made = function(torch.from_numpy(frames), of_clip)
-        row = pooled(made, pooling).numpy()
-        if rows and row.shape != rows[0].shape:
-            sizes = f"{len(rows[0])} values, that of other clips {len(row)}"
-            raise AsdError(f"{names[index.clips[firsts[0]]]}: its vector has {sizes}")
-        rows.append(row)
+        rows.append(pooled(made, pooling).numpy())
+        if len(rows[-1]) != len(rows[0]):
+            sizes = f"{len(rows[0])} values, that of other clips {len(rows[-1])}"
+            raise AsdError(f"{names[clips[0]]}: its vector has {sizes}")
     return np.stack(rows)
 
 
