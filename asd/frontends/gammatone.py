@@ -61,11 +61,7 @@ class Gammatone:
         return math.floor(self.hop_seconds * self.rate + 0.5)
 
     def centre_frequencies(self) -> np.ndarray:
-        """Centre frequencies in Hz, float64 [bands], ascending.
-
-        Those of ``gammatone.gtgram.gtgram``, for any upper frequency; the highest lies one step of
-        the scale below that.
-        """
+        """See ``FrontEnd``: those of ``gtgram``, the highest one step of its scale below f_max."""
         from gammatone.filters import erb_space
 
         top = top_frequency(self.rate, self.f_max)
@@ -102,12 +98,8 @@ class Gammatone:
         padded[:-1] = wave
         energies = np.empty((blocks, len(bank.gains)), self.precision)
         block_energies(padded, bank.coefficients, bank.near_one, bank.sensitive, block, energies)
-        level = _window_sums(energies, self.window // block, self.hop // block)
-        np.sqrt(level, out=level)
-        level *= bank.gains
-        level += self.eps
-        np.log(level, out=level)
-        level *= 20 / math.log(10)
+        level = np.sqrt(_window_sums(energies, self.window // block, self.hop // block))
+        level = np.log(level * bank.gains + self.eps) * (20 / math.log(10))
         return level[:, : self.bands]
 
 

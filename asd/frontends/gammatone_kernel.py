@@ -66,11 +66,10 @@ def _spread(typing_context, array, index):  # type: ignore[no-untyped-def]
     def code(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         scalar = builder.load(_address(context, builder, signature.args[0], *arguments))
         vector = context.get_value_type(signature.return_type)
-        first = builder.insert_element(
-            ir.Constant(vector, ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0)
-        )
+        nothing = ir.Constant(vector, ir.Undefined)
+        first = builder.insert_element(nothing, scalar, ir.Constant(ir.IntType(32), 0))
         every = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), None)
-        return builder.shuffle_vector(first, ir.Constant(vector, ir.Undefined), every)
+        return builder.shuffle_vector(first, nothing, every)
 
     return Vector(array.dtype)(array, types.intp), code
 
