@@ -34,15 +34,10 @@ _LONGEST = 2**31  # samples
 
 @dataclass(frozen=True)
 class OnnxExport:
-    """A trained model on its way to an ONNX file.
-
-    Args:
-        scorer: of the model's ``model.ckpt``, which is what the file is compared with.
-        numbers: those of ``conf/export.yaml``, by name.
-    """
+    """A trained model on its way to an ONNX file, which is compared with its scorer."""
 
     scorer: RecordingScorer
-    numbers: Mapping[str, float]
+    numbers: Mapping[str, float]  # those of ``conf/export.yaml``, by name
 
     def write(
         self, path: Path, clips: Sequence[Path], licence: str, labelled: Sequence[Path] = ()
@@ -50,7 +45,6 @@ class OnnxExport:
         """Write the file, if it gives the detector's scores on these clips.
 
         Args:
-            path: of the file.
             clips: recordings; normal ones, where the network is to have 8 bits.
             licence: of the model, in words.
             labelled: ``normal_*`` and ``anomaly_*``. If there are any, the network gets weights
@@ -152,20 +146,13 @@ class OnnxExport:
     def _quantised(
         self, path: Path, clips: Sequence[Path], labelled: Sequence[Path]
     ) -> dict[str, Any]:
-        """Bring the network in the file, not the front end, to 8 bits; what that costs.
-
-        Ranges of activations are those of ``clips``.
-        """
+        """Bring the network, not the front end, to 8 bits, activations by ``clips``; the cost."""
         before, runner = self._auc(path, labelled), OnnxRunner(path)
         whose = ["/".join(self.scorer.whose(clip)) for clip in clips]
         inputs = map(runner.inputs, map(runner.read, clips), whose)
         model = onnx.load(path)
-        of_network = [
-            node.name
-            for node in model.graph.node
-            if node.op_type in ("Conv", "Gemm", "MatMul")
-            and any("'detector" in entry.value for entry in node.metadata_props)
-        ]
+        layers = [one for one in model.graph.node if one.op_type in ("Conv", "Gemm", "MatMul")]
+        of_network = [one.name for one in layers if "'detector" in str(one.metadata_props)]
         logging.disable(logging.WARNING)  # advice that goes to the root logger
         try:
             quantize_static(
