@@ -115,9 +115,7 @@ class RecordingScorer:
     def score(
         self, files: Sequence[Path], take: Callable[[pd.DataFrame, ScoredClips | None], object]
     ) -> None:
-        """Scores and verdicts, some hundred recordings at a time, in their order.
-
-        At the end, warnings say what is odd about the recordings, as in training.
+        """Scores and verdicts, some hundred recordings at a time, in their order, then warnings.
 
         Args:
             take: called with a row a file, ``COLUMNS``: what cannot be told is NaN, or an empty
@@ -142,9 +140,7 @@ class RecordingScorer:
         warn_of("these recordings", facts, self.frontend.rate)
 
     def score_one(self, file: Path) -> tuple[dict[str, Any], ScoredClips | None]:
-        """What ``score`` says of a recording: its row, with None for what is not known, and
-        what it was made from.
-        """
+        """``score`` of one: its row, None for what is not known, and what that was made from."""
         answers: list[tuple[pd.DataFrame, ScoredClips | None]] = []
         self.score([file], lambda *answer: answers.append(answer))
         row = answers[0][0].iloc[0].to_dict()
@@ -155,9 +151,7 @@ class RecordingScorer:
     ) -> tuple[dict[str, Any], ScoredClips | None]:
         """What ``score_one`` says of a file of these samples, bit for bit, but for its name.
 
-        Args:
-            samples: [samples] or [samples, channels], int16, or floats whose full scale is 1.
-            rate: in Hz.
+        ``samples`` are those of ``asd.notebook.TrainedModel.score``.
         """
         with TemporaryDirectory() as folder:
             file = Path(folder) / "samples.wav"
@@ -227,10 +221,7 @@ class RecordingScorer:
         return answers.reindex(columns=COLUMNS), scored
 
     def scored(self, table: pd.DataFrame) -> ScoredClips | None:
-        """Clips whose ``state`` is ``SCORED``, with path, machine, id, label and features.
-
-        None where there is none.
-        """
+        """Clips whose ``state`` is ``SCORED``, with path, machine, id, label, features; if any."""
         clips = table[table["state"] == SCORED].reset_index(drop=True)
         if clips.empty:
             return None
