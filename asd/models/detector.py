@@ -71,8 +71,7 @@ class Detector(nn.Module):
             ``classes`` (names, in the classifier's order), and whatever else a user of the
             checkpoint should know.
         standardiser: fitted; None where a checkpoint brings it.
-        make: of ``asd.composition``: ``build`` for a recipe of the user's config, else
-            ``build_known``.
+        make: ``build`` for a recipe of the user's config, else ``build_known``.
     """
 
     def __init__(
@@ -194,9 +193,8 @@ def load_detector(path: Path, allowed: Collection[str] = ()) -> Detector:
         raise AsdError(f"{path}: {error}") from error
     for part in _FITTED:  # checkpoints of training lack them
         setattr(detector, part, content["asd"].get(part, {}))
-    sound = _are_tensors(detector.calibration, torch.float64, 1) and all(
-        bool((scores.diff() >= 0).all()) for scores in detector.calibration.values()
-    )
+    sound = _are_tensors(detector.calibration, torch.float64, 1)
+    sound = sound and all((one.diff() >= 0).all() for one in detector.calibration.values())
     sound = sound and _are_tensors(detector.profiles, torch.float32, 2)
     shape = (3, recipe["bands"] + 1)  # of a profile: low, middle and high of each band, and in time
     if not sound or any(profile.shape != shape for profile in detector.profiles.values()):

@@ -171,7 +171,7 @@ def bank_names(clips: pd.DataFrame, bank: str | None) -> np.ndarray:
 
 
 def fit_banks(back_end: BackEnd, vectors: np.ndarray, names: np.ndarray) -> Banks:
-    """What a back end learns of vectors [clips, values] of normal clips, by names [clips] of banks.
+    """What a back end learns of vectors [clips, values], by names [clips] of their banks.
 
     Raises:
         AsdError: a bank has too few clips; names it.

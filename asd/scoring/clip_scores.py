@@ -68,8 +68,7 @@ def joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 def write_scores(path: str | Path, frame: pd.DataFrame) -> None:
     """Write a scores file in one step: the old file or the whole new one, never a part.
 
-    The columns ``COLUMNS`` come first, all others after. Floats are written as their shortest
-    text that reads back to the same float64. The file's folder is made if need be.
+    ``COLUMNS`` come first. Floats are their shortest text that reads back to the same float64.
 
     Raises:
         AsdError: see ``check_scores``; or the file cannot be written.
@@ -93,14 +92,9 @@ def read_scores(path: str | Path) -> pd.DataFrame:
         check_regular(Path(path))
         with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
             frame = pd.read_csv(
-                path,
-                dtype=dict.fromkeys(COLUMNS, str),
-                index_col=False,
-                keep_default_na=False,
-                na_values=[""],
-                encoding="utf-8-sig",
-                float_precision="round_trip",
-            )
+                path, dtype=dict.fromkeys(COLUMNS, str), index_col=False, keep_default_na=False,
+                na_values=[""], encoding="utf-8-sig", float_precision="round_trip",
+            )  # fmt: skip
     except FileNotFoundError as error:
         raise AsdError(f"{path}: no such scores file") from error
     except OSError as error:

@@ -131,10 +131,9 @@ def score_clips(
     if options.per_id and detector.scales:
         names = bank_names(table, "id")
         scores = bank_scores(Interquartile(), detector.scales, scores[:, None], names)
-    bad = np.flatnonzero(~np.isfinite(scores))
-    if len(bad):
-        raise AsdError(f"{table['file'].iloc[bad[0]]}: its score is not a finite number")
     table["score"] = scores
+    for name in table["file"][~np.isfinite(scores)]:
+        raise AsdError(f"{name}: its score is not a finite number")
     for name in ("mse", "cce"):
         if name in outputs:
             table[name] = _means(outputs[name], clips.windows)
