@@ -153,12 +153,10 @@ class OnnxExport:
         model = onnx.load(path)
         layers = [one for one in model.graph.node if one.op_type in ("Conv", "Gemm", "MatMul")]
         of_network = [one.name for one in layers if "'detector" in str(one.metadata_props)]
+        ranges = SimpleNamespace(get_next=lambda: next(inputs, None))
         logging.disable(logging.WARNING)  # advice that goes to the root logger
         try:
-            quantize_static(
-                model, path, SimpleNamespace(get_next=lambda: next(inputs, None)),
-                per_channel=True, nodes_to_quantize=of_network,
-            )  # fmt: skip
+            quantize_static(model, path, ranges, per_channel=True, nodes_to_quantize=of_network)
         finally:
             logging.disable(logging.NOTSET)
         after, most = self._auc(path, labelled), self.numbers["most_auc_loss"]

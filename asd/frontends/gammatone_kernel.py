@@ -115,13 +115,9 @@ def _multiply_add(typing_context, a, b, c):  # type: ignore[no-untyped-def]
 
 
 def _block_energies(
-    wave: np.ndarray,
-    coefficients: np.ndarray,
-    near_one: np.ndarray,
-    sensitive: int,
-    block: int,
+    wave: np.ndarray, coefficients: np.ndarray, near_one: np.ndarray, sensitive: int, block: int,
     energies: np.ndarray,
-) -> None:
+) -> None:  # fmt: skip
     """Filter a clip and sum the squares of every filter's output over blocks of samples.
 
     Four equal all-pole stages a, b, c, d, ``D = 1 - c1 z^-1 - c2 z^-2``, the last three of which

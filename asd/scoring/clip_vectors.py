@@ -43,9 +43,7 @@ def band_statistics(frames: Tensor, windows: Mapping[str, Tensor]) -> Tensor:
 
 def level(frames: Tensor, windows: Mapping[str, Tensor]) -> Tensor:
     """[1] mean power of all bands together in dB: the RMS level, as the front end hears it."""
-    import torch
-
-    return 10 * torch.pow(10.0, frames / 10).sum(1).mean(0, keepdim=True).log10()
+    return 10 * (10.0 ** (frames / 10)).sum(1).mean(0, keepdim=True).log10()
 
 
 def spectrum(frames: Tensor, windows: Mapping[str, Tensor]) -> Tensor:
@@ -75,7 +73,7 @@ def error_statistics(frames: Tensor, windows: Mapping[str, Tensor]) -> Tensor:
     errors, deviation = windows["mse"].double(), StandardDeviation()
     if errors.shape[0] == 1:
         raise AsdError("scoring.vectors=error_statistics: each clip has one window; window=tiles")
-    levels = 10 * torch.pow(10.0, frames / 10).sum(1).log10()
+    levels = 10 * (10.0 ** (frames / 10)).sum(1).log10()
     return torch.stack([Quantile(0.5)(errors), deviation(errors), deviation(levels)])
 
 
@@ -90,13 +88,9 @@ POOLED = ("band_statistics", "level", "error_statistics")
 
 
 def vectors_of_clips(
-    function: ClipVector | VectorFiles,
-    pooling: Pooling,
-    features: Features,
-    index: Index,
-    windows: Mapping[str, Tensor],
-    names: Sequence[str],
-) -> np.ndarray:
+    function: ClipVector | VectorFiles, pooling: Pooling, features: Features, index: Index,
+    windows: Mapping[str, Tensor], names: Sequence[str],
+) -> np.ndarray:  # fmt: skip
     """[clips, values] in float64 of all clips that have windows in ``index``, in order.
 
     Args:

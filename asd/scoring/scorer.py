@@ -62,12 +62,9 @@ class ScoredClips:
 
 
 def fit_back_end(
-    detector: Detector,
-    options: ScoringOptions,
-    clips: ClipSet,
-    validation: ClipSet,
+    detector: Detector, options: ScoringOptions, clips: ClipSet, validation: ClipSet,
     workers: int = 1,
-) -> None:
+) -> None:  # fmt: skip
     """Fit the back end, if there is one, then the scale of scores; the detector keeps their state.
 
     The back end is fitted to normal training clips without those for validation, which can so judge
