@@ -72,20 +72,18 @@ def report(options: argparse.Namespace, wanted: dict[str, list[str]], words: Seq
     from asd.reporting.runs import collect_folder
     from asd.reporting.sections import add_comparison, sections
 
-    declared = declaration(options.sweep or "paper")
+    declared = declaration(name := options.sweep or "paper")
     resampling = Resampling(options.resamples, options.confidence, options.seed)
     collection = collect_folder(Path(options.runs))
     runs = [run for run in collection.runs if run.matches(wanted)]
     plan = Preregistration(options.plan) if options.plan else None
     runs = plan.of(runs) if plan else runs
-    filters = [f"{name}={','.join(values)}" for name, values in wanted.items()]
+    filters = [f"{key}={','.join(values)}" for key, values in wanted.items()]
     asked = [f"Runs with {', '.join(filters)}."] * bool(filters)
     unused = [f"Not used: {'; '.join(collection.notes)}."] * bool(collection.notes)
     if not runs:
         lacking = f"{options.runs}: no finished run of {len(collection.runs)} is as asked for"
-        remedy = (
-            f"This trains the table's: python -m asd.train -m +sweep={options.sweep or 'paper'}"
-        )
+        remedy = f"This trains the table's: python -m asd.train -m +sweep={name}"
         raise AsdError(" ".join([f"{lacking}; nothing is written.", *asked, *unused, remedy]))
     where = [f"runs={options.runs}"] * (options.runs != "runs")
     again = shlex.join(["python", "-m", "asd.report", *where, *filters])
@@ -127,7 +125,7 @@ def _write(blocks: list[Block], parts: list[Section], out: Path) -> None:
 
     frame = joined(lambda part: [part.results])
     if len(compared := joined(lambda part: [*part.comparisons, part.pairs])):
-        compared = compared.query("reason == ''").drop(columns="reason")
+        compared = compared.query("reason == ''").drop(columns=["reason", "sign"], errors="ignore")
     of_types = ["published", "published_std", "difference", "fill_command"]
     tables = {
         "tables.csv": frame[frame["id"] == ""].drop(columns="id"),

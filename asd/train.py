@@ -99,7 +99,7 @@ def _train(experiment: Experiment) -> float | list[float]:
     if _single():
         from asd.scoring.tables import remarks, show
 
-        show(metrics, experiment.title, experiment.data_label, **remarks(record, folder.path))
+        show(metrics, experiment.title, **remarks(record, folder.path))
     log.info("run folder: %s", folder.path)
     if _single() and "mlflow" in record:
         from asd.tracking.mlflow_store import Tracking

@@ -18,8 +18,7 @@ from functools import cache
 import numpy as np
 from scipy import stats
 
-from asd.reporting.bootstrap import Floats, Resampling
-from asd.reporting.intervals import Sample, estimate
+from asd.reporting.bootstrap import Floats, Resampling, Sample, estimate
 
 IDS, SHIFT, OF_SYSTEM, OF_TRAINING = 2, 1.0, 0.3, 0.3
 WIDTH = (2 * (1 + OF_SYSTEM**2 + OF_TRAINING**2)) ** 0.5  # the AUC is Phi(SHIFT / WIDTH)

@@ -13,8 +13,7 @@ from pathlib import Path
 import numpy as np
 
 import asd
-from asd.pictures.examples import EXAMPLES, KeptClips
-from asd.pictures.spectrograms import triptychs
+from asd.pictures.spectrograms import EXAMPLES, KeptClips, triptychs
 from asd.reporting.bootstrap import Resampling
 from asd.reporting.compare import compare
 from asd.reporting.runs import collect_folder

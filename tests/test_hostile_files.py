@@ -23,7 +23,7 @@ from asd.experiment.history import read_history
 from asd.experiment.identity import flat
 from asd.experiment.run_folder import RunFolder
 from asd.models.detector import Detector, load_detector, save_detector
-from asd.pictures.examples import KeptClips
+from asd.pictures.spectrograms import KeptClips
 from asd.reporting.runs import collect
 from asd.score import main as score
 from asd.scoring.clip_scores import read_scores
@@ -218,8 +218,8 @@ def show_run(folder: RunFolder) -> None:
     """What stands in a terminal where a finished run is shown."""
     record = folder.record()
     metrics = evaluate_scores(read_scores(folder.scores), 0.1)
-    labels = str(record.get("title")), str(record.get("data_label"))
-    show(metrics, *labels, **remarks(record, folder.path))
+    title = str(record.get("title"))
+    show(metrics, title, **remarks(record, folder.path))
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,6 @@ LEFT_OUT = {
     r".*submitit_slurm.*": "needs a cluster; tests/sweeps",
     r"python -m asd\.report scale=small .*": "needs runs that are not tiny",
     r"export .*": "sets a variable for what follows",
-    r".*--watch.*": "is for a terminal",
     r"python -m asd\.train \.\.\.": "stands for the reader's command",
 }
 

@@ -398,10 +398,6 @@ REFUSED = {
 }
 
 
-if any(getattr(torch.cpu, f"_is_{n}_supported")() for n in ("avx512_bf16", "amx_tile")):
-    REFUSED.pop("bf16")  # this CPU has it
-
-
 @pytest.mark.parametrize("case", list(REFUSED))
 def test_what_cannot_work_is_refused_by_name(
     case: str,

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ON_BAD_CLIP = ("error", "skip")
-Known = dict[Path, ClipFacts]
+Known = dict[str, ClipFacts]
 _CACHE_VERSION = 4
 
 KINDS: dict[str, Callable[[ClipFacts], bool]] = {
@@ -50,35 +50,32 @@ def scan(corpus: Folder, clips: list[Clip], problems: Problems) -> list[dict[str
         AsdError: some files are bad (all of them are counted, the first named), or all are.
     """
     file = _cache_file(corpus.cache, corpus.folder, corpus.channel)
-    known = _read_cache(file, corpus.folder, [clip.path for clip in clips])
-    if new := [clip for clip in clips if clip.path not in known]:
+    names = {clip.path: clip.path.relative_to(corpus.folder).as_posix() for clip in clips}
+    entries = _entries(file)
+    known = {n: e for path, n in names.items() if (e := entries.get(n)) and _unchanged(path, e)}
+
+    def read(path: Path) -> None:
         try:
-            _read(corpus, new, known, problems)
+            known[names[path]] = Recording.read(path, corpus.channel).facts
+        except AsdError as error:
+            problems[path] = str(error)
+
+    if new := [path for path, name in names.items() if name not in known]:
+        workers = min(8, cores())  # more would only wait for the disk
+        try:
+            in_threads(read, {"": new}, workers, "reading and checking clips", lambda *_: None)
         finally:  # an interrupted scan goes on where it stopped
-            _write_cache(file, corpus.folder, known)
+            _write_cache(file, known)
     if problems:
         _report(corpus, problems)
-    names = {path: path.relative_to(corpus.folder).as_posix() for path in known}
-    warn_of(corpus.folder, {names[path]: facts for path, facts in known.items()}, corpus.rate)
+    warn_of(corpus.folder, known, corpus.rate)
     rows = []
-    for clip in (clip for clip in clips if clip.path in known):
-        row = {**clip.part._asdict(), "id": clip.id, "label": clip.label, "path": names[clip.path]}
-        facts = known[clip.path]
-        rows.append({**row, "samples": facts.samples, "rate": facts.rate, "hash": facts.hash})
+    for clip in clips:
+        if facts := known.get(names[clip.path]):
+            row = {**clip.part._asdict(), "id": clip.id, "label": clip.label}
+            row |= {"path": names[clip.path], "samples": facts.samples}
+            rows.append({**row, "rate": facts.rate, "hash": facts.hash})
     return rows
-
-
-def _read(corpus: Folder, clips: list[Clip], known: Known, problems: Problems) -> None:
-    """Read these clips: adds to ``known`` or ``problems``."""
-
-    def read(clip: Clip) -> None:
-        try:
-            known[clip.path] = Recording.read(clip.path, corpus.channel).facts
-        except AsdError as error:
-            problems[clip.path] = str(error)
-
-    workers = min(8, cores())  # more would only wait for the disk
-    in_threads(read, {"": clips}, workers, "reading and checking clips", lambda *_: None)
 
 
 def _report(corpus: Folder, problems: Problems) -> None:
@@ -120,31 +117,8 @@ def _cache_file(folder: Path | str | None, root: Path, channel: Channel) -> Path
     return None if folder is None else Path(folder) / "scan" / f"{name}.json"
 
 
-def _read_cache(file: Path | None, root: Path, paths: Iterable[Path]) -> Known:
-    """What is known of those of these files that have not changed since."""
-    known, entries = {}, _entries(file)
-    for path in paths:
-        with suppress(KeyError, OSError):  # not known, or reading it will say what is wrong
-            entry, stat = entries[path.relative_to(root).as_posix()], path.stat()
-            if (entry.size, entry.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
-                known[path] = entry
-    return known
-
-
-def _write_cache(file: Path | None, root: Path, known: Known) -> None:
-    """Keep these too; a cache that cannot be written is only slow, so it is but a warning."""
-    if file is None:
-        return
-    entries = _entries(file) | {p.relative_to(root).as_posix(): f for p, f in known.items()}
-    text = json.dumps({path: asdict(entry) for path, entry in entries.items()})
-    try:
-        with replacing(file) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    except OSError as error:
-        log.warning("%s: cannot write what was learnt of the clips (%s)", file, error)
-
-
 def _entries(file: Path | None) -> dict[str, ClipFacts]:
+    """What was learnt, by the names of files."""
     if file is None or not file.exists():
         return {}
     try:
@@ -153,3 +127,23 @@ def _entries(file: Path | None) -> dict[str, ClipFacts]:
     except (OSError, ValueError, TypeError, AttributeError) as error:
         log.warning("%s: cannot be used (%s); the clips are read again", file, error)
         return {}
+
+
+def _unchanged(path: Path, entry: ClipFacts) -> bool:
+    with suppress(OSError):  # reading it will say what is wrong
+        stat = path.stat()
+        return (entry.size, entry.mtime_ns) == (stat.st_size, stat.st_mtime_ns)
+    return False
+
+
+def _write_cache(file: Path | None, known: Known) -> None:
+    """Keep these too; a cache that cannot be written is only slow, so it is but a warning."""
+    if file is None:
+        return
+    entries = _entries(file) | known  # another process may have learnt more
+    try:
+        with replacing(file) as temporary:
+            text = json.dumps({name: asdict(entry) for name, entry in entries.items()})
+            temporary.write_text(text, encoding="utf-8")
+    except OSError as error:
+        log.warning("%s: cannot write what was learnt of the clips (%s)", file, error)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from asd.documents.blocks import Block, Line, Table
+from asd.documents.blocks import Block, Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,18 +76,6 @@ def escape_markdown(text: str) -> str:
     return " ".join(text.split()).translate(_MARKDOWN).replace("](", "]\\(")
 
 
-def _markdown_line(line: Line) -> str:
-    text = escape_markdown(line.text)
-    if line.kind == "best":
-        text = f"**{text}**"
-    return f"[{text}]({quote(line.link)})" if line.link else text
-
-
-def _caption(title: str) -> str:
-    """A table's title as a caption of one sentence."""
-    return f"{title.rstrip('.')}." if title else ""
-
-
 def _link(path: Path, folder: Path) -> str:
     return quote(Path(os.path.relpath(path, folder)).as_posix())
 
@@ -113,6 +101,6 @@ def _environment(format: str) -> Environment:
     )
     environment.filters |= {
         "tex": escape_latex, "md": escape_markdown, "content": _content, "link": _link,
-        "quoted": quote, "mdline": _markdown_line, "caption": _caption,
+        "quoted": quote,
     }  # fmt: skip
     return environment

@@ -148,22 +148,15 @@ class Experiment:
         """What the data is, for every table."""
         scale = self.config["scale"]
         name = SIMULATED if self.corpus.simulated else self.corpus.name
-        name += self._test_clips
+        if self.test_release != "development":  # the paper's
+            name += f", {self.test_release} test clips"
         return f"{name}, demo scale ({scale['name']})" if scale["demo"] else name
 
     @property
-    def _test_clips(self) -> str:
-        """Which clips are scored, where it is not the paper's, of the first release."""
-        release = self.test_release
-        return "" if release == "development" else f", {release} test clips"
-
-    @property
     def title(self) -> str:
-        """What was run, for every table."""
-        simulated = f", {SIMULATED} data" if self.corpus.simulated else f", {self.corpus.name}"
-        demo = " at demo scale" if self.config["scale"]["demo"] else ""
-        run = f"{system_label(self.config, self.command)}, seed {self.config['seed']}"
-        return f"{run}{simulated}{self._test_clips}{demo}"
+        """What was run on which data, for every table."""
+        label = system_label(self.config, self.command)
+        return f"{label}, seed {self.config['seed']}, {self.data_label}"
 
     @property
     def tracking_name(self) -> str:

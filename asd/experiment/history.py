@@ -10,6 +10,9 @@ from asd.errors import AsdError
 from asd.experiment.trainer_options import TrainerOptions
 from asd.files import check_regular, replacing
 
+# A training that goes on writes the rows of its checkpoint.
+_REMEDY = "remove it, and the same command goes on or says what else to remove"
+
 
 def read_history(path: Path) -> list[dict[str, float]]:
     """The rows written so far; none if there is no file.
@@ -25,10 +28,10 @@ def read_history(path: Path) -> list[dict[str, float]]:
     except (FileNotFoundError, pd.errors.EmptyDataError):
         return []
     except (ValueError, OSError, OverflowError) as error:  # of pandas: no text, or no table
-        raise AsdError(f"{path}: cannot be read ({error!s:.200})") from error
+        raise AsdError(f"{path}: cannot be read ({error!s:.200}); {_REMEDY}") from error
     numbers = rows.select_dtypes("number").dropna()
     if len(rows) and not (numbers.shape == rows.shape and {"epoch", "val/loss"} <= set(rows)):
-        raise AsdError(f"{path}: damaged; it must be a table of numbers, a row an epoch")
+        raise AsdError(f"{path}: damaged, no table of numbers, a row an epoch; {_REMEDY}")
     return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
 
 

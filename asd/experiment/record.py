@@ -13,9 +13,9 @@ from typing import Any
 
 import yaml
 
+from asd.data.manifest import RELEASES, Manifest
 from asd.errors import AsdError, Pruned
 from asd.experiment.clips import Clips
-from asd.experiment.datasets import describe
 from asd.experiment.environment import environment, peak_memory_mb
 from asd.experiment.experiment import Experiment
 from asd.experiment.listener import Listeners, RunListener
@@ -146,4 +146,35 @@ def _description(
             for part, context in ((clips.train, "training"), (clips.test, "testing"))
             if len(part)
         ],
+    }
+
+
+def describe(clips: Manifest, corpus: str, context: str) -> dict[str, Any]:
+    """Clips of a corpus as plain values, without any machine's paths.
+
+    ``context`` is ``training`` or ``testing``. The same recordings have the same ``digest``
+    (``Manifest.data_hash``), wherever they lie.
+    """
+    table = clips.clips
+    releases = [release for release in RELEASES if (table["release"] == release).any()]
+    splits = list(dict.fromkeys(table["split"]))
+    labels = table["label"].value_counts()
+    return {
+        "name": " ".join([corpus, "+".join(releases), "+".join(splits)]),
+        "digest": clips.data_hash(),
+        "context": context,
+        "source": {
+            "corpus": corpus,
+            "releases": releases,
+            "splits": splits,
+            "machines": clips.machines,
+        },
+        "profile": {
+            "clips": len(table),
+            "normal": int(labels.get(0, 0)),
+            "anomaly": int(labels.get(1, 0)),
+            "unknown": int(labels.get(-1, 0)),
+            "machine IDs": len(table[["machine", "id"]].drop_duplicates()),
+            "hours": round(float((table["samples"] / table["rate"]).sum()) / 3600, 4),
+        },
     }

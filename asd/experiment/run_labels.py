@@ -54,20 +54,12 @@ def run_params(config: dict[str, Any], command: str) -> dict[str, Any]:
 
 
 def run_name(config: dict[str, Any], command: str, shared: Sequence[str] = ()) -> str:
-    """A run's name in MLflow and sweeps: ``U seed 0``, and how it departs from its preset.
-
-    Args:
-        config, command, shared: as ``variation``.
-    """
+    """A run's name in MLflow and sweeps: ``U seed 0``, and its ``variation``."""
     return ", ".join([config["tracking"]["run_name"], *variation(config, command, shared)])
 
 
 def system_label(config: dict[str, Any], command: str, **given: Any) -> str:
-    """What titles and tables call a run: its system, and how it departs from its preset.
-
-    Args:
-        config, command, given: as ``variation``.
-    """
+    """What titles and tables call a run: its system, and its ``variation``."""
     return ", ".join([config["system"], *variation(config, command, **given)])
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 from asd.errors import AsdError
 from asd.experiment.history import read_history
 from asd.experiment.run_folder import SET_ASIDE, RunFolder
-from asd.files import locked
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +20,7 @@ def trained_model(runs: Path, training: str, group: str) -> Path | None:
         training: see ``asd.experiment.identity.training_identity``.
         group: ``shared``, or a machine type.
 
-    One whose checkpoint or history is damaged is left alone, with a warning: it is its own run's.
+    One whose record, checkpoint or history is damaged is left alone, with a warning.
     """
     from asd.models.detector import read_checkpoint
 
@@ -34,9 +32,6 @@ def trained_model(runs: Path, training: str, group: str) -> Path | None:
         try:
             if folder.record().get("training") != training:
                 continue
-        except AsdError:  # a damaged record is its own run's matter
-            continue
-        try:
             read_checkpoint(model / "model.ckpt")
             if read_history(model / "history.csv"):
                 return model
@@ -44,8 +39,3 @@ def trained_model(runs: Path, training: str, group: str) -> Path | None:
         except AsdError as error:
             log.warning("not taken: %s", error)
     return None
-
-
-def training_lock(runs: Path, training: str) -> AbstractContextManager[None]:
-    """Let one process at a time train or score this model, of all runs that differ in scoring."""
-    return locked(runs / f".training-{training}.lock", "trains the very model that this run scores")

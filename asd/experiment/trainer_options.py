@@ -19,7 +19,6 @@ _CHOICES = {
     "fused_adam": _SWITCH,
     "compile": _SWITCH,
     "cuda_graphs": _SWITCH,
-    "checkpoint_in_background": ("auto", True, False),
     "progress": ("auto", "bar", "lines", "off"),
 }
 
@@ -58,7 +57,6 @@ class TrainerOptions:
     fused_adam: bool
     compile: bool
     cuda_graphs: bool
-    checkpoint_in_background: str | bool
     gpu_share: float
     progress: str
 

@@ -36,8 +36,11 @@ class Features:
     frames: np.ndarray
 
 
-class DamagedPartError(Exception):
-    """A part whose file is not as written; the message says how."""
+class DamagedPartError(AsdError):
+    """A part whose file is not as written, and ``how`` it is."""
+
+    def __init__(self, file: Path, how: str) -> None:
+        super().__init__(f"{file}: damaged ({how}; is the disk failing?)")
 
 
 def part_file(folder: Path, label: str, hashes: Iterable[str]) -> Path:
@@ -78,11 +81,11 @@ def read_part(file: Path) -> np.ndarray:
         content = np.memmap(file, np.uint8, "c")
         checksum = zlib.crc32(content[:-CHECKSUM_BYTES].data, zlib.crc32(file.stem.encode()))
         if checksum != int.from_bytes(content[-CHECKSUM_BYTES:].tobytes()):
-            raise DamagedPartError("it has another checksum")  # before numpy reads a damaged header
+            raise DamagedPartError(file, "another checksum")  # before numpy reads a header
         values: np.ndarray = np.load(file, mmap_mode="c")
         return values
     except (OSError, ValueError) as error:
-        raise DamagedPartError(f"{type(error).__name__}: {error}") from error
+        raise DamagedPartError(file, f"{type(error).__name__}: {error}") from error
 
 
 def whole_part(file: Path, frames: np.ndarray, make: Callable[[], object]) -> Features:
@@ -94,13 +97,13 @@ def whole_part(file: Path, frames: np.ndarray, make: Callable[[], object]) -> Fe
         make: writes it; only one process at a time does.
 
     Raises:
-        AsdError: what was just written cannot be read.
+        DamagedPartError: what was just written cannot be read.
     """
 
     def read() -> Features:
         values = read_part(file)
         if len(values) != frames.sum():
-            raise DamagedPartError(f"it has {len(values)} frames in place of {frames.sum()}")
+            raise DamagedPartError(file, f"{len(values)} frames, not {frames.sum()}")
         return Features(values, frames)
 
     with suppress(DamagedPartError):
@@ -110,12 +113,9 @@ def whole_part(file: Path, frames: np.ndarray, make: Callable[[], object]) -> Fe
             return read()
         except DamagedPartError as damage:
             if file.exists():
-                log.warning("%s: damaged (%s); computed again", file, damage)
+                log.warning("%s; computed again", damage)
         make()
-    try:
-        return read()
-    except DamagedPartError as error:
-        raise AsdError(f"{file}: not as written ({error}); is the disk failing?") from error
+    return read()
 
 
 @contextmanager

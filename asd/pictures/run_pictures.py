@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,8 @@ from asd.errors import AsdError
 from asd.experiment.history import read_history
 from asd.experiment.listener import RunListener
 from asd.experiment.run_folder import RunFolder
-from asd.pictures.examples import COLUMNS, EXAMPLES, KINDS, KeptClips, PictureOptions, chosen
+from asd.options import check_choice, check_whole
+from asd.pictures.spectrograms import COLUMNS, EXAMPLES, KeptClips, chosen, triptychs
 from asd.scoring.clip_scores import read_scores
 from asd.scoring.metrics import machine_order
 
@@ -25,7 +27,29 @@ if TYPE_CHECKING:
     from asd.scoring.scorer import ScoredClips
 
 FOLDER = "pictures"
+KINDS = ("roc", "scores", "training", "clips")
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PictureOptions:
+    """The config group ``pictures``. Cannot change a result.
+
+    Args:
+        enabled: false: no pictures, and no files for them.
+        in_sweeps: of ``KINDS``, those that are drawn at the end of a run of a sweep.
+        anomalous: how many of the highest-scoring clips of a machine type are shown.
+    """
+
+    enabled: bool
+    in_sweeps: Sequence[str]
+    anomalous: int
+
+    def __post_init__(self) -> None:
+        check_choice("pictures.enabled", self.enabled, (True, False))
+        for kind in self.in_sweeps:
+            check_choice("pictures.in_sweeps", kind, KINDS)
+        check_whole("pictures.anomalous", self.anomalous, 0)
 
 
 class PictureListener(RunListener):
@@ -107,7 +131,6 @@ def _draw(folder: RunFolder, kinds: Sequence[str], out: Path) -> Iterator[Path |
     import pandas as pd
 
     from asd.pictures.score_pictures import curves, distributions, roc
-    from asd.pictures.spectrograms import triptychs
 
     record, scores = folder.record(), read_scores(folder.scores)
     about = record.get("title", folder.path.name)  # says what the data is

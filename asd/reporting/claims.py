@@ -19,7 +19,6 @@ from asd.reporting.compare import (
     answers,
     seeds_of,
     shared_machines,
-    sign,
     too_few,
 )
 from asd.reporting.declaration import Claim, Statement
@@ -44,11 +43,11 @@ def check_claim(claim: Claim, systems: dict[str, System], metric: str) -> tuple[
     guards = [replace(s, where="", machines=[machine]) for s, machine in several]
     found, missing = _answers(statements, systems, metric)
     all_found = [*found, *_answers(guards, systems, metric)[0]]
-    if against := [row for row in all_found if sign(row) < 0]:
+    if against := [row for row in all_found if row["sign"] < 0]:
         verdict, reason = NOT_HELD, f"the opposite is shown: {_in_words(against)}"
     elif missing:
         return NOT_DECIDABLE, "; ".join(dict.fromkeys(missing))
-    elif undecided := [row for row in found if not sign(row)]:
+    elif undecided := [row for row in found if not row["sign"]]:
         verdict, reason = NOT_DECIDABLE, f"no difference is shown: {_in_words(undecided)}"
     else:
         verdict, reason = HELD, _in_words(found)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from asd.errors import AsdError
-from asd.reporting.bootstrap import MEAN
-from asd.reporting.intervals import TRAININGS_NEEDED, Sample, estimate, holm
+from asd.reporting.bootstrap import MEAN, TRAININGS_NEEDED, Sample, estimate, holm
 from asd.reporting.systems import System
 from asd.scoring.metrics import figure_name
 
@@ -32,8 +31,8 @@ def answers(family: Sequence[Question], metric: str) -> pd.DataFrame:
 
     Returns:
         A row a question: metric, a, b (labels), trainings_a, trainings_b, machine (its name),
-        reason why it has no answer, what ``difference`` gives, p_holm (p corrected over the family)
-        and verdict (in words).
+        reason why it has no answer, what ``difference`` gives, p_holm (corrected over the family),
+        verdict (in words) and sign (1: A is better than B, -1: the opposite, 0: not decidable).
     """
     rows: list[dict[str, Any]] = []
     for a, b, machines, name in family:
@@ -46,7 +45,9 @@ def answers(family: Sequence[Question], metric: str) -> pd.DataFrame:
             rows[-1]["reason"] = str(error)
     known = [(one, row) for one, row in zip(family, rows, strict=True) if not row["reason"]]
     for (one, row), p in zip(known, holm([row["p"] for _, row in known]), strict=True):
-        row |= {"p_holm": p, "verdict": _verdict(one.a, one.b, row["difference"], p)}
+        verdict = _verdict(one.a, one.b, row["difference"], p)
+        decided = not verdict.startswith(NOT_DECIDABLE)
+        row |= {"p_holm": p, "verdict": verdict, "sign": decided * np.sign(row["difference"])}
     return pd.DataFrame(rows)
 
 
@@ -83,7 +84,7 @@ def difference(a: System, b: System, metric: str, machines: Sequence[str]) -> di
     """A minus B in the mean over some machine types, which both must have on the same clips.
 
     Returns:
-        Means, and what ``asd.reporting.intervals.estimate`` gives; resamples_a_above_b: the share
+        Means, and what ``asd.reporting.bootstrap.estimate`` gives; resamples_a_above_b: the share
         of the resamples of the clips on which the mean of A's trainings is above that of B's, ties
         counted half; it says nothing of other trainings.
 
@@ -108,10 +109,7 @@ def difference(a: System, b: System, metric: str, machines: Sequence[str]) -> di
     return {
         "mean_a": float(samples[0].values.mean()),
         "mean_b": float(samples[1].values.mean()),
-        "difference": found.value,
-        "difference_low": found.low,
-        "difference_high": found.high,
-        "p": found.p,
+        **dict(zip(("difference", "difference_low", "difference_high", "p"), found, strict=True)),
         "resamples_a_above_b": float(np.mean((moved > 0) + 0.5 * (moved == 0))),
     }
 
@@ -128,12 +126,6 @@ def too_few(*systems: System) -> str:
     if min(len(system.runs) for system in systems) >= TRAININGS_NEEDED:
         return ""
     return f"{seeds_of(*systems)}; {TRAININGS_NEEDED} of each are needed"
-
-
-def sign(answer: Mapping[Any, Any]) -> int:
-    """1: A is better than B, -1: the opposite, 0: not decidable."""
-    decided = not answer["verdict"].startswith(NOT_DECIDABLE)
-    return decided * (1 if answer["difference"] > 0 else -1)
 
 
 def _verdict(a: System, b: System, points: float, p: float) -> str:

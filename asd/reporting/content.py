@@ -15,12 +15,11 @@ import pandas as pd
 
 from asd.documents.blocks import Block, CellLines, Heading, Kind, Line, Table, Text, plain_row
 from asd.experiment.environment import git_commit
-from asd.reporting.bootstrap import COMPARED, MEAN
+from asd.reporting.bootstrap import COMPARED, MEAN, TRAININGS_NEEDED
 from asd.reporting.claims import HELD, NOT_HELD, check_claim
-from asd.reporting.compare import NOT_DECIDABLE, seeds_of, sign, too_few
+from asd.reporting.compare import NOT_DECIDABLE, seeds_of, too_few
 from asd.reporting.factors import levels, share_a_loss, shares
 from asd.reporting.faults import fault_tables
-from asd.reporting.intervals import TRAININGS_NEEDED
 from asd.reporting.sections import COSTS, Section
 from asd.scoring.metrics import figure_name
 from asd.scoring.tables import NAMES, percent
@@ -90,8 +89,6 @@ def section_blocks(section: Section) -> list[Block]:
     if section.declared.claims:
         checked = claims_table(section) if section.comparable else Text(_NO_CLAIMS)
         blocks += [Heading("Claims", 3), checked]
-    if section.notes:
-        blocks.append(Text("Notes. " + " ".join(f"{n[:1].upper()}{n[1:]}." for n in section.notes)))
     ids = [id_table(section, metric) for metric in COMPARED]
     return [*blocks, Heading("Further tables", 3), *ids, *fault_tables(section)]
 
@@ -140,7 +137,7 @@ def verdict(section: Section) -> str:
         chosen = str(losses.idxmin())
         loss = f"{losses[chosen]:.4g}; its AUC is {percent(costs[chosen]['auc'])} %"
         text = f"{chosen} has the lowest validation loss, {loss}. {text}"
-    worse = [name for name, row in found.items() if row and sign(row) < 0]
+    worse = [name for name, row in found.items() if row and row["sign"] < 0]
     open_ = [name for name in found if name not in worse]
     few = [name for name in (label, *open_) if too_few(section.systems[name])]
     if not worse:
@@ -172,6 +169,7 @@ def grid(section: Section, metric: str) -> pd.DataFrame:
 def grid_table(section: Section, metric: str) -> Table:
     """A table of the paper."""
     frame = grid(section, metric)
+    said: dict[str, list[str]] = {}
     table, about = [], [section.declared.about.get(row.label, {}) for row in section.rows]
     for row, of in zip(section.rows, about, strict=True):
         cells = frame[frame["system"] == row.label].to_dict("records")
@@ -179,6 +177,8 @@ def grid_table(section: Section, metric: str) -> Table:
         small = [Line(text, "interval") for text in (of.get("family"), seeds) if text]
         head = [Line(row.marked), *small]
         table.append([head, *(figure_lines(cell, section.comparable) for cell in cells)])
+        if row.notes:
+            said.setdefault(f"{'. '.join(row.notes)}.", []).append(row.marked)
     notes = [
         f"Percent: mean ± standard deviation over n trainings (seeds); [{_interval(section)} "
         f"interval over test clips within machine ID, {section.resampling.resamples} resamples, "
@@ -191,7 +191,9 @@ def grid_table(section: Section, metric: str) -> Table:
     p = section.max_fpr
     if metric == "pauc":
         notes.append(f"False-positive rates [0, {p:g}], after McClish: chance is 50.")
-    notes += _row_notes(section)
+        if other := section.other_max_fpr:
+            notes.append(f"Runs differ in scoring.max_fpr: {p:g} counts for all, not {other}.")
+    notes += [f"{', '.join(labels)}: {text}" for text, labels in said.items()]
     published = any(key[0] == metric for key in section.declared.published) and not any(about)
     name = NAMES[metric] + f" ({PAPER_TABLES.get(metric)} of the paper)" * published
     title = f"{name} in percent. {section.label}"
@@ -211,7 +213,8 @@ def id_table(section: Section, metric: str) -> Table:
         values = [lines.get(label, [_MISSING]) for label in section.systems]
         rows.append([[Line(f"{machine} {machine_id}")], *values])
     title = f"{NAMES[metric]} by machine ID in percent. {section.label}"
-    header, notes = ["machine ID", *section.systems], _row_notes(section)
+    header = ["machine ID", *section.systems]
+    notes = [f"{row.marked}: {'. '.join(row.notes)}." for row in section.rows if row.notes]
     return Table(header, rows, title, notes=notes, folded="AUC and pAUC by machine ID")
 
 
@@ -237,7 +240,7 @@ def comparison_table(comparison: pd.DataFrame, section: Section) -> Table:
         plain = plain_row(row["machine"], percent(row["mean_a"]), percent(row["mean_b"]))
         apart = [[line] for line in _difference(row)]
         above = Line(_share(row["resamples_a_above_b"], section.resampling.resamples))
-        rows.append([*plain, *apart, [above], [Line(row["verdict"], _LOOKS[sign(row)][0])]])
+        rows.append([*plain, *apart, [above], [Line(row["verdict"], _LOOKS[row["sign"]][0])]])
     metric, a, b, n_a, n_b = comparison.iloc[0][["metric", "a", "b", "trainings_a", "trainings_b"]]
     notes = [
         "Clips resampled jointly within machine ID and label. The interval covers other clips and, "
@@ -257,7 +260,7 @@ def comparison_table(comparison: pd.DataFrame, section: Section) -> Table:
 def _difference(row: dict[Any, Any]) -> CellLines:
     points, low, high = (100 * row[f"difference{end}"] for end in ("", "_low", "_high"))
     interval = Line(f"[{low:+z.1f}, {high:+z.1f}]", "interval")
-    return [Line(f"{points:+z.2f}", _LOOKS[sign(row)][0]), interval]
+    return [Line(f"{points:+z.2f}", _LOOKS[row["sign"]][0]), interval]
 
 
 def _against(section: Section, metric: str, a: str, b: str) -> dict[Any, Any]:
@@ -266,9 +269,9 @@ def _against(section: Section, metric: str, a: str, b: str) -> dict[Any, Any]:
         if (row["a"], row["b"]) == (a, b):
             return row
         if (row["a"], row["b"]) == (b, a):
-            ends = {"_low": row["difference_high"], "_high": row["difference_low"]}
-            turned = {"": row["difference"], **ends}
-            return {**row, **{f"difference{end}": -value for end, value in turned.items()}}
+            low, high = -row["difference_high"], -row["difference_low"]
+            turned = {"difference": -row["difference"], "sign": -row["sign"]}
+            return {**row, **turned, "difference_low": low, "difference_high": high}
     return {}
 
 
@@ -286,7 +289,7 @@ def differences_table(section: Section, metric: str) -> Table:
             if not found:
                 row.append([Line("" if label == other else "not comparable", "missing")])
                 continue
-            row.append([*_difference(found), Line(_LOOKS[sign(found)][1], "interval")])
+            row.append([*_difference(found), Line(_LOOKS[found["sign"]][1], "interval")])
         rows.append(row)
     pairs = len(labels) * (len(labels) - 1) // 2
     notes = [
@@ -380,14 +383,6 @@ def claims_table(section: Section) -> Table:
     header = ["claim", *(f"by {NAMES[metric]}" for metric in COMPARED)]
     notes = ["Differences in points; see docs/report.md for the rule."]
     return Table(header, rows, f"The paper's claims, checked. {section.label}", 3, notes)
-
-
-def _row_notes(section: Section) -> list[str]:
-    said: dict[str, list[str]] = {}
-    for row in section.rows:
-        if row.notes:
-            said.setdefault(f"{'. '.join(row.notes)}.", []).append(row.marked)
-    return [f"{', '.join(labels)}: {text}" for text, labels in said.items()]
 
 
 def _spread(mean: float, std: float) -> str:

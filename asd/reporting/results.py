@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 
 from asd.documents.rendering import csv
-from asd.reporting.bootstrap import COMPARED, MEAN
+from asd.reporting.bootstrap import COMPARED, MEAN, Sample, estimate
 from asd.reporting.declaration import Declaration
-from asd.reporting.intervals import Sample, estimate
 from asd.reporting.systems import System
 from asd.scoring.metrics import MACHINE_METRICS, figure_name, machine_order
 

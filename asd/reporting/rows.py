@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from asd.composition import command_of, option_text, plain, search_path
@@ -97,8 +97,8 @@ class RowFinder:
         self._add_commands(rows[: len(declared)], declared)
         return rows
 
-    def find(self, name: str, rows: Sequence[System]) -> System | None:
-        """The row of what is typed, such as ``u trainer.batch_size=16``; None: there is none.
+    def find(self, name: str, systems: Iterable[System]) -> System | None:
+        """That of what is typed, such as ``u trainer.batch_size=16``; None: there is none.
 
         Raises:
             AsdError: it does not compose.
@@ -106,7 +106,7 @@ class RowFinder:
         words = [w if "=" in w else f"+experiment={w}" for w in shlex.split(name)]
         typed = [*_overrides(self.start), *words, *self._search]
         key = self._key(plain(preset(typed, data=self.data)))
-        return next((r for r in rows if r.runs and self._key(r.runs[0].config) == key), None)
+        return next((of for of in systems if self._key(of.runs[0].config) == key), None)
 
     def _key(self, config: dict[str, Any]) -> str:
         """Settings as text, by today's rules of what can change a result."""

@@ -40,6 +40,7 @@ class Section:
         comparable: whether the published numbers may stand beside the figures of the rows declared:
             the whole corpus as published, at the paper's scale.
         data: options of the corpus that are not its defaults, as overrides.
+        max_fpr: p of the partial AUC, the smallest of the runs'; other_max_fpr: the rest.
         rows: see ``asd.reporting.rows``; systems: those that have runs, by label; seeds: theirs.
         pairs: comparisons of each two systems on the mean; a row a metric and pair.
         costs: a row a system: auc, pauc (means, fractions), validation_loss, training_seconds,
@@ -60,13 +61,10 @@ class Section:
     ) -> None:
         self.label, self.declared, self.resampling = label, declared, resampling
         self.factors = tuple(factors)
-        self.notes: list[str] = []
         self.comparisons: list[pd.DataFrame] = []
         self.simulated = any(run.simulated for run in runs)
-        used = sorted({float(run.config["scoring"]["max_fpr"]) for run in runs})
-        self.max_fpr = used[0]
-        if len(used) > 1:
-            self.notes.append(f"runs differ in scoring.max_fpr: of {used} the first is used")
+        used = {float(run.config["scoring"]["max_fpr"]) for run in runs}
+        self.max_fpr, *self.other_max_fpr = sorted(used)
         self._finder = finder = RowFinder(runs, self.max_fpr, resampling)
         self.data = finder.data_departures
         self.rows = finder.rows(declared.rows)
@@ -136,10 +134,10 @@ class Section:
             AsdError: there is no run of it.
         """
         systems = self.systems.values()
-        named = [system for system in systems if name in system.names]
-        if found := self.systems.get(name) or next(iter(named), None):
-            return found
-        if ("=" in name or " " in name) and (found := self._finder.find(name, self.rows)):
+        found = self.systems.get(name) or next((s for s in systems if name in s.names), None)
+        if not found and ("=" in name or " " in name):
+            found = self._finder.find(name, systems)
+        if found:
             return found
         known = "; ".join(f"{s.names[0]} ({s.label})" if s.names else s.label for s in systems)
         raise AsdError(f"compare: no finished run of {name!r} on {self.label}; there are: {known}")

@@ -121,12 +121,12 @@ def convergence_notes(models: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return [f"{verdict}: {'; '.join(texts)}." for verdict, texts in groups.items() if texts]
 
 
-def document(metrics: Metrics, title: str, data_label: str, **said: Any) -> list[Block]:
-    """Both tables and the notes, under what was run on which data; no tables of no clips.
+def document(metrics: Metrics, title: str, **said: Any) -> list[Block]:
+    """Both tables and the notes, under what was run; no tables of no clips.
 
     ``said``: ``remarks``, or some of them; of each warning the first line is shown.
     """
-    head = [Heading(title, 1), Text(f"Data: {data_label}")]
+    head = [Heading(title, 1)]
     ended = map(Text, convergence_notes(said.get("convergence", {})))
     texts = [f"Warning: {text.splitlines()[0].rstrip(':')}" for text in said.get("warnings", ())]
     promises = [Heading("Commissioning", 3), *map(Text, said.get("commission") or [NO_THRESHOLDS])]
@@ -140,13 +140,13 @@ def document(metrics: Metrics, title: str, data_label: str, **said: Any) -> list
     return [*head, *machines, *ids, *map(Text, [*texts, *notes(metrics)]), *promises]
 
 
-def show(metrics: Metrics, title: str, data_label: str, **said: Any) -> None:
+def show(metrics: Metrics, title: str, **said: Any) -> None:
     """Print the document; as wide as the terminal, or 120 columns where there is none."""
-    terminal.show(document(metrics, title, data_label, **said), terminal.open_console())
+    terminal.show(document(metrics, title, **said), terminal.open_console())
 
 
-def write_tables(folder: Path, metrics: Metrics, title: str, data_label: str, **said: Any) -> Path:
+def write_tables(folder: Path, metrics: Metrics, title: str, **said: Any) -> Path:
     """Write the document as tables.md into a folder, made if need be, by ``write_text``."""
     path = folder / "tables.md"
-    write_text(path, rendering.markdown(document(metrics, title, data_label, **said)))
+    write_text(path, rendering.markdown(document(metrics, title, **said)))
     return path

@@ -1,7 +1,9 @@
-"""A search from its command to its plots: what ``hydra/sweeper=optuna`` does."""
+"""A search from its command to its end: what ``hydra/sweeper=optuna`` does, and what was found."""
 
 from __future__ import annotations
 
+import re
+import shlex
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -9,16 +11,25 @@ from functools import partial
 from hydra.core.config_loader import ConfigLoader
 from hydra.types import TaskFunction
 from omegaconf import DictConfig
+from optuna.importance import get_param_importances
+from optuna.study import Study
+from optuna.trial import TrialState
 
-from asd.errors import shown
-from asd.search.conclusion import draw, lines, write_table
-from asd.search.objectives import selected_on
+from asd.composition import command_of
+from asd.documents.rendering import harmless
+from asd.errors import AsdError, shown
+from asd.files import write_text
+from asd.pictures.grid_pictures import study_picture
+from asd.search.objectives import LARGE, TEST, selected_on
 from asd.search.storage import reaching
 from asd.search.study import Search, counts
-from asd.search.trials import run_trials, trial_cells
-from asd.sweeps import sweep_status
-from asd.sweeps.sweep_status import exit_code, show_cells
+from asd.search.trials import described, run_trials, trial_cells
+from asd.sweeps.display import displayed
+from asd.sweeps.sweep_status import exit_code, short, show_cells
 from asd.sweeps.workers import WorkerLauncher, is_worker, work
+
+# Of several objectives' best trials, how many are printed; trials.csv has all.
+_PRINTED = 5
 
 
 def sweep_search(
@@ -43,7 +54,7 @@ def sweep_search(
             run_trials(search, study, run)
             return
         cells = partial(trial_cells, search, study)
-        with sweep_status.shown(search.title, cells) as display:
+        with displayed(search.title, cells) as display:
             names = ", ".join(search.objectives)
             display.say(f"study {search.name}: {names} on {selected_on(search.objectives)}")
             for line in search.warnings:
@@ -52,19 +63,80 @@ def sweep_search(
                 if display.open:
                     work(display, launcher, partial(run_trials, search, study, run))
             finally:
-                write_table(search, study)
-                for line in [*draw(search, study), *lines(search, study)]:
+                _write_table(search, study)
+                for line in [*draw(search, study), *_lines(search, study)]:
                     display.say(line)
         if display.left or not counts(study)["complete"]:
             sys.exit(exit_code([cell for cell in cells() if cell.failure()]) or 1)
 
 
-def show_search(loader: ConfigLoader, master: DictConfig, watch: bool) -> None:
+def show_search(loader: ConfigLoader, master: DictConfig) -> None:
     """Print what has become of a study's trials, its best ones, and where to look."""
     search = Search(loader, master, list(master.hydra.overrides.task))
     with reaching(search.url):
         if (study := search.load()) is None:
             print(f"study {search.name}: not begun")
             return
-        show_cells(search.title, partial(trial_cells, search, study), watch)
-        print(shown("\n".join(lines(search, study))))
+        show_cells(search.title, trial_cells(search, study))
+        print(shown("\n".join(_lines(search, study))))
+
+
+def _lines(search: Search, study: Study) -> list[str]:
+    """What to print: counts, the best trials and how to run them again, and where to look."""
+    states = ", ".join(f"{n} {name}" for name, n in counts(study).items() if n)
+    result = [f"study {search.name}: {states}", *search.warnings]
+    # Of several objectives, those that no other beats in all.
+    best = sorted(study.best_trials, key=lambda trial: trial.values)
+    for trial in best[:_PRINTED]:
+        values = search.values_of(trial)
+        result.append(f"best: trial {trial.number}, {values}: {described(trial.params)}")
+        overrides = search.space.overrides(trial.params)
+        again = [o for o in overrides if not o.startswith(("search.", "sweep."))]
+        result.append(f"  run again: {command_of(again)}")
+    if len(best) > _PRINTED:
+        result.append(f"  and {len(best) - _PRINTED} more that none beats in all: trials.csv")
+    result.append(f"table and plots: {short(search.folder)}")
+    runs = shlex.quote(f"runs={search.runs}") + " " if str(search.runs) != "runs" else ""
+    result.append(f"report: python -m asd.report {runs}study={search.name}")
+    result.append(f"look at it: {shlex.join(['optuna-dashboard', search.url])}")
+    return result
+
+
+def _write_table(search: Search, study: Study) -> None:
+    """``trials.csv`` of those that have begun: number, state, objectives, options, error, time."""
+    attributes = ("number", "state", "values", "params", "user_attrs", "duration")
+    table = study.trials_dataframe(attributes)
+    table = table[table["state"] != TrialState.WAITING.name]
+    columns = {c: re.sub("^(values|params|user_attrs)_", "", c) for c in table.columns}
+    table = table.rename(columns={**columns, "number": "trial"})
+    text = harmless(table).to_csv(index=False, float_format="%.6g")
+    write_text(search.folder / "trials.csv", text)
+
+
+def draw(search: Search, study: Study) -> list[str]:
+    """Draw what can be drawn; a line for each plot that cannot be yet."""
+    if not counts(study)["complete"]:
+        return ["plots not drawn: no trial has completed"]
+    title = f"{search.name}\n{search.data_label}"
+    if selected_on(search.objectives) == TEST:
+        title += ", SELECTED ON TEST CLIPS"
+    done = [trial for trial in study.trials if trial.state == TrialState.COMPLETE]
+    shared = [name for name in done[0].params if all(name in t.params for t in done)]
+    options = {name: [trial.params[name] for trial in done] for name in shared}
+    skipped, objectives, folder = [], search.objectives, search.folder
+    try:
+        for i, name in enumerate(objectives):
+            values = {trial.number: trial.values[i] for trial in done}
+            try:
+                shares = get_param_importances(study, target=lambda t: t.values[i])  # noqa: B023
+            except (ValueError, RuntimeError) as error:
+                shares = {}
+                skipped.append(f"importances not drawn: {str(error).splitlines()[0]}")
+            alone = len(objectives) == 1
+            known = [t for t in study.trials if alone and t.intermediate_values]
+            told = {trial.number: trial.intermediate_values for trial in known}
+            path = folder / ("search.png" if alone else f"search_{name}.png")
+            study_picture(values, options, shares, told, name, name not in LARGE, title, path)
+    except OSError as error:
+        raise AsdError(f"{folder}: {error.strerror}") from error
+    return skipped

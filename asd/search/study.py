@@ -59,7 +59,7 @@ class Search:
 
     def __init__(self, loader: ConfigLoader, master: DictConfig, arguments: Sequence[str]) -> None:
         node = plain(master.hydra.sweeper)
-        given = {n: node[n] for n in node if not n.startswith("_") and n != "params"}
+        given = {name: node[name] for name in node if not name.startswith("_")}
         self.options = options = from_config(SearchOptions, "hydra.sweeper", given)
         self.space = Space(loader, arguments)
         self.cells = Cells(loader, master)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
-import socket
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -113,8 +111,7 @@ def _run(search: Search, trial: Trial, run: Callable[[Cell], Any]) -> TrialState
 
 
 def _cell(search: Search, trial: Trial) -> Cell:
-    """The trial's run, noted in the study with who runs it."""
-    trial.set_user_attr("worker", f"{socket.gethostname()} {os.getpid()}")
+    """The trial's run, noted in the study."""
     try:
         overrides = search.space.suggest(trial)
         if (deaths := trial.user_attrs.get("deaths", 0)) >= ATTEMPTS:

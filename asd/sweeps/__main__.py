@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import sys
+import argparse
+from functools import partial
 from typing import Any
 
 from asd.exit_status import exit_status, program
 from asd.experiment.sweep_files import load_sweep, sweep_files
 from asd.sweeps.arguments import composed_sweep
 
-_USE = """\
-python -m asd.sweeps list
-    the declared sweeps
-python -m asd.sweeps status [--watch] [sweep=NAME] [option=value ...]
-    which runs of a sweep are done, running, cut, failed or missing, and why; of a search,
-    its trials;
-    the options are those that the sweep was started with; --watch goes on looking
-"""
-
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status: 0, or 2 for an input that the user must mend."""
-    words = sys.argv[1:] if arguments is None else arguments
-    if {"-h", "--help"} & set(words):
-        print(_USE, end="")
-        return 0
-    if words == ["list"]:
-        return exit_status(_list)
-    if words[:1] == ["status"]:
-        return exit_status(lambda: _status(words[1:]))
-    print(_USE, end="", file=sys.stderr)
-    return 2
+    parser = argparse.ArgumentParser(
+        prog="python -m asd.sweeps",
+        description="list: the declared sweeps. status: which runs of a sweep are done, running, "
+        "cut, failed or missing, and why; of a search, its trials.",
+    )
+    parser.add_argument("question", choices=["list", "status"])
+    options = "sweep=NAME option=value ...: of status, those that the sweep was started with"
+    parser.add_argument("options", nargs=argparse.REMAINDER, help=options)
+    given = parser.parse_args(arguments)
+    return exit_status(_list if given.question == "list" else partial(_status, given.options))
 
 
 def _list() -> None:
@@ -41,10 +33,10 @@ def _list() -> None:
 def _status(arguments: list[str]) -> None:
     from hydra.utils import get_class, get_method
 
-    options = [a for a in arguments if a not in ("-m", "--multirun", "--watch")]
+    options = [a for a in arguments if a not in ("-m", "--multirun")]
     with composed_sweep(options) as (loader, master):
         sweeper: Any = get_class(master.hydra.sweeper._target_)
-        get_method(sweeper.status)(loader, master, "--watch" in arguments)
+        get_method(sweeper.status)(loader, master)
 
 
 if __name__ == "__main__":

@@ -74,6 +74,4 @@ def composed_sweep(options: Sequence[str]) -> Iterator[tuple[ConfigLoader, DictC
             master = loader.load_configuration("config", overrides, RunMode.MULTIRUN)
         except HydraException as error:
             raise AsdError(str(error).splitlines()[0]) from error
-        task, params = master.hydra.overrides.task, (master.hydra.sweeper.params or {}).items()
-        master.hydra.overrides.task = [*(f"{name}={value}" for name, value in params), *task]
         yield loader, master

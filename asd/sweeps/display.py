@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import timedelta
+from math import inf
 from typing import TYPE_CHECKING
 
 from asd.errors import AsdError, shown
 from asd.sweeps.cells import IN_PROGRESS, Cell
+from asd.sweeps.sweep_status import exit_code, failure_lines, state_line, sweep_command
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,6 +46,7 @@ class Display:
             *(rich.TaskProgressColumn(), rich.TimeElapsedColumn()),
             console=self.console,
             disable=not self.console.is_terminal,
+            speed_estimate_period=inf,  # of the time left: since the first look that saw any work
             transient=True,
         )
         known = cells()
@@ -53,11 +56,10 @@ class Display:
         self.left = bool(self.open)
         self.total, self.before, self.failed = len(known), len(known) - len(self.open), 0
         self._ended = {cell.number for cell in known} - {cell.number for cell in self.open}
-        self._all = self.bars.add_task(title, total=self.total, completed=self.before)
+        self.bars.add_task(title, total=self.total, completed=self.before)
+        self._all = self.bars.tasks[0]
         # Of each run that was seen to be trained, or to end; `first`: how much was done by then.
         self._bars: dict[int, Task] = {}
-        # When the first run had ended, how many had by then, and how much was done.
-        self._start: tuple[float, int, float] | None = None
 
     def say(self, text: str) -> None:
         """A line above the bars."""
@@ -84,7 +86,13 @@ class Display:
                 with suppress(OSError, KeyError):  # it may end or begin anew meanwhile
                     self._show(cell, cell.progress(), running)
         self.open, self.left = open_cells, left
-        rest = self._time_left(len(self._ended) + len(ended))
+        bars = self._bars.values()
+        # What was done of a run before it was first seen says nothing of the rest.
+        before = sum(bar.fields["first"] for bar in bars)
+        done = self.before + sum(bar.completed for bar in bars) - before
+        self.bars.update(self._all.id, completed=done, total=self.total - before)
+        # Before a run has ended, nothing is known of runs that stop early.
+        rest = self._all.time_remaining if ended or len(self._ended) > self.before else None
         left_text = [f"about {duration(rest)} left"] if rest else []
         for cell, bar in ended:
             self._ended.add(cell.number)
@@ -92,35 +100,11 @@ class Display:
             place = f"[{len(self._ended):>{len(str(self.total))}}/{self.total}]"
             how = f"{cell.summary()} ({duration(bar.elapsed or 0)})"
             self.say("; ".join([f"{place} {cell.label}: {how}", *left_text]))
-        done, total = self._work()
         words = [f"{self.title}: {len(self._ended)}/{self.total} done"]
-        words += [f"{sum(bar.visible for bar in self._bars.values())} running"]
+        words += [f"{sum(bar.visible for bar in bars)} running"]
         words += [f"{self.failed} failed"] if self.failed else []
         words += left_text
-        self.bars.update(self._all, description=", ".join(words), total=total, completed=done)
-
-    def _time_left(self, ended: int) -> float | None:
-        """Seconds to the end, if it goes on as since the first run ended; None until another has.
-
-        The first one waits for imports and features, which come once; and before a run has ended,
-        nothing is known of runs that stop early.
-        """
-        now, (done, total) = self.bars.get_time(), self._work()
-        if self._start is None and ended > self.before:
-            self._start = now, ended, done
-        began, first, before = self._start or (now, ended, done)
-        if ended == first or done <= before:
-            return None
-        return (now - began) * (total - done) / (done - before)
-
-    def _work(self) -> tuple[float, float]:
-        """Work done and to do in all, in runs.
-
-        What was done of a run before it was first seen says nothing of the rest.
-        """
-        bars = self._bars.values()
-        done = self.before + sum(bar.completed - bar.fields["first"] for bar in bars)
-        return done, self.total - sum(bar.fields["first"] for bar in bars)
+        self.bars.update(self._all.id, description=", ".join(words))
 
     def _show(self, cell: Cell, share: float, running: bool) -> Task:
         """Its bar, seen while somebody trains it, and has not only to tell MLflow all of it."""
@@ -130,6 +114,25 @@ class Display:
         bar = self._bars[cell.number]
         self.bars.update(bar.id, completed=share, visible=running)
         return bar
+
+
+@contextmanager
+def displayed(
+    title: str, cells: Callable[[], Sequence[Cell]], sweep: str | None = None
+) -> Iterator[Display]:
+    """Show a sweep from its first line to those that say how it ended and what goes on with it."""
+    display = Display(title, cells, sweep)
+    with display.bars:
+        display.say(state_line(title, cells()))
+        try:
+            yield display
+        finally:
+            for line in failure_lines(cells()):
+                display.say(line)
+            took = duration(display.bars.tasks[0].elapsed or 0)
+            display.say(f"{state_line(title, cells())}, in {took}")
+            if display.open if sweep is None else exit_code(cells()):
+                display.say(f"what is missing: {sweep_command()}")
 
 
 def duration(seconds: float) -> str:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from asd.errors import AsdError
 from asd.sweeps.arguments import NAMED
 from asd.sweeps.cells import DONE, Cell, Cells, sweep_start
-from asd.sweeps.display import PERIOD, Display
-from asd.sweeps.sweep_status import exit_code, show_cells, shown
+from asd.sweeps.display import PERIOD, Display, displayed
+from asd.sweeps.sweep_status import exit_code, show_cells
 from asd.sweeps.workers import WorkerLauncher, is_worker, work
 from asd.tracking.sync import list_runs
 
@@ -69,7 +69,7 @@ def sweep_grid(
         cell.count_deaths(None)
     finished = [cell for cell in cells if cell.state() == DONE]
     sweep, title = launcher.sweep if launcher else sweep_start(), master.sweep.name or "sweep"
-    with shown(title, lambda: cells, sweep) as display:
+    with displayed(title, lambda: cells, sweep) as display:
         _train(display, launcher, lambda: _work(sweep, cells, run))
     list_runs([(c.experiment, c.folder) for c in finished if c.experiment and c.folder])
     if master.hydra.sweeper.report and master.sweep.name:
@@ -106,18 +106,11 @@ def _work(sweep: str, cells: Iterable[Cell], run: Callable[[Cell], Any]) -> None
             print(f"{cell.label}: {cell.summary()}", flush=True)
 
 
-def show_grid(loader: ConfigLoader, master: DictConfig, watch: bool) -> None:
+def show_grid(loader: ConfigLoader, master: DictConfig) -> None:
     """Print what has become of a grid's runs; see ``show_cells``."""
     overrides = combinations(loader, [str(o) for o in master.hydra.overrides.task])
-    cells: list[Cell] = []
-
-    def look() -> Sequence[Cell]:
-        # Without a folder they are until the sweep has made its corpus.
-        if not cells or any(cell.path is None and cell.refusal is None for cell in cells):
-            cells[:] = Cells(loader, master, make=False).of(overrides)
-        return cells
-
-    show_cells(master.sweep.name or "sweep", look, watch)
+    cells = Cells(loader, master, make=False).of(overrides)
+    show_cells(master.sweep.name or "sweep", list(cells))
 
 
 def _show_tables(name: str, cells: list[Cell]) -> None:

@@ -4,54 +4,21 @@ from __future__ import annotations
 
 import shlex
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from asd import errors
 from asd.composition import command_of
 from asd.secrets import redacted
 from asd.sweeps.cells import BROKEN, CUT, DONE, IN_PROGRESS, MISSING, REFUSED, Cell
-from asd.sweeps.display import PERIOD, Display, duration
 
 _ORDER = (DONE, IN_PROGRESS, CUT, BROKEN, REFUSED, MISSING)
 
 
-@contextmanager
-def shown(
-    title: str, cells: Callable[[], Sequence[Cell]], sweep: str | None = None
-) -> Iterator[Display]:
-    """Show a sweep from its first line to those that say how it ended and what goes on with it."""
-    began = time.monotonic()
-    display = Display(title, cells, sweep)
-    with display.bars:
-        display.say(state_line(title, cells()))
-        try:
-            yield display
-        finally:
-            for line in failure_lines(cells()):
-                display.say(line)
-            took = duration(time.monotonic() - began)
-            display.say(f"{state_line(title, cells())}, in {took}")
-            if display.open if sweep is None else exit_code(cells()):
-                display.say(f"what is missing: {sweep_command()}")
-
-
-def show_cells(title: str, cells: Callable[[], Sequence[Cell]], watch: bool) -> None:
-    """Print a line a cell, then why each failed.
-
-    To ``watch`` is first to show live what runs, until all have ended or Ctrl-C.
-    """
-    if watch:
-        display = Display(title, cells)
-        with suppress(KeyboardInterrupt), display.bars:
-            while display.open:
-                display.look()
-                time.sleep(PERIOD)
-    known = cells()
-    width = max(len(cell.label) for cell in known)
-    for cell in known:
+def show_cells(title: str, cells: Sequence[Cell]) -> None:
+    """Print a line a cell, then why each failed."""
+    width = max(len(cell.label) for cell in cells)
+    for cell in cells:
         where = short(cell.folder.path) if cell.folder and cell.folder.path.is_dir() else ""
         state, record, detail = cell.state(), cell.record(), ""
         if state == DONE:
@@ -60,7 +27,7 @@ def show_cells(title: str, cells: Callable[[], Sequence[Cell]], watch: bool) -> 
             by = f", pid {record.get('pid')} on {record.get('host')}" * (state == IN_PROGRESS)
             detail = f"{100 * cell.progress():.0f} % trained{by}"
         print(errors.shown(f"{state:8} {cell.label:{width}}  {detail}  {where}".rstrip()))
-    print(errors.shown("\n".join([*failure_lines(known), state_line(title, known)])))
+    print(errors.shown("\n".join([*failure_lines(cells), state_line(title, cells)])))
 
 
 def state_line(title: str, cells: Sequence[Cell]) -> str:

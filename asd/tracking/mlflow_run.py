@@ -103,7 +103,7 @@ def _describe(
     for name in (set(earlier_tags) - set(tags)) & set(run.data.tags):
         client.delete_tag(run_id, name)
     inputs = []
-    for data in record.get("datasets", []):  # of asd.experiment.datasets.describe
+    for data in record.get("datasets", []):  # of asd.experiment.record.describe
         source, profile = json.dumps(data["source"]), json.dumps(data["profile"])
         dataset = Dataset(data["name"], data["digest"], "corpus", source, profile=profile)
         inputs.append(DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, data["context"])]))
@@ -151,8 +151,7 @@ def publish(client: MlflowClient, folder: RunFolder, copy: str = "") -> None:
     if folder.scores.exists():
         metrics = evaluate_scores(read_scores(folder.scores), record["max_fpr"])
         values |= flat_metrics(metrics)
-        labels, said = (record["title"], record["data_label"]), remarks(record, folder.path)
-        note = markdown(document(metrics, *labels, **said))
+        note = markdown(document(metrics, record["title"], **remarks(record, folder.path)))
         client.set_tag(run_id, "mlflow.note.content", note)
     for model in folder.models():
         client.log_batch(run_id, metrics=_missing_epochs(client, run_id, model))

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from asd.errors import AsdError
 from asd.files import locked, replacing
 from asd.options import check_choice, check_no_secret, check_whole, from_config
-from asd.tracking.experiment_page import experiment_tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -30,6 +29,8 @@ _REPAIR = (
     "if the disk is full, free some space; if the file is damaged, move it aside (a new one is "
     "made, and `python -m asd.tracking.sync runs/*/` fills it)"
 )
+# Of a new experiment; else MLflow guesses what it is, and may show pages for language models.
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
 _KNOWN = ("Connection refused", "timed out", "Name or service not known", "database is locked")
 
 
@@ -64,14 +65,10 @@ class Tracking:
 
     @classmethod
     def configured(cls, uri: str | None = None, experiment: str | None = None) -> Tracking:
-        """``of`` what ``conf/tracking/mlflow.yaml`` says, for programs that compose no config."""
-        from omegaconf import OmegaConf
+        """``of`` what ``conf/`` says, for programs that compose no config."""
+        from asd.composition import compose_config
 
-        from asd.composition import folder_of
-
-        groups = {"paths": "default.yaml", "tracking": "mlflow.yaml"}
-        conf = {name: OmegaConf.load(folder_of("conf") / name / groups[name]) for name in groups}
-        options = OmegaConf.create(conf)["tracking"]
+        options = compose_config([]).tracking
         options.uri = uri or options.uri
         options.experiment = experiment or options.experiment
         return cls.of(options)
@@ -194,7 +191,7 @@ def _open(tracking: Tracking) -> tuple[MlflowClient, str]:
     if client.get_experiment_by_name(name) is None:
         beside = (tracking.database.parent / "artifacts").as_uri() if tracking.embedded else None
         try:
-            client.create_experiment(name, beside, experiment_tags())
+            client.create_experiment(name, beside, _KIND)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":  # made since by another process
                 raise

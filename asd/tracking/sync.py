@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from asd.errors import AsdError
-from asd.exit_status import program
+from asd.exit_status import exit_status, program
 from asd.experiment.experiment import Experiment
 from asd.experiment.run_folder import FAILED, FINISHED, KILLED, RUNNING, RunFolder
 from asd.experiment.run_labels import run_params
@@ -80,32 +80,30 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--experiment", help="for runs that the tracker does not have yet")
     options = parser.parse_args(arguments)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    failed = 0
-    for path in options.folder:
-        folder = RunFolder(path.absolute())
-        try:
-            if len(options.folder) > 1 and path.is_dir() and not folder.record():
-                print(f"{path.name}: no run folder, passed over")
-                continue
-            if "status" not in folder.record():
-                raise AsdError(f"{path}: no run folder (it has no run.json)")
-            with folder.lock():
-                record = folder.record()
-                if record["status"] == RUNNING:  # of a process that is gone: the lock is free
-                    folder.update(status=FAILED, published=False)
-                experiment = options.experiment or record.get("mlflow_experiment")
-                tracking = Tracking.configured(options.uri, experiment)
-                known = (record.get("mlflow") or {}).get("uri", tracking.uri)
-                if options.uri is None and known != tracking.uri:
-                    raise AsdError(  # credentials go where the user says, not where a file does
-                        f"{path}: was logged to {known}, which is not the tracker configured here, "
-                        f"{tracking.uri}; say which one is meant: --uri URI"
-                    )
-                print(f"{path.name}: {complete(folder, tracking)}")
-        except AsdError as error:
-            failed += 1
-            print(f"error: {error}", file=sys.stderr)
-    return 2 if failed else 0
+    folders = [RunFolder(path.absolute()) for path in options.folder]
+    return max(exit_status(partial(_sync, folder, options)) for folder in folders)
+
+
+def _sync(folder: RunFolder, options: argparse.Namespace) -> None:
+    path = folder.path
+    if len(options.folder) > 1 and path.is_dir() and not folder.record():
+        print(f"{path.name}: no run folder, passed over")
+        return
+    if "status" not in folder.record():
+        raise AsdError(f"{path}: no run folder (it has no run.json)")
+    with folder.lock():
+        record = folder.record()
+        if record["status"] == RUNNING:  # of a process that is gone: the lock is free
+            folder.update(status=FAILED, published=False)
+        experiment = options.experiment or record.get("mlflow_experiment")
+        tracking = Tracking.configured(options.uri, experiment)
+        known = (record.get("mlflow") or {}).get("uri", tracking.uri)
+        if options.uri is None and known != tracking.uri:
+            raise AsdError(  # credentials go where the user says, not where a file does
+                f"{path}: was logged to {known}, which is not the tracker configured here, "
+                f"{tracking.uri}; say which one is meant: --uri URI"
+            )
+        print(f"{path.name}: {complete(folder, tracking)}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import time
@@ -11,16 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
-from lightning_fabric.plugins import CheckpointIO, TorchCheckpointIO
-from pytorch_lightning.plugins.io import AsyncCheckpointIO
+from lightning_fabric.plugins import TorchCheckpointIO
 
-from asd.errors import AsdError
-from asd.experiment.history import read_history, write_history
+from asd.experiment.history import write_history
 from asd.files import replacing
-from asd.models.detector import read_checkpoint
-
-log = logging.getLogger(__name__)
 
 
 class EpochCheckpointIO(TorchCheckpointIO):
@@ -41,21 +34,6 @@ class EpochCheckpointIO(TorchCheckpointIO):
                         os.link(temporary, best)
                     except OSError:  # a file system without links
                         shutil.copyfile(temporary, best)
-
-
-def checkpoint_io(in_background: bool | str, device: torch.device) -> CheckpointIO:
-    """The Trainer's plugin.
-
-    An epoch of seconds on a GPU would otherwise wait a third of that for 200 MB (the paper's
-    model).
-
-    Args:
-        in_background: ``trainer.checkpoint_in_background``: copies of all tensors are written by a
-            thread; what goes wrong ends training an epoch later. ``auto``: on a GPU.
-        device: that trains.
-    """
-    threaded = device.type == "cuda" if in_background == "auto" else in_background
-    return AsyncCheckpointIO(EpochCheckpointIO()) if threaded else EpochCheckpointIO()
 
 
 class EpochCheckpoints(pl.callbacks.Checkpoint):
@@ -124,28 +102,3 @@ class EpochCheckpoints(pl.callbacks.Checkpoint):
         """Take up a saved state."""
         self.best_loss = state_dict["best_loss"]
         self._rows = list(state_dict["history"])
-
-
-def restored_history(folder: Path) -> list[dict[str, float]]:
-    """A model's ``history.csv``; from ``last.ckpt``, and written again, where it is lost.
-
-    Raises:
-        AsdError: it is damaged, and there is no checkpoint that has it.
-    """
-    path, last = folder / "history.csv", folder / "last.ckpt"
-    rows: list[dict[str, float]] = []
-    try:
-        rows = read_history(path)
-    except AsdError:
-        if not last.exists():
-            raise
-    if not rows and last.exists():
-        try:
-            rows = list(
-                read_checkpoint(last)["callbacks"][EpochCheckpoints.__qualname__]["history"]
-            )
-        except (LookupError, TypeError):
-            rows = []  # whoever goes on from it says that it is damaged
-        log.warning("%s was lost or damaged; it is written again from %s", path, last.name)
-        write_history(path, rows)
-    return rows

@@ -23,7 +23,7 @@ from asd.features import Features
 from asd.features.batches import Batches
 from asd.models.detector import Detector, read_checkpoint, rebuilt
 from asd.progress import progress_bar
-from asd.training.checkpoints import EpochCheckpoints, checkpoint_io
+from asd.training.checkpoints import EpochCheckpointIO, EpochCheckpoints
 from asd.training.lightning_module import DetectorTraining
 from asd.training.speed import (
     choose_device,
@@ -136,7 +136,7 @@ def _trainer(
         callbacks=list(callbacks),
         # Lightning's own environment, named, keeps it from finding a Slurm job and setting its
         # handlers there.
-        plugins=[LightningEnvironment(), checkpoint_io(options.checkpoint_in_background, device)],
+        plugins=[LightningEnvironment(), EpochCheckpointIO()],
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,

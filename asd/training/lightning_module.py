@@ -98,8 +98,8 @@ class DetectorTraining(pl.LightningModule):
                 seen += len(batch.features)
                 for norm in norms:
                     norm.train().momentum = len(batch.features) / seen
-                # Not the compiled form, which would be compiled again for this.
                 features = self.detector.standardiser(batch.features)
+                # Not the compiled form, which would be compiled again for this.
                 embedding = self.detector.network.forward(features)[1]
                 if self.detector.classifier is not None:
                     self.detector.classifier(embedding)

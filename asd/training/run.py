@@ -29,8 +29,9 @@ from asd.experiment.history import convergence, read_history, write_history
 from asd.experiment.listener import Listeners, RunListener
 from asd.experiment.record import record_threads, recorded
 from asd.experiment.run_folder import FINISHED, RunFolder, set_aside
-from asd.experiment.trained_models import trained_model, training_lock
+from asd.experiment.trained_models import trained_model
 from asd.features import parts_of
+from asd.files import locked
 from asd.models.detector import Detector, read_checkpoint, rebuilt, save_detector
 from asd.models.standardiser import Standardiser
 from asd.progress import progress_bar
@@ -40,7 +41,6 @@ from asd.scoring.clip_scores import joined, read_scores, write_scores
 from asd.scoring.metrics import Metrics, evaluate_scores
 from asd.scoring.scorer import ClipSet, calibrate, fit_back_end, score_clips
 from asd.scoring.tables import convergence_notes, remarks, write_tables
-from asd.training.checkpoints import restored_history
 from asd.training.fit import TrainingSet, fit
 from asd.training.speed import choose_device, give_back_memory, set_determinism, step_flop
 
@@ -86,8 +86,10 @@ def run(experiment: Experiment, listeners: Sequence[RunListener] = ()) -> tuple[
             return folder, evaluate_scores(read_scores(folder.scores), experiment.scoring.max_fpr)
         for warning in few:
             log.warning("%s", warning)
+        lock = experiment.runs / f".training-{training}.lock"
         with (
-            training_lock(experiment.runs, training),
+            # Of all runs that differ in scoring, one at a time trains or scores this model.
+            locked(lock, "trains the very model that this run scores"),
             recorded(experiment, clips, folder, device.type, list(models), events),
         ):
             metrics = _compute(experiment, clips, folder, training, events)
@@ -128,7 +130,7 @@ def _compute(
         model = folder.model(name)
         history, scores_file = model / "history.csv", model / "scores.csv"
         trained = _trained_elsewhere(experiment, folder, training, name)
-        events.tell(RunListener.model_started, name, restored_history(model))
+        events.tell(RunListener.model_started, name, read_history(history))
         if scores_file.exists():  # by an earlier start of this run
             tables.append(read_scores(scores_file))
             if experiment.trains:
@@ -228,7 +230,7 @@ def _compute(
     warnings = [*folder.record()["warnings"], *chosen]
     folder.update(convergence=ended, tags=tags, warnings=warnings, **thresholds)
     said = remarks(folder.record(), folder.path)
-    write_tables(folder.tables, metrics, experiment.title, experiment.data_label, **said)
+    write_tables(folder.tables, metrics, experiment.title, **said)
     events.tell(RunListener.scored, folder, scores, metrics)
     return metrics
 

@@ -30,8 +30,8 @@ def choose_device(options: TrainerOptions) -> torch.device:
     """The device of ``trainer.accelerator``, which can do what the other options ask of it.
 
     Raises:
-        AsdError: there is no GPU and one is needed; or bf16 on a CPU without it (measured 7 to 17
-            times slower than float32).
+        AsdError: there is no GPU and one is needed; or bf16 on a CPU (without arithmetic of its
+            own for it, 7 to 17 times slower than float32 as measured).
     """
     gpu = torch.cuda.is_available()
     if options.accelerator == "gpu" and not gpu:
@@ -40,18 +40,12 @@ def choose_device(options: TrainerOptions) -> torch.device:
         return torch.device("cuda")
     if options.cuda_graphs:
         raise AsdError("trainer.cuda_graphs=true: for GPUs only")
-    if options.precision == "bf16-mixed" and not cpu_has_bfloat16():
+    if options.precision == "bf16-mixed":
         raise AsdError(
-            "trainer.precision=bf16-mixed: this CPU has no bfloat16 arithmetic and would be many "
-            "times slower; use trainer.precision=32-true, or a GPU"
+            "trainer.precision=bf16-mixed: for GPUs, most CPUs have no bfloat16 arithmetic and "
+            "would be many times slower; use trainer.precision=32-true, or a GPU"
         )
     return torch.device("cpu")
-
-
-def cpu_has_bfloat16() -> bool:
-    """AVX-512 BF16 or AMX."""
-    tests = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, name, lambda: False)() for name in tests)
 
 
 def step_flop(detector: Detector, batch_size: int) -> float:
@@ -101,8 +95,8 @@ def prepare(detector: Detector, options: TrainerOptions, device: torch.device) -
     Args:
         detector: changed in place; the names in its state stay.
         options: ``compile``, ``cuda_graphs``, and ``memory_format``, which orders the weights of
-            convolutions in memory, and so decides how images are laid out. ``auto``: channels_last
-            on a GPU, and on a CPU where no layer has more than 64 filters.
+            convolutions in memory, and so decides how images are laid out. ``auto``:
+            channels_last on a GPU, and on a CPU where no layer has more than 64 filters.
         device: that it will be on.
     """
     last = options.memory_format == "channels_last"

@@ -39,8 +39,7 @@ class AsdSweeper(Sweeper):
         if node._target_.startswith("hydra._internal"):
             return None
         if not node._target_.startswith("asd.sweeps."):
-            choices = "sequential, joblib or submitit_slurm"
-            raise AsdError(f"hydra/launcher: {node._target_} is none of ours: {choices}")
+            raise AsdError("hydra/launcher: choose sequential, joblib or submitit_slurm")
         launcher: Any = build(plain(node), "hydra.launcher")
         program = self.task.__module__
         if program == "__main__" and (spec := sys.modules["__main__"].__spec__) is not None:
@@ -59,8 +58,6 @@ class AsdSweeper(Sweeper):
         try:
             with stopped_by(*ENDINGS):
                 run, loader = get_method(self.run), self.context.config_loader
-                params = (self.config.hydra.sweeper.params or {}).items()
-                arguments = [*(f"{name}={value}" for name, value in params), *arguments]
                 run(loader, self.config, self.open_launcher(), self.task, arguments)
         except AsdError as error:
             print(f"error: {error}", file=sys.stderr)

@@ -25,7 +25,7 @@ MEAN, STD = np.array([-50.0, -40, -30]), np.array([1.0, 2, 4])
 
 
 def test_profiles_are_quantiles_of_the_errors_of_normal_clips() -> None:
-    """Without a network of their levels; with one, ``test_examples`` has the error by hand."""
+    """Without a network of their levels; with one, ``test_run_pictures`` has the error by hand."""
     recipe = {"bands": 3, "frames": 5, "classes": [], "model": {"_target_": None},
               "loss": MSE}  # fmt: skip
     detector = Detector(recipe)

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from asd.pictures.examples import KeptClips
 from asd.pictures.grid_pictures import (
     heat_maps,
     option_curves,
@@ -19,7 +18,7 @@ from asd.pictures.grid_pictures import (
     trade_off,
 )
 from asd.pictures.score_pictures import curves, distributions, roc
-from asd.pictures.spectrograms import triptychs
+from asd.pictures.spectrograms import KeptClips, triptychs
 
 
 @pytest.fixture

@@ -12,11 +12,10 @@ import pandas as pd
 import pytest
 
 from asd.errors import AsdError
-from asd.reporting.bootstrap import Resampling
+from asd.reporting.bootstrap import Resampling, holm
 from asd.reporting.claims import HELD, NOT_HELD, check_claim
 from asd.reporting.compare import NOT_DECIDABLE, compare, compare_pairs, difference
 from asd.reporting.declaration import declaration
-from asd.reporting.intervals import holm
 from asd.reporting.runs import Run
 from asd.reporting.systems import System
 

@@ -378,7 +378,7 @@ def test_tags_and_options_filter(runs: Any) -> None:
     (run,) = collect_folder(runs.path).runs
     assert run.matches({"experiment": ["b", "u"], "device": ["cpu"], "frontend.bands": ["64"]})
     assert not run.matches({"scale": ["paper"]}) and not run.matches({"nothing": ["x"]})
-    assert run.matches({"trainer.learning_rate": ["1e-3"], "trainer.compile": ["false"]})
+    assert run.matches({"trainer.learning_rate": ["1e-3"], "trainer.fused_adam": ["true"]})
 
 
 def test_systems_are_compared_by_any_of_their_names(runs: Any) -> None:

@@ -19,7 +19,7 @@ from asd.scoring.tables import (
     write_tables,
 )
 
-TITLE, DATA = "[bold]SS-0.5-0.5, seed 0", "SIMULATED data, demo scale"
+TITLE = "[bold]SS-0.5-0.5, seed 0, SIMULATED, demo scale"
 Capture = pytest.CaptureFixture[str]
 
 
@@ -66,12 +66,12 @@ def test_figures_are_marked_where_a_part_is_left_out(metrics: Metrics) -> None:
     assert ids[0][:3] == ["ToyCar", "id_01", "100.00"]
     assert ids[1] == ["ToyCar", "id_03", *["undefined"] * 3, "4", "0", "0"]
     assert (ids[2][:3], ids[2][4:]) == (["fan", "id_00", "83.33"], ["66.67", "4", "3", "0"])
-    text = markdown(document(metrics, "SS\n# x", DATA))
-    assert text.startswith(f"# SS # x\n\nData: {DATA}\n\n")
+    text = markdown(document(metrics, "SS\n# x"))
+    assert text.startswith("# SS # x\n\n")
     assert "| AUC | 100.00\\* | 91.67 | undefined | 95.83\\* |" in text
     assert "\n- ToyCar id_03: no anomaly clip\n" in text
     full = evaluate_scores(group("fan", "00", [1, 8, 5, 2], [9]), 0.5)
-    whole = markdown(document(full, TITLE, DATA))
+    whole = markdown(document(full, TITLE))
     assert "*" not in whole and "ndefined" not in whole
 
 
@@ -81,25 +81,25 @@ def test_ids_that_never_trained_and_warnings_are_said_everywhere(
     said = {"unseen": ["fan/id_02"], "warnings": ["/data: 2 files are not used:\n  a\n  b", "odd"]}
     cell = "id_02 (never trained)"
     assert [row[1] for row in texts(id_table(metrics, ["fan/id_02"]))].count(cell) == 1
-    show(metrics, TITLE, DATA, **said)
-    for text in (markdown(document(metrics, TITLE, DATA, **said)), capsys.readouterr().out):
+    show(metrics, TITLE, **said)
+    for text in (markdown(document(metrics, TITLE, **said)), capsys.readouterr().out):
         for part in (cell, "Warning: /data: 2 files are not used", "Warning: odd"):
             assert part in text
-    page = write_tables(tmp_path / "tables", metrics, TITLE, DATA, **remarks(said, tmp_path))
-    assert page.read_text() == markdown(document(metrics, TITLE, DATA, **said))
+    page = write_tables(tmp_path / "tables", metrics, TITLE, **remarks(said, tmp_path))
+    assert page.read_text() == markdown(document(metrics, TITLE, **said))
 
 
 def test_terminal_prints_all_of_it_within_80_columns(
     metrics: Metrics, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    show(metrics, TITLE, DATA)
+    show(metrics, TITLE)
     text = capsys.readouterr().out
-    for part in (TITLE, DATA, "[red]a|b", "95.83*", "ToyCar id_03: no anomaly clip"):
+    for part in (TITLE, "[red]a|b", "95.83*", "ToyCar id_03: no anomaly clip"):
         assert part in text
     names = ["ToyCar", "ToyConveyor", "fan", "pump", "slider", "valve"]
     paper = evaluate_scores(pd.concat([group(n, "01", [1.0] * 10, [2.0]) for n in names]), 0.1)
-    show(paper, TITLE, DATA)
+    show(paper, TITLE)
     text += (wide := capsys.readouterr().out)
     assert max(map(len, text.splitlines())) <= 80
     line = next(line for line in wide.splitlines() if "pAUC harmonic" in line)

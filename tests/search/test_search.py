@@ -153,7 +153,7 @@ def test_two_starts_share_a_study_and_one_is_killed(
     trials = study_in(tmp_path, url).trials[:2]
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 2
     assert len({trial.params["trainer.learning_rate"] for trial in trials}) == 2
-    workers = {int(trial.user_attrs["worker"].split()[1]) for trial in trials}
+    workers = {folder.record()["pid"] for folder in runs_in(tmp_path)}
     assert len(workers) == 1
     assert not workers & {start.pid for start in starts}
     assert len(runs_in(tmp_path)) == 2

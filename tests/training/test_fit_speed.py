@@ -104,7 +104,6 @@ def test_what_cannot_be_had_is_named(
     changed: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    monkeypatch.setattr("asd.training.speed.cpu_has_bfloat16", lambda: False)
     with pytest.raises(AsdError, match=message):
         choose_device(options(**changed))
 

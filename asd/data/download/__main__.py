@@ -15,7 +15,13 @@ from asd.exit_status import program
 from asd.files import locked
 
 
-def _arguments(facts: Facts) -> argparse.ArgumentParser:
+def main(argv: Sequence[str] | None = None, facts: Facts | None = None) -> int:
+    """Run the program; returns its exit status.
+
+    Args:
+        facts: another corpus of the same layout; the published one if None.
+    """
+    facts = facts or load_facts()
     parser = argparse.ArgumentParser(
         prog="python -m asd.data.download",
         description="Fetch the DCASE 2020 Task 2 corpus. The clips of parts that are there are "
@@ -29,18 +35,8 @@ def _arguments(facts: Facts) -> argparse.ArgumentParser:
     add("--root", type=Path, default=Path("data/dcase2020"), help="folder of the corpus")
     url = "a folder of all files, or a template with {file} and {record}"
     add("--base-url", default=facts.url_template, metavar="URL", help=url)
-    return parser
-
-
-def main(argv: Sequence[str] | None = None, facts: Facts | None = None) -> int:
-    """Run the program; returns its exit status.
-
-    Args:
-        facts: another corpus of the same layout; the published one if None.
-    """
-    facts = facts or load_facts()
-    values = _arguments(facts).parse_args(argv)
-    from asd.data.download.delivery import Delivery
+    values = parser.parse_args(argv)
+    from asd.data.download.delivery import deliver
 
     releases = RELEASES if "all" in values.release else values.release
     try:
@@ -48,7 +44,7 @@ def main(argv: Sequence[str] | None = None, facts: Facts | None = None) -> int:
         with locked(values.root / ".download.lock", "downloads to this folder"):
             for archive in facts.archives:  # the labels come with any machine type
                 if archive.release in releases and archive.machine in (None, *values.machines):
-                    Delivery(archive, facts, values.root).bring(values.base_url)
+                    deliver(archive, facts, values.root, values.base_url)
             with suppress(OSError):  # not there, or not empty
                 (values.root / "archives").rmdir()
     except (AsdError, OSError) as error:  # of a full disk the system says no file

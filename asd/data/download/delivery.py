@@ -1,87 +1,87 @@
-"""One published file: whether its content is there, whole, and bringing it there."""
+"""One published file: fetched with its MD5, resumed, checked, unpacked, whole or not there."""
 
 from __future__ import annotations
 
 import shutil
+import sys
+import time
 import zipfile
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pooch
+import requests
+from tqdm import tqdm
+from urllib3.util import Retry
 
 from asd.data.clip_files import list_clips, parse_name
 from asd.data.dcase2020_facts import Archive, ClipCounts, Facts, wrong_counts
-from asd.data.download.fetch import fetch, say
 from asd.data.manifest import SPLITS, Part
 from asd.errors import AsdError, first_lines
 from asd.progress import progress_bar
 
+RETRIES = 8  # in a row that bring nothing new
+BACKOFF_S = 1.0  # doubles with each, up to 2 minutes, unless the server names a time
+PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})  # may pass by themselves
+TIMEOUT_S = (10.0, 60.0)  # to connect, of silence
+CHUNK_BYTES = 1 << 18
 
-@dataclass(frozen=True)
-class Delivery:
-    """A published file and its place: ``<root>/<release>/<machine>``, or the list of labels."""
+# Ranges count bytes of the file itself, so no transfer compression.
+HEADERS = {"Accept-Encoding": "identity", "User-Agent": "asd-download"}
 
-    archive: Archive
-    facts: Facts
-    root: Path
 
-    @property
-    def place(self) -> Path:
-        """Where the content belongs: a machine's folder, or the list of labels."""
-        return self.root / self.archive.release / (self.archive.machine or self.archive.file)
+def deliver(archive: Archive, facts: Facts, root: Path, base_url: str) -> None:
+    """Bring a file's content to ``<root>/<release>/<machine>``, if it is not there already.
 
-    def bring(self, base_url: str) -> None:
-        """Fetch, check, unpack; nothing if the content is there already.
+    It is unpacked beside its place and checked, then renamed: it is whole or not there. The list of
+    labels lies in the release's folder as it is.
 
-        Args:
-            base_url: a template with {file} and {record}, or a folder of all files.
+    Args:
+        base_url: a template with {file} and {record}, or a folder of all files.
 
-        Raises:
-            AsdError: it cannot be fetched or unpacked, or is not what was published, as what lies
-                in its place.
-        """
-        if self.place.exists():
-            self._check(self.place, "move it away or delete it, and run again")
-            say(f"{self.place}: complete, nothing to do")
-            return
-        archive, file = self.archive, self.root / "archives" / self.archive.file
-        url = base_url if "{file}" in base_url else base_url.rstrip("/") + "/{file}"
-        url = url.replace("{record}", archive.record).replace("{file}", archive.file)
-        fetch(url, file, archive.md5)
-        self.place.parent.mkdir(parents=True, exist_ok=True)
+    Raises:
+        AsdError: it cannot be fetched or unpacked, or is not what was published, as what lies in
+            its place.
+    """
+    place = root / archive.release / (archive.machine or archive.file)
+    if place.exists():
+        _check(place, archive, facts, "move it away or delete it, and run again")
+        print(f"{place}: complete, nothing to do", file=sys.stderr, flush=True)
+        return
+    url = base_url if "{file}" in base_url else base_url.rstrip("/") + "/{file}"
+    url = url.replace("{record}", archive.record).replace("{file}", archive.file)
+    fetch(url, file := root / "archives" / archive.file, archive.md5)
+    fresh = place.with_name(f".unpacking-{place.name}")
+    shutil.rmtree(fresh, ignore_errors=True)  # what a killed run left
+    try:
         if archive.machine:
-            self._place_clips(file, archive.machine)
+            unpack(file, fresh, archive.machine)
+            _check(fresh, archive, facts, f"nothing was placed, {file} stays for inspection")
+            fresh.rename(place)
+            file.unlink()
         else:
-            file.replace(self.place)
-        say(f"{self.place}: complete")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            file.replace(place)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    print(f"{place}: complete", file=sys.stderr, flush=True)
 
-    def _place_clips(self, file: Path, machine: str) -> None:
-        """Unpack beside the place, check, then rename: the place is whole or not there."""
-        fresh = self.place.with_name(f".unpacking-{machine}")
-        shutil.rmtree(fresh, ignore_errors=True)  # what a killed run left
-        try:
-            unpack(file, fresh, machine)
-            self._check(fresh, f"nothing was placed, {file} stays for inspection")
-            fresh.rename(self.place)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
-        file.unlink()
 
-    def _check(self, there: Path, remedy: str) -> None:
-        """Refuse a list of another MD5, or clips that are others by name or number."""
-        archive, problems, present = self.archive, list[str](), ClipCounts()
-        if archive.machine:
-            for split in SPLITS:
-                part = Part(archive.release, archive.machine, split)
-                clips, misnamed = list_clips(there / split, part)
-                problems += misnamed.values()
-                present.update((*part, clip.id, clip.label) for clip in clips)
-            problems += wrong_counts(present, self.facts.clips(archive.release, archive.machine))
-        elif pooch.file_hash(str(there), "md5") != archive.md5:
-            problems = [f"MD5 is not {archive.md5}"]
-        if problems:
-            lines = first_lines(f"  {problem}" for problem in problems)
-            raise AsdError(f"{there}: not what was published; {remedy}:\n{lines}")
+def _check(there: Path, archive: Archive, facts: Facts, remedy: str) -> None:
+    """Refuse a list of another MD5, or clips that are others by name or number."""
+    problems, present = list[str](), ClipCounts()
+    if archive.machine:
+        for split in SPLITS:
+            part = Part(archive.release, archive.machine, split)
+            clips, misnamed = list_clips(there / split, part)
+            problems += misnamed.values()
+            present.update((*part, clip.id, clip.label) for clip in clips)
+        problems += wrong_counts(present, facts.clips(archive.release, archive.machine))
+    elif pooch.file_hash(str(there), "md5") != archive.md5:
+        problems = [f"MD5 is not {archive.md5}"]
+    if problems:
+        lines = first_lines(f"  {problem}" for problem in problems)
+        raise AsdError(f"{there}: not what was published; {remedy}:\n{lines}")
 
 
 def unpack(archive: Path, folder: Path, machine: str) -> None:
@@ -111,3 +111,65 @@ def unpack(archive: Path, folder: Path, machine: str) -> None:
         raise AsdError(
             f"{archive}: cannot be unpacked ({error}); remove it and run again"
         ) from error
+
+
+def fetch(url: str, target: Path, md5: str) -> None:
+    """Fetch ``url`` into ``target``, or leave it if it is there with this MD5 (32 hex digits).
+
+    A wrong file is removed, so that the next run fetches it from its first byte on.
+
+    Raises:
+        AsdError: the server refuses or fails too often, or the file is wrong.
+        OSError: it cannot be written.
+    """
+    gather = partial(_gather, target.with_name(f"{target.name}.part"))
+    try:
+        pooch.retrieve(url, f"md5:{md5}", target.name, target.parent, downloader=gather)
+    except (ValueError, requests.RequestException) as error:  # ValueError: the hash
+        raise AsdError(
+            f"{url}: {error}. Run the same command again later (a file that stopped half-way is "
+            f"resumed), name a mirror with --base-url, or put {target.name} into {target.parent} "
+            "by hand."
+        ) from error
+
+
+def _gather(part: Path, url: str, output_file: str, _: object) -> None:
+    """A downloader for pooch whose bytes gather in ``part``, which outlives interruptions."""
+    part.touch()
+    Path(output_file).unlink()  # else a killed process would leave it beside the part
+    most, failures = part.stat().st_size, 0
+    while True:
+        try:
+            _request(url, part)
+            break
+        except requests.RequestException as error:
+            answer, have = error.response, part.stat().st_size
+            refused = answer is not None and answer.status_code not in PASSING_STATUS
+            failures = 0 if have > most else failures + 1
+            if refused or failures > RETRIES or isinstance(error, ValueError):  # no address
+                raise
+            most = max(most, have)
+            print(f"{url}: {error}, at {have:,} bytes; trying again", file=sys.stderr, flush=True)
+            asked = None if answer is None else Retry().get_retry_after(answer.raw)
+            time.sleep(min(120.0, BACKOFF_S * 2**failures) if asked is None else asked)
+    part.replace(output_file)
+
+
+def _request(url: str, part: Path) -> None:
+    """Ask for what the part lacks; append it if the server resumes, begin again if it does not."""
+    have = part.stat().st_size
+    headers = HEADERS | ({"Range": f"bytes={have}-"} if have else {})
+    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_S) as response:
+        if response.status_code == 416:
+            return  # nothing lies beyond the part: its MD5 tells whether it is the file
+        response.raise_for_status()
+        begin = have if response.status_code == 206 else 0
+        total = begin + int(response.headers.get("Content-Length", 0))
+        # On a terminal only, and gone when complete.
+        shown = tqdm(
+            total=total, initial=begin, desc=part.stem, unit="B", unit_scale=True, leave=False,
+            disable=None,
+        )  # fmt: skip
+        with part.open("ab" if begin else "wb") as file, shown as bar:
+            for chunk in response.iter_content(CHUNK_BYTES):
+                bar.update(file.write(chunk))

@@ -25,7 +25,7 @@ import soundfile
 from filelock import FileLock
 
 from asd.data.dcase2020_facts import Archive, Facts
-from asd.data.download import fetch
+from asd.data.download import delivery
 from asd.data.download.__main__ import main
 from asd.data.download.delivery import unpack
 from asd.errors import AsdError
@@ -178,7 +178,7 @@ def run(
 ) -> Iterator[Program]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     for constant, value in (("BACKOFF_S", 0.0), ("CHUNK_BYTES", 256), ("RETRIES", 2)):
-        monkeypatch.setattr(fetch, constant, value)
+        monkeypatch.setattr(delivery, constant, value)
     program = Program(tmp_path / "corpus", capsys)
     methods = {"do_GET": lambda handler: program.answer(handler), "log_message": lambda *_: None}
     handler = type("Handler", (BaseHTTPRequestHandler,), methods)
@@ -294,8 +294,7 @@ def test_only_passing_errors_are_tried_again(run: Program, status: int, tries: i
     assert run() == 2
     assert len(run.requests) == tries
     message = run.err()
-    assert ("404 Client Error" if tries == 1 else f"too many {status} error responses") in message
-    assert tries == 1 or f"HTTP {status}" in message
+    assert message.count(f"{status} Client Error" if status < 500 else f"{status} Server") == tries
     for cure in (f"{run.url}/{FAN}", "--base-url", f"{run.corpus / 'archives'} by hand"):
         assert cure in message
     run.answers = [Answer(status)] * (tries - 1)
@@ -306,15 +305,16 @@ def test_bodies_cut_without_progress_are_given_up(run: Program) -> None:
     run.ranges = False
     run.answers = [Answer(cut=SIZE // 6)] * 9
     assert run() == 2
-    assert len(run.requests) == 2  # only the first brought something new
-    assert "connection closed" in run.err()
+    assert len(run.requests) == 4  # only the first brought something new
+    assert run.err().count(" bytes; trying again") == 3
     assert (run.corpus / f"archives/{FAN}.part").stat().st_size > 0
 
 
 def test_nobody_listens_or_answers(run: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "TIMEOUT_S", (1.0, 0.1))
+    monkeypatch.setattr(delivery, "TIMEOUT_S", (1.0, 0.1))
     assert run("--base-url", "http://127.0.0.1:9") == 2
-    assert run.err().count("Connection refused: waiting, then trying again") == 2
+    message = run.err()
+    assert (message.count("Connection refused"), message.count("trying again")) == (3, 2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         assert run("--base-url", f"http://127.0.0.1:{silent.getsockname()[1]}") == 2
     assert "Read timed out" in run.err()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from asd.data.manifest import COLUMNS, Manifest
-from asd.experiment.datasets import describe
+from asd.experiment.record import describe
 
 
 def test_a_dataset_is_the_same_wherever_it_lies() -> None:

@@ -20,8 +20,8 @@ from asd.errors import AsdError
 from asd.experiment.run_folder import RunFolder
 from asd.features import Features
 from asd.models.standardiser import Standardiser
-from asd.pictures.examples import EXAMPLES, KINDS, KeptClips, PictureOptions, chosen
-from asd.pictures.run_pictures import PictureListener, run_pictures
+from asd.pictures.run_pictures import KINDS, PictureListener, PictureOptions, run_pictures
+from asd.pictures.spectrograms import EXAMPLES, KeptClips, chosen
 from asd.scoring.clip_scores import write_scores
 from asd.scoring.scorer import ScoredClips
 
