@@ -99,8 +99,8 @@ class Gammatone:
         energies = np.empty((blocks, len(bank.gains)), self.precision)
         block_energies(padded, bank.coefficients, bank.near_one, bank.sensitive, block, energies)
         level = np.sqrt(_window_sums(energies, self.window // block, self.hop // block))
-        level = np.log(level * bank.gains + self.eps) * (20 / math.log(10))
-        return level[:, : self.bands]
+        decibels: np.ndarray = np.log(level * bank.gains + self.eps) * (20 / math.log(10))
+        return decibels[:, : self.bands]
 
 
 class FilterBank(NamedTuple):
