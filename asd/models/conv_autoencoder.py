@@ -27,13 +27,10 @@ class ConvAutoencoder(nn.Module):
         bands: height of the input.
         frames: width of the input; padded inside with zeros to a multiple of the pooling, the
             output cropped.
-        filters, ...: see ``conf/model/conv_ae.yaml``.
+        filters, ...: see ``conf/model/conv_ae.yaml``; ``AsdError`` of one that cannot work.
 
     Where ``upsampling_fused``, nearest upsampling and the convolution after it are computed as one
     transposed convolution, which is faster (docs/performance.md); all else is the same.
-
-    Raises:
-        AsdError: an option has a value that cannot work.
     """
 
     def __init__(

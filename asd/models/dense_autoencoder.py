@@ -18,10 +18,7 @@ class DenseAutoencoder(nn.Module):
     Args:
         bands: values a frame.
         frames: consecutive frames joined to one input vector, frame after frame.
-        hidden, ...: see ``conf/model/dense_ae.yaml``.
-
-    Raises:
-        AsdError: an option has a value that cannot work.
+        hidden, ...: see ``conf/model/dense_ae.yaml``; ``AsdError`` of one that cannot work.
     """
 
     def __init__(

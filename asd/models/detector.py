@@ -141,11 +141,7 @@ class Detector(nn.Module):
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A checkpoint's content, on the CPU.
-
-    Raises:
-        AsdError: it is missing, damaged, or not one of ours.
-    """
+    """A checkpoint's content, on the CPU; ``AsdError`` if missing, damaged, or none of ours."""
     try:
         check_regular(path)
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)

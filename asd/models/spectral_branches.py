@@ -19,10 +19,7 @@ class SpectralBranches(nn.Module):
     The network ``dis_spec`` of ASDKit: no biases, batch norms without scale and shift.
 
     Args: ``bands`` is 1, of a waveform, and ``frames`` samples; the others are those of
-    conf/model/spectral_branches.yaml.
-
-    Raises:
-        AsdError: an option has a value that cannot work.
+    conf/model/spectral_branches.yaml; ``AsdError`` of one that cannot work.
     """
 
     reconstructs = False
