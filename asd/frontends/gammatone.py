@@ -25,10 +25,8 @@ class Gammatone:
     A bank of gammatone filters with centres equally spaced on the ERB scale (Slaney;
     Patterson-Holdsworth), the mean of the squared output over each window, its square root, dB.
     float64 agrees with the package to the last digits that float32 features hold, float32
-    within 0.01 dB on recorded sound. ``conf/frontend/gammatone.yaml`` says what each setting is.
-
-    Raises:
-        AsdError: a setting cannot work; names it.
+    within 0.01 dB on recorded sound. ``conf/frontend/gammatone.yaml`` says what each setting is;
+    ``AsdError`` names one that cannot work.
     """
 
     rate: int = 16000

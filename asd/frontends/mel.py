@@ -28,10 +28,8 @@ class Mel:
 
     The defaults are those of the DCASE 2020 task 2 baseline, which used librosa. Its scale and
     norm ("slaney") and its padding of that time ("reflect"; librosa 0.11 pads with zeros) are
-    options here. ``conf/frontend/mel.yaml`` says what each setting is.
-
-    Raises:
-        AsdError: a setting cannot work; names it.
+    options here. ``conf/frontend/mel.yaml`` says what each setting is; ``AsdError`` names
+    one that cannot work.
     """
 
     rate: int = 16000

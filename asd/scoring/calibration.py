@@ -26,11 +26,7 @@ RULES = ("conformal", "gamma", "quantile")
 
 @dataclass(frozen=True)
 class CalibrationOptions:
-    """See ``conf/calibration/default.yaml``, whose names these are.
-
-    Raises:
-        AsdError: a value that cannot be; names the option.
-    """
+    """See ``conf/calibration/default.yaml``; ``AsdError`` names one that cannot be."""
 
     fraction: float
     rule: str

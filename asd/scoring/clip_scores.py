@@ -77,11 +77,9 @@ def write_scores(path: str | Path, frame: pd.DataFrame) -> None:
 
 
 def read_scores(path: str | Path) -> pd.DataFrame:
-    """Read and check a scores file, as ``write_scores`` makes it.
+    """Read and check a scores file, as ``write_scores`` makes it: one row a clip.
 
-    Returns:
-        One row a clip: machine, id, file as text, label as int64, score as float64, then the
-        further columns as pandas reads them.
+    Machine, id, file are text, label int64, score float64; then come others as pandas reads them.
 
     Raises:
         AsdError: there is no such file, or it is not valid; the message names row and column.

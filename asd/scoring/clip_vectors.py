@@ -62,11 +62,8 @@ def residual(frames: Tensor, windows: Mapping[str, Tensor]) -> Tensor:
 
 
 def error_statistics(frames: Tensor, windows: Mapping[str, Tensor]) -> Tensor:
-    """[3] median and standard deviation of the windows' mean squared errors, and the standard
-    deviation over time of the level of the frames, in dB.
-
-    Raises:
-        AsdError: there is one window only.
+    """[3] median and standard deviation of the windows' mean squared errors (two or more), and the
+    standard deviation over time of the level of the frames, in dB.
     """
     import torch
 

@@ -78,11 +78,7 @@ _WHOLE = ("timing", "loss")
 
 @dataclass(frozen=True)
 class ProxyOptions:
-    """See ``proxy`` in ``conf/config.yaml``, whose names these are.
-
-    Raises:
-        AsdError: a value that cannot be; names the option.
-    """
+    """See ``proxy`` in ``conf/config.yaml``; ``AsdError`` names one that cannot be."""
 
     faults: Sequence[str]
     level_db: Sequence[float]

@@ -186,11 +186,10 @@ def _outputs(
 
 
 def window_outputs(detector: Detector, options: ScoringOptions, batch: Batch) -> dict[str, Tensor]:
-    """What the network gives of windows.
+    """What the network gives of windows: ``embedding`` [windows, size].
 
-    Returns:
-        ``embedding`` [windows, size], with a reconstruction ``mse`` [windows], with classes ``cce``
-        [windows], and ``score`` [windows, ...] where ``scoring.score`` is of windows.
+    With a reconstruction ``mse`` [windows] too, with classes ``cce`` [windows], and ``score``
+    [windows, ...] where ``scoring.score`` is of windows.
     """
     windows = detector.outputs(batch)
     found = {"mse": windows.mse, "embedding": windows.embedding.float(), "cce": windows.cce}

@@ -18,11 +18,7 @@ BANKS = ("id", "machine", "all")
 
 @dataclass(frozen=True)
 class ScoringOptions:
-    """See ``conf/scoring/mse.yaml``, whose names these are.
-
-    Raises:
-        AsdError: a value that cannot be; names the option.
-    """
+    """See ``conf/scoring/mse.yaml``; ``AsdError`` names one that cannot be."""
 
     score: str | None
     vectors: str | Mapping[str, Any] | None
