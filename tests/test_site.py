@@ -29,6 +29,7 @@ LEFT_OUT = {
     r"mlflow ui .*|optuna-dashboard .*": "is a server, which does not end",
     r".*submitit_slurm.*": "needs a cluster; tests/sweeps",
     r"python -m asd\.report scale=small .*": "needs runs that are not tiny",
+    r".*--watch.*": "does not end before the sweep",
     r"export .*": "sets a variable for what follows",
     r"python -m asd\.train \.\.\.": "stands for the reader's command",
 }

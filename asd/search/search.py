@@ -70,15 +70,16 @@ def sweep_search(
             sys.exit(exit_code([cell for cell in cells() if cell.failure()]) or 1)
 
 
-def show_search(loader: ConfigLoader, master: DictConfig) -> None:
+def show_search(loader: ConfigLoader, master: DictConfig) -> bool:
     """Print what has become of a study's trials, its best ones, and where to look."""
     search = Search(loader, master, list(master.hydra.overrides.task))
     with reaching(search.url):
         if (study := search.load()) is None:
             print(f"study {search.name}: not begun")
-            return
-        show_cells(search.title, trial_cells(search, study))
+            return True
+        waits = show_cells(search.title, trial_cells(search, study))
         print(shown("\n".join(_lines(search, study))))
+        return waits
 
 
 def _lines(search: Search, study: Study) -> list[str]:

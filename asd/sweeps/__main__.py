@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import sys
+import time
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from asd.exit_status import exit_status, program
 from asd.experiment.sweep_files import load_sweep, sweep_files
 from asd.sweeps.arguments import composed_sweep
+from asd.sweeps.display import PERIOD
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -16,7 +20,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m asd.sweeps",
         description="list: the declared sweeps. status: which runs of a sweep are done, running, "
-        "cut, failed or missing, and why; of a search, its trials.",
+        "cut, failed or missing, and why; of a search, its trials; with --watch again and again "
+        "until all have ended.",
     )
     parser.add_argument("question", choices=["list", "status"])
     options = "sweep=NAME option=value ...: of status, those that the sweep was started with"
@@ -33,10 +38,13 @@ def _list() -> None:
 def _status(arguments: list[str]) -> None:
     from hydra.utils import get_class, get_method
 
-    options = [a for a in arguments if a not in ("-m", "--multirun")]
-    with composed_sweep(options) as (loader, master):
+    options = [a for a in arguments if a not in ("-m", "--multirun", "--watch")]
+    with composed_sweep(options) as (loader, master), suppress(KeyboardInterrupt):
         sweeper: Any = get_class(master.hydra.sweeper._target_)
-        get_method(sweeper.status)(loader, master)
+        # As long as there is something to wait for.
+        while get_method(sweeper.status)(loader, master) and "--watch" in arguments:
+            time.sleep(PERIOD)
+            print("\033[H\033[2J" if sys.stdout.isatty() else "")  # from the screen's top
 
 
 if __name__ == "__main__":

@@ -106,11 +106,11 @@ def _work(sweep: str, cells: Iterable[Cell], run: Callable[[Cell], Any]) -> None
             print(f"{cell.label}: {cell.summary()}", flush=True)
 
 
-def show_grid(loader: ConfigLoader, master: DictConfig) -> None:
+def show_grid(loader: ConfigLoader, master: DictConfig) -> bool:
     """Print what has become of a grid's runs; see ``show_cells``."""
     overrides = combinations(loader, [str(o) for o in master.hydra.overrides.task])
     cells = Cells(loader, master, make=False).of(overrides)
-    show_cells(master.sweep.name or "sweep", list(cells))
+    return show_cells(master.sweep.name or "sweep", list(cells))
 
 
 def _show_tables(name: str, cells: list[Cell]) -> None:

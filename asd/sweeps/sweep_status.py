@@ -15,8 +15,8 @@ from asd.sweeps.cells import BROKEN, CUT, DONE, IN_PROGRESS, MISSING, REFUSED, C
 _ORDER = (DONE, IN_PROGRESS, CUT, BROKEN, REFUSED, MISSING)
 
 
-def show_cells(title: str, cells: Sequence[Cell]) -> None:
-    """Print a line a cell, then why each failed."""
+def show_cells(title: str, cells: Sequence[Cell]) -> bool:
+    """Print a line a cell, then why each failed; gives whether any has not ended."""
     width = max(len(cell.label) for cell in cells)
     for cell in cells:
         where = short(cell.folder.path) if cell.folder and cell.folder.path.is_dir() else ""
@@ -27,7 +27,8 @@ def show_cells(title: str, cells: Sequence[Cell]) -> None:
             by = f", pid {record.get('pid')} on {record.get('host')}" * (state == IN_PROGRESS)
             detail = f"{100 * cell.progress():.0f} % trained{by}"
         print(errors.shown(f"{state:8} {cell.label:{width}}  {detail}  {where}".rstrip()))
-    print(errors.shown("\n".join([*failure_lines(cells), state_line(title, cells)])))
+    print(errors.shown("\n".join([*failure_lines(cells), state_line(title, cells)])), flush=True)
+    return any(cell.state() in (IN_PROGRESS, CUT, MISSING) for cell in cells)
 
 
 def state_line(title: str, cells: Sequence[Cell]) -> str:
