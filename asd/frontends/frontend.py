@@ -42,11 +42,7 @@ class FrontEnd(Protocol):
         """Time from one frame to the next."""
 
     def n_frames(self, samples: int) -> int:
-        """Frames that ``features`` returns for a clip of so many samples.
-
-        Raises:
-            AsdError: the clip is shorter than one window.
-        """
+        """Frames of so many samples; ``AsdError`` where these are shorter than one window."""
 
     def features(self, wave: np.ndarray) -> np.ndarray:
         """[samples] floating point in [-1, 1] -> float32 [frames, bands] in dB, C-contiguous.

@@ -166,10 +166,8 @@ def save_detector(detector: Detector, path: Path) -> None:
 def load_detector(path: Path, allowed: Collection[str] = ()) -> Detector:
     """The detector that a checkpoint, which may be anyone's, holds, ready to score.
 
-    ``allowed``: classes from outside this package that it may name (``build_known``).
-
-    Raises:
-        AsdError: see ``read_checkpoint``; or it names a class that it may not.
+    ``allowed``: classes from outside this package that it may name (``build_known``); of others
+    an ``AsdError``, as of what ``read_checkpoint`` refuses.
     """
     content = read_checkpoint(path)
     recipe = content["asd"].get("recipe")

@@ -171,11 +171,7 @@ def bank_names(clips: pd.DataFrame, bank: str | None) -> np.ndarray:
 
 
 def fit_banks(back_end: BackEnd, vectors: np.ndarray, names: np.ndarray) -> Banks:
-    """What a back end learns of vectors [clips, values], by names [clips] of their banks.
-
-    Raises:
-        AsdError: a bank has too few clips; names it.
-    """
+    """What a back end learns of vectors [clips, values], by names [clips] of their banks."""
     import torch
 
     banks = {}
@@ -204,10 +200,7 @@ def bank_scores(
     """[clips] scores of vectors [clips, values], each by its own bank.
 
     A machine ID that had no training clips has none: its clips get the least of the scores that the
-    banks of its machine type give, with a warning.
-
-    Raises:
-        AsdError: a clip is of a machine type that has no bank.
+    banks of its machine type give, with a warning; ``AsdError`` where that has none either.
     """
     import torch
 

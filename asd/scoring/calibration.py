@@ -104,10 +104,8 @@ def scores_by_id(clips: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
 def normals_of(calibration: Mapping[str, Any], machine: str, machine_id: str) -> Normals:
     """Those of the clip's own ID; where none were held out, of its type, else of all machines.
 
-    ``calibration``: ``scores_by_id``, as arrays or tensors on the CPU (``Detector.calibration``).
-
-    Raises:
-        AsdError: there are none at all.
+    ``calibration``: ``scores_by_id``, as arrays or tensors on the CPU (``Detector.calibration``);
+    ``AsdError`` where it has none at all.
     """
     of_type = [name for name in calibration if name.split("/")[0] == machine]
     own = f"{machine}/{machine_id}"

@@ -24,9 +24,7 @@ _NUMBERS = {"label": "0 (normal), 1 (anomaly) or -1 (not known)", "score": "a fi
 
 
 def check_scores(frame: pd.DataFrame, source: str | Path) -> None:
-    """Refuse a scores frame, one row a clip or none, that could give a wrong metric.
-
-    ``source`` is what the message calls it, usually its path.
+    """Refuse a scores frame that could give a wrong metric; ``source`` is what messages call it.
 
     Raises:
         AsdError: a column is missing, a text cell is empty or not text, a label
@@ -66,12 +64,9 @@ def joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def write_scores(path: str | Path, frame: pd.DataFrame) -> None:
-    """Write a scores file in one step: the old file or the whole new one, never a part.
+    """Write a checked scores file in one step: the old file or the whole new one, never a part.
 
     ``COLUMNS`` come first. Floats are their shortest text that reads back to the same float64.
-
-    Raises:
-        AsdError: see ``check_scores``; or the file cannot be written.
     """
     write_text(Path(path), _checked(frame, path).to_csv(index=False, lineterminator="\n"))
 

@@ -88,14 +88,11 @@ def vectors_of_clips(
     function: ClipVector | VectorFiles, pooling: Pooling, features: Features, index: Index,
     windows: Mapping[str, Tensor], names: Sequence[str],
 ) -> np.ndarray:  # fmt: skip
-    """[clips, values] in float64 of all clips that have windows in ``index``, in order.
+    """[clips, values] in float64 of all clips with windows in ``index``, in order; of one size.
 
     Args:
         features, names: of these clips, and of others maybe.
         windows: what the network gives of their windows, [windows, ...]; empty without one.
-
-    Raises:
-        AsdError: vectors are of different sizes.
     """
     import torch
 

@@ -77,10 +77,7 @@ class SelectiveMahalanobis(Mahalanobis):
 
 @dataclass(frozen=True)
 class GaussianMixtureModel:
-    """Negative log-likelihood under a mixture of Gaussians with full covariances (scikit-learn's).
-
-    ``conf/scoring/gmm.yaml`` says what each option is.
-    """
+    """Negative log-likelihood under a mixture of full covariances, see ``conf/scoring/gmm.yaml``."""
 
     components: int
     tolerance: float

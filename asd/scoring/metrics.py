@@ -49,13 +49,10 @@ class Metrics:
 
 
 def evaluate_scores(frame: pd.DataFrame, max_fpr: float) -> Metrics:
-    """All figures of a scores frame (``asd.scoring.clip_scores``).
+    """All figures of a scores frame, which ``check_scores`` checks.
 
     Clips of unknown label (-1) are counted and otherwise left out. A mean is over what is
     defined; what is not stands in ``undefined``. Without clips, all is.
-
-    Raises:
-        AsdError: the frame is not valid, or max_fpr is out of range.
     """
     import pandas as pd
 

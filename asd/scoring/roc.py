@@ -15,10 +15,7 @@ def roc_counts(labels: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Counts, Co
 
     Args:
         labels: [n], 0 normal or 1 anomaly; others are not counted.
-        scores: [n], higher is more anomalous.
-
-    Raises:
-        AsdError: a score is not finite.
+        scores: [n], finite, higher is more anomalous.
     """
     label, score = np.asarray(labels), np.asarray(scores, dtype=np.float64)
     if not np.isfinite(score).all():

@@ -69,9 +69,7 @@ def fit_back_end(
 
     The back end is fitted to normal training clips without those for validation, which can so judge
     it; their scores give ``scoring.per_id`` its scale. Other arguments: see ``score_clips``.
-
-    Raises:
-        AsdError: a bank has too few clips.
+    Refused is what ``fit_banks`` refuses.
     """
     detector.scales = {}
     if options.back_end is not None:
@@ -86,10 +84,7 @@ def fit_back_end(
 def calibrate(
     detector: Detector, options: ScoringOptions, clips: ClipSet, workers: int = 1
 ) -> pd.DataFrame:
-    """Score normal clips that were held out; the detector keeps scores and errors.
-
-    Arguments are those of ``score_clips``; returns their table as in ``ScoredClips``.
-    """
+    """``score_clips`` of normal clips held out: their table; the detector keeps scores, errors."""
     scored = score_clips(detector, options, clips, workers)
     scores = scores_by_id(scored.table)
     detector.calibration = {name: torch.from_numpy(own) for name, own in scores.items()}

@@ -50,11 +50,7 @@ class ScoringOptions:
         check_whole("scoring.batch_frames", self.batch_frames, 1)
 
     def function(self) -> Any:
-        """What ``score`` (a ``WindowScore``) or ``vectors`` (a ``ClipVector``, files) names.
-
-        Raises:
-            AsdError: there is no such function.
-        """
+        """What ``score`` (a ``WindowScore``) or ``vectors`` (a ``ClipVector``, files) names."""
         if self.score is not None:
             return function_of(self.score, "scoring.score", WINDOW_SCORES)
         if isinstance(self.vectors, Mapping):

@@ -88,11 +88,7 @@ def notes(metrics: Metrics) -> list[str]:
 
 
 def remarks(record: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """What the ``run.json`` of a run's folder says that must stand beside its figures.
-
-    Raises:
-        AsdError: it is damaged.
-    """
+    """What ``run.json`` says that must stand beside the figures; ``AsdError`` if it is damaged."""
     said: dict[str, Any] = {name: record.get(name) or () for name in ("unseen", "decisions")}
     said |= {name: list(map(str, record.get(name) or ())) for name in ("warnings", "commission")}
     said["convergence"] = record.get("convergence") or {}
