@@ -47,7 +47,6 @@ class TrainedModel:
         """
         from asd.pictures.explanation import explain
 
-        self.scorer.check_explainable()
         answer, scored = self.scorer.score_samples(samples, rate)
         if scored is None:
             raise AsdError(f"{picture}: not drawn, as there is no score: {answer['state']}")

@@ -39,6 +39,7 @@ def _recalibrate(options: argparse.Namespace) -> None:
     import torch
     from soundfile import info
 
+    from asd.data.manifest import content_hash
     from asd.models.detector import save_detector
     from asd.scoring.calibration import commission, scores_by_id
     from asd.scoring.error_maps import error_profiles
@@ -59,6 +60,9 @@ def _recalibrate(options: argparse.Namespace) -> None:
     scorer.score(files, take)
     if bad:
         raise AsdError(f"{len(bad)} of {len(files)} clips have no score:\n{first_lines(bad)}")
+    own = pd.Series({file: content_hash(file.read_bytes()) for file in files})
+    if copies := [f"  {file}" for file in own.index[own.duplicated()]]:
+        raise AsdError(f"copies of other clips, that would count twice:\n{first_lines(copies)}")
     clips = pd.concat(tables).assign(samples=[info(file).duration for file in files], rate=1)
     if (clips[["machine", "id"]] == "").any(axis=None):
         ids = ", ".join(map("/".join, scorer.machine_ids))

@@ -90,8 +90,7 @@ class _Watch:
         self._scorer = scorer_of(options)
         self._stopped = f"input stopped: nothing for {options.idle:g} s"
         # Of each machine, whether its last clips were over the threshold; and its drift.
-        last = options.alarm[1]
-        self._over: dict[str, deque[bool]] = defaultdict(lambda: deque(maxlen=last))
+        self._over: dict[str, deque[bool]] = defaultdict(lambda: deque(maxlen=options.alarm[1]))
         self._drifts: dict[str, DriftMartingale] = {}
         for entry in journal.entries() if journal else ():
             if entry.get("model") == self._scorer.hash:
@@ -102,8 +101,7 @@ class _Watch:
         from asd.monitoring.arrivals import Arrival, folder_arrivals
 
         assert self._journal is not None
-        named = [entry for entry in self._journal.entries() if "mtime_ns" in entry]
-        done = [Arrival(*(entry[name] for name in Arrival._fields)) for entry in named]
+        done = [Arrival._make(map(entry.get, Arrival._fields)) for entry in self._journal.entries()]
         given = self._options
         for arrival in folder_arrivals(folder, given.settle, given.idle, done, given.once):
             if arrival is None:

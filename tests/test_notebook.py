@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from parts import save_model
+from parts import save_model, scoring_of
 from PIL import Image
 
 import asd
@@ -32,21 +32,21 @@ def test_import_asd_brings_nothing_heavy_until_it_is_asked_for() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("kind", ["int16", "float32", "stereo"])
+@pytest.mark.parametrize("kind", ["int16", ">i2", "float32", ">f4", ">f8", "stereo"])
 def test_an_array_is_scored_as_the_file_of_it(
     kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = save_model(tmp_path / "model.ckpt")
     wave = np.random.default_rng(0).uniform(-0.5, 0.5, (8000, 2)).astype(np.float32)
-    samples = {"int16": (32767 * wave[:, 0]).astype(np.int16), "float32": wave[:, 0]}.get(
-        kind, wave
-    )
-    subtype = "PCM_16" if kind == "int16" else "FLOAT"
+    ints = (32767 * wave[:, 0]).astype(np.int16)
+    samples = {"int16": ints, ">i2": ints, "stereo": wave}.get(kind, wave[:, 0])
+    subtype = "PCM_16" if kind in ("int16", ">i2") else "FLOAT"
     soundfile.write(tmp_path / "same.wav", samples, 22050, subtype=subtype)
     given = ["--channel", "1"] if kind == "stereo" else []
     assert score([str(path), str(tmp_path / "same.wav"), "--false-alarms", "0.05", *given]) == 0
     expected = pd.read_csv(io.StringIO(capsys.readouterr().out)).iloc[0].drop("file").to_dict()
     model = asd.load(path, false_alarms=0.05, channel=1 if kind == "stereo" else None)
+    samples = samples if kind == "stereo" else samples.astype(kind)
     assert model.score(samples, 22050) == expected
     model.explain(samples, 22050, tmp_path / "why.png")
     assert min(Image.open(tmp_path / "why.png").size) > 600
@@ -59,9 +59,21 @@ def test_what_cannot_be_scored_says_so(tmp_path: Path) -> None:
     assert model.score(np.full(8000, np.nan), 16000)["state"].startswith("error: samples: ")
     with pytest.raises(AsdError, match=r"why.png: not drawn, as there is no score: silent"):
         model.explain(np.zeros(8000), 16000, tmp_path / "why.png")
-    for samples, rate in ((np.zeros((2, 2, 2)), 16000), (np.zeros(9), -1), (np.array(["a"]), 9)):
+    none = [(np.zeros((2, 2, 2)), 16000), (np.zeros(9), -1), (np.zeros(9), 2**40), (["a"], 9)]
+    # Integers of another size would be taken for floats, a thousand times too loud.
+    none += [(np.zeros(9000, kind), 16000) for kind in ("i4", "i8", "u1", "?", "c8", "f2", "O")]
+    for samples, rate in [*none, (None, 16000), (np.float32(1), 16000), ([[1.0], [1.0, 2.0]], 9)]:
         with pytest.raises(AsdError, match="cannot be a file"):
             model.score(samples, rate)
+    sound = np.random.default_rng(0).uniform(-0.5, 0.5, 8000)
+    with pytest.raises(AsdError, match=r"why.none: cannot be written: "):
+        model.explain(sound, 16000, tmp_path / "why.none")
+    ids = {"_target_": "asd.models.loss.ClassificationLoss", "classes": "id", "mixup": 0.0,
+           "centres": None, "scale": None, "margin": 0.0}  # fmt: skip
+    classes, scoring = ["fan/00", "fan/02"], scoring_of(score="cce")
+    other = save_model(tmp_path / "other.ckpt", loss=ids, classes=classes, scoring=scoring)
+    with pytest.raises(AsdError, match="this system reconstructs nothing"):
+        asd.load(other, class_name="fan/00").explain(sound, 16000, tmp_path / "why.png")
     with pytest.raises(AsdError, match="nowhere"):
         asd.load(tmp_path / "nowhere")
 

@@ -76,6 +76,10 @@ def test_what_would_break_the_promise_is_refused(
     older = save_model(tmp_path / "older.ckpt", calibration={})
     assert recalibrate([str(older), str(clips), "--out", str(tmp_path / "new")]) == 2
     assert "calibration" in capsys.readouterr().err
+    (clips / "copy.wav").write_bytes((clips / "3.wav").read_bytes())
+    assert recalibrate([*words, "--class", "fan/00"]) == 2
+    assert f"would count twice:\n  {clips / 'copy.wav'}\n" in capsys.readouterr().err
+    (clips / "copy.wav").unlink()
     soundfile.write(clips / "off.wav", np.zeros(16000), 16000)
     assert recalibrate([*words, "--class", "fan/00"]) == 2
     assert "1 of 13 clips have no score:\n  " in capsys.readouterr().err

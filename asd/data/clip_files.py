@@ -90,10 +90,11 @@ def unused_files(folder: Path, used: Collection[Path]) -> list[Path]:
     """What lies in a folder and the folders in it besides what is used; hidden things left out.
 
     Of the folder itself only sound files are of interest: lists and notes belong there. Links to
-    folders are entered where corpora have them, a machine's or a split's; others are named.
+    folders are entered as a machine's or a split's, else named. ``AsdError``: one cannot be listed.
     """
     unused: list[Path] = []
-    for place, folders, names in os.walk(folder, followlinks=True):
+    refuse = lambda error: list_folder(Path(error.filename))  # noqa: E731
+    for place, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
         top = Path(place) == folder
         links = [n for n in folders if Path(place, n).is_symlink() and not top and n not in SPLITS]
         folders[:] = [n for n in folders if not n.startswith(".") and n not in links]

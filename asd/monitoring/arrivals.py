@@ -31,7 +31,7 @@ def folder_arrivals(
     """The sound files of a folder and those in it, oldest first; None: ``idle`` seconds without.
 
     A file is given once it has not changed for ``settle`` seconds, and those of ``done`` no more;
-    with ``once`` it ends when all that are there have been given.
+    with ``once`` it ends when all there have been given. ``AsdError``: it cannot be listed.
     """
     given, seen = set(done), dict[Arrival, float]()
     last: float | None = time.monotonic()
@@ -41,6 +41,9 @@ def folder_arrivals(
         spent = time.monotonic() - now
         whole = [one for one, since in seen.items() if now - since >= settle]
         for arrival in sorted(whole, key=lambda one: (one.mtime_ns, one.file)):
+            with suppress(OSError):  # it is gone, as reading it will say
+                if (folder / arrival.file).stat().st_mtime_ns != arrival.mtime_ns:
+                    continue  # written anew meanwhile, and maybe not whole
             given.add(arrival)
             yield arrival
         if whole:
@@ -69,8 +72,9 @@ def pipe_clips(source: BinaryIO, size: int, idle: float) -> Iterator[bytes | Non
 
     def read() -> None:
         # Not through the buffered file, whose lock would outlive this thread.
-        while chunk := os.read(source.fileno(), _BYTES):
-            chunks.put(chunk)
+        with suppress(OSError):  # a device that is gone has ended
+            while chunk := os.read(source.fileno(), _BYTES):
+                chunks.put(chunk)
         chunks.put(b"")
 
     threading.Thread(target=read, daemon=True).start()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from asd.errors import AsdError
+from asd.files import check_regular
 
 _LONGEST = 65536  # bytes of a line
 _BEGIN = b'{"time": '  # of every line
@@ -37,12 +38,14 @@ class Journal:
     def add(self, line: str) -> None:
         """Append a line, which begins with its time; it is on the disk before this returns."""
         try:
-            self._file.write(line.encode() + b"\n")
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            disk, left = self._file.fileno(), line.encode() + b"\n"
+            if not os.path.samestat(self._path.stat(), os.fstat(disk)):
+                raise FileNotFoundError(0, "another file took its place")
+            while left:  # nothing stays in a buffer, which closing would write
+                left = left[os.write(disk, left) :]
+            os.fsync(disk)
         except OSError as error:
-            text = f"{self._path}: cannot be written: {error.strerror}; make room, and go on"
-            raise AsdError(f"{text} with the same command") from error
+            raise AsdError(f"{self._path}: cannot be written: {error.strerror}; mend it") from error
 
 
 @contextmanager
@@ -56,7 +59,8 @@ def open_journal(path: Path) -> Iterator[Journal]:
     with ExitStack() as stack:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(FileLock(f"{path}.lock", blocking=False))
+            check_regular(path)
+            stack.enter_context(FileLock(f"{path.resolve()}.lock", blocking=False))
             file = stack.enter_context(path.open("a+b"))
         except Timeout as error:
             raise AsdError(f"{path}: another watch writes it; give this one --out FILE") from error

@@ -29,14 +29,16 @@ def explain(
         row: of ``scored``.
         picture: the file to write, a PNG.
     """
+    if scored.detector.has_network and not scored.detector.reconstructs:
+        raise AsdError(f"{picture}: this system reconstructs nothing: there is no error to show")
     bank, said = "", f"{Path(answer['file']).name}: score {answer['score']:.4g}"
     if calibration := scored.detector.calibration:
         bank = normals_of(calibration, *scored.table.loc[row, ["machine", "id"]]).bank
         said += f", p {answer['p_value']:.3g} {answer['verdict'] or ''}"
     try:
         _explanation(scorer.frontend, scored, row, bank, said, picture)
-    except OSError as error:
-        raise AsdError(f"{picture}: cannot be written: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # the latter of a format that is none
+        raise AsdError(f"{picture}: cannot be written: {error}") from error
 
 
 def _explanation(

@@ -77,7 +77,7 @@ class SelectiveMahalanobis(Mahalanobis):
 
 @dataclass(frozen=True)
 class GaussianMixtureModel:
-    """Negative log-likelihood under a mixture of full covariances, see ``conf/scoring/gmm.yaml``."""
+    """Negative log-likelihood under a mixture of full covariances: ``conf/scoring/gmm.yaml``."""
 
     components: int
     tolerance: float

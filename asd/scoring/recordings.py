@@ -140,7 +140,7 @@ class RecordingScorer:
         warn_of("these recordings", facts, self.frontend.rate)
 
     def score_one(self, file: Path) -> tuple[dict[str, Any], ScoredClips | None]:
-        """``score`` of one: its row, None for what is not known, and what that was made from."""
+        """A recording's row of ``score``, None for what is not known; and what it was made from."""
         answers: list[tuple[pd.DataFrame, ScoredClips | None]] = []
         self.score([file], lambda *answer: answers.append(answer))
         row = answers[0][0].iloc[0].to_dict()
@@ -151,16 +151,18 @@ class RecordingScorer:
     ) -> tuple[dict[str, Any], ScoredClips | None]:
         """What ``score_one`` says of a file of these samples, bit for bit, but for its name.
 
-        ``samples`` are those of ``asd.notebook.TrainedModel.score``.
+        ``samples`` [samples] or [samples, channels], int16 or floats of full scale 1; ``rate`` Hz.
         """
         with TemporaryDirectory() as folder:
             file = Path(folder) / "samples.wav"
             try:
-                subtype = "PCM_16" if samples.dtype == np.int16 else "FLOAT"
-                soundfile.write(file, samples, rate, subtype)
-            except (TypeError, ValueError, soundfile.LibsndfileError) as error:
-                text = f"{samples.dtype} {list(samples.shape)} at {rate} Hz"
-                raise AsdError(f"samples: {text} cannot be a file: {error}") from error
+                samples = np.asarray(samples)
+                native = samples.dtype.newbyteorder("=")  # libsndfile knows no other
+                subtype = {"i2": "PCM_16", "f4": "FLOAT", "f8": "FLOAT"}[native.str[1:]]
+                soundfile.write(file, samples.astype(native), rate, subtype)
+            except (TypeError, ValueError, LookupError, OverflowError, RuntimeError) as error:
+                text = f"{getattr(samples, 'dtype', '')} {getattr(samples, 'shape', '')}"
+                raise AsdError(f"samples: {text}, {rate} Hz cannot be a file: {error!r}") from error
             row, scored = self.score_one(file)
         row["state"] = row["state"].replace(row.pop("file"), "samples")
         return row, scored
@@ -260,11 +262,6 @@ class RecordingScorer:
                 raise
             log.warning("no verdicts: %s; see --false-alarms", error)
             return None
-
-    def check_explainable(self) -> None:
-        """``AsdError`` where a picture would have no error to show."""
-        if self.detector.has_network and not self.detector.reconstructs:
-            raise AsdError("explain: this system reconstructs nothing: there is no error to show")
 
     def calibration_options(self) -> CalibrationOptions:
         """As the model was told, or else asked for."""

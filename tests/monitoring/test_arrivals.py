@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from asd.errors import AsdError
 from asd.monitoring.arrivals import folder_arrivals, pipe_clips
 
 
@@ -35,6 +36,14 @@ def test_a_silent_pipe_is_told_once(tmp_path: Path) -> None:
         assert next(clips) is None
         sink.close()
         assert list(clips) == [b"c"]
+
+
+def test_a_device_that_is_gone_has_ended() -> None:
+    device, other = os.openpty()
+    os.write(other, b"abc")
+    os.close(other)
+    with os.fdopen(device, "rb", buffering=0) as source:
+        assert list(pipe_clips(source, 2, idle=60.0)) == [b"ab", b"c"]
 
 
 def test_a_file_is_taken_when_it_no_longer_grows(tmp_path: Path) -> None:
@@ -69,3 +78,24 @@ def test_a_file_is_taken_when_it_no_longer_grows(tmp_path: Path) -> None:
     assert third is not None and (third.file, third.size) == ("sub/old.wav", 5)
     again = folder_arrivals(tmp_path, 0, 1, done=[first, second], once=True)
     assert list(again) == [third]
+
+
+def test_a_file_written_anew_before_its_turn_is_given_once(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.wav", tmp_path / "b.wav"
+    for n, file in enumerate((first, second)):
+        file.write_bytes(b"1")
+        os.utime(file, (n, n))
+    arrivals = folder_arrivals(tmp_path, settle=0, idle=60, once=True)
+    assert next(arrivals) == ("a.wav", 1, 0)
+    second.write_bytes(b"other")
+    assert list(arrivals) == [("b.wav", 5, second.stat().st_mtime_ns)]
+
+
+def test_a_folder_that_vanishes_is_said(tmp_path: Path) -> None:
+    place = tmp_path / "in"
+    place.mkdir()
+    arrivals = folder_arrivals(place, settle=0, idle=0.05)
+    assert next(arrivals) is None
+    place.rmdir()
+    with pytest.raises(AsdError, match="in: cannot list this folder"):
+        next(arrivals)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,4 +54,35 @@ def test_two_watches_never_share_one(tmp_path: Path) -> None:
     with open_journal(path):
         pass
     with pytest.raises(AsdError, match="cannot be opened"), open_journal(tmp_path):
+        pass
+
+
+def test_a_journal_that_was_moved_away_or_cannot_grow_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "watch.jsonl"
+    with (
+        pytest.raises(AsdError, match="another file took its"),
+        open_journal(path) as journal,
+    ):
+        path.rename(tmp_path / "watch.jsonl.1")
+        path.touch()
+        journal.add('{"time": 1}')
+    assert not (tmp_path / "watch.jsonl.1").read_bytes()
+    code = (
+        "import resource, signal\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20, 20))\n"
+        "from pathlib import Path\n"
+        "from asd.monitoring.journal import open_journal\n"
+        f"with open_journal(Path({str(path)!r})) as journal:\n"
+        "    for n in (1, 2):\n"
+        "        journal.add('{\"time\": %d}' % n)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stderr.endswith("watch.jsonl: cannot be written: File too large; mend it\n")
+    with open_journal(path) as journal:  # what was cut is gone
+        assert [*journal.entries()] == [{"time": 1}]
+    (tmp_path / "same").symlink_to(path)
+    with open_journal(path), pytest.raises(AsdError, match="another watch"):
+        open_journal(tmp_path / "same").__enter__()
+    with pytest.raises(AsdError, match="no regular file"), open_journal(Path(os.devnull)):
         pass
