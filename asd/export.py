@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from asd.errors import AsdError
 from asd.exit_status import exit_status, program
-from asd.score import checkpoint_of, sound_files
+from asd.score import add_model_options, scorer_of, sound_files
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -19,13 +18,10 @@ def main(arguments: list[str] | None = None) -> int:
         description="From WAV to decision in one ONNX file, proven on your clips "
         "(docs/deploy.md). Numbers are in conf/export.yaml.",
     )
+    add_model_options(parser)
     add = parser.add_argument
-    add("model", help="a run's folder, a model.ckpt or its folder, or models:/NAME@ALIAS")
     add("out", type=Path, help="the file to write")
     add("clip", type=Path, nargs="+", help="sound files, or folders of them")
-    add("--class", dest="class_name", help="fan/00, where the clips' paths do not say")
-    add("--false-alarms", type=float, metavar="RATE",
-        help="of the threshold: at most this part of normal clips; as in training")  # fmt: skip
     add("--licence", default="not stated", help="of the model, in words, for its card")
     add("--int8", type=Path, metavar="LABELLED",
         help="8 bits for the network; a folder of clips called normal_* and anomaly_*")  # fmt: skip
@@ -37,19 +33,15 @@ def _export(options: argparse.Namespace) -> None:
 
     from asd.composition import folder_of
     from asd.deployment.onnx_export import OnnxExport
-    from asd.scoring.recordings import RecordingOptions, RecordingScorer
 
     numbers: Any = OmegaConf.load(folder_of("conf") / "export.yaml")
-    given = {"class_name": options.class_name, "false_alarms": options.false_alarms}
     clips = [file for path in options.clip for file in sound_files(path)]
     labelled = sound_files(options.int8) if options.int8 else []
-    with tempfile.TemporaryDirectory() as folder:
-        checkpoint = checkpoint_of(options.model, None, Path(folder))
-        scorer = RecordingScorer(checkpoint, RecordingOptions(numbers.clipped, **given))
-        try:
-            card = OnnxExport(scorer, numbers).write(options.out, clips, options.licence, labelled)
-        except OSError as error:
-            raise AsdError(f"{options.out}: cannot be written: {error.strerror}") from error
+    export = OnnxExport(scorer_of(options), numbers)
+    try:
+        card = export.write(options.out, clips, options.licence, labelled)
+    except OSError as error:
+        raise AsdError(f"{options.out}: cannot be written: {error.strerror}") from error
     print(f"{options.out}: gives PyTorch's scores")
     for part in ("proof", "int8"):
         for name, value in card.get(part, {}).items():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import math
 import signal
 import sys
 from collections import defaultdict, deque
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from asd.monitoring.drift import DriftMartingale
     from asd.monitoring.journal import Journal
 
-_STOPPED = "input stopped: nothing for %g s"
 _HELP = """\
 FOLDER: its sound files are scored once they are whole. The lines also go to FOLDER/watch.jsonl
 (--out), the watch's memory: it may be killed at any moment, and the same command goes on.
@@ -65,9 +63,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _watch(options: argparse.Namespace) -> None:
     from asd.monitoring.journal import open_journal
 
-    for name in ("drift", "idle", "seconds", "settle"):
-        high = 1 if name == "drift" else math.inf
-        check_number(f"--{name}", getattr(options, name), 0, high, above=name != "settle")
+    check_number("--drift", options.drift, 0, 1, above=True)
+    for name in ("idle", "seconds", "settle"):
+        check_number(f"--{name}", getattr(options, name), 0, above=name != "settle")
     check_whole("--channels", options.channels, 1)
     check_whole("--alarm: N", options.alarm[1], 1)
     check_whole("--alarm: K", options.alarm[0], 1, options.alarm[1])
@@ -90,6 +88,7 @@ class _Watch:
     def __init__(self, options: argparse.Namespace, journal: Journal | None) -> None:
         self._options, self._journal = options, journal
         self._scorer = scorer_of(options)
+        self._stopped = f"input stopped: nothing for {options.idle:g} s"
         # Of each machine, whether its last clips were over the threshold; and its drift.
         self._over: dict[str, deque[bool]] = defaultdict(lambda: deque(maxlen=options.alarm[1]))
         self._drifts: dict[str, DriftMartingale] = {}
@@ -103,10 +102,10 @@ class _Watch:
 
         assert self._journal is not None
         done = [Arrival._make(map(entry.get, Arrival._fields)) for entry in self._journal.entries()]
-        given, stopped = self._options, _STOPPED % self._options.idle
+        given = self._options
         for arrival in folder_arrivals(folder, given.settle, given.idle, done, given.once):
             if arrival is None:
-                self._say({"state": stopped})
+                self._say({"state": self._stopped})
             else:
                 file = folder / arrival.file
                 self._clip(arrival._asdict(), self._scorer.score_one(file)[0], file)
@@ -117,7 +116,7 @@ class _Watch:
 
         from asd.monitoring.arrivals import pipe_clips
 
-        given, stopped = self._options, _STOPPED % self._options.idle
+        given = self._options
         rate = self._scorer.frontend.rate if given.rate is None else given.rate
         check_whole("--rate", rate, 1)
         warnings = logging.getLogger("asd.data.scan")
@@ -128,7 +127,7 @@ class _Watch:
             left = len(clip or b"") / frame / rate
             heard += left
             if clip is None:
-                self._say({**at, "state": stopped})
+                self._say({**at, "state": self._stopped})
             elif len(clip) < size:
                 self._say({**at, "state": f"input ended; {left:.3g} s are left, no clip"})
             else:

@@ -17,9 +17,7 @@ _GROUP = 16
 class GammatoneGraph(nn.Module):
     """``Gammatone`` with its recursive filters as convolutions with their impulse responses.
 
-    Args:
-        frontend: whose features these are.
-        tail: share of its energy that an impulse response may lose at its end.
+    ``tail`` is the share of its energy that an impulse response may lose at its end.
     """
 
     def __init__(self, frontend: Gammatone, tail: float) -> None:

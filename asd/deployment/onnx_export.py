@@ -21,7 +21,6 @@ from onnxruntime.quantization import quantize_static
 
 from asd.cores import cores
 from asd.data.clip_files import parse_name
-from asd.data.manifest import content_hash
 from asd.deployment.onnx_runner import ClipError, OnnxRunner
 from asd.deployment.scoring_graph import ScoringGraph
 from asd.errors import AsdError
@@ -35,15 +34,10 @@ _LONGEST = 2**31  # samples
 
 @dataclass(frozen=True)
 class OnnxExport:
-    """A trained model on its way to an ONNX file.
-
-    Args:
-        scorer: of the model's ``model.ckpt``, which is what the file is compared with.
-        numbers: those of ``conf/export.yaml``, by name.
-    """
+    """A trained model on its way to an ONNX file, which is compared with its scorer."""
 
     scorer: RecordingScorer
-    numbers: Mapping[str, float]
+    numbers: Mapping[str, float]  # those of ``conf/export.yaml``, by name
 
     def write(
         self, path: Path, clips: Sequence[Path], licence: str, labelled: Sequence[Path] = ()
@@ -51,7 +45,6 @@ class OnnxExport:
         """Write the file, if it gives the detector's scores on these clips.
 
         Args:
-            path: of the file.
             clips: recordings; normal ones, where the network is to have 8 bits.
             licence: of the model, in words.
             labelled: ``normal_*`` and ``anomaly_*``. If there are any, the network gets weights
@@ -112,7 +105,7 @@ class OnnxExport:
             "config": {p: recipe[p] for p in ("frontend", "window", "model", "loss", "scoring")},
             "config_hash": record.get("identity"), "data_hash": record.get("data_hash"),
             "data_label": recipe.get("data_label"),
-            "model_hash": content_hash(scorer.checkpoint.read_bytes()),
+            "model_hash": scorer.hash,
         }  # fmt: skip
 
     def _proof(self, path: Path, clips: Sequence[Path]) -> dict[str, Any]:
@@ -129,15 +122,12 @@ class OnnxExport:
         apart = np.abs(found - expected) / np.abs(expected).mean()
         worst, most = int(apart.argmax()), self.numbers["tolerance"]
         if not apart[worst] <= most:
-            raise AsdError(
-                f"{clips[worst]}: scores {found[worst]:.9g} by the graph and {expected[worst]:.9g} "
-                f"by PyTorch, {apart[worst]:.1e} of the mean score apart; at most {most:g} may be "
-                "(export.tolerance), so no file is written"
-            )
+            both = f"{found[worst]:.9g} by the graph and {expected[worst]:.9g} by PyTorch"
+            text = f"scores {both}, {apart[worst]:.1e} of the mean score apart; at most {most:g}"
+            raise AsdError(f"{clips[worst]}: {text} may be (tolerance), so no file is written")
         return {
             "clips": len(clips), "largest difference": float(apart[worst]), "tolerance": most,
-            "MB": path.stat().st_size / 1e6,
-            "MB, PyTorch": self.scorer.checkpoint.stat().st_size / 1e6, "cores": cores(),
+            "MB": path.stat().st_size / 1e6, "MB, PyTorch": self.scorer.megabytes, "cores": cores(),
             "ms a clip": 1e3 * own_seconds / len(clips),
             "ms a clip, PyTorch": 1e3 * seconds / len(clips),
         }  # fmt: skip
@@ -156,34 +146,24 @@ class OnnxExport:
     def _quantised(
         self, path: Path, clips: Sequence[Path], labelled: Sequence[Path]
     ) -> dict[str, Any]:
-        """Bring the network in the file, not the front end, to 8 bits; what that costs.
-
-        Ranges of activations are those of ``clips``.
-        """
+        """Bring the network, not the front end, to 8 bits, activations by ``clips``; the cost."""
         before, runner = self._auc(path, labelled), OnnxRunner(path)
         whose = ["/".join(self.scorer.whose(clip)) for clip in clips]
         inputs = map(runner.inputs, map(runner.read, clips), whose)
         model = onnx.load(path)
-        of_network = [
-            node.name
-            for node in model.graph.node
-            if node.op_type in ("Conv", "Gemm", "MatMul")
-            and any("'detector" in entry.value for entry in node.metadata_props)
-        ]
+        layers = [one for one in model.graph.node if one.op_type in ("Conv", "Gemm", "MatMul")]
+        of_network = [one.name for one in layers if "'detector" in str(one.metadata_props)]
+        ranges = SimpleNamespace(get_next=lambda: next(inputs, None))
         logging.disable(logging.WARNING)  # advice that goes to the root logger
         try:
-            quantize_static(
-                model, path, SimpleNamespace(get_next=lambda: next(inputs, None)),
-                per_channel=True, nodes_to_quantize=of_network,
-            )  # fmt: skip
+            quantize_static(model, path, ranges, per_channel=True, nodes_to_quantize=of_network)
         finally:
             logging.disable(logging.NOTSET)
         after, most = self._auc(path, labelled), self.numbers["most_auc_loss"]
         if before - after > most:
-            raise AsdError(
-                f"--int8: the AUC on {len(labelled)} labelled clips falls from {100 * before:.2f} "
-                f"to {100 * after:.2f} %, more than {100 * most:g} points; no file is written"
-            )
+            fall = f"{100 * before:.2f} to {100 * after:.2f} %, more than {100 * most:g} points"
+            text = f"the AUC on {len(labelled)} labelled clips falls from {fall}"
+            raise AsdError(f"--int8: {text}; no file is written")
         size = path.stat().st_size / 1e6
         return {"labelled clips": len(labelled), "AUC": after, "AUC before": before, "MB": size}
 

@@ -24,11 +24,7 @@ from asd.scoring.vector_files import VectorFiles
 
 
 class ScoringGraph(nn.Module):
-    """What ``asd.scoring`` computes of one clip, by its own functions.
-
-    Args:
-        scorer: a trained model.
-        tail: see ``GammatoneGraph``.
+    """What ``asd.scoring`` computes of one clip, by its own functions (``tail``: GammatoneGraph's).
 
     Attributes:
         machines: ``fan/00``, ...: whose clips it scores, those that trained.

@@ -42,22 +42,12 @@ class FrontEnd(Protocol):
         """Time from one frame to the next."""
 
     def n_frames(self, samples: int) -> int:
-        """Frames that ``features`` returns for a clip of so many samples.
-
-        Raises:
-            AsdError: the clip is shorter than one window.
-        """
+        """Frames of so many samples; ``AsdError`` where these are shorter than one window."""
 
     def features(self, wave: np.ndarray) -> np.ndarray:
-        """Features of one clip in dB.
+        """[samples] floating point in [-1, 1] -> float32 [frames, bands] in dB, C-contiguous.
 
-        May be called from several threads at once.
-
-        Args:
-            wave: [samples], floating point, in [-1, 1].
-
-        Returns:
-            float32 [frames, bands], C-contiguous, lowest frequency first.
+        The lowest frequency comes first. Several threads may call it at once.
 
         Raises:
             AsdError: not one channel of finite numbers, or shorter than one window.
@@ -90,10 +80,8 @@ def top_frequency(rate: int, f_max: float | None) -> float:
 def check_length(samples: int, needed: int, rate: int) -> None:
     """Refuse a clip that is shorter than one window, by an AsdError that says both lengths."""
     if samples < needed:
-        raise AsdError(
-            f"clip of {samples} samples is too short: one window takes {needed} samples "
-            f"({needed / rate:g} s at {rate} Hz)"
-        )
+        window = f"one window takes {needed} samples ({needed / rate:g} s at {rate} Hz)"
+        raise AsdError(f"clip of {samples} samples is too short: {window}")
 
 
 def check_wave(frontend: FrontEnd, wave: np.ndarray) -> None:

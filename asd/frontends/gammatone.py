@@ -25,10 +25,8 @@ class Gammatone:
     A bank of gammatone filters with centres equally spaced on the ERB scale (Slaney;
     Patterson-Holdsworth), the mean of the squared output over each window, its square root, dB.
     float64 agrees with the package to the last digits that float32 features hold, float32
-    within 0.01 dB on recorded sound. ``conf/frontend/gammatone.yaml`` says what each setting is.
-
-    Raises:
-        AsdError: a setting cannot work; names it.
+    within 0.01 dB on recorded sound. ``conf/frontend/gammatone.yaml`` says what each setting is;
+    ``AsdError`` names one that cannot work.
     """
 
     rate: int = 16000
@@ -61,11 +59,7 @@ class Gammatone:
         return math.floor(self.hop_seconds * self.rate + 0.5)
 
     def centre_frequencies(self) -> np.ndarray:
-        """Centre frequencies in Hz, float64 [bands], ascending.
-
-        Those of ``gammatone.gtgram.gtgram``, for any upper frequency; the highest lies one step of
-        the scale below that.
-        """
+        """See ``FrontEnd``: those of ``gtgram``, the highest one step of its scale below f_max."""
         from gammatone.filters import erb_space
 
         top = top_frequency(self.rate, self.f_max)
@@ -102,13 +96,9 @@ class Gammatone:
         padded[:-1] = wave
         energies = np.empty((blocks, len(bank.gains)), self.precision)
         block_energies(padded, bank.coefficients, bank.near_one, bank.sensitive, block, energies)
-        level = _window_sums(energies, self.window // block, self.hop // block)
-        np.sqrt(level, out=level)
-        level *= bank.gains
-        level += self.eps
-        np.log(level, out=level)
-        level *= 20 / math.log(10)
-        return level[:, : self.bands]
+        level = np.sqrt(_window_sums(energies, self.window // block, self.hop // block))
+        decibels: np.ndarray = np.log(level * bank.gains + self.eps) * (20 / math.log(10))
+        return decibels[:, : self.bands]
 
 
 class FilterBank(NamedTuple):

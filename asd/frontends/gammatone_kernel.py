@@ -66,11 +66,10 @@ def _spread(typing_context, array, index):  # type: ignore[no-untyped-def]
     def code(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         scalar = builder.load(_address(context, builder, signature.args[0], *arguments))
         vector = context.get_value_type(signature.return_type)
-        first = builder.insert_element(
-            ir.Constant(vector, ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0)
-        )
+        nothing = ir.Constant(vector, ir.Undefined)
+        first = builder.insert_element(nothing, scalar, ir.Constant(ir.IntType(32), 0))
         every = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), None)
-        return builder.shuffle_vector(first, ir.Constant(vector, ir.Undefined), every)
+        return builder.shuffle_vector(first, nothing, every)
 
     return Vector(array.dtype)(array, types.intp), code
 
@@ -116,13 +115,9 @@ def _multiply_add(typing_context, a, b, c):  # type: ignore[no-untyped-def]
 
 
 def _block_energies(
-    wave: np.ndarray,
-    coefficients: np.ndarray,
-    near_one: np.ndarray,
-    sensitive: int,
-    block: int,
+    wave: np.ndarray, coefficients: np.ndarray, near_one: np.ndarray, sensitive: int, block: int,
     energies: np.ndarray,
-) -> None:
+) -> None:  # fmt: skip
     """Filter a clip and sum the squares of every filter's output over blocks of samples.
 
     Four equal all-pole stages a, b, c, d, ``D = 1 - c1 z^-1 - c2 z^-2``, the last three of which

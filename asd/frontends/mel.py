@@ -28,10 +28,8 @@ class Mel:
 
     The defaults are those of the DCASE 2020 task 2 baseline, which used librosa. Its scale and
     norm ("slaney") and its padding of that time ("reflect"; librosa 0.11 pads with zeros) are
-    options here. ``conf/frontend/mel.yaml`` says what each setting is.
-
-    Raises:
-        AsdError: a setting cannot work; names it.
+    options here. ``conf/frontend/mel.yaml`` says what each setting is; ``AsdError`` names
+    one that cannot work.
     """
 
     rate: int = 16000
@@ -63,10 +61,8 @@ class Mel:
         top = top_frequency(self.rate, self.f_max)
         bins = int((top - self.f_min) * self.n_fft / self.rate) + 1
         if self.bands > bins:
-            raise AsdError(
-                f"frontend.bands={self.bands}: only {bins} lines of an n_fft of {self.n_fft} lie "
-                "between f_min and f_max; lower bands or raise n_fft"
-            )
+            lie = f"only {bins} lines of an n_fft of {self.n_fft} lie between f_min and f_max"
+            raise AsdError(f"frontend.bands={self.bands}: {lie}; lower bands or raise n_fft")
 
     @property
     def hop_seconds(self) -> float:
@@ -110,18 +106,14 @@ class Mel:
 @lru_cache(maxsize=16)
 def _transform(frontend: Mel) -> Any:
     """torchaudio's transform. It only reads its buffers, so that threads can share it."""
+    same = ("n_fft", "f_min", "power", "pad_mode", "mel_scale")
     return load_torchaudio().transforms.MelSpectrogram(
-        sample_rate=frontend.rate,
-        n_fft=frontend.n_fft,
+        frontend.rate,
         hop_length=frontend.hop,
-        f_min=frontend.f_min,
         f_max=top_frequency(frontend.rate, frontend.f_max),
         n_mels=frontend.bands,
-        power=frontend.power,
-        center=True,
-        pad_mode=frontend.pad_mode,
         norm=None if frontend.norm == "none" else frontend.norm,
-        mel_scale=frontend.mel_scale,
+        **{name: getattr(frontend, name) for name in same},
     )
 
 

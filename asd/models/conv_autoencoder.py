@@ -27,29 +27,17 @@ class ConvAutoencoder(nn.Module):
         bands: height of the input.
         frames: width of the input; padded inside with zeros to a multiple of the pooling, the
             output cropped.
-        filters, ...: see ``conf/model/conv_ae.yaml``.
+        filters, ...: see ``conf/model/conv_ae.yaml``; ``AsdError`` of one that cannot work.
 
     Where ``upsampling_fused``, nearest upsampling and the convolution after it are computed as one
     transposed convolution, which is faster (docs/performance.md); all else is the same.
-
-    Raises:
-        AsdError: an option has a value that cannot work.
     """
 
     def __init__(
-        self,
-        bands: int,
-        frames: int,
-        filters: Sequence[int],
-        pooling: Sequence[Sequence[int]],
-        embedding: int,
-        kernel: int,
-        pool: str,
-        upsampling: str,
-        dropout: float,
-        norm_eps: float,
-        norm_momentum: float,
-    ) -> None:
+        self, bands: int, frames: int, filters: Sequence[int], pooling: Sequence[Sequence[int]],
+        embedding: int, kernel: int, pool: str, upsampling: str, dropout: float,
+        norm_eps: float, norm_momentum: float,
+    ) -> None:  # fmt: skip
         super().__init__()
         _check_blocks(filters, pooling, kernel)
         check_whole("model.embedding", embedding, 1)
@@ -60,8 +48,7 @@ class ConvAutoencoder(nn.Module):
         self.upsampling_fused = upsampling == "nearest"
         self.embedding_size = embedding
         factors = [(int(p[0]), int(p[1])) for p in pooling]
-        height = math.prod(f[0] for f in factors)
-        width = math.prod(f[1] for f in factors)
+        height, width = map(math.prod, zip(*factors, strict=True))
         for size, product, axis in ((bands, height, "bands"), (frames, width, "frames")):
             if product > size:  # most of what the network sees would be padding
                 pools = f"pools {product} {axis} into one"
@@ -73,11 +60,9 @@ class ConvAutoencoder(nn.Module):
         def block(inputs: int, outputs: int, last: nn.Module) -> nn.Sequential:
             layers: list[nn.Module] = []
             for into in (inputs, outputs):
-                layers += [
-                    nn.Conv2d(into, outputs, kernel, padding="same"),
-                    nn.BatchNorm2d(outputs, norm_eps, norm_momentum),
-                    nn.ReLU(inplace=True),
-                ]
+                convolution = nn.Conv2d(into, outputs, kernel, padding="same")
+                norm = nn.BatchNorm2d(outputs, norm_eps, norm_momentum)
+                layers += [convolution, norm, nn.ReLU(inplace=True)]
             return nn.Sequential(*layers, last)
 
         down = zip([1, *filters[:-1]], filters, factors, strict=True)
@@ -89,16 +74,14 @@ class ConvAutoencoder(nn.Module):
         self.unflatten = nn.Unflatten(1, inner)
         backwards = list(reversed(filters))
         up = zip([filters[-1], *backwards[:-1]], backwards, reversed(factors), strict=True)
-        self.decoder = nn.Sequential(
-            *(block(i, o, nn.Upsample(None, f, upsampling)) for i, o, f in up)
-        )
+        blocks = (block(i, o, nn.Upsample(None, f, upsampling)) for i, o, f in up)
+        self.decoder = nn.Sequential(*blocks)
         self.output = nn.Conv2d(filters[0], 1, kernel, padding="same")
         initialise(self)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """[n, frames, bands] -> reconstruction of that shape, embeddings [n, embedding]."""
-        image = features.transpose(1, 2).unsqueeze(1)
-        image = F.pad(image, self._pad)
+        image = F.pad(features.transpose(1, 2).unsqueeze(1), self._pad)
         embedding = self.to_embedding(self.encoder(image).flatten(1))
         image = self.unflatten(self.from_embedding(self.dropout(embedding)))
         layers = iter([*chain(*self.decoder), self.output])
@@ -116,10 +99,8 @@ class ConvAutoencoder(nn.Module):
 def _check_blocks(filters: Sequence[int], pooling: Sequence[Sequence[int]], kernel: int) -> None:
     pairs = [p for p in pooling if isinstance(p, Sequence) and len(p) == 2]
     if not 0 < len(filters) == len(pooling) == len(pairs):
-        raise AsdError(
-            f"model.pooling={pooling}: must be one pair (bands, frames) for each of the "
-            f"model.filters={filters}"
-        )
+        text = f"one pair (bands, frames) for each of the model.filters={filters}"
+        raise AsdError(f"model.pooling={pooling}: must be {text}")
     for option, values in (("filters", filters), ("pooling", chain(*pairs)), ("kernel", [kernel])):
         for value in values:
             check_whole(f"model.{option}", value, 1)

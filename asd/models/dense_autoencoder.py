@@ -18,22 +18,13 @@ class DenseAutoencoder(nn.Module):
     Args:
         bands: values a frame.
         frames: consecutive frames joined to one input vector, frame after frame.
-        hidden, ...: see ``conf/model/dense_ae.yaml``.
-
-    Raises:
-        AsdError: an option has a value that cannot work.
+        hidden, ...: see ``conf/model/dense_ae.yaml``; ``AsdError`` of one that cannot work.
     """
 
     def __init__(
-        self,
-        bands: int,
-        frames: int,
-        hidden: int,
-        layers: int,
-        embedding: int,
-        norm_eps: float,
-        norm_momentum: float,
-    ) -> None:
+        self, bands: int, frames: int, hidden: int, layers: int, embedding: int,
+        norm_eps: float, norm_momentum: float,
+    ) -> None:  # fmt: skip
         super().__init__()
         for option, value in (("hidden", hidden), ("layers", layers), ("embedding", embedding)):
             check_whole(f"model.{option}", value, 1)
@@ -43,11 +34,8 @@ class DenseAutoencoder(nn.Module):
         def stack(inputs: int, sizes: list[int]) -> nn.Sequential:
             modules: list[nn.Module] = []
             for into, out in zip([inputs, *sizes[:-1]], sizes, strict=True):
-                modules += [
-                    nn.Linear(into, out),
-                    nn.BatchNorm1d(out, norm_eps, norm_momentum),
-                    nn.ReLU(inplace=True),
-                ]
+                norm = nn.BatchNorm1d(out, norm_eps, norm_momentum)
+                modules += [nn.Linear(into, out), norm, nn.ReLU(inplace=True)]
             return nn.Sequential(*modules)
 
         self.encoder = stack(bands * frames, [hidden] * layers + [embedding])
@@ -67,10 +55,8 @@ class InterpolationDNN(DenseAutoencoder):
 
     def __init__(self, bands: int, frames: int, **options: Any) -> None:
         if frames < 3 or frames % 2 == 0:
-            raise AsdError(
-                f"model=idnn: predicts the middle frame of a window, and there are {frames}: "
-                "window.frames must be odd, 3 or more (window=context has 5)"
-            )
+            text = f"model=idnn: predicts the middle frame of a window, and there are {frames}"
+            raise AsdError(f"{text}: window.frames must be odd, 3 or more (window=context has 5)")
         super().__init__(bands, frames - 1, **options)
         self.output = nn.Linear(options["hidden"], bands)
         for layer in self.modules():

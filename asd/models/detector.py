@@ -71,8 +71,7 @@ class Detector(nn.Module):
             ``classes`` (names, in the classifier's order), and whatever else a user of the
             checkpoint should know.
         standardiser: fitted; None where a checkpoint brings it.
-        make: of ``asd.composition``: ``build`` for a recipe of the user's config, else
-            ``build_known``.
+        make: ``build`` for a recipe of the user's config, else ``build_known``.
     """
 
     def __init__(
@@ -90,7 +89,7 @@ class Detector(nn.Module):
         self.profiles: dict[str, Tensor] = {}
         self.network: nn.Module = nn.Identity()
         if self.has_network:
-            shape = {"bands": recipe["bands"], "frames": recipe["frames"]}
+            shape = {name: recipe[name] for name in ("bands", "frames")}
             self.network = make({**recipe["model"], **shape}, "model")
         self.loss = make(recipe["loss"], "loss")
         self.classifier: Head | None = None
@@ -98,10 +97,9 @@ class Detector(nn.Module):
             size: int = self.network.embedding_size  # type: ignore[assignment]
             self.classifier = self.loss.head(size, recipe["classes"])
         if self.reconstructs and not getattr(self.network, "reconstructs", True):
-            raise AsdError(
-                f"model: {type(self.network).__name__} reconstructs nothing, as "
-                f"{type(self.loss).__name__} needs; choose loss=adacos or another that classifies"
-            )
+            network, loss = type(self.network).__name__, type(self.loss).__name__
+            text = f"model: {network} reconstructs nothing, as {loss} needs"
+            raise AsdError(f"{text}; choose loss=adacos or another that classifies")
 
     @property
     def has_network(self) -> bool:
@@ -125,8 +123,8 @@ class Detector(nn.Module):
 
     def forward(self, features: Tensor) -> tuple[Tensor | None, Tensor]:
         """[n, frames, bands] -> reconstruction (standardised domain), if any; embeddings."""
-        output, embedding = self.network(self.standardiser(features))
-        return output, embedding
+        made: tuple[Tensor | None, Tensor] = self.network(self.standardiser(features))
+        return made
 
     def outputs(self, batch: Batch) -> WindowOutputs:
         """Windows through the network, and through its objective's head where there is one."""
@@ -143,11 +141,7 @@ class Detector(nn.Module):
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A checkpoint's content, on the CPU.
-
-    Raises:
-        AsdError: it is missing, damaged, or not one of ours.
-    """
+    """A checkpoint's content, on the CPU; ``AsdError`` if missing, damaged, or none of ours."""
     try:
         check_regular(path)
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
@@ -157,17 +151,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         way = f"if a run wrote it, {way}" if path.suffix == ".ckpt" else "give a model.ckpt"
         raise AsdError(f"{path}: cannot be read as a checkpoint ({error!r:.300}); {way}") from error
     if version != CHECKPOINT_FORMAT:
-        raise AsdError(
-            f"{path}: checkpoint format {version}, this version reads {CHECKPOINT_FORMAT}"
-        )
+        raise AsdError(f"{path}: checkpoint format {version}; we read {CHECKPOINT_FORMAT}")
     return content
 
 
 def save_detector(detector: Detector, path: Path) -> None:
-    """Write a detector as it scores: weights, what was fitted, calibration, recipe; no optimiser.
-
-    The file appears whole or not at all.
-    """
+    """Write a detector as it scores, whole or not at all: weights, what was fitted, recipe."""
     learnt = {name: getattr(detector, name) for name in _FITTED}
     about = {"format": CHECKPOINT_FORMAT, "recipe": detector.recipe, **learnt}
     with replacing(path) as temporary:
@@ -177,10 +166,8 @@ def save_detector(detector: Detector, path: Path) -> None:
 def load_detector(path: Path, allowed: Collection[str] = ()) -> Detector:
     """The detector that a checkpoint, which may be anyone's, holds, ready to score.
 
-    ``allowed``: classes from outside this package that it may name (``build_known``).
-
-    Raises:
-        AsdError: see ``read_checkpoint``; or it names a class that it may not.
+    ``allowed``: classes from outside this package that it may name (``build_known``); of others
+    an ``AsdError``, as of what ``read_checkpoint`` refuses.
     """
     content = read_checkpoint(path)
     recipe = content["asd"].get("recipe")
@@ -200,9 +187,8 @@ def load_detector(path: Path, allowed: Collection[str] = ()) -> Detector:
         raise AsdError(f"{path}: {error}") from error
     for part in _FITTED:  # checkpoints of training lack them
         setattr(detector, part, content["asd"].get(part, {}))
-    sound = _are_tensors(detector.calibration, torch.float64, 1) and all(
-        bool((scores.diff() >= 0).all()) for scores in detector.calibration.values()
-    )
+    sound = _are_tensors(detector.calibration, torch.float64, 1)
+    sound = sound and all((one.diff() >= 0).all() for one in detector.calibration.values())
     sound = sound and _are_tensors(detector.profiles, torch.float32, 2)
     shape = (3, recipe["bands"] + 1)  # of a profile: low, middle and high of each band, and in time
     if not sound or any(profile.shape != shape for profile in detector.profiles.values()):
@@ -211,11 +197,7 @@ def load_detector(path: Path, allowed: Collection[str] = ()) -> Detector:
 
 
 def rebuilt(recipe: dict[str, Any], path: Path) -> Detector:
-    """The detector of this recipe, which is the user's own, with a checkpoint's weights.
-
-    Raises:
-        AsdError: see ``read_checkpoint``.
-    """
+    """The detector of this recipe, the user's own, with weights of ``read_checkpoint``."""
     return _with_weights(Detector(recipe), read_checkpoint(path), path)
 
 

@@ -9,11 +9,7 @@ from torch.nn import functional as F
 
 
 def initialise(module: nn.Module) -> None:
-    """Draw the weights of convolutions and dense layers as Keras does: Glorot, zero bias.
-
-    Args:
-        module: its layers are drawn, in order, from torch's global generator.
-    """
+    """Draw the weights of convolutions and dense layers, in order, as Keras: Glorot, zero bias."""
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
             nn.init.xavier_uniform_(layer.weight)
@@ -44,13 +40,10 @@ def upsample_and_convolve(image: Tensor, layer: nn.Conv2d, factor: tuple[int, in
     factor of 2, 16 multiplications per input pixel and pair of channels instead of 36.
 
     Args:
-        image: [n, layer.in_channels, rows, columns].
+        image: [n, channels, rows, columns].
         layer: odd kernel, stride 1, zero padding to the same size; its parameters are used as they
             are, so that checkpoints do not depend on the form.
         factor: of (rows, columns).
-
-    Returns:
-        [n, layer.out_channels, rows * factor[0], columns * factor[1]].
     """
     rows, columns = factor
     kernel = layer.weight.flip(2, 3).transpose(0, 1)

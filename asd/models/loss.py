@@ -119,11 +119,7 @@ class OutlierExposure(Objective):
                 raise AsdError(f"loss.sources={self.sources}: must be lists of machine types")
 
     def check(self, classes: Sequence[str]) -> list[int]:
-        """[classes] number of each one's source.
-
-        Raises:
-            AsdError: an ID has no outliers.
-        """
+        """[classes] number of each one's source; ``AsdError`` where an ID has no outliers."""
         types = [name.split("/")[0] for name in classes]
         sources = [next((n for n, s in enumerate(self.sources) if t in s), -1) for t in types]
         alone = [c for c, s in zip(classes, sources, strict=True) if sources.count(s) == 1]

@@ -31,9 +31,6 @@ def _fold_batch_norms(layers: nn.Sequential) -> None:
         if not getattr(norm, "affine", False):
             continue
         if isinstance(norm, nn.BatchNorm2d) and isinstance(before, nn.Conv2d):
-            layers[i - 1] = fuse_conv_bn_eval(before, norm)
+            layers[i - 1], layers[i] = fuse_conv_bn_eval(before, norm), nn.Identity()
         elif isinstance(norm, nn.BatchNorm1d) and isinstance(before, nn.Linear):
-            layers[i - 1] = fuse_linear_bn_eval(before, norm)
-        else:
-            continue
-        layers[i] = nn.Identity()
+            layers[i - 1], layers[i] = fuse_linear_bn_eval(before, norm), nn.Identity()

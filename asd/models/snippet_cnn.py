@@ -16,10 +16,7 @@ class SnippetCNN(nn.Module):
 
     Args:
         bands, frames: height and width of the input.
-        filters, stages: see ``conf/model/snippet_cnn.yaml``.
-
-    Raises:
-        AsdError: an option has a value that cannot work.
+        filters, stages: see ``conf/model/snippet_cnn.yaml``; ``AsdError`` of what cannot work.
     """
 
     reconstructs = False

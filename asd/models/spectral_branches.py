@@ -19,30 +19,16 @@ class SpectralBranches(nn.Module):
     The network ``dis_spec`` of ASDKit: no biases, batch norms without scale and shift.
 
     Args: ``bands`` is 1, of a waveform, and ``frames`` samples; the others are those of
-    conf/model/spectral_branches.yaml.
-
-    Raises:
-        AsdError: an option has a value that cannot work.
+    conf/model/spectral_branches.yaml; ``AsdError`` of one that cannot work.
     """
 
     reconstructs = False
 
     def __init__(
-        self,
-        bands: int,
-        frames: int,
-        rate: int,
-        stfts: Sequence[Sequence[int]],
-        f_min: float,
-        f_max: float,
-        filters: Sequence[int],
-        blocks: int,
-        spectrum_filters: int,
-        spectrum_kernels: Sequence[Sequence[int]],
-        spectrum_layers: int,
-        reduction: int,
-        size: int,
-    ) -> None:
+        self, bands: int, frames: int, rate: int, stfts: Sequence[Sequence[int]], f_min: float,
+        f_max: float, filters: Sequence[int], blocks: int, spectrum_filters: int,
+        spectrum_kernels: Sequence[Sequence[int]], spectrum_layers: int, reduction: int, size: int,
+    ) -> None:  # fmt: skip
         super().__init__()
         if bands != 1:
             raise AsdError("model=spectral_branches: its input is a waveform: frontend=waveform")

@@ -50,10 +50,9 @@ class Journal:
 
 @contextmanager
 def open_journal(path: Path) -> Iterator[Journal]:
-    """A journal, for this process alone; a last line that a kill cut short is taken away.
+    """A journal, for this process alone (``AsdError``: it is another's, or cannot be opened).
 
-    Raises:
-        AsdError: another process has it, or it cannot be opened.
+    A last line that a kill cut short is taken away.
     """
     from filelock import FileLock, Timeout
 

@@ -26,14 +26,7 @@ def digest(content: bytes) -> str:
 
 
 class Preregistration:
-    """A frozen plan.
-
-    Args:
-        path: of its file.
-
-    Raises:
-        AsdError: it cannot be read.
-    """
+    """A frozen plan; ``AsdError`` where it cannot be read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -57,9 +50,7 @@ class Preregistration:
     def blocks(self, sections: list[Section], runs: list[Run]) -> list[Block]:
         """What became of it: a verdict a claim, and what was not done as planned.
 
-        Args:
-            sections: of the report.
-            runs: those that were planned.
+        ``sections`` are the report's, ``runs`` those that were planned.
         """
         rows = []
         for (better, worse, metric), section in product(self.claims, sections):
@@ -75,7 +66,7 @@ class Preregistration:
         return [Heading(title, 2), *said, Table(["claim", "verdict"], rows, "", 2, notes)]
 
     def _departures(self, runs: list[Run]) -> list[str]:
-        made = {run.folder.name.rpartition("-")[2]: run for run in runs}
+        made = [run.folder.name.rpartition("-")[2] for run in runs]
         absent = [name for identity, name in self.identities.items() if identity not in made]
         early = [r.folder.name for r in runs if r.finished < self.frozen.timestamp()]
         other = {str(run.tags.get("mlflow.source.git.commit")) for run in runs} - {self.commit}

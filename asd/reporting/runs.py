@@ -20,8 +20,8 @@ from asd.experiment.identity import SCORING_VERSIONS, TRAINING_VERSIONS, flat, s
 from asd.experiment.run_folder import FINISHED, SET_ASIDE, RunFolder
 from asd.experiment.run_labels import options_of
 from asd.files import check_regular
+from asd.options import check_number
 from asd.scoring.clip_scores import NO_TEST_CLIPS, read_scores
-from asd.scoring.roc import check_max_fpr
 
 _TAGS = ("experiment", "system", "seed", "data", "simulated", "scale", "test")
 
@@ -182,7 +182,7 @@ def _run(path: Path, record: dict[str, Any]) -> Run:
         _ = hash(run.corpus), settings(config), options_of(run.command)
         _ = [getattr(run, name) for name, of in vars(Run).items() if isinstance(of, property)]
         _ = config["data"].items(), config["scale"].items()
-        check_max_fpr(config["scoring"]["max_fpr"])
+        check_number("scoring.max_fpr", config["scoring"]["max_fpr"], 0, 1, above=True)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise AsdError(f"damaged: {error!r}") from error
     return run

@@ -33,11 +33,7 @@ class BackEnd(Protocol):
     """Fitted to vectors of normal clips, it scores others."""
 
     def fit(self, vectors: np.ndarray) -> State:
-        """What is learnt of these vectors, float64 [clips, values].
-
-        Raises:
-            AsdError: they are too few.
-        """
+        """What is learnt of vectors, float64 [clips, values]; ``AsdError`` of too few."""
 
     def scores(self, state: Mapping[str, Tensor], vectors: Tensor) -> Tensor:
         """[clips] anomaly scores of vectors, float64 [clips, values]; higher is stranger."""
@@ -87,10 +83,8 @@ class Interquartile:
         """See ``BackEnd``."""
         low, median, high = np.quantile(vectors[:, 0], (0.25, 0.5, 0.75))
         if not high > low:
-            raise AsdError(
-                f"scoring.per_id: {len(vectors)} validation clips, whose scores have no spread; "
-                "raise trainer.validation_fraction, or add training clips"
-            )
+            few = f"{len(vectors)} validation clips, whose scores have no spread"
+            raise AsdError(f"scoring.per_id: {few}; raise trainer.validation_fraction")
         return {"median": np.array(median), "range": np.array(high - low)}
 
     def scores(self, state: Mapping[str, Tensor], vectors: Tensor) -> Tensor:
@@ -138,10 +132,8 @@ class NearestNeighbours:
             # The first is that of a vector to itself.
             state["density"] = own[:, 1 : self.density + 1].mean(1).numpy()
             if not (state["density"] > 0).all():
-                raise AsdError(
-                    f"scoring.back_end.density={self.density}: more training clips than that are "
-                    "the same; raise it, or remove copies"
-                )
+                option = f"scoring.back_end.density={self.density}"
+                raise AsdError(f"{option}: more training clips than that are the same; raise it")
         return state
 
     def scores(self, state: Mapping[str, Tensor], vectors: Tensor) -> Tensor:
@@ -179,11 +171,7 @@ def bank_names(clips: pd.DataFrame, bank: str | None) -> np.ndarray:
 
 
 def fit_banks(back_end: BackEnd, vectors: np.ndarray, names: np.ndarray) -> Banks:
-    """What a back end learns of vectors [clips, values] of normal clips, by names [clips] of banks.
-
-    Raises:
-        AsdError: a bank has too few clips; names it.
-    """
+    """What a back end learns of vectors [clips, values], by names [clips] of their banks."""
     import torch
 
     banks = {}
@@ -212,10 +200,7 @@ def bank_scores(
     """[clips] scores of vectors [clips, values], each by its own bank.
 
     A machine ID that had no training clips has none: its clips get the least of the scores that the
-    banks of its machine type give, with a warning.
-
-    Raises:
-        AsdError: a clip is of a machine type that has no bank.
+    banks of its machine type give, with a warning; ``AsdError`` where that has none either.
     """
     import torch
 

@@ -26,11 +26,7 @@ RULES = ("conformal", "gamma", "quantile")
 
 @dataclass(frozen=True)
 class CalibrationOptions:
-    """See ``conf/calibration/default.yaml``, whose names these are.
-
-    Raises:
-        AsdError: a value that cannot be; names the option.
-    """
+    """See ``conf/calibration/default.yaml``; ``AsdError`` names one that cannot be."""
 
     fraction: float
     rule: str
@@ -90,13 +86,11 @@ class Normals(NamedTuple):
         # Rounded, so that 1 of 10 clips is beyond 0.1 whatever that is in binary.
         beyond = math.floor(round(false_alarms * (count + 1), 9))
         if beyond < 1:
-            raise AsdError(
-                f"{self.bank}: {count} normal clips were held out, which can promise "
-                f"{100 / (count + 1):.3g} % false alarms at best; {percent} needs "
-                f"{math.ceil(round(1 / false_alarms, 9)) - 1} clips"
-            )
-        promise = f"at most {percent} false alarms on average, if normal clips stay like the "
-        promise += f"{count} held out"
+            best = f"which can promise {100 / (count + 1):.3g} % false alarms at best"
+            needed = f"{percent} needs {math.ceil(round(1 / false_alarms, 9)) - 1} clips"
+            raise AsdError(f"{self.bank}: {count} normal clips were held out, {best}; {needed}")
+        stay = f"if normal clips stay like the {count} held out"
+        promise = f"at most {percent} false alarms on average, {stay}"
         promise += "" if "/" in self.bank else f", pooled over {self.bank}: none were of this ID"
         return Threshold(float(self.scores[count - beyond]), promise)
 
@@ -110,20 +104,16 @@ def scores_by_id(clips: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
 def normals_of(calibration: Mapping[str, Any], machine: str, machine_id: str) -> Normals:
     """Those of the clip's own ID; where none were held out, of its type, else of all machines.
 
-    ``calibration``: ``scores_by_id``, as arrays or tensors on the CPU (``Detector.calibration``).
-
-    Raises:
-        AsdError: there are none at all.
+    ``calibration``: ``scores_by_id``, as arrays or tensors on the CPU (``Detector.calibration``);
+    ``AsdError`` where it has none at all.
     """
     of_type = [name for name in calibration if name.split("/")[0] == machine]
     own = f"{machine}/{machine_id}"
     for bank, names in ((own, [own]), (machine, of_type), ("all", list(calibration))):
         if found := [np.asarray(calibration[name]) for name in names if name in calibration]:
             return Normals(bank, np.sort(np.concatenate(found)))
-    raise AsdError(
-        "this detector has no calibration: no normal clips were held out when it was trained; "
-        "train it with calibration.fraction=0.2, say"
-    )
+    none = "this detector has no calibration: no normal clips were held out in training"
+    raise AsdError(f"{none}; train it with calibration.fraction=0.2, say")
 
 
 def decisions(
@@ -180,11 +170,10 @@ def commission(
             lacking += f" Verdicts are by calibration.rule={options.rule}, with another threshold."
         minutes = (own["samples"] / own["rate"]).sum() / 60
         alarms = f"{rate * options.clips_per_hour * 24 * 7:,.1f}".removesuffix(".0")
-        sentences.append(
-            f"{machine}/id_{machine_id}: from your {minutes:.3g} minutes: at a threshold of "
-            f"{limit.value:.4g}, {limit.promise}: about {alarms} a week at "
-            f"{options.clips_per_hour:g} clips an hour.{lacking}"
-        )
+        own_name = f"{machine}/id_{machine_id}: from your {minutes:.3g} minutes"
+        often = f"about {alarms} a week at {options.clips_per_hour:g} clips an hour.{lacking}"
+        at = f"at a threshold of {limit.value:.4g}, {limit.promise}"
+        sentences.append(f"{own_name}: {at}: {often}")
     return sentences
 
 
@@ -201,8 +190,6 @@ def _gamma(normals: Normals, level: float) -> float:
         with np.errstate(all="ignore"), suppress(RuntimeError, ValueError):  # scipy's FitError too
             value = float(gamma.ppf(level, *gamma.fit(scores)))
     if not math.isfinite(value):
-        raise AsdError(
-            f"{normals.bank}: no gamma distribution fits the {len(scores)} normal clips held out; "
-            "use the rule quantile, or hold out more"
-        )
+        none = f"no gamma distribution fits the {len(scores)} normal clips held out"
+        raise AsdError(f"{normals.bank}: {none}; use the rule quantile, or hold out more")
     return value

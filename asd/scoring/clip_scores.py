@@ -24,12 +24,7 @@ _NUMBERS = {"label": "0 (normal), 1 (anomaly) or -1 (not known)", "score": "a fi
 
 
 def check_scores(frame: pd.DataFrame, source: str | Path) -> None:
-    """Refuse a scores frame that could give a wrong metric.
-
-    Args:
-        frame: one row a clip with the columns ``COLUMNS``; ``id`` is text such as "00". There
-            are none where a run has no test clips.
-        source: what the message calls the frame, usually its path.
+    """Refuse a scores frame that could give a wrong metric; ``source`` is what messages call it.
 
     Raises:
         AsdError: a column is missing, a text cell is empty or not text, a label
@@ -49,9 +44,8 @@ def check_scores(frame: pd.DataFrame, source: str | Path) -> None:
             if not _obeys(column, value):
                 rule = _NUMBERS.get(column, "a text, not empty")
                 refuse(row, f"column {column!r} is {value!r}; it must be {rule}")
-    twice = np.flatnonzero(frame.duplicated(["machine", "file"]).to_numpy())
-    if len(twice):
-        refuse(int(twice[0]), "the clip stands twice; it has one score")
+    if (twice := frame.duplicated(["machine", "file"])).any():
+        refuse(int(twice.argmax()), "the clip stands twice; it has one score")
 
 
 def _obeys(column: str, value: object) -> bool:
@@ -70,26 +64,17 @@ def joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def write_scores(path: str | Path, frame: pd.DataFrame) -> None:
-    """Write a scores file in one step: the old file or the whole new one, never a part.
+    """Write a checked scores file in one step: the old file or the whole new one, never a part.
 
-    The columns ``COLUMNS`` come first, all others after. Floats are written as their shortest
-    text that reads back to the same float64. The file's folder is made if need be.
-
-    Raises:
-        AsdError: see ``check_scores``; or the file cannot be written.
+    ``COLUMNS`` come first. Floats are their shortest text that reads back to the same float64.
     """
-    check_scores(frame, path)
-    others = [c for c in frame.columns if c not in COLUMNS]
-    exact = frame[[*COLUMNS, *others]].astype({"score": np.float64, "label": np.int64})
-    write_text(Path(path), exact.to_csv(index=False, lineterminator="\n"))
+    write_text(Path(path), _checked(frame, path).to_csv(index=False, lineterminator="\n"))
 
 
 def read_scores(path: str | Path) -> pd.DataFrame:
-    """Read and check a scores file, as ``write_scores`` makes it.
+    """Read and check a scores file, as ``write_scores`` makes it: one row a clip.
 
-    Returns:
-        One row a clip: machine, id, file as text, label as int64, score as float64, then the
-        further columns as pandas reads them.
+    Machine, id, file are text, label int64, score float64; then come others as pandas reads them.
 
     Raises:
         AsdError: there is no such file, or it is not valid; the message names row and column.
@@ -100,14 +85,9 @@ def read_scores(path: str | Path) -> pd.DataFrame:
         check_regular(Path(path))
         with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
             frame = pd.read_csv(
-                path,
-                dtype=dict.fromkeys(COLUMNS, str),
-                index_col=False,
-                keep_default_na=False,
-                na_values=[""],
-                encoding="utf-8-sig",
-                float_precision="round_trip",
-            )
+                path, dtype=dict.fromkeys(COLUMNS, str), index_col=False, keep_default_na=False,
+                na_values=[""], encoding="utf-8-sig", float_precision="round_trip",
+            )  # fmt: skip
     except FileNotFoundError as error:
         raise AsdError(f"{path}: no such scores file") from error
     except OSError as error:
@@ -116,8 +96,12 @@ def read_scores(path: str | Path) -> pd.DataFrame:
         raise AsdError(f"{path}: not a CSV file in UTF-8: {error}") from error
     for column in frame.columns.intersection(list(_NUMBERS)):
         frame[column] = frame[column].map(_number)
-    check_scores(frame, path)
-    others = [column for column in frame.columns if column not in COLUMNS]
+    return _checked(frame, path)
+
+
+def _checked(frame: pd.DataFrame, source: str | Path) -> pd.DataFrame:
+    check_scores(frame, source)
+    others = frame.columns.difference(list(COLUMNS), sort=False)
     return frame[[*COLUMNS, *others]].astype({"label": np.int64, "score": np.float64})
 
 

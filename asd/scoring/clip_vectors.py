@@ -43,9 +43,7 @@ def band_statistics(frames: Tensor, windows: Mapping[str, Tensor]) -> Tensor:
 
 def level(frames: Tensor, windows: Mapping[str, Tensor]) -> Tensor:
     """[1] mean power of all bands together in dB: the RMS level, as the front end hears it."""
-    import torch
-
-    return 10 * torch.pow(10.0, frames / 10).sum(1).mean(0, keepdim=True).log10()
+    return 10 * (10.0 ** (frames / 10)).sum(1).mean(0, keepdim=True).log10()
 
 
 def spectrum(frames: Tensor, windows: Mapping[str, Tensor]) -> Tensor:
@@ -64,18 +62,15 @@ def residual(frames: Tensor, windows: Mapping[str, Tensor]) -> Tensor:
 
 
 def error_statistics(frames: Tensor, windows: Mapping[str, Tensor]) -> Tensor:
-    """[3] median and standard deviation of the windows' mean squared errors, and the standard
-    deviation over time of the level of the frames, in dB.
-
-    Raises:
-        AsdError: there is one window only.
+    """[3] median and standard deviation of the windows' mean squared errors (two or more), and the
+    standard deviation over time of the level of the frames, in dB.
     """
     import torch
 
     errors, deviation = windows["mse"].double(), StandardDeviation()
     if errors.shape[0] == 1:
         raise AsdError("scoring.vectors=error_statistics: each clip has one window; window=tiles")
-    levels = 10 * torch.pow(10.0, frames / 10).sum(1).log10()
+    levels = 10 * (10.0 ** (frames / 10)).sum(1).log10()
     return torch.stack([Quantile(0.5)(errors), deviation(errors), deviation(levels)])
 
 
@@ -91,43 +86,32 @@ POOLED = ("band_statistics", "level", "error_statistics")
 
 
 def vectors_of_clips(
-    function: ClipVector | VectorFiles,
-    pooling: Pooling,
-    features: Features,
-    index: Index,
-    windows: Mapping[str, Tensor],
-    names: Sequence[str],
-) -> np.ndarray:
-    """[clips, values] in float64 of all clips that have windows in ``index``, in order.
+    function: ClipVector | VectorFiles, pooling: Pooling, features: Features, index: Index,
+    windows: Mapping[str, Tensor], names: Sequence[str],
+) -> np.ndarray:  # fmt: skip
+    """[clips, values] in float64 of all clips with windows in ``index``, in order; of one size.
 
     Args:
-        function: gives the vector of one, or values to be pooled.
-        pooling: what makes one of several.
         features, names: of these clips, and of others maybe.
-        index: their windows.
-        windows: what the network gives of these, [windows, ...]; empty without one.
-
-    Raises:
-        AsdError: vectors are of different sizes.
+        windows: what the network gives of their windows, [windows, ...]; empty without one.
     """
     import torch
 
     rows: list[np.ndarray] = []
-    _, firsts, counts = np.unique(index.clips, return_index=True, return_counts=True)
-    for first, count in zip(firsts, counts, strict=True):
+    clips, firsts, counts = np.unique(index.clips, return_index=True, return_counts=True)
+    for clip, first, count in zip(clips, firsts, counts, strict=True):
         own = slice(first, first + count)
-        starts = index.starts[own]
         if isinstance(function, VectorFiles):
-            made = torch.from_numpy(function.of_clip(names[index.clips[first]]))
+            made = torch.from_numpy(function.of_clip(names[clip]))
         else:
+            starts = index.starts[own]
             frames = features.values[starts[0] : starts[-1] + index.length].astype(np.float64)
             of_clip = {name: values[own] for name, values in windows.items()}
             made = function(torch.from_numpy(frames), of_clip)
-        row = pooled(made, pooling).numpy()
-        if rows and row.shape != rows[0].shape:
-            sizes = f"{len(rows[0])} values, that of other clips {len(row)}"
-            raise AsdError(f"{names[index.clips[firsts[0]]]}: its vector has {sizes}")
-        rows.append(row)
+        rows.append(pooled(made, pooling).numpy())
+        if len(rows[-1]) != len(rows[0]):
+            sizes = f"{len(rows[0])} values, that of other clips {len(rows[-1])}"
+            raise AsdError(f"{names[clips[0]]}: its vector has {sizes}")
     return np.stack(rows)
 
 

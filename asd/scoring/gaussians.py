@@ -77,10 +77,7 @@ class SelectiveMahalanobis(Mahalanobis):
 
 @dataclass(frozen=True)
 class GaussianMixtureModel:
-    """Negative log-likelihood under a mixture of Gaussians with full covariances (scikit-learn's).
-
-    ``conf/scoring/gmm.yaml`` says what each option is.
-    """
+    """Negative log-likelihood under a mixture of full covariances: ``conf/scoring/gmm.yaml``."""
 
     components: int
     tolerance: float
@@ -99,26 +96,19 @@ class GaussianMixtureModel:
         from sklearn.mixture import GaussianMixture
 
         _warn_of_few(vectors)
-        model = GaussianMixture(
-            self.components,
-            tol=self.tolerance,
-            reg_covar=self.regularisation,
-            max_iter=self.max_iterations,
-            random_state=self.seed,
-        )
+        given: dict[str, Any] = {"max_iter": self.max_iterations, "random_state": self.seed}
+        given |= {"tol": self.tolerance, "reg_covar": self.regularisation}
+        model = GaussianMixture(self.components, **given)
         try:
             with warnings.catch_warnings(action="ignore"):  # of what is refused below
                 model.fit(vectors)
         except ValueError as error:  # too few clips, a singular covariance
             raise AsdError(f"scoring.back_end: {str(error).splitlines()[0]}") from error
         if not model.converged_:
-            raise AsdError(
-                f"scoring.back_end.max_iterations={self.max_iterations}: the mixture has not "
-                "converged; raise it, or tolerance"
-            )
-        return {
-            "weights": model.weights_, "means": model.means_, "roots": model.precisions_cholesky_,
-        }  # fmt: skip
+            text = "the mixture has not converged; raise it, or tolerance"
+            raise AsdError(f"scoring.back_end.max_iterations={self.max_iterations}: {text}")
+        roots = model.precisions_cholesky_
+        return {"weights": model.weights_, "means": model.means_, "roots": roots}
 
     def scores(self, state: Mapping[str, Tensor], vectors: Tensor) -> Tensor:
         """See ``BackEnd``."""
@@ -138,19 +128,13 @@ def _warn_of_few(vectors: np.ndarray) -> None:
 
 
 def _root(covariance: np.ndarray, regularisation: float) -> np.ndarray:
-    """R with R R^T the inverse of the covariance.
-
-    Raises:
-        AsdError: it has none.
-    """
+    """R with R R^T the inverse of the covariance; ``AsdError`` where it has none."""
     regular = covariance + regularisation * np.eye(len(covariance))
     try:
         return np.asarray(np.linalg.inv(np.linalg.cholesky(regular)).T)
     except np.linalg.LinAlgError as error:
-        raise AsdError(
-            f"scoring.back_end.regularisation={regularisation}: the covariance of the training "
-            "clips has no inverse; raise it"
-        ) from error
+        text = "the covariance of the training clips has no inverse; raise it"
+        raise AsdError(f"scoring.back_end.regularisation={regularisation}: {text}") from error
 
 
 def _squares(vectors: Tensor, root: Tensor) -> Tensor:

@@ -7,15 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from asd.options import check_number
 from asd.scoring.clip_scores import check_scores
-from asd.scoring.roc import (
-    area,
-    check_max_fpr,
-    n_thresholds,
-    partial_area,
-    partial_area_eq3,
-    roc_counts,
-)
+from asd.scoring.roc import area, n_thresholds, partial_area, partial_area_eq3, roc_counts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,10 +34,9 @@ class Metrics:
 
     Attributes:
         max_fpr: p, the upper end of the false-positive-rate range of the partial AUC.
-        per_id: a row per machine ID with machine, id, ``ID_METRICS``, n_normal, n_anomaly,
-            n_unknown.
-        per_machine: a row per machine type, in the paper's order, with machine,
-            ``MACHINE_METRICS``, n_ids, n_normal, n_anomaly, n_unknown.
+        per_id: a row per machine ID: machine, id, ``ID_METRICS``, ``COUNTS``.
+        per_machine: a row per machine type, in the paper's order: machine, ``MACHINE_METRICS``,
+            n_ids, ``COUNTS``.
         mean: ``MACHINE_METRICS`` -> arithmetic mean over the machine types where it is defined.
         undefined: every figure that is missing above, of which type and ID, with the reason.
     """
@@ -56,17 +49,14 @@ class Metrics:
 
 
 def evaluate_scores(frame: pd.DataFrame, max_fpr: float) -> Metrics:
-    """All figures of a scores frame (``asd.scoring.clip_scores``).
+    """All figures of a scores frame, which ``check_scores`` checks.
 
     Clips of unknown label (-1) are counted and otherwise left out. A mean is over what is
     defined; what is not stands in ``undefined``. Without clips, all is.
-
-    Raises:
-        AsdError: the frame is not valid, or max_fpr is out of range.
     """
     import pandas as pd
 
-    check_max_fpr(max_fpr)
+    check_number("scoring.max_fpr", max_fpr, 0, 1, above=True)
     check_scores(frame, "scores")
     undefined: list[str] = []
     per_id: list[dict[str, Any]] = []
@@ -122,9 +112,9 @@ def _figures(clips: pd.DataFrame, max_fpr: float) -> tuple[dict[str, Any], str]:
     fps, tps = roc_counts(clips["label"], clips["score"])
     normal, anomaly = int(fps[-1]), int(tps[-1])
     unknown = len(clips) - normal - anomaly
-    figures = (area(fps, tps), partial_area(fps, tps, max_fpr), partial_area_eq3(fps, tps, max_fpr))
-    names = (*ID_METRICS, *COUNTS)
-    values = dict(zip(names, (*figures, normal, anomaly, unknown), strict=True))
+    values: dict[str, Any] = {"n_normal": normal, "n_anomaly": anomaly, "n_unknown": unknown}
+    values |= {"auc": area(fps, tps), "pauc": partial_area(fps, tps, max_fpr)}
+    values |= {"pauc_eq3": partial_area_eq3(fps, tps, max_fpr)}
     reason = ""
     if not normal and not anomaly:
         reason = f"no labelled clip ({unknown} of unknown label)"

@@ -78,11 +78,7 @@ _WHOLE = ("timing", "loss")
 
 @dataclass(frozen=True)
 class ProxyOptions:
-    """See ``proxy`` in ``conf/config.yaml``, whose names these are.
-
-    Raises:
-        AsdError: a value that cannot be; names the option.
-    """
+    """See ``proxy`` in ``conf/config.yaml``; ``AsdError`` names one that cannot be."""
 
     faults: Sequence[str]
     level_db: Sequence[float]
@@ -103,18 +99,13 @@ class ProxyOptions:
 def with_fault(
     wave: NDArray[np.float32], rate: int, fault: str, level_db: float, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """A clip as if its machine had a fault.
+    """A clip [samples] of a machine in normal work as if it had a fault, one of ``FAULTS``.
 
     Args:
-        wave: [samples] of the machine in normal work.
         rate: in Hz.
-        fault: one of ``FAULTS``.
         level_db: of what the fault adds, against the clip (rms); of ``timing`` and ``loss``, which
             change the clip itself, at most 0 counts: 0 is all of it.
         rng: draws what the fault is like.
-
-    Returns:
-        float32 [samples].
     """
     clip = wave.astype(np.float64)
     change = FAULTS[fault](Take(len(clip), rate, rng), clip)

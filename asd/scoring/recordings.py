@@ -82,7 +82,9 @@ class RecordingScorer:
     ) -> None:
         self.checkpoint, self.options = checkpoint, options
         self.detector = load_detector(checkpoint, allowed)
-        self.hash = content_hash(checkpoint.read_bytes())  # a model's name, wherever it lies
+        content = checkpoint.read_bytes()
+        self.hash = content_hash(content)  # a model's name, wherever it lies
+        self.megabytes = len(content) / 1e6
         recipe = self.recipe = self.detector.recipe
         with _as_it_says(checkpoint):
             self.scoring = _scoring(recipe["scoring"], allowed)
@@ -113,9 +115,7 @@ class RecordingScorer:
     def score(
         self, files: Sequence[Path], take: Callable[[pd.DataFrame, ScoredClips | None], object]
     ) -> None:
-        """Scores and verdicts, some hundred recordings at a time, in their order.
-
-        At the end, warnings say what is odd about the recordings, as in training.
+        """Scores and verdicts, some hundred recordings at a time, in their order, then warnings.
 
         Args:
             take: called with a row a file, ``COLUMNS``: what cannot be told is NaN, or an empty
@@ -223,10 +223,7 @@ class RecordingScorer:
         return answers.reindex(columns=COLUMNS), scored
 
     def scored(self, table: pd.DataFrame) -> ScoredClips | None:
-        """Clips whose ``state`` is ``SCORED``, with path, machine, id, label and features.
-
-        None where there is none.
-        """
+        """Clips whose ``state`` is ``SCORED``, with path, machine, id, label, features; if any."""
         clips = table[table["state"] == SCORED].reset_index(drop=True)
         if clips.empty:
             return None
@@ -239,34 +236,29 @@ class RecordingScorer:
 
     def _verdict(self, machine: str, machine_id: str, score: float) -> dict[str, Any]:
         """``COLUMNS`` of a recording that has a score, those that can be told."""
-        state = SCORED
+        row: dict[str, Any] = {"score": score, "state": SCORED}
         if machine_id and (machine, machine_id) not in self.machine_ids:
-            state = f"{SCORED}, but ID {machine_id} was not trained"
+            row["state"] = f"{SCORED}, but ID {machine_id} was not trained"
         if not self.detector.calibration:
-            return {"score": score, "state": state}
+            return row
         normals = normals_of(self.detector.calibration, machine, machine_id)
+        row |= {"percentile": normals.percentile(score), "p_value": normals.p_value(score)}
         if normals.bank != f"{machine}/{machine_id}":
-            state += f", against normal clips of {normals.bank}"
-        limit = self.threshold(machine, machine_id)
-        return {
-            "score": score,
-            "percentile": normals.percentile(score),
-            "p_value": normals.p_value(score),
-            "verdict": "" if limit is None else "ALARM" if score > limit.value else "OK",
-            "state": state,
-        }
+            row["state"] += f", against normal clips of {normals.bank}"
+        if limit := self.threshold(machine, machine_id):
+            row["verdict"] = "ALARM" if score > limit.value else "OK"
+        return row
 
     def _threshold(self, machine: str, machine_id: str) -> Threshold | None:
         """Where there is one; that there is none is said once, or refused if it was asked for."""
-        calibration, asked = self.detector.calibration, self.options
-        if not calibration:
+        if not self.detector.calibration:
             return None
         options = self.calibration_options()
         try:
-            normals = normals_of(calibration, machine, machine_id)
+            normals = normals_of(self.detector.calibration, machine, machine_id)
             return normals.threshold(options.false_alarms, options.rule)
         except AsdError as error:
-            if asked.false_alarms is not None:
+            if self.options.false_alarms is not None:
                 raise
             log.warning("no verdicts: %s; see --false-alarms", error)
             return None
@@ -275,9 +267,8 @@ class RecordingScorer:
         """As the model was told, or else asked for."""
         asked = {"false_alarms": self.options.false_alarms, "rule": self.options.rule}
         given = {name: value for name, value in asked.items() if value is not None}
-        told = self.recipe.get("calibration", {})
-        told = {"clips_per_hour": 1, **told, **given}  # earlier ones lack it
-        return from_config(CalibrationOptions, "calibration", told)
+        told = {"clips_per_hour": 1, **self.recipe.get("calibration", {})}  # earlier ones lack it
+        return from_config(CalibrationOptions, "calibration", told | given)
 
     def whose(self, file: Path) -> tuple[str, str]:
         """Machine type and ID of a recording, as far as the user, its path or the model tell."""

@@ -6,14 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from asd.errors import AsdError
-from asd.options import check_number
 
 Counts = npt.NDArray[np.int64]
-
-
-def check_max_fpr(max_fpr: float) -> None:
-    """Raise AsdError if max_fpr is not in (0, 1]."""
-    check_number("scoring.max_fpr", max_fpr, 0, 1, above=True)
 
 
 def roc_counts(labels: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Counts, Counts]:
@@ -21,10 +15,7 @@ def roc_counts(labels: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Counts, Co
 
     Args:
         labels: [n], 0 normal or 1 anomaly; others are not counted.
-        scores: [n], higher is more anomalous.
-
-    Raises:
-        AsdError: a score is not finite.
+        scores: [n], finite, higher is more anomalous.
     """
     label, score = np.asarray(labels), np.asarray(scores, dtype=np.float64)
     if not np.isfinite(score).all():

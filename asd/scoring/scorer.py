@@ -62,19 +62,14 @@ class ScoredClips:
 
 
 def fit_back_end(
-    detector: Detector,
-    options: ScoringOptions,
-    clips: ClipSet,
-    validation: ClipSet,
+    detector: Detector, options: ScoringOptions, clips: ClipSet, validation: ClipSet,
     workers: int = 1,
-) -> None:
+) -> None:  # fmt: skip
     """Fit the back end, if there is one, then the scale of scores; the detector keeps their state.
 
     The back end is fitted to normal training clips without those for validation, which can so judge
     it; their scores give ``scoring.per_id`` its scale. Other arguments: see ``score_clips``.
-
-    Raises:
-        AsdError: a bank has too few clips.
+    Refused is what ``fit_banks`` refuses.
     """
     detector.scales = {}
     if options.back_end is not None:
@@ -89,10 +84,7 @@ def fit_back_end(
 def calibrate(
     detector: Detector, options: ScoringOptions, clips: ClipSet, workers: int = 1
 ) -> pd.DataFrame:
-    """Score normal clips that were held out; the detector keeps scores and errors.
-
-    Arguments are those of ``score_clips``; returns their table as in ``ScoredClips``.
-    """
+    """``score_clips`` of normal clips held out: their table; the detector keeps scores, errors."""
     scored = score_clips(detector, options, clips, workers)
     scores = scores_by_id(scored.table)
     detector.calibration = {name: torch.from_numpy(own) for name, own in scores.items()}
@@ -115,10 +107,8 @@ def score_clips(
     strangers = clips.classes < 0
     if options.score in OF_CLASSES and strangers.any():
         name = table["file"].iloc[int(np.argmax(strangers))]
-        raise AsdError(
-            f"scoring={options.score}: {name} is of a class that the detector was not trained on; "
-            "use a scoring that asks for no class"
-        )
+        text = f"{name} is of a class that the detector was not trained on"
+        raise AsdError(f"scoring={options.score}: {text}; use one that asks for no class")
     known = clips._replace(classes=np.where(strangers, 0, clips.classes))
     outputs, vectors = _clip_vectors(detector, options, known, workers)
     if options.back_end is not None:
@@ -128,17 +118,14 @@ def score_clips(
     elif vectors.shape[1] == 1:
         scores = vectors[:, 0]
     else:
-        raise AsdError(
-            f"scoring.vectors={options.vectors}: {vectors.shape[1]} values are no score without a "
-            "scoring.back_end; see conf/scoring/knn.yaml"
-        )
+        text = f"{vectors.shape[1]} values are no score without a scoring.back_end"
+        raise AsdError(f"scoring.vectors={options.vectors}: {text}; see conf/scoring/knn.yaml")
     if options.per_id and detector.scales:
         names = bank_names(table, "id")
         scores = bank_scores(Interquartile(), detector.scales, scores[:, None], names)
-    bad = np.flatnonzero(~np.isfinite(scores))
-    if len(bad):
-        raise AsdError(f"{table['file'].iloc[bad[0]]}: its score is not a finite number")
     table["score"] = scores
+    for name in table["file"][~np.isfinite(scores)]:
+        raise AsdError(f"{name}: its score is not a finite number")
     for name in ("mse", "cce"):
         if name in outputs:
             table[name] = _means(outputs[name], clips.windows)
@@ -163,10 +150,8 @@ def _clip_vectors(
         outputs.append({name: values for name, values in made.items() if name != "residual"})
     joined = {name: torch.cat([made[name] for made in outputs]) for name in outputs[0]}
     if "score" in joined and joined["score"].numel() == len(paths) and pooling != Mean():
-        raise AsdError(
-            "scoring.pooling: each clip has one score, of its only window; pool scores of frames "
-            "(scoring.score=frame_mse), or of several windows (window=tiles)"
-        )
+        text = "scoring.pooling: each clip has one score, of its only window; pool several"
+        raise AsdError(f"{text}: of frames (scoring.score=frame_mse) or windows (window=tiles)")
     return joined, np.concatenate(vectors)
 
 
@@ -196,11 +181,10 @@ def _outputs(
 
 
 def window_outputs(detector: Detector, options: ScoringOptions, batch: Batch) -> dict[str, Tensor]:
-    """What the network gives of windows.
+    """What the network gives of windows: ``embedding`` [windows, size].
 
-    Returns:
-        ``embedding`` [windows, size], with a reconstruction ``mse`` [windows], with classes ``cce``
-        [windows], and ``score`` [windows, ...] where ``scoring.score`` is of windows.
+    With a reconstruction ``mse`` [windows] too, with classes ``cce`` [windows], and ``score``
+    [windows, ...] where ``scoring.score`` is of windows.
     """
     windows = detector.outputs(batch)
     found = {"mse": windows.mse, "embedding": windows.embedding.float(), "cce": windows.cce}

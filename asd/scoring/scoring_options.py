@@ -8,10 +8,9 @@ from typing import Any
 
 from asd.composition import build, function_of
 from asd.errors import AsdError
-from asd.options import check_choice, check_whole
+from asd.options import check_choice, check_number, check_whole
 from asd.scoring.clip_vectors import CLIP_VECTORS, POOLED
 from asd.scoring.pooling import Mean
-from asd.scoring.roc import check_max_fpr
 from asd.scoring.window_scores import WINDOW_SCORES
 
 BANKS = ("id", "machine", "all")
@@ -19,11 +18,7 @@ BANKS = ("id", "machine", "all")
 
 @dataclass(frozen=True)
 class ScoringOptions:
-    """See ``conf/scoring/mse.yaml``, whose names these are.
-
-    Raises:
-        AsdError: a value that cannot be; names the option.
-    """
+    """See ``conf/scoring/mse.yaml``; ``AsdError`` names one that cannot be."""
 
     score: str | None
     vectors: str | Mapping[str, Any] | None
@@ -49,19 +44,13 @@ class ScoringOptions:
             check_choice("scoring.bank", self.bank, BANKS)
             build(self.back_end, "scoring.back_end")
         if build(self.pooling, "scoring.pooling") != Mean() and self.vectors in POOLED:
-            raise AsdError(
-                f"scoring.pooling: not used with {self.vectors}, which is pooled already"
-            )
+            raise AsdError(f"scoring.pooling: no use with {self.vectors}, which is pooled already")
         check_choice("scoring.per_id", self.per_id, (True, False))
-        check_max_fpr(self.max_fpr)
+        check_number("scoring.max_fpr", self.max_fpr, 0, 1, above=True)
         check_whole("scoring.batch_frames", self.batch_frames, 1)
 
     def function(self) -> Any:
-        """What ``score`` (a ``WindowScore``) or ``vectors`` (a ``ClipVector``, files) names.
-
-        Raises:
-            AsdError: there is no such function.
-        """
+        """What ``score`` (a ``WindowScore``) or ``vectors`` (a ``ClipVector``, files) names."""
         if self.score is not None:
             return function_of(self.score, "scoring.score", WINDOW_SCORES)
         if isinstance(self.vectors, Mapping):

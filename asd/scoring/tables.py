@@ -48,11 +48,10 @@ def id_table(metrics: Metrics, unseen: Collection[str] = ()) -> Table:
     header = ["machine", "ID", *(NAMES[n] for n in ID_METRICS), "normal", "anomaly", "unknown"]
     rows = []
     for row in metrics.per_id.to_dict("records"):
-        figures = [percent(row[name]) for name in ID_METRICS]
-        counts = [str(row[name]) for name in COUNTS]
         name = f"id_{row['id']}"
         name += " (never trained)" if f"{row['machine']}/{name}" in unseen else ""
-        rows.append(plain_row(row["machine"], name, *figures, *counts))
+        cells = [*(percent(row[one]) for one in ID_METRICS), *(str(row[one]) for one in COUNTS)]
+        rows.append(plain_row(row["machine"], name, *cells))
     return Table(header, rows, texts=2)
 
 
@@ -89,11 +88,7 @@ def notes(metrics: Metrics) -> list[str]:
 
 
 def remarks(record: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """What the ``run.json`` of a run's folder says that must stand beside its figures.
-
-    Raises:
-        AsdError: it is damaged.
-    """
+    """What ``run.json`` says that must stand beside the figures; ``AsdError`` if it is damaged."""
     said: dict[str, Any] = {name: record.get(name) or () for name in ("unseen", "decisions")}
     said |= {name: list(map(str, record.get(name) or ())) for name in ("warnings", "commission")}
     said["convergence"] = record.get("convergence") or {}
@@ -147,11 +142,7 @@ def show(metrics: Metrics, title: str, **said: Any) -> None:
 
 
 def write_tables(folder: Path, metrics: Metrics, title: str, **said: Any) -> Path:
-    """Write the document as tables.md into a folder, made if need be.
-
-    Raises:
-        AsdError: it cannot be written.
-    """
+    """Write the document as tables.md into a folder, made if need be, by ``write_text``."""
     path = folder / "tables.md"
     write_text(path, rendering.markdown(document(metrics, title, **said)))
     return path

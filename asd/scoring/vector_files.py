@@ -32,11 +32,7 @@ class VectorFiles:
         return _content(self.folder)
 
     def of_clip(self, name: str) -> np.ndarray:
-        """[size] or [n, size] floating point.
-
-        Raises:
-            AsdError: there is no such file, or it holds something else.
-        """
+        """[size] or [n, size] floats; ``AsdError`` where no file holds them."""
         path = (Path(self.folder) / name).with_suffix(".npy")
         try:
             values = np.asarray(np.load(path, allow_pickle=False), np.float64)

@@ -171,7 +171,7 @@ def test_8_bits_say_what_they_cost(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_numbers_of_the_command_are_in_conf() -> None:
     from omegaconf import OmegaConf
 
-    assert dict(OmegaConf.load(folder_of("conf") / "export.yaml")) == NUMBERS | {"clipped": 0.001}
+    assert dict(OmegaConf.load(folder_of("conf") / "export.yaml")) == NUMBERS
 
 
 @pytest.fixture(scope="module")

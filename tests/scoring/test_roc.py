@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from asd.errors import AsdError
-from asd.scoring.roc import area, check_max_fpr, partial_area, partial_area_eq3, roc_counts
+from asd.scoring.clip_scores import joined
+from asd.scoring.metrics import evaluate_scores
+from asd.scoring.roc import area, partial_area, partial_area_eq3, roc_counts
 
 TIED = st.integers(-3, 3).map(float)
 ANY = st.floats(-1e300, 1e300, allow_nan=False)
@@ -121,4 +123,4 @@ def test_what_has_no_area_is_refused(labels: list[int], scores: list[float], mes
 @pytest.mark.parametrize("bad", [0, -0.1, 1.01, math.nan])
 def test_max_fpr_out_of_range_names_the_option(bad: float) -> None:
     with pytest.raises(AsdError, match=r"^scoring\.max_fpr="):
-        check_max_fpr(bad)
+        evaluate_scores(joined([]), bad)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,7 @@ def test_files_of_a_folder_are_vectors_of_clips(
     write_corpus: Callable[..., Path],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     root = write_corpus(machines=("fan",), train=8, seconds=1.0)
@@ -61,6 +63,7 @@ def test_files_of_a_folder_are_vectors_of_clips(
     # Recordings are named to asd.score as they were to the run.
     monkeypatch.chdir(root)
     capsys.readouterr()
+    caplog.set_level(logging.WARNING)  # a run logs its progress to standard output
     assert score([str(run.path), *scores["file"]]) == 0
     again = pd.read_csv(io.StringIO(capsys.readouterr().out), nrows=len(scores))
     assert again["score"].tolist() == scores["score"].tolist()
