@@ -36,9 +36,7 @@ class Preregistration:
             self.frozen = datetime.fromisoformat(plan["frozen"])
             self.commit = str(plan["commit"])
             self.identities = {name.rpartition("-")[2]: name for name in plan["runs"]}
-            self.claims = [
-                (one["better"], one["worse"], one["metric"] or "auc") for one in plan["claims"]
-            ]
+            self.claims = [(one["better"], one["worse"], one["metric"]) for one in plan["claims"]]
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise AsdError(f"{path}: no plan of asd.preregister: {error!r:.200}") from error
         self.digest = digest(content)

@@ -34,8 +34,7 @@ _AT_A_TIME = 128
 class ProxyListener(RunListener):
     """Writes ``proxy.csv`` (a row a clip, faulty copies labelled 1) and ``proxy`` in ``run.json``.
 
-    Args:
-        experiment: the run's, which says which faults.
+    ``experiment`` is the run's, which says which faults.
     """
 
     def __init__(self, experiment: Experiment) -> None:
@@ -63,8 +62,7 @@ class ProxyListener(RunListener):
         auc = evaluate_scores(table, self.experiment.scoring.max_fpr).mean["auc"]
         normals = int((table["label"] == 0).sum())
         tags = {**folder.record().get("tags", {}), "proxy_auc": f"{100 * auc:.2f}"}
-        proxy = {"options": asked, "auc": auc, "clips": normals}
-        folder.update(proxy=proxy, tags=tags, published=False)
+        folder.update(proxy={"options": asked, "auc": auc}, tags=tags, published=False)
         text = "proxy AUC %.2f %%: simulated faults (%s) in %d validation clips; it ranks, no more"
         log.info(text, 100 * auc, ", ".join(self.options.faults), normals)
 
@@ -76,10 +74,9 @@ class ProxyListener(RunListener):
         tables = []
         with ThreadPoolExecutor(cores()) as pool:
             for first in range(0, len(rows), _AT_A_TIME):
-                copies = pool.map(
-                    partial(self._copies, scorer, root), rows[first : first + _AT_A_TIME]
-                )
-                clips = pd.DataFrame([one for each in copies for one in each])
+                some = rows[first : first + _AT_A_TIME]
+                copies = pool.map(partial(self._copies, scorer, root), some)
+                clips = pd.DataFrame([one for each in copies for one in each]).assign(state=SCORED)
                 scored = scorer.scored(clips)
                 assert scored is not None  # each has features
                 tables.append(scored.table.join(clips[["cause", "level_db"]]))
@@ -89,21 +86,17 @@ class ProxyListener(RunListener):
         self, scorer: RecordingScorer, root: Path, row: dict[str, str]
     ) -> list[dict[str, object]]:
         """A clip and its copies with faults: path, machine, id, label, features and others."""
-        rate = scorer.frontend.rate
-        recording = Recording.read(root / row["path"], scorer.channel)
-        common = {**row, "state": SCORED}
-        normal = clip_features(scorer.frontend, recording, "float32")
-        made: list[dict[str, object]] = [
-            {**common, "label": 0, "features": normal, "cause": "", "level_db": np.nan}
-        ]
+        recording, rate = Recording.read(root / row["path"], scorer.channel), scorer.frontend.rate
+        values = clip_features(scorer.frontend, recording, "float32")
+        normal = {**row, "label": 0, "features": values, "cause": "", "level_db": np.nan}
+        made: list[dict[str, object]] = [normal]
         for number in range(self.options.copies):
             rng = generator(int(self.experiment.config["seed"]), "proxy", row["path"], number)
             fault = self.options.faults[int(rng.integers(len(self.options.faults)))]
             weakest, strongest = self.options.level_db
             level = round(float(rng.uniform(weakest, strongest)), 2)
             wave = with_fault(recording.signal(rate), rate, fault, level, rng)
+            copy = {"path": f"{row['path']}#{number}", "label": 1, "cause": fault}
             values = scorer.frontend.features(wave)
-            name = f"{row['path']}#{number}"
-            made.append({**common, "path": name, "label": 1, "features": values,
-                         "cause": fault, "level_db": level})  # fmt: skip
+            made.append({**row, **copy, "level_db": level, "features": values})
         return made
