@@ -56,7 +56,6 @@ def tracker(case: Case, folder: Path) -> RunListener:
         print("no MLflow here: an epoch's end is timed without it")
         return RunListener()
     options = {**case.config["tracking"], "uri": f"sqlite:///{folder}/mlflow.db"}
-    options["artifacts"] = str(folder / "artifacts")
     run = folder / "run"
     run.mkdir()
     listener = MlflowListener(Tracking.of(options))

@@ -66,6 +66,12 @@ def root_logger() -> Iterator[None]:
     root.handlers[:] = handlers
 
 
+@pytest.fixture(autouse=True)
+def tracker_of_a_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow's set_tracking_uri leaves its address in the environment, for later tests too."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
 WriteClip = Callable[..., Path]
 WriteCorpus = Callable[..., Path]
 

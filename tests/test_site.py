@@ -26,7 +26,8 @@ LEFT_OUT = {
     r"python -m asd\.report data=dcase2020 .*": "needs runs on the corpus",
     r"docker .*|cp \.env.*": "needs a container engine; tests/test_compose.py",
     r".*(http://127\.0\.0\.1|postgresql://).*": "needs a server; tests/tracking, tests/search",
-    r"mlflow ui .*|optuna-dashboard .*": "is a server, which does not end",
+    r"(python -m )?mlflow (ui|models serve) .*|optuna-dashboard .*": "is a server",
+    r"python onnx_runner\.py .*": "is a file on its own; tests/deployment",
     r".*submitit_slurm.*": "needs a cluster; tests/sweeps",
     r"python -m asd\.report scale=small .*": "needs runs that are not tiny",
     r".*--watch.*": "does not end before the sweep",
@@ -44,7 +45,8 @@ def commands(page: Path) -> Iterator[str]:
         *fenced.splitlines(),
         *re.findall(r"(?m)^    (\S.*)", re.sub(r"(?ms)^```.*?^```", "", text)),
     ]:
-        line = re.split(r"\s[#>]|   +(?=[a-z0-9])", line.strip())[0].strip()
+        redirected = "[#>]" if '"claim=' not in line else "#"
+        line = re.split(rf"\s{redirected}|   +(?=[a-z0-9])", line.strip())[0].strip()
         if re.match(
             r"(python3?|asd|pip|docker|mlflow|optuna-dashboard|export|cp|source|ruff) ", line
         ):
@@ -87,6 +89,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for name, clips in [("train/normal", training), ("test/normal", 6), ("test/anomaly", 6)]:
             sounds += [folder / corpus / f"fan/{name}_id_00_{n:08d}.wav" for n in range(clips)]
     sounds += [folder / "confirmed" / f"{n}.wav" for n in range(4)]
+    for name in ("normal", "anomaly"):
+        sounds += [folder / f"MIMII/fan/test/{name}_id_00_{n:08d}.wav" for n in range(6)]
     table = ["path,machine,id,split,label"]
     for n in range(12):
         sounds += [folder / f"HALL/fan/normal/{n}.wav"]
@@ -94,17 +98,25 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         table.append(f"fan/normal/{n}.wav,fan,00,,normal")
     for path in sounds:
         path.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(path, 0.1 * noise.standard_normal(40000), 16000)
+        loud = noise.uniform(0.02, 0.2)
+        soundfile.write(path, loud * noise.standard_normal(40000), 16000)
     (folder / "HALL" / "clips.csv").write_text("\n".join(table))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for options in ("u", "u trainer.batch_size=16", "ss_0.5"):
             assert call(f"python -m asd.train +experiment={options}", TINY, patch) == 0
         # The promise of 1 % takes 99 normal clips.
-        calibrated = "+experiment=u data=folder data.root=CLIPS calibration.fraction=0.9"
-        assert call(f"python -m asd.train {calibrated}", TINY, patch) == 0
-    (run,) = (folder / "runs").glob("u-folder-*")
-    shutil.copytree(run, folder / "runs" / "NAME")
+        calibrated = "scope=per_machine data=folder data.root=CLIPS calibration.fraction=0.9"
+        assert call(f"python -m asd.train +experiment=u {calibrated}", TINY, patch) == 0
+        (run,) = (folder / "runs").glob("u-folder-*")
+        shutil.copytree(run, folder / "runs" / "NAME")
+        onnx = "runs/NAME/models/fan/model.onnx"
+        assert call(f"python -m asd.export runs/NAME {onnx} CLIPS/fan/train", [], patch) == 0
+        assert call("python -m asd.register runs/NAME name=fan", [], patch) == 0
+        planned = ["+experiment=u", "seed=0", *TINY, "trainer.max_epochs=1"]
+        claim = "python -m asd.preregister plan.json 'claim=u > ss_0.5'"
+        assert call(claim, planned, patch) == 0
+        assert call("python -m asd.train", planned, patch) == 0
     yield folder
 
 
@@ -129,6 +141,9 @@ def test_commands_run_as_printed(
             )
         elif "data=dcase2020" in command:
             more = ["--cfg", "job"]
+    elif " asd.preregister " in command:  # plan.json is there, and so are the tiny runs
+        command = command.replace("plan.json", "another.json")
+        more = [*TINY, "trainer.max_epochs=1", "trainer.batch_size=8"]
     status = call(command, more, monkeypatch)
     assert status == 0, capsys.readouterr().err
 

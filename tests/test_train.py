@@ -375,7 +375,7 @@ REFUSED = {
     "betas": (["trainer.adam_beta2=1"], "trainer.adam_beta2=1: must be"),
     "nothing to pool": (["scoring/pooling=std"], "scoring=mse_median, mse_std"),
     "nothing to choose by": (["scoring=mse_by_stationarity"], "use window=tiles"),
-    "pooled already": (["scoring=knn", "scoring/pooling=max"], "scoring.pooling: not used with"),
+    "pooled already": (["scoring=knn", "scoring/pooling=max"], "scoring.pooling: no use with"),
     "no vectors": (
         ["model=none", "scoring=files"],
         "scoring.vectors.folder=None: must be a folder",

@@ -60,7 +60,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_database: Path
     (folder.path / "pictures" / "roc.png").write_bytes(b"png")
     folder.config.write_text("seed: 0\n")
     folder.update(
-        status="FINISHED", title="U, seed 0", data_label="SIMULATED", max_fpr=0.1,
+        status="FINISHED", title="U, seed 0, SIMULATED", data_label="SIMULATED", max_fpr=0.1,
         run_name="U seed 0", tags={"system": "U"}, params=PARAMS,
         resources={"wall_seconds": 12.5}, ended=1_700_000_000_000, mlflow_experiment="mine",
         datasets=[
