@@ -67,9 +67,10 @@ def root_logger() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def tracker_of_a_test(monkeypatch: pytest.MonkeyPatch) -> None:
+def tracker_of_a_test() -> Iterator[None]:
     """MLflow's set_tracking_uri leaves its address in the environment, for later tests too."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    yield
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
 
 
 WriteClip = Callable[..., Path]
