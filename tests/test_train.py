@@ -348,6 +348,10 @@ REFUSED = {
     "per machine": (["+experiment=ss_0.5", "scope=per_machine"], "scope=shared"),
     "nothing to combine": (["scoring=combined"], "loss=semi_supervised"),
     "nothing to reconstruct": (["model=none"], "choose scoring=knn or scoring=level"),
+    "level of clips of one level": (
+        ["+experiment=level", "frontend=mel_normalised"],
+        "brings all clips to one level",
+    ),
     "no bottleneck": (["+experiment=knn", "scoring.vectors=embedding"], "scoring by embedding"),
     "nothing to reconstruct by": (
         ["loss=adacos"],

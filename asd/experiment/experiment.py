@@ -22,6 +22,7 @@ from asd.experiment.run_folder import RunFolder, find_run
 from asd.experiment.run_labels import system_label
 from asd.experiment.schema import check_schema
 from asd.experiment.trainer_options import TrainerOptions
+from asd.frontends.mel import NormalisedMel
 from asd.options import check_choice, check_no_secret, check_number, check_whole, from_config
 from asd.scoring.calibration import CalibrationOptions
 from asd.scoring.clip_vectors import OF_DECIBELS, OF_NETWORK
@@ -122,6 +123,8 @@ class Experiment:
             )
         if needs in OF_DECIBELS and not getattr(self.frontend, "decibels", True):
             raise AsdError(f"scoring by {needs} needs a front end in dB, not {self.frontend.name}")
+        if needs == "level" and isinstance(self.frontend, NormalisedMel):
+            raise AsdError("scoring by level: mel_normalised brings all clips to one level")
         if not self.trains and self.objective.classes is not None:
             raise AsdError("model=none: there is no network to classify with; use loss=mse")
 

@@ -59,7 +59,10 @@ class CosineHead(Head):
         if self.margin and labels is not None:
             shares = labels if labels.ndim == 2 else F.one_hot(labels, len(self.weight))
             angles = cosines.clamp(-1 + 1e-7, 1 - 1e-7).acos()  # which has no gradient at the ends
-            cosines = (angles + self.margin * shares.unsqueeze(2)).cos()
+            margins = self.margin * shares.unsqueeze(2)
+            # Beyond pi the cosine would rise again: there insightface's substitute, which falls.
+            far = angles + margins > torch.pi
+            cosines = torch.where(far, cosines - margins * margins.sin(), (angles + margins).cos())
         return (self.scale * cosines).logsumexp(2)
 
 

@@ -56,9 +56,11 @@ def check_comparable(names: Sequence[str], searched: Sequence[str]) -> list[str]
         Warnings: of a choice by test clips, and of what can be compared only with care.
 
     Raises:
-        AsdError: the loss itself would vary, and be its own judge.
+        AsdError: the loss itself or the proxy test would vary, and be its own judge.
     """
     searched = [option.lstrip("+") for option in searched]
+    if proxy := [option for option in searched if option.split(".")[0] == "proxy"]:
+        raise AsdError(f"{proxy[0]} is searched: it changes the test that judges, not what is run")
     loss = [option for option in searched if option.split(".")[0] == "loss"]
     if loss and "validation_loss" in names:
         raise AsdError(
