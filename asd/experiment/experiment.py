@@ -22,7 +22,6 @@ from asd.experiment.run_folder import RunFolder, find_run
 from asd.experiment.run_labels import system_label
 from asd.experiment.schema import check_schema
 from asd.experiment.trainer_options import TrainerOptions
-from asd.frontends.mel import NormalisedMel
 from asd.options import check_choice, check_no_secret, check_number, check_whole, from_config
 from asd.scoring.calibration import CalibrationOptions
 from asd.scoring.clip_vectors import OF_DECIBELS, OF_NETWORK
@@ -123,7 +122,7 @@ class Experiment:
             )
         if needs in OF_DECIBELS and not getattr(self.frontend, "decibels", True):
             raise AsdError(f"scoring by {needs} needs a front end in dB, not {self.frontend.name}")
-        if needs == "level" and isinstance(self.frontend, NormalisedMel):
+        if needs == "level" and self.frontend.name == "mel_normalised":
             raise AsdError("scoring by level: mel_normalised brings all clips to one level")
         if not self.trains and self.objective.classes is not None:
             raise AsdError("model=none: there is no network to classify with; use loss=mse")
@@ -135,8 +134,13 @@ class Experiment:
 
     @property
     def scope(self) -> str:
-        """``shared``: one model for all machines; ``per_machine``: one for each type."""
+        """``shared``: one model for all machines; ``per_machine``, ``per_id``: one for each."""
         return str(self.config["scope"]["name"])
+
+    @property
+    def takes_outliers(self) -> bool:
+        """Whether half of what trains a model are clips of other machine IDs."""
+        return self.scope == "per_id" and hasattr(self.objective, "source")
 
     @property
     def test_release(self) -> str:
@@ -207,7 +211,7 @@ def _check_own_options(config: dict[str, Any]) -> None:
     for name, value in flat(config).items():
         check_no_secret(name, value)
     check_choice("if_running", config["if_running"], ("refuse", "wait"))
-    check_choice("scope", config["scope"]["name"], ("shared", "per_machine"))
+    check_choice("scope", config["scope"]["name"], ("shared", "per_machine", "per_id"))
     check_choice("data.test", config["data"].get("test"), ("development", "evaluation"))
     for release in config["release"]["train"]:
         check_choice("release.train", release, RELEASES[:2])
@@ -228,9 +232,9 @@ def _check_own_options(config: dict[str, Any]) -> None:
 
 def _check_objective(objective: Any, scope: str, scoring: ScoringOptions) -> None:
     score, needs = scoring.score, scoring.score or scoring.vectors
-    if objective.classes == "machine" and scope == "per_machine":
+    if objective.classes == "machine" and scope != "shared":
         raise AsdError(
-            "loss.classes=machine with scope=per_machine: one machine type is a single class, so "
+            f"loss.classes=machine with scope={scope}: one machine type is a single class, so "
             "there is nothing to classify; choose scope=shared or loss.classes=id"
         )
     if score in OF_CLASSES and objective.classes is None:

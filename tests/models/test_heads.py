@@ -121,6 +121,12 @@ def test_outlier_exposure_shared_stays_within_a_source() -> None:
     np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-6)
 
 
+def test_outlier_exposure_of_one_class_is_binary() -> None:
+    got, logits = exposed(CLASSES[:1], [0, -1, -1, 0, 0, -1])
+    expected = [bce(row[0], float(n in (0, 3, 4))) for n, row in enumerate(logits)]
+    np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-6)
+
+
 def test_options_out_of_range_are_refused_by_name() -> None:
     good = {"classes": "id", "mixup": 0.5, "centres": 2, "scale": None}
     good["margin"] = 0.0
@@ -130,4 +136,4 @@ def test_options_out_of_range_are_refused_by_name() -> None:
     with pytest.raises(AsdError, match=r"loss\.sources"):
         OutlierExposure("fan")
     with pytest.raises(AsdError, match=r"no outliers.*ToyCar/01"):
-        OutlierExposure([["ToyCar"]]).head(SIZE, CLASSES[:4])
+        OutlierExposure([["ToyCar"]]).check(CLASSES[:4])
