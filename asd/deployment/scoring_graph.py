@@ -20,7 +20,7 @@ from asd.scoring.calibration import normals_of
 from asd.scoring.clip_vectors import pooled, window_score
 from asd.scoring.recordings import RecordingScorer
 from asd.scoring.scorer import window_outputs
-from asd.scoring.vector_files import VectorFiles
+from asd.scoring.vector_files import VectorFiles, VectorNetwork
 
 
 class ScoringGraph(nn.Module):
@@ -51,8 +51,8 @@ class ScoringGraph(nn.Module):
         self.ids = pd.DataFrame(ids, columns=["machine", "id"])
         self.machines = list(bank_names(self.ids, "id"))
         self.vector = window_score if options.vectors is None else options.function()
-        if isinstance(self.vector, VectorFiles):
-            raise AsdError("scoring.vectors: files have no ONNX graph")
+        if isinstance(self.vector, VectorFiles | VectorNetwork):
+            raise AsdError("scoring.vectors: files of yours are no part of an ONNX graph")
         self.pooling = build_known(options.pooling, "scoring")
         self.back_ends: list[tuple[BackEnd, Banks, Tensor]] = []
         if options.back_end is not None:

@@ -124,6 +124,10 @@ class Experiment:
             raise AsdError(f"scoring by {needs} needs a front end in dB, not {self.frontend.name}")
         if needs == "level" and self.frontend.name == "mel_normalised":
             raise AsdError("scoring by level: mel_normalised brings all clips to one level")
+        own, given = self.scoring.vectors, (self.frontend.name, self.frontend.rate)
+        if isinstance(own, dict) and "rate" in own and given != ("waveform", own["rate"]):
+            needed = f"frontend=waveform frontend.rate={own['rate']}"
+            raise AsdError(f"scoring.vectors.rate={own['rate']}: needs {needed}")
         if not self.trains and self.objective.classes is not None:
             raise AsdError("model=none: there is no network to classify with; use loss=mse")
 

@@ -31,6 +31,7 @@ from asd.options import check_choice, check_number, check_whole, from_config
 from asd.scoring.calibration import CalibrationOptions, Threshold, normals_of
 from asd.scoring.scorer import ClipSet, ScoredClips, score_clips
 from asd.scoring.scoring_options import ScoringOptions
+from asd.scoring.vector_files import VectorNetwork
 from asd.scoring.window_scores import OF_CLASSES
 
 log = logging.getLogger(__name__)
@@ -88,6 +89,9 @@ class RecordingScorer:
         recipe = self.recipe = self.detector.recipe
         with _as_it_says(checkpoint):
             self.scoring = _scoring(recipe["scoring"], allowed)
+            network = self.scoring.function() if isinstance(self.scoring.vectors, dict) else None
+            if isinstance(network, VectorNetwork) and network.version != recipe.get("vectors"):
+                raise AsdError(f"{network.file}: another network made the vectors of {checkpoint}")
             self.frontend: FrontEnd = build_known(recipe["frontend"], "frontend", allowed)
             self.windows: Windows = build_known(recipe["window"], "window", allowed)
             self.longest = float(recipe["longest_seconds"])

@@ -24,6 +24,7 @@ from asd.scoring.clip_scores import joined, write_scores
 from asd.scoring.metrics import Metrics, evaluate_scores
 from asd.scoring.proxy_faults import with_fault
 from asd.scoring.recordings import SCORED, RecordingOptions, RecordingScorer
+from asd.scoring.vector_files import VectorFiles
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ class ProxyListener(RunListener):
 
     def __init__(self, experiment: Experiment) -> None:
         self.experiment, self.options = experiment, experiment.proxy
-        if isinstance(experiment.scoring.vectors, dict):
+        if isinstance(experiment.scoring.function(), VectorFiles):
             raise AsdError("proxy.faults: scoring=files has no vectors of the copies with faults")
 
     def finished_before(self, folder: RunFolder) -> None:

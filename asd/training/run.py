@@ -339,6 +339,7 @@ def _recipe(
         "ids": machine_ids(clips.train),
         "data_label": experiment.data_label,
         "channel": experiment.corpus.channel,
+        "vectors": experiment.versions.get("vectors"),
         "longest_seconds": float((clips.train.clips["samples"] / clips.train.clips["rate"]).max()),
         **{part: experiment.config[part] for part in parts},
     }

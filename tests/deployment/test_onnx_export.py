@@ -137,7 +137,10 @@ def test_what_has_no_graph_is_refused(tmp_path: Path) -> None:
     files = {"_target_": "asd.scoring.vector_files.VectorFiles", "folder": str(tmp_path)}
     for changed, message in (
         ({"frontend": {"_target_": "exporting.Unheard"}}, "frontend: no ONNX graph is known"),
-        ({"scoring": scoring_of(score=None, vectors=files)}, "scoring.vectors: files have no ONNX"),
+        (
+            {"scoring": scoring_of(score=None, vectors=files)},
+            "scoring.vectors: files of yours are no part",
+        ),
         ({"scoring": scoring_of(score=None, vectors="os.path.join")}, "model.ckpt: no ONNX graph"),
     ):
         write_detector(path, {**SYSTEMS["level"], **changed})
