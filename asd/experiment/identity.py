@@ -68,7 +68,7 @@ def _number(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested options as dotted names; lists stay whole.
 
     >>> flat({"trainer": {"batch_size": 32}, "seed": 0})

@@ -54,11 +54,8 @@ class EpochCheckpoints(pl.callbacks.Checkpoint):
         on_epoch: Callable[[int, dict[str, float]], None],
         advance: Callable[[int, str], None],
     ) -> None:
-        self.last = folder / "last.ckpt"
-        self.best = folder / "best.ckpt"
-        self.history = folder / "history.csv"
+        self.last, self.history = folder / "last.ckpt", folder / "history.csv"
         self.on_epoch, self.advance = on_epoch, advance
-        self.best_loss = float("inf")
         self._rows: list[dict[str, float]] = []
         self._start = 0.0
 
@@ -84,21 +81,19 @@ class EpochCheckpoints(pl.callbacks.Checkpoint):
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}
         values["steps"] = trainer.global_step
         values["epoch_seconds"] = time.perf_counter() - self._start
+        loss, earlier = values["val/loss"], [row["val/loss"] for row in self._rows]
         self._rows.append({"epoch": trainer.current_epoch, **values})
         write_history(self.history, self._rows)
-        improved = values["val/loss"] < self.best_loss
-        self.best_loss = min(self.best_loss, values["val/loss"])
-        losses = f"train {values['train/loss']:.4f} val {values['val/loss']:.4f}"
-        epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
-        self.advance(1, f"{epoch} {losses} best {self.best_loss:.4f}")
+        best = min([loss, *earlier])
+        losses = f"train {values['train/loss']:.4f} val {loss:.4f} best {best:.4f}"
+        self.advance(1, f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs} {losses}")
         self.on_epoch(trainer.current_epoch, values)
-        trainer.save_checkpoint(self.last, storage_options={"best": improved})
+        trainer.save_checkpoint(self.last, storage_options={"best": best not in earlier})
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run must know."""
-        return {"best_loss": self.best_loss, "history": list(self._rows)}
+        return {"history": list(self._rows)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up a saved state."""
-        self.best_loss = state_dict["best_loss"]
         self._rows = list(state_dict["history"])

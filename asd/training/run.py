@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from asd.experiment.clips import (
     shortest_clip,
 )
 from asd.experiment.experiment import Experiment
-from asd.experiment.history import convergence, read_history, write_history
+from asd.experiment.history import convergence, read_history
 from asd.experiment.listener import Listeners, RunListener
 from asd.experiment.record import record_threads, recorded
 from asd.experiment.run_folder import FINISHED, RunFolder, set_aside
@@ -129,7 +128,7 @@ def _compute(
     for name, group in groups.items():
         model = folder.model(name)
         history, scores_file = model / "history.csv", model / "scores.csv"
-        trained = _trained_elsewhere(experiment, folder, training, name)
+        trained = trained_model(experiment, folder, training, name)
         events.tell(RunListener.model_started, name, read_history(history))
         if scores_file.exists():  # by an earlier start of this run
             tables.append(read_scores(scores_file))
@@ -287,35 +286,6 @@ def _said_of_validation(experiment: Experiment, models: dict[str, Clips]) -> lis
         for name, few in counts.items()
         if few < experiment.trainer.few_validation_clips
     ]
-
-
-def _trained_elsewhere(
-    experiment: Experiment, folder: RunFolder, training: str, name: str
-) -> Path | None:
-    """The folder of this very model, trained by another run or an earlier start of this one.
-
-    Its history is copied, so that the run's folder says all of the model that it scores.
-    """
-    own, found = folder.model(name), None
-    if (own / "model.ckpt").exists():
-        return own
-    if not experiment.config["force"] and not (own / "last.ckpt").exists():
-        found = trained_model(experiment.runs, training, name)
-    trained_by, threads = (folder.record().get(entry, {}) for entry in ("trained_by", "threads"))
-    if name in trained_by:  # an earlier start took another's model and broke off
-        del trained_by[name]
-        threads.pop(name, None)
-    if found is not None:
-        source = found.parent.parent
-        # A history that is lost is said, and what to remove.
-        convergence(found / "history.csv", experiment.trainer)
-        record = RunFolder(source).record()
-        trained_by[name] = record.get("trained_by", {}).get(name, source.name)
-        threads[name] = record.get("threads", {}).get(name, [])
-        log.info("%s: trained by %s, scored anew", name, trained_by[name])
-        write_history(own / "history.csv", read_history(found / "history.csv"))
-    folder.update(trained_by=trained_by, threads=threads)
-    return found
 
 
 def _recipe(
