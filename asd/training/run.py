@@ -15,14 +15,7 @@ from asd.composition import build
 from asd.cores import cores
 from asd.data.manifest import Manifest
 from asd.data.split import validation_split
-from asd.experiment.clips import (
-    Clips,
-    check_classes,
-    class_names,
-    class_numbers,
-    machine_ids,
-    shortest_clip,
-)
+from asd.experiment.clips import Clips, check_classes, class_names, class_numbers, machine_ids
 from asd.experiment.experiment import Experiment
 from asd.experiment.history import convergence, read_history
 from asd.experiment.listener import Listeners, RunListener
@@ -237,7 +230,9 @@ def _compute(
 def _window_length(experiment: Experiment, clips: Clips) -> int:
     """Frames in a window of a model, by its training clips alone; refuses clips shorter than it."""
     frontend, windows = experiment.frontend, experiment.windows
-    length = windows.length(frontend, shortest_clip(clips.train, frontend.rate))
+    table = clips.train.clips
+    shortest = (table["samples"] * (frontend.rate / table["rate"])).min()
+    length = windows.length(frontend, int(shortest))
     for part in (clips.train, clips.test):
         frames = experiment.feature_store().frames(part)
         windows.check(length, frames, list(part.clips["path"]))
@@ -273,19 +268,18 @@ def _thresholds(
 
 def _said_of_validation(experiment: Experiment, models: dict[str, Clips]) -> list[str]:
     """What must stand beside the figures: few clips chose the epoch, or scale scores, too."""
-    if not experiment.trains:
-        return []
-    scaled = "scores are standardised per ID by the validation clips, which chose the epoch, too"
-    counts = {name: int(_held_out(experiment, one.train)[0].sum()) for name, one in models.items()}
-    said = [scaled] if experiment.scoring.per_id else []
-    if experiment.trainer.weights == "last":
-        return said
-    return said + [
-        f"{name}: {few} validation clips choose the epoch that scores, which leaves it to chance; "
-        "raise trainer.validation_fraction, or add training clips"
-        for name, few in counts.items()
-        if few < experiment.trainer.few_validation_clips
-    ]
+    said = []
+    if experiment.trains and experiment.scoring.per_id:
+        said.append("scores are standardised per ID by the validation clips, which chose the epoch")
+    if experiment.trains and experiment.trainer.weights == "best":
+        for name, clips in models.items():
+            few = int(_held_out(experiment, clips.train)[0].sum())
+            if few < experiment.trainer.few_validation_clips:
+                said.append(
+                    f"{name}: {few} validation clips choose the epoch that scores, which leaves it "
+                    "to chance; raise trainer.validation_fraction, or add training clips"
+                )
+    return said
 
 
 def _recipe(

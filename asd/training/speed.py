@@ -63,12 +63,9 @@ def step_flop(detector: Detector, batch_size: int) -> float:
 
 
 def set_threads(threads: int | None, flop: float) -> None:
-    """Choose torch's threads on a CPU.
+    """Give torch so many threads on a CPU.
 
-    Args:
-        threads: as many; None: one for each 1e9 operations of a step, at least one, at most the
-            cores of this process or ``OMP_NUM_THREADS``.
-        flop: of a step.
+    None: one for each 1e9 ``flop`` of a step, at most ``OMP_NUM_THREADS`` or this process's cores.
     """
     if threads is None:
         threads = max(1, min(cores(), int(flop / _FLOP_A_THREAD)))
@@ -130,19 +127,16 @@ def resident(values: np.ndarray, device: torch.device, share: float) -> torch.Te
     return tensor
 
 
-def keep_freed_memory() -> bool:
-    """Have the C library keep what this process frees, now and later.
+def keep_freed_memory() -> None:
+    """Have glibc, where it is the C library, keep what this process frees, now and later.
 
-    By default glibc gives blocks of 32 MB and more back to the system at once. A step's tensors of
+    By default it gives blocks of 32 MB and more back to the system at once. A step's tensors of
     that size then come as new pages, each of which the system fills with zeros when it is first
     written: a third of a step of the paper's model on a CPU (docs/performance.md). The
     process stays at its peak of memory until ``give_back_memory``.
-
-    Returns:
-        Whether there is a glibc that can be told so.
     """
-    thresholds = (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD)
-    return all(_call_glibc("mallopt", threshold, _NEVER) for threshold in thresholds)
+    for threshold in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD):
+        _call_glibc("mallopt", threshold, _NEVER)
 
 
 def give_back_memory() -> None:
@@ -154,7 +148,6 @@ def give_back_memory() -> None:
     _call_glibc("malloc_trim", 0)
 
 
-def _call_glibc(name: str, *arguments: int) -> bool:
-    """Whether the C library has this function, and the function succeeds."""
-    function = getattr(ctypes.CDLL(None), name, None) if sys.platform.startswith("linux") else None
-    return function is not None and bool(function(*arguments))
+def _call_glibc(name: str, *arguments: int) -> None:
+    if sys.platform.startswith("linux") and (function := getattr(ctypes.CDLL(None), name, None)):
+        function(*arguments)
