@@ -45,9 +45,7 @@ _SOME_SECONDS = 10
 def run(experiment: Experiment, listeners: Sequence[RunListener] = ()) -> tuple[RunFolder, Metrics]:
     """Train and score, or go on where the run stands; a finished run is left as it is.
 
-    Args:
-        experiment: what is to be done.
-        listeners: told how it goes, in this order.
+    Listeners are told how it goes, in their order.
 
     Returns:
         The run's folder, and the metrics of its scores.
@@ -220,7 +218,9 @@ def _compute(
     banks = (read_checkpoint(folder.model(name) / "model.ckpt")["asd"]["banks"] for name in groups)
     chosen = choices(fitted and build(fitted, "scoring.back_end"), banks)
     warnings = [*folder.record()["warnings"], *chosen]
-    folder.update(convergence=ended, tags=tags, warnings=warnings, **thresholds)
+    folder.update(
+        convergence=ended, tags=tags, warnings=warnings, clips_scored=len(scores), **thresholds
+    )
     said = remarks(folder.record(), folder.path)
     write_tables(folder.tables, metrics, experiment.title, **said)
     events.tell(RunListener.scored, folder, scores, metrics)
