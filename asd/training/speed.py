@@ -41,10 +41,8 @@ def choose_device(options: TrainerOptions) -> torch.device:
     if options.cuda_graphs:
         raise AsdError("trainer.cuda_graphs=true: for GPUs only")
     if options.precision == "bf16-mixed":
-        raise AsdError(
-            "trainer.precision=bf16-mixed: for GPUs, most CPUs have no bfloat16 arithmetic and "
-            "would be many times slower; use trainer.precision=32-true, or a GPU"
-        )
+        text = "for GPUs, on a CPU many times slower; use trainer.precision=32-true"
+        raise AsdError(f"trainer.precision=bf16-mixed: {text}")
     return torch.device("cpu")
 
 
@@ -87,14 +85,11 @@ def set_determinism(deterministic: bool) -> None:
 
 
 def prepare(detector: Detector, options: TrainerOptions, device: torch.device) -> None:
-    """Lay out and, where asked for, compile the network for training.
+    """Lay out and, where asked for, compile the network for training, in place.
 
-    Args:
-        detector: changed in place; the names in its state stay.
-        options: ``compile``, ``cuda_graphs``, and ``memory_format``, which orders the weights of
-            convolutions in memory, and so decides how images are laid out. ``auto``:
-            channels_last on a GPU, and on a CPU where no layer has more than 64 filters.
-        device: that it will be on.
+    The names in its state stay. ``memory_format`` orders the weights of convolutions in memory, and
+    so decides how images are laid out; ``auto``: channels_last on a GPU, and on a CPU where no
+    layer has more than 64 filters.
     """
     last = options.memory_format == "channels_last"
     if options.memory_format == "auto":
@@ -114,12 +109,9 @@ def prepare(detector: Detector, options: TrainerOptions, device: torch.device) -
 
 
 def resident(values: np.ndarray, device: torch.device, share: float) -> torch.Tensor:
-    """Features as one tensor: on the device if they fit there, in memory otherwise.
+    """Features [frames, bands] as one tensor, on a GPU if this share of its free memory holds them.
 
-    Args:
-        values: [frames, bands].
-        device: that trains.
-        share: of the GPU's free memory that they may take.
+    Otherwise they stay where they are.
     """
     tensor = torch.from_numpy(values)
     if device.type == "cuda" and tensor.nbytes < share * torch.cuda.mem_get_info(device)[0]:
