@@ -119,11 +119,9 @@ def _check_search_path(overrides: Sequence[str]) -> None:
 
 
 def refusal(error: Exception, options: Sequence[str]) -> str:
-    """What Hydra says of an override that does not compose; of an unknown option in our words.
+    """What Hydra says of an override that does not compose.
 
-    Args:
-        error: Hydra's, which for a mistyped option proposes to add it.
-        options: dotted names of those that there are.
+    A mistyped option it proposes to add; we name the nearest of ``options``, by dotted names.
     """
     unknown = re.match(r"Could not override '([^']+)'", str(error))
     if unknown is None:
