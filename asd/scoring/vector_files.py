@@ -73,12 +73,12 @@ class VectorNetwork:
         return _content(self.file)
 
     def __call__(self, frames: Tensor, windows: object) -> Tensor:
-        """[n, size] of samples [samples, 1]: an ``asd.scoring.clip_vectors.ClipVector``."""
+        """What it gives of samples [samples, 1]: an ``asd.scoring.clip_vectors.ClipVector``."""
         network, taken = _network(self.file)
         shape = [1] * (len(taken.shape) - 1) + [-1]
         try:
             made = network.run(None, {taken.name: frames.float().numpy().reshape(shape)})[0]
-            return frames.new_tensor(made.reshape(-1, made.shape[-1]))
+            return frames.new_tensor(np.atleast_1d(made.reshape(made.shape[-2:])))
         except Exception as error:  # onnxruntime's have no common class
             text = f"takes {taken.shape}, and makes no vector of {len(frames)} samples"
             raise AsdError(f"{self.file}: {text}: {error!s:.300}") from error

@@ -206,6 +206,16 @@ def test_a_network_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     fixed = VectorNetwork(str(tmp_path / "2.onnx"), 8000)
     with pytest.raises(AsdError, match=r"takes \[1, 160\], and makes no vector of 150 samples: "):
         fixed(wave[:150], {})
+    whole = onnx.load(tmp_path / "2.onnx")  # [1, 2, 2, time] is no series
+    whole.graph.output[0].CopyFrom(
+        helper.make_tensor_value_info("picture", TensorProto.FLOAT, None)
+    )
+    node = helper.make_node("Reshape", ["levels", "square"], ["picture"])
+    whole.graph.node[-1].CopyFrom(node)
+    whole.graph.initializer.append(numpy_helper.from_array(np.array([1, 2, 2, -1]), "square"))
+    onnx.save(whole, tmp_path / "picture.onnx")
+    with pytest.raises(AsdError, match=r"makes no vector of 160 samples: cannot reshape"):
+        VectorNetwork(str(tmp_path / "picture.onnx"), 8000)(wave, {})
     whole = onnx.load(tmp_path / "2.onnx")
     whole.graph.input.append(helper.make_tensor_value_info("more", TensorProto.FLOAT, (1,)))
     onnx.save(whole, tmp_path / "two.onnx")
