@@ -7,7 +7,7 @@ from typing import Any
 
 from asd.data.dcase2020 import DCASE2020
 from asd.data.folder import Folder
-from asd.features import FeatureStore
+from asd.features.store import FeatureStore
 from asd.frontends.frontend import FrontEnd
 
 _OPTIONS: dict[str, Any] = {
