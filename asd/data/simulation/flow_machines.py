@@ -11,10 +11,9 @@ from __future__ import annotations
 import numpy as np
 
 from asd.data.simulation.impacts import bearing_blows, blows, random_instants
-from asd.data.simulation.machine import Array, Take
+from asd.data.simulation.machine import Array, Take, Unit
 from asd.data.simulation.noise import band_noise, shaped_noise, wander
 from asd.data.simulation.rotation import TWO_PI, harmonics, shaft_phase, varied
-from asd.data.simulation.units import Unit
 
 FLOW_HZ = (63.0, 125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0)
 

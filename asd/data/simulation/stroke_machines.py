@@ -11,10 +11,9 @@ from dataclasses import replace
 import numpy as np
 
 from asd.data.simulation.impacts import Mode, blows
-from asd.data.simulation.machine import Array, Take
+from asd.data.simulation.machine import Array, Take, Unit
 from asd.data.simulation.noise import band_noise, tilted_noise, wander
 from asd.data.simulation.rotation import TWO_PI, harmonics, varied
-from asd.data.simulation.units import Unit
 
 REST = 0.02  # leakage noise of the seals of a sound valve, rms (an opening click peaks at about 1)
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from asd.data.simulation.impacts import Mode, blows
-from asd.data.simulation.machine import Array, Take
+from asd.data.simulation.machine import Array, Take, Unit
 from asd.data.simulation.noise import band_noise, tilted_noise, wander
 from asd.data.simulation.rotation import harmonics, passings, shaft_phase, varied
-from asd.data.simulation.units import Unit
 
 
 def toy_car_sound(unit: Unit, take: Take) -> Array:
