@@ -12,24 +12,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from asd.data.simulation.flow_machines import fan_sound, pump_sound
+from asd.data.simulation import rotating_machines, stroke_machines
 from asd.data.simulation.impacts import Mode, blows, draw_modes, random_instants
 from asd.data.simulation.machine import Array, Fault, Take, Unit, amplitude, rms
 from asd.data.simulation.noise import Spectrum, shaped_noise, wander, without_infrasound
 from asd.data.simulation.rotation import TWO_PI, decaying_lines
-from asd.data.simulation.stroke_machines import slider_sound, valve_sound
-from asd.data.simulation.toys import toy_car_sound, toy_conveyor_sound
 
 if TYPE_CHECKING:
     from asd.data.simulated import Simulated
 
 SOUNDS: dict[str, Callable[[Unit, Take], Array]] = {
-    "ToyCar": toy_car_sound,
-    "ToyConveyor": toy_conveyor_sound,
-    "fan": fan_sound,
-    "pump": pump_sound,
-    "slider": slider_sound,
-    "valve": valve_sound,
+    "ToyCar": rotating_machines.toy_car_sound,
+    "ToyConveyor": rotating_machines.toy_conveyor_sound,
+    "fan": rotating_machines.fan_sound,
+    "pump": rotating_machines.pump_sound,
+    "slider": stroke_machines.slider_sound,
+    "valve": stroke_machines.valve_sound,
 }
 REFERENCE_TAKES = 8  # normal takes of half a second that set a unit's level
 

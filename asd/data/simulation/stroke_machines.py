@@ -49,16 +49,14 @@ def slider_sound(unit: Unit, take: Take) -> Array:
     total += speed * friction * wander(take, 6.0, gain_db=1.0)
     total *= gain
     ends = np.flatnonzero((move[1:] >= 1.0) & (move[:-1] < 1.0)).astype(np.float64)
-    thump = unit.stop_gain * rng.uniform(0.6, 1.3, len(ends))
-    total += blows(take, ends, thump, unit.stop)
+    total += blows(take, ends, unit.stop_gain * rng.uniform(0.6, 1.3, len(ends)), unit.stop)
     total *= take.gain()
 
     if slap := take.level("loose_belt", 8.0, 26.0):
         starts = np.flatnonzero((speed[1:] > 0) & (speed[:-1] <= 0)).astype(np.float64)
         at = np.concatenate([starts + d * rate for d in (0.012, 0.035, 0.07)])
-        force = slap * rng.uniform(0.3, 1.0, len(at))
         flap = (Mode(2.2 * unit.motor_hz, 0.006, 1.0), Mode(5.1 * unit.motor_hz, 0.004, 0.8))
-        total += blows(take, at, force, flap)
+        total += blows(take, at, slap * rng.uniform(0.3, 1.0, len(at)), flap)
     if click := take.level("rail_damage", 4.0, 24.0):
         place = rng.uniform(0.25, 0.75)
         where = np.where(back, 1.0 - move, move)
