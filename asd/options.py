@@ -50,14 +50,7 @@ def hint(name: str, known: Sequence[str]) -> str:
 def check_number(
     option: str, value: object, low: float, high: float = math.inf, above: bool = False
 ) -> None:
-    """Refuse what is not a finite number from ``low`` to ``high``.
-
-    Args:
-        option: its name, for the message.
-        value: given.
-        low: least value; with ``above``, the value must be greater.
-        high: greatest value.
-        above: see ``low``.
+    """Refuse what is not a finite number from ``low``, with ``above`` beyond it, to ``high``.
 
     Raises:
         AsdError: names the option and the range.
