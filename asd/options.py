@@ -87,12 +87,7 @@ def check_no_secret(option: str, value: object) -> None:
 
 
 def from_config(cls: type[Options], group: str, config: Mapping[str, Any]) -> Options:
-    """The dataclass of a composed config group, which checks the values itself.
-
-    Args:
-        cls: a dataclass with a field for each option.
-        group: the config group's name, for messages.
-        config: its options as plain values.
+    """The dataclass of a composed config group (plain values), which checks the values itself.
 
     Raises:
         AsdError: an option is missing or not one of these, or has a value that cannot be.
