@@ -81,11 +81,7 @@ def _make(corpus: Simulated, release: str) -> None:
 
 
 def make_clip(corpus: Simulated, clip: PlannedClip) -> str:
-    """Make one clip, or leave it if it is there; its content's hash.
-
-    Raises:
-        OSError: it cannot be written.
-    """
+    """Make one clip, or leave it if it is there (OSError: it cannot be); its content's hash."""
     import soundfile
 
     path, buffer = corpus.folder / clip.path, io.BytesIO()

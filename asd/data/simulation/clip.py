@@ -159,8 +159,7 @@ def factory_background(take: Take) -> Array:
         (40.0, 200.0, 900.0, 3000.0, 8000.0),
         (-tilt, 0.0, -6.0 + bulge, -15.0 + 0.5 * tilt, -26.0 + tilt),
     )
-    swell = wander(take, rng.uniform(0.3, 2.0), gain_db=1.0)
-    total = floor * swell
+    total = floor * wander(take, rng.uniform(0.3, 2.0), gain_db=1.0)
     for _ in range(int(rng.integers(0, 4))):
         hz = 300.0 * 10.0 ** rng.uniform(0.0, 1.0)
         level = amplitude(rng.uniform(-24.0, -10.0)) * (300.0 / hz) ** 0.5

@@ -118,9 +118,8 @@ def valve_sound(unit: Unit, take: Take) -> Array:
         for first, modes in ((opened, unit.opening), (closed, unit.closing)):
             total += dirt * blows(take, (first[:, None] + gaps).ravel(), fall.ravel(), modes)
     if leak := take.level("leakage", -36.0, -18.0):
-        shut = (time < last) | (time >= last + unit.duty * period)
         jet = band_noise(take, 2500.0, 6500.0)
-        total += leak * jet * shut * (0.7 + np.clip(0.4 * wander(take, 12.0), -0.6, 1))
+        total += leak * jet * ~live * (0.7 + np.clip(0.4 * wander(take, 12.0), -0.6, 1))
     if grate := take.level("sticking", -24.0, -2.0):
         scrape = np.exp(-age / 0.08) * np.clip(wander(take, 60.0), 0.0, None)
         total += grate * scrape * band_noise(take, 400.0, 2200.0)
