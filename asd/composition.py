@@ -133,7 +133,8 @@ def build(cfg: Any, option: str) -> Any:
     """The object that a config node (or plain dict) with ``_target_`` describes.
 
     Raises:
-        AsdError: the target cannot be imported, or refuses a value or a name.
+        AsdError: the target cannot be imported, or refuses a value or a name; ``option`` is the
+            node's name there.
     """
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
@@ -156,7 +157,7 @@ def build(cfg: Any, option: str) -> Any:
 def known_names(group: str) -> frozenset[str]:
     """The classes that ``conf/<group>/*.yaml`` name, at whatever depth."""
     texts = [file.read_text() for file in (folder_of("conf") / group).rglob("*.yaml")]
-    return frozenset(re.findall(r"^ *_target_: (\w+\.[\w.]+)", "\n".join(texts), re.M))
+    return frozenset(re.findall(r"^ *_target_: +([\w.]+\.\w+)", "\n".join(texts), re.MULTILINE))
 
 
 def build_known(node: Any, group: str, allowed: Collection[str] = ()) -> Any:
