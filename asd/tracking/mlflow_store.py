@@ -134,15 +134,14 @@ def connect(tracking: Tracking) -> tuple[MlflowClient, str]:
         database.parent.mkdir(parents=True, exist_ok=True)
         with locked(database.with_name(f"{database.name}.lock"), "opens this database"):
             if not database.exists():
-                _make(tracking.database)
+                _make(database)
             return _open(tracking)
 
 
 def _make(database: Path) -> None:
     """A database with MLflow's tables, under its name when it has all of them.
 
-    A process that is killed while MLflow makes them would leave some, on which every later one
-    fails.
+    A process killed while MLflow makes them would leave some, on which every later one fails.
     """
     import sqlalchemy
     from mlflow.store.db.utils import _initialize_tables
