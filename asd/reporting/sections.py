@@ -275,7 +275,7 @@ def _suggestions(section: Section, declared: Declaration, runs: list[Run], again
         said.append(f"These runs differ in {', '.join(names)}: {again} by={','.join(names)}")
     if unfilled := [label for label in declared.rows if label not in section.declared.rows]:
         said.append(
-            f"{declared.title} has no runs of {', '.join(unfilled)} here: "
+            f"{section.label}: {declared.title} has no runs of {', '.join(unfilled)}: "
             "python -m asd.train -m +sweep=NAME trains a table, sweep=NAME shows all of its rows."
         )
     return said
