@@ -22,17 +22,11 @@ from asd.experiment.sweep_files import load_sweep
 from asd.experiment.trainer_options import TrainerOptions
 from asd.options import from_config
 from asd.reporting.bootstrap import Resampling
-from asd.reporting.content import (
-    cost_table,
-    figure_lines,
-    grid_table,
-    id_table,
-    section_blocks,
-    verdict,
-)
+from asd.reporting.content import section_blocks, verdict
+from asd.reporting.costs import cost_table
 from asd.reporting.declaration import declaration, parse
 from asd.reporting.factors import share_a_loss
-from asd.reporting.results import spreadsheet
+from asd.reporting.results import figure_lines, grid_table, id_table, spreadsheet
 from asd.reporting.runs import collect_folder
 from asd.reporting.sections import Section, add_comparison, sections
 
