@@ -16,7 +16,6 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from asd.errors import AsdError
-from asd.options import hint
 from asd.secrets import redacted
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -116,17 +115,6 @@ def _check_search_path(overrides: Sequence[str]) -> None:
         scheme, _, name = place.partition("://")
         if scheme != "file" and re.split(r"\W", name)[0] not in sys.modules:
             raise AsdError(f"hydra.searchpath: {place} is not imported; give file:///FOLDER")
-
-
-def refusal(error: Exception, options: Sequence[str]) -> str:
-    """What Hydra says of an override that does not compose.
-
-    A mistyped option it proposes to add; we name the nearest of ``options``, by dotted names.
-    """
-    unknown = re.match(r"Could not override '([^']+)'", str(error))
-    if unknown is None:
-        return str(error)
-    return f"{unknown[1]}: no such option{hint(unknown[1], options)}; --help lists them"
 
 
 def plain(cfg: Any) -> Any:

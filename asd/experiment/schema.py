@@ -15,7 +15,7 @@ from typing import Any
 from asd.composition import folder_of
 from asd.errors import AsdError
 from asd.experiment.identity import flat
-from asd.options import check_names
+from asd.options import check_names, hint
 
 # Groups that no part is built from, and the file that lists their options; None: that of ``name``.
 _PLAIN = {"paths": "default", "tracking": "mlflow", "release": None, "scale": None, "scope": None}
@@ -54,6 +54,22 @@ def check_schema(config: Mapping[str, Any]) -> None:
                     _check_options(config, name, config[name], known)
         elif name != "listeners" and isinstance(root[name], dict):
             check_names(f"{name}.", flat(config[name]), flat(root[name]))
+
+
+def refusal(error: Exception) -> str:
+    """What Hydra says of an override that does not compose; of an unknown option in our words.
+
+    Hydra proposes to add it. Ours name the nearest that a file of ``conf/`` has.
+    """
+    unknown = re.match(r"Could not override '([^']+)'", str(error))
+    if unknown is None:
+        return str(error)
+    conf = folder_of("conf")
+    known = list(flat(_content(conf / "config.yaml")))
+    for file in conf.glob("*/*.yaml"):
+        if file.parent.name not in ("experiment", "hydra"):
+            known += [f"{file.parent.name}.{name}" for name in flat(_content(file))]
+    return f"{unknown[1]}: no such option{hint(unknown[1], known)}; --help lists them"
 
 
 def _check_options(

@@ -19,8 +19,8 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from asd.data.windows import Index
 from asd.errors import AsdError
 from asd.experiment.trainer_options import TrainerOptions
-from asd.features import Features
 from asd.features.batches import Batches
+from asd.features.part import Features
 from asd.models.detector import Detector, read_checkpoint, rebuilt
 from asd.progress import progress_bar
 from asd.training.checkpoints import EpochCheckpoints

@@ -64,7 +64,7 @@ class DetectorTraining(pl.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         batches: Any = self.trainer.train_dataloader
-        batches.set_epoch(self.current_epoch)
+        batches.epoch = self.current_epoch
 
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int

@@ -13,7 +13,7 @@ import torch
 
 from asd.composition import build
 from asd.cores import cores
-from asd.data.manifest import Manifest
+from asd.data.manifest import Manifest, parts_of
 from asd.data.split import validation_split
 from asd.experiment.clips import Clips, check_classes, class_names, class_numbers, machine_ids
 from asd.experiment.experiment import Experiment
@@ -22,7 +22,6 @@ from asd.experiment.listener import Listeners, RunListener
 from asd.experiment.record import record_threads, recorded
 from asd.experiment.run_folder import FINISHED, RunFolder, set_aside
 from asd.experiment.trained_models import trained_model
-from asd.features import parts_of
 from asd.files import locked
 from asd.models.detector import Detector, read_checkpoint, rebuilt, save_detector
 from asd.models.standardiser import Standardiser
