@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from asd.errors import AsdError, first_lines
 from asd.exit_status import exit_status, program
@@ -13,6 +14,7 @@ from asd.score import add_model_options, scorer_of, sound_files
 if TYPE_CHECKING:
     import pandas as pd
 
+    from asd.scoring.recordings import RecordingScorer
     from asd.scoring.scorer import ScoredClips
 
 
@@ -37,46 +39,78 @@ def _recalibrate(options: argparse.Namespace) -> None:
     files = list(dict.fromkeys(file for path in options.file for file in sound_files(path)))
     import pandas as pd
     import torch
-    from soundfile import info
 
-    from asd.data.manifest import content_hash
     from asd.models.detector import save_detector
     from asd.scoring.calibration import commission, scores_by_id
-    from asd.scoring.error_maps import error_profiles
+    from asd.scoring.error_maps import normal_clips
 
     scorer = scorer_of(options)
-    detector = scorer.detector
+    detector, given = scorer.detector, _confirmed(files, scorer)
     tables: list[pd.DataFrame] = []
     bad: list[str] = []
+    profiles: dict[str, Any] = {}
+    spectra: dict[str, Any] = {}
 
     def take(table: pd.DataFrame, scored: ScoredClips | None) -> None:
         lacking = table[table["score"].isna()]
         bad.extend(f"  {row.file}: {row.state}" for row in lacking.itertuples())
         if scored is not None:
             tables.append(scored.table)
-            own = error_profiles(scored)
-            detector.profiles |= {name: own[name] for name in own if "/" in name}
+            own_profiles, own_spectra = normal_clips(scored)
+            profiles.update(own_profiles | profiles)  # those of the first clips of an ID stay
+            spectra.update(own_spectra | spectra)
 
-    scorer.score(files, take)
+    for _, own in given.groupby(["machine", "id"]):
+        scorer.score(list(own["path"]), take)
     if bad:
         raise AsdError(f"{len(bad)} of {len(files)} clips have no score:\n{first_lines(bad)}")
-    own = pd.Series({file: content_hash(file.read_bytes()) for file in files})
-    if copies := [f"  {file}" for file in own.index[own.duplicated()]]:
-        raise AsdError(f"copies of other clips, that would count twice:\n{first_lines(copies)}")
-    clips = pd.concat(tables).assign(samples=[info(file).duration for file in files], rate=1)
-    if (clips[["machine", "id"]] == "").any(axis=None):
-        ids = ", ".join(map("/".join, scorer.machine_ids))
-        raise AsdError(f"{clips['file'].iloc[0]}: of which machine? --class MACHINE/ID, of {ids}")
-    scores = {name: torch.from_numpy(own) for name, own in scores_by_id(clips).items()}
+    scores = {k: torch.from_numpy(own) for k, own in scores_by_id(pd.concat(tables)).items()}
     detector.calibration |= scores
+    every = (detector.profiles | profiles).items()
+    detector.profiles = {name: own for name, own in every if "/" in name}  # no old ones, pooled
+    detector.spectra |= spectra
     detector.recipe["recalibrated_from"] = scorer.hash
-    promises = commission(clips, detector.calibration, scorer.calibration_options())
+    promises = commission(given, detector.calibration, scorer.calibration_options())
     try:
         save_detector(detector, new)
     except OSError as error:
         raise AsdError(f"{new}: cannot be written: {error.strerror}; --out DIR") from error
     kept = [f"{name}: as before" for name in detector.calibration if name not in scores]
     print(*promises, *kept, new, sep="\n")
+
+
+def _confirmed(files: list[Path], scorer: RecordingScorer) -> pd.DataFrame:
+    """A row a clip that may calibrate: path, machine, id, samples, rate; says which may not."""
+    import pandas as pd
+
+    from asd.data.audio import Recording
+    from asd.scoring.calibration import left_out
+
+    known = set(scorer.recipe["trained_on"])
+    if not known:
+        print("this model does not say which clips trained it: give it others", file=sys.stderr)
+    rows = []
+    reasons: dict[str, str] = {}
+    contents: dict[str, Path] = {}
+    for file in files:
+        recording = Recording.read(file, scorer.channel)
+        facts, reason = recording.facts, recording.fault(scorer.options.clipped)
+        if int(facts.hash, 16) in known:
+            reason = "trained on: its p-value would be too small"
+        elif (first := contents.setdefault(facts.hash, file)) != file:
+            reason = f"twice: it is a copy of {first}"
+        machine, machine_id = scorer.whose(file)
+        if reason:
+            reasons[str(file)] = reason
+        elif not (machine and machine_id):
+            ids = ", ".join(map("/".join, scorer.machine_ids))
+            raise AsdError(f"{file}: of which machine? --class MACHINE/ID, of {ids}")
+        else:
+            rows.append((file, machine, machine_id, facts.samples, facts.rate))
+    print(left_out(reasons, len(files)), end="\n" * bool(reasons), file=sys.stderr)
+    if not rows:
+        raise AsdError("no clip is left to calibrate with: record others")
+    return pd.DataFrame(rows, columns=["path", "machine", "id", "samples", "rate"])
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ they are as new as the next normal recording, and so is their share above a thre
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from asd.errors import AsdError
+from asd.errors import AsdError, first_lines
 from asd.options import check_choice, check_number
 
 if TYPE_CHECKING:
@@ -32,12 +33,14 @@ class CalibrationOptions:
     rule: str
     false_alarms: float
     clips_per_hour: float
+    clipped: float
 
     def __post_init__(self) -> None:
         check_number("calibration.fraction", self.fraction, 0, 0.9)
         check_choice("calibration.rule", self.rule, RULES)
         check_number("calibration.false_alarms", self.false_alarms, 0, 0.999, above=True)
         check_number("calibration.clips_per_hour", self.clips_per_hour, 0, above=True)
+        check_number("calibration.clipped", self.clipped, 0, 1)
 
 
 class Threshold(NamedTuple):
@@ -99,6 +102,14 @@ def scores_by_id(clips: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
     """Of a table of normal clips with machine, id and score: by ``machine/ID``, ascending."""
     groups = clips.groupby(["machine", "id"])["score"]
     return {f"{m}/{i}": np.sort(scores.to_numpy(np.float64)) for (m, i), scores in groups}
+
+
+def left_out(reasons: Mapping[str, str], among: int) -> str:
+    """A sentence on clips that must not calibrate, by name with the reason; empty if none."""
+    kinds = Counter(reason.split(":")[0] for reason in reasons.values())
+    counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    names = first_lines(f"  {name}: {reason}" for name, reason in reasons.items())
+    return f"{len(reasons)} of {among} clips do not calibrate ({counts}):\n{names}" * bool(reasons)
 
 
 def normals_of(calibration: Mapping[str, Any], machine: str, machine_id: str) -> Normals:

@@ -1,8 +1,9 @@
-"""Where in a clip its error lies, and where that of normal clips does."""
+"""Where in a clip its error lies, and what a detector keeps of normal clips for comparison."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +13,12 @@ from torch import Tensor
 if TYPE_CHECKING:
     import pandas as pd
 
+    from asd.models.detector import Detector
     from asd.scoring.scorer import ScoredClips
 
 #: Of normal clips, that a clip's profiles are compared with.
 QUANTILES = (0.05, 0.5, 0.95)
-# Of a machine ID, whose errors are looked at: a picture needs no more.
+# Of a machine ID, that something is kept of: a picture needs no more.
 _NORMAL_CLIPS = 50
 
 
@@ -50,20 +52,26 @@ def error_maps(scored: ScoredClips, row: int) -> dict[str, npt.NDArray[np.float3
     return {name: values.astype(np.float32) for name, values in maps.items()}
 
 
-def error_profiles(scored: ScoredClips) -> dict[str, Tensor]:
-    """``QUANTILES`` over normal clips: [quantiles, bands + 1] float32.
+def normal_clips(scored: ScoredClips) -> tuple[dict[str, Tensor], dict[str, dict[str, Tensor]]]:
+    """What pictures need of normal clips, at most 50 of a machine ID; float32.
 
-    Of the mean error of each band over a clip, and last of the mean error of a frame; without a
-    network of their levels in dB. By machine ID (``fan/00``), type (``fan``) and of ``all``, as
-    ``asd.scoring.calibration.normals_of`` names them. None of a network without reconstruction.
+    Returns:
+        ``QUANTILES`` over them, [quantiles, bands + 1]: of the mean error of each band over a clip,
+        and last of the mean error of a frame; without a network of their levels in dB. By machine
+        ID (``fan/00``), type (``fan``) and of ``all``, as ``asd.scoring.calibration.normals_of``
+        names them. And by machine ID and file (name and two folders, not where these lie) [bands]
+        the mean level over a clip in dB. Nothing of a network without reconstruction.
     """
     if scored.detector.has_network and not scored.detector.reconstructs:
-        return {}
-    table: pd.DataFrame = scored.table[["machine", "id"]]
+        return {}, {}
+    table: pd.DataFrame = scored.table[["machine", "id", "file"]]
     chosen = table[table.groupby(["machine", "id"]).cumcount() < _NORMAL_CLIPS]
     errors: dict[str, list[np.ndarray]] = {}
-    for row, machine, machine_id in chosen.itertuples():
+    levels: dict[str, dict[str, np.ndarray]] = {}
+    for row, machine, machine_id, file in chosen.itertuples():
         maps = error_maps(scored, int(row))
+        name = "/".join(Path(file).parts[-3:])
+        levels.setdefault(f"{machine}/{machine_id}", {})[name] = maps["input"].mean(0)
         for bank in (f"{machine}/{machine_id}", machine, "all"):
             errors.setdefault(bank, []).append(maps.get("error", maps["input"]))
     profiles = {}
@@ -72,4 +80,37 @@ def error_profiles(scored: ScoredClips) -> dict[str, Tensor]:
         of_frames = np.quantile(np.concatenate([error.mean(1) for error in own]), QUANTILES)
         joined = np.column_stack([of_bands, of_frames])
         profiles[bank] = torch.from_numpy(joined.astype(np.float32))
-    return profiles
+    spectra = {}
+    for bank, clips in levels.items():  # of one tensor, so that the checkpoint stays small
+        stacked = torch.from_numpy(np.stack(list(clips.values())))
+        spectra[bank] = dict(zip(clips, stacked, strict=True))
+    return profiles, spectra
+
+
+class NearestClip(NamedTuple):
+    """Of ``among`` normal clips that with the nearest mean level."""
+
+    file: str
+    level: npt.NDArray[np.float32]  # [bands], in dB
+    distance: float  # in dB, root mean square over the bands
+    among: int
+
+
+def nearest_clip(
+    detector: Detector, bank: str, level: npt.NDArray[np.float32]
+) -> NearestClip | None:
+    """The normal clip nearest to a clip of this mean level [bands], in dB.
+
+    Args:
+        detector: None of one that keeps no such clip.
+        bank: whose it may be, as ``asd.scoring.calibration.normals_of`` names it.
+    """
+    own = [
+        one for name, one in detector.spectra.items() if bank in (name, name.split("/")[0], "all")
+    ]
+    kept = [(file, theirs.numpy()) for clips in own for file, theirs in clips.items()]
+    if not kept:
+        return None
+    apart = [float(np.sqrt(np.mean(np.square(theirs - level)))) for _, theirs in kept]
+    nearest = int(np.argmin(apart))
+    return NearestClip(*kept[nearest], apart[nearest], len(kept))

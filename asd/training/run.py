@@ -15,6 +15,7 @@ import torch
 from asd.composition import build
 from asd.cores import cores
 from asd.data.manifest import Manifest
+from asd.data.scan import faults
 from asd.data.split import validation_split
 from asd.experiment.clips import (
     Clips,
@@ -36,7 +37,7 @@ from asd.models.detector import Detector, read_checkpoint, rebuilt, save_detecto
 from asd.models.standardiser import Standardiser
 from asd.progress import progress_bar
 from asd.scoring.back_ends import choices
-from asd.scoring.calibration import commission, decisions, scores_by_id
+from asd.scoring.calibration import commission, decisions, left_out, scores_by_id
 from asd.scoring.clip_scores import joined, read_scores, write_scores
 from asd.scoring.metrics import Metrics, evaluate_scores
 from asd.scoring.scorer import ClipSet, calibrate, fit_back_end, score_clips
@@ -159,7 +160,10 @@ def _compute(
         else:
             standardiser = Standardiser.identity(frontend.bands)
         torch.manual_seed(seed)
-        detector = Detector(_recipe(experiment, group, length, names), standardiser)
+        recipe = _recipe(experiment, group, length, names)
+        used = group.train.clips["hash"][~calibrating]  # clips held out may calibrate it again
+        recipe["trained_on"] = [int(content, 16) for content in used]
+        detector = Detector(recipe, standardiser)
         label = config["system"] if name == "shared" else f"{config['system']} {name}"
 
         def epoch_ended(epoch: int, values: dict[str, float], name: str = name) -> None:
@@ -181,6 +185,7 @@ def _compute(
         own, held_windows = windows.of_clips(training_clips), windows.of_clips(held_out)
         parts = all_clips.part(own), all_clips.part(held_windows)
         fit_back_end(detector, experiment.scoring, *parts, threads)
+        calibrating, faulty = _without_faults(experiment, group.train, calibrating)
         if calibrating.any():
             held = all_clips.part(windows.of_clips(calibrating))
             table = calibrate(detector, experiment.scoring, held, threads)
@@ -191,8 +196,8 @@ def _compute(
         if experiment.trains:  # a step is three passes, of two operations each
             flop = step_flop(detector, len(windows.starts))
             costs["multiply_adds"] = round(flop / 6 / len(held_out))
-        record = folder.record()
-        folder.update(**{what: record.get(what, {}) | {name: n} for what, n in costs.items()})
+        of_model, record = {**costs, "left_out": faulty}, folder.record()
+        folder.update(**{what: record.get(what, {}) | {name: n} for what, n in of_model.items()})
         del features, data, all_clips, parts
 
         # Scoring the test clips, a machine type at a time.
@@ -259,17 +264,29 @@ def _held_out(experiment: Experiment, clips: Manifest) -> tuple[np.ndarray, np.n
     return validation, calibration
 
 
+def _without_faults(
+    experiment: Experiment, clips: Manifest, held_out: np.ndarray
+) -> tuple[np.ndarray, str]:
+    """[clips] whether each calibrates, of those held out; and what is said of the others."""
+    chosen = Manifest(clips.root, clips.clips[held_out])
+    found = faults(chosen, experiment.corpus.channel, experiment.calibration.clipped)
+    if said := left_out(found, len(chosen)):
+        log.warning("%s", said)
+    return held_out & ~clips.clips["path"].isin(found).to_numpy(), said
+
+
 def _thresholds(
     experiment: Experiment, clips: Clips, folder: RunFolder, scores: pd.DataFrame
 ) -> dict[str, list[Any]]:
     """What thresholds promise, and make of the scores; nothing where no clips were held out."""
     files = [file for model in folder.models() if (file := model / "calibration.csv").exists()]
+    faulty = list(filter(None, folder.record().get("left_out", {}).values()))
     if not files:
-        return {"decisions": [], "commission": []}
+        return {"decisions": [], "commission": faulty}
     held_out = pd.concat(map(read_scores, files), ignore_index=True)
     given = scores_by_id(held_out), experiment.calibration
     promised = commission(clips.train.clips, *given)
-    return {"decisions": decisions(scores, *given), "commission": promised}
+    return {"decisions": decisions(scores, *given), "commission": promised + faulty}
 
 
 def _said_of_validation(experiment: Experiment, models: dict[str, Clips]) -> list[str]:
