@@ -48,17 +48,15 @@ def _recalibrate(options: argparse.Namespace) -> None:
     detector, given = scorer.detector, _confirmed(files, scorer)
     tables: list[pd.DataFrame] = []
     bad: list[str] = []
-    profiles: dict[str, Any] = {}
-    spectra: dict[str, Any] = {}
+    pictured: dict[str, Any] = {}
 
     def take(table: pd.DataFrame, scored: ScoredClips | None) -> None:
         lacking = table[table["score"].isna()]
         bad.extend(f"  {row.file}: {row.state}" for row in lacking.itertuples())
         if scored is not None:
             tables.append(scored.table)
-            own_profiles, own_spectra = normal_clips(scored)
-            profiles.update(own_profiles | profiles)  # those of the first clips of an ID stay
-            spectra.update(own_spectra | spectra)
+            name = f"{scored.table['machine'][0]}/{scored.table['id'][0]}"
+            pictured.setdefault(name, normal_clips(scored))  # of its first clips
 
     for _, own in given.groupby(["machine", "id"]):
         scorer.score(list(own["path"]), take)
@@ -66,9 +64,10 @@ def _recalibrate(options: argparse.Namespace) -> None:
         raise AsdError(f"{len(bad)} of {len(files)} clips have no score:\n{first_lines(bad)}")
     scores = {k: torch.from_numpy(own) for k, own in scores_by_id(pd.concat(tables)).items()}
     detector.calibration |= scores
-    every = (detector.profiles | profiles).items()
-    detector.profiles = {name: own for name, own in every if "/" in name}  # no old ones, pooled
-    detector.spectra |= spectra
+    for name, (profiles, spectra) in pictured.items():
+        others = {k: own for k, own in detector.spectra.items() if not k.startswith(f"{name}/")}
+        detector.profiles |= {k: own for k, own in profiles.items() if k == name}
+        detector.spectra = others | spectra
     detector.recipe["recalibrated_from"] = scorer.hash
     promises = commission(given, detector.calibration, scorer.calibration_options())
     try:
@@ -86,31 +85,28 @@ def _confirmed(files: list[Path], scorer: RecordingScorer) -> pd.DataFrame:
     from asd.data.audio import Recording
     from asd.scoring.calibration import left_out
 
-    known = set(scorer.recipe["trained_on"])
+    known = dict.fromkeys(scorer.recipe["trained_on"], "trained on: its p-value would be too small")
     if not known:
         print("this model does not say which clips trained it: give it others", file=sys.stderr)
-    rows = []
+    rows: list[Any] = []
     reasons: dict[str, str] = {}
-    contents: dict[str, Path] = {}
     for file in files:
         recording = Recording.read(file, scorer.channel)
-        facts, reason = recording.facts, recording.fault(scorer.options.clipped)
-        if int(facts.hash, 16) in known:
-            reason = "trained on: its p-value would be too small"
-        elif (first := contents.setdefault(facts.hash, file)) != file:
-            reason = f"twice: it is a copy of {first}"
-        machine, machine_id = scorer.whose(file)
-        if reason:
+        facts, fault = recording.facts, recording.fault(scorer.options.clipped)
+        content = int(facts.hash, 16)
+        if reason := known.get(content, fault):
             reasons[str(file)] = reason
-        elif not (machine and machine_id):
-            ids = ", ".join(map("/".join, scorer.machine_ids))
-            raise AsdError(f"{file}: of which machine? --class MACHINE/ID, of {ids}")
         else:
-            rows.append((file, machine, machine_id, facts.samples, facts.rate))
+            known[content] = f"twice: it is a copy of {file}"
+            rows.append((file, *scorer.whose(file), facts.samples, facts.rate))
     print(left_out(reasons, len(files)), end="\n" * bool(reasons), file=sys.stderr)
-    if not rows:
+    clips = pd.DataFrame(rows, columns=["path", "machine", "id", "samples", "rate"])
+    if clips.empty:
         raise AsdError("no clip is left to calibrate with: record others")
-    return pd.DataFrame(rows, columns=["path", "machine", "id", "samples", "rate"])
+    if (clips[["machine", "id"]] == "").any(axis=None):
+        ids = ", ".join(map("/".join, scorer.machine_ids))
+        raise AsdError(f"{clips['path'].iloc[0]}: of which machine? --class MACHINE/ID, of {ids}")
+    return clips
 
 
 if __name__ == "__main__":

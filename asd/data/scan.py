@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from asd.cores import cores
 from asd.data.audio import EIGHT_BIT, Channel, ClipFacts, Recording
 from asd.data.clip_files import Clip, Problems
-from asd.data.manifest import Manifest
 from asd.data.threads import in_threads
 from asd.errors import AsdError, first_lines
 from asd.files import replacing
@@ -89,19 +88,6 @@ def _report(corpus: Folder, problems: Problems) -> None:
         f"{corpus.folder}: {len(problems)} bad clips\n{first_lines(lines)}"
         "\nmend or remove them, or leave them out with data.on_bad_clip=skip"
     )
-
-
-def faults(clips: Manifest, channel: Channel, clipped: float) -> dict[str, str]:
-    """The states of those clips that have a ``Recording.fault``, by their paths."""
-    states: dict[str, str] = {}
-
-    def read(path: str) -> None:
-        if state := Recording.read(clips.root / path, channel).fault(clipped):
-            states[path] = state
-
-    parts = {part: list(own["path"]) for part, own in clips.clips.groupby("machine")}
-    in_threads(read, parts, min(8, cores()), "calibration clips checked", lambda *_: None)
-    return dict(sorted(states.items()))
 
 
 def warn_of(where: Path | str, facts: Mapping[str, ClipFacts], rate: int) -> None:

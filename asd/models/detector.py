@@ -25,11 +25,8 @@ TRAINING_PREFIX = "detector."
 # What is fitted after training.
 _FITTED = ("banks", "scales", "calibration", "profiles", "spectra")
 _RECIPE = {"bands": int, "frames": int, "classes": list, "model": dict, "loss": dict}
-# Lists of it, and of what.
-_LISTS: dict[str, Any] = {
-    "classes": str, "machines": str, "ids": list | tuple,
-    "trained_on": int,  # hashes of the clips that trained it or chose its epoch
-}  # fmt: skip
+# Lists of it, and of what; the last: hashes of clips that trained it or chose its epoch.
+_LISTS: dict[str, Any] = {"classes": str, "machines": str, "ids": list | tuple, "trained_on": int}
 
 
 class WindowOutputs(NamedTuple):
@@ -91,7 +88,7 @@ class Detector(nn.Module):
         self.scales: dict[str, dict[str, Tensor]] = {}
         self.calibration: dict[str, Tensor] = {}
         self.profiles: dict[str, Tensor] = {}
-        self.spectra: dict[str, dict[str, Tensor]] = {}
+        self.spectra: dict[str, Tensor] = {}
         self.network: nn.Module = nn.Identity()
         if self.has_network:
             shape = {name: recipe[name] for name in ("bands", "frames")}
@@ -195,11 +192,10 @@ def load_detector(path: Path, allowed: Collection[str] = ()) -> Detector:
     sound = _are_tensors(detector.calibration, torch.float64, 1)
     sound = sound and all((one.diff() >= 0).all() for one in detector.calibration.values())
     sound = sound and _are_tensors(detector.profiles, torch.float32, 2)
+    sound = sound and _are_tensors(detector.spectra, torch.float32, 1)
     shape = (3, recipe["bands"] + 1)  # of a profile: low, middle and high of each band, and in time
     sound = sound and all(profile.shape == shape for profile in detector.profiles.values())
-    spectra = detector.spectra.values() if isinstance(detector.spectra, dict) else [None]
-    sound = sound and all(_are_tensors(own, torch.float32, 1) for own in spectra)
-    if not sound or any(len(one) != recipe["bands"] for own in spectra for one in own.values()):
+    if not sound or any(len(own) != recipe["bands"] for own in detector.spectra.values()):
         raise AsdError(f"{path}: cannot be used as a checkpoint: its calibration is damaged")
     return _with_weights(detector, content, path)
 

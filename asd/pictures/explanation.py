@@ -11,9 +11,9 @@ from asd.errors import AsdError
 from asd.pictures import style
 from asd.pictures.spectrograms import draw_map, frequency_ticks
 from asd.scoring.calibration import normals_of
+from asd.scoring.error_maps import QUANTILES, error_maps, level_distances
 
 if TYPE_CHECKING:
-    from asd.frontends.frontend import FrontEnd
     from asd.scoring.recordings import RecordingScorer
     from asd.scoring.scorer import ScoredClips
 
@@ -31,23 +31,12 @@ def explain(
     """
     if scored.detector.has_network and not scored.detector.reconstructs:
         raise AsdError(f"{picture}: this system reconstructs nothing: there is no error to show")
-    bank, said = "", f"{Path(answer['file']).name}: score {answer['score']:.4g}"
+    bank, title = "", f"{Path(answer['file']).name}: score {answer['score']:.4g}"
     if calibration := scored.detector.calibration:
         bank = normals_of(calibration, *scored.table.loc[row, ["machine", "id"]]).bank
-        said += f", p {answer['p_value']:.3g} {answer['verdict'] or ''}"
-    try:
-        _explanation(scorer.frontend, scored, row, bank, said, picture)
-    except (OSError, ValueError) as error:  # the latter of a format that is none
-        raise AsdError(f"{picture}: cannot be written: {error}") from error
-
-
-def _explanation(
-    frontend: FrontEnd, scored: ScoredClips, row: int, bank: str, title: str, path: Path
-) -> None:
-    from asd.scoring.error_maps import QUANTILES, error_maps, nearest_clip
-
-    maps, hop = error_maps(scored, row), float(frontend.hop_seconds)
-    centre = np.asarray(frontend.centre_frequencies(), np.float64)
+        title += f", p {answer['p_value']:.3g} {answer['verdict'] or ''}"
+    maps, hop = error_maps(scored, row), float(scorer.frontend.hop_seconds)
+    centre = np.asarray(scorer.frontend.centre_frequencies(), np.float64)
     normal = scored.detector.profiles.get(bank)
     level, deviation, what = maps["input"], maps.get("error"), "error²"
     spectrum = level.mean(0)
@@ -58,9 +47,9 @@ def _explanation(
         said = f"distance from {own if normal is None else theirs}, dB"
         typical = spectrum if normal is None else normal.numpy()[1, :-1]
         deviation = np.abs(level - typical)
-    nearest = nearest_clip(scored.detector, bank, spectrum)
+    apart = level_distances(scored.detector, bank, spectrum)
     look: dict[str, Any] = {"right": 0.75, "gap": (1.45, 0.85), "columns": 2}
-    with style.panels(path, 5 + bool(nearest), (4.6, 2.3), title, **look) as axes:
+    with style.panels(picture, 5 + bool(apart), (4.6, 2.3), title, **look) as axes:
         limits = np.quantile(level, [0.005, 0.999])
         draw_map(axes[0], level, hop, "spectrogram", ("viridis", *limits), "dB")
         worst = max(float(np.quantile(deviation, 0.995)), 1e-12)
@@ -85,11 +74,12 @@ def _explanation(
         axes[2].set_xlabel("time, s")
         axes[4].plot(spectrum, color=style.VERMILLION, lw=1.2, label="this clip")
         said = "nearest normal clip: the model keeps none"
-        if nearest is not None:
-            said = f"nearest of {nearest.among} normal clips {nearest.distance:.2g} dB away"
-            axes[4].plot(nearest.level, color=style.BLUE, lw=1, ls="--", label=nearest.file)
-            higher, bands = spectrum - nearest.level, np.arange(len(centre))
-            axes[5].fill_between(bands, higher, color=style.VERMILLION)
+        if apart:
+            nearest = min(apart, key=apart.__getitem__)
+            said = f"nearest of {len(apart)} normal clips {apart[nearest]:.2g} dB away"
+            other, name = scored.detector.spectra[nearest].numpy(), nearest.split("/", 2)[2]
+            axes[4].plot(other, color=style.BLUE, lw=1, ls="--", label=name)
+            axes[5].fill_between(np.arange(len(centre)), spectrum - other, color=style.VERMILLION)
             axes[5].set_title("this clip less the nearest, dB", loc="left", fontsize=9.5)
         axes[4].set_title(f"mean level over the bands, dB; {said}", loc="left", fontsize=9.5)
         axes[4].margins(y=0.2)

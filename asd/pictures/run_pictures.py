@@ -121,10 +121,7 @@ def run_pictures(run_folder: Path, kinds: Sequence[str] = KINDS) -> list[Path]:
         AsdError: a file is missing or damaged, or a picture cannot be written.
     """
     out = run_folder / FOLDER
-    try:
-        return [path for path in _draw(RunFolder(run_folder), kinds, out) if path is not None]
-    except OSError as error:
-        raise AsdError(f"{out}: {error.strerror}; pictures cannot be written there") from error
+    return [path for path in _draw(RunFolder(run_folder), kinds, out) if path is not None]
 
 
 def _draw(folder: RunFolder, kinds: Sequence[str], out: Path) -> Iterator[Path | None]:

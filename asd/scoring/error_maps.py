@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -52,26 +52,26 @@ def error_maps(scored: ScoredClips, row: int) -> dict[str, npt.NDArray[np.float3
     return {name: values.astype(np.float32) for name, values in maps.items()}
 
 
-def normal_clips(scored: ScoredClips) -> tuple[dict[str, Tensor], dict[str, dict[str, Tensor]]]:
+def normal_clips(scored: ScoredClips) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """What pictures need of normal clips, at most 50 of a machine ID; float32.
 
     Returns:
         ``QUANTILES`` over them, [quantiles, bands + 1]: of the mean error of each band over a clip,
         and last of the mean error of a frame; without a network of their levels in dB. By machine
         ID (``fan/00``), type (``fan``) and of ``all``, as ``asd.scoring.calibration.normals_of``
-        names them. And by machine ID and file (name and two folders, not where these lie) [bands]
-        the mean level over a clip in dB. Nothing of a network without reconstruction.
+        names them. And [bands] the mean level of each clip in dB, by machine, ID and file (its
+        name and two folders, not where these lie). Nothing of a network without reconstruction.
     """
     if scored.detector.has_network and not scored.detector.reconstructs:
         return {}, {}
     table: pd.DataFrame = scored.table[["machine", "id", "file"]]
     chosen = table[table.groupby(["machine", "id"]).cumcount() < _NORMAL_CLIPS]
     errors: dict[str, list[np.ndarray]] = {}
-    levels: dict[str, dict[str, np.ndarray]] = {}
+    levels: dict[str, np.ndarray] = {}
     for row, machine, machine_id, file in chosen.itertuples():
         maps = error_maps(scored, int(row))
-        name = "/".join(Path(file).parts[-3:])
-        levels.setdefault(f"{machine}/{machine_id}", {})[name] = maps["input"].mean(0)
+        name = "/".join([machine, machine_id, *Path(file).parts[-3:]])
+        levels[name] = maps["input"].mean(0)
         for bank in (f"{machine}/{machine_id}", machine, "all"):
             errors.setdefault(bank, []).append(maps.get("error", maps["input"]))
     profiles = {}
@@ -80,37 +80,16 @@ def normal_clips(scored: ScoredClips) -> tuple[dict[str, Tensor], dict[str, dict
         of_frames = np.quantile(np.concatenate([error.mean(1) for error in own]), QUANTILES)
         joined = np.column_stack([of_bands, of_frames])
         profiles[bank] = torch.from_numpy(joined.astype(np.float32))
-    spectra = {}
-    for bank, clips in levels.items():  # of one tensor, so that the checkpoint stays small
-        stacked = torch.from_numpy(np.stack(list(clips.values())))
-        spectra[bank] = dict(zip(clips, stacked, strict=True))
-    return profiles, spectra
+    stacked = torch.from_numpy(np.stack(list(levels.values())))  # rows of one take less of a file
+    return profiles, dict(zip(levels, stacked, strict=True))
 
 
-class NearestClip(NamedTuple):
-    """Of ``among`` normal clips that with the nearest mean level."""
+def level_distances(detector: Detector, bank: str, level: np.ndarray) -> dict[str, float]:
+    """How far a mean level [bands] is from those of the normal clips of a bank that are kept.
 
-    file: str
-    level: npt.NDArray[np.float32]  # [bands], in dB
-    distance: float  # in dB, root mean square over the bands
-    among: int
-
-
-def nearest_clip(
-    detector: Detector, bank: str, level: npt.NDArray[np.float32]
-) -> NearestClip | None:
-    """The normal clip nearest to a clip of this mean level [bands], in dB.
-
-    Args:
-        detector: None of one that keeps no such clip.
-        bank: whose it may be, as ``asd.scoring.calibration.normals_of`` names it.
+    In dB, root mean square over the bands; by name in ``detector.spectra``. ``bank`` is as
+    ``asd.scoring.calibration.normals_of`` names it.
     """
-    own = [
-        one for name, one in detector.spectra.items() if bank in (name, name.split("/")[0], "all")
-    ]
-    kept = [(file, theirs.numpy()) for clips in own for file, theirs in clips.items()]
-    if not kept:
-        return None
-    apart = [float(np.sqrt(np.mean(np.square(theirs - level)))) for _, theirs in kept]
-    nearest = int(np.argmin(apart))
-    return NearestClip(*kept[nearest], apart[nearest], len(kept))
+    own = [name for name in detector.spectra if bank == "all" or name.startswith(f"{bank}/")]
+    apart = {name: detector.spectra[name].numpy() - level for name in own}
+    return {name: float(np.sqrt(np.mean(np.square(one)))) for name, one in apart.items()}

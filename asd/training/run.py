@@ -14,8 +14,8 @@ import torch
 
 from asd.composition import build
 from asd.cores import cores
+from asd.data.audio import Recording
 from asd.data.manifest import Manifest
-from asd.data.scan import faults
 from asd.data.split import validation_split
 from asd.experiment.clips import (
     Clips,
@@ -268,11 +268,13 @@ def _without_faults(
     experiment: Experiment, clips: Manifest, held_out: np.ndarray
 ) -> tuple[np.ndarray, str]:
     """[clips] whether each calibrates, of those held out; and what is said of the others."""
-    chosen = Manifest(clips.root, clips.clips[held_out])
-    found = faults(chosen, experiment.corpus.channel, experiment.calibration.clipped)
-    if said := left_out(found, len(chosen)):
+    channel, most = experiment.corpus.channel, experiment.calibration.clipped
+    paths = clips.clips["path"][held_out]
+    states = {path: Recording.read(clips.root / path, channel).fault(most) for path in paths}
+    faults = {path: state for path, state in states.items() if state}
+    if said := left_out(faults, len(paths)):
         log.warning("%s", said)
-    return held_out & ~clips.clips["path"].isin(found).to_numpy(), said
+    return held_out & ~clips.clips["path"].isin(faults).to_numpy(), said
 
 
 def _thresholds(

@@ -18,7 +18,7 @@ from asd.experiment.run_folder import RunFolder
 from asd.features import Features
 from asd.models.detector import Detector, load_detector
 from asd.score import main as score
-from asd.scoring.error_maps import QUANTILES, error_maps, nearest_clip, normal_clips
+from asd.scoring.error_maps import QUANTILES, error_maps, level_distances, normal_clips
 from asd.scoring.scorer import ScoredClips
 
 MEAN, STD = np.array([-50.0, -40, -30]), np.array([1.0, 2, 4])
@@ -46,17 +46,16 @@ def test_what_is_kept_of_normal_clips() -> None:
         np.testing.assert_allclose(profiles[bank][:, :3], bands, rtol=1e-4)
         np.testing.assert_allclose(profiles[bank][:, 3], frames, rtol=1e-4)
 
-    assert list(detector.spectra["fan/00"]) == ["b/c/1.wav", "home/me/2.wav"]
+    names = ["00/b/c/1.wav", "00/home/me/2.wav", "02/home/me/3.wav", "02/home/me/4.wav"]
+    assert list(detector.spectra) == [f"fan/{name}" for name in names]
     levels = error.mean(1)
     for bank, own in (("fan/00", levels[:2]), ("fan/02", levels[2:]), ("fan", levels)):
         for level in np.random.default_rng(1).normal(MEAN, STD, (20, 3)).astype(np.float32):
             apart = np.sqrt(((own - level) ** 2).mean(1))
-            found = nearest_clip(detector, bank, level)
-            assert found is not None and found.among == len(own)
-            assert found.distance == pytest.approx(apart.min(), rel=1e-5)
-            np.testing.assert_allclose(found.level, own[apart.argmin()], rtol=1e-5)
-    assert nearest_clip(detector, "pump", levels[0]) is None
-    assert nearest_clip(Detector(recipe), "fan", levels[0]) is None
+            found = level_distances(detector, bank, level)
+            np.testing.assert_allclose(list(found.values()), apart, rtol=1e-5)
+    assert level_distances(detector, "pump", levels[0]) == {}
+    assert level_distances(Detector(recipe), "fan", levels[0]) == {}
 
 
 @pytest.mark.parametrize("system", ["u", "knn"])
@@ -76,9 +75,7 @@ def test_a_picture_a_recording(
 
     clips = pd.read_csv(model / "calibration.csv", dtype={"id": str})
     spectra = load_detector(model / "model.ckpt").spectra
-    assert {name: set(own) for name, own in spectra.items()} == {
-        f"fan/{name}": set(own) for name, own in clips.groupby("id")["file"]
-    }
+    assert set(spectra) == set("fan/" + clips["id"] + "/" + clips["file"])
     test = root / "fan" / "test"
     soundfile.write(test / "normal_id_00_99.wav", np.zeros(8000), 16000)
     why = tmp_path / "why"
@@ -100,7 +97,7 @@ def test_a_picture_a_recording(
     assert sizes[0] == sizes[1]
     for damaged in (
         {"profiles": {"fan/00": torch.ones(3, 7)}}, {"profiles": {"fan/00": torch.ones(3)}},
-        {"spectra": {"fan/00": {"1.wav": torch.ones(7)}}}, {"spectra": {"fan/00": torch.ones(7)}},
+        {"spectra": {"fan/00/1.wav": torch.ones(7)}}, {"spectra": {"fan/00/1.wav": {}}},
     ):  # fmt: skip
         torch.save({**content, "asd": {**content["asd"], **damaged}}, model / "model.ckpt")
         capsys.readouterr()
