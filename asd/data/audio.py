@@ -80,15 +80,12 @@ class Recording:
         return cls(path, facts, mono)
 
     def fault(self, clipped: float) -> str:
-        """Why it is no sound of a machine: ``silent`` or ``clipped: ...``; empty if it may be one.
-
-        ``clipped``: the part of the samples that may be at full scale; floats may go beyond it.
-        """
+        """``silent``; or ``clipped: ...``, with more than this part at full scale; else empty."""
         if np.ptp(self.mono) == 0:
             return "silent"
         full = 0.9999 * (32768 if self.mono.dtype == np.int16 else 1)
         share = float(np.mean((self.mono >= full) | (self.mono <= -full)))
-        if self.facts.peak > 1 or share <= clipped:
+        if self.facts.peak > 1 or share <= clipped:  # floats may go beyond it
             return ""
         return f"clipped: {100 * share:.3g} % of the samples at full scale"
 

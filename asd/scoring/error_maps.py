@@ -85,10 +85,9 @@ def normal_clips(scored: ScoredClips) -> tuple[dict[str, Tensor], dict[str, Tens
 
 
 def level_distances(detector: Detector, bank: str, level: np.ndarray) -> dict[str, float]:
-    """How far a mean level [bands] is from those of the normal clips of a bank that are kept.
+    """How far a mean level [bands] is from those of a bank's normal clips, by their names.
 
-    In dB, root mean square over the bands; by name in ``detector.spectra``. ``bank`` is as
-    ``asd.scoring.calibration.normals_of`` names it.
+    In dB, root mean square over the bands; ``bank`` as ``normals_of`` names it.
     """
     own = [name for name in detector.spectra if bank == "all" or name.startswith(f"{bank}/")]
     apart = {name: detector.spectra[name].numpy() - level for name in own}

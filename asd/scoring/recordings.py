@@ -260,11 +260,10 @@ class RecordingScorer:
             return None
 
     def calibration_options(self) -> CalibrationOptions:
-        """As the model was told, or else asked for."""
+        """As the model was told (earlier ones lack a part), or else asked for."""
         asked = {"false_alarms": self.options.false_alarms, "rule": self.options.rule}
         given = {name: value for name, value in asked.items() if value is not None}
-        earlier = {"clips_per_hour": 1, "clipped": 1}  # ones lack them
-        told = {**earlier, **self.recipe.get("calibration", {})}
+        told = {"clips_per_hour": 1, "clipped": 1, **self.recipe.get("calibration", {})}
         return from_config(CalibrationOptions, "calibration", told | given)
 
     def whose(self, file: Path) -> tuple[str, str]:

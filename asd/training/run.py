@@ -14,7 +14,6 @@ import torch
 
 from asd.composition import build
 from asd.cores import cores
-from asd.data.audio import Recording
 from asd.data.manifest import Manifest
 from asd.data.split import validation_split
 from asd.experiment.clips import (
@@ -185,7 +184,10 @@ def _compute(
         own, held_windows = windows.of_clips(training_clips), windows.of_clips(held_out)
         parts = all_clips.part(own), all_clips.part(held_windows)
         fit_back_end(detector, experiment.scoring, *parts, threads)
-        calibrating, faulty = _without_faults(experiment, group.train, calibrating)
+        chosen = list(group.train.clips["path"][calibrating])
+        most, known = experiment.calibration.clipped, recipe["trained_on"]
+        unfit = left_out(chosen, clips.train.root, experiment.corpus.channel, most, known)
+        calibrating &= ~group.train.clips["path"].isin(unfit[0]).to_numpy()
         if calibrating.any():
             held = all_clips.part(windows.of_clips(calibrating))
             table = calibrate(detector, experiment.scoring, held, threads)
@@ -196,7 +198,7 @@ def _compute(
         if experiment.trains:  # a step is three passes, of two operations each
             flop = step_flop(detector, len(windows.starts))
             costs["multiply_adds"] = round(flop / 6 / len(held_out))
-        of_model, record = {**costs, "left_out": faulty}, folder.record()
+        of_model, record = {**costs, "left_out": unfit[1]}, folder.record()
         folder.update(**{what: record.get(what, {}) | {name: n} for what, n in of_model.items()})
         del features, data, all_clips, parts
 
@@ -262,19 +264,6 @@ def _held_out(experiment: Experiment, clips: Manifest) -> tuple[np.ndarray, np.n
         option = "calibration.fraction"
         calibration[~validation] = validation_split(others, share, seed, option=option)
     return validation, calibration
-
-
-def _without_faults(
-    experiment: Experiment, clips: Manifest, held_out: np.ndarray
-) -> tuple[np.ndarray, str]:
-    """[clips] whether each calibrates, of those held out; and what is said of the others."""
-    channel, most = experiment.corpus.channel, experiment.calibration.clipped
-    paths = clips.clips["path"][held_out]
-    states = {path: Recording.read(clips.root / path, channel).fault(most) for path in paths}
-    faults = {path: state for path, state in states.items() if state}
-    if said := left_out(faults, len(paths)):
-        log.warning("%s", said)
-    return held_out & ~clips.clips["path"].isin(faults).to_numpy(), said
 
 
 def _thresholds(
