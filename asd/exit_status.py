@@ -21,8 +21,7 @@ class _Output(io.FileIO):
         except OSError as error:
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
             if not isinstance(error, BrokenPipeError) and self.fileno() != 2:
-                text = f"standard output: cannot be written: {error.strerror}"
-                raise AsdError(f"{text}; free space, or send it elsewhere") from error
+                raise AsdError(f"standard output cannot be written: {error.strerror}") from error
             return memoryview(data).nbytes
 
 

@@ -126,8 +126,7 @@ class _Watch:
         for clip in pipe_clips(sys.stdin.buffer, size, given.idle):
             at = {"file": "-", "at_seconds": round(heard, 3)}
             if not heard and (clip or b"")[:4] in (b"RIFF", b"RF64", b"FORM", b"fLaC"):
-                how = "give its folder, or its samples alone: sox FILE -t raw -e signed -b 16 -"
-                raise AsdError(f"-: this is a WAV file (or AIFF, FLAC), not raw PCM: {how}")
+                raise AsdError("-: this is a WAV, AIFF or FLAC file, not raw PCM: watch its folder")
             left = len(clip or b"") / frame / rate
             heard += left
             if clip is None:

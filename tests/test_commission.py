@@ -128,6 +128,8 @@ def test_silent_and_clipped_clips_do_not_calibrate(
     clips = pd.read_csv(runs_in(tmp_path)["knn"].model("shared") / "calibration.csv")["file"]
     soundfile.write(root / clips[0], np.zeros(9600), 16000)
     soundfile.write(root / clips[4], np.sign(np.sin(0.1 + np.arange(9600))), 16000)
+    learnt = [path for path in root.glob("fan/train/*") if not clips.str.endswith(path.name).any()]
+    (root / clips[2]).write_bytes(learnt[0].read_bytes())
     capsys.readouterr()
     assert run_train(*given, "paths.runs=faulty") == 0
     shown = capsys.readouterr().out
@@ -135,16 +137,16 @@ def test_silent_and_clipped_clips_do_not_calibrate(
     run = RunFolder(file.parent)
     model = run.model("shared")
     own = pd.read_csv(model / "calibration.csv")["file"]
-    assert set(clips) - set(own) == {clips[0], clips[4]} and set(own) < set(clips)
+    assert set(clips) - set(own) == set(clips[[0, 2, 4]]) and set(own) < set(clips)
     assert f"{len(clips)} normal" not in shown
     said = run.record()["commission"][-1]
-    assert said.startswith(f"2 of {len(clips)} clips do not calibrate (1 silent, 1 clipped):")
+    counts = "1 silent, 1 trained on, 1 clipped"
+    assert said.startswith(f"3 of {len(clips)} clips do not calibrate ({counts}):")
     assert f"{clips[0]}: silent" in said and f"{clips[4]}: clipped: 100 %" in said
-    assert f"2 of {len(clips)} clips do not calibrate" in " ".join(shown.split())
+    assert f"3 of {len(clips)} clips do not calibrate" in " ".join(shown.split())
     assert "do not calibrate" in (run.tables / "tables.md").read_text()
     detector = load_detector(model / "model.ckpt")
     assert sum(map(len, detector.calibration.values())) == len(own)
-    learnt = [path for path in root.glob("fan/train/*") if not clips.str.endswith(path.name).any()]
     hashes = [hashlib.blake2b(path.read_bytes(), digest_size=8).digest() for path in learnt]
     assert set(detector.recipe["trained_on"]) == set(map(int.from_bytes, hashes))
 

@@ -93,7 +93,7 @@ def test_a_full_disk_is_said_without_a_traceback() -> None:
         command = [sys.executable, "-m", "asd", "sweeps", "list"]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "standard output: cannot be written: No space left" in done.stderr
+    assert "standard output cannot be written: No space left" in done.stderr
 
 
 def test_files_are_written_though_nobody_reads_the_output(tmp_path: Path) -> None:

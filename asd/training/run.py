@@ -159,10 +159,8 @@ def _compute(
         else:
             standardiser = Standardiser.identity(frontend.bands)
         torch.manual_seed(seed)
-        recipe = _recipe(experiment, group, length, names)
-        used = group.train.clips["hash"][~calibrating]  # clips held out may calibrate it again
-        recipe["trained_on"] = [int(content, 16) for content in used]
-        detector = Detector(recipe, standardiser)
+        used = list(group.train.clips["hash"][~calibrating])  # those held out may calibrate it anew
+        detector = Detector(_recipe(experiment, group, length, names, used), standardiser)
         label = config["system"] if name == "shared" else f"{config['system']} {name}"
 
         def epoch_ended(epoch: int, values: dict[str, float], name: str = name) -> None:
@@ -185,7 +183,7 @@ def _compute(
         parts = all_clips.part(own), all_clips.part(held_windows)
         fit_back_end(detector, experiment.scoring, *parts, threads)
         chosen = list(group.train.clips["path"][calibrating])
-        most, known = experiment.calibration.clipped, recipe["trained_on"]
+        most, known = experiment.calibration.clipped, detector.recipe["trained_on"]
         unfit = left_out(chosen, clips.train.root, experiment.corpus.channel, most, known)
         calibrating &= ~group.train.clips["path"].isin(unfit[0]).to_numpy()
         if calibrating.any():
@@ -327,7 +325,7 @@ def _trained_elsewhere(
 
 
 def _recipe(
-    experiment: Experiment, clips: Clips, length: int, classes: list[str]
+    experiment: Experiment, clips: Clips, length: int, classes: list[str], used: list[str]
 ) -> dict[str, Any]:
     """What a checkpoint needs besides weights to turn a WAV into a score."""
     parts = ("frontend", "window", "model", "loss", "scoring", "calibration")
@@ -335,6 +333,7 @@ def _recipe(
         "bands": experiment.frontend.bands,
         "frames": length,
         "classes": classes,
+        "trained_on": [int(content, 16) for content in used],
         "machines": clips.train.machines,
         "ids": machine_ids(clips.train),
         "data_label": experiment.data_label,
