@@ -11,7 +11,7 @@ from asd.errors import AsdError
 from asd.pictures import style
 from asd.pictures.spectrograms import draw_map, frequency_ticks
 from asd.scoring.calibration import normals_of
-from asd.scoring.error_maps import QUANTILES, error_maps, level_distances
+from asd.scoring.error_maps import QUANTILES, error_maps
 
 if TYPE_CHECKING:
     from asd.scoring.recordings import RecordingScorer
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def explain(
     scorer: RecordingScorer, answer: dict[Any, Any], scored: ScoredClips, row: int, picture: Path
-) -> None:
+) -> str:
     """Draw a recording: spectrogram and error map; the error over time and bands beside that of
     normal clips; the level over bands beside that of the nearest of them.
 
@@ -28,6 +28,9 @@ def explain(
         scorer: gave ``answer``, a row of its table, and ``scored``.
         row: of ``scored``.
         picture: the file to write, a PNG.
+
+    Returns:
+        That nearest clip, as the model names it (``machine/ID/file``); empty where it keeps none.
     """
     if scored.detector.has_network and not scored.detector.reconstructs:
         raise AsdError(f"{picture}: this system reconstructs nothing: there is no error to show")
@@ -47,9 +50,12 @@ def explain(
         said = f"distance from {own if normal is None else theirs}, dB"
         typical = spectrum if normal is None else normal.numpy()[1, :-1]
         deviation = np.abs(level - typical)
-    apart = level_distances(scored.detector, bank, spectrum)
+    kept = {name: one.numpy() for name, one in scored.detector.spectra.items()}
+    own_kept = [name for name in kept if bank == "all" or name.startswith(f"{bank}/")]
+    apart = {n: float(np.sqrt(np.mean(np.square(kept[n] - spectrum)))) for n in own_kept}
+    nearest = min(apart, key=apart.__getitem__, default="")
     look: dict[str, Any] = {"right": 0.75, "gap": (1.45, 0.85), "columns": 2}
-    with style.panels(picture, 5 + bool(apart), (4.6, 2.3), title, **look) as axes:
+    with style.panels(picture, 5 + bool(nearest), (4.6, 2.3), title, **look) as axes:
         limits = np.quantile(level, [0.005, 0.999])
         draw_map(axes[0], level, hop, "spectrogram", ("viridis", *limits), "dB")
         worst = max(float(np.quantile(deviation, 0.995)), 1e-12)
@@ -74,12 +80,11 @@ def explain(
         axes[2].set_xlabel("time, s")
         axes[4].plot(spectrum, color=style.VERMILLION, lw=1.2, label="this clip")
         said = "nearest normal clip: the model keeps none"
-        if apart:
-            nearest = min(apart, key=apart.__getitem__)
+        if nearest:
             said = f"nearest of {len(apart)} normal clips {apart[nearest]:.2g} dB away"
-            other, name = scored.detector.spectra[nearest].numpy(), nearest.split("/", 2)[2]
-            axes[4].plot(other, color=style.BLUE, lw=1, ls="--", label=name)
-            axes[5].fill_between(np.arange(len(centre)), spectrum - other, color=style.VERMILLION)
+            name, higher = nearest.split("/", 2)[2], spectrum - kept[nearest]
+            axes[4].plot(kept[nearest], color=style.BLUE, lw=1, ls="--", label=name)
+            axes[5].fill_between(np.arange(len(centre)), higher, color=style.VERMILLION)
             axes[5].set_title("this clip less the nearest, dB", loc="left", fontsize=9.5)
         axes[4].set_title(f"mean level over the bands, dB; {said}", loc="left", fontsize=9.5)
         axes[4].margins(y=0.2)
@@ -87,3 +92,4 @@ def explain(
             ax.legend(loc="upper left", ncols=3)
         for ax in axes[3:]:
             frequency_ticks(ax.xaxis, centre)
+    return nearest

@@ -13,7 +13,6 @@ from torch import Tensor
 if TYPE_CHECKING:
     import pandas as pd
 
-    from asd.models.detector import Detector
     from asd.scoring.scorer import ScoredClips
 
 #: Of normal clips, that a clip's profiles are compared with.
@@ -82,13 +81,3 @@ def normal_clips(scored: ScoredClips) -> tuple[dict[str, Tensor], dict[str, Tens
         profiles[bank] = torch.from_numpy(joined.astype(np.float32))
     stacked = torch.from_numpy(np.stack(list(levels.values())))  # rows of one take less of a file
     return profiles, dict(zip(levels, stacked, strict=True))
-
-
-def level_distances(detector: Detector, bank: str, level: np.ndarray) -> dict[str, float]:
-    """How far a mean level [bands] is from those of a bank's normal clips, by their names.
-
-    In dB, root mean square over the bands; ``bank`` as ``normals_of`` names it.
-    """
-    own = [name for name in detector.spectra if bank == "all" or name.startswith(f"{bank}/")]
-    apart = {name: detector.spectra[name].numpy() - level for name in own}
-    return {name: float(np.sqrt(np.mean(np.square(one)))) for name, one in apart.items()}
