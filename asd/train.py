@@ -77,13 +77,10 @@ def train(cfg: DictConfig) -> float | list[float]:
     except AsdError:
         raise
     except Exception as error:
-        lost = "nothing finished is lost"
+        lost = f"nothing finished is lost; mend it, then resume with: {command}"
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise AsdError(
-                f"{error.filename or 'disk'}: disk full; {lost}. Free some space, then resume "
-                f"with: {command}"
-            ) from error
-        log.error("the run failed; %s. Mend the cause, then resume with: %s", lost, command)
+            raise AsdError(f"{error.filename or 'disk'}: disk full; {lost}") from error
+        log.error("the run failed; %s", lost)
         raise
 
 

@@ -101,12 +101,6 @@ class Clips:
         }
 
 
-def shortest_clip(clips: Manifest, rate: int) -> int:
-    """Samples at ``rate`` Hz in the shortest of these clips."""
-    table = clips.clips
-    return int(np.floor((table["samples"] * (rate / table["rate"])).min()))
-
-
 def machine_ids(clips: Manifest) -> list[tuple[str, str]]:
     """The machine types and IDs that these clips are of, sorted."""
     return sorted(set(zip(clips.clips["machine"], clips.clips["id"], strict=True)))

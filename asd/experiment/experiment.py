@@ -218,9 +218,6 @@ def _check_own_options(config: dict[str, Any]) -> None:
     for name, value in {**names, "scale.name": config["scale"]["name"]}.items():
         if not isinstance(value, str) or (name != "system" and set(value) & {"/", "\0"}):
             raise AsdError(f"{name}={value}: must be a text without a slash; folders bear it")
-    params = config["tracking"].get("params")
-    if not isinstance(params, list) or not all(isinstance(name, str) for name in params):
-        raise AsdError(f"tracking.params={params}: must be a list of options")
 
 
 def _check_objective(objective: Any, scope: str, scoring: ScoringOptions) -> None:
