@@ -13,7 +13,16 @@ import onnx
 import pandas as pd
 import pytest
 import soundfile
-from exporting import NUMBERS, B, export_of, frontend, recipe, write_clips, write_detector
+from exporting import (
+    NUMBERS,
+    B,
+    export_of,
+    frontend,
+    preset,
+    recipe,
+    write_clips,
+    write_detector,
+)
 from parts import CONV, DENSE, SS, scoring_of
 
 from asd import export
@@ -114,6 +123,33 @@ def test_scores_and_decisions_are_those_of_asd_score(system: str, tmp_path: Path
         limit = scorer.threshold(*machine)
         assert limit and said["threshold"] == limit.value
         assert said["alarm"] == (row.verdict == "ALARM")
+
+
+PRESETS = sorted(path.stem for path in (folder_of("conf") / "experiment").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_experiment_can_be_exported(name: str, tmp_path: Path) -> None:
+    """A file of it, and it scores clips of other lengths as ``asd.score``, or refuses the same."""
+    clips = write_clips(tmp_path, seconds=2.3)
+    model, out = tmp_path / "model.ckpt", tmp_path / "model.onnx"
+    write_detector(model, preset(name))
+    export_of(model).write(out, clips, "CC0")
+    runner, scorer = OnnxRunner(out), RecordingScorer(model, RecordingOptions(0.001))
+    others = [*write_clips(tmp_path / "long", 4.71, 1), *write_clips(tmp_path / "short", 0.47, 1)]
+    tables: list[pd.DataFrame] = []
+    scorer.score(others, lambda table, _: tables.append(table))
+    mean = tables[0]["score"].abs().mean()
+    assert tables[0]["score"].count() >= 6
+    for file, row in zip(others, tables[0].itertuples(), strict=True):
+        machine = "/".join(scorer.whose(file))
+        if np.isnan(row.score):
+            with pytest.raises(ClipError, match="samples, the model takes"):
+                runner.score(runner.read(file), machine)
+        else:
+            said = runner.score(runner.read(file), machine)
+            assert said["score"] == pytest.approx(row.score, abs=2e-5 * mean)
+            assert said["alarm"] == (row.verdict == "ALARM")
 
 
 def test_a_graph_that_differs_leaves_no_file(
