@@ -159,7 +159,9 @@ class OnnxExport:
         model = onnx.load(path)
         layers = [one for one in model.graph.node if one.op_type in ("Conv", "Gemm", "MatMul")]
         # By their weights: a Fourier transform within the network keeps its precision.
-        of_network = [one.name for one in layers if any(i.startswith("detector.") for i in one.input)]
+        of_network = [
+            one.name for one in layers if any(i.startswith("detector.") for i in one.input)
+        ]
         ranges = SimpleNamespace(get_next=lambda: next(inputs, None))
         logging.disable(logging.WARNING)  # advice that goes to the root logger
         try:

@@ -122,7 +122,7 @@ def _front_end(frontend: FrontEnd, tail: float) -> Callable[[Tensor], Tensor]:
         def repeated(wave: Tensor) -> Tensor:
             samples = wave.shape[0]
             length: int = torch.sym_max(samples, least)  # type: ignore[no-untyped-call]
-            return wave.repeat(-(-least // samples))[:length, None]
+            return wave[torch.arange(length) % torch.full((), samples), None]
 
         return repeated
     raise AsdError(f"frontend: no ONNX graph is known of {frontend}")

@@ -67,7 +67,7 @@ SYSTEMS = {
         frontend("mel"), NONE, "first", 20, scoring={"score": None, "vectors": "level"}
     ),
     "kNN of the bottleneck": recipe(
-        frontend("mel"), DENSE, "every", 5,
+        frontend("mel", n_fft=640, hop=320), DENSE, "every", 5,
         scoring=of_vectors("embedding", {**KNN, "metric": "cosine"}, "machine"),
     ),
     "local density": recipe(
