@@ -7,7 +7,6 @@ of the mean magnitude at 640 samples, by 0.4 % at 16,000, by 4 % at 160,000.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -19,22 +18,16 @@ _MOST_COLUMNS = 1024  # of a matrix; of lengths that need more, onnxruntime's ow
 
 
 class MatrixFourier(TorchFunctionMode):
-    """While a graph is traced: ``torch.stft`` and ``torch.fft.rfft`` by ``real_fourier``."""
+    """While a graph is traced: ``torch.stft`` and ``torch.fft.rfft`` as this package calls them."""
 
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: Any = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:  # fmt: skip
-        """Where their options are those that the front ends and networks of this package use."""
-        ours: dict[Any, Callable[..., Any]] = {torch.stft: _stft, torch.fft.rfft: real_fourier}
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """What torch calls in place of any of its functions."""
+        ours: dict[Any, Any] = {torch.stft: _stft, torch.fft.rfft: real_fourier}
         return ours.get(func, func)(*args, **(kwargs or {}))
 
 
 def real_fourier(values: Tensor) -> Tensor:
-    """What ``torch.fft.rfft`` gives, complex [..., samples // 2 + 1], of [..., samples].
-
-    In two steps (Cooley and Tukey 1965), samples being rows times columns.
-    """
+    """Complex [..., samples // 2 + 1] of [..., samples], in two steps (Cooley and Tukey 1965)."""
     samples, kind = values.shape[-1], values.dtype
     rows = max(n for n in range(1, math.isqrt(samples) + 1) if samples % n == 0)
     columns = samples // rows
@@ -47,9 +40,8 @@ def real_fourier(values: Tensor) -> Tensor:
     cos, sin = _turns(rows, columns, samples, kind)
     real, imaginary = real * cos - imaginary * sin, real * sin + imaginary * cos
     cos, sin = _turns(columns, columns, columns, kind)
-    real, imaginary = real @ cos - imaginary @ sin, real @ sin + imaginary @ cos
-    real, imaginary = (part.mT.flatten(-2) for part in (real, imaginary))
-    return torch.complex(real, imaginary)[..., : samples // 2 + 1]
+    parts = real @ cos - imaginary @ sin, real @ sin + imaginary @ cos
+    return torch.complex(*(part.mT.flatten(-2)[..., : samples // 2 + 1] for part in parts))
 
 
 def _turns(rows: int, columns: int, whole: int, kind: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -59,10 +51,8 @@ def _turns(rows: int, columns: int, whole: int, kind: torch.dtype) -> tuple[Tens
     return angles.cos().to(kind), angles.sin().to(kind)
 
 
-def _stft(
-    input: Tensor, n_fft: int, hop_length: int, *, window: Tensor, pad_mode: str = "reflect",
-    **options: Any,
-) -> Tensor:  # fmt: skip
+def _stft(input: Tensor, n_fft: int, hop_length: int, **options: Any) -> Tensor:
     """[clips, samples] -> [clips, lines, frames]."""
-    wave = F.pad(input[None], (n_fft // 2, n_fft // 2), pad_mode)[0]
-    return real_fourier(wave.unfold(-1, n_fft, hop_length) * window).mT
+    sides = (n_fft // 2, n_fft // 2)
+    wave = F.pad(input[None], sides, options.get("pad_mode", "reflect"))[0]
+    return real_fourier(wave.unfold(-1, n_fft, hop_length) * options["window"]).mT

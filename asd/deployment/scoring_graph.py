@@ -110,19 +110,16 @@ def _front_end(frontend: FrontEnd, tail: float) -> Callable[[Tensor], Tensor]:
         return frontend.levels()
     if type(frontend) is NormalisedMel:
         levels = frontend.levels()
-
-        def of_normalised(wave: Tensor) -> Tensor:
-            centred = wave.double() - wave.double().mean()
-            return levels((centred / centred.square().mean().sqrt()).float())
-
-        return of_normalised
+        return lambda wave: levels(_normalised(wave.double()).float())
     if type(frontend) is Waveform:
-        least = frontend.n_frames(1)
-
-        def repeated(wave: Tensor) -> Tensor:
-            samples = wave.shape[0]
-            length: int = torch.sym_max(samples, least)  # type: ignore[no-untyped-call]
-            return wave[torch.arange(length) % torch.full((), samples), None]
-
-        return repeated
+        return lambda wave: _repeated(wave, frontend.n_frames(1))[:, None]
     raise AsdError(f"frontend: no ONNX graph is known of {frontend}")
+
+
+def _normalised(wave: Tensor) -> Tensor:
+    return (wave - wave.mean()) / wave.std(correction=0)
+
+
+def _repeated(wave: Tensor, least: int) -> Tensor:
+    length: int = torch.sym_max(wave.shape[0], least)  # type: ignore[no-untyped-call]
+    return wave[torch.arange(length) % torch.full((), wave.shape[0])]
