@@ -10,7 +10,7 @@ import errno
 import logging
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 # Idle threads that spin make training beside another busy process 30 times slower. Read by OpenMP
 # when torch is imported.
@@ -20,20 +20,19 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from asd.composition import (
     command_of,
-    compose_config,
     folder_of,
     plain,
-    refusal,
     register_resolvers,
     search_path,
 )
 from asd.errors import AsdError, Pruned, Terminated
 from asd.exit_status import program
+from asd.experiment.schema import refusal
 from asd.secrets import redacted
 from asd.signals import ENDINGS, stopped_by
 from asd.sweeps.arguments import expand
@@ -77,13 +76,10 @@ def train(cfg: DictConfig) -> float | list[float]:
     except AsdError:
         raise
     except Exception as error:
-        lost = "nothing finished is lost"
+        lost = f"nothing finished is lost; mend it, then resume with: {command}"
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise AsdError(
-                f"{error.filename or 'disk'}: disk full; {lost}. Free some space, then resume "
-                f"with: {command}"
-            ) from error
-        log.error("the run failed; %s. Mend the cause, then resume with: %s", lost, command)
+            raise AsdError(f"{error.filename or 'disk'}: disk full; {lost}") from error
+        log.error("the run failed; %s", lost)
         raise
 
 
@@ -191,25 +187,11 @@ def main() -> None:
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         if isinstance(error, ValueError) and not str(error).startswith("Config group override"):
             raise  # a fault of ours, not of Hydra's reading
-        said = refusal(error, _known_options())
+        said = refusal(error)
         if isinstance(error, ValueError):
             said += "; a group is chosen by the name of one of its files, such as loss=mse"
         print(f"error: {redacted(said)}", file=sys.stderr)
         sys.exit(2)
-
-
-def _known_options() -> list[str]:
-    """The options of the config with the groups that the command line chooses, if it composes."""
-    from asd.experiment.identity import flat
-
-    conf = folder_of("conf")
-    words = [word for word in sys.argv[1:] if "=" in word]
-    groups = [w for w in words if (conf / w.split("=")[0].lstrip("+")).is_dir() and "," not in w]
-    try:
-        known: Any = OmegaConf.to_container(compose_config(groups))
-        return list(flat(known))
-    except AsdError:
-        return []
 
 
 if __name__ == "__main__":

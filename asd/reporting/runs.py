@@ -175,6 +175,8 @@ def _run(path: Path, record: dict[str, Any]) -> Run:
     if missing := {*_TAGS, "data_label"} - {*tags, *record}:
         raise AsdError(f"{path / 'run.json'}: {', '.join(sorted(missing))} missing")
     scores = read_scores(path / "scores.csv").sort_values(["machine", "id", "file"])
+    if (scored := record.get("clips_scored", len(scores))) != len(scores):
+        raise AsdError(f"scores.csv has {len(scores)} of {scored} clips: copy the folder again")
     if scores.empty:
         raise AsdError(NO_TEST_CLIPS)
     run = Run(path, config, record, tags, scores.reset_index(drop=True))

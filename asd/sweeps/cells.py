@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from omegaconf import DictConfig, OmegaConf
 
 from asd import progress
-from asd.composition import command_of, plain, refusal, search_path
+from asd.composition import command_of, plain, search_path
 from asd.errors import AsdError, Pruned, RunIsBusyError, Terminated
 from asd.experiment.history import read_history
-from asd.experiment.identity import flat
 from asd.experiment.run_folder import FAILED, FINISHED, KILLED, RUNNING, RunFolder, find_run
 from asd.experiment.run_labels import run_name
+from asd.experiment.schema import refusal
 from asd.signals import ENDINGS
 
 if TYPE_CHECKING:
@@ -254,8 +254,7 @@ class Cells:
         try:
             composed = self.loader.load_sweep_config(self.master, list(overrides))
         except (HydraException, OmegaConfBaseException) as error:
-            known: Any = OmegaConf.to_container(self.master)
-            raise AsdError(refusal(error, list(flat(known))).splitlines()[0]) from error
+            raise AsdError(refusal(error).splitlines()[0]) from error
         values: dict[str, Any] = plain(_without_hydra(composed))
         return values
 

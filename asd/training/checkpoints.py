@@ -10,30 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from lightning_fabric.plugins import TorchCheckpointIO
 
 from asd.experiment.history import write_history
 from asd.files import replacing
-
-
-class EpochCheckpointIO(TorchCheckpointIO):
-    """Writes ``last.ckpt`` whole or not at all; with ``best`` as an option, ``best.ckpt`` too.
-
-    Best first: a crash between the two repeats the epoch and finds the same best.
-    """
-
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
-    ) -> None:
-        """Write the checkpoint of an epoch to ``path``, and ``best.ckpt`` beside it."""
-        with replacing(Path(path)) as temporary:
-            super().save_checkpoint(checkpoint, temporary)
-            if storage_options == {"best": True}:
-                with replacing(Path(path).with_name("best.ckpt")) as best:
-                    try:
-                        os.link(temporary, best)
-                    except OSError:  # a file system without links
-                        shutil.copyfile(temporary, best)
 
 
 class EpochCheckpoints(pl.callbacks.Checkpoint):
@@ -54,18 +33,11 @@ class EpochCheckpoints(pl.callbacks.Checkpoint):
         on_epoch: Callable[[int, dict[str, float]], None],
         advance: Callable[[int, str], None],
     ) -> None:
-        self.last = folder / "last.ckpt"
-        self.best = folder / "best.ckpt"
-        self.history = folder / "history.csv"
+        self.folder, self.history = folder, folder / "history.csv"
         self.on_epoch, self.advance = on_epoch, advance
-        self.best_loss = float("inf")
+        self.begun = False  # an epoch has, so that all of a checkpoint has been taken up
         self._rows: list[dict[str, float]] = []
         self._start = 0.0
-
-    @property
-    def begun(self) -> bool:
-        """Whether an epoch has begun, so that all of a checkpoint has been taken up."""
-        return self._start > 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the rows of the checkpoint, whatever became of the file meanwhile.
@@ -77,6 +49,7 @@ class EpochCheckpoints(pl.callbacks.Checkpoint):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the epoch's clock."""
+        self.begun = True
         self._start = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -84,21 +57,27 @@ class EpochCheckpoints(pl.callbacks.Checkpoint):
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}
         values["steps"] = trainer.global_step
         values["epoch_seconds"] = time.perf_counter() - self._start
+        loss, earlier = values["val/loss"], [row["val/loss"] for row in self._rows]
         self._rows.append({"epoch": trainer.current_epoch, **values})
         write_history(self.history, self._rows)
-        improved = values["val/loss"] < self.best_loss
-        self.best_loss = min(self.best_loss, values["val/loss"])
-        losses = f"train {values['train/loss']:.4f} val {values['val/loss']:.4f}"
-        epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
-        self.advance(1, f"{epoch} {losses} best {self.best_loss:.4f}")
+        best = min([loss, *earlier])
+        losses = f"train {values['train/loss']:.4f} val {loss:.4f} best {best:.4f}"
+        self.advance(1, f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs} {losses}")
         self.on_epoch(trainer.current_epoch, values)
-        trainer.save_checkpoint(self.last, storage_options={"best": improved})
+        with replacing(self.folder / "last.ckpt") as temporary:
+            trainer.save_checkpoint(temporary)
+            if best not in earlier:
+                # Before the last: a crash between them repeats the epoch and finds the same best.
+                with replacing(self.folder / "best.ckpt") as link:
+                    try:
+                        os.link(temporary, link)
+                    except OSError:  # a file system without links
+                        shutil.copyfile(temporary, link)
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run must know."""
-        return {"best_loss": self.best_loss, "history": list(self._rows)}
+        return {"history": list(self._rows)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up a saved state."""
-        self.best_loss = state_dict["best_loss"]
         self._rows = list(state_dict["history"])

@@ -19,7 +19,7 @@ from asd.experiment.experiment import Experiment
 from asd.experiment.identity import flat
 from asd.experiment.listener import RunListener
 from asd.experiment.run_folder import RunFolder
-from asd.features import clip_features
+from asd.features.store import clip_features
 from asd.scoring.clip_scores import joined, write_scores
 from asd.scoring.metrics import Metrics, evaluate_scores
 from asd.scoring.proxy_faults import with_fault

@@ -18,7 +18,7 @@ from asd.composition import build, compose_config
 from asd.data.windows import Index
 from asd.errors import AsdError
 from asd.experiment.run_folder import RunFolder
-from asd.features import Features
+from asd.features.part import Features
 from asd.models.standardiser import Standardiser
 from asd.pictures.run_pictures import KINDS, PictureListener, PictureOptions, run_pictures
 from asd.pictures.spectrograms import EXAMPLES, KeptClips, chosen

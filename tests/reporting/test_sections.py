@@ -364,11 +364,14 @@ def test_unfinished_damaged_and_set_aside_runs_are_not_used(runs: Any) -> None:
     (runs.write("u", 3) / "run.json").write_text("{")
     runs.write("u", 4, name="u-simulated-seed0~1")
     (runs.write("u", 5) / "config.yaml").write_text("seed: 5\n")
+    cut = runs.write("u", 6, clips_scored=420) / "scores.csv"  # by a copy that broke off
+    cut.write_text("".join(cut.read_text().splitlines(keepends=True)[:100]))
     collection = collect_folder(runs.path)
     assert [run.seed for run in collection.runs] == [0]
     notes = " ".join(collection.notes)
     assert "seed1 (RUNNING)" in notes and "seed2" in notes and "damaged" in notes
-    assert "not a run's config" in notes and len(collection.notes) == 4
+    assert "not a run's config" in notes and len(collection.notes) == 5
+    assert "seed6 (scores.csv has 99 of 420 clips" in notes
     with pytest.raises(AsdError, match="no such folder of runs"):
         collect_folder(runs.path / "nowhere")
 
