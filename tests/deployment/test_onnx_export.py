@@ -26,11 +26,13 @@ from exporting import (
 from parts import CONV, DENSE, SS, scoring_of
 
 from asd import export
-from asd.composition import folder_of
+from asd.composition import build, folder_of
 from asd.deployment import onnx_runner
 from asd.deployment.onnx_export import OnnxExport
 from asd.deployment.onnx_runner import ClipError, OnnxRunner
 from asd.errors import AsdError
+from asd.models.detector import save_detector
+from asd.scoring.back_ends import fit_banks
 from asd.scoring.recordings import RecordingOptions, RecordingScorer
 
 NONE = {"_target_": None}
@@ -166,6 +168,21 @@ def test_a_graph_that_differs_leaves_no_file(
     assert export.main([str(tmp_path), "/proc/no.onnx", str(clips[0])]) == 2
     assert "/proc/no.onnx: cannot be written" in capsys.readouterr().err
     assert sorted(p.name for p in tmp_path.iterdir()) == ["fan", "model.ckpt", "pump"]
+
+
+def test_clips_that_trained_may_be_the_proof(tmp_path: Path) -> None:
+    """To a nearest neighbour they have scores of 0, but for rounding."""
+    clip, path = write_clips(tmp_path)[0], tmp_path / "model.ckpt"
+    write_detector(path, SYSTEMS["level"])
+    level = RecordingScorer(path, RecordingOptions(0.001)).score_one(clip)[0]["score"]
+    back_end = {**KNN, "k": 1, "standardise": False}
+    scoring = of_vectors("level", back_end, "machine")
+    detector = write_detector(path, {**SYSTEMS["level"], "scoring": scoring_of(**scoring)})
+    names = np.array(["fan", "fan", "pump"], object)
+    vectors = np.array([[level], [level + 3], [level]])
+    detector.banks = fit_banks(build(back_end, ""), vectors, names)
+    save_detector(detector, path)
+    assert export_of(path).write(tmp_path / "model.onnx", [clip], "")["proof"]["clips"] == 1
 
 
 def test_what_has_no_graph_is_refused(tmp_path: Path) -> None:
