@@ -101,9 +101,8 @@ def _train(experiment: Experiment) -> float | list[float]:
         from asd.tracking.mlflow_store import Tracking
 
         log.info("MLflow run: %s", record["mlflow"]["run_id"])
-        ui_command = Tracking.of(experiment.config["tracking"]).ui_command
-        if ui_command is not None:
-            log.info("open it:    %s", ui_command)
+        if (tracking := Tracking.of(experiment.config["tracking"])).embedded:
+            log.info("open it:    python -m mlflow ui --backend-store-uri %s", tracking.uri)
     values = objective_values(folder, metrics, experiment.config)
     return values[0] if len(values) == 1 else values
 
@@ -164,10 +163,6 @@ def _task(cfg: DictConfig) -> float | list[float]:
         if _single():
             sys.exit(2)
         raise
-    except Terminated as ended:
-        sys.exit(128 + ended.args[0])
-    except KeyboardInterrupt:
-        sys.exit(130)
 
 
 def main() -> None:
@@ -177,14 +172,12 @@ def main() -> None:
         if {"-h", "--help"} & set(sys.argv[1:]):  # says the options of one run
             sys.argv[1:] = [a for a in sys.argv[1:] if not a.lstrip("+").startswith("sweep=")]
         sys.argv[1:] = expand(sys.argv[1:])
-    except (AsdError, HydraException) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # we say what Hydra raises
-    conf = str(folder_of("conf"))
-    try:
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # we say what Hydra raises
+        conf = str(folder_of("conf"))
         hydra.main(version_base="1.3", config_path=conf, config_name="config")(_task)()
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
+    except KeyboardInterrupt as stopped:
+        sys.exit(128 + stopped.args[0] if isinstance(stopped, Terminated) else 130)
+    except (AsdError, HydraException, OmegaConfBaseException, ValueError) as error:
         if isinstance(error, ValueError) and not str(error).startswith("Config group override"):
             raise  # a fault of ours, not of Hydra's reading
         said = refusal(error)

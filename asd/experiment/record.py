@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from asd.data.manifest import RELEASES, Manifest
-from asd.errors import AsdError, Pruned
+from asd.errors import Pruned
 from asd.experiment.clips import Clips
 from asd.experiment.environment import environment, peak_memory_mb
 from asd.experiment.experiment import Experiment
@@ -72,7 +72,7 @@ def recorded(
     except Exception as error:
         log.debug("the run failed", exc_info=True)
         if folder.is_ours():
-            folder.update(error={"message": str(error), "user": isinstance(error, AsdError)})
+            folder.update(error={"message": str(error)})
         raise
     finally:
         wall = earlier.get("wall_seconds", 0.0) + time.perf_counter() - start

@@ -22,17 +22,11 @@ from asd.experiment.sweep_files import load_sweep
 from asd.experiment.trainer_options import TrainerOptions
 from asd.options import from_config
 from asd.reporting.bootstrap import Resampling
-from asd.reporting.content import (
-    cost_table,
-    figure_lines,
-    grid_table,
-    id_table,
-    section_blocks,
-    verdict,
-)
+from asd.reporting.content import section_blocks, verdict
+from asd.reporting.costs import cost_table
 from asd.reporting.declaration import declaration, parse
 from asd.reporting.factors import share_a_loss
-from asd.reporting.results import spreadsheet
+from asd.reporting.results import figure_lines, grid_table, id_table, spreadsheet
 from asd.reporting.runs import collect_folder
 from asd.reporting.sections import Section, add_comparison, sections
 
@@ -217,6 +211,10 @@ def test_a_sweep_shows_its_rows_and_says_how_to_compare_its_settings(runs: Any) 
     ]  # fmt: skip
     add_comparison([section], "u trainer.batch_size=4", "batch_size 8")
     assert section.comparisons[0].loc[0, "a"] == "batch_size 4"
+    runs.write("b", data="dcase2020")
+    _, said = laid_out(runs)  # each corpus lacks rows of its own
+    assert "dcase2020: The paper's grid has no runs of U, U FD" in said
+    assert "SIMULATED, demo scale (small): The paper's grid has no runs of B, U FD" in said
 
 
 def test_a_setting_is_compared_with_those_that_differ_in_it_alone(runs: Any) -> None:
