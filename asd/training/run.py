@@ -27,7 +27,7 @@ from asd.models.detector import Detector, read_checkpoint, rebuilt, save_detecto
 from asd.models.standardiser import Standardiser
 from asd.progress import progress_bar
 from asd.scoring.back_ends import choices
-from asd.scoring.calibration import commission, decisions, scores_by_id
+from asd.scoring.calibration import commission, decisions, left_out, scores_by_id
 from asd.scoring.clip_scores import joined, read_scores, write_scores
 from asd.scoring.metrics import Metrics, evaluate_scores
 from asd.scoring.scorer import ClipSet, calibrate, fit_back_end, score_clips
@@ -155,7 +155,8 @@ def _compute(
         else:
             standardiser = Standardiser.identity(frontend.bands)
         torch.manual_seed(seed)
-        detector = Detector(_recipe(experiment, group, length, names), standardiser)
+        used = list(group.train.clips["hash"][~calibrating])  # those held out may calibrate it anew
+        detector = Detector(_recipe(experiment, group, length, names, used), standardiser)
         label = config["system"] if name == "shared" else f"{config['system']} {name}"
 
         def epoch_ended(epoch: int, values: dict[str, float], name: str = name) -> None:
@@ -177,6 +178,11 @@ def _compute(
         bank, held_windows = windows.of_clips(training_clips), windows.of_clips(held_out)
         parts = all_clips.part(bank), all_clips.part(held_windows)
         fit_back_end(detector, experiment.scoring, *parts, threads)
+        calibrating &= own
+        chosen = list(around.clips["path"][calibrating])
+        most, known = experiment.calibration.clipped, detector.recipe["trained_on"]
+        unfit = left_out(chosen, clips.train.root, experiment.corpus.channel, most, known)
+        calibrating &= ~around.clips["path"].isin(unfit[0]).to_numpy()
         if calibrating.any():
             held = all_clips.part(windows.of_clips(calibrating))
             table = calibrate(detector, experiment.scoring, held, threads)
@@ -187,8 +193,8 @@ def _compute(
         if experiment.trains:  # a step is three passes, of two operations each
             flop = step_flop(detector, len(windows.starts))
             costs["multiply_adds"] = round(flop / 6 / own.sum())
-        record = folder.record()
-        folder.update(**{what: record.get(what, {}) | {name: n} for what, n in costs.items()})
+        of_model, record = {**costs, "left_out": unfit[1]}, folder.record()
+        folder.update(**{what: record.get(what, {}) | {name: n} for what, n in of_model.items()})
         del features, data, all_clips, parts
 
         # Scoring the test clips, a machine type at a time.
@@ -265,12 +271,13 @@ def _thresholds(
 ) -> dict[str, list[Any]]:
     """What thresholds promise, and make of the scores; nothing where no clips were held out."""
     files = [file for model in folder.models() if (file := model / "calibration.csv").exists()]
+    faulty = list(filter(None, folder.record().get("left_out", {}).values()))
     if not files:
-        return {"decisions": [], "commission": []}
+        return {"decisions": [], "commission": faulty}
     held_out = pd.concat(map(read_scores, files), ignore_index=True)
     given = scores_by_id(held_out), experiment.calibration
     promised = commission(clips.train.clips, *given)
-    return {"decisions": decisions(scores, *given), "commission": promised}
+    return {"decisions": decisions(scores, *given), "commission": promised + faulty}
 
 
 def _said_of_validation(experiment: Experiment, models: dict[str, Clips]) -> list[str]:
@@ -290,7 +297,7 @@ def _said_of_validation(experiment: Experiment, models: dict[str, Clips]) -> lis
 
 
 def _recipe(
-    experiment: Experiment, clips: Clips, length: int, classes: list[str]
+    experiment: Experiment, clips: Clips, length: int, classes: list[str], used: list[str]
 ) -> dict[str, Any]:
     """What a checkpoint needs besides weights to turn a WAV into a score."""
     parts = ("frontend", "window", "model", "loss", "scoring", "calibration")
@@ -298,6 +305,7 @@ def _recipe(
         "bands": experiment.frontend.bands,
         "frames": length,
         "classes": classes,
+        "trained_on": [int(content, 16) for content in used],
         "machines": clips.train.machines,
         "ids": machine_ids(clips.train),
         "data_label": experiment.data_label,
