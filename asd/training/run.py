@@ -155,7 +155,8 @@ def _compute(
         else:
             standardiser = Standardiser.identity(frontend.bands)
         torch.manual_seed(seed)
-        used = list(group.train.clips["hash"][~calibrating])  # those held out may calibrate it anew
+        seen = (own | outliers) & ~calibrating  # those held out may calibrate it anew
+        used = list(around.clips["hash"][seen])
         detector = Detector(_recipe(experiment, group, length, names, used), standardiser)
         label = config["system"] if name == "shared" else f"{config['system']} {name}"
 
