@@ -19,6 +19,7 @@ import onnx
 import pandas as pd
 import torch
 from onnxruntime.quantization import quantize_static
+from onnxscript import optimizer
 
 from asd.cores import cores
 from asd.data.clip_files import parse_name
@@ -78,13 +79,17 @@ class OnnxExport:
         try:
             with warnings.catch_warnings(action="ignore"), MatrixFourier():
                 program: Any = torch.onnx.export(
-                    graph, (wave, torch.tensor(0)), dynamo=True, verbose=False,
+                    graph, (wave, torch.tensor(0)), dynamo=True, verbose=False, optimize=False,
                     input_names=["wave", "machine"], output_names=["score", "threshold", "alarm"],
                     dynamic_shapes={"wave": {0: torch.export.Dim.DYNAMIC}, "machine": None},
                 )  # fmt: skip
         except Exception as error:  # the exporter's are of all kinds
             said = error.__cause__ or error  # the exporter's own message is advice to developers
             raise AsdError(f"{self.scorer.checkpoint}: no ONNX graph: {said!s:.500}") from error
+        # Not its rewriter, to which adding 1e-8 is adding nothing: the eps of the front ends.
+        optimizer.inline(program.model)
+        optimizer.fold_constants(program.model)
+        optimizer.remove_unused_nodes(program.model)
         return program.model_proto
 
     def _card(self, graph: ScoringGraph, licence: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import re
 import sys
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -49,14 +50,20 @@ class OnnxRunner:
         Raises:
             ClipError: it cannot be read, has another rate, or more channels than were chosen.
         """
+        if isinstance(clip, str | Path) and not Path(clip).is_file():
+            raise ClipError("no such file (a pipe would be waited for)")
         try:
             with soundfile.SoundFile(clip) as sound:
-                rate, promised = sound.samplerate, sound.frames
+                rate, promised, log = sound.samplerate, sound.frames, sound.extra_info
+                if sound.format not in ("WAV", "WAVEX", "RF64", "FLAC", "AIFF"):
+                    raise ClipError(f"{sound.format}: take the recording before compression")
                 raw = sound.read(dtype="float32", always_2d=True)
         except (soundfile.LibsndfileError, OSError, TypeError) as error:
             raise ClipError(f"no readable sound file: {error}") from error
-        if promised != len(raw):
-            raise ClipError(f"cut short, {promised - len(raw)} samples are missing: copy it again")
+        # Of WAV and AIFF libsndfile counts what is there; 2^32 - 1 is the length of a stream.
+        short = re.search(r"^ ?(data|SSND) : (?!4294967295)\d+ \(should be", log, re.MULTILINE)
+        if short or promised != len(raw):
+            raise ClipError(f"cut short, after {len(raw)} samples: copy it again")
         if rate != self.card["rate"]:
             raise ClipError(f"{rate} Hz, the model takes {self.card['rate']} Hz: convert it first")
         channel, count = self.card["channel"], raw.shape[1]
@@ -77,6 +84,8 @@ class OnnxRunner:
             raise ClipError(f"machine {machine}: must be one of {', '.join(machines)}")
         if not shortest <= len(wave) <= longest:
             raise ClipError(f"{len(wave)} samples, the model takes {shortest} to {longest}")
+        if not np.abs(wave).max() <= 2**31:
+            raise ClipError("has samples that are not finite, or absurd: export it again")
         if np.ptp(wave) == 0:
             raise ClipError("silent: all samples have one value, so that there is nothing to score")
         if np.abs(wave).max() <= 1 and np.mean(np.abs(wave) >= 0.9999) > self.card["clipped"]:

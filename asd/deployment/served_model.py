@@ -29,7 +29,8 @@ class ServedModel(PythonModel):  # type: ignore[misc]
         for number, row in enumerate(model_input.to_dict("records")):
             try:  # ClipError and binascii's are ValueErrors
                 wave = self.runner.read(io.BytesIO(base64.b64decode(row["audio"], validate=True)))
-                said.append(self.runner.score(wave, row.get("machine") or None))
+                whose = row.get("machine")  # NaN where only other rows have one
+                said.append(self.runner.score(wave, whose if whose and whose == whose else None))
             except ValueError as error:
                 message = f"row {number}: {error}"
                 raise MlflowException.invalid_parameter_value(message) from error
