@@ -29,8 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "word", nargs="+", metavar="RUN | NAME=VALUE",
         help="RUN, or of several models its folder in RUN/models; name=fan; alias=champion; "
-        "onnx=FILE, else model.onnx beside model.ckpt; without RUN version=1, to move the alias "
-        "back; uri= of the tracker",
+        "onnx=FILE, else model.onnx beside model.ckpt; run=RUN that trained it, of a model that "
+        "asd.recalibrate made; without RUN version=1, to move the alias back; uri= of the tracker",
     )  # fmt: skip
     return exit_status(lambda: _register(parser.parse_args(arguments).word))
 
@@ -39,7 +39,7 @@ def _register(words: list[str]) -> None:
     given = dict(word.split("=", 1) for word in words if "=" in word)
     runs = [word for word in words if "=" not in word]
     for option in given:
-        check_choice("option", option, ("name", "alias", "onnx", "version", "uri"))
+        check_choice("option", option, ("name", "alias", "onnx", "run", "version", "uri"))
     name, alias, number = given.get("name"), given.get("alias"), given.get("version")
     if not name or len(runs) != (number is None) or (number and not alias):
         raise AsdError("give RUN name=NAME alias=ALIAS, or name=NAME alias=ALIAS version=NUMBER")
@@ -49,14 +49,17 @@ def _register(words: list[str]) -> None:
         if number is None:
             checkpoint = checkpoint_of(runs[0], tracking.uri, Path()).absolute()
             onnx = Path(given.get("onnx") or checkpoint.with_suffix(".onnx"))
-            number = _logged(client, tracking, name, checkpoint, onnx)
+            folder = RunFolder(Path(given.get("run") or checkpoint.parents[2]))
+            number = _logged(client, tracking, name, checkpoint, onnx, folder)
         if alias:
             client.set_registered_model_alias(name, alias, number)
     print(f"models:/{name}/{number}" + (f" is models:/{name}@{alias}" if alias else ""))
 
 
-def _logged(client: Any, tracking: Tracking, name: str, checkpoint: Path, onnx: Path) -> str:
-    """Log an exported model beside its run's metrics; the version that it is."""
+def _logged(
+    client: Any, tracking: Tracking, name: str, checkpoint: Path, onnx: Path, folder: RunFolder
+) -> str:
+    """Log an exported model beside the metrics of its run, ``folder``; the version that it is."""
     import asd.deployment
     from asd.data.manifest import content_hash
     from asd.deployment.onnx_runner import OnnxRunner
@@ -67,8 +70,9 @@ def _logged(client: Any, tracking: Tracking, name: str, checkpoint: Path, onnx: 
             raise ValueError(f"{onnx}: made of another model than {checkpoint}")
     except (ValueError, OSError) as error:
         raise AsdError(f"{error}: python -m asd.export {checkpoint} {onnx} CLIPS") from error
-    folder = RunFolder(checkpoint.parents[2])
-    if (run := known_run(client, tracking.uri, folder.record())) is None:
+    if not (record := folder.record()):
+        raise AsdError(f"{folder.path}: no run: give the one that trained the model, run=RUN")
+    if (run := known_run(client, tracking.uri, record)) is None:
         raise AsdError(f"{folder.path}: not in {tracking.uri}: python -m asd.tracking.sync RUN")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     import mlflow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -88,6 +89,14 @@ def test_from_run_to_server_and_back(
         said = capsys.readouterr().out
         assert f"models:/fan/{version} is models:/fan@champion" in said
 
+    # A model of asd.recalibrate lies elsewhere than its run.
+    again = shutil.copytree(run.path / "models" / "fan", tmp_path / "again")
+    words = [str(again), "name=again", f"uri={uri}"]
+    assert register.main(words) == 2
+    assert "give the one that trained the model, run=RUN" in capsys.readouterr().err
+    assert register.main([*words, f"run={run.path}"]) == 0
+    assert capsys.readouterr().out == "models:/again/1\n"
+
     # Beside the run's metrics, in its experiment; nothing in it is a pickle.
     client = mlflow.MlflowClient(uri)
     own = client.get_run(run.record()["mlflow"]["run_id"])
@@ -153,6 +162,7 @@ def test_from_run_to_server_and_back(
         ):
             status, answer = ask(port, dataframe_records=[row, bad])
             assert status == 400, (bad, answer)
+            assert "machine nan" not in answer  # what pandas makes of none
         assert ask(port, nothing=1)[0] == 400
     finally:
         if server.poll() is None:
