@@ -53,6 +53,7 @@ def _recalibrate(options: argparse.Namespace) -> None:
     files = sorted((file for file in files if str(file) not in out), key=scorer.whose)
     if not files:
         raise AsdError("no clip is left to calibrate with: record others")
+    before, detector.calibration = detector.calibration, {}  # else of the old one's rate is warned
     tables: list[pd.DataFrame] = []
     pictured: dict[str, Any] = {}
 
@@ -71,7 +72,7 @@ def _recalibrate(options: argparse.Namespace) -> None:
         ids = ", ".join(map("/".join, scorer.machine_ids))
         raise AsdError(f"{clips['file'].iloc[0]}: of which machine? --class MACHINE/ID, of {ids}")
     scores = {name: torch.from_numpy(own) for name, own in scores_by_id(clips).items()}
-    detector.calibration |= scores
+    detector.calibration = before | scores
     for name, (profiles, spectra) in pictured.items():
         others = {k: own for k, own in detector.spectra.items() if not k.startswith(f"{name}/")}
         detector.profiles |= {k: own for k, own in profiles.items() if k == name}

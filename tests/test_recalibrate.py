@@ -95,12 +95,16 @@ def test_clips_that_must_not_calibrate_are_left_out(
     assert "does not say which clips trained it" in capsys.readouterr().err
 
     (clips / "copy.wav").write_bytes((clips / "4.wav").read_bytes())
+    sound = soundfile.read(clips / "6.wav")[0]
+    soundfile.write(clips / "again.flac", sound, 16000, "PCM_24")  # encoded anew, the same sound
     soundfile.write(clips / "off.wav", np.zeros(16000), 16000)
     soundfile.write(clips / "loud.wav", np.sign(np.sin(np.arange(16000))), 16000)
     assert recalibrate([str(model), str(clips), "--out", str(tmp_path / "new")]) == 0
     said = f"{caplog.text}\n"
-    assert "5 of 15 clips do not calibrate (2 trained on, 1 twice, 1 clipped, 1 silent):" in said
+    assert "6 of 16 clips do not calibrate (2 trained on, 2 twice, 1 clipped, 1 silent):" in said
     assert f"  {clips / '5.wav'}: trained on: its p-value would be too small\n" in said
+    assert f"  {clips / 'again.flac'}: twice: it is a copy of {clips / '6.wav'}\n" in said
+    assert "no verdicts" not in said  # of the calibration that goes
     assert f"  {clips / 'copy.wav'}: twice: it is a copy of {clips / '4.wav'}\n" in said
     assert "loud.wav: clipped: 100 % of the samples at full scale\n" in said
     expected, new = (load_detector(tmp_path / n / "model.ckpt") for n in ("expected", "new"))

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asd.data.audio import Channel, Recording
+from asd.data.manifest import content_hash
 from asd.errors import AsdError, first_lines
 from asd.options import check_choice, check_number
 
@@ -117,14 +118,16 @@ def left_out(
     ``clipped``: the part of the samples that may be at full scale; ``known``: hashes of the clips
     that trained the detector or chose its epoch.
     """
-    seen = dict.fromkeys(known, "trained on: its p-value would be too small")
+    seen: dict[int | str, str] = dict.fromkeys(known, "trained on: its p-value would be too small")
     reasons: dict[str, str] = {}
     for name in names:
         recording = Recording.read(root / name, channel)
         content = int(recording.facts.hash, 16)
-        if reason := seen.get(content) or recording.fault(clipped):
+        samples = content_hash(recording.signal(recording.facts.rate).tobytes())  # however encoded
+        if reason := seen.get(content) or recording.fault(clipped) or seen.get(samples):
             reasons[name] = reason
-        seen.setdefault(content, f"twice: it is a copy of {name}")
+        for one in (content, samples):
+            seen.setdefault(one, f"twice: it is a copy of {name}")
     kinds = Counter(reason.split(":")[0] for reason in reasons.values())
     counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
     lines = first_lines(f"  {name}: {reason}" for name, reason in reasons.items())
