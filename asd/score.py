@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import tempfile
+from collections import Counter
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,6 +84,7 @@ def _score(options: argparse.Namespace) -> None:
 
     scorer = scorer_of(options)
     bad: list[str] = []
+    drawn: Counter[str] = Counter()
     if options.format == "csv":
         print(",".join(COLUMNS))
 
@@ -91,7 +93,10 @@ def _score(options: argparse.Namespace) -> None:
             from asd.pictures.explanation import explain
 
             for at, clip in enumerate(table[table["score"].notna()].to_dict("records")):
-                name = "_".join(Path(clip["file"]).parts[-4:]).lstrip("/")
+                name = "_".join(Path(clip["file"]).parts).lstrip("/_")
+                name = name.encode()[-200:].decode(errors="ignore")  # of names 255 bytes are taken
+                drawn[name] += 1
+                name += f"_{drawn[name]}" * (drawn[name] > 1)
                 explain(scorer, clip, scored, at, options.explain / f"{name}.png")
         broken = table["state"].str.startswith(ERROR)
         bad.extend(table["state"][broken].str.replace(ERROR, "  ", n=1))
@@ -118,6 +123,8 @@ def checkpoint_of(model: str, tracking_uri: str | None, folder: Path) -> Path:
         return registered_checkpoint(model, tracking_uri, folder)
     path = Path(model)
     if not (models := RunFolder(path).models()):
+        if path.is_dir() and not (path / "model.ckpt").exists():
+            raise AsdError(f"{path}: neither a run's folder nor a model's: no model.ckpt in it")
         return path / "model.ckpt" if path.is_dir() else path
     if len(models) > 1:
         choices = "\n".join(f"  {shown(one)}" for one in models)

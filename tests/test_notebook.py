@@ -76,6 +76,12 @@ def test_what_cannot_be_scored_says_so(tmp_path: Path) -> None:
         asd.load(other, class_name="fan/00").explain(sound, 16000, tmp_path / "why.png")
     with pytest.raises(AsdError, match="nowhere"):
         asd.load(tmp_path / "nowhere")
+    (tmp_path / "runs").mkdir()
+    with pytest.raises(AsdError, match="neither a run's folder nor a model's"):
+        asd.load(tmp_path / "runs")
+    for wrong in ({"rule": "none"}, {"false_alarms": 2.0}):
+        with pytest.raises(AsdError, match="calibration"):
+            asd.load(other, class_name="fan/00", **wrong)
 
 
 def test_a_classifier_has_no_error_to_explain(tmp_path: Path) -> None:

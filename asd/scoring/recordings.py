@@ -115,6 +115,8 @@ class RecordingScorer:
             check_choice("--class", options.class_name, list(dict.fromkeys(known)))
         if options.false_alarms is not None:
             normals_of(self.detector.calibration, "", "")  # refuses where there is none
+        if self.detector.calibration:
+            self.calibration_options()  # refuses a rate or rule that cannot be
         self.threshold = cache(self._threshold)
 
     def score(

@@ -90,6 +90,13 @@ def test_a_picture_a_recording(
     for picture in pictures[:2]:
         image = np.asarray(Image.open(picture).convert("RGB"))
         assert min(image.shape[:2]) > 600 and len(np.unique(image.reshape(-1, 3), axis=0)) > 200
+    twice = [tmp_path / one / "a/b/c" / ("long" * 60 + ".wav") for one in "12"]
+    for n, file in enumerate(twice):
+        file.parent.mkdir(parents=True)
+        file.write_bytes((test / f"normal_id_02_{n:08d}.wav").read_bytes())
+    own = ["--class", "fan/02", "--explain", str(tmp_path / "each")]
+    assert score([str(record.parent), *map(str, twice), *own]) == 0
+    assert len(list((tmp_path / "each").iterdir())) == 2
     assert score([str(record.parent), str(test), "--explain", str(record)]) == 2
     assert ".wav.png: cannot be written: " in capsys.readouterr().err
 
