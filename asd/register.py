@@ -50,14 +50,14 @@ def _register(words: list[str]) -> None:
             checkpoint = checkpoint_of(runs[0], tracking.uri, Path()).absolute()
             onnx = Path(given.get("onnx") or checkpoint.with_suffix(".onnx"))
             folder = RunFolder(Path(given.get("run") or checkpoint.parents[2]))
-            number = _logged(client, tracking, name, checkpoint, onnx, folder)
+            number = _logged(client, tracking.uri, name, checkpoint, onnx, folder)
         if alias:
             client.set_registered_model_alias(name, alias, number)
     print(f"models:/{name}/{number}" + (f" is models:/{name}@{alias}" if alias else ""))
 
 
 def _logged(
-    client: Any, tracking: Tracking, name: str, checkpoint: Path, onnx: Path, folder: RunFolder
+    client: Any, uri: str, name: str, checkpoint: Path, onnx: Path, folder: RunFolder
 ) -> str:
     """Log an exported model beside the metrics of its run, ``folder``; the version that it is."""
     import asd.deployment
@@ -70,10 +70,9 @@ def _logged(
             raise ValueError(f"{onnx}: made of another model than {checkpoint}")
     except (ValueError, OSError) as error:
         raise AsdError(f"{error}: python -m asd.export {checkpoint} {onnx} CLIPS") from error
-    if not (record := folder.record()):
-        raise AsdError(f"{folder.path}: no run: give the one that trained the model, run=RUN")
-    if (run := known_run(client, tracking.uri, record)) is None:
-        raise AsdError(f"{folder.path}: not in {tracking.uri}: python -m asd.tracking.sync RUN")
+    if (run := known_run(client, uri, folder.record())) is None:
+        mend = "python -m asd.tracking.sync RUN, or give the run that trained it, run=RUN"
+        raise AsdError(f"{folder.path}: not in {uri}: {mend}")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     import mlflow
     from mlflow.models import Model, ModelSignature
@@ -83,7 +82,7 @@ def _logged(
     gives: list[Any] = [ColSpec("double", one) for one in ("score", "p_value", "threshold")]
     gives.append(ColSpec("boolean", "alarm"))
     needs = ("mlflow", "onnxruntime", "numpy", "soundfile")
-    mlflow.set_tracking_uri(tracking.uri)
+    mlflow.set_tracking_uri(uri)
     mlflow.set_experiment(experiment_id=run.info.experiment_id)
     own = Path(asd.deployment.__path__[0])
     with TemporaryDirectory() as neutral, warnings.catch_warnings(action="ignore"):

@@ -26,11 +26,10 @@ class ServedModel(PythonModel):  # type: ignore[misc]
     ) -> list[dict[str, Any]]:
         """A row's score, p_value, threshold and alarm; one bad row refuses the request (400)."""
         said = []
-        for number, row in enumerate(model_input.to_dict("records")):
+        for number, row in enumerate(model_input.fillna("").to_dict("records")):
             try:  # ClipError and binascii's are ValueErrors
                 wave = self.runner.read(io.BytesIO(base64.b64decode(row["audio"], validate=True)))
-                whose = row.get("machine")  # NaN where only other rows have one
-                said.append(self.runner.score(wave, whose if whose and whose == whose else None))
+                said.append(self.runner.score(wave, row.get("machine") or None))
             except ValueError as error:
                 message = f"row {number}: {error}"
                 raise MlflowException.invalid_parameter_value(message) from error

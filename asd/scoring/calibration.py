@@ -126,8 +126,7 @@ def left_out(
         samples = content_hash(recording.signal(recording.facts.rate).tobytes())  # however encoded
         if reason := seen.get(content) or recording.fault(clipped) or seen.get(samples):
             reasons[name] = reason
-        for one in (content, samples):
-            seen.setdefault(one, f"twice: it is a copy of {name}")
+        seen.setdefault(content, seen.setdefault(samples, f"twice: it is a copy of {name}"))
     kinds = Counter(reason.split(":")[0] for reason in reasons.values())
     counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
     lines = first_lines(f"  {name}: {reason}" for name, reason in reasons.items())

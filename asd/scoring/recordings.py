@@ -113,10 +113,9 @@ class RecordingScorer:
             ids = map("/".join, self.machine_ids)
             known = [*recipe["classes"], *self.banks, *recipe["machines"], *ids]
             check_choice("--class", options.class_name, list(dict.fromkeys(known)))
-        if options.false_alarms is not None:
-            normals_of(self.detector.calibration, "", "")  # refuses where there is none
-        if self.detector.calibration:
-            self.calibration_options()  # refuses a rate or rule that cannot be
+        if options.false_alarms is not None or self.detector.calibration:
+            normals_of(self.detector.calibration, "", "")  # refuses where there is none,
+            self.calibration_options()  # and what cannot be
         self.threshold = cache(self._threshold)
 
     def score(
