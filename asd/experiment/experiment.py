@@ -122,6 +122,11 @@ class Experiment:
             )
         if needs in OF_DECIBELS and not getattr(self.frontend, "decibels", True):
             raise AsdError(f"scoring by {needs} needs a front end in dB, not {self.frontend.name}")
+        if self.proxy.chooses_epoch and (not self.trains or self.trainer.weights == "last"):
+            raise AsdError(
+                "proxy.chooses_epoch=true: no epoch is chosen here; use trainer.weights=best, and "
+                "a model"
+            )
         if not self.trains and self.objective.classes is not None:
             raise AsdError("model=none: there is no network to classify with; use loss=mse")
 
@@ -173,7 +178,8 @@ class Experiment:
 
     def training_identity(self, data_hash: str) -> str:
         """What its models are, however they are scored; ``data_hash`` is of the training clips."""
-        if not self.trains:  # then the scoring is all there is
+        # Then the scoring is all there is, or chooses the epoch.
+        if not self.trains or self.proxy.chooses_epoch:
             return self.identity(data_hash)
         versions = {name: self.versions[name] for name in ("frontend", *TRAINING_VERSIONS)}
         return training_identity(self.config, data_hash, versions)

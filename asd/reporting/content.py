@@ -338,6 +338,9 @@ def _proxy_note(section: Section, judged: bool) -> str:
     """What the test on simulated faults is worth here."""
     text = "Proxy AUC: simulated faults in validation clips (docs/search.md); it chooses without "
     text += "test clips and is no estimate of the AUC."
+    models = [how for run in section.runs for how in run.record.get("convergence", {}).values()]
+    if any(how.get("chosen_by") == "proxy AUC" for how in models):
+        text += " In some rows it chose the epoch on the same clips, and is too good there."
     asked = [run.record.get("proxy", {}).get("options") for run in section.runs]
     if any(one != asked[0] for one in asked):
         return f"{text} Not all rows were tested, or not on the same faults."

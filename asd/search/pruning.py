@@ -15,6 +15,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from asd.errors import Pruned
+from asd.experiment.history import judged
 from asd.experiment.listener import RunListener
 from asd.search.objectives import COLUMNS, TEST, selected_on
 
@@ -43,7 +44,7 @@ class PruningListener(RunListener):
         judged = self.trial is not None and len(self.objectives) == 1
         self.column = COLUMNS.get(self.objectives[0]) if judged else None
         self._values: dict[str, float] = {}
-        self._lowest: dict[str, float] = {}
+        self._lowest: dict[str, tuple[float, ...]] = {}
         self._waiting: dict[int, float] = {}
         self._pruned: Pruned | None = None
 
@@ -89,8 +90,8 @@ class PruningListener(RunListener):
         from asd.search.storage import ERRORS
 
         for values in epochs:
-            if not self.best or values["val/loss"] < self._lowest.get(model, math.inf):
-                self._lowest[model] = values["val/loss"]
+            if not self.best or judged(values) < self._lowest.get(model, (math.inf,)):
+                self._lowest[model] = judged(values)
                 self._values[model] = values.get(self.column, math.nan)
             last = list(self._values).index(model) * self.epochs + int(values["epoch"])
             self._waiting[last] = sum(self._values.values()) / len(self._values)

@@ -12,7 +12,7 @@ from typing import Any
 import pytorch_lightning as pl
 from lightning_fabric.plugins import TorchCheckpointIO
 
-from asd.experiment.history import write_history
+from asd.experiment.history import judged, write_history
 from asd.files import replacing
 
 
@@ -58,7 +58,6 @@ class EpochCheckpoints(pl.callbacks.Checkpoint):
         self.best = folder / "best.ckpt"
         self.history = folder / "history.csv"
         self.on_epoch, self.advance = on_epoch, advance
-        self.best_loss = float("inf")
         self._rows: list[dict[str, float]] = []
         self._start = 0.0
 
@@ -86,19 +85,19 @@ class EpochCheckpoints(pl.callbacks.Checkpoint):
         values["epoch_seconds"] = time.perf_counter() - self._start
         self._rows.append({"epoch": trainer.current_epoch, **values})
         write_history(self.history, self._rows)
-        improved = values["val/loss"] < self.best_loss
-        self.best_loss = min(self.best_loss, values["val/loss"])
+        best = min(self._rows, key=judged)  # the first of equals
         losses = f"train {values['train/loss']:.4f} val {values['val/loss']:.4f}"
         epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
-        self.advance(1, f"{epoch} {losses} best {self.best_loss:.4f}")
+        if "val/proxy_auc" in values:
+            losses += f" proxy AUC {values['val/proxy_auc']:.4f}"
+        self.advance(1, f"{epoch} {losses} best {abs(judged(best)[0]):.4f}")
         self.on_epoch(trainer.current_epoch, values)
-        trainer.save_checkpoint(self.last, storage_options={"best": improved})
+        trainer.save_checkpoint(self.last, storage_options={"best": best is self._rows[-1]})
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run must know."""
-        return {"best_loss": self.best_loss, "history": list(self._rows)}
+        return {"history": list(self._rows)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up a saved state."""
-        self.best_loss = state_dict["best_loss"]
         self._rows = list(state_dict["history"])

@@ -25,6 +25,7 @@ from asd.models.detector import Detector, read_checkpoint, rebuilt
 from asd.progress import progress_bar
 from asd.training.checkpoints import EpochCheckpointIO, EpochCheckpoints
 from asd.training.lightning_module import DetectorTraining
+from asd.training.proxy_clips import ProxyJudge
 from asd.training.speed import (
     choose_device,
     prepare,
@@ -126,7 +127,11 @@ def _trainer(
 ) -> pl.Trainer:
     _quiet()
     if options.stop_patience is not None:
-        stopping = pl.callbacks.EarlyStopping("val/loss", patience=options.stop_patience)
+        watched, mode = "val/loss", "min"
+        if any(isinstance(one, ProxyJudge) for one in callbacks):
+            watched, mode = "val/proxy_auc", "max"
+        patience = options.stop_patience
+        stopping = pl.callbacks.EarlyStopping(watched, patience=patience, mode=mode)
         callbacks = [*callbacks, stopping]
     return pl.Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",

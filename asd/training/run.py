@@ -42,6 +42,7 @@ from asd.scoring.metrics import Metrics, evaluate_scores
 from asd.scoring.scorer import ClipSet, calibrate, fit_back_end, score_clips
 from asd.scoring.tables import convergence_notes, remarks, write_tables
 from asd.training.fit import TrainingSet, fit
+from asd.training.proxy_clips import ProxyJudge, proxy_clips
 from asd.training.speed import choose_device, give_back_memory, set_determinism, step_flop
 
 log = logging.getLogger(__name__)
@@ -152,6 +153,10 @@ def _compute(
         drawn = experiment.windows.training(windows, features.frames)
         learnt, validation = drawn.of_clips(training_clips), drawn.of_clips(held_out)
         data = TrainingSet(features, learnt, validation, numbers)
+        all_clips = ClipSet(group.train.clips, features, windows, numbers)
+        own, held_windows = windows.of_clips(training_clips), windows.of_clips(held_out)
+        parts = all_clips.part(own), all_clips.part(held_windows)
+        threads = options.threads or cores()
 
         # Training: from the standardiser, fitted on what trains, to the weights that score.
         if config["standardise"]:
@@ -171,15 +176,16 @@ def _compute(
             set_determinism(options.deterministic)
             detector = rebuilt(detector.recipe, trained / "model.ckpt").to(choose_device(options))
         elif experiment.trains:
-            detector = fit(detector, data, options, seed, model, epoch_ended, label=label)
+            judges = []
+            if experiment.proxy.chooses_epoch:
+                told = experiment, detector.recipe, group.train.root, held_out_clips
+                judges = [ProxyJudge(experiment, proxy_clips(*told), *parts)]
+            detector = fit(detector, data, options, seed, model, epoch_ended, judges, label)
+            judges.clear()  # they have features
         if experiment.trains:
             ended[name] = convergence(history, options)
             level = logging.INFO if ended[name]["converged"] else logging.WARNING
             log.log(level, "%s", *convergence_notes({name: ended[name]}))
-        threads = options.threads or cores()
-        all_clips = ClipSet(group.train.clips, features, windows, numbers)
-        own, held_windows = windows.of_clips(training_clips), windows.of_clips(held_out)
-        parts = all_clips.part(own), all_clips.part(held_windows)
         fit_back_end(detector, experiment.scoring, *parts, threads)
         if calibrating.any():
             held = all_clips.part(windows.of_clips(calibrating))

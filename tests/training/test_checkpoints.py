@@ -94,7 +94,7 @@ def test_progress_says_the_epoch_and_the_best_loss_of_all_starts(
 ) -> None:
     trained(tmp_path, {"max_epochs": 2})
     last = torch.load(tmp_path / "last.ckpt", weights_only=True)
-    last["callbacks"]["EpochCheckpoints"]["best_loss"] = 1e-3
+    last["callbacks"]["EpochCheckpoints"]["history"][0]["val/loss"] = 1e-3
     torch.save(last, tmp_path / "last.ckpt")
     caplog.set_level(logging.INFO)
     trained(tmp_path, {"max_epochs": 3, "progress": "lines"})
