@@ -49,6 +49,8 @@ _COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     "training_seconds": ("training, s", "{:.4g}".format),
     "parameters": ("parameters", "{:,.0f}".format),
     "multiply_adds": ("multiply-adds a clip", "{:.3g}".format),
+    "latency_ms": ("latency, ms", "{:.3g}".format),
+    "energy_kj": ("energy, kJ", "{:.3g}".format),
 }
 _MISSING = Line("missing", "missing")
 
@@ -322,6 +324,8 @@ def cost_table(section: Section) -> Table:
     notes = [
         f"Means over seeds; AUC and pAUC in percent. front: no other row has an AUC as high and "
         f"{costs} as low (Pareto). -: nothing trains, or not recorded.",
+        "Latency: a clip's file to its score, one at a time on one thread, on each run's machine, "
+        "whatever else that did. Energy: of the GPU in training, where it tells.",
         "Validation loss chooses without test clips."
         if judged
         else "Validation loss: other losses, windows, front ends, clips or seeds do not compare.",

@@ -80,9 +80,24 @@ class Run:
     @property
     def training_seconds(self) -> float:
         """Of all epochs of its models, 0 where none trains; NaN: its models are not at hand."""
+        return self._of_epochs("epoch_seconds")
+
+    @property
+    def energy_kj(self) -> float:
+        """Of the GPU in all epochs of its models; NaN: not measured, as where there is none."""
+        return self._of_epochs("epoch_joules") / 1000
+
+    def _of_epochs(self, column: str) -> float:
+        """A sum over all epochs of its models; NaN: they are not at hand, or do not have it."""
         models = RunFolder(self.folder).models()
         rows = [row for model in models for row in read_history(model / "history.csv")]
-        return math.fsum(row["epoch_seconds"] for row in rows) if models else math.nan
+        return math.fsum(row.get(column, math.nan) for row in rows) if models else math.nan
+
+    @property
+    def latency_ms(self) -> float:
+        """From a clip's file to its score, mean over its models; NaN: not recorded."""
+        found = self.record.get("latency_ms")
+        return float(np.mean([*found.values()])) if found else math.nan
 
     @property
     def parameters(self) -> float:

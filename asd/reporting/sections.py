@@ -22,6 +22,8 @@ from asd.reporting.runs import Run
 from asd.reporting.systems import System
 
 COSTS = ("training_seconds", "parameters", "multiply_adds")
+# Shown, and none of the front's: of one kind of machine, and of what else it did meanwhile.
+_MEASURED = ("latency_ms", "energy_kj")
 # Of the published numbers: their corpus, the release that they score, and the scale.
 PAPER = {"data": "dcase2020", "test": "development", "scale": "paper"}
 
@@ -44,7 +46,8 @@ class Section:
         rows: see ``asd.reporting.rows``; systems: those that have runs, by label; seeds: theirs.
         pairs: comparisons of each two systems on the mean; a row a metric and pair.
         costs: a row a system: auc, pauc (means, fractions), validation_loss, training_seconds,
-            parameters, multiply_adds, ``front``: no other has both a higher AUC and lower costs.
+            parameters, multiply_adds, latency_ms, energy_kj, ``front``: no other has both a higher
+            AUC and lower ``COSTS``.
 
     Raises:
         AsdError: the corpus, the scale or a row's preset is not known here.
@@ -153,7 +156,7 @@ def _costs(systems: Sequence[System]) -> pd.DataFrame:
 
     A cost that is not known of all counts for none.
     """
-    names = ["validation_loss", "proxy_auc", *COSTS]
+    names = ["validation_loss", "proxy_auc", *COSTS, *_MEASURED]
     costs = pd.DataFrame(
         {
             "system": of.label,

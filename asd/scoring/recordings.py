@@ -27,6 +27,7 @@ from asd.errors import AsdError, shown
 from asd.features import Features, clip_features
 from asd.frontends.frontend import FrontEnd
 from asd.models.detector import load_detector
+from asd.models.scoring_form import scoring_form
 from asd.options import check_choice, check_number, check_whole, from_config
 from asd.scoring.calibration import CalibrationOptions, Threshold, normals_of
 from asd.scoring.scorer import ClipSet, ScoredClips, score_clips
@@ -87,6 +88,7 @@ class RecordingScorer:
         self.megabytes = len(content) / 1e6
         recipe = self.recipe = self.detector.recipe
         with _as_it_says(checkpoint):
+            self.detector = scoring_form(self.detector)  # once, not for every recording
             self.scoring = _scoring(recipe["scoring"], allowed)
             self.frontend: FrontEnd = build_known(recipe["frontend"], "frontend", allowed)
             self.windows: Windows = build_known(recipe["window"], "window", allowed)

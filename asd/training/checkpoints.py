@@ -14,6 +14,7 @@ from lightning_fabric.plugins import TorchCheckpointIO
 
 from asd.experiment.history import judged, write_history
 from asd.files import replacing
+from asd.training.costs import gpu_joules
 
 
 class EpochCheckpointIO(TorchCheckpointIO):
@@ -60,6 +61,7 @@ class EpochCheckpoints(pl.callbacks.Checkpoint):
         self.on_epoch, self.advance = on_epoch, advance
         self._rows: list[dict[str, float]] = []
         self._start = 0.0
+        self._joules: float | None = None
 
     @property
     def begun(self) -> bool:
@@ -77,12 +79,15 @@ class EpochCheckpoints(pl.callbacks.Checkpoint):
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the epoch's clock."""
         self._start = time.perf_counter()
+        self._joules = gpu_joules() if pl_module.device.type == "cuda" else None
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the row, tell of it, save."""
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}
         values["steps"] = trainer.global_step
         values["epoch_seconds"] = time.perf_counter() - self._start
+        if self._joules is not None and (joules := gpu_joules()) is not None:
+            values["epoch_joules"] = joules - self._joules
         self._rows.append({"epoch": trainer.current_epoch, **values})
         write_history(self.history, self._rows)
         best = min(self._rows, key=judged)  # the first of equals

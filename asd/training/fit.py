@@ -25,7 +25,7 @@ from asd.models.detector import Detector, read_checkpoint, rebuilt
 from asd.progress import progress_bar
 from asd.training.checkpoints import EpochCheckpointIO, EpochCheckpoints
 from asd.training.lightning_module import DetectorTraining
-from asd.training.proxy_clips import ProxyJudge
+from asd.training.proxy_listener import ProxyJudge
 from asd.training.speed import (
     choose_device,
     prepare,

@@ -41,9 +41,10 @@ from asd.scoring.clip_scores import joined, read_scores, write_scores
 from asd.scoring.metrics import Metrics, evaluate_scores
 from asd.scoring.scorer import ClipSet, calibrate, fit_back_end, score_clips
 from asd.scoring.tables import convergence_notes, remarks, write_tables
+from asd.training.costs import costs
 from asd.training.fit import TrainingSet, fit
-from asd.training.proxy_clips import ProxyJudge, proxy_clips
-from asd.training.speed import choose_device, give_back_memory, set_determinism, step_flop
+from asd.training.proxy_listener import ProxyJudge, proxy_clips
+from asd.training.speed import choose_device, give_back_memory, set_determinism
 
 log = logging.getLogger(__name__)
 
@@ -146,8 +147,8 @@ def _compute(
         held_out, calibrating = _held_out(experiment, group.train)
         training_clips = ~held_out & ~calibrating
         model.mkdir(parents=True, exist_ok=True)
-        held_out_clips = group.train.clips[["machine", "id", "path"]][held_out]
-        held_out_clips.to_csv(model / "validation.csv", index=False)
+        held_clips = group.train.clips[["machine", "id", "path"]][held_out]
+        held_clips.to_csv(model / "validation.csv", index=False)
         names = class_names(group.train, experiment.objective.classes)
         numbers = class_numbers(group.train, experiment.objective.classes, names)
         drawn = experiment.windows.training(windows, features.frames)
@@ -178,27 +179,24 @@ def _compute(
         elif experiment.trains:
             judges = []
             if experiment.proxy.chooses_epoch:
-                told = experiment, detector.recipe, group.train.root, held_out_clips
-                judges = [ProxyJudge(experiment, proxy_clips(*told), *parts)]
+                held = Manifest(group.train.root, held_clips)
+                judges = [ProxyJudge(experiment, proxy_clips(experiment, detector, held), *parts)]
             detector = fit(detector, data, options, seed, model, epoch_ended, judges, label)
-            judges.clear()  # they have features
+            del judges
         if experiment.trains:
             ended[name] = convergence(history, options)
             level = logging.INFO if ended[name]["converged"] else logging.WARNING
             log.log(level, "%s", *convergence_notes({name: ended[name]}))
         fit_back_end(detector, experiment.scoring, *parts, threads)
         if calibrating.any():
-            held = all_clips.part(windows.of_clips(calibrating))
-            table = calibrate(detector, experiment.scoring, held, threads)
+            others = all_clips.part(windows.of_clips(calibrating))
+            table = calibrate(detector, experiment.scoring, others, threads)
             write_scores(model / "calibration.csv", table)
-            del held
+            del others
         save_detector(detector, model / "model.ckpt")
-        costs = {"parameters": sum(p.numel() for p in detector.parameters()), "multiply_adds": 0}
-        if experiment.trains:  # a step is three passes, of two operations each
-            flop = step_flop(detector, len(windows.starts))
-            costs["multiply_adds"] = round(flop / 6 / len(held_out))
+        told = costs(experiment, detector, all_clips, group.train.root)
         record = folder.record()
-        folder.update(**{what: record.get(what, {}) | {name: n} for what, n in costs.items()})
+        folder.update(**{what: record.get(what, {}) | {name: n} for what, n in told.items()})
         del features, data, all_clips, parts
 
         # Scoring the test clips, a machine type at a time.

@@ -110,16 +110,15 @@ def test_the_proxy_auc_chooses_the_epoch(
 def test_pooling_is_chosen_by_a_search_that_trains_once(
     run_train: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    search = ["-m", "hydra/sweeper=optuna", "+experiment=u", "hydra.sweeper.n_trials=3", *FAULTS]
+    search = ["-m", "hydra/sweeper=optuna", "+experiment=u", "hydra.sweeper.n_trials=5", *FAULTS]
     search += ["scoring=choice(mse,mse_median,knn_embedding)", "search.objectives=[proxy_auc]"]
-    search += ["hydra.sweeper.sampler={_target_: optuna.samplers.BruteForceSampler, seed: 0}"]
     assert run_train(*search) == 0
     found = runs(tmp_path)
-    assert len({one.record()["training"] for one in found}) == 1 and len(found) == 3
-    assert sum(bool(one.record()["trained_by"]) for one in found) == 2
-    best = max(found, key=lambda one: one.record()["proxy"]["auc"])
+    assert len({one.record()["training"] for one in found}) == 1 and len(found) > 1
+    assert sum(not one.record()["trained_by"] for one in found) == 1
+    best = max(one.record()["proxy"]["auc"] for one in found)
     said = " ".join("".join(capsys.readouterr()).split())
-    assert f"best: trial {best.record()['tags']['trial']}, proxy_auc" in said
+    assert f"proxy_auc {best:.4g}: scoring=" in said.split("best: trial")[1][:60]
     assert {one.record()["tags"]["selected_on"] for one in found} == {"validation clips"}
 
 
