@@ -123,10 +123,8 @@ class Experiment:
         if needs in OF_DECIBELS and not getattr(self.frontend, "decibels", True):
             raise AsdError(f"scoring by {needs} needs a front end in dB, not {self.frontend.name}")
         if self.proxy.chooses_epoch and (not self.trains or self.trainer.weights == "last"):
-            raise AsdError(
-                "proxy.chooses_epoch=true: no epoch is chosen here; use trainer.weights=best, and "
-                "a model"
-            )
+            text = "no epoch is chosen here; use trainer.weights=best, and a model"
+            raise AsdError(f"proxy.chooses_epoch=true: {text}")
         if not self.trains and self.objective.classes is not None:
             raise AsdError("model=none: there is no network to classify with; use loss=mse")
 

@@ -36,16 +36,12 @@ def read_history(path: Path) -> list[dict[str, float]]:
 
 
 def write_history(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
-    """Replace all rows, whole or not at all: a kill over it must not lose what is there.
-
-    What only some of them have, as the energy of starts on a GPU, is left out.
-    """
+    """Replace all rows, whole or not at all: a kill over it must not lose what is there."""
     import pandas as pd
 
     with replacing(path) as temporary:
-        table = pd.DataFrame(rows)
-        shared = [name for name in table if all(name in row for row in rows)]
-        table[shared].to_csv(temporary, index=False)
+        table = pd.DataFrame(rows).dropna(axis=1)  # without the energy, if starts did not tell it
+        table.to_csv(temporary, index=False)
 
 
 def judged(row: Mapping[str, float]) -> tuple[float, ...]:

@@ -88,7 +88,7 @@ class Run:
         return self._of_epochs("epoch_joules") / 1000
 
     def _of_epochs(self, column: str) -> float:
-        """A sum over all epochs of its models; NaN: they are not at hand, or do not have it."""
+        """A sum; NaN: its models are not at hand, or do not have it."""
         models = RunFolder(self.folder).models()
         rows = [row for model in models for row in read_history(model / "history.csv")]
         return math.fsum(row.get(column, math.nan) for row in rows) if models else math.nan

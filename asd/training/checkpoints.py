@@ -93,8 +93,7 @@ class EpochCheckpoints(pl.callbacks.Checkpoint):
         best = min(self._rows, key=judged)  # the first of equals
         losses = f"train {values['train/loss']:.4f} val {values['val/loss']:.4f}"
         epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
-        if "val/proxy_auc" in values:
-            losses += f" proxy AUC {values['val/proxy_auc']:.4f}"
+        losses += f" proxy AUC {-judged(values)[0]:.4f}" * ("val/proxy_auc" in values)
         self.advance(1, f"{epoch} {losses} best {abs(judged(best)[0]):.4f}")
         self.on_epoch(trainer.current_epoch, values)
         trainer.save_checkpoint(self.last, storage_options={"best": best is self._rows[-1]})

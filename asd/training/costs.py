@@ -25,10 +25,10 @@ _REPEATS, _SECONDS = 15, 1.0
 def costs(
     experiment: Experiment, detector: Detector, clips: ClipSet, root: Path
 ) -> dict[str, float]:
-    """``parameters``, and of a clip ``multiply_adds`` (the mean) and ``latency_ms``.
+    """``parameters``; of a clip ``multiply_adds``, the mean, and ``latency_ms``.
 
-    Latency is the median from the file of the first clip, under ``root``, to its score, alone and
-    on one thread; of vectors from files, which something else makes, there is none.
+    That is the median from the first one's file, under ``root``, to its score, alone, on one
+    thread; not of ``scoring=files``, whose vectors something else makes.
     """
     found = {"parameters": sum(p.numel() for p in detector.parameters()), "multiply_adds": 0}
     if experiment.trains:  # a step is three passes, of two operations each
@@ -49,10 +49,7 @@ def costs(
 
 
 def gpu_joules() -> float | None:
-    """What the GPU has used since its driver was loaded, for whomever; None: not known.
-
-    Of NVML, where nvidia-ml-py is installed.
-    """
+    """What the GPU has used since it was started, for whomever; None: nvidia-ml-py does not say."""
     try:
         import pynvml
 

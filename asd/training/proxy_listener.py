@@ -75,8 +75,8 @@ class ProxyListener(RunListener):
         """Of the validation clips of a model as they are, and with faults."""
         known = [v for v in flat(self.experiment.config).values() if isinstance(v, str)]
         detector = load_detector(model / "model.ckpt", known)
-        clips = Manifest(root, pd.read_csv(model / "validation.csv", dtype=str))
-        tested = proxy_clips(self.experiment, detector, clips)
+        clips = pd.read_csv(model / "validation.csv", dtype=str)
+        tested = proxy_clips(self.experiment, detector, root, clips)
         scored = score_clips(detector, self.experiment.scoring, tested, cores())
         return scored.table.join(tested.table[["cause", "level_db"]])
 
@@ -100,17 +100,18 @@ class ProxyJudge(pl.Callback):
         pl_module.log("val/proxy_auc", evaluate_scores(scores, self.scoring.max_fpr).mean["auc"])
 
 
-def proxy_clips(experiment: Experiment, detector: Detector, clips: Manifest) -> ClipSet:
+def proxy_clips(
+    experiment: Experiment, detector: Detector, root: Path, clips: pd.DataFrame
+) -> ClipSet:
     """Clips and copies with faults (label 1), all in memory; their table has cause, level_db."""
     with ThreadPoolExecutor(cores()) as pool:
-        rows = clips.clips.to_dict("records")
-        made = pool.map(partial(_copies, experiment, clips.root), rows)
+        made = pool.map(partial(_copies, experiment, root), clips.to_dict("records"))
         table = pd.DataFrame([one for each in made for one in each])
     frames = table["features"].map(len).to_numpy(np.int64)
     features = Features(np.concatenate(list(table.pop("features"))), frames)
     index = experiment.windows.starts(detector.recipe["frames"], frames, list(table["path"]))
     classes = experiment.objective.classes, detector.recipe["classes"]
-    return ClipSet(table, features, index, class_numbers(Manifest(clips.root, table), *classes))
+    return ClipSet(table, features, index, class_numbers(Manifest(root, table), *classes))
 
 
 def _copies(experiment: Experiment, root: Path, row: dict[str, str]) -> list[dict[str, object]]:

@@ -147,8 +147,8 @@ def _compute(
         held_out, calibrating = _held_out(experiment, group.train)
         training_clips = ~held_out & ~calibrating
         model.mkdir(parents=True, exist_ok=True)
-        held_clips = group.train.clips[["machine", "id", "path"]][held_out]
-        held_clips.to_csv(model / "validation.csv", index=False)
+        held_out_clips = group.train.clips[["machine", "id", "path"]][held_out]
+        held_out_clips.to_csv(model / "validation.csv", index=False)
         names = class_names(group.train, experiment.objective.classes)
         numbers = class_numbers(group.train, experiment.objective.classes, names)
         drawn = experiment.windows.training(windows, features.frames)
@@ -179,24 +179,24 @@ def _compute(
         elif experiment.trains:
             judges = []
             if experiment.proxy.chooses_epoch:
-                held = Manifest(group.train.root, held_clips)
-                judges = [ProxyJudge(experiment, proxy_clips(experiment, detector, held), *parts)]
+                told = experiment, detector, group.train.root, held_out_clips
+                judges = [ProxyJudge(experiment, proxy_clips(*told), *parts)]
             detector = fit(detector, data, options, seed, model, epoch_ended, judges, label)
-            del judges
+            judges.clear()
         if experiment.trains:
             ended[name] = convergence(history, options)
             level = logging.INFO if ended[name]["converged"] else logging.WARNING
             log.log(level, "%s", *convergence_notes({name: ended[name]}))
         fit_back_end(detector, experiment.scoring, *parts, threads)
         if calibrating.any():
-            others = all_clips.part(windows.of_clips(calibrating))
-            table = calibrate(detector, experiment.scoring, others, threads)
+            held = all_clips.part(windows.of_clips(calibrating))
+            table = calibrate(detector, experiment.scoring, held, threads)
             write_scores(model / "calibration.csv", table)
-            del others
+            del held
         save_detector(detector, model / "model.ckpt")
-        told = costs(experiment, detector, all_clips, group.train.root)
+        found = costs(experiment, detector, all_clips, group.train.root)
         record = folder.record()
-        folder.update(**{what: record.get(what, {}) | {name: n} for what, n in told.items()})
+        folder.update(**{what: record.get(what, {}) | {name: n} for what, n in found.items()})
         del features, data, all_clips, parts
 
         # Scoring the test clips, a machine type at a time.
