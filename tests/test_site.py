@@ -6,15 +6,21 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from urllib.request import urlopen
 
 import numpy as np
+import optuna
 import pytest
 import soundfile
+from postgres import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -26,7 +32,8 @@ LEFT_OUT = {
     r"python -m asd\.report data=dcase2020 .*": "needs runs on the corpus",
     r"docker .*|cp \.env.*": "needs a container engine; tests/test_compose.py",
     r".*(http://127\.0\.0\.1|postgresql://).*": "needs a server; tests/tracking, tests/search",
-    r"(python -m )?mlflow (ui|models serve) .*|optuna-dashboard .*": "is a server",
+    r"mlflow ui .*|optuna-dashboard .*": "is a server; test_servers_answer_as_printed",
+    r"python -m mlflow models serve .*": "is a server; tests/test_register.py",
     r"python onnx_runner\.py .*": "is a file on its own; tests/deployment",
     r".*submitit_slurm.*": "needs a cluster; tests/sweeps",
     r"python -m asd\.report scale=small .*": "needs runs that are not tiny",
@@ -143,6 +150,36 @@ def test_commands_run_as_printed(
         more = [*TINY, "trainer.max_epochs=1", "trainer.batch_size=8"]
     status = call(command, more, monkeypatch)
     assert status == 0, capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("program", "page", "told"),
+    [
+        ("mlflow", "ajax-api/2.0/mlflow/experiments/search?max_results=9", "SIMULATED"),
+        ("optuna-dashboard", "api/studies", "fans"),
+    ],
+)
+def test_servers_answer_as_printed(program: str, page: str, told: str, place: Path) -> None:
+    """With the experiment of the runs, or the study, in what they answer."""
+    if program == "optuna-dashboard":
+        url = f"sqlite:///{place / 'runs' / 'optuna.db'}"
+        optuna.create_study(storage=url, study_name=told, load_if_exists=True)
+    (command,) = [c for c in COMMANDS if c.startswith(f"{program} ")]
+    path = str(Path(sys.executable).parent / program)
+    words, port = shlex.split(command)[1:], str(free_port())
+    server = subprocess.Popen([path, *words, "--port", port], cwd=place, start_new_session=True)
+    try:
+        for _ in range(300):
+            assert server.poll() is None
+            with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/{page}") as answer:
+                assert told in answer.read().decode()
+                break
+            time.sleep(1)
+        else:
+            pytest.fail(f"{command}: no answer within five minutes")
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
 
 
 def test_the_site_builds_and_no_link_leads_nowhere(tmp_path: Path) -> None:

@@ -47,6 +47,14 @@ def runs_in(folder: Path) -> list[RunFolder]:
     return [RunFolder(path.parent) for path in sorted((folder / "runs").glob("*/run.json"))]
 
 
+def epochs_by(folder: Path, pid: int) -> tuple[RunFolder, int] | None:
+    """The run that a process works on, and how many epochs it has had."""
+    for run in runs_in(folder):
+        if run.record()["pid"] == pid:
+            return run, len(read_history(run.model("shared") / "history.csv"))
+    return None
+
+
 def test_a_search_prunes_by_epoch_and_a_pruned_run_can_go_on(
     run_train: Train, shared_data: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -134,19 +142,20 @@ def test_two_starts_share_a_study_and_one_is_killed(
     postgres.psql("postgres", "-c", "CREATE DATABASE optuna")
     url = f"postgresql://mlflow@127.0.0.1:{postgres.port}/optuna"
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
-    few = ["trainer.max_epochs=60", "hydra.sweeper.n_trials=2", f"hydra.sweeper.storage={url}"]
+    few = ["trainer.max_epochs=80", "hydra.sweeper.n_trials=2", f"hydra.sweeper.storage={url}"]
     options = real(*UNTRACKED, *LONG, QUICK, *few)
     starts = [started(shared_data, tmp_path, *options)]
     starts += [started(shared_data, tmp_path, *options, "hydra/launcher=joblib", ONE)]
-    while len(folders := runs_in(tmp_path)) < 2 or not all(
-        len(read_history(folder.model("shared") / "history.csv")) > 3 for folder in folders
+    # Both train when one is killed, unless the other's worker is so slow to start that the first
+    # would end: on busy cores it is.
+    while not (first := epochs_by(tmp_path, starts[0].pid)) or (
+        first[1] < 40 and (first[1] < 4 or len(runs_in(tmp_path)) < 2)
     ):
         assert not [start.communicate()[0] for start in starts if start.poll() is not None]
         time.sleep(0.02)
-    # Nothing slow before the kill: the other's worker waits for a death a few seconds only.
-    (lost,) = [folder for folder in folders if folder.record()["pid"] == starts[0].pid]
+    lost, _ = first
     starts[0].kill()
-    output = [start.communicate(timeout=180)[0] for start in starts]
+    output = [start.communicate(timeout=300)[0] for start in starts]
     assert [start.returncode for start in starts] == [-signal.SIGKILL, 0], output
     assert PASSWORD not in "".join(output)
 
@@ -160,4 +169,4 @@ def test_two_starts_share_a_study_and_one_is_killed(
     (taken_up,) = [trial for trial in trials if trial.user_attrs["run"] == lost.path.name]
     assert taken_up.user_attrs["deaths"] >= 1
     assert "going on at epoch" in lost.log_file.read_text()
-    assert sorted(taken_up.intermediate_values) == list(range(60))
+    assert sorted(taken_up.intermediate_values) == list(range(80))
