@@ -88,7 +88,7 @@ class RecordingScorer:
         self.megabytes = len(content) / 1e6
         recipe = self.recipe = self.detector.recipe
         with _as_it_says(checkpoint):
-            self.detector = scoring_form(self.detector)  # once, not for every recording
+            self._ready = scoring_form(self.detector)  # once, not for every recording
             self.scoring = _scoring(recipe["scoring"], allowed)
             self.frontend: FrontEnd = build_known(recipe["frontend"], "frontend", allowed)
             self.windows: Windows = build_known(recipe["window"], "window", allowed)
@@ -234,7 +234,7 @@ class RecordingScorer:
         features = Features(np.concatenate(list(clips["features"])), frames)
         numbers = np.array(list(map(self.class_number, clips["machine"], clips["id"])))
         some = ClipSet(clips, features, index, numbers)
-        return score_clips(self.detector, self.scoring, some, cores())
+        return score_clips(self._ready, self.scoring, some, cores())
 
     def _verdict(self, machine: str, machine_id: str, score: float) -> dict[str, Any]:
         """``COLUMNS`` of a recording that has a score, those that can be told."""

@@ -127,11 +127,9 @@ def _trainer(
 ) -> pl.Trainer:
     _quiet()
     if options.stop_patience is not None:
-        watched, mode = "val/loss", "min"
-        if any(isinstance(one, ProxyJudge) for one in callbacks):
-            watched, mode = "val/proxy_auc", "max"
-        patience = options.stop_patience
-        stopping = pl.callbacks.EarlyStopping(watched, patience=patience, mode=mode)
+        by_proxy = any(isinstance(one, ProxyJudge) for one in callbacks)
+        watched, mode = ("val/proxy_auc", "max") if by_proxy else ("val/loss", "min")
+        stopping = pl.callbacks.EarlyStopping(watched, patience=options.stop_patience, mode=mode)
         callbacks = [*callbacks, stopping]
     return pl.Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
