@@ -16,7 +16,6 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from asd.errors import AsdError
-from asd.options import hint
 from asd.secrets import redacted
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -118,19 +117,6 @@ def _check_search_path(overrides: Sequence[str]) -> None:
             raise AsdError(f"hydra.searchpath: {place} is not imported; give file:///FOLDER")
 
 
-def refusal(error: Exception, options: Sequence[str]) -> str:
-    """What Hydra says of an override that does not compose; of an unknown option in our words.
-
-    Args:
-        error: Hydra's, which for a mistyped option proposes to add it.
-        options: dotted names of those that there are.
-    """
-    unknown = re.match(r"Could not override '([^']+)'", str(error))
-    if unknown is None:
-        return str(error)
-    return f"{unknown[1]}: no such option{hint(unknown[1], options)}; --help lists them"
-
-
 def plain(cfg: Any) -> Any:
     """A config as plain Python values, interpolations resolved.
 
@@ -144,14 +130,11 @@ def plain(cfg: Any) -> Any:
 
 
 def build(cfg: Any, option: str) -> Any:
-    """The object that a config with ``_target_`` describes.
-
-    Args:
-        cfg: the config node (or plain dict).
-        option: the node's name, for messages.
+    """The object that a config node (or plain dict) with ``_target_`` describes.
 
     Raises:
-        AsdError: the target cannot be imported, or refuses a value or a name.
+        AsdError: the target cannot be imported, or refuses a value or a name; ``option`` is the
+            node's name there.
     """
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
@@ -173,15 +156,8 @@ def build(cfg: Any, option: str) -> Any:
 @functools.cache
 def known_names(group: str) -> frozenset[str]:
     """The classes that ``conf/<group>/*.yaml`` name, at whatever depth."""
-    import yaml
-
-    waiting = [yaml.safe_load(f.read_text()) for f in (folder_of("conf") / group).rglob("*.yaml")]
-    named = set()
-    while waiting:
-        node = waiting.pop()
-        named.add(node.get("_target_"))
-        waiting += [value for value in node.values() if isinstance(value, dict)]
-    return frozenset(filter(None, named))
+    texts = [file.read_text() for file in (folder_of("conf") / group).rglob("*.yaml")]
+    return frozenset(re.findall(r"^ *_target_: +([\w.]+\.\w+)", "\n".join(texts), re.MULTILINE))
 
 
 def build_known(node: Any, group: str, allowed: Collection[str] = ()) -> Any:

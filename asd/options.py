@@ -50,14 +50,7 @@ def hint(name: str, known: Sequence[str]) -> str:
 def check_number(
     option: str, value: object, low: float, high: float = math.inf, above: bool = False
 ) -> None:
-    """Refuse what is not a finite number from ``low`` to ``high``.
-
-    Args:
-        option: its name, for the message.
-        value: given.
-        low: least value; with ``above``, the value must be greater.
-        high: greatest value.
-        above: see ``low``.
+    """Refuse what is not a finite number from ``low``, with ``above`` beyond it, to ``high``.
 
     Raises:
         AsdError: names the option and the range.
@@ -94,12 +87,7 @@ def check_no_secret(option: str, value: object) -> None:
 
 
 def from_config(cls: type[Options], group: str, config: Mapping[str, Any]) -> Options:
-    """The dataclass of a composed config group, which checks the values itself.
-
-    Args:
-        cls: a dataclass with a field for each option.
-        group: the config group's name, for messages.
-        config: its options as plain values.
+    """The dataclass of a composed config group (plain values), which checks the values itself.
 
     Raises:
         AsdError: an option is missing or not one of these, or has a value that cannot be.

@@ -54,7 +54,7 @@ def _freeze(path: Path, words: list[str]) -> None:
         cells = list(Cells(loader, master).of(overrides))
     for cell in cells:
         if cell.refusal or not cell.path:
-            raise AsdError(f"{cell.label}: {cell.refusal.message if cell.refusal else 'no data'}")
+            raise AsdError(f"{cell.label}: {cell.refusal or 'no data'}")
         if any(cell.path.parent.glob(f"*-{cell.path.name[-12:]}*/**/scores.csv")):
             raise AsdError(f"{cell.label}: already run, in part at least; its test labels are used")
     runs: dict[str, Any] = {c.path.name: " ".join(c.overrides) for c in cells if c.path}

@@ -54,11 +54,7 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, dict[str, list[str]
 
 
 def report(options: argparse.Namespace, wanted: dict[str, list[str]], words: Sequence[str]) -> None:
-    """Collect, compute, print and write.
-
-    Args:
-        options, wanted: of ``parse``.
-        words: as they were typed, for the foot.
+    """Collect, compute, print and write what ``parse`` made of ``words``.
 
     Raises:
         AsdError: an option or a file is at fault, or no run is as wanted.
@@ -73,7 +69,7 @@ def report(options: argparse.Namespace, wanted: dict[str, list[str]], words: Seq
     from asd.reporting.sections import add_comparison, sections
 
     declared = declaration(name := options.sweep or "paper")
-    resampling = Resampling(options.resamples, options.confidence, options.seed)
+    resampling = Resampling(options.resamples, options.confidence)
     collection = collect_folder(Path(options.runs))
     runs = [run for run in collection.runs if run.matches(wanted)]
     plan = Preregistration(options.plan) if options.plan else None
@@ -121,7 +117,10 @@ def _write(blocks: list[Block], parts: list[Section], out: Path) -> None:
     from asd.reporting.results import spreadsheet
 
     def joined(frames: Callable[[Section], Sequence[pd.DataFrame]]) -> pd.DataFrame:
-        return pd.concat([part.labelled(frame) for part in parts for frame in frames(part)])
+        """Of all sections, with what the data is in the first columns."""
+        keys = [(part.label, part.simulated) for part in parts]
+        own = [pd.concat(frames(part)) for part in parts]
+        return pd.concat(own, keys=keys, names=["data", "simulated"]).reset_index([0, 1])
 
     frame = joined(lambda part: [part.results])
     if len(compared := joined(lambda part: [*part.comparisons, part.pairs])):
@@ -132,7 +131,7 @@ def _write(blocks: list[Block], parts: list[Section], out: Path) -> None:
         "per_id.csv": frame[frame["id"] != ""].drop(columns=of_types),
         "costs.csv": joined(lambda part: [part.costs]),
         "comparisons.csv": compared,
-        "faults.csv": joined(lambda part: [fault_results(part)]),
+        "faults.csv": joined(lambda part: [fault_results(part.systems)]),
     }
     files = {
         "report.html": rendering.html(blocks),
@@ -164,7 +163,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--compare", nargs=2, action="append", default=[], metavar=("A", "B"), help="two systems")
     add("--resamples", type=int, default=1000, help="bootstrap resamples (default: 1000)")
     add("--confidence", type=float, default=0.95, help="of the intervals (default: 0.95)")
-    add("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
     add("--out", default="report", help="folder for the files (default: report)")
     add("--no-pictures", action="store_true", help="draw nothing")
     add("--no-write", action="store_true", help="print only")

@@ -110,7 +110,7 @@ def _score(options: argparse.Namespace) -> None:
 def checkpoint_of(model: str, tracking_uri: str | None, folder: Path) -> Path:
     """The model's file: as it is, in a model's or a run's folder, or copied to ``folder``."""
     if model.startswith("models:/"):
-        from asd.tracking.registered_models import registered_checkpoint
+        from asd.tracking.mlflow_store import registered_checkpoint
 
         return registered_checkpoint(model, tracking_uri, folder)
     path = Path(model)

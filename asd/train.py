@@ -10,7 +10,7 @@ import errno
 import logging
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 # Idle threads that spin make training beside another busy process 30 times slower. Read by OpenMP
 # when torch is imported.
@@ -20,20 +20,19 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from asd.composition import (
     command_of,
-    compose_config,
     folder_of,
     plain,
-    refusal,
     register_resolvers,
     search_path,
 )
 from asd.errors import AsdError, Pruned, Terminated
 from asd.exit_status import program
+from asd.experiment.schema import refusal
 from asd.secrets import redacted
 from asd.signals import ENDINGS, stopped_by
 from asd.sweeps.arguments import expand
@@ -77,13 +76,10 @@ def train(cfg: DictConfig) -> float | list[float]:
     except AsdError:
         raise
     except Exception as error:
-        lost = "nothing finished is lost"
+        lost = f"nothing finished is lost; mend it, then resume with: {command}"
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise AsdError(
-                f"{error.filename or 'disk'}: disk full; {lost}. Free some space, then resume "
-                f"with: {command}"
-            ) from error
-        log.error("the run failed; %s. Mend the cause, then resume with: %s", lost, command)
+            raise AsdError(f"{error.filename or 'disk'}: disk full; {lost}") from error
+        log.error("the run failed; %s", lost)
         raise
 
 
@@ -105,9 +101,8 @@ def _train(experiment: Experiment) -> float | list[float]:
         from asd.tracking.mlflow_store import Tracking
 
         log.info("MLflow run: %s", record["mlflow"]["run_id"])
-        ui_command = Tracking.of(experiment.config["tracking"]).ui_command
-        if ui_command is not None:
-            log.info("open it:    %s", ui_command)
+        if (tracking := Tracking.of(experiment.config["tracking"])).embedded:
+            log.info("open it:    python -m mlflow ui --backend-store-uri %s", tracking.uri)
     values = objective_values(folder, metrics, experiment.config)
     return values[0] if len(values) == 1 else values
 
@@ -168,10 +163,6 @@ def _task(cfg: DictConfig) -> float | list[float]:
         if _single():
             sys.exit(2)
         raise
-    except Terminated as ended:
-        sys.exit(128 + ended.args[0])
-    except KeyboardInterrupt:
-        sys.exit(130)
 
 
 def main() -> None:
@@ -181,35 +172,19 @@ def main() -> None:
         if {"-h", "--help"} & set(sys.argv[1:]):  # says the options of one run
             sys.argv[1:] = [a for a in sys.argv[1:] if not a.lstrip("+").startswith("sweep=")]
         sys.argv[1:] = expand(sys.argv[1:])
-    except (AsdError, HydraException) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # we say what Hydra raises
-    conf = str(folder_of("conf"))
-    try:
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # we say what Hydra raises
+        conf = str(folder_of("conf"))
         hydra.main(version_base="1.3", config_path=conf, config_name="config")(_task)()
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
+    except KeyboardInterrupt as stopped:
+        sys.exit(128 + stopped.args[0] if isinstance(stopped, Terminated) else 130)
+    except (AsdError, HydraException, OmegaConfBaseException, ValueError) as error:
         if isinstance(error, ValueError) and not str(error).startswith("Config group override"):
             raise  # a fault of ours, not of Hydra's reading
-        said = refusal(error, _known_options())
+        said = refusal(error)
         if isinstance(error, ValueError):
             said += "; a group is chosen by the name of one of its files, such as loss=mse"
         print(f"error: {redacted(said)}", file=sys.stderr)
         sys.exit(2)
-
-
-def _known_options() -> list[str]:
-    """The options of the config with the groups that the command line chooses, if it composes."""
-    from asd.experiment.identity import flat
-
-    conf = folder_of("conf")
-    words = [word for word in sys.argv[1:] if "=" in word]
-    groups = [w for w in words if (conf / w.split("=")[0].lstrip("+")).is_dir() and "," not in w]
-    try:
-        known: Any = OmegaConf.to_container(compose_config(groups))
-        return list(flat(known))
-    except AsdError:
-        return []
 
 
 if __name__ == "__main__":

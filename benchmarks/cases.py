@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from asd.composition import build, folder_of, plain, register_resolvers
 from asd.data.windows import Windows
 from asd.experiment.trainer_options import TrainerOptions
-from asd.features import Features
 from asd.features.batches import windows_view
+from asd.features.part import Features
 from asd.models.detector import Detector
 from asd.models.standardiser import Standardiser
 from asd.options import from_config

@@ -13,7 +13,7 @@ import torch
 from asd.cores import cores
 from asd.experiment.listener import RunListener
 from asd.experiment.run_folder import RunFolder
-from asd.features import Features
+from asd.features.part import Features
 from asd.models.detector import Detector
 from asd.options import from_config
 from asd.scoring.scorer import ClipSet, fit_back_end, score_clips

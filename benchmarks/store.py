@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from asd.data.folder import Folder
     from asd.data.manifest import Manifest
-    from asd.features import FeatureStore
+    from asd.features.store import FeatureStore
     from asd.frontends.frontend import FrontEnd
 
 RATE, SECONDS = 16000, 10
@@ -86,7 +86,7 @@ def measure_load(store: FeatureStore, clips: Manifest, mapped: bool, cold: bool)
 def _load(store: FeatureStore, clips: Manifest, mapped: bool, cold: bool) -> Loaded:
     import pandas as pd  # noqa: F401 - not to be counted
 
-    from asd.features import parts_of
+    from asd.data.manifest import parts_of
 
     if cold:
         for path in store.folder.iterdir():
@@ -117,7 +117,7 @@ def random_access(store: FeatureStore, clips: Manifest) -> list[tuple[str, float
     import numpy as np
     import torch
 
-    from asd.features import parts_of
+    from asd.data.manifest import parts_of
 
     def once(values: np.ndarray, frames: int) -> float:
         count = len(values) // frames
@@ -164,7 +164,7 @@ def _measure(options: argparse.Namespace, folder: Path) -> None:
     from rich.table import Table
 
     from asd.data.folder import Folder
-    from asd.features import FeatureStore
+    from asd.features.store import FeatureStore
     from asd.frontends.gammatone import Gammatone
     from asd.frontends.mel import Mel
 

@@ -185,7 +185,7 @@ def measure(case: Case, device: torch.device, steps: int, usual: bool) -> Figure
             case.data(steps // 2 + 1),
             options,
             0,
-            Path(folder) / "model",
+            RunFolder(Path(folder) / "run").model("shared"),
             lambda epoch, values: run.epoch_ended("shared", epoch, values),
             [turns, ends],
         )

@@ -45,7 +45,8 @@ print(f"mean AUC {100 * metrics.mean['auc']:.2f} %")
 print("\n== 4. A clip: what the network hears, what it makes of it, and where it errs")
 examples = KeptClips.read(u[0].folder / "models" / "shared" / EXAMPLES)
 title = "fan, SIMULATED, tiny: means nothing"
-print("drawn:", triptychs(examples, "fan", title, folder / "fan.png"))
+triptychs(examples, "fan", title, picture := folder / "fan.png")
+print("drawn:", picture)
 
 print("\n== 5. Two systems: the same clips, three trainings of each")
 how = Resampling()

@@ -72,6 +72,7 @@ def test_preset_end_to_end(experiment: str, run_train: Train, tmp_path: Path) ->
     assert list(scores.columns[:5]) == ["machine", "id", "file", "label", "score"]
     # tiny: two IDs a machine, four normal and four anomalous clips each
     assert scores.groupby("machine").size().to_dict() == dict.fromkeys(MACHINES, 16)
+    assert record["clips_scored"] == len(scores)
     assert scores["score"].gt(0).all() or "oe" in experiment  # a logit
     assert (scores["cause"].notna() == scores["label"]).all()
     assert scores["strength"].dropna().between(0.2, 1.0).all()

@@ -89,23 +89,18 @@ class Recording:
     def signal(self, rate: int) -> NDArray[np.float32]:
         """The channel at a rate in Hz: float32 [``resampled_length``], full scale 1.
 
-        16-bit samples are divided by 32768, as libsndfile does it.
+        16-bit samples are divided by 32768, as libsndfile does it. At another rate than the file's
+        ``scipy.signal.resample_poly`` gives them: zero phase, Kaiser window with beta 5; it may
+        overshoot [-1, 1] by a few percent.
         """
-        signal = _to_float(self.mono)
-        return signal if self.facts.rate == rate else resample(signal, self.facts.rate, rate)
+        signal, own = _to_float(self.mono), self.facts.rate
+        if own == rate:
+            return signal
+        from scipy.signal import resample_poly
 
-
-def resample(signal: NDArray[np.float32], rate: int, new_rate: int) -> NDArray[np.float32]:
-    """The signal [samples] at another rate in Hz: float32 [``resampled_length``].
-
-    ``scipy.signal.resample_poly``: zero phase, Kaiser window with beta 5; it may overshoot [-1, 1]
-    by a few percent.
-    """
-    from scipy.signal import resample_poly
-
-    divisor = gcd(rate, new_rate)
-    resampled = resample_poly(signal, new_rate // divisor, rate // divisor)
-    return np.ascontiguousarray(resampled, dtype=np.float32)
+        divisor = gcd(own, rate)
+        resampled = resample_poly(signal, rate // divisor, own // divisor)
+        return np.ascontiguousarray(resampled, dtype=np.float32)
 
 
 def resampled_length(samples: int, rate: int, new_rate: int) -> int:

@@ -44,9 +44,6 @@ class Corpus(Protocol):
     def manifest(self, releases: list[str]) -> Manifest:
         """All clips of these releases, made first if the corpus is a simulated one.
 
-        Args:
-            releases: of ``asd.data.manifest.RELEASES``.
-
         Raises:
             AsdError: a clip cannot be used; the message names every such file.
         """

@@ -135,9 +135,7 @@ class Folder:
 
     def _machines(self) -> list[str] | None:
         """The machine types that must be there, or None for all that are."""
-        if self.machines is None:
-            return None
-        return [self.machines] if isinstance(self.machines, str) else list(self.machines)
+        return _listed(self.machines)
 
     def _verify(self, releases: list[str], clips: list[Clip], problems: Problems) -> None:
         """Compare the clips listed with what is known of the corpus, before any is read."""
@@ -212,14 +210,8 @@ class Folder:
             )
 
     def _ids(self) -> list[str] | None:
-        """The machine IDs asked for; None for all.
-
-        A number stands for two digits: ``ids: [0, 2]`` are 00 and 02, as YAML reads 00 as 0.
-        """
-        if self.ids is None:
-            return None
-        each = [self.ids] if isinstance(self.ids, str | int) else self.ids
-        return [f"{one:02d}" if isinstance(one, int) else str(one) for one in each]
+        """The machine IDs asked for; None for all."""
+        return _listed(self.ids)
 
     def _choose_ids(self, clips: list[Clip]) -> list[Clip]:
         ids = self._ids()
@@ -232,6 +224,14 @@ class Folder:
                 f"(found: {', '.join(present) or 'none'})"
             )
         return [clip for clip in clips if clip.id in ids]
+
+
+def _listed(chosen: Sequence[str | int] | str | int | None) -> list[str] | None:
+    """What is chosen; a number stands for two digits, as YAML reads 00 as 0. None: all."""
+    if chosen is None:
+        return None
+    each = [chosen] if isinstance(chosen, str | int) else chosen
+    return [f"{one:02d}" if isinstance(one, int) else str(one) for one in each]
 
 
 def _machine_folders(folder: Path) -> list[str]:

@@ -66,8 +66,7 @@ def scan(corpus: Folder, clips: list[Clip], problems: Problems) -> list[dict[str
             in_threads(read, {"": new}, workers, "reading and checking clips", lambda *_: None)
         finally:  # an interrupted scan goes on where it stopped
             _write_cache(file, known)
-    if problems:
-        _report(corpus, problems)
+    report_bad_clips(corpus.folder, problems, corpus.on_bad_clip)
     warn_of(corpus.folder, known, corpus.rate)
     rows = []
     for clip in clips:
@@ -78,16 +77,21 @@ def scan(corpus: Folder, clips: list[Clip], problems: Problems) -> list[dict[str
     return rows
 
 
-def _report(corpus: Folder, problems: Problems) -> None:
+def report_bad_clips(where: Path, problems: Problems, on_bad_clip: str | None) -> None:
+    """Say of each clip that cannot be used why, if there are any; ``on_bad_clip``: is that all?
+
+    Raises:
+        AsdError: it is not ``skip``; all clips are counted, the first named.
+    """
     lines = [f"  {problems[path]}" for path in sorted(problems)]
-    if corpus.on_bad_clip == "skip":  # every name: a result without these is another result
+    if lines and on_bad_clip != "skip":
+        raise AsdError(
+            f"{where}: {len(lines)} bad clips\n{first_lines(lines)}"
+            "\nmend or remove them, or leave them out with data.on_bad_clip=skip"
+        )
+    if lines:  # every name: a result without these is another result
         text = "data.on_bad_clip=skip leaves out %d bad clips of %s:\n%s"
-        log.warning(text, len(problems), corpus.folder, "\n".join(lines))
-        return
-    raise AsdError(
-        f"{corpus.folder}: {len(problems)} bad clips\n{first_lines(lines)}"
-        "\nmend or remove them, or leave them out with data.on_bad_clip=skip"
-    )
+        log.warning(text, len(lines), where, "\n".join(lines))
 
 
 def warn_of(where: Path | str, facts: Mapping[str, ClipFacts], rate: int) -> None:

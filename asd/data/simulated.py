@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +17,15 @@ from asd.errors import AsdError
 from asd.options import check_choice, check_number, check_whole
 
 if TYPE_CHECKING:
-    from asd.data.simulation.clip import PlannedClip, SoundSettings
+    from asd.data.simulation.clip import PlannedClip
 
 COUNTS = ("given", "dcase2020")
 RANGES = (
     ("rate", 8000, 192000),  # the sound models need 4 kHz
     ("seconds", 0.25, 3600.0),
     ("toy_car_seconds", 0.25, 3600.0),
+)
+LEVELS = (
     ("snr_db", -40.0, 60.0),
     ("snr_spread_db", 0.0, 20.0),
     ("level_db", -80.0, -20.0),
@@ -41,7 +43,7 @@ COUNT_RANGES = (  # where counts are given
 Plan = dict[tuple[str, str, str], tuple[int, ...]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # a corpus is a key of what is known of its units
 class Simulated:
     """Simulated machines in the layout ``<release>/<machine>/{train,test}/*.wav``.
 
@@ -62,11 +64,11 @@ class Simulated:
     train_per_id: int | None
     test_normal_per_id: int | None
     test_anomaly_per_id: int | None
-    snr_db: float
-    snr_spread_db: float
-    level_db: float  # dB re full scale, of a machine in normal work
-    level_spread_db: float
-    strength: Sequence[float]  # least and greatest, of an anomaly
+    snr_db: float  # mean signal-to-noise ratio
+    snr_spread_db: float  # standard deviation from clip to clip (cut at twice that)
+    level_db: float  # mean level of a unit in normal work, dB re full scale
+    level_spread_db: float  # standard deviation from unit to unit (cut at twice that)
+    strength: Sequence[float]  # least and greatest, of an anomaly; uniform between the two
 
     name = "simulated"
     simulated = True
@@ -75,7 +77,7 @@ class Simulated:
     def __post_init__(self) -> None:
         check_choice("data.counts", self.counts, COUNTS)
         check_whole("data.seed", self.seed, 0, 2**63)
-        for option, least, most in RANGES:
+        for option, least, most in RANGES + LEVELS:
             check_number(f"data.{option}", getattr(self, option), least, most)
         for option, low, high in COUNT_RANGES if self.counts == "given" else ():
             check_whole(f"data.{option}", getattr(self, option), low, high)
@@ -161,21 +163,17 @@ class Simulated:
         return round(seconds * self.rate)
 
     @property
-    def settings(self) -> SoundSettings:
-        """What sounds depend on besides a clip's name."""
-        from asd.data.simulation.clip import SoundSettings
-
-        levels = (self.snr_db, self.snr_spread_db, self.level_db, self.level_spread_db)
-        return SoundSettings(self.seed, self.rate, *map(float, (*levels, *self.strength)))
-
-    @property
     def definition(self) -> dict[str, Any]:
         """What defines the corpus, in one form whatever way it was asked for."""
         from asd.data.simulation import GENERATOR_VERSION
 
         return {
             "generator": GENERATOR_VERSION,
-            **asdict(self.settings),
+            "seed": self.seed,
+            "rate": self.rate,
+            **{level: float(getattr(self, level)) for level, *_ in LEVELS},
+            "strength_low": float(self.strength[0]),
+            "strength_high": float(self.strength[1]),
             "samples": {machine: self._samples(machine) for machine in sorted(self.machines)},
             "clips": {"/".join(key): list(counts) for key, counts in sorted(self._plan.items())},
         }

@@ -80,12 +80,10 @@ def drawn(strata: Mapping[Stratum, Sequence[str]], fraction: float, seed: int) -
     order = sorted(
         sizes, key=lambda s: (floor(fraction * sizes[s]) - fraction * sizes[s], _rank(seed, *s))
     )
-    while (left := wanted - sum(shares.values())) > 0:
-        open_ones = [s for s in order if shares[s] < sizes[s] - 1][:left]
-        if not open_ones:
-            break
-        for stratum in open_ones:
-            shares[stratum] += 1
+    # Turn by turn one more each, in this order, where one is left.
+    more = [(turn, at) for at, s in enumerate(order) for turn in range(sizes[s] - 1 - shares[s])]
+    for _, at in sorted(more)[: wanted - sum(shares.values())]:
+        shares[order[at]] += 1
     return {
         path
         for stratum, paths in strata.items()

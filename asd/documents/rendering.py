@@ -76,14 +76,6 @@ def escape_markdown(text: str) -> str:
     return " ".join(text.split()).translate(_MARKDOWN).replace("](", "]\\(")
 
 
-def _link(path: Path, folder: Path) -> str:
-    return quote(Path(os.path.relpath(path, folder)).as_posix())
-
-
-def _content(path: Path) -> str:
-    return base64.b64encode(path.read_bytes()).decode("ascii")
-
-
 @functools.cache
 def _environment(format: str) -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -100,7 +92,8 @@ def _environment(format: str) -> Environment:
         undefined=StrictUndefined,
     )
     environment.filters |= {
-        "tex": escape_latex, "md": escape_markdown, "content": _content, "link": _link,
-        "quoted": quote,
+        "tex": escape_latex, "md": escape_markdown, "quoted": quote,
+        "link": lambda path, folder: quote(Path(os.path.relpath(path, folder)).as_posix()),
+        "content": lambda path: base64.b64encode(path.read_bytes()).decode("ascii"),
     }  # fmt: skip
     return environment

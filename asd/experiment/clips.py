@@ -6,11 +6,14 @@ import logging
 import sys
 from dataclasses import dataclass, replace
 from logging.handlers import BufferingHandler
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from asd.data.audio import resampled_length
 from asd.data.manifest import Manifest, check_machine, repeated
+from asd.data.scan import report_bad_clips
 from asd.data.simulation.build import CAUSES
 from asd.errors import AsdError
 from asd.experiment.experiment import Experiment
@@ -48,7 +51,7 @@ class Clips:
 
     @classmethod
     def _chosen(cls, experiment: Experiment) -> Clips:
-        manifest = experiment.corpus.manifest(experiment.releases)
+        manifest = _with_frames(experiment, experiment.corpus.manifest(experiment.releases))
         for machine in manifest.machines:
             check_machine(machine, manifest.root)
         train = manifest.select(release=experiment.config["release"]["train"], split="train")
@@ -101,10 +104,18 @@ class Clips:
         }
 
 
-def shortest_clip(clips: Manifest, rate: int) -> int:
-    """Samples at ``rate`` Hz in the shortest of these clips."""
-    table = clips.clips
-    return int(np.floor((table["samples"] * (rate / table["rate"])).min()))
+def _with_frames(experiment: Experiment, manifest: Manifest) -> Manifest:
+    """The clips that have a frame: shorter ones are bad clips, as those that cannot be read."""
+    frontend, clips, problems = experiment.frontend, manifest.clips, dict[Path, str]()
+    paths = [manifest.root / path for path in clips["path"]]
+    for path, samples, rate in zip(paths, clips["samples"], clips["rate"], strict=True):
+        try:
+            frontend.n_frames(resampled_length(samples, rate, frontend.rate))
+        except AsdError as error:
+            problems[path] = f"{path}: {error}"
+    report_bad_clips(manifest.root, problems, experiment.config["data"].get("on_bad_clip"))
+    kept = clips[[path not in problems for path in paths]]
+    return Manifest(manifest.root, kept.reset_index(drop=True))
 
 
 def machine_ids(clips: Manifest) -> list[tuple[str, str]]:

@@ -35,10 +35,8 @@ def device_name(device_type: str) -> str:
 
         return torch.cuda.get_device_name()
     cpuinfo = Path("/proc/cpuinfo")
-    model = re.search(
-        r"^model name\s*: (.+)", cpuinfo.read_text() if cpuinfo.exists() else "", re.M
-    )
-    name = model[1] if model else platform.processor() or platform.machine()
+    models = re.findall(r"model name\s*: (.+)", cpuinfo.read_text()) if cpuinfo.exists() else []
+    name = next(iter(models), platform.processor() or platform.machine())
     return f"{name}, {allowed_cores()} cores"
 
 

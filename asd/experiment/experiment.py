@@ -33,7 +33,7 @@ from asd.scoring.window_scores import OF_CLASSES, OF_FRAMES, OF_RECONSTRUCTION, 
 if TYPE_CHECKING:
     from asd.data.corpus import Corpus
     from asd.data.windows import Windows
-    from asd.features import FeatureStore
+    from asd.features.store import FeatureStore
     from asd.frontends.frontend import FrontEnd
 
 #: In names of what was computed of sounds that a program made.
@@ -92,7 +92,7 @@ class Experiment:
 
     def feature_store(self) -> FeatureStore:
         """Where the features of its clips are, or will be."""
-        from asd.features import FeatureStore
+        from asd.features.store import FeatureStore
 
         options, cache = self.config["features"], Path(self.config["paths"]["cache"]).absolute()
         check_choice("features.shared", options["shared"], ("auto", True, False))
@@ -222,9 +222,6 @@ def _check_own_options(config: dict[str, Any]) -> None:
     for name, value in {**names, "scale.name": config["scale"]["name"]}.items():
         if not isinstance(value, str) or (name != "system" and set(value) & {"/", "\0"}):
             raise AsdError(f"{name}={value}: must be a text without a slash; folders bear it")
-    params = config["tracking"].get("params")
-    if not isinstance(params, list) or not all(isinstance(name, str) for name in params):
-        raise AsdError(f"tracking.params={params}: must be a list of options")
 
 
 def _check_objective(objective: Any, scope: str, scoring: ScoringOptions) -> None:

@@ -17,16 +17,10 @@ SCORING_VERSIONS = {"scoring": 1}
 def identity(
     config: dict[str, Any], data_hash: str, versions: Mapping[str, Any] | None = None
 ) -> str:
-    """Hash of what determines a result.
+    """Hash of what determines a result, 12 hexadecimal digits.
 
-    Args:
-        config: the composed config as plain values. What ``identity.exclude`` lists (dotted names)
-            cannot change the result and is left out.
-        data_hash: of the clips (``Manifest.data_hash``).
-        versions: of the code.
-
-    Returns:
-        12 hexadecimal digits.
+    Of the ``settings`` of a composed config, as plain values, of the clips
+    (``Manifest.data_hash``), and of the versions of the code.
     """
     what = {"config": settings(config), "data": data_hash, "versions": dict(versions or {})}
     text = json.dumps(what, sort_keys=True, default=str)
@@ -68,7 +62,7 @@ def _number(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested options as dotted names; lists stay whole.
 
     >>> flat({"trainer": {"batch_size": 32}, "seed": 0})

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from asd.data.manifest import RELEASES, Manifest
-from asd.errors import AsdError, Pruned
+from asd.errors import Pruned
 from asd.experiment.clips import Clips
 from asd.experiment.environment import environment, peak_memory_mb
 from asd.experiment.experiment import Experiment
@@ -37,16 +37,9 @@ def recorded(
 ) -> Iterator[None]:
     """Keep the record of a run while it is computed, and tell listeners of its start and end.
 
+    The caller has locked the folder; ``models`` are the names of those that the run trains.
     Whatever ends the block is in the record before it is raised on: FAILED with the error, KILLED
     if the user, the system or a search ended the run.
-
-    Args:
-        experiment: what is run.
-        clips: on which.
-        folder: the run's, locked by the caller.
-        device_type: ``cpu`` or ``cuda``.
-        models: names of those that it trains.
-        listeners: of the run.
     """
     earlier = folder.record()
     about = environment(device_type)
@@ -79,7 +72,7 @@ def recorded(
     except Exception as error:
         log.debug("the run failed", exc_info=True)
         if folder.is_ours():
-            folder.update(error={"message": str(error), "user": isinstance(error, AsdError)})
+            folder.update(error={"message": str(error)})
         raise
     finally:
         wall = earlier.get("wall_seconds", 0.0) + time.perf_counter() - start
@@ -158,22 +151,16 @@ def describe(clips: Manifest, corpus: str, context: str) -> dict[str, Any]:
     table = clips.clips
     releases = [release for release in RELEASES if (table["release"] == release).any()]
     splits = list(dict.fromkeys(table["split"]))
-    labels = table["label"].value_counts()
+    source = {"corpus": corpus, "releases": releases, "splits": splits, "machines": clips.machines}
+    labels = {"normal": 0, "anomaly": 1, "unknown": -1}
     return {
         "name": " ".join([corpus, "+".join(releases), "+".join(splits)]),
         "digest": clips.data_hash(),
         "context": context,
-        "source": {
-            "corpus": corpus,
-            "releases": releases,
-            "splits": splits,
-            "machines": clips.machines,
-        },
+        "source": source,
         "profile": {
             "clips": len(table),
-            "normal": int(labels.get(0, 0)),
-            "anomaly": int(labels.get(1, 0)),
-            "unknown": int(labels.get(-1, 0)),
+            **{name: int((table["label"] == label).sum()) for name, label in labels.items()},
             "machine IDs": len(table[["machine", "id"]].drop_duplicates()),
             "hours": round(float((table["samples"] / table["rate"]).sum()) / 3600, 4),
         },

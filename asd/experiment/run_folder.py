@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from asd.errors import AsdError, RunIsBusyError
-from asd.files import locked, write_text
+from asd.files import check_regular, locked, write_text
 
 log = logging.getLogger(__name__)
 
@@ -65,11 +65,10 @@ class RunFolder:
             AsdError: the file is damaged.
         """
         path = self.path / "run.json"
-        if not path.exists():
-            return {}
         try:
-            content = json.loads(path.read_text()) if path.is_file() else None
-        except FileNotFoundError:
+            check_regular(path)
+            content = json.loads(path.read_text())
+        except (FileNotFoundError, NotADirectoryError):
             return {}
         except (ValueError, OSError, RecursionError) as error:
             raise AsdError(f"{path}: damaged ({error}); remove the run's folder") from error
@@ -91,10 +90,7 @@ class RunFolder:
 
     @contextmanager
     def lock(self, wait: bool = False) -> Iterator[None]:
-        """Hold the folder: two processes never train the same run at once.
-
-        Args:
-            wait: for a process that holds it, as long as it does.
+        """Hold the folder: two processes never train the same run at once; or ``wait`` to do so.
 
         Raises:
             RunIsBusyError: another process holds it.
@@ -165,12 +161,9 @@ class RunFolder:
 
 
 def find_run(runs: Path, name: str, identity: str) -> RunFolder:
-    """The folder of the run with this identity, under whatever name; a new one if there is none.
+    """The folder, among all in ``runs``, of the run with this identity, under whatever name.
 
-    Args:
-        runs: folder of all run folders.
-        name: readable part of a new folder's name.
-        identity: see ``asd.experiment.identity``.
+    If there is none, a new one, whose name begins with ``name``.
     """
     found = sorted(p for p in runs.glob(f"*-{identity}") if p.is_dir())
     return RunFolder(found[0] if found else runs / f"{name}-{identity}")

@@ -36,10 +36,6 @@ def run_params(config: dict[str, Any], command: str) -> dict[str, Any]:
     coordinates lack no value. Left out is what cannot change a result (``identity.exclude``). A
     part's class goes by its short name: ``frontend: Mel``. A loss of the reconstruction alone is
     eq. 1 at alpha = 1; an option that the run has no use for is ``none``.
-
-    Args:
-        config: the composed config.
-        command: that started the run.
     """
     everything = {"loss.alpha": 1.0, **flat(config)}
     trains, of_result = everything["model._target_"] is not None, settings(config)

@@ -15,11 +15,14 @@ from typing import Any
 from asd.composition import folder_of
 from asd.errors import AsdError
 from asd.experiment.identity import flat
-from asd.options import check_names
+from asd.options import check_names, hint
 
 # Groups that no part is built from, and the file that lists their options; None: that of ``name``.
 _PLAIN = {"paths": "default", "tracking": "mlflow", "release": None, "scale": None, "scope": None}
-_KINDS = {bool: "true or false", list: "a list", int | float: "a number", str: "a text"}
+_KINDS: dict[Any, str] = {
+    bool: "true or false", list: "a list", int | float: "a number", str: "a text",
+    object: "anything",
+}  # fmt: skip
 _REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 
 
@@ -53,6 +56,22 @@ def check_schema(config: Mapping[str, Any]) -> None:
             check_names(f"{name}.", flat(config[name]), flat(root[name]))
 
 
+def refusal(error: Exception) -> str:
+    """What Hydra says of an override that does not compose; of an unknown option in our words.
+
+    Hydra proposes to add it. Ours name the nearest that a file of ``conf/`` has.
+    """
+    unknown = re.match(r"Could not override '([^']+)'", str(error))
+    if unknown is None:
+        return str(error)
+    conf = folder_of("conf")
+    known = list(flat(_content(conf / "config.yaml")))
+    for file in conf.glob("*/*.yaml"):
+        if file.parent.name not in ("experiment", "hydra"):
+            known += [f"{file.parent.name}.{name}" for name in flat(_content(file))]
+    return f"{unknown[1]}: no such option{hint(unknown[1], known)}; --help lists them"
+
+
 def _check_options(
     config: Mapping[str, Any], group: str, given: Mapping[str, Any], defaults: Mapping[str, Any]
 ) -> None:
@@ -61,22 +80,16 @@ def _check_options(
     The group's class would refuse them too, but to ask it torch must be imported.
     """
     check_names(f"{group}.", given, defaults)
+    everything = flat(config)
     for name, default in defaults.items():
         if isinstance(default, str) and (reference := _REFERENCE.fullmatch(default)):
-            first, *rest = reference[1].split(".")
-            default = functools.reduce(_item, rest, config.get(first))
+            default = everything.get(reference[1])
         elif "${" in str(default) and ":" in str(default):  # what a resolver gives
             continue
-        needed = group in ("paths", "release") or (isinstance(default, str) and "${" in default)
-        for kind, words in _KINDS.items():
-            if isinstance(default, kind):
-                if not isinstance(given[name], kind if needed else kind | None):
-                    raise AsdError(f"{group}.{name}={given[name]}: must be {words}, as {default}")
-                break
-
-
-def _item(node: Any, name: str) -> Any:
-    return node.get(name) if isinstance(node, dict) else None
+        kind = next(kind for kind in _KINDS if isinstance(default, kind))
+        needed = group in ("paths", "release") or kind is list or "${" in str(default)
+        if not isinstance(given[name], kind if needed else kind | None):
+            raise AsdError(f"{group}.{name}={given[name]}: must be {_KINDS[kind]}, as {default}")
 
 
 @functools.cache

@@ -75,14 +75,10 @@ class Batches:
         self._staged = self.device.type == "cuda" and features.device.type == "cpu"
         self.batch_size = batch_size
         self.seed = seed
-        self.epoch = 0
+        self.epoch = 0  # whose order comes next
 
     def __len__(self) -> int:
         return len(self._bounds())
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order comes next."""
-        self.epoch = epoch
 
     def _bounds(self) -> list[tuple[int, int]]:
         n, size = len(self.starts), self.batch_size
@@ -102,15 +98,15 @@ class Batches:
                 share = torch.rand(len(order), generator=generator, dtype=torch.float64)
                 starts = starts + (share.to(starts.device) * (self.slack[order] + 1)).long()
         for begin, end in self._bounds():
-            yield Batch(self._cut(starts[begin:end]), self._send(classes[begin:end]))
+            yield self._batch(starts[begin:end], classes[begin:end])
 
     def in_order(self, number: int) -> Batch:
         """The batch of this number where windows are in order; threads may ask side by side."""
         begin, end = self._bounds()[number]
-        return Batch(self._cut(self.starts[begin:end]), self._send(self.classes[begin:end]))
+        return self._batch(self.starts[begin:end], self.classes[begin:end])
 
-    def _cut(self, starts: Tensor) -> Tensor:
-        """[n] first frames -> [n, frames, bands], float32, on the device."""
+    def _batch(self, starts: Tensor, classes: Tensor) -> Batch:
+        """The windows that begin at these frames [n], float32, on the device."""
         # Ten times faster on a CPU than indexing the view by a tensor: it copies whole windows.
         if not self._staged:
             cut = torch.index_select(self.windows, 0, starts)
@@ -119,10 +115,8 @@ class Batches:
             shape = (len(starts), *self.windows.shape[1:])
             cut = torch.empty(shape, dtype=self.windows.dtype, pin_memory=True)
             torch.index_select(self.windows, 0, starts, out=cut)
-        return self._send(cut).float()
-
-    def _send(self, tensor: Tensor) -> Tensor:
-        return tensor.to(self.device, non_blocking=True)
+        classes = classes.to(self.device, non_blocking=True)
+        return Batch(cut.to(self.device, non_blocking=True).float(), classes)
 
 
 def windows_view(features: Tensor, length: int) -> Tensor:

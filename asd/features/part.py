@@ -50,11 +50,7 @@ def part_file(folder: Path, label: str, hashes: Iterable[str]) -> Path:
 
 
 def write_part(file: Path, arrays: Sequence[np.ndarray]) -> None:
-    """Write a part; the caller holds the lock of its folder.
-
-    Args:
-        file: of the part.
-        arrays: features [frames, bands], one after another.
+    """Write a part of features [frames, bands]; the caller holds the lock of its folder.
 
     Raises:
         AsdError: it cannot be written; nothing of it passes for whole then.
@@ -89,12 +85,7 @@ def read_part(file: Path) -> np.ndarray:
 
 
 def whole_part(file: Path, frames: np.ndarray, make: Callable[[], object]) -> Features:
-    """A part, made where it is not there; a damaged one is made again.
-
-    Args:
-        file: of the part.
-        frames: [clips] that it must hold.
-        make: writes it; only one process at a time does.
+    """A part of clips of so many ``frames`` [clips]; where it is not, or damaged, it is made.
 
     Raises:
         DamagedPartError: what was just written cannot be read.

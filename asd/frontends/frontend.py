@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from asd.errors import AsdError
@@ -66,9 +65,6 @@ def check_settings(rate: int, bands: int, f_min: float, f_max: float | None, eps
     check_number("frontend.f_min", f_min, 0)
     if f_min >= top_frequency(rate, f_max):
         raise AsdError(f"frontend.f_min={f_min}: must be below f_max, {f_max or rate / 2:g} Hz")
-    most = math.ceil(top_frequency(rate, f_max) - f_min)
-    if bands > most:
-        raise AsdError(f"frontend.bands={bands}: at most one a Hz from f_min to f_max, {most}")
     check_number("frontend.eps", eps, 0, above=True)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from asd.features import Features
+from asd.features.part import Features
 
 
 class Standardiser(nn.Module):

@@ -24,7 +24,6 @@ def overview(figures: pd.DataFrame, metric: str, title: str, path: Path) -> None
     Args:
         figures: a row a machine type and system: machine, system, mean, low, high, values (of the
             single trainings), published; fractions, NaN is not there. At least one.
-        metric: name on the axis.
     """
     machines = {str(name): of for name, of in figures.groupby("machine", sort=False)}
     columns = 4 if len(machines) > 6 else min(3, len(machines))
@@ -50,9 +49,7 @@ def option_curves(metrics: dict[str, pd.DataFrame], option: str, title: str, pat
     """A numeric option against a figure: means with a band, and single trainings.
 
     Args:
-        metrics: panel's name -> a row a value of the option: value, mean, low, high, values,
-            see ``overview``.
-        option: name of the x axis, logarithmic where the values span a decade or more.
+        metrics: panel's name -> a row a value of the option: value, and as ``overview``.
     """
     with style.panels(path, len(metrics), (4.3, 3.1), title, columns=len(metrics)) as axes:
         for ax, (name, points) in zip(axes, metrics.items(), strict=True):
@@ -78,9 +75,7 @@ def heat_maps(
 ) -> None:
     """Two options against a figure, a cell a combination; one may be not run.
 
-    Args:
-        metrics: panel's name -> fractions by the levels of both, as text.
-        options: their names.
+    ``metrics``: panel's name -> fractions by the levels of both, as text.
     """
     with style.panels(
         path, len(metrics), (3.6, 3.0), title, columns=len(metrics), left=1.0, gap=(1.1, 0.8)
@@ -106,9 +101,7 @@ def trade_off(
 ) -> None:
     """Two figures of each setting against each other; those that none beats joined and named.
 
-    Args:
-        points: name -> x, y, and whether it is on the Pareto front.
-        names: of the axes.
+    ``points``: name -> x, y, and whether it is on the Pareto front; ``names``: of the axes.
     """
     with style.panels(path, 1, (6.6, 3.6), title) as (ax,):
         front = sorted((x, y, name) for name, (x, y, on) in points.items() if on)
@@ -144,7 +137,6 @@ def study_picture(
         options: name -> a value each of these trials: numbers, or words.
         shares: name -> importance, which add to 1; empty: not known.
         told: any trial's number -> epoch, from 0 as stored -> value; drawn from 1.
-        objective: its name.
         smaller: whether less is better.
     """
     count = 1 + bool(told) + bool(shares) + len(options)

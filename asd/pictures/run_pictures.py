@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,44 +109,37 @@ class PictureListener(RunListener):
             log.warning("pictures: %s", error)
 
 
-def run_pictures(run_folder: Path, kinds: Sequence[str] = KINDS) -> list[Path]:
-    """Draw ROC, score distributions, training curves and example clips.
+def run_pictures(run_folder: Path, kinds: Sequence[str] = KINDS) -> None:
+    """Draw ROC, score distributions, training curves and example clips into its ``pictures/``.
 
     Not drawn is what a run lacks: spectrograms without ``examples.npz``, ROC without test clips.
-
-    Returns:
-        The PNGs in its ``pictures/``, in the order in which they are best looked at.
 
     Raises:
         AsdError: a file is missing or damaged, or a picture cannot be written.
     """
-    out = run_folder / FOLDER
-    try:
-        return [path for path in _draw(RunFolder(run_folder), kinds, out) if path is not None]
-    except OSError as error:
-        raise AsdError(f"{out}: {error.strerror}; pictures cannot be written there") from error
-
-
-def _draw(folder: RunFolder, kinds: Sequence[str], out: Path) -> Iterator[Path | None]:
     import pandas as pd
 
     from asd.pictures.score_pictures import curves, distributions, roc
 
-    record, scores = folder.record(), read_scores(folder.scores)
-    about = record.get("title", folder.path.name)  # says what the data is
-    models = {path.name: path for path in folder.models()}
-    if "roc" in kinds and len(scores):
-        yield roc(scores, float(record.get("max_fpr", 0.1)), f"ROC. {about}", out / "roc.png")
-    if "scores" in kinds and len(scores):
-        yield distributions(scores, f"Anomaly scores. {about}", out / "scores.png")
-    if "training" in kinds:
-        files = {m: models[m] / "history.csv" for m in machine_order(models)}
-        histories = {m: pd.DataFrame(read_history(file)) for m, file in files.items()}
-        yield curves(histories, f"Training. {about}", out / "training.png")
-    if "clips" in kinds:
-        for file in (path / EXAMPLES for path in models.values()):
-            if file.exists():
-                examples = KeptClips.read(file)
-                for machine in machine_order(examples.clips["machine"]):
-                    path = out / f"clips_{machine}.png"
-                    yield triptychs(examples, machine, f"{machine}. {about}", path)
+    folder, out = RunFolder(run_folder), run_folder / FOLDER
+    try:
+        record, scores = folder.record(), read_scores(folder.scores)
+        about = record.get("title", run_folder.name)  # says what the data is
+        models = {path.name: path for path in folder.models()}
+        if "roc" in kinds and len(scores):
+            roc(scores, float(record.get("max_fpr", 0.1)), f"ROC. {about}", out / "roc.png")
+        if "scores" in kinds and len(scores):
+            distributions(scores, f"Anomaly scores. {about}", out / "scores.png")
+        if "training" in kinds:
+            files = {m: models[m] / "history.csv" for m in machine_order(models)}
+            histories = {m: pd.DataFrame(read_history(file)) for m, file in files.items()}
+            curves(histories, f"Training. {about}", out / "training.png")
+        for path in models.values() if "clips" in kinds else ():
+            if (path / EXAMPLES).exists():
+                examples = KeptClips.read(path / EXAMPLES)
+                for machine in examples.clips["machine"].unique():
+                    triptychs(
+                        examples, machine, f"{machine}. {about}", out / f"clips_{machine}.png"
+                    )
+    except OSError as error:
+        raise AsdError(f"{out}: {error.strerror}; pictures cannot be written there") from error

@@ -27,16 +27,15 @@ _LABELS = {
 }
 
 
-def roc(scores: pd.DataFrame, max_fpr: float, title: str, path: Path) -> Path | None:
+def roc(scores: pd.DataFrame, max_fpr: float, title: str, path: Path) -> None:
     """ROC curves, a panel a machine type and a line a machine ID; [0, max_fpr] is shaded.
 
-    Returns:
-        The path; None if no machine ID has both normals and anomalies.
+    Nothing is drawn where no machine ID has both normals and anomalies.
     """
     labelled = scores[scores["label"] >= 0].groupby(["machine", "id"])
     known = labelled.filter(lambda clips: clips["label"].nunique() == 2)
     if not len(known):
-        return None
+        return
     machines = machine_order(known["machine"])
     with style.panels(
         path, len(machines), (2.7, 2.7), title, gap=(0.45, 0.5), beside="true-positive rate",
@@ -57,10 +56,9 @@ def roc(scores: pd.DataFrame, max_fpr: float, title: str, path: Path) -> Path | 
                 )  # fmt: skip
             ax.set(title=machine, xlim=(-0.01, 1), ylim=(0, 1.01), aspect="equal")
             ax.legend(title="AUC / pAUC, %", loc="lower right")
-    return path
 
 
-def distributions(scores: pd.DataFrame, title: str, path: Path) -> Path:
+def distributions(scores: pd.DataFrame, title: str, path: Path) -> None:
     """The scores of normals beside those of anomalies, a panel a machine type, a pair an ID."""
     machines = machine_order(scores["machine"])
     with style.panels(
@@ -80,21 +78,18 @@ def distributions(scores: pd.DataFrame, title: str, path: Path) -> Path:
         axes[0].figure.legend(
             list(shown.values()), list(shown), loc="lower center", ncols=4, markerscale=1.8
         )
-    return path
 
 
-def curves(histories: dict[str, pd.DataFrame], title: str, path: Path) -> Path | None:
+def curves(histories: dict[str, pd.DataFrame], title: str, path: Path) -> None:
     """Losses by epoch, a panel a model (and a part of the loss), then the learning rate.
 
     Args:
-        histories: model -> a row an epoch, of ``asd.experiment.history.read_history``.
-
-    Returns:
-        The path; None if no epoch was recorded.
+        histories: model -> a row an epoch, of ``asd.experiment.history.read_history``; where none
+            has any, nothing is drawn.
     """
     histories = {name: rows for name, rows in histories.items() if len(rows)}
     if not histories:
-        return None
+        return
     parts = [(name, part) for name, rows in histories.items() for part in _parts(rows)]
     with style.panels(path, len(parts) + 1, (3.0, 2.2), title) as axes:
         for ax in axes:
@@ -112,7 +107,6 @@ def curves(histories: dict[str, pd.DataFrame], title: str, path: Path) -> Path |
         last.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
         if len(histories) > 1:
             last.legend(fontsize=7.5, ncols=2)
-    return path
 
 
 def _strips(ax: Axes, clips: pd.DataFrame, place: int) -> None:

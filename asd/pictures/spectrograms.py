@@ -45,22 +45,14 @@ class KeptClips:
     arrays: dict[str, Any]
 
     def write(self, path: Path) -> None:
-        """Write the file in one step.
-
-        Raises:
-            OSError: it cannot be written.
-        """
+        """Write the file in one step; ``OSError`` if it cannot be written."""
         about = json.dumps({"clips": self.clips.to_dict("records")})
         with replacing(path) as temporary, temporary.open("wb") as stream:
             np.savez_compressed(stream, about=np.array(about), **self.arrays)
 
     @classmethod
     def read(cls, path: Path) -> KeptClips:
-        """Read such a file.
-
-        Raises:
-            AsdError: it is missing or damaged.
-        """
+        """Read such a file; ``AsdError`` if it is missing or damaged."""
         import pandas as pd
 
         try:
@@ -90,16 +82,9 @@ def chosen(scores: pd.DataFrame, anomalous: int) -> list[tuple[str, int]]:
     return [(role, int(median)), *(("most anomalous", int(row)) for row in top)]
 
 
-def triptychs(examples: KeptClips, machine: str, title: str, path: Path) -> Path | None:
-    """A row a clip of a type: input and reconstruction in dB on one scale, and the squared error.
-
-    Returns:
-        The path; None if the type has no clip.
-    """
-    clips = examples.clips[examples.clips["machine"] == machine]
-    if clips.empty:
-        return None
-    arrays = examples.arrays
+def triptychs(examples: KeptClips, machine: str, title: str, path: Path) -> None:
+    """A row a clip of a type: input and reconstruction in dB on one scale, the squared error."""
+    clips, arrays = examples.clips[examples.clips["machine"] == machine], examples.arrays
     maps = [[arrays[f"{name}_{number}"] for name in MAPS] for number in clips.index]
     levels = np.concatenate([clip[:2] for clip in maps], axis=None)
     errors = np.concatenate([clip[2] for clip in maps], axis=None)
@@ -124,18 +109,14 @@ def triptychs(examples: KeptClips, machine: str, title: str, path: Path) -> Path
                 else:
                     ax.set_xticks([])
             frequency_ticks(row[0].yaxis, arrays["centre_hz"])
-    return path
 
 
 def draw_map(
     ax: Axes, pixels: np.ndarray, hop: float, title: str, scale: Sequence[Any], unit: str
 ) -> None:
-    """An image of [frames, bands].
+    """An image of [frames, bands], ``hop`` seconds from frame to frame.
 
-    Args:
-        hop: seconds from frame to frame.
-        scale: colour map, least and greatest value.
-        unit: above a bar with the colours; empty: no bar.
+    ``scale``: colour map, least and greatest value; ``unit``: above a bar of it, empty: no bar.
     """
     frames, bands = pixels.shape
     cmap, *limits = scale
@@ -151,11 +132,7 @@ def draw_map(
 
 
 def frequency_ticks(axis: Axis, centre: np.ndarray) -> None:
-    """Frequencies on an axis of bands, which are evenly spaced, as on the network's input.
-
-    Args:
-        centre: [bands] of each, in Hz.
-    """
+    """Frequencies on an axis of evenly spaced bands; ``centre``: [bands], in Hz."""
     ticks = [hz for hz in _TICKS if centre[0] <= hz <= centre[-1] * 1.05]
     places = np.interp(ticks, centre, np.arange(len(centre)))
     axis.set_ticks(places, [f"{hz / 1000:g}" for hz in ticks])

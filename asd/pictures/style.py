@@ -61,11 +61,9 @@ def panels(
     Margins are fixed, since matplotlib's layout engines take longer than the drawing.
 
     Args:
-        count: how many.
-        size: of one panel's axes in inches.
+        size: of one panel's axes in inches, as are the margins left, right and bottom of all, and
+            the gap between panels, across and down.
         columns: in a row; None: three at most.
-        left, right, bottom: inches around the panels.
-        gap: inches between them, across and down.
         below, beside: one label for the x axes of all panels, and for the y axes.
     """
     import matplotlib as mpl

@@ -2,8 +2,8 @@
 
 Within each machine ID the normals are drawn with replacement among the normals, the anomalies among
 the anomalies, as many as there are: the stratified bootstrap (Efron and Tibshirani, An Introduction
-to the Bootstrap, 1993, chapter 8). The draw of a machine ID follows from the seed, its name and its
-clip counts alone, so two runs on the same clips are resampled jointly and may be compared in pairs.
+to the Bootstrap, 1993, chapter 8). The draw of a machine ID follows from its name and its clip
+counts alone, so two runs on the same clips are resampled jointly and may be compared in pairs.
 
 Every training is scored on every clip, as every reader reads every case: the variance of a mean
 over n trainings is what the clips do to it, by the bootstrap, plus the variance between trainings
@@ -20,17 +20,15 @@ import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy import stats
 
 from asd.options import check_number, check_whole
 from asd.scoring.metrics import figure_name
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Floats = npt.NDArray[np.float64]
 MEAN = "mean"
@@ -43,15 +41,19 @@ _ROUNDING = 1e-9  # of figures that are sums over clips
 
 @dataclass(frozen=True)
 class Resampling:
-    """How many resamples, the confidence of intervals, and the seed of the draws."""
+    """How many resamples, and the confidence of intervals."""
 
     resamples: int = 1000
     confidence: float = 0.95
-    seed: int = 0
 
     def __post_init__(self) -> None:
         check_whole("resamples", self.resamples, 1)
         check_number("confidence", self.confidence, 0.01, 0.9999)
+
+    @property
+    def level(self) -> str:
+        """The confidence in words, such as "95 %"."""
+        return f"{100 * self.confidence:g} %"
 
     def clips(self, name: str, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int16]:
         """[resamples, clips] how often each clip of a machine ID is drawn; labels are strata."""
@@ -59,7 +61,7 @@ class Resampling:
         for label in np.unique(labels):
             rows = np.flatnonzero(labels == label)
             clips = len(rows)
-            rng = np.random.default_rng([self.seed, zlib.crc32(f"{name} {label}".encode()), clips])
+            rng = np.random.default_rng([0, zlib.crc32(f"{name} {label}".encode()), clips])
             ones = rng.integers(0, clips, (self.resamples, clips))
             ones += clips * np.arange(self.resamples)[:, None]
             counts = np.bincount(ones.ravel(), minlength=self.resamples * clips)
@@ -79,36 +81,33 @@ def replicates(frame: pd.DataFrame, max_fpr: float, resampling: Resampling) -> d
         throughout, and left out of means.
     """
     known = frame[frame["label"] >= 0].sort_values(["machine", "id", "file"])
-    result: dict[str, Floats] = {}
-    parts: dict[str, list[Floats]] = {}  # of a mean
+    parts = {}
     for (machine, machine_id), own in known.groupby(["machine", "id"]):
         weights = resampling.clips(f"{machine} {machine_id}", own["label"].to_numpy())
         for metric, values in resampled_figures(own, weights, max_fpr).items():
-            result[figure_name(metric, str(machine), str(machine_id))] = values
-            parts.setdefault(figure_name(metric, str(machine)), []).append(values)
-    types = {name: _mean_defined(of) for name, of in parts.items()}
-    for metric in COMPARED if types else ():
-        of = [values for name, values in types.items() if name.startswith(f"{metric}/")]
-        types[figure_name(metric, MEAN)] = _mean_defined(of)
-    return result | types
+            parts[metric, machine, machine_id] = values
+    if not parts:
+        return {}
+    ids = pd.DataFrame(parts).T
+    types = ids.groupby(level=[0, 1]).mean()  # of those that are defined
+    means = pd.concat({MEAN: types.groupby(level=0).mean()}).swaplevel()
+    return {
+        figure_name(*at): values
+        for part in (ids, types, means)
+        for at, values in zip(part.index, part.to_numpy(), strict=True)
+    }
 
 
 def resampled_figures(
     clips: pd.DataFrame, weights: npt.NDArray[np.int16], max_fpr: float
 ) -> dict[str, Floats]:
-    """``COMPARED`` where clip j counts ``weights[r, j]`` times.
-
-    The definitions are those of ``asd.scoring.metrics``; with all weights 1 the figures are the
-    same.
+    """``COMPARED`` -> [resamples], as ``asd.scoring.metrics`` defines them; NaN: undefined.
 
     Args:
         clips: [n] with label, 0 or 1, and score.
-        weights: [resamples, n], whole numbers; every row holds as many normals and as many
-            anomalies as any other.
+        weights: [resamples, n], how often each clip counts; every row holds as many normals and as
+            many anomalies as any other.
         max_fpr: p in (0, 1].
-
-    Returns:
-        name -> [resamples]; NaN where it is undefined.
     """
     labels, scores = clips["label"].to_numpy(), clips["score"].to_numpy(dtype=np.float64)
     undefined = np.full(len(weights), np.nan)
@@ -138,12 +137,6 @@ def resampled_figures(
     }
 
 
-def _mean_defined(values: list[Floats]) -> Floats:
-    """Mean of those replicates that are defined; NaN if none is."""
-    defined = [v for v in values if not np.isnan(v).any()]
-    return np.asarray(np.mean(defined or values[:1], axis=0))
-
-
 class Sample(NamedTuple):
     """A figure of each training of a system: [n], and on resampled clips: [n, resamples]."""
 
@@ -166,14 +159,9 @@ class Estimate(NamedTuple):
 def estimate(how: Resampling, a: Sample, b: Sample | None = None) -> Estimate:
     """The mean of ``a`` over its trainings, or that minus the mean of ``b``.
 
-    Args:
-        how: the clips were resampled; the confidence is of the interval.
-        a, b: on the same resamples of the same clips. Trainings are taken for independent, those of
-            one seed too.
-
-    Returns:
-        With a single training of ``a`` or ``b`` the interval is the percentiles over clips alone:
-        it holds for these very trainings. NaN where the figure is undefined.
+    Both are on the same resamples of the same clips. Trainings are taken for independent, those of
+    one seed too. With a single training of ``a`` or ``b`` the interval is the percentiles over
+    clips alone: it holds for these very trainings. NaN where the figure is undefined.
     """
     samples = [a] if b is None else [a, b]
     value = float(a.values.mean() - (0 if b is None else b.values.mean()))

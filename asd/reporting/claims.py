@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from asd.reporting.bootstrap import MEAN
+from asd.documents.blocks import Kind, Line, Table
+from asd.reporting.bootstrap import COMPARED, MEAN
 from asd.reporting.compare import (
     NOT_DECIDABLE,
     Question,
@@ -23,20 +24,17 @@ from asd.reporting.compare import (
 )
 from asd.reporting.declaration import Claim, Statement
 from asd.reporting.systems import System
+from asd.scoring.tables import NAMES
 
 HELD, NOT_HELD = "held", "not held"
+KINDS: dict[str, Kind] = {HELD: "good", NOT_HELD: "bad", NOT_DECIDABLE: "missing"}
 
 
 def check_claim(claim: Claim, systems: dict[str, System], metric: str) -> tuple[str, str]:
-    """Check a claim on these systems.
+    """The verdict on these systems, by their labels, and the reason in words.
 
-    Args:
-        claim, metric: which, and in what.
-        systems: by their labels; those that are not there, or have fewer than
-            ``TRAININGS_NEEDED`` trainings, make a claim not decidable.
-
-    Returns:
-        The verdict, and the reason in words.
+    Those that are not there, or have fewer than ``TRAININGS_NEEDED`` trainings, make a claim not
+    decidable.
     """
     statements = [s for s in claim.statements if not s.metrics or metric in s.metrics]
     several = [(s, machine) for s in statements for machine in s.machines if len(s.machines) > 1]
@@ -84,3 +82,17 @@ def _in_words(rows: list[dict[Any, Any]]) -> str:
         corrected = f" (Holm's correction over {row['questions']})" * (row["questions"] > 1)
         texts.append(f"{text} [{low:+z.2f}, {high:+z.2f}], p {row['p_holm']:.2g}{corrected}")
     return "; ".join(texts)
+
+
+def claims_table(claims: Sequence[Claim], systems: dict[str, System], label: str) -> Table:
+    """The paper's claims and what this data says of them."""
+    rows = []
+    for number, claim in enumerate(claims, start=1):
+        row = [[Line(f"{number}. {claim.text}"), Line(claim.source, "interval")]]
+        for metric in COMPARED:
+            verdict, reason = check_claim(claim, systems, metric)
+            row.append([Line(verdict.upper(), KINDS[verdict]), Line(reason, "interval")])
+        rows.append(row)
+    header = ["claim", *(f"by {NAMES[metric]}" for metric in COMPARED)]
+    notes = ["Differences in points; see docs/report.md for the rule."]
+    return Table(header, rows, f"The paper's claims, checked. {label}", 3, notes)

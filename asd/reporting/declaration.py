@@ -62,11 +62,7 @@ class Declaration:
 
 
 def declaration(name: str) -> Declaration:
-    """The declaration of a sweep.
-
-    Raises:
-        AsdError: there is none of this name, or its rows and numbers do not fit together.
-    """
+    """The declaration of a sweep; see ``load_sweep`` and ``parse``."""
     return parse(load_sweep(name), f"sweeps/{name}.yaml")
 
 

@@ -14,11 +14,16 @@ from typing import Any
 import numpy as np
 
 from asd.composition import option_text, plain
+from asd.documents.blocks import Table, Text, plain_row
 from asd.errors import AsdError
 from asd.experiment.identity import departures, flat, settings
 from asd.experiment.run_labels import options_of, preset
 from asd.options import hint
+from asd.reporting.bootstrap import COMPARED, MEAN
 from asd.reporting.runs import Run
+from asd.reporting.systems import System
+from asd.scoring.metrics import figure_name
+from asd.scoring.tables import NAMES
 
 # No factors: of one run alone, and what makes sections of their own.
 _APART = ("seed", "data", "scale", "sweep.name")
@@ -58,9 +63,7 @@ def groups(runs: Sequence[Run], factors: Sequence[str]) -> tuple[dict[str, list[
     """Runs that differ in these factors and the seed alone, so that they may be compared by them.
 
     What follows from a factor by an interpolation (``model.embedding`` from ``scale``) may differ.
-
-    Returns:
-        What the runs of a group have in common, in words -> they; and the runs that are in none.
+    Returned: what a group's runs have in common, in words -> they; and the runs that are in none.
 
     Raises:
         AsdError: there is no such group.
@@ -73,15 +76,14 @@ def groups(runs: Sequence[Run], factors: Sequence[str]) -> tuple[dict[str, list[
         found.setdefault(_rest(run, factors, known), []).append(run)
     several = [of for of in found.values() if len({levels(run, factors) for run in of}) > 1]
     if not several:
-        names = ",".join(factors)
-        others = [name for name in varied(runs) if name not in factors]
-        if not known:
-            options = sorted({name for run in runs for name in {**flat(run.config), **run.tags}})
-            absent = [n for n in factors if all(level(run, n) is None for run in runs)]
-            lacking = " and ".join(absent or factors)
-            raise AsdError(f"by={names}: no run has {lacking}{hint(lacking, options)}")
-        also = f"; they differ in {', '.join(others)}: add to by=" if others else ""
-        raise AsdError(f"by={names}: no two of {len(known)} runs differ in it alone{also}")
+        names, others = ",".join(factors), [n for n in varied(runs) if n not in factors]
+        also = f"; they differ in {', '.join(others)}: add to by=" * bool(others)
+        if known:
+            raise AsdError(f"by={names}: no two of {len(known)} runs differ in it alone{also}")
+        absent = [n for n in factors if all(level(run, n) is None for run in runs)] or factors
+        options = sorted({name for run in runs for name in {**flat(run.config), **run.tags}})
+        lacking = " and ".join(absent)
+        raise AsdError(f"by={names}: no run has {lacking}{hint(lacking, options)}")
     words = [_typed(of[0], (*factors, *_APART)) for of in several]
     shared = set.intersection(*map(set, words))
     named: dict[str, list[Run]] = {}
@@ -139,14 +141,11 @@ def shares(table: dict[tuple[str, ...], np.ndarray], factors: Sequence[str]) -> 
     """Which option matters: its share of the variance of a figure over all trainings.
 
     The sums of squares of an analysis of variance, each setting with the same weight: they add to 1
-    with what the factors do only together, and the seeds.
+    with what the factors do only together, and the seeds. Empty where nothing varies, and where not
+    all combinations were run, so that the factors' effects cannot be told apart.
 
     Args:
         table: a level of each factor -> [trainings] the figure.
-
-    Returns:
-        Name -> share; empty where nothing varies, and where not all combinations were run, so that
-        the factors' effects cannot be told apart.
     """
     means = {at: float(values.mean()) for at, values in table.items()}
     known = [sorted({at[i] for at in means}) for i in range(len(factors))]
@@ -161,3 +160,21 @@ def shares(table: dict[tuple[str, ...], np.ndarray], factors: Sequence[str]) -> 
     rest = {TOGETHER: total - seeds - sum(main.values())} if len(factors) > 1 else {}
     found = {**main, **rest, SEEDS: seeds}
     return {name: max(0.0, float(part / total)) for name, part in found.items()}
+
+
+def shares_table(systems: Sequence[System], factors: Sequence[str], label: str) -> Table | Text:
+    """``shares`` of AUC and pAUC: a row an option."""
+    by = {levels(of.runs[0], factors): of for of in systems}
+    found = [
+        shares({at: of.values(figure_name(metric, MEAN)) for at, of in by.items()}, factors)
+        for metric in COMPARED
+    ]
+    if not all(found):
+        return Text("Not all combinations were run, or nothing varies: no shares are known.")
+    rows = [plain_row(name, *(f"{100 * of[name]:.0f}" for of in found)) for name in found[0]]
+    notes = [
+        "Percent of the variance of the mean over all trainings: an analysis of variance; seeds: "
+        "what the options do not explain. Few seeds give each option some of it by chance."
+    ]
+    title = f"Importance of options. {label}"
+    return Table(["option", *(NAMES[metric] for metric in COMPARED)], rows, title, notes=notes)

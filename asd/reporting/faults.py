@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
 from asd.documents.blocks import CellLines, Line, Table, plain_row
+from asd.reporting.systems import System
 from asd.scoring.metrics import machine_order
 from asd.scoring.tables import percent
-
-if TYPE_CHECKING:
-    from asd.reporting.sections import Section
 
 KEYS = ["machine", "cause", "strength"]
 
@@ -41,42 +39,37 @@ def fault_aucs(clips: pd.DataFrame, scores: np.ndarray) -> pd.DataFrame:
     return both.groupby(KEYS)["auc"].agg(clips="size", auc="mean").reset_index()
 
 
-def fault_results(section: Section) -> pd.DataFrame:
-    """``fault_aucs`` of every system, below each other; empty where no run's scores name causes."""
-    systems, frames = section.systems, []
+def fault_results(systems: Mapping[str, System]) -> pd.DataFrame:
+    """``fault_aucs`` of all systems, of the same clips; empty where no run's scores name causes."""
+    frames = []
     runs = [run.scores for system in systems.values() for run in system.runs]
     known = [scores for scores in runs if "cause" in scores and scores["cause"].notna().any()]
     for label, system in systems.items() if known else ():
         scores = np.stack([run.scores["score"].to_numpy() for run in system.runs])
-        # All runs of a section have the same clips.
         frames.append(fault_aucs(known[0], scores).assign(system=label))
     columns = ["system", *KEYS, "clips", "auc"]
     return pd.concat(frames)[columns] if frames else pd.DataFrame(columns=columns)
 
 
-def fault_tables(section: Section) -> list[Table]:
+def fault_tables(systems: Mapping[str, System], label: str) -> list[Table]:
     """A row a machine type and cause, a column a system; none where scores name no causes."""
-    results = fault_results(section)
+    results = fault_results(systems)
     labels = list(results["system"].unique())
     rows: list[list[CellLines]] = []
     for machine in machine_order(results["machine"]):
         for cause, of in results[results["machine"] == machine].groupby("cause"):
             head = plain_row(machine, str(cause), str(of["clips"].max()))
-            cells = (_cell(of[of["system"] == label].to_dict("records")) for label in labels)
-            rows.append([*head, *cells])
+            rows.append([*head, *(_cell(of[of["system"] == one]) for one in labels)])
     notes = [
         "Percent: clips with this fault against all normal clips of their machine ID, mean over "
         "clips and trainings; w, c: the weaker and the clearer half of all faults. No intervals: "
         "with few clips a difference may be chance."
     ]
-    title = f"AUC by fault in percent. {section.label}"
-    header = ["machine", "fault", "clips", *labels]
+    header, title = ["machine", "fault", "clips", *labels], f"AUC by fault in percent. {label}"
     return [Table(header, rows, title, 2, notes, folded="AUC by fault")] if rows else []
 
 
-def _cell(rows: list[dict[Any, Any]]) -> CellLines:
-    by = {row["strength"]: row for row in rows}
-    if not by:
-        return [Line("missing", "missing")]
-    halves = [f"{name[0]} {100 * by[name]['auc']:.0f}" for name in ("weak", "clear") if name in by]
-    return [Line(percent(by["all"]["auc"]), "value"), Line(" ".join(halves), "interval")]
+def _cell(results: pd.DataFrame) -> CellLines:
+    by = dict(zip(results["strength"], results["auc"], strict=True))
+    halves = [f"{name[0]} {100 * by[name]:.0f}" for name in ("weak", "clear") if name in by]
+    return [Line(percent(by["all"]), "value"), Line(" ".join(halves), "interval")]

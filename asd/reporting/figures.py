@@ -12,8 +12,8 @@ from asd.errors import AsdError
 from asd.pictures.grid_pictures import heat_maps, option_curves, overview, trade_off
 from asd.pictures.run_pictures import FOLDER
 from asd.reporting.bootstrap import COMPARED
-from asd.reporting.content import grid
 from asd.reporting.factors import level, level_text, numeric
+from asd.reporting.results import grid
 from asd.reporting.runs import Run
 from asd.reporting.sections import Section
 from asd.scoring.tables import NAMES

@@ -9,15 +9,16 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from asd.documents.blocks import Block, Heading, Kind, Line, Table, Text
+from asd.documents.blocks import Block, Heading, Line, Table, Text
 from asd.errors import AsdError
-from asd.reporting.claims import HELD, NOT_HELD, check_claim
+from asd.reporting.claims import HELD, KINDS, NOT_HELD, check_claim
+from asd.reporting.compare import NOT_DECIDABLE
 from asd.reporting.declaration import Claim, Statement
 from asd.reporting.runs import Run
 from asd.reporting.sections import Section
 from asd.scoring.tables import NAMES
 
-_VERDICTS: dict[str, tuple[str, Kind]] = {HELD: ("KEPT", "good"), NOT_HELD: ("BROKEN", "bad")}
+_WORDS = {HELD: "KEPT", NOT_HELD: "BROKEN"}
 
 
 def digest(content: bytes) -> str:
@@ -53,10 +54,10 @@ class Preregistration:
         rows = []
         for (better, worse, metric), section in product(self.claims, sections):
             verdict, reason = _verdict(section, better, worse, metric)
-            word, kind = _VERDICTS.get(verdict, (verdict.upper(), "missing"))
+            word = Line(_WORDS.get(verdict, verdict.upper()), KINDS[verdict])
             claim = [Line(f"{better} > {worse} by {NAMES[metric]}")]
             claim += [Line(section.label, "interval")] * (len(sections) > 1)
-            rows.append([claim, [Line(word, kind), Line(reason, "interval")]])
+            rows.append([claim, [word, Line(reason, "interval")]])
         frozen = f"{self.frozen:%Y-%m-%d %H:%M}"
         title = f"Preregistered: {self.path.name}, frozen {frozen} UTC"
         notes = [f"{self.digest}; code of {self.commit[:8]}. Each claim is judged by itself."]
@@ -67,7 +68,7 @@ class Preregistration:
         made = [run.folder.name.rpartition("-")[2] for run in runs]
         absent = [name for identity, name in self.identities.items() if identity not in made]
         early = [r.folder.name for r in runs if r.finished < self.frozen.timestamp()]
-        other = {str(run.tags.get("mlflow.source.git.commit")) for run in runs} - {self.commit}
+        other = {run.commit for run in runs} - {self.commit}
         said = {
             "no finished run here of": absent,
             "finished before": early,
@@ -81,6 +82,6 @@ def _verdict(section: Section, better: str, worse: str, metric: str) -> tuple[st
     try:
         a, b = section.find(better), section.find(worse)
     except AsdError as error:
-        return "not decidable", str(error)
+        return NOT_DECIDABLE, str(error)
     claim = Claim("", "", (Statement(a.label, b.label, metrics=(metric,)),))
     return check_claim(claim, {a.label: a, b.label: b}, metric)

@@ -14,7 +14,7 @@ from typing import Any
 
 from asd.composition import command_of, option_text, plain, search_path
 from asd.errors import AsdError
-from asd.experiment.identity import departures, settings
+from asd.experiment.identity import MISSING, departures, settings
 from asd.experiment.run_labels import options_of, preset, system_label
 from asd.reporting.bootstrap import Resampling
 from asd.reporting.declaration import Rows
@@ -33,8 +33,7 @@ class RowFinder:
 
     Attributes:
         start: the corpus and the scale whose presets the rows are, as typed.
-        data: options of the corpus that the rows are of: today's defaults where a run has them,
-            else those of most runs.
+        data: options of the corpus: today's defaults where a run has them, else those of most runs.
         data_departures: those of them that are no defaults, as overrides.
         usual_fpr: today's default of ``scoring.max_fpr``.
 
@@ -61,18 +60,11 @@ class RowFinder:
         rank = [(key == self._key(base), data.count(key), i) for i, key in enumerate(data)]
         self.data: dict[str, Any] = runs[max(rank)[-1]].config["data"]
         differ = departures({**base, "data": self.data}, base)
-        names = dict.fromkeys(name.split(".")[1] for name in differ)
-        self.data_departures = _overrides(
-            {f"data.{n}": v for n, v in self.data.items() if n in names}
-        )
-        self.data_departures += [f"~data.{n}" for n in names if n not in self.data]
+        given = {name: value for name, value in differ.items() if value != MISSING}
+        self.data_departures = [*_overrides(given), *(f"~{n}" for n in differ if n not in given)]
 
     def rows(self, declared: Rows) -> list[System]:
-        """The rows declared, then a row for all else that was run.
-
-        Raises:
-            AsdError: a row's options do not compose.
-        """
+        """The rows declared, then a row for all else; ``AsdError``: options do not compose."""
         # By settings, then by training clips; of several the most seeds first, then the latest.
         groups: dict[str, dict[str, list[Run]]] = {}
         for run in self.runs:
@@ -98,11 +90,7 @@ class RowFinder:
         return rows
 
     def find(self, name: str, systems: Iterable[System]) -> System | None:
-        """That of what is typed, such as ``u trainer.batch_size=16``; None: there is none.
-
-        Raises:
-            AsdError: it does not compose.
-        """
+        """That of what is typed, such as ``u trainer.batch_size=16``, if there is one."""
         words = [w if "=" in w else f"+experiment={w}" for w in shlex.split(name)]
         typed = [*_overrides(self.start), *words, *self._search]
         key = self._key(plain(preset(typed, data=self.data)))
@@ -135,7 +123,7 @@ class RowFinder:
         if again := [run.folder.name for run in candidates if run not in runs]:
             row.notes.append(f"of runs that differ in nothing the latest; not {', '.join(again)}")
         mixed = {
-            "commits": [str(run.tags.get("mlflow.source.git.commit"))[:7] for run in runs],
+            "commits": [run.commit[:7] for run in runs],
             "thread counts": [run.threads or "unknown" for run in runs],
         }
         for what, values in mixed.items():

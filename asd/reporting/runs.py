@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -53,6 +54,11 @@ class Run:
         return str(self.record.get("command", ""))
 
     @property
+    def commit(self) -> str:
+        """Of the code that made it; with "+" where files had been changed."""
+        return self.tags.get("mlflow.source.git.commit", "unknown")
+
+    @property
     def corpus(self) -> tuple[str, ...]:
         """Runs that share it share tables: the data's label, and what else tells it apart."""
         digests = {one["context"]: one["digest"] for one in self.record.get("datasets", ())}
@@ -65,51 +71,35 @@ class Run:
         """Whether a search began it; a sweep's run that a search took as it was is none."""
         return "trial" in self.tags and not self.record.get("sweep")
 
-    @property
-    def validation_loss(self) -> float:
-        """At the weights that score, mean over its models; NaN: nothing trained, or not known."""
-        models = (self.record.get("convergence") or {}).values()
-        losses = [how["validation_loss"] for how in models if "validation_loss" in how]
-        return float(np.mean(losses)) if losses else math.nan
+    @cached_property
+    def numbers(self) -> dict[str, float]:
+        """What it came to and took, NaN where that is not known.
 
-    @property
-    def proxy_auc(self) -> float:
-        """On simulated faults in its validation clips (docs/search.md); NaN: not tested."""
-        return float(self.record.get("proxy", {}).get("auc", math.nan))
-
-    @property
-    def training_seconds(self) -> float:
-        """Of all epochs of its models, 0 where none trains; NaN: its models are not at hand."""
-        return self._of_epochs("epoch_seconds")
-
-    @property
-    def energy_kj(self) -> float:
-        """Of the GPU in all epochs of its models; NaN: not measured, as where there is none."""
-        return self._of_epochs("epoch_joules") / 1000
-
-    def _of_epochs(self, column: str) -> float:
-        """A sum; NaN: its models are not at hand, or do not have it."""
-        models = RunFolder(self.folder).models()
-        rows = [row for model in models for row in read_history(model / "history.csv")]
-        return math.fsum(row.get(column, math.nan) for row in rows) if models else math.nan
-
-    @property
-    def latency_ms(self) -> float:
-        """From a clip's file to its score, mean over its models; NaN: not recorded."""
-        found = self.record.get("latency_ms")
-        return float(np.mean([*found.values()])) if found else math.nan
-
-    @property
-    def parameters(self) -> float:
-        """Trained numbers of its models; NaN: not recorded."""
-        counts = self.record.get("parameters")
-        return float(sum(counts.values())) if counts else math.nan
-
-    @property
-    def multiply_adds(self) -> float:
-        """Of the networks on a clip, mean over its models; NaN: not recorded, as by older runs."""
-        counts = self.record.get("multiply_adds")
-        return float(np.mean([*counts.values()])) if counts else math.nan
+        validation_loss (NaN: nothing trains), multiply_adds (of the networks on a clip) and
+        latency_ms are means over its models; proxy_auc is on simulated faults (docs/search.md);
+        training_seconds and energy_kj (of a GPU), of all epochs, and parameters, which are trained,
+        are sums: 0 where nothing trains.
+        """
+        ended = (self.record.get("convergence") or {}).values()
+        losses = [how["validation_loss"] for how in ended if "validation_loss" in how]
+        histories = [read_history(of / "history.csv") for of in RunFolder(self.folder).models()]
+        epochs = [row for rows in histories for row in rows]
+        joules = [row.get("epoch_joules", math.nan) for row in epochs]
+        parameters, multiply_adds, latency = (
+            [*(self.record.get(name) or {}).values()]
+            for name in ("parameters", "multiply_adds", "latency_ms")
+        )
+        return {
+            "validation_loss": float(np.mean(losses or math.nan)),
+            "proxy_auc": float(self.record.get("proxy", {}).get("auc", math.nan)),
+            "training_seconds": math.fsum(r["epoch_seconds"] for r in epochs)
+            if histories
+            else math.nan,
+            "parameters": float(np.sum(parameters or math.nan)),
+            "multiply_adds": float(np.mean(multiply_adds or math.nan)),
+            "latency_ms": float(np.mean(latency or math.nan)),
+            "energy_kj": math.fsum(joules) / 1000 if histories else math.nan,
+        }
 
     @property
     def not_converged(self) -> list[str]:
@@ -190,12 +180,15 @@ def _run(path: Path, record: dict[str, Any]) -> Run:
     if missing := {*_TAGS, "data_label"} - {*tags, *record}:
         raise AsdError(f"{path / 'run.json'}: {', '.join(sorted(missing))} missing")
     scores = read_scores(path / "scores.csv").sort_values(["machine", "id", "file"])
+    if (scored := record.get("clips_scored", len(scores))) != len(scores):
+        raise AsdError(f"scores.csv has {len(scores)} of {scored} clips: copy the folder again")
     if scores.empty:
         raise AsdError(NO_TEST_CLIPS)
     run = Run(path, config, record, tags, scores.reset_index(drop=True))
     try:  # whatever a report asks later
         _ = hash(run.corpus), settings(config), options_of(run.command)
-        _ = [getattr(run, name) for name, of in vars(Run).items() if isinstance(of, property)]
+        told = property, cached_property
+        _ = [getattr(run, name) for name, of in vars(Run).items() if isinstance(of, told)]
         _ = config["data"].items(), config["scale"].items()
         check_number("scoring.max_fpr", config["scoring"]["max_fpr"], 0, 1, above=True)
     except (LookupError, TypeError, ValueError, AttributeError) as error:

@@ -8,22 +8,19 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from asd.errors import AsdError
-from asd.reporting.bootstrap import COMPARED, MEAN, Resampling
+from asd.reporting.bootstrap import COMPARED, Resampling
 from asd.reporting.compare import compare, compare_pairs
+from asd.reporting.costs import costs
 from asd.reporting.declaration import Declaration
-from asd.reporting.factors import groups, level, level_text, numeric, varied
+from asd.reporting.factors import groups, level, level_text, numeric, share_a_loss, varied
 from asd.reporting.results import results
 from asd.reporting.rows import RowFinder
 from asd.reporting.runs import Run
 from asd.reporting.systems import System
 
-COSTS = ("training_seconds", "parameters", "multiply_adds")
-# Shown, and none of the front's: of one kind of machine, and of what else it did meanwhile.
-_MEASURED = ("latency_ms", "energy_kj")
 # Of the published numbers: their corpus, the release that they score, and the scale.
 PAPER = {"data": "dcase2020", "test": "development", "scale": "paper"}
 
@@ -39,15 +36,12 @@ class Section:
         whole: whether rows without runs stand in the table also where it has one row or none with.
 
     Attributes:
-        comparable: whether the published numbers may stand beside the figures of the rows declared:
-            the whole corpus as published, at the paper's scale.
+        comparable: whether the published numbers may stand beside the figures of the rows declared.
         data: options of the corpus that are not its defaults, as overrides.
         max_fpr: p of the partial AUC, the smallest of the runs'; other_max_fpr: the rest.
-        rows: see ``asd.reporting.rows``; systems: those that have runs, by label; seeds: theirs.
-        pairs: comparisons of each two systems on the mean; a row a metric and pair.
-        costs: a row a system: auc, pauc (means, fractions), validation_loss, training_seconds,
-            parameters, multiply_adds, latency_ms, energy_kj, ``front``: no other has both a higher
-            AUC and lower ``COSTS``.
+        rows: see ``asd.reporting.rows``; systems: those that have runs, by label.
+        shares_loss: whether they compare by validation loss.
+        results, pairs, costs: see the functions that make them; pairs: of each metric.
 
     Raises:
         AsdError: the corpus, the scale or a row's preset is not known here.
@@ -80,7 +74,7 @@ class Section:
             self._name_by_factors()
         self.systems = {row.label: row for row in self.rows if row.runs}
         systems = list(self.systems.values())
-        self.seeds = [of.seeds for of in systems]
+        self.shares_loss = share_a_loss(self.factors, [of.seeds for of in systems])
         self.comparable = (
             not self.simulated
             and not self.data
@@ -91,7 +85,7 @@ class Section:
         usual_fpr = self.max_fpr == finder.usual_fpr
         self.results = results(declared, self.rows, self.comparable, usual_fpr)
         self.pairs = pd.concat([compare_pairs(systems, metric) for metric in COMPARED])
-        self.costs = _costs(systems)
+        self.costs = costs(systems)
 
     def _name_by_factors(self) -> None:
         """Rows in the order of the levels, labelled by them."""
@@ -110,32 +104,13 @@ class Section:
         """Those of its rows."""
         return [run for row in self.rows for run in row.runs]
 
-    def rank_correlation(self, name: str, sign: int = 1) -> tuple[float, int]:
-        """Spearman's, of a number of its runs (``asd.reporting.runs.Run``) and their mean AUC.
-
-        Returns:
-            It and the number of runs that it is over; NaN: of fewer than three, or all the same.
-        """
-        from scipy.stats import spearmanr
-
-        aucs = [system.values(f"auc/{MEAN}") for system in self.systems.values()]
-        numbers = [sign * getattr(run, name) for run in self.runs]
-        table = pd.DataFrame({0: numbers, 1: np.concatenate(aucs)}).dropna()
-        if len(table) < 3 or (table.nunique() < 2).any():
-            return np.nan, len(table)
-        return float(spearmanr(table[0], table[1]).statistic), len(table)
-
     def best(self, metric: str) -> str:
         """The label of the system with the highest mean; empty: it is not defined of any."""
         defined = self.costs.dropna(subset=[metric]).sort_values(metric, kind="stable")
         return str(defined["system"].to_list()[-1]) if len(defined) else ""
 
     def find(self, name: str) -> System:
-        """A system by its label, preset or system name, or by what is typed for it.
-
-        Raises:
-            AsdError: there is no run of it.
-        """
+        """A system by its label, preset or name, or what is typed for it; ``AsdError``: none."""
         systems = self.systems.values()
         found = self.systems.get(name) or next((s for s in systems if name in s.names), None)
         if not found and ("=" in name or " " in name):
@@ -144,32 +119,6 @@ class Section:
             return found
         known = "; ".join(f"{s.names[0]} ({s.label})" if s.names else s.label for s in systems)
         raise AsdError(f"compare: no finished run of {name!r} on {self.label}; there are: {known}")
-
-    def labelled(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Results or comparisons with what their data is in the first columns."""
-        where: dict[str, Any] = {"data": self.label, "simulated": self.simulated}
-        return frame.assign(**where)[[*where, *frame]]
-
-
-def _costs(systems: Sequence[System]) -> pd.DataFrame:
-    """Quality and cost. ``front``: none has as high an AUC at no higher cost, and is better in one.
-
-    A cost that is not known of all counts for none.
-    """
-    names = ["validation_loss", "proxy_auc", *COSTS, *_MEASURED]
-    costs = pd.DataFrame(
-        {
-            "system": of.label,
-            "n": len(of.runs),
-            **{metric: of.values(f"{metric}/{MEAN}").mean() for metric in COMPARED},
-            **{name: np.mean([getattr(run, name) for run in of.runs]) for name in names},
-        }
-        for of in systems
-    )
-    known = [name for name in COSTS if costs[name].notna().all()]
-    points = np.column_stack([-costs["auc"], costs[known]])
-    beats = (points[:, None] <= points).all(axis=2) & (points[:, None] < points).any(axis=2)
-    return costs.assign(front=~beats.any(axis=0) & ~np.isnan(points).any(axis=1))
 
 
 def sections(
@@ -180,18 +129,14 @@ def sections(
     resampling: Resampling,
     again: str = "python -m asd.report",
 ) -> tuple[list[Section], list[str]]:
-    """The sections of a report of these runs, at least one.
+    """The sections of a report, and what is to be said of runs in none and of other ways to look.
 
     Trials of searches never stand beside other runs; where there is nothing else, each search is
     reported by what it searched.
 
     Args:
         by: options; a row a setting of them, in place of the table declared.
-        runs, declared, whole, resampling: see ``Section``.
-        again: the command that reports these runs, for what is to be said.
-
-    Returns:
-        They, and what is to be said of runs that stand in none, and of other ways to look.
+        again: the command that reports these runs.
 
     Raises:
         AsdError: no two runs can be compared by these options, or see ``Section``.
@@ -223,11 +168,10 @@ def sections(
             title = f"Search {study}" if study else f"By {names}"
             bare = replace(declared, title=title, rows={}, published={}, claims=(), baselines=())
             for rest, own in found.items():
-                where = f"{label}, {rest}" if rest else label
+                where = ", ".join(filter(None, (label, rest)))
                 parts.append(Section(where, own, bare, resampling, factors))
-            if left_out:
-                lone = f"{len(left_out)} runs have no partner that differs in {names} alone"
-                said.append(f"{label}: {lone}.")
+            if lone := len(left_out):
+                said.append(f"{label}: {lone} runs have no partner that differs in {names} alone.")
     if not parts:
         raise refusals[0]
     return parts, said
@@ -251,11 +195,7 @@ def corpora(runs: list[Run]) -> dict[str, list[Run]]:
 
 
 def add_comparison(report: list[Section], a: str, b: str) -> None:
-    """Compare two systems, by any of their names, in every section that has both.
-
-    Raises:
-        AsdError: none has.
-    """
+    """Compare two systems, by any name, in every section that has both; ``AsdError``: none has."""
     refusals = []
     for section in report:
         try:
@@ -275,10 +215,11 @@ def _suggestions(section: Section, declared: Declaration, runs: list[Run], again
     names = [name for name in varied(runs) if name != "experiment"]
     with suppress(AsdError):  # there is nothing to compare
         groups(runs, names)
-        said.append(f"These runs differ in {', '.join(names)}: {again} by={','.join(names)}")
+        differ = f"{section.label}: runs differ in {', '.join(names)}"
+        said.append(f"{differ}: {again} by={','.join(names)}")
     if unfilled := [label for label in declared.rows if label not in section.declared.rows]:
         said.append(
-            f"{declared.title} has no runs of {', '.join(unfilled)} here: "
+            f"{section.label}: {declared.title} has no runs of {', '.join(unfilled)}: "
             "python -m asd.train -m +sweep=NAME trains a table, sweep=NAME shows all of its rows."
         )
     return said

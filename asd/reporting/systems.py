@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from asd.reporting.bootstrap import Floats, Resampling, replicates
+from asd.reporting.bootstrap import Floats, Resampling, Sample, replicates
 from asd.reporting.runs import Run
 from asd.scoring.metrics import evaluate_scores, flat_metrics, machine_order
 
@@ -18,8 +18,7 @@ class System:
     """The trainings of one system, one a seed: a row of a table.
 
     Args:
-        runs: of the same settings and different seeds, scored on the same clips; none: it is
-            missing.
+        runs: of the same settings and different seeds, scored on the same clips; none: missing.
         max_fpr: p of the partial AUC.
         names: others by which it may be asked for: of a preset, such as ``ss_0.5``, and its system.
         command: that trains the seeds which it lacks; empty: none.
@@ -48,10 +47,12 @@ class System:
         """[seeds] a figure (``asd.scoring.metrics.figure_name``); NaN: undefined."""
         return np.array([flat.get(figure, np.nan) for flat in self._metrics])
 
-    def resampled(self, figure: str) -> Floats:
-        """[seeds, resamples] the same on resampled clips."""
+    def sample(self, *figures: str) -> Sample:
+        """The mean of some figures, of each training and on resampled clips."""
         undefined = np.full(self.resampling.resamples, np.nan)
-        return np.array([moved.get(figure, undefined) for moved in self._replicates])
+        moved = [[of.get(name, undefined) for of in self._replicates] for name in figures]
+        values = [self.values(name) for name in figures]
+        return Sample(np.mean(values, axis=0), np.mean(moved, axis=0))
 
     @property
     def machines(self) -> list[str]:

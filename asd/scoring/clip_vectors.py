@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from asd.data.windows import Index
-    from asd.features import Features
+    from asd.features.part import Features
     from asd.scoring.pooling import Pooling
 
 # Frames float64 [frames, bands] in dB that the clip's windows cover, and what the network gives of

@@ -24,7 +24,8 @@ from asd.data.scan import warn_of
 from asd.data.threads import in_threads
 from asd.data.windows import Windows
 from asd.errors import AsdError, shown
-from asd.features import Features, clip_features
+from asd.features.part import Features
+from asd.features.store import clip_features
 from asd.frontends.frontend import FrontEnd
 from asd.models.detector import load_detector
 from asd.models.scoring_form import scoring_form

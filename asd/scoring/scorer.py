@@ -15,8 +15,8 @@ from asd.composition import build
 from asd.cores import one_torch_thread
 from asd.data.windows import Index
 from asd.errors import AsdError
-from asd.features import Features
 from asd.features.batches import Batch, Batches
+from asd.features.part import Features
 from asd.models.detector import Detector
 from asd.models.scoring_form import scoring_form
 from asd.scoring.back_ends import Interquartile, bank_names, bank_scores, fit_banks

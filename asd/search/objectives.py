@@ -50,13 +50,9 @@ def selected_on(names: Sequence[str]) -> str:
 
 
 def check_comparable(names: Sequence[str], searched: Sequence[str]) -> list[str]:
-    """Refuse to compare by these objectives what cannot be compared.
+    """Refuse a search in which the loss itself varies, and is its own judge.
 
-    Returns:
-        Warnings: of a choice by test clips, and of what can be compared only with care.
-
-    Raises:
-        AsdError: the loss itself would vary, and be its own judge.
+    Gives warnings: of a choice by test clips, and of what can be compared only with care.
     """
     searched = [option.lstrip("+") for option in searched]
     loss = [option for option in searched if option.split(".")[0] == "loss"]
@@ -86,14 +82,15 @@ def objective_values(folder: RunFolder, metrics: Metrics, config: Mapping[str, A
     Raises:
         AsdError: the run has no such quantity.
     """
-    of_test = {name: float(metrics.mean[name.removeprefix("test_")]) for name in ON_TEST}
     asked: list[str] = config["search"]["objectives"]
-    if not len(metrics.per_id) and {*asked} & {*of_test}:
+    if not len(metrics.per_id) and selected_on(asked) == TEST:
         raise AsdError(f"search.objectives={asked}: {NO_TEST_CLIPS}")
-    return [of_test[n] if n in of_test else _of_training(folder, n) for n in asked]
+    return [_value(folder, metrics, name) for name in asked]
 
 
-def _of_training(folder: RunFolder, name: str) -> float:
+def _value(folder: RunFolder, metrics: Metrics, name: str) -> float:
+    if name in ON_TEST:
+        return float(metrics.mean[name.removeprefix("test_")])
     record = folder.record()
     if name == "proxy_auc":  # of asd.training.proxy_listener
         return float(record["proxy"]["auc"])

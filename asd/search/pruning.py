@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asd.errors import Pruned
-from asd.experiment.history import judged
+from asd.experiment.history import judged, read_history
 from asd.experiment.listener import RunListener
 from asd.search.objectives import COLUMNS, TEST, selected_on
 
@@ -43,9 +44,8 @@ class PruningListener(RunListener):
         self.best = config["trainer"]["weights"] == "best"
         judged = self.trial is not None and len(self.objectives) == 1
         self.column = COLUMNS.get(self.objectives[0]) if judged else None
-        self._values: dict[str, float] = {}
-        self._lowest: dict[str, tuple[float, ...]] = {}
-        self._waiting: dict[int, float] = {}
+        self._models: list[Path] = []
+        self._told = -1
         self._pruned: Pruned | None = None
 
     def finished_before(self, folder: RunFolder) -> None:
@@ -56,7 +56,7 @@ class PruningListener(RunListener):
 
     def started(self, folder: RunFolder, models: Sequence[str]) -> None:
         """Tag the run; of an earlier pruning nothing is left to say."""
-        self._values = dict.fromkeys(models, self.untrained_loss)
+        self._models = [folder.model(name) for name in models]
         self.finished_before(folder)
 
     def _tagged(self, tags: dict[str, str]) -> dict[str, str]:
@@ -70,39 +70,46 @@ class PruningListener(RunListener):
 
     def model_started(self, model: str, history: Sequence[Mapping[str, float]]) -> None:
         """Report the epochs of an earlier start; raises ``Pruned`` if the study has seen enough."""
-        self._report(model, history)
+        if history:
+            self._report()
 
     def epoch_ended(self, model: str, epoch: int, values: Mapping[str, float]) -> None:
         """Report an epoch; raises as ``model_started``."""
-        self._report(model, [{**values, "epoch": epoch}])
+        self._report()
 
     def ended(self, folder: RunFolder, status: str) -> None:
         """Say of a pruned run that it is one."""
         if self._pruned is not None:
             folder.update(tags={**folder.record()["tags"], PRUNED: str(self._pruned)})
 
-    def _report(self, model: str, epochs: Sequence[Mapping[str, float]]) -> None:
-        """Report epochs and what waits of earlier ones, then ask about the last of it."""
-        if self.trial is None or self.column is None or not epochs:
+    def _steps(self) -> Iterator[tuple[int, float]]:
+        """Each epoch so far, from 0 over all models, and what is reported of it."""
+        values = dict.fromkeys(self._models, self.untrained_loss)
+        for number, model in enumerate(self._models):
+            lowest: tuple[float, ...] = (math.inf,)
+            for row in read_history(model / "history.csv"):
+                if not self.best or judged(row) < lowest:
+                    lowest = judged(row)
+                    values[model] = row.get(str(self.column), math.nan)
+                yield number * self.epochs + int(row["epoch"]), sum(values.values()) / len(values)
+
+    def _report(self) -> None:
+        """Report what the study was not told yet, then ask about the last of it."""
+        if self.trial is None or self.column is None:
             return
         from optuna.exceptions import UpdateFinishedTrialError
 
         from asd.search.storage import ERRORS
 
-        for values in epochs:
-            if not self.best or judged(values) < self._lowest.get(model, (math.inf,)):
-                self._lowest[model] = judged(values)
-                self._values[model] = values.get(self.column, math.nan)
-            last = list(self._values).index(model) * self.epochs + int(values["epoch"])
-            self._waiting[last] = sum(self._values.values()) / len(self._values)
         try:
-            for step in sorted(self._waiting):
-                self.trial.report(self._waiting[step], step)
-                del self._waiting[step]
+            for step, value in self._steps():
+                if step > self._told:
+                    self.trial.report(value, step)
+                    self._told = step
             if self.trial.should_prune():
-                self._pruned = Pruned(last + 1)
+                self._pruned = Pruned(self._told + 1)
         except ERRORS as error:
-            # Training is worth more than its report; what waits is sent with a later epoch.
+            # Training is worth more than its report; it is sent with a later epoch's.
             log.warning("the study does not answer; training goes on. %s", error)
         except UpdateFinishedTrialError:
             log.info("trial %s is closed; nothing is reported to it", self.trial.number)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
@@ -22,10 +23,10 @@ from asd.files import write_text
 from asd.pictures.grid_pictures import study_picture
 from asd.search.objectives import LARGE, TEST, selected_on
 from asd.search.storage import reaching
-from asd.search.study import Search, counts
+from asd.search.study import Search
 from asd.search.trials import described, run_trials, trial_cells
 from asd.sweeps.display import displayed
-from asd.sweeps.sweep_status import exit_code, short, show_cells
+from asd.sweeps.sweep_status import short, show_cells
 from asd.sweeps.workers import WorkerLauncher, is_worker, work
 
 # Of several objectives' best trials, how many are printed; trials.csv has all.
@@ -41,10 +42,7 @@ def sweep_search(
 ) -> None:
     """Run trials until the study has as many as it is to have; otherwise as ``sweep_grid``.
 
-    Raises:
-        SystemExit: no trial completed, or some wait that this search will not run (1; 2 if all
-            that failed is for the user to mend).
-        KeyboardInterrupt: stopped; the same command goes on.
+    The status is 1 where no trial completed, or some wait that this search will not run.
     """
     search = Search(loader, master, arguments)
     run = partial(search.cells.run, task=task)
@@ -66,8 +64,8 @@ def sweep_search(
                 _write_table(search, study)
                 for line in [*draw(search, study), *_lines(search, study)]:
                     display.say(line)
-        if display.left or not counts(study)["complete"]:
-            sys.exit(exit_code([cell for cell in cells() if cell.failure()]) or 1)
+        if display.left or not study.best_trials:
+            sys.exit(1)
 
 
 def show_search(loader: ConfigLoader, master: DictConfig) -> bool:
@@ -84,8 +82,9 @@ def show_search(loader: ConfigLoader, master: DictConfig) -> bool:
 
 def _lines(search: Search, study: Study) -> list[str]:
     """What to print: counts, the best trials and how to run them again, and where to look."""
-    states = ", ".join(f"{n} {name}" for name, n in counts(study).items() if n)
-    result = [f"study {search.name}: {states}", *search.warnings]
+    states = Counter(trial.state.name.lower() for trial in study.get_trials(deepcopy=False))
+    counts = ", ".join(f"{number} {state}" for state, number in sorted(states.items()))
+    result = [f"study {search.name}: {counts}", *search.warnings]
     # Of several objectives, those that no other beats in all.
     best = sorted(study.best_trials, key=lambda trial: trial.values)
     for trial in best[:_PRINTED]:
@@ -116,12 +115,11 @@ def _write_table(search: Search, study: Study) -> None:
 
 def draw(search: Search, study: Study) -> list[str]:
     """Draw what can be drawn; a line for each plot that cannot be yet."""
-    if not counts(study)["complete"]:
+    if not (done := study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))):
         return ["plots not drawn: no trial has completed"]
     title = f"{search.name}\n{search.data_label}"
     if selected_on(search.objectives) == TEST:
         title += ", SELECTED ON TEST CLIPS"
-    done = [trial for trial in study.trials if trial.state == TrialState.COMPLETE]
     shared = [name for name in done[0].params if all(name in t.params for t in done)]
     options = {name: [trial.params[name] for trial in done] for name in shared}
     skipped, objectives, folder = [], search.objectives, search.folder
@@ -134,8 +132,7 @@ def draw(search: Search, study: Study) -> list[str]:
                 shares = {}
                 skipped.append(f"importances not drawn: {str(error).splitlines()[0]}")
             alone = len(objectives) == 1
-            known = [t for t in study.trials if alone and t.intermediate_values]
-            told = {trial.number: trial.intermediate_values for trial in known}
+            told = {t.number: v for t in study.trials if alone and (v := t.intermediate_values)}
             path = folder / ("search.png" if alone else f"search_{name}.png")
             study_picture(values, options, shares, told, name, name not in LARGE, title, path)
     except OSError as error:

@@ -143,12 +143,6 @@ class Search:
         return study
 
 
-def counts(study: Study) -> dict[str, int]:
-    """Trials by state."""
-    states = [trial.state for trial in study.get_trials(deepcopy=False)]
-    return {state.name.lower(): states.count(state) for state in TrialState}
-
-
 def seeded_sampler(config: dict[str, Any], number: int) -> BaseSampler:
     """The sampler that proposes trial ``number``.
 

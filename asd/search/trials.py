@@ -20,7 +20,7 @@ from asd.errors import AsdError, Pruned
 from asd.search.pruning import current_trial
 from asd.search.storage import reaching
 from asd.search.study import Search, seeded_sampler
-from asd.sweeps.cells import ATTEMPTS, BROKEN, CUT, DONE, IN_PROGRESS, Cell, Failure
+from asd.sweeps.cells import ATTEMPTS, BROKEN, CUT, DONE, IN_PROGRESS, Cell, reason
 from asd.tracking.sync import list_runs
 
 log = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ def _run(search: Search, trial: Trial, run: Callable[[Cell], Any]) -> TrialState
             except Pruned:
                 state = TrialState.PRUNED
             except Exception as error:
-                failure = Failure.of(error)
+                failure = reason(error)
             finally:
                 current_trial.reset(token)
     except KeyboardInterrupt:
@@ -102,8 +102,7 @@ def _run(search: Search, trial: Trial, run: Callable[[Cell], Any]) -> TrialState
     with suppress(UpdateFinishedTrialError):
         if failure is not None:
             state = TrialState.FAIL
-            trial.set_user_attr("error", failure.message)
-            trial.set_user_attr("refused", failure.user)
+            trial.set_user_attr("error", failure)
         # Others may have taken this worker for dead, so that its trial waits; yet it has ended.
         storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
         trial.study.tell(trial, values, state, skip_if_finished=True)
@@ -117,7 +116,7 @@ def _cell(search: Search, trial: Trial) -> Cell:
         if (deaths := trial.user_attrs.get("deaths", 0)) >= ATTEMPTS:
             raise AsdError(f"its process died {deaths} times (out of memory?)")
     except AsdError as error:
-        return Cell(trial.number, (), "", refusal=Failure.of(error))
+        return Cell(trial.number, (), "", refusal=str(error))
     # Two trials with the same values are one run: the second waits for the first.
     cell = search.cells.cell(trial.number, [*overrides, "if_running=wait"])
     if cell.path is not None:
@@ -136,13 +135,10 @@ def _finite(value: Any) -> list[float]:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialCell(Cell):
-    """A trial as the study has it; its AUC, which a search is not to look at, is not shown.
+    """A trial as the study has it; its AUC, which a search is not to look at, is not shown."""
 
-    ``objectives`` are in words, of a trial that is complete.
-    """
-
+    search: Search
     trial: FrozenTrial
-    objectives: str
 
     def state(self) -> str:
         """See ``Cell``; one that waits has perhaps begun."""
@@ -153,19 +149,17 @@ class TrialCell(Cell):
         """See ``Cell``; no trial is tried again."""
         return self.state() in (DONE, BROKEN)
 
-    def failure(self) -> Failure | None:
+    def failure(self) -> str | None:
         """See ``Cell``."""
-        if self.trial.state != TrialState.FAIL:
-            return None
-        about = self.trial.user_attrs
-        message = str(about.get("error", "the study does not say why"))
-        return Failure(message, bool(about.get("refused")))
+        said = str(self.trial.user_attrs.get("error", "the study does not say why"))
+        return said if self.trial.state == TrialState.FAIL else None
 
     def summary(self) -> str:
         """See ``Cell``."""
         if self.trial.state == TrialState.PRUNED:
             return f"pruned after epoch {(self.trial.last_step or 0) + 1}"
-        return f"finished, {self.objectives}" if self.objectives else super().summary()
+        complete = self.trial.state == TrialState.COMPLETE
+        return f"finished, {self.search.values_of(self.trial)}" if complete else super().summary()
 
 
 def trial_cells(search: Search, study: Study) -> Sequence[TrialCell]:
@@ -180,9 +174,8 @@ def trial_cells(search: Search, study: Study) -> Sequence[TrialCell]:
         models = models if isinstance(models, int) and models > 0 else 1
         label = f"trial {trial.number}: {described(trial.params)}".removesuffix(": ")
         overrides = search.space.overrides(trial.params)
-        told = search.values_of(trial) if trial.state == TrialState.COMPLETE else ""
         known = (trial.number, overrides, label, path, models, epochs)
-        cells.append(TrialCell(*known, trial=trial, objectives=told))
+        cells.append(TrialCell(*known, search=search, trial=trial))
     return cells
 
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 #: How the program's own arguments begin that say which sweep they are of.
 NAMED = "sweep.name="
-_OPTIONS = ("+sweep=", "sweep=")
 # Options that a single run has no use for.
 _OF_SWEEPS = ("hydra/launcher=", "hydra/sweeper", "hydra.launcher.", "hydra.sweeper.")
 
@@ -31,7 +30,7 @@ def expand(arguments: list[str]) -> list[str]:
     Raises:
         AsdError: no such sweep, or it is asked for without ``--multirun``.
     """
-    named = [a for a in arguments if a.startswith(_OPTIONS)]
+    named = [a for a in arguments if a.startswith(("+sweep=", "sweep="))]
     if not {"-m", "--multirun"} & set(arguments):
         if named:
             raise AsdError(f"{named[0]}: a sweep is several runs; add -m")
@@ -53,11 +52,7 @@ def expand(arguments: list[str]) -> list[str]:
 
 @contextmanager
 def composed_sweep(options: Sequence[str]) -> Iterator[tuple[ConfigLoader, DictConfig]]:
-    """Hydra's loader and the config of the sweep that these options start; nothing runs.
-
-    Raises:
-        AsdError: they name no sweep, or do not compose.
-    """
+    """Hydra's loader and the config of the sweep that these options start; nothing runs."""
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import HydraException

@@ -12,18 +12,17 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from asd import progress
-from asd.composition import command_of, plain, refusal, search_path
-from asd.errors import AsdError, Pruned, RunIsBusyError, Terminated
+from asd.composition import command_of, plain, search_path
+from asd.errors import AsdError, Pruned, RunIsBusyError
 from asd.experiment.history import read_history
-from asd.experiment.identity import flat
 from asd.experiment.run_folder import FAILED, FINISHED, KILLED, RUNNING, RunFolder, find_run
 from asd.experiment.run_labels import run_name
-from asd.signals import ENDINGS
+from asd.experiment.schema import refusal
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
@@ -32,9 +31,9 @@ if TYPE_CHECKING:
     from asd.experiment.clips import Clips
     from asd.experiment.experiment import Experiment
 
-# What a cell may be.
-DONE, IN_PROGRESS, CUT, BROKEN = "done", "running", "cut", "failed"
-REFUSED, MISSING = "refused", "missing"
+#: What a cell may be.
+STATES = ("done", "running", "cut", "failed", "refused", "missing")
+DONE, IN_PROGRESS, CUT, BROKEN, REFUSED, MISSING = STATES
 
 #: How often a cell may take its worker down before it is a failed one.
 ATTEMPTS = 3
@@ -45,18 +44,11 @@ def sweep_start() -> str:
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{socket.gethostname()}-{os.getpid()}"
 
 
-class Failure(NamedTuple):
-    """Why a run is refused or has failed, and whether that is for the user to mend."""
-
-    message: str
-    user: bool
-
-    @classmethod
-    def of(cls, error: BaseException) -> Failure:
-        """From an exception; one that is not ours is said with its type."""
-        if isinstance(error, AsdError):
-            return cls(str(error), True)
-        return cls(f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}", False)
+def reason(error: Exception) -> str:
+    """Why a run has failed; an exception that is not ours is said with its type."""
+    if isinstance(error, AsdError):
+        return str(error)
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
 
 
 @dataclass(frozen=True)
@@ -73,7 +65,7 @@ class Cell:
     path: Path | None = None
     models: int = 1
     epochs: int = 1
-    refusal: Failure | None = None
+    refusal: str | None = None
     experiment: Experiment | None = None
 
     @property
@@ -107,18 +99,17 @@ class Cell:
             return IN_PROGRESS
         return {None: MISSING, FAILED: BROKEN}.get(status, CUT)
 
-    def failure(self) -> Failure | None:
+    def failure(self) -> str | None:
         """Why it is refused or has failed; None if it has not."""
         record = self.record()
         if self.refusal is not None or record.get("status") != FAILED:
             return self.refusal
-        error = record.get("error") or {"message": "its folder does not say why"}
-        return Failure(error["message"], bool(error.get("user")))
+        return str((record.get("error") or {}).get("message", "its folder does not say why"))
 
     def summary(self) -> str:
         """How it ended, in few words, with the mean AUC of a finished run."""
         if (failure := self.failure()) is not None:
-            return f"FAILED: {failure.message}"
+            return f"FAILED: {failure}"
         if self.folder is None or not self.folder.scores.exists():
             return "finished"
         from asd.scoring.clip_scores import NO_TEST_CLIPS, read_scores
@@ -160,7 +151,7 @@ class Cell:
         if self.folder is None or self.state() == IN_PROGRESS or self.is_through(sweep):
             return False
         if (deaths := self.count_deaths(sweep)) >= ATTEMPTS:
-            self.fail(Failure(f"its process died {deaths} times (out of memory?)", False))
+            self.fail(f"its process died {deaths} times (out of memory?)")
             self.sign(sweep)
         return deaths < ATTEMPTS
 
@@ -186,18 +177,16 @@ class Cell:
             return deaths
         return 0
 
-    def fail(self, failure: Failure, details: str = "") -> None:
+    def fail(self, failure: str, details: str = "") -> None:
         """Let the run's log and record say why it failed, unless another process has it by now."""
         if (folder := self.folder) is None:
             return
         with suppress(RunIsBusyError), folder.lock():
             with folder.log_file.open("a") as file:
-                file.write(details or f"{failure.message}\n")
-            record = folder.record()
-            noted = record.get("status") == FAILED and record.get("error")
-            if record.get("status") != FINISHED and not noted:
+                file.write(details or f"{failure}\n")
+            if folder.record().get("status") != FINISHED:
                 ended = int(time.time() * 1000)
-                folder.update(status=FAILED, error=failure._asdict(), ended=ended)
+                folder.update(status=FAILED, error={"message": failure}, ended=ended)
 
 
 class Cells:
@@ -239,7 +228,7 @@ class Cells:
             experiment = Experiment.of(config, command)
             clips = self._clips(experiment)
         except AsdError as error:
-            return replace(cell, refusal=Failure.of(error))
+            return replace(cell, refusal=str(error))
         if clips is None:
             return cell
         path = experiment.folder(clips.data_hash()).path
@@ -254,19 +243,15 @@ class Cells:
         try:
             composed = self.loader.load_sweep_config(self.master, list(overrides))
         except (HydraException, OmegaConfBaseException) as error:
-            known: Any = OmegaConf.to_container(self.master)
-            raise AsdError(refusal(error, list(flat(known))).splitlines()[0]) from error
+            raise AsdError(refusal(error).splitlines()[0]) from error
         values: dict[str, Any] = plain(_without_hydra(composed))
         return values
 
     def run(self, cell: Cell, task: TaskFunction) -> Any:
         """Run one cell in this process, saying nothing to the terminal; gives the run's value.
 
-        A failure ends the run's log and is noted in its ``run.json``, however early it came.
-
-        Raises:
-            KeyboardInterrupt: stopped (``Terminated``: by SIGTERM); the run is closed.
-            Exception: what ended the run; it should stop no other.
+        A failure ends the run's log and is noted in its ``run.json``, however early it came, and
+        raised, as is a KeyboardInterrupt that stopped the run.
         """
         from hydra.core.hydra_config import HydraConfig
 
@@ -275,13 +260,12 @@ class Cells:
         try:
             with _quiet():
                 return task(_without_hydra(composed))
-        except SystemExit as stopped:
-            number = next((n for n in ENDINGS if stopped.code == 128 + n), None)
-            raise (Terminated(number) if number else KeyboardInterrupt()) from None
+        except SystemExit:  # Lightning's, when it is told to stop
+            raise KeyboardInterrupt from None
         except (RunIsBusyError, Pruned):
             raise
         except Exception as error:
-            cell.fail(Failure.of(error), "".join(traceback.format_exception(error)))
+            cell.fail(reason(error), "".join(traceback.format_exception(error)))
             raise
 
     def _clips(self, experiment: Experiment) -> Clips | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -9,8 +11,9 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from asd.errors import AsdError, shown
-from asd.sweeps.cells import IN_PROGRESS, Cell
-from asd.sweeps.sweep_status import exit_code, failure_lines, state_line, sweep_command
+from asd.secrets import redacted
+from asd.sweeps.cells import DONE, IN_PROGRESS, Cell
+from asd.sweeps.sweep_status import failure_lines, state_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -100,10 +103,9 @@ class Display:
             place = f"[{len(self._ended):>{len(str(self.total))}}/{self.total}]"
             how = f"{cell.summary()} ({duration(bar.elapsed or 0)})"
             self.say("; ".join([f"{place} {cell.label}: {how}", *left_text]))
-        words = [f"{self.title}: {len(self._ended)}/{self.total} done"]
-        words += [f"{sum(bar.visible for bar in bars)} running"]
-        words += [f"{self.failed} failed"] if self.failed else []
-        words += left_text
+        running_text = f"{sum(bar.visible for bar in bars)} running"
+        words = [f"{self.title}: {len(self._ended)}/{self.total} done", running_text]
+        words += [f"{self.failed} failed"] * bool(self.failed) + left_text
         self.bars.update(self._all.id, description=", ".join(words))
 
     def _show(self, cell: Cell, share: float, running: bool) -> Task:
@@ -131,8 +133,9 @@ def displayed(
                 display.say(line)
             took = duration(display.bars.tasks[0].elapsed or 0)
             display.say(f"{state_line(title, cells())}, in {took}")
-            if display.open if sweep is None else exit_code(cells()):
-                display.say(f"what is missing: {sweep_command()}")
+            if display.open if sweep is None else any(cell.state() != DONE for cell in cells()):
+                command = redacted(shlex.join(["python", *sys.orig_argv[1:]]))
+                display.say(f"what is missing: {command}")
 
 
 def duration(seconds: float) -> str:

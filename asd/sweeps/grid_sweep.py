@@ -15,7 +15,7 @@ from asd.errors import AsdError
 from asd.sweeps.arguments import NAMED
 from asd.sweeps.cells import DONE, Cell, Cells, sweep_start
 from asd.sweeps.display import PERIOD, Display, displayed
-from asd.sweeps.sweep_status import exit_code, show_cells
+from asd.sweeps.sweep_status import show_cells
 from asd.sweeps.workers import WorkerLauncher, is_worker, work
 from asd.tracking.sync import list_runs
 
@@ -51,11 +51,8 @@ def sweep_grid(
 ) -> None:
     """Run what is not finished, whatever fails of it; a worker only its part.
 
-    Without a launcher of workers one run after another is trained here, by Hydra's ``task``.
-
-    Raises:
-        SystemExit: a run failed (1), or was refused (2).
-        KeyboardInterrupt: stopped by the user or the system.
+    Without a launcher of workers one run after another is trained here, by Hydra's ``task``. The
+    process ends with status 1 where a run failed or was refused.
     """
     overrides = combinations(loader, arguments)
     composed = Cells(loader, master)
@@ -74,8 +71,8 @@ def sweep_grid(
     list_runs([(c.experiment, c.folder) for c in finished if c.experiment and c.folder])
     if master.hydra.sweeper.report and master.sweep.name:
         _show_tables(title, cells)
-    if code := exit_code(cells):
-        sys.exit(code)
+    if any(cell.state() != DONE for cell in cells):
+        sys.exit(1)
 
 
 def _train(display: Display, launcher: WorkerLauncher | None, here: Callable[[], None]) -> None:
@@ -126,7 +123,6 @@ def _show_tables(name: str, cells: list[Cell]) -> None:
     if not (runs := collect(folders).runs):
         return
     how = declaration(name), Resampling()
-    parts = [Section(label, group, *how) for label, group in corpora(runs).items()]
-    blocks = [block for part in parts for block in table_blocks(part)]
-    terminal.show(blocks, terminal.open_console())
+    for label, group in corpora(runs).items():
+        terminal.show(table_blocks(Section(label, group, *how)), terminal.open_console())
     print(f"comparisons, pictures, files: python -m asd.report sweep={name}")

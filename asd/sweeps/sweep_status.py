@@ -1,18 +1,13 @@
-"""What has become of the cells of a sweep, in words and as an exit status."""
+"""What has become of the cells of a sweep, in words."""
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from asd import errors
 from asd.composition import command_of
-from asd.secrets import redacted
-from asd.sweeps.cells import BROKEN, CUT, DONE, IN_PROGRESS, MISSING, REFUSED, Cell
-
-_ORDER = (DONE, IN_PROGRESS, CUT, BROKEN, REFUSED, MISSING)
+from asd.sweeps.cells import CUT, DONE, IN_PROGRESS, MISSING, STATES, Cell
 
 
 def show_cells(title: str, cells: Sequence[Cell]) -> bool:
@@ -34,7 +29,7 @@ def show_cells(title: str, cells: Sequence[Cell]) -> bool:
 def state_line(title: str, cells: Sequence[Cell]) -> str:
     """How many are in which state: ``paper: 5 runs: 3 done, 1 running, 1 missing``."""
     states = [cell.state() for cell in cells]
-    counts = ", ".join(f"{states.count(state)} {state}" for state in _ORDER if state in states)
+    counts = ", ".join(f"{states.count(state)} {state}" for state in STATES if state in states)
     return f"{title}: {len(cells)} runs: {counts}"
 
 
@@ -43,26 +38,13 @@ def failure_lines(cells: Sequence[Cell]) -> Iterator[str]:
     for cell in cells:
         if (failure := cell.failure()) is None:
             continue
-        yield f"FAILED {cell.label}: {failure.message}"
+        yield f"FAILED {cell.label}: {failure}"
         if cell.folder is not None and cell.folder.log_file.exists():
             yield f"  log:       {short(cell.folder.log_file)}"
         yield f"  run again: {command_of(cell.overrides)}"
-
-
-def exit_code(cells: Sequence[Cell]) -> int:
-    """0 if all are done; 2 if the user is to mend all that are not; else 1."""
-    failures = [cell.failure() for cell in cells if cell.state() != DONE]
-    if not failures:
-        return 0
-    return 2 if all(failure and failure.user for failure in failures) else 1
 
 
 def short(path: Path) -> Path:
     """A path as seen from the working directory, if it lies in it."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path
-
-
-def sweep_command() -> str:
-    """The command line of this program, which goes on with what is missing."""
-    return redacted(shlex.join(["python", *sys.orig_argv[1:]]))

@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING
 from asd.errors import AsdError
 from asd.experiment.listener import RunListener
 from asd.experiment.run_folder import RunFolder
-from asd.tracking.mlflow_run import epoch_metrics, is_published, logged_epochs, open_run
+from asd.tracking.mlflow_run import is_published, log_epochs, open_run
 from asd.tracking.mlflow_store import Tracking, answering, connect
 from asd.tracking.sync import complete
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +32,7 @@ class MlflowListener(RunListener):
         self.tracking = tracking
         self._client: MlflowClient | None = None
         self._run_id = ""
-        self._waiting: list[Metric] = []
-        self._logged: dict[str, set[int]] = {}
+        self._waiting: set[str] = set()
         self._sent = float("-inf")
 
     def check(self) -> None:
@@ -57,27 +55,21 @@ class MlflowListener(RunListener):
         client, experiment = connect(self.tracking)
         with answering(self.tracking):
             self._run_id = open_run(client, experiment, self.tracking.uri, folder)
-        self._client = client
-
-    def model_started(self, model: str, history: Sequence[Mapping[str, float]]) -> None:
-        """Of a model that goes on: an epoch that is trained again, after a kill, stays as it is."""
-        if self._client is not None and history:
-            with self._going_on_without():
-                self._logged[model] = logged_epochs(self._client, self._run_id, model)
+        self._client, self._folder = client, folder
 
     def epoch_ended(self, model: str, epoch: int, values: Mapping[str, float]) -> None:
         """Log an epoch's losses, with those that came shortly before in one request.
 
         A tracker that has gone away costs nothing but this copy.
         """
-        if epoch not in self._logged.get(model, ()):
-            self._waiting += epoch_metrics(model, epoch, values, time.time())
+        self._waiting.add(model)
         now = time.monotonic()
         if self._client is None or now - self._sent < self.tracking.live_every:
             return
-        waiting, self._waiting, self._sent = self._waiting, [], now
+        waiting, self._waiting, self._sent = self._waiting, set(), now
         with self._going_on_without():
-            self._client.log_batch(self._run_id, metrics=waiting)
+            for name in sorted(waiting):
+                log_epochs(self._client, self._run_id, self._folder.model(name))
 
     @contextmanager
     def _going_on_without(self) -> Iterator[None]:

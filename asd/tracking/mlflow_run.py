@@ -20,7 +20,7 @@ from asd.tracking.mlflow_store import check_place
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric, Run
+    from mlflow.entities import Run
 
 log = logging.getLogger(__name__)
 
@@ -68,9 +68,7 @@ def open_run(client: MlflowClient, experiment: str, uri: str, folder: RunFolder)
         # Or the one that a process made that was killed before it could note its id.
         token = record.get("mlflow_token") or uuid4().hex
         folder.update(mlflow_token=token)
-        made = client.search_runs([experiment], f"tags.token = '{token}'", max_results=1)
-        name, tags = record.get("run_name"), {**record.get("tags", {}), "token": token}
-        run = made[0] if made else client.create_run(experiment, tags=tags, run_name=name)
+        run = _found_or_made(client, experiment, record, "token", token=token)
         known = {"uri": uri, "run_id": run.info.run_id}
     check_place(uri, run.info.artifact_uri)
     folder.update(mlflow=known, mlflow_token=None, published=False)
@@ -79,6 +77,16 @@ def open_run(client: MlflowClient, experiment: str, uri: str, folder: RunFolder)
     _describe(client, run, record, known.get("tags", {}))
     folder.update(mlflow={**known, "tags": record.get("tags", {})})
     return run_id
+
+
+def _found_or_made(
+    client: MlflowClient, experiment: str, record: Mapping[str, Any], key: str, **own: Any
+) -> Run:
+    """The experiment's run that has the tag ``key`` of its ``own`` ones, or a new one with all."""
+    found = client.search_runs([experiment], f"tags.{key} = '{own[key]}'", max_results=1)
+    tags = {**record.get("tags", {}), **own}
+    name = record.get("run_name")
+    return found[0] if found else client.create_run(experiment, tags=tags, run_name=name)
 
 
 def _describe(
@@ -119,23 +127,17 @@ def open_copy(
     Gives the id of a copy to ``publish``; none if the experiment has the run, or a whole copy.
     """
     record = folder.record()
-    query = f"tags.identity = '{record.get('identity')}'"
-    known = client.search_runs([experiment], query, max_results=1)
-    tags = {**record.get("tags", {}), "copy_of": record["mlflow"]["run_id"]}
-    name = record.get("run_name")
-    run = known[0] if known else client.create_run(experiment, tags=tags, run_name=name)
+    own = {"identity": record.get("identity"), "copy_of": record["mlflow"]["run_id"]}
+    run = _found_or_made(client, experiment, record, "identity", **own)
     check_place(uri, run.info.artifact_uri)
     _describe(client, run, {**record, "params": {**record.get("params", {}), **params}}, {})
     return "" if run.info.status == FINISHED else str(run.info.run_id)
 
 
 def publish(client: MlflowClient, folder: RunFolder, copy: str = "") -> None:
-    """Copy to the run of ``open_run`` what it does not have yet, and close it.
+    """Copy to the run of ``open_run`` what it does not have yet, close it, and note that.
 
-    Args:
-        client: of the tracker.
-        folder: the files; ``run.json`` then says ``published``.
-        copy: of ``open_copy``: it gets all but the weights, and ``run.json`` says nothing of it.
+    A ``copy``, of ``open_copy``, gets all but the weights, and ``run.json`` says nothing of it.
     """
     from mlflow.entities import Metric
 
@@ -154,7 +156,7 @@ def publish(client: MlflowClient, folder: RunFolder, copy: str = "") -> None:
         note = markdown(document(metrics, record["title"], **remarks(record, folder.path)))
         client.set_tag(run_id, "mlflow.note.content", note)
     for model in folder.models():
-        client.log_batch(run_id, metrics=_missing_epochs(client, run_id, model))
+        log_epochs(client, run_id, model)
     # Again with the same time, MLflow keeps them once. Four digits, as tables have: files have all.
     ended = record.get("ended") or int(time.time() * 1000)
     results = [Metric(name, round(value, 4), ended, 0) for name, value in values.items()]
@@ -173,31 +175,20 @@ def publish(client: MlflowClient, folder: RunFolder, copy: str = "") -> None:
         folder.update(published=True)
 
 
-def epoch_metrics(model: str, epoch: int, values: Mapping[str, float], when: float) -> list[Metric]:
-    """Values of an epoch, from 0, that ended so many seconds after 1970: ``train/loss``, ...
+def log_epochs(client: MlflowClient, run_id: str, model: Path) -> None:
+    """Log the epochs of a model's ``history.csv`` that the run lacks, at the times when they ended.
 
     Of the model of one machine ``train/loss/fan``: MLflow groups charts by all but the last part.
     """
     from mlflow.entities import Metric
 
-    end = "" if model == "shared" else f"/{model}"
-    at = int(when * 1000)
-    return [Metric(name + end, v, at, epoch) for name, v in values.items() if name != "epoch"]
-
-
-def logged_epochs(client: MlflowClient, run_id: str, model: str) -> set[int]:
-    """The epochs of a model whose losses the run has."""
-    (loss,) = epoch_metrics(model, 0, {"val/loss": 0.0}, 0.0)
-    return {metric.step for metric in client.get_metric_history(run_id, loss.key)}
-
-
-def _missing_epochs(client: MlflowClient, run_id: str, model: Path) -> list[Metric]:
-    """Epochs that a tracker in trouble did not get, at the times when they ended."""
-    path, entries = model / "history.csv", []
-    logged = logged_epochs(client, run_id, model.name)
+    path, metrics = model / "history.csv", []
+    end = "" if model.name == "shared" else f"/{model.name}"
+    logged = {metric.step for metric in client.get_metric_history(run_id, f"val/loss{end}")}
     ended = path.stat().st_mtime if path.exists() else 0.0
     for row in reversed(read_history(path)):
-        if (epoch := int(row["epoch"])) not in logged:
-            entries += epoch_metrics(model.name, epoch, row, ended)
+        at, epoch = int(ended * 1000), int(row.pop("epoch"))
+        if epoch not in logged:
+            metrics += [Metric(name + end, value, at, epoch) for name, value in row.items()]
         ended -= row.get("epoch_seconds", 0.0)
-    return entries
+    client.log_batch(run_id, metrics=metrics)

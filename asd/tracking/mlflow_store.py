@@ -1,4 +1,4 @@
-"""Where runs are logged, and reaching it: the embedded database, a server, or PostgreSQL."""
+"""Where runs are logged and models registered: the embedded database, a server, or PostgreSQL."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,9 +69,7 @@ class Tracking:
         from asd.composition import compose_config
 
         options = compose_config([]).tracking
-        options.uri = uri or options.uri
-        options.experiment = experiment or options.experiment
-        return cls.of(options)
+        return cls.of({**options, "uri": uri or options.uri}, experiment)
 
     @property
     def embedded(self) -> bool:
@@ -82,11 +80,6 @@ class Tracking:
     def database(self) -> Path:
         """The file of an embedded database."""
         return Path(self.uri.removeprefix(_SQLITE))
-
-    @property
-    def ui_command(self) -> str | None:
-        """The line that opens the UI of an embedded database; None for a server."""
-        return f"python -m mlflow ui --backend-store-uri {self.uri}" if self.embedded else None
 
 
 @contextmanager
@@ -141,53 +134,39 @@ def connect(tracking: Tracking) -> tuple[MlflowClient, str]:
         database.parent.mkdir(parents=True, exist_ok=True)
         with locked(database.with_name(f"{database.name}.lock"), "opens this database"):
             if not database.exists():
-                _make(tracking)
+                _make(database)
             return _open(tracking)
 
 
-def open_client(tracking: Tracking) -> MlflowClient:
-    """MLflow's client, which gives a server up after ``tracking.timeout`` and ``retries``.
+def _make(database: Path) -> None:
+    """A database with MLflow's tables, under its name when it has all of them.
 
-    By itself it would try one that is away for minutes. What the user has set stays.
+    A process killed while MLflow makes them would leave some, on which every later one fails.
     """
+    import sqlalchemy
+    from mlflow.store.db.utils import _initialize_tables
+
+    with replacing(database) as draft:
+        engine = sqlalchemy.create_engine(f"{_SQLITE}{draft}", poolclass=sqlalchemy.NullPool)
+        _initialize_tables(engine)  # type: ignore[no-untyped-call]
+        # Lets one process write while others read; a property of the file from now on.
+        with engine.connect() as connection:
+            connection.exec_driver_sql("pragma journal_mode=wal")
+
+
+def _open(tracking: Tracking) -> tuple[MlflowClient, str]:
+    # MLflow by itself would try a server that is away for minutes. What the user has set stays.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", str(tracking.retries))
     for name in ("MLFLOW_HTTP_REQUEST_TIMEOUT", "PGCONNECT_TIMEOUT"):
         os.environ.setdefault(name, str(tracking.timeout))
     import sqlalchemy
     from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
 
     if not tracking.uri.startswith("http"):  # a damaged database, too, it would try for minutes
         engine = sqlalchemy.create_engine(tracking.uri, poolclass=sqlalchemy.NullPool)
         sqlalchemy.inspect(engine).get_table_names()
-    return MlflowClient(tracking.uri)
-
-
-def _make(tracking: Tracking) -> None:
-    """A database with MLflow's tables, under its name when it has all of them.
-
-    A process that is killed while MLflow makes them would leave some, on which every later one
-    fails. They are copied, for MLflow keeps the file open in which it made them.
-    """
-    draft = tracking.database.with_name(f"{tracking.database.name}.draft")
-    draft.unlink(missing_ok=True)
-    try:
-        _open(replace(tracking, uri=f"{_SQLITE}{draft}"))
-        with (
-            replacing(tracking.database) as whole,
-            closing(sqlite3.connect(draft)) as source,
-            closing(sqlite3.connect(whole)) as target,
-        ):
-            source.backup(target)
-            # Lets one process write while others read; a property of the file from now on.
-            target.execute("pragma journal_mode=wal")
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _open(tracking: Tracking) -> tuple[MlflowClient, str]:
-    from mlflow.exceptions import MlflowException
-
-    client, name = open_client(tracking), tracking.experiment
+    client, name = MlflowClient(tracking.uri), tracking.experiment
     if client.get_experiment_by_name(name) is None:
         beside = (tracking.database.parent / "artifacts").as_uri() if tracking.embedded else None
         try:
@@ -203,3 +182,24 @@ def _open(tracking: Tracking) -> tuple[MlflowClient, str]:
         )
     check_place(tracking.uri, experiment.artifact_location)
     return client, str(experiment.experiment_id)
+
+
+def registered_checkpoint(address: str, tracking_uri: str | None, into: Path) -> Path:
+    """Copy to a folder the ``model.ckpt`` of ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION``.
+
+    It may lie anywhere among the model's artifacts. Without a URI the registry is that of
+    ``conf/tracking/mlflow.yaml``.
+    """
+    check_no_secret("--tracking-uri", tracking_uri)
+    import mlflow
+
+    tracking = Tracking.configured(tracking_uri)
+    if tracking.embedded and not tracking.database.exists():
+        raise AsdError(f"{tracking.uri}: no such database; give --tracking-uri")
+    mlflow.set_tracking_uri(tracking.uri)
+    with answering(tracking):
+        copied = mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=str(into))
+    found = sorted(Path(copied).rglob("model.ckpt"))
+    if len(found) != 1:
+        raise AsdError(f"{address}: has {len(found)} files model.ckpt among its artifacts, not one")
+    return found[0]

@@ -23,8 +23,6 @@ from asd.tracking.mlflow_store import Tracking, answering, connect
 
 log = logging.getLogger(__name__)
 
-_STATUSES = (RUNNING, FINISHED, FAILED, KILLED)
-
 
 def complete(folder: RunFolder, tracking: Tracking) -> str:
     """Bring a folder's MLflow run up to what the files say; gives what was done, in a few words.
@@ -32,7 +30,8 @@ def complete(folder: RunFolder, tracking: Tracking) -> str:
     It is made if the tracker does not have it. The caller holds the folder's lock.
     """
     record = folder.record()
-    check_choice(f"{folder.path / 'run.json'}: status", record.get("status"), _STATUSES)
+    known = (RUNNING, FINISHED, FAILED, KILLED)
+    check_choice(f"{folder.path / 'run.json'}: status", record.get("status"), known)
     client, experiment = connect(tracking)
     try:
         with answering(tracking):

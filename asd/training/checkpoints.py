@@ -10,31 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from lightning_fabric.plugins import TorchCheckpointIO
 
 from asd.experiment.history import judged, write_history
 from asd.files import replacing
-from asd.training.costs import gpu_joules
-
-
-class EpochCheckpointIO(TorchCheckpointIO):
-    """Writes ``last.ckpt`` whole or not at all; with ``best`` as an option, ``best.ckpt`` too.
-
-    Best first: a crash between the two repeats the epoch and finds the same best.
-    """
-
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
-    ) -> None:
-        """Write the checkpoint of an epoch to ``path``, and ``best.ckpt`` beside it."""
-        with replacing(Path(path)) as temporary:
-            super().save_checkpoint(checkpoint, temporary)
-            if storage_options == {"best": True}:
-                with replacing(Path(path).with_name("best.ckpt")) as best:
-                    try:
-                        os.link(temporary, best)
-                    except OSError:  # a file system without links
-                        shutil.copyfile(temporary, best)
+from asd.training.detector_costs import gpu_joules
 
 
 class EpochCheckpoints(pl.callbacks.Checkpoint):
@@ -55,18 +34,12 @@ class EpochCheckpoints(pl.callbacks.Checkpoint):
         on_epoch: Callable[[int, dict[str, float]], None],
         advance: Callable[[int, str], None],
     ) -> None:
-        self.last = folder / "last.ckpt"
-        self.best = folder / "best.ckpt"
-        self.history = folder / "history.csv"
+        self.folder, self.history = folder, folder / "history.csv"
         self.on_epoch, self.advance = on_epoch, advance
+        self.begun = False  # an epoch has, so that all of a checkpoint has been taken up
         self._rows: list[dict[str, float]] = []
         self._start = 0.0
         self._joules: float | None = None
-
-    @property
-    def begun(self) -> bool:
-        """Whether an epoch has begun, so that all of a checkpoint has been taken up."""
-        return self._start > 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the rows of the checkpoint, whatever became of the file meanwhile.
@@ -78,6 +51,7 @@ class EpochCheckpoints(pl.callbacks.Checkpoint):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the epoch's clock."""
+        self.begun = True
         self._start = time.perf_counter()
         self._joules = gpu_joules() if pl_module.device.type == "cuda" else None
 
@@ -92,11 +66,19 @@ class EpochCheckpoints(pl.callbacks.Checkpoint):
         write_history(self.history, self._rows)
         best = min(self._rows, key=judged)  # the first of equals
         losses = f"train {values['train/loss']:.4f} val {values['val/loss']:.4f}"
-        epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
         losses += f" proxy AUC {-judged(values)[0]:.4f}" * ("val/proxy_auc" in values)
-        self.advance(1, f"{epoch} {losses} best {abs(judged(best)[0]):.4f}")
+        losses += f" best {abs(judged(best)[0]):.4f}"
+        self.advance(1, f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs} {losses}")
         self.on_epoch(trainer.current_epoch, values)
-        trainer.save_checkpoint(self.last, storage_options={"best": best is self._rows[-1]})
+        with replacing(self.folder / "last.ckpt") as temporary:
+            trainer.save_checkpoint(temporary)
+            if best is self._rows[-1]:
+                # Before the last: a crash between them repeats the epoch and finds the same best.
+                with replacing(self.folder / "best.ckpt") as link:
+                    try:
+                        os.link(temporary, link)
+                    except OSError:  # a file system without links
+                        shutil.copyfile(temporary, link)
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run must know."""

@@ -19,11 +19,11 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from asd.data.windows import Index
 from asd.errors import AsdError
 from asd.experiment.trainer_options import TrainerOptions
-from asd.features import Features
 from asd.features.batches import Batches
+from asd.features.part import Features
 from asd.models.detector import Detector, read_checkpoint, rebuilt
 from asd.progress import progress_bar
-from asd.training.checkpoints import EpochCheckpointIO, EpochCheckpoints
+from asd.training.checkpoints import EpochCheckpoints
 from asd.training.lightning_module import DetectorTraining
 from asd.training.proxy_listener import ProxyJudge
 from asd.training.speed import (
@@ -125,7 +125,10 @@ def fit(
 def _trainer(
     options: TrainerOptions, device: torch.device, callbacks: Sequence[pl.Callback]
 ) -> pl.Trainer:
-    _quiet()
+    # Lightning says what was chosen on purpose.
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    known = ("LeafSpec", "`srun` command", "GPU available but")
+    warnings.filterwarnings("ignore", message=f".*({'|'.join(known)})")
     if options.stop_patience is not None:
         by_proxy = any(isinstance(one, ProxyJudge) for one in callbacks)
         watched, mode = ("val/proxy_auc", "max") if by_proxy else ("val/loss", "min")
@@ -137,9 +140,8 @@ def _trainer(
         max_epochs=options.max_epochs,
         precision=options.precision,  # type: ignore[arg-type]
         callbacks=list(callbacks),
-        # Lightning's own environment, named, keeps it from finding a Slurm job and setting its
-        # handlers there.
-        plugins=[LightningEnvironment(), EpochCheckpointIO()],
+        # Its own environment, named, keeps it from finding a Slurm job and setting handlers there.
+        plugins=LightningEnvironment(),
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -177,10 +179,3 @@ def _interruptible() -> Iterator[None]:
         raise
     finally:
         signal.signal(signal.SIGINT, handler)
-
-
-def _quiet() -> None:
-    """Silence what Lightning says of choices that are made on purpose."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    known = ("LeafSpec", "`srun` command", "GPU available but")
-    warnings.filterwarnings("ignore", message=f".*({'|'.join(known)})")

@@ -64,7 +64,7 @@ class DetectorTraining(pl.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         batches: Any = self.trainer.train_dataloader
-        batches.set_epoch(self.current_epoch)
+        batches.epoch = self.current_epoch
 
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
@@ -152,11 +152,12 @@ class DetectorTraining(pl.LightningModule):
         return optimiser
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
         checkpoint["asd"] = {
             "format": CHECKPOINT_FORMAT,
             "recipe": self.detector.recipe,
             "plateau": None if self._plateau is None else self._plateau.state_dict(),
-            "random_state": _random_state(),
+            "random_state": {"cpu": torch.get_rng_state(), "cuda": cuda},
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -165,8 +166,3 @@ class DetectorTraining(pl.LightningModule):
         torch.set_rng_state(random_state["cpu"])
         if torch.cuda.is_available() and random_state["cuda"]:
             torch.cuda.set_rng_state(random_state["cuda"][0])
-
-
-def _random_state() -> dict[str, Any]:
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    return {"cpu": torch.get_rng_state(), "cuda": cuda}

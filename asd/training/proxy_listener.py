@@ -23,7 +23,8 @@ from asd.experiment.experiment import Experiment
 from asd.experiment.identity import flat
 from asd.experiment.listener import RunListener
 from asd.experiment.run_folder import RunFolder
-from asd.features import Features, clip_features
+from asd.features.part import Features
+from asd.features.store import clip_features
 from asd.models.detector import Detector, load_detector
 from asd.scoring.clip_scores import joined, write_scores
 from asd.scoring.metrics import Metrics, evaluate_scores

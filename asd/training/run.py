@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,23 +13,15 @@ import torch
 
 from asd.composition import build
 from asd.cores import cores
-from asd.data.manifest import Manifest
+from asd.data.manifest import Manifest, parts_of
 from asd.data.split import validation_split
-from asd.experiment.clips import (
-    Clips,
-    check_classes,
-    class_names,
-    class_numbers,
-    machine_ids,
-    shortest_clip,
-)
+from asd.experiment.clips import Clips, check_classes, class_names, class_numbers, machine_ids
 from asd.experiment.experiment import Experiment
-from asd.experiment.history import convergence, read_history, write_history
+from asd.experiment.history import convergence, read_history
 from asd.experiment.listener import Listeners, RunListener
 from asd.experiment.record import record_threads, recorded
 from asd.experiment.run_folder import FINISHED, RunFolder, set_aside
 from asd.experiment.trained_models import trained_model
-from asd.features import parts_of
 from asd.files import locked
 from asd.models.detector import Detector, read_checkpoint, rebuilt, save_detector
 from asd.models.standardiser import Standardiser
@@ -41,7 +32,7 @@ from asd.scoring.clip_scores import joined, read_scores, write_scores
 from asd.scoring.metrics import Metrics, evaluate_scores
 from asd.scoring.scorer import ClipSet, calibrate, fit_back_end, score_clips
 from asd.scoring.tables import convergence_notes, remarks, write_tables
-from asd.training.costs import costs
+from asd.training.detector_costs import costs
 from asd.training.fit import TrainingSet, fit
 from asd.training.proxy_listener import ProxyJudge, proxy_clips
 from asd.training.speed import choose_device, give_back_memory, set_determinism
@@ -55,9 +46,7 @@ _SOME_SECONDS = 10
 def run(experiment: Experiment, listeners: Sequence[RunListener] = ()) -> tuple[RunFolder, Metrics]:
     """Train and score, or go on where the run stands; a finished run is left as it is.
 
-    Args:
-        experiment: what is to be done.
-        listeners: told how it goes, in this order.
+    Listeners are told how it goes, in their order.
 
     Returns:
         The run's folder, and the metrics of its scores.
@@ -131,7 +120,7 @@ def _compute(
     for name, group in groups.items():
         model = folder.model(name)
         history, scores_file = model / "history.csv", model / "scores.csv"
-        trained = _trained_elsewhere(experiment, folder, training, name)
+        trained = trained_model(experiment, folder, training, name)
         events.tell(RunListener.model_started, name, read_history(history))
         if scores_file.exists():  # by an earlier start of this run
             tables.append(read_scores(scores_file))
@@ -232,7 +221,9 @@ def _compute(
     banks = (read_checkpoint(folder.model(name) / "model.ckpt")["asd"]["banks"] for name in groups)
     chosen = choices(fitted and build(fitted, "scoring.back_end"), banks)
     warnings = [*folder.record()["warnings"], *chosen]
-    folder.update(convergence=ended, tags=tags, warnings=warnings, **thresholds)
+    folder.update(
+        convergence=ended, tags=tags, warnings=warnings, clips_scored=len(scores), **thresholds
+    )
     said = remarks(folder.record(), folder.path)
     write_tables(folder.tables, metrics, experiment.title, **said)
     events.tell(RunListener.scored, folder, scores, metrics)
@@ -242,7 +233,9 @@ def _compute(
 def _window_length(experiment: Experiment, clips: Clips) -> int:
     """Frames in a window of a model, by its training clips alone; refuses clips shorter than it."""
     frontend, windows = experiment.frontend, experiment.windows
-    length = windows.length(frontend, shortest_clip(clips.train, frontend.rate))
+    table = clips.train.clips
+    shortest = (table["samples"] * (frontend.rate / table["rate"])).min()
+    length = windows.length(frontend, int(shortest))
     for part in (clips.train, clips.test):
         frames = experiment.feature_store().frames(part)
         windows.check(length, frames, list(part.clips["path"]))
@@ -278,48 +271,18 @@ def _thresholds(
 
 def _said_of_validation(experiment: Experiment, models: dict[str, Clips]) -> list[str]:
     """What must stand beside the figures: few clips chose the epoch, or scale scores, too."""
-    if not experiment.trains:
-        return []
-    scaled = "scores are standardised per ID by the validation clips, which chose the epoch, too"
-    counts = {name: int(_held_out(experiment, one.train)[0].sum()) for name, one in models.items()}
-    said = [scaled] if experiment.scoring.per_id else []
-    if experiment.trainer.weights == "last":
-        return said
-    return said + [
-        f"{name}: {few} validation clips choose the epoch that scores, which leaves it to chance; "
-        "raise trainer.validation_fraction, or add training clips"
-        for name, few in counts.items()
-        if few < experiment.trainer.few_validation_clips
-    ]
-
-
-def _trained_elsewhere(
-    experiment: Experiment, folder: RunFolder, training: str, name: str
-) -> Path | None:
-    """The folder of this very model, trained by another run or an earlier start of this one.
-
-    Its history is copied, so that the run's folder says all of the model that it scores.
-    """
-    own, found = folder.model(name), None
-    if (own / "model.ckpt").exists():
-        return own
-    if not experiment.config["force"] and not (own / "last.ckpt").exists():
-        found = trained_model(experiment.runs, training, name)
-    trained_by, threads = (folder.record().get(entry, {}) for entry in ("trained_by", "threads"))
-    if name in trained_by:  # an earlier start took another's model and broke off
-        del trained_by[name]
-        threads.pop(name, None)
-    if found is not None:
-        source = found.parent.parent
-        # A history that is lost is said, and what to remove.
-        convergence(found / "history.csv", experiment.trainer)
-        record = RunFolder(source).record()
-        trained_by[name] = record.get("trained_by", {}).get(name, source.name)
-        threads[name] = record.get("threads", {}).get(name, [])
-        log.info("%s: trained by %s, scored anew", name, trained_by[name])
-        write_history(own / "history.csv", read_history(found / "history.csv"))
-    folder.update(trained_by=trained_by, threads=threads)
-    return found
+    said = []
+    if experiment.trains and experiment.scoring.per_id:
+        said.append("scores are standardised per ID by the validation clips, which chose the epoch")
+    if experiment.trains and experiment.trainer.weights == "best":
+        for name, clips in models.items():
+            few = int(_held_out(experiment, clips.train)[0].sum())
+            if few < experiment.trainer.few_validation_clips:
+                said.append(
+                    f"{name}: {few} validation clips choose the epoch that scores, which leaves it "
+                    "to chance; raise trainer.validation_fraction, or add training clips"
+                )
+    return said
 
 
 def _recipe(

@@ -41,10 +41,8 @@ def choose_device(options: TrainerOptions) -> torch.device:
     if options.cuda_graphs:
         raise AsdError("trainer.cuda_graphs=true: for GPUs only")
     if options.precision == "bf16-mixed":
-        raise AsdError(
-            "trainer.precision=bf16-mixed: for GPUs, most CPUs have no bfloat16 arithmetic and "
-            "would be many times slower; use trainer.precision=32-true, or a GPU"
-        )
+        text = "for GPUs, on a CPU many times slower; use trainer.precision=32-true"
+        raise AsdError(f"trainer.precision=bf16-mixed: {text}")
     return torch.device("cpu")
 
 
@@ -63,12 +61,9 @@ def step_flop(detector: Detector, batch_size: int) -> float:
 
 
 def set_threads(threads: int | None, flop: float) -> None:
-    """Choose torch's threads on a CPU.
+    """Give torch so many threads on a CPU.
 
-    Args:
-        threads: as many; None: one for each 1e9 operations of a step, at least one, at most the
-            cores of this process or ``OMP_NUM_THREADS``.
-        flop: of a step.
+    None: one for each 1e9 ``flop`` of a step, at most ``OMP_NUM_THREADS`` or this process's cores.
     """
     if threads is None:
         threads = max(1, min(cores(), int(flop / _FLOP_A_THREAD)))
@@ -90,14 +85,11 @@ def set_determinism(deterministic: bool) -> None:
 
 
 def prepare(detector: Detector, options: TrainerOptions, device: torch.device) -> None:
-    """Lay out and, where asked for, compile the network for training.
+    """Lay out and, where asked for, compile the network for training, in place.
 
-    Args:
-        detector: changed in place; the names in its state stay.
-        options: ``compile``, ``cuda_graphs``, and ``memory_format``, which orders the weights of
-            convolutions in memory, and so decides how images are laid out. ``auto``:
-            channels_last on a GPU, and on a CPU where no layer has more than 64 filters.
-        device: that it will be on.
+    The names in its state stay. ``memory_format`` orders the weights of convolutions in memory, and
+    so decides how images are laid out; ``auto``: channels_last on a GPU, and on a CPU where no
+    layer has more than 64 filters.
     """
     last = options.memory_format == "channels_last"
     if options.memory_format == "auto":
@@ -117,12 +109,9 @@ def prepare(detector: Detector, options: TrainerOptions, device: torch.device) -
 
 
 def resident(values: np.ndarray, device: torch.device, share: float) -> torch.Tensor:
-    """Features as one tensor: on the device if they fit there, in memory otherwise.
+    """Features [frames, bands] as one tensor, on a GPU if this share of its free memory holds them.
 
-    Args:
-        values: [frames, bands].
-        device: that trains.
-        share: of the GPU's free memory that they may take.
+    Otherwise they stay where they are.
     """
     tensor = torch.from_numpy(values)
     if device.type == "cuda" and tensor.nbytes < share * torch.cuda.mem_get_info(device)[0]:
@@ -130,19 +119,16 @@ def resident(values: np.ndarray, device: torch.device, share: float) -> torch.Te
     return tensor
 
 
-def keep_freed_memory() -> bool:
-    """Have the C library keep what this process frees, now and later.
+def keep_freed_memory() -> None:
+    """Have glibc, where it is the C library, keep what this process frees, now and later.
 
-    By default glibc gives blocks of 32 MB and more back to the system at once. A step's tensors of
+    By default it gives blocks of 32 MB and more back to the system at once. A step's tensors of
     that size then come as new pages, each of which the system fills with zeros when it is first
     written: a third of a step of the paper's model on a CPU (docs/performance.md). The
     process stays at its peak of memory until ``give_back_memory``.
-
-    Returns:
-        Whether there is a glibc that can be told so.
     """
-    thresholds = (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD)
-    return all(_call_glibc("mallopt", threshold, _NEVER) for threshold in thresholds)
+    for threshold in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD):
+        _call_glibc("mallopt", threshold, _NEVER)
 
 
 def give_back_memory() -> None:
@@ -154,7 +140,6 @@ def give_back_memory() -> None:
     _call_glibc("malloc_trim", 0)
 
 
-def _call_glibc(name: str, *arguments: int) -> bool:
-    """Whether the C library has this function, and the function succeeds."""
-    function = getattr(ctypes.CDLL(None), name, None) if sys.platform.startswith("linux") else None
-    return function is not None and bool(function(*arguments))
+def _call_glibc(name: str, *arguments: int) -> None:
+    if sys.platform.startswith("linux") and (function := getattr(ctypes.CDLL(None), name, None)):
+        function(*arguments)

@@ -41,29 +41,19 @@ class AsdSweeper(Sweeper):
         if not node._target_.startswith("asd.sweeps."):
             raise AsdError("hydra/launcher: choose sequential, joblib or submitit_slurm")
         launcher: Any = build(plain(node), "hydra.launcher")
-        program = self.task.__module__
-        if program == "__main__" and (spec := sys.modules["__main__"].__spec__) is not None:
-            program = spec.name
         ours = ("hydra/launcher=", "hydra.launcher.")
         arguments = [a for a in sys.argv[1:] if not a.lstrip("+~").startswith(ours)]
-        command = [sys.executable, "-m", program, *arguments, "hydra/launcher=sequential"]
+        command = [sys.executable, "-m", "asd.train", *arguments, "hydra/launcher=sequential"]
         launcher.prepare(command, Path(str(self.config.hydra.sweep.dir)))
         return launcher
 
     def sweep(self, arguments: list[str]) -> None:
-        """Hydra's: run them all. What is no fault of the program ends it without a traceback."""
-        from asd.errors import AsdError, Terminated
+        """Hydra's: run them all."""
         from asd.signals import ENDINGS, stopped_by
 
-        try:
-            with stopped_by(*ENDINGS):
-                run, loader = get_method(self.run), self.context.config_loader
-                run(loader, self.config, self.open_launcher(), self.task, arguments)
-        except AsdError as error:
-            print(f"error: {error}", file=sys.stderr)
-            sys.exit(2)
-        except KeyboardInterrupt as stopped:
-            sys.exit(128 + stopped.args[0] if isinstance(stopped, Terminated) else 130)
+        with stopped_by(*ENDINGS):
+            run, loader = get_method(self.run), self.context.config_loader
+            run(loader, self.config, self.open_launcher(), self.task, arguments)
 
 
 class GridSweeper(AsdSweeper):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from corpora import dcase2020, folder
+from corpora import IDS, dcase2020, folder, simulated
 
 from asd.data.corpus import Corpus
 from asd.data.dcase2020_facts import load_facts
@@ -20,33 +20,6 @@ from asd.data.simulation import build
 from asd.errors import AsdError
 
 RELEASES = ["development", "additional", "evaluation"]
-# The first machine IDs of each type: two of development, one of the others.
-MIMII, TOY = (["00", "02"], "01"), (["01", "02"], "05")
-IDS = dict.fromkeys(("fan", "pump", "slider", "valve"), MIMII) | {"ToyCar": TOY}
-IDS["ToyConveyor"] = (["01", "02"], "04")
-
-
-def small(root: Path, **fields: object) -> Simulated:
-    """Twelve clips a machine type and ID at most, of half a second."""
-    values: dict[str, object] = {
-        "seed": 0,
-        "rate": 16000,
-        "machines": tuple(IDS),
-        "counts": "given",
-        "snr_db": 6.0,
-        "snr_spread_db": 2.0,
-        "level_db": -42.0,
-        "level_spread_db": 3.0,
-        "strength": (0.2, 1.0),
-        "seconds": 0.5,
-        "toy_car_seconds": 0.5,
-        "ids_development": 2,
-        "ids_additional": 1,
-        "train_per_id": 2,
-        "test_normal_per_id": 1,
-        "test_anomaly_per_id": 2,
-    }
-    return Simulated(root=root, **(values | fields))  # type: ignore[arg-type]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -55,7 +28,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Simulated:
-    made = small(tmp_path_factory.mktemp("simulated"))
+    made = simulated(tmp_path_factory.mktemp("simulated"))
     made.manifest(RELEASES)
     return made
 
@@ -102,7 +75,7 @@ def test_manifest_says_what_the_files_are(corpus: Simulated) -> None:
 
 
 def test_only_the_releases_asked_for_are_made(tmp_path: Path) -> None:
-    corpus = small(tmp_path, machines=["fan"])
+    corpus = simulated(tmp_path, machines=["fan"])
     manifest = corpus.manifest(["additional"])
     assert set(manifest.clips["release"]) == {"additional"}
     assert not (corpus.folder / "development").exists()
@@ -111,7 +84,7 @@ def test_only_the_releases_asked_for_are_made(tmp_path: Path) -> None:
 
 
 def test_every_anomaly_has_a_named_cause(corpus: Simulated) -> None:
-    from asd.data.simulation.units import causes
+    from asd.data.simulation.clip import causes
 
     manifest = corpus.manifest(["development"]).clips
     with (corpus.folder / "development" / "causes.csv").open() as file:
@@ -123,7 +96,7 @@ def test_every_anomaly_has_a_named_cause(corpus: Simulated) -> None:
 
 
 def test_same_seed_same_bytes_whatever_else_is_made(corpus: Simulated, tmp_path: Path) -> None:
-    more = small(tmp_path, machines=["valve", "fan"], ids_development=1, test_anomaly_per_id=3)
+    more = simulated(tmp_path, machines=["valve", "fan"], ids_development=1, test_anomaly_per_id=3)
     more.manifest(["development"])
     before = contents(corpus.folder)
     again = contents(more.folder)
@@ -137,7 +110,7 @@ def test_several_threads_make_the_same_bytes(
     corpus: Simulated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
-    other = small(tmp_path)
+    other = simulated(tmp_path)
     assert other.folder.name == corpus.folder.name
     made = other.manifest(["development"])
     assert made.data_hash() == corpus.manifest(["development"]).data_hash()
@@ -146,18 +119,18 @@ def test_several_threads_make_the_same_bytes(
 
 def test_what_defines_the_corpus_and_what_does_not(tmp_path: Path) -> None:
     changes = [{}, {"seed": 1}, {"snr_db": 0}, {"strength": [0.5, 1.0]}, {"train_per_id": 3}]
-    names = [small(tmp_path, **change).folder.name for change in changes]
+    names = [simulated(tmp_path, **change).folder.name for change in changes]
     assert len(set(names)) == len(names)
     same = [
-        small(tmp_path / "other"),
-        small(tmp_path, machines=tuple(reversed(IDS))),
-        small(tmp_path, strength=(0.2, 1), snr_db=6),
+        simulated(tmp_path / "other"),
+        simulated(tmp_path, machines=tuple(reversed(IDS))),
+        simulated(tmp_path, strength=(0.2, 1), snr_db=6),
     ]
     assert {corpus.folder.name for corpus in same} == {names[0]}
 
 
 def test_a_killed_build_is_completed_not_restarted(tmp_path: Path) -> None:
-    corpus = small(tmp_path, machines=["fan"])
+    corpus = simulated(tmp_path, machines=["fan"])
     before = corpus.manifest(["development"])
     release = corpus.folder / "development"
     whole = contents(corpus.folder)
@@ -177,7 +150,7 @@ def test_a_killed_build_is_completed_not_restarted(tmp_path: Path) -> None:
 def test_a_full_disk_is_told_and_nothing_half_written_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    corpus = small(tmp_path, machines=["pump"])
+    corpus = simulated(tmp_path, machines=["pump"])
     write = Path.write_bytes
 
     def full(self: Path, data: bytes) -> int:
@@ -199,7 +172,7 @@ def test_a_full_disk_is_told_and_nothing_half_written_stays(
 
 
 def test_two_processes_at_once_make_one_corpus(tmp_path: Path) -> None:
-    corpus = small(tmp_path, machines=["fan"])
+    corpus = simulated(tmp_path, machines=["fan"])
     context = multiprocessing.get_context("spawn")
     with context.Pool(2) as pool:
         first, second = pool.map(_hash_of, [corpus, corpus])
@@ -227,7 +200,7 @@ def test_real_counts_of_dcase2020(tmp_path: Path) -> None:
     counts = dict.fromkeys(("ids_development", "ids_additional", "train_per_id"))
     counts |= dict.fromkeys(("test_normal_per_id", "test_anomaly_per_id"))
     lengths = {"seconds": 10.0, "toy_car_seconds": 11.0}
-    corpus = small(tmp_path, counts="dcase2020", **lengths, **counts)
+    corpus = simulated(tmp_path, counts="dcase2020", **lengths, **counts)
     clips = list(corpus.clips(RELEASES))
     assert len(clips) == sum(map(sum, facts.counts.values()))
     for (release, machine, machine_id), count in facts.counts.items():
@@ -260,15 +233,15 @@ BAD: dict[str, list[object]] = {
 def test_bad_options_are_refused_by_name(tmp_path: Path, option: str) -> None:
     for value in BAD[option]:
         with pytest.raises(AsdError, match=rf"data\.{option}"):
-            small(tmp_path, **{option: value})
+            simulated(tmp_path, **{option: value})
 
 
 def test_bad_releases_and_folders_are_refused_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(AsdError, match="release=third: must be one of development"):
-        small(tmp_path).check(["third"])
+        simulated(tmp_path).check(["third"])
     with pytest.raises(AsdError, match=r"data\.ids_additional=0"):
-        small(tmp_path, ids_additional=0).check(["additional"])
+        simulated(tmp_path, ids_additional=0).check(["additional"])
     (tmp_path / "file").write_text("")
     with pytest.raises(AsdError, match=r"data\.root"):
-        small(tmp_path / "file" / "data").manifest(["development"])
-    assert not small(tmp_path).folder.exists()
+        simulated(tmp_path / "file" / "data").manifest(["development"])
+    assert not simulated(tmp_path).folder.exists()

@@ -91,3 +91,23 @@ def test_a_window_is_as_long_as_the_shortest_training_clip(
     shorter.unlink()
     shutil.rmtree(tmp_path / "runs")
     assert train(root) == 0
+
+
+def test_clips_shorter_than_a_frame_are_bad_clips(
+    write_corpus: Write, train: Train, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    root = write_corpus(machines=["fan"], train=6, seconds=0.5)
+    short = [sorted((root / "fan" / split).glob("*"))[0] for split in ("train", "test")]
+    for clip in short:
+        soundfile.write(clip, np.ones(200) / 10, 8000)
+    reasons = [f"{clip}: clip of 400 samples is too short: one window takes 640" for clip in short]
+    assert train(root) == 2
+    message = "".join(capfd.readouterr())
+    assert "2 bad clips" in message and "data.on_bad_clip=skip" in message
+    assert all(reason in message for reason in reasons)
+    assert train(root, "data.on_bad_clip=skip") == 0
+    folder, record = record_of(tmp_path)
+    said = "\n".join(record["warnings"])  # type: ignore[arg-type]
+    assert "leaves out 2 bad clips" in said and all(reason in said for reason in reasons)
+    scored = (folder / "scores.csv").read_text()
+    assert "fan/test/" in scored and short[1].name not in scored

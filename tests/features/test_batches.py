@@ -31,12 +31,12 @@ def test_no_window_crosses_from_clip_to_clip() -> None:
 def test_order_follows_from_seed_and_epoch_alone() -> None:
     one, two = batches(4, seed=3), batches(4, seed=3)
     list(one), list(one)
-    one.set_epoch(5)
-    two.set_epoch(5)
+    one.epoch = 5
+    two.epoch = 5
     for a, b in zip(one, two, strict=True):
         assert torch.equal(a.features, b.features)
         assert torch.equal(a.classes, b.classes)
-    two.set_epoch(6)
+    two.epoch = 6
     assert any(not torch.equal(a.features, b.features) for a, b in zip(one, two, strict=True))
 
 
@@ -84,7 +84,7 @@ def test_snippets_begin_anywhere_in_training_and_score_where_they_stand() -> Non
     batches = Batches(values, drawn, np.arange(3), 3, seed=0)
     begun: list[set[int]] = [set(), set(), set()]
     for epoch in range(400):
-        batches.set_epoch(epoch)
+        batches.epoch = epoch
         (batch,) = batches
         starts = batch.features[:, 0, 0].long()
         assert torch.equal(batch.features[:, -1, 0].long(), starts + length - 1)
@@ -92,7 +92,7 @@ def test_snippets_begin_anywhere_in_training_and_score_where_they_stand() -> Non
         for clip, start in zip(batch.classes.tolist(), starts.tolist(), strict=True):
             begun[clip].add(start - offsets[clip])
     assert begun == [set(range(n - length + 1)) for n in frames]
-    batches.set_epoch(7)
+    batches.epoch = 7
     first = [b.features for b in batches]
     assert all(torch.equal(a, b.features) for a, b in zip(first, batches, strict=True))
     (held_out,) = Batches(values, drawn, np.arange(3), 3)

@@ -23,10 +23,10 @@ import pytest
 import soundfile
 from corpora import feature_store, folder
 
-from asd.data.manifest import Manifest
+from asd.data.manifest import Manifest, parts_of
 from asd.errors import AsdError
-from asd.features import FeatureStore, parts_of
 from asd.features.part import write_part, writing
+from asd.features.store import FeatureStore
 from asd.frontends.frontend import FrontEnd
 from asd.frontends.gammatone import Gammatone
 from asd.frontends.mel import Mel

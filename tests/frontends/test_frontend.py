@@ -132,8 +132,7 @@ print(*sorted(large & set(sys.modules)))
 
 BAD_SETTINGS = {
     "gammatone": "bands=0 rate=0 hop_seconds=1e-06 window_seconds=-0.1 window_seconds=nan f_min=-1 "
-    "f_min=8000 f_max=8001 f_max=0 eps=0 precision=float16 bands=100000000 "
-    "bands=8001 hop_seconds=0 window_seconds=6e-05",
+    "f_min=8000 f_max=8001 f_max=0 eps=0 precision=float16 hop_seconds=0 window_seconds=6e-05",
     "mel": "bands=0 bands=600 hop=0 n_fft=1 n_fft=1023 f_max=9000 f_min=8000 power=0 eps=-1 "
     "pad_mode=wrap mel_scale=bark norm=other",
 }

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from sklearn.preprocessing import StandardScaler
 
-from asd.features import Features
+from asd.features.part import Features
 from asd.models.standardiser import Standardiser
 
 

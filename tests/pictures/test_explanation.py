@@ -15,7 +15,7 @@ from PIL import Image
 
 from asd.data.windows import Windows
 from asd.experiment.run_folder import RunFolder
-from asd.features import Features
+from asd.features.part import Features
 from asd.models.detector import Detector, load_detector
 from asd.score import main as score
 from asd.scoring.error_maps import QUANTILES, error_maps, error_profiles

@@ -84,7 +84,7 @@ def test_a_better_system_is_known_and_the_other_way_round_is_its_mirror(scores: 
 def test_pairing_makes_the_interval_of_like_systems_narrower(scores: Any) -> None:
     """Hard clips are hard for both, which resampling jointly takes out."""
     a, b = system("A", scores(1, 1.0)), system("B", scores(2, 1.0))
-    own = [s.resampled("auc/mean").std() for s in (a, b)]
+    own = [s.sample("auc/mean").resampled.std() for s in (a, b)]
     assert mean(compare(a, b, "auc"))[1] < 0.7 * 2 * 1.96 * np.hypot(*own)
 
 

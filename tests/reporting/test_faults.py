@@ -59,6 +59,6 @@ def test_report_shows_faults_where_scores_name_them(runs: Runs, tmp_path: Path) 
     assert report.main([f"runs={runs.path}", f"out={tmp_path}", "--no-pictures"]) == 0
     table = pd.read_csv(tmp_path / "faults.csv")
     assert table["auc_percent"].between(0, 100).all()
-    assert set(fault_results(runs.report()[0])["system"]) == {"U", "B"}
+    assert set(fault_results(runs.report()[0].systems)["system"]) == {"U", "B"}
     runs.write("u", data="dcase2020")
     assert "AUC by fault" not in "".join(map(str, section_blocks(runs.report()[0])))

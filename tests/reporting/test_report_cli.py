@@ -19,10 +19,10 @@ Capture = pytest.CaptureFixture[str]
 
 def test_names_with_equal_signs_are_flags_or_choose_runs() -> None:
     words = ["compare=[u, ss_0.5]", "data=simulated", "+scale=small", 'compare=["u a=[1,2]",b]']
-    options, wanted = parse([*words, "confidence=0.9", "--runs", "x", "out=http://u?a=b"])
+    options, wanted = parse([*words, "confidence=0.9", "--runs", "x", "out=http://u?a=b", "seed=0"])
     assert options.compare == [["u", "ss_0.5"], ["u a=[1,2]", "b"]]
     assert (options.confidence, options.runs, options.out) == (0.9, "x", "http://u?a=b")
-    assert wanted == {"data": ["simulated"], "scale": ["small"]}
+    assert wanted == {"data": ["simulated"], "scale": ["small"], "seed": ["0"]}
 
 
 @pytest.fixture

@@ -22,17 +22,11 @@ from asd.experiment.sweep_files import load_sweep
 from asd.experiment.trainer_options import TrainerOptions
 from asd.options import from_config
 from asd.reporting.bootstrap import Resampling
-from asd.reporting.content import (
-    cost_table,
-    figure_lines,
-    grid_table,
-    id_table,
-    section_blocks,
-    verdict,
-)
+from asd.reporting.content import section_blocks, verdict
+from asd.reporting.costs import cost_table
 from asd.reporting.declaration import declaration, parse
 from asd.reporting.factors import share_a_loss
-from asd.reporting.results import spreadsheet
+from asd.reporting.results import figure_lines, grid_table, id_table, spreadsheet
 from asd.reporting.runs import collect_folder
 from asd.reporting.sections import Section, add_comparison, sections
 
@@ -217,6 +211,10 @@ def test_a_sweep_shows_its_rows_and_says_how_to_compare_its_settings(runs: Any) 
     ]  # fmt: skip
     add_comparison([section], "u trainer.batch_size=4", "batch_size 8")
     assert section.comparisons[0].loc[0, "a"] == "batch_size 4"
+    runs.write("b", data="dcase2020")
+    _, said = laid_out(runs)  # each corpus lacks rows of its own
+    assert "dcase2020: The paper's grid has no runs of U, U FD" in said
+    assert "SIMULATED, demo scale (small): The paper's grid has no runs of B, U FD" in said
 
 
 def test_a_setting_is_compared_with_those_that_differ_in_it_alone(runs: Any) -> None:
@@ -364,11 +362,14 @@ def test_unfinished_damaged_and_set_aside_runs_are_not_used(runs: Any) -> None:
     (runs.write("u", 3) / "run.json").write_text("{")
     runs.write("u", 4, name="u-simulated-seed0~1")
     (runs.write("u", 5) / "config.yaml").write_text("seed: 5\n")
+    cut = runs.write("u", 6, clips_scored=420) / "scores.csv"  # by a copy that broke off
+    cut.write_text("".join(cut.read_text().splitlines(keepends=True)[:100]))
     collection = collect_folder(runs.path)
     assert [run.seed for run in collection.runs] == [0]
     notes = " ".join(collection.notes)
     assert "seed1 (RUNNING)" in notes and "seed2" in notes and "damaged" in notes
-    assert "not a run's config" in notes and len(collection.notes) == 4
+    assert "not a run's config" in notes and len(collection.notes) == 5
+    assert "seed6 (scores.csv has 99 of 420 clips" in notes
     with pytest.raises(AsdError, match="no such folder of runs"):
         collect_folder(runs.path / "nowhere")
 

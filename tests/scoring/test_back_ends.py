@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from asd.data.windows import Windows
 from asd.errors import AsdError
-from asd.features import Features
+from asd.features.part import Features
 from asd.frontends.mel import Mel
 from asd.models.detector import Detector
 from asd.models.standardiser import Standardiser

@@ -15,7 +15,7 @@ from sklearn.mixture import GaussianMixture
 
 from asd.data.windows import Windows
 from asd.errors import AsdError
-from asd.features import Features
+from asd.features.part import Features
 from asd.models.detector import Detector
 from asd.models.standardiser import Standardiser
 from asd.scoring.gaussians import GaussianMixtureModel, Mahalanobis, SelectiveMahalanobis

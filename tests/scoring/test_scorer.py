@@ -10,7 +10,7 @@ from parts import DENSE, MSE, SS, scoring_of
 
 from asd.data.windows import Windows
 from asd.errors import AsdError
-from asd.features import Features
+from asd.features.part import Features
 from asd.models.detector import Detector
 from asd.models.standardiser import Standardiser
 from asd.options import from_config

@@ -17,6 +17,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.storages._heartbeat import HeartbeatThread
 from optuna.trial import TrialState, create_trial
 
+from asd.experiment.history import write_history
 from asd.experiment.run_folder import RunFolder
 from asd.search.pruning import PruningListener, current_trial
 from asd.search.storage import connect
@@ -102,7 +103,7 @@ def test_failed_trials_are_recorded_and_not_fatal(
     assert "what is missing" in err
     # Refused, each of them: never run.
     refused = ["trainer.batch_size=choice(0, 1)", "hydra.sweeper.failure_grace=2"]
-    assert run_train(*SEARCH, *refused, "paths.runs=other") == 2
+    assert run_train(*SEARCH, *refused, "paths.runs=other") == 1
     assert len(seen) == 7
 
 
@@ -166,13 +167,21 @@ def listener(folder: Path, objectives: list[str], *models: str) -> PruningListen
     return pruning
 
 
+def epoch_ends(pruning: PruningListener, model: str, losses: list[float]) -> None:
+    """As training tells it, with a row an epoch in ``history.csv``."""
+    (folder,) = [path for path in pruning._models if path.name == model]
+    rows = [{"epoch": epoch, "val/loss": loss} for epoch, loss in enumerate(losses)]
+    write_history(folder / "history.csv", rows)
+    pruning.epoch_ended(model, len(losses) - 1, {})
+
+
 def reporting(config: dict[str, Any]) -> float:
     """Four epochs, each of them reported, as a run would."""
     pruning = listener(Path("runs", f"trial{config['trial']}"), ["validation_loss"], "all")
+    losses = [parabola(config) + 4 - epoch for epoch in range(4)]
     for epoch in range(4):
-        loss = parabola(config) + 4 - epoch
-        pruning.epoch_ended("all", epoch, {"val/loss": loss})
-    return loss
+        epoch_ends(pruning, "all", losses[: epoch + 1])
+    return losses[-1]
 
 
 @pytest.mark.parametrize(
@@ -277,11 +286,10 @@ def test_a_storage_that_is_away_does_not_stop_training(
     storage.remove_session()
     storage.engine.dispose()
     (tmp_path / "there").rename(tmp_path / "away")
-    pruning.model_started("fan", [{"epoch": 0.0, "val/loss": 0.5}])
-    for epoch in (1, 2):
-        pruning.epoch_ended("fan", epoch, {"val/loss": 0.5 + epoch})
+    for epochs in (1, 2, 3):
+        epoch_ends(pruning, "fan", [0.5, 1.5, 2.5][:epochs])
     (tmp_path / "away").rename(tmp_path / "there")
-    pruning.epoch_ended("pump", 0, {"val/loss": 0.3})
+    epoch_ends(pruning, "pump", [0.3])
     # Told later: of two models one is not begun, and the best epoch counts.
     told = trial.study.trials[0].intermediate_values
     assert told == {0: 0.75, 1: 0.75, 2: 0.75, 4: pytest.approx(0.4)}

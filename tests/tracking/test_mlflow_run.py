@@ -96,6 +96,15 @@ def synced(folder: RunFolder, capsys: pytest.CaptureFixture[str], *options: str)
     return out + err
 
 
+def train(folder: RunFolder, listener: MlflowListener, *epochs: int) -> None:
+    """As training does: what it tells is in ``history.csv``, which has no later epoch."""
+    for epoch in epochs:
+        rows = [f"{e},{9.0 - e},0.5" for e in range(epoch + 1)]
+        text = "\n".join(["epoch,val/loss,epoch_seconds", *rows, ""])
+        (folder.model("shared") / "history.csv").write_text(text)
+        listener.epoch_ended("shared", epoch, {})
+
+
 def steps(client: Any, run_id: str) -> list[int]:
     return sorted(m.step for m in client.get_metric_history(run_id, "val/loss"))
 
@@ -142,18 +151,20 @@ def test_a_folder_alone_makes_the_whole_run_and_again_changes_nothing(
 
 
 def test_epochs_that_the_tracker_missed_are_filled_in(folder: RunFolder) -> None:
+    whole = (folder.model("shared") / "history.csv").read_text()
     listener, run_id = started(folder)
-    for epoch in (0, 2):
-        listener.epoch_ended("shared", epoch, {"val/loss": 9.0 - epoch})
+    train(folder, listener, 1)
     client, _ = connect(tracker())
     before = {m.step: m.timestamp for m in client.get_metric_history(run_id, "val/loss")}
-    assert sorted(before) == [0, 2]
+    assert sorted(before) == [0, 1]
+    (folder.model("shared") / "history.csv").write_text(whole)
     listener.ended(folder, "FINISHED")
     assert client.get_run(run_id).data.metrics["auc/mean"] == 0.625
     after = {m.step: m.timestamp for m in client.get_metric_history(run_id, "val/loss")}
     assert sorted(after) == list(range(EPOCHS))
     assert {s: after[s] for s in before} == before
-    assert after[3] - after[1] == pytest.approx(1000, abs=2)  # two epochs of half a second
+    # Of half a second each.
+    assert after[3] - after[2] == before[1] - before[0] == pytest.approx(500, abs=2)
     assert folder.record()["published"] is True
 
 
@@ -231,7 +242,9 @@ def test_eight_processes_on_a_fresh_database(tmp_path: Path) -> None:
         "folder.update(status='FINISHED', **about)\n"
         f"listener = MlflowListener(Tracking.of({OPTIONS}))\n"
         "listener.started(folder, ['shared'])\n"
-        "listener.epoch_ended('shared', 0, {'val/loss': 1.0})\n"
+        "folder.model('shared').mkdir(parents=True)\n"
+        "(folder.model('shared') / 'history.csv').write_text('epoch,val/loss\\n0,1.0\\n')\n"
+        "listener.epoch_ended('shared', 0, {})\n"
         "listener.ended(folder, 'FINISHED')\n"
     )
     processes = [
@@ -329,7 +342,8 @@ def test_a_value_that_is_refused_is_no_silence(
     folder: RunFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
     listener, _ = started(folder)
-    listener.epoch_ended("fan#(1)", 0, {"val/loss": 1.0})
+    folder.model("shared").rename(folder.model("fan#(1)"))
+    listener.epoch_ended("fan#(1)", 0, {})
     assert "refuses this: " in caplog.text and "fan#(1)" in caplog.text
     assert "cannot be used" not in caplog.text
 
@@ -465,11 +479,8 @@ def test_what_links_point_to_is_not_sent(folder: RunFolder, tmp_path: Path) -> N
 
 def test_an_epoch_that_was_killed_and_trained_again_stands_once(folder: RunFolder) -> None:
     listener, run_id = started(folder)
-    for epoch in range(2):
-        listener.epoch_ended("shared", epoch, {"val/loss": 9.0 - epoch})
+    train(folder, listener, 0, 1)
     listener, again = started(folder)  # the second epoch had no checkpoint yet
-    listener.model_started("shared", [{"epoch": 0.0, "val/loss": 9.0}])
-    for epoch in range(1, 3):
-        listener.epoch_ended("shared", epoch, {"val/loss": 9.0 - epoch})
+    train(folder, listener, 1, 2)
     assert again == run_id
     assert steps(connect(tracker())[0], run_id) == [0, 1, 2]

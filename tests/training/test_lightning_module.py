@@ -26,7 +26,7 @@ def test_statistics_of_short_epochs_are_those_of_the_weights_that_score(tmp_path
     three_steps = trained(tmp_path / "a", {"batch_size": 4, "learning_rate": 0.1})
     clips = data()
     batches = Batches(torch.from_numpy(clips.features.values), clips.train, clips.classes, 4, 0)
-    batches.set_epoch(2)
+    batches.epoch = 2
     # torch's own way, for batches of one size
     expected = copy.deepcopy(three_steps).train()
     update_bn(batches, expected)

@@ -13,7 +13,7 @@ from parts import CONV, MSE
 from asd.composition import folder_of
 from asd.data.windows import Windows
 from asd.experiment.trainer_options import TrainerOptions
-from asd.features import Features
+from asd.features.part import Features
 from asd.models.detector import Detector
 from asd.models.standardiser import Standardiser
 from asd.options import from_config

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pooch
 import requests
-from tqdm import tqdm
 from urllib3.util import Retry
 
 from asd.data.clip_files import list_clips, parse_name
@@ -165,11 +164,7 @@ def _request(url: str, part: Path) -> None:
         response.raise_for_status()
         begin = have if response.status_code == 206 else 0
         total = begin + int(response.headers.get("Content-Length", 0))
-        # On a terminal only, and gone when complete.
-        shown = tqdm(
-            total=total, initial=begin, desc=part.stem, unit="B", unit_scale=True, leave=False,
-            disable=None,
-        )  # fmt: skip
-        with part.open("ab" if begin else "wb") as file, shown as bar:
+        shown = progress_bar(part.stem, total, done=begin)
+        with part.open("ab" if begin else "wb") as file, shown as advance:
             for chunk in response.iter_content(CHUNK_BYTES):
-                bar.update(file.write(chunk))
+                advance(file.write(chunk))

@@ -6,12 +6,11 @@ import io
 import json
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asd.cores import cores
 from asd.data.manifest import content_hash, sorted_manifest
-from asd.data.simulation.clip import PlannedClip, SoundSettings, draw_fault, render
+from asd.data.simulation.clip import PlannedClip, draw_fault, render
 from asd.data.threads import in_threads
 from asd.errors import AsdError
 from asd.files import locked, replacing, write_text
@@ -64,16 +63,16 @@ def _make(corpus: Simulated, release: str) -> None:
     """Make what is missing of a release; the caller holds the lock."""
     import pandas as pd
 
-    folder, settings, clips = corpus.folder, corpus.settings, list(corpus.clips([release]))
+    folder, clips = corpus.folder, list(corpus.clips([release]))
     write_text(folder / "README.txt", README + json.dumps(corpus.definition, indent=1) + "\n")
-    make, hashes = partial(make_clip, folder, settings), list[str]()
+    make, hashes = partial(make_clip, corpus), list[str]()
     label = f"simulated corpus, {release}"
     in_threads(make, {release: clips}, cores(), label, lambda _, made: hashes.extend(made))
     rows = [
-        asdict(clip) | {"path": clip.path, "rate": settings.rate, "hash": digest}
+        asdict(clip) | {"path": clip.path, "rate": corpus.rate, "hash": digest}
         for clip, digest in zip(clips, hashes, strict=True)
     ]
-    faults = {clip.path: draw_fault(settings, clip) for clip in clips}
+    faults = {clip.path: draw_fault(corpus, clip) for clip in clips}
     causes = [(p, fault.cause, f"{fault.strength:.4f}") for p, fault in faults.items() if fault]
     table = pd.DataFrame(causes, columns=["path", "cause", "strength"])
     write_text(folder / release / CAUSES, table.to_csv(index=False))
@@ -81,18 +80,14 @@ def _make(corpus: Simulated, release: str) -> None:
     write_text(folder / release / MANIFEST, table.to_csv(index=False))
 
 
-def make_clip(folder: Path, settings: SoundSettings, clip: PlannedClip) -> str:
-    """Make one clip, or leave it if it is there; its content's hash.
-
-    Raises:
-        OSError: it cannot be written.
-    """
+def make_clip(corpus: Simulated, clip: PlannedClip) -> str:
+    """Make one clip, or leave it if it is there (OSError: it cannot be); its content's hash."""
     import soundfile
 
-    path, buffer = folder / clip.path, io.BytesIO()
+    path, buffer = corpus.folder / clip.path, io.BytesIO()
     if path.exists():
         return content_hash(path.read_bytes())
-    soundfile.write(buffer, render(settings, clip), settings.rate, subtype="PCM_16", format="WAV")
+    soundfile.write(buffer, render(corpus, clip), corpus.rate, subtype="PCM_16", format="WAV")
     with replacing(path) as temporary:
         temporary.write_bytes(buffer.getvalue())
     return content_hash(buffer.getvalue())

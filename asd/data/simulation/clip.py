@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from asd.data.simulation.flow_machines import fan_sound, pump_sound
-from asd.data.simulation.impacts import Mode, blows, random_instants
-from asd.data.simulation.machine import Array, Fault, Take, amplitude, rms
-from asd.data.simulation.noise import shaped_noise, wander, without_infrasound
-from asd.data.simulation.rotation import TWO_PI
-from asd.data.simulation.stroke_machines import slider_sound, valve_sound
-from asd.data.simulation.toys import toy_car_sound, toy_conveyor_sound
-from asd.data.simulation.units import Unit, causes, draw
+from asd.data.simulation import rotating_machines, stroke_machines
+from asd.data.simulation.impacts import Mode, blows, draw_modes, random_instants
+from asd.data.simulation.machine import Array, Fault, Take, Unit, amplitude, rms
+from asd.data.simulation.noise import Spectrum, shaped_noise, wander, without_infrasound
+from asd.data.simulation.rotation import TWO_PI, decaying_lines
+
+if TYPE_CHECKING:
+    from asd.data.simulated import Simulated
 
 SOUNDS: dict[str, Callable[[Unit, Take], Array]] = {
-    "ToyCar": toy_car_sound,
-    "ToyConveyor": toy_conveyor_sound,
-    "fan": fan_sound,
-    "pump": pump_sound,
-    "slider": slider_sound,
-    "valve": valve_sound,
+    "ToyCar": rotating_machines.toy_car_sound,
+    "ToyConveyor": rotating_machines.toy_conveyor_sound,
+    "fan": rotating_machines.fan_sound,
+    "pump": rotating_machines.pump_sound,
+    "slider": stroke_machines.slider_sound,
+    "valve": stroke_machines.valve_sound,
 }
 REFERENCE_TAKES = 8  # normal takes of half a second that set a unit's level
 
@@ -49,20 +51,6 @@ class PlannedClip:
         return f"{self.release}/{self.machine}/{self.split}/{name}"
 
 
-@dataclass(frozen=True)
-class SoundSettings:
-    """What the sound of a clip depends on besides its name."""
-
-    seed: int  # the corpus's seed
-    rate: int  # Hz
-    snr_db: float  # mean signal-to-noise ratio
-    snr_spread_db: float  # its standard deviation from clip to clip (cut at twice that)
-    level_db: float  # mean level of a unit in normal work, dB re full scale
-    level_spread_db: float  # standard deviation of that from unit to unit (cut at twice that)
-    strength_low: float  # least strength of a fault
-    strength_high: float  # greatest; uniform between the two
-
-
 def generator(*key: str | int) -> np.random.Generator:
     """Random numbers of a key: the same on every machine and in every order of the work."""
     text = "\x1f".join(str(part) for part in key).encode()
@@ -75,48 +63,84 @@ def _cut_normal(rng: np.random.Generator) -> float:
     return float(np.clip(rng.standard_normal(), -2.0, 2.0))
 
 
+def _draw_bent(
+    rng: np.random.Generator, db: Sequence[float], knots: Sequence[int], spread_db: float
+) -> list[float]:
+    """Levels about ``db``, shifted by straight lines between random shifts at the knots."""
+    shift = np.interp(np.arange(len(db)), knots, spread_db * rng.standard_normal(len(knots)))
+    return [float(level) for level in db + shift]
+
+
+DRAWS: dict[str, Callable[..., Any]] = {
+    "uniform": lambda rng, low, high: rng.uniform(low, high),
+    "whole": lambda rng, low, high: int(rng.integers(low, high, endpoint=True)),
+    "fixed": lambda _, value: value,
+    "gain_db": lambda rng, low, high: amplitude(rng.uniform(low, high)),
+    "lines": decaying_lines,
+    "modes": draw_modes,
+    "spectrum": lambda rng, hz, db, tilt, spread_db: Spectrum(
+        hz, (np.array(db) + spread_db * rng.standard_normal(len(db))).tolist(), tilt
+    ),
+    "bent": _draw_bent,
+}
+
+
+@cache
+def _machines() -> dict[str, Any]:
+    import yaml
+
+    text = files("asd.data.simulation").joinpath("machines.yaml").read_text(encoding="utf-8")
+    return dict(yaml.safe_load(text))
+
+
+def causes(machine: str) -> dict[str, str]:
+    """What can be wrong with a machine of this type: cause -> what it does to the sound."""
+    return dict(_machines()[machine]["causes"])
+
+
 def draw_unit(seed: int, machine: str, machine_id: str) -> Unit:
     """The unit that bears this ID in the corpus of this seed."""
-    return draw(generator(seed, "unit", machine, machine_id), machine)
+    rng, settings = generator(seed, "unit", machine, machine_id), _machines()[machine]["unit"]
+    return Unit(**{name: DRAWS[kind](rng, *numbers) for name, (kind, *numbers) in settings.items()})
 
 
 @lru_cache(maxsize=64)
-def _unit(settings: SoundSettings, machine: str, machine_id: str) -> tuple[Unit, float, float]:
+def _unit(corpus: Simulated, machine: str, machine_id: str) -> tuple[Unit, float, float]:
     """A unit, its rms in normal work, and the gain that brings this to the unit's level."""
-    unit = draw_unit(settings.seed, machine, machine_id)
-    rng = generator(settings.seed, "reference", machine, machine_id)
-    level = settings.level_db + settings.level_spread_db * _cut_normal(rng)
-    sound, length = SOUNDS[machine], settings.rate // 2
-    takes = [sound(unit, Take(length, settings.rate, rng)) for _ in range(REFERENCE_TAKES)]
+    unit = draw_unit(corpus.seed, machine, machine_id)
+    rng = generator(corpus.seed, "reference", machine, machine_id)
+    level = corpus.level_db + corpus.level_spread_db * _cut_normal(rng)
+    sound, length = SOUNDS[machine], corpus.rate // 2
+    takes = [sound(unit, Take(length, corpus.rate, rng)) for _ in range(REFERENCE_TAKES)]
     normal = rms(np.array(takes))
     return unit, normal, amplitude(level) / normal
 
 
-def draw_fault(settings: SoundSettings, clip: PlannedClip) -> Fault | None:
+def draw_fault(corpus: Simulated, clip: PlannedClip) -> Fault | None:
     """The fault of a clip, None for a normal one; independent of its sound's random numbers."""
     if not clip.label:
         return None
-    rng = generator(settings.seed, "fault", clip.path)
+    rng = generator(corpus.seed, "fault", clip.path)
     known = list(causes(clip.machine))
     cause = known[int(rng.integers(len(known)))]
-    strength = rng.uniform(settings.strength_low, settings.strength_high)
-    return Fault(cause, round(float(strength), 4))
+    least, greatest = corpus.strength
+    return Fault(cause, round(float(rng.uniform(least, greatest)), 4))
 
 
-def render(settings: SoundSettings, clip: PlannedClip) -> NDArray[np.int16]:
+def render(corpus: Simulated, clip: PlannedClip) -> NDArray[np.int16]:
     """The clip's samples, int16 [clip.samples].
 
     float64 throughout, so that the last bits, in which processors differ, do not reach 16 bits.
     """
-    unit, normal, gain = _unit(settings, clip.machine, clip.id)
-    rng = generator(settings.seed, "clip", clip.path)
-    take = Take(clip.samples, settings.rate, rng, draw_fault(settings, clip))
+    unit, normal, gain = _unit(corpus, clip.machine, clip.id)
+    rng = generator(corpus.seed, "clip", clip.path)
+    take = Take(clip.samples, corpus.rate, rng, draw_fault(corpus, clip))
     sound = SOUNDS[clip.machine](unit, take)
-    snr_db = settings.snr_db + settings.snr_spread_db * _cut_normal(rng)
+    snr_db = corpus.snr_db + corpus.snr_spread_db * _cut_normal(rng)
     background = factory_background(take)
     # the ratio refers to normal work: a louder fault does not make the factory louder
     mixed = gain * (sound + background * (normal / amplitude(snr_db)))
-    heard = without_infrasound(mixed, settings.rate)  # of blows: noise has none
+    heard = without_infrasound(mixed, corpus.rate)  # of blows: noise has none
     return np.clip(np.rint(heard * 32768.0), -32768, 32767).astype(np.int16)
 
 
@@ -135,8 +159,7 @@ def factory_background(take: Take) -> Array:
         (40.0, 200.0, 900.0, 3000.0, 8000.0),
         (-tilt, 0.0, -6.0 + bulge, -15.0 + 0.5 * tilt, -26.0 + tilt),
     )
-    swell = wander(take, rng.uniform(0.3, 2.0), gain_db=1.0)
-    total = floor * swell
+    total = floor * wander(take, rng.uniform(0.3, 2.0), gain_db=1.0)
     for _ in range(int(rng.integers(0, 4))):
         hz = 300.0 * 10.0 ** rng.uniform(0.0, 1.0)
         level = amplitude(rng.uniform(-24.0, -10.0)) * (300.0 / hz) ** 0.5

@@ -1,13 +1,15 @@
-"""Takes: one recording of a machine to be made, of sound work or with a fault."""
+"""Units and takes: a machine, and one recording of it to be made, sound or with a fault."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Unit = SimpleNamespace  # the settings of one machine ID, by the names of ``machines.yaml``
 
 
 def amplitude(db: float) -> float:

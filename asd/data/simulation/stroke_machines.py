@@ -11,10 +11,9 @@ from dataclasses import replace
 import numpy as np
 
 from asd.data.simulation.impacts import Mode, blows
-from asd.data.simulation.machine import Array, Take
+from asd.data.simulation.machine import Array, Take, Unit
 from asd.data.simulation.noise import band_noise, tilted_noise, wander
 from asd.data.simulation.rotation import TWO_PI, harmonics, varied
-from asd.data.simulation.units import Unit
 
 REST = 0.02  # leakage noise of the seals of a sound valve, rms (an opening click peaks at about 1)
 
@@ -50,16 +49,14 @@ def slider_sound(unit: Unit, take: Take) -> Array:
     total += speed * friction * wander(take, 6.0, gain_db=1.0)
     total *= gain
     ends = np.flatnonzero((move[1:] >= 1.0) & (move[:-1] < 1.0)).astype(np.float64)
-    thump = unit.stop_gain * rng.uniform(0.6, 1.3, len(ends))
-    total += blows(take, ends, thump, unit.stop)
+    total += blows(take, ends, unit.stop_gain * rng.uniform(0.6, 1.3, len(ends)), unit.stop)
     total *= take.gain()
 
     if slap := take.level("loose_belt", 8.0, 26.0):
         starts = np.flatnonzero((speed[1:] > 0) & (speed[:-1] <= 0)).astype(np.float64)
         at = np.concatenate([starts + d * rate for d in (0.012, 0.035, 0.07)])
-        force = slap * rng.uniform(0.3, 1.0, len(at))
         flap = (Mode(2.2 * unit.motor_hz, 0.006, 1.0), Mode(5.1 * unit.motor_hz, 0.004, 0.8))
-        total += blows(take, at, force, flap)
+        total += blows(take, at, slap * rng.uniform(0.3, 1.0, len(at)), flap)
     if click := take.level("rail_damage", 4.0, 24.0):
         place = rng.uniform(0.25, 0.75)
         where = np.where(back, 1.0 - move, move)
@@ -121,9 +118,8 @@ def valve_sound(unit: Unit, take: Take) -> Array:
         for first, modes in ((opened, unit.opening), (closed, unit.closing)):
             total += dirt * blows(take, (first[:, None] + gaps).ravel(), fall.ravel(), modes)
     if leak := take.level("leakage", -36.0, -18.0):
-        shut = (time < last) | (time >= last + unit.duty * period)
         jet = band_noise(take, 2500.0, 6500.0)
-        total += leak * jet * shut * (0.7 + np.clip(0.4 * wander(take, 12.0), -0.6, 1))
+        total += leak * jet * ~live * (0.7 + np.clip(0.4 * wander(take, 12.0), -0.6, 1))
     if grate := take.level("sticking", -24.0, -2.0):
         scrape = np.exp(-age / 0.08) * np.clip(wander(take, 60.0), 0.0, None)
         total += grate * scrape * band_noise(take, 400.0, 2200.0)

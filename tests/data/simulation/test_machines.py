@@ -4,30 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from corpora import simulated
 from scipy.signal import find_peaks, welch
 from sklearn.metrics import roc_auc_score
 
 from asd.data.simulation.clip import (
     SOUNDS,
     PlannedClip,
-    SoundSettings,
+    causes,
     draw_fault,
     draw_unit,
     generator,
     render,
 )
 from asd.data.simulation.machine import Array, Fault, Take, rms
-from asd.data.simulation.units import causes
 
 RATE = 16000
 SAMPLES = 4 * RATE
 SEEDS = range(4)
-
-
-def settings(**change: float) -> SoundSettings:
-    values = {"snr_db": 6.0, "snr_spread_db": 2.0, "level_db": -42.0, "level_spread_db": 3.0}
-    strength = {"strength_low": 0.2, "strength_high": 1.0}
-    return SoundSettings(**({"seed": 0, "rate": RATE} | values | strength | change))  # type: ignore[arg-type]
 
 
 def take(machine: str, seed: int, cause: str | None = None, strength: float = 1.0) -> Array:
@@ -165,7 +159,7 @@ def test_louder_is_not_anomalous(machine: str) -> None:
 @pytest.mark.parametrize("machine", sorted(SOUNDS))
 def test_mean_says_nothing_and_level_little(machine: str) -> None:
     """|Mean| was once an artefact of the faults that are made of blows: AUC 77, 100 for some."""
-    labels, known = np.arange(240) % 2, settings()
+    labels, known = np.arange(240) % 2, simulated("-")
     clips = [
         PlannedClip("x", machine, "00", "test", label, k, 6000) for k, label in enumerate(labels)
     ]
@@ -224,7 +218,7 @@ def test_units_differ_and_takes_differ(machine: str) -> None:
     assert draw_unit(0, machine, "00") != draw_unit(0, machine, "01")
     assert draw_unit(0, machine, "00") == draw_unit(0, machine, "00") != draw_unit(1, machine, "00")
     first, second = (
-        render(settings(), PlannedClip("development", machine, "00", "train", 0, k, 8000))
+        render(simulated("-"), PlannedClip("development", machine, "00", "train", 0, k, 8000))
         for k in (0, 1)
     )
     assert first.dtype == np.int16
@@ -235,15 +229,15 @@ def test_units_differ_and_takes_differ(machine: str) -> None:
 @pytest.mark.parametrize("machine", sorted(SOUNDS))
 def test_level_of_a_unit_is_as_set(machine: str) -> None:
     clips = [PlannedClip("development", machine, "00", "train", 0, k, 2 * RATE) for k in range(8)]
-    quiet = settings(snr_db=60.0, snr_spread_db=0.0, level_db=-40.0, level_spread_db=0.0)
+    quiet = simulated("-", snr_db=60.0, snr_spread_db=0.0, level_db=-40.0, level_spread_db=0.0)
     db = [20 * np.log10(rms(render(quiet, c) / 32768.0)) for c in clips]
     assert np.mean(db) == pytest.approx(-40.0, abs=1.5)
 
 
 def test_signal_to_noise_ratio_of_clips_is_as_set() -> None:
     """Noise power from the difference of two renderings that differ in the ratio alone."""
-    plain = settings(level_db=-40.0, level_spread_db=0.0, snr_db=60.0, snr_spread_db=0.0)
-    noisy = settings(level_db=-40.0, level_spread_db=0.0, snr_db=6.0, snr_spread_db=0.0)
+    plain = simulated("-", level_db=-40.0, level_spread_db=0.0, snr_db=60.0, snr_spread_db=0.0)
+    noisy = simulated("-", level_db=-40.0, level_spread_db=0.0, snr_db=6.0, snr_spread_db=0.0)
     for k in range(8):  # half of them with a fault, which does not make the factory louder
         clip = PlannedClip("development", "fan", "00", "test", k % 2, k, RATE)
         machine = render(plain, clip).astype(np.float64)
@@ -254,10 +248,9 @@ def test_signal_to_noise_ratio_of_clips_is_as_set() -> None:
 
 def test_faults_are_drawn_evenly_and_within_their_strength() -> None:
     clips = [PlannedClip("development", "pump", "00", "test", 1, k, RATE) for k in range(200)]
-    faults = [draw_fault(settings(strength_low=0.4, strength_high=0.6), clip) for clip in clips]
-    assert (
-        draw_fault(settings(), PlannedClip("development", "pump", "00", "test", 0, 1, RATE)) is None
-    )
+    faults = [draw_fault(simulated("-", strength=(0.4, 0.6)), clip) for clip in clips]
+    sound = PlannedClip("development", "pump", "00", "test", 0, 1, RATE)
+    assert draw_fault(simulated("-"), sound) is None
     counts = {cause: sum(f.cause == cause for f in faults if f) for cause in causes("pump")}
     assert sum(counts.values()) == 200
     assert min(counts.values()) > 25

@@ -12,7 +12,7 @@ import torch
 from asd.cores import one_torch_thread
 from asd.data.audio import Recording
 from asd.experiment.experiment import Experiment
-from asd.features import clip_features
+from asd.features.store import clip_features
 from asd.models.detector import Detector
 from asd.models.scoring_form import scoring_form
 from asd.scoring.scorer import ClipSet, score_clips
