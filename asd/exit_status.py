@@ -12,13 +12,16 @@ from asd.errors import AsdError
 
 
 class _Output(io.FileIO):
-    """A stream that outlives its reader (``| head``): what comes after goes nowhere."""
+    """A stream that outlives its reader (``| head``) and a full disk, an ``AsdError`` where it can
+    be said: what comes after goes nowhere."""
 
     def write(self, data: Any) -> int:
         try:
             return super().write(data)
-        except BrokenPipeError:
+        except OSError as error:
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
+            if not isinstance(error, BrokenPipeError) and self.fileno() != 2:
+                raise AsdError(f"standard output cannot be written: {error.strerror}") from error
             return memoryview(data).nbytes
 
 
@@ -42,6 +45,7 @@ def exit_status(work: Callable[[], object]) -> int:
     """Do a program's work; returns 0, or 2 for an input that the user must mend, as stderr says."""
     try:
         work()
+        print(end="", flush=True)  # a full disk is an error here
     except AsdError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -18,7 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
         description="From WAV to decision in one ONNX file, proven on your clips "
         "(docs/deploy.md). Numbers are in conf/export.yaml.",
     )
-    add_model_options(parser)
+    add_model_options(parser, resample=False)
     add = parser.add_argument
     add("out", type=Path, help="the file to write")
     add("clip", type=Path, nargs="+", help="sound files, or folders of them")

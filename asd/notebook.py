@@ -39,8 +39,8 @@ class TrainedModel:
         """
         return self.scorer.score_samples(samples, rate)[0]
 
-    def explain(self, samples: np.ndarray, rate: int, picture: str | Path) -> None:
-        """Draw why samples have their ``score``: spectrogram, and error beside normal clips'.
+    def explain(self, samples: np.ndarray, rate: int, picture: str | Path) -> str:
+        """Draw why samples have their ``score``, beside normal clips; the name of the nearest.
 
         Raises:
             AsdError: as ``score`` does; or they have no score, or ``picture`` cannot be written.
@@ -50,7 +50,9 @@ class TrainedModel:
         answer, scored = self.scorer.score_samples(samples, rate)
         if scored is None:
             raise AsdError(f"{picture}: not drawn, as there is no score: {answer['state']}")
-        explain(self.scorer, {**answer, "file": Path(picture).stem}, scored, 0, Path(picture))
+        return explain(
+            self.scorer, {**answer, "file": Path(picture).stem}, scored, 0, Path(picture)
+        )
 
 
 def load(

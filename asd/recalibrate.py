@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from asd.errors import AsdError, first_lines
+from asd.errors import AsdError
 from asd.exit_status import exit_status, program
 from asd.score import add_model_options, scorer_of, sound_files
 
@@ -39,36 +41,41 @@ def _recalibrate(options: argparse.Namespace) -> None:
     import torch
     from soundfile import info
 
-    from asd.data.manifest import content_hash
     from asd.models.detector import save_detector
-    from asd.scoring.calibration import commission, scores_by_id
-    from asd.scoring.error_maps import error_profiles
+    from asd.scoring.calibration import commission, left_out, scores_by_id
+    from asd.scoring.error_maps import normal_clips
 
     scorer = scorer_of(options)
-    detector = scorer.detector
+    detector, known = scorer.detector, scorer.recipe["trained_on"]
+    if not known:
+        print("this model does not say which clips trained it: give it others", file=sys.stderr)
+    out, _ = left_out([*map(str, files)], Path(), scorer.channel, options.clipped, known)
+    files = sorted((file for file in files if str(file) not in out), key=scorer.whose)
+    if not files:
+        raise AsdError("no clip is left to calibrate with: record others")
     tables: list[pd.DataFrame] = []
-    bad: list[str] = []
+    pictured: dict[str, Any] = {}
 
     def take(table: pd.DataFrame, scored: ScoredClips | None) -> None:
-        lacking = table[table["score"].isna()]
-        bad.extend(f"  {row.file}: {row.state}" for row in lacking.itertuples())
+        for row in table[table["score"].isna()].itertuples():
+            raise AsdError(f"{row.file}: no score, as asd.score says: {row.state}")
         if scored is not None:
             tables.append(scored.table)
-            own = error_profiles(scored)
-            detector.profiles |= {name: own[name] for name in own if "/" in name}
+            name = f"{scored.table['machine'][0]}/{scored.table['id'][0]}"
+            pictured.setdefault(name, normal_clips(scored))  # of its first clips
 
-    scorer.score(files, take)
-    if bad:
-        raise AsdError(f"{len(bad)} of {len(files)} clips have no score:\n{first_lines(bad)}")
-    own = pd.Series({file: content_hash(file.read_bytes()) for file in files})
-    if copies := [f"  {file}" for file in own.index[own.duplicated()]]:
-        raise AsdError(f"copies of other clips, that would count twice:\n{first_lines(copies)}")
+    for _, own in groupby(files, scorer.whose):
+        scorer.score(list(own), take)
     clips = pd.concat(tables).assign(samples=[info(file).duration for file in files], rate=1)
     if (clips[["machine", "id"]] == "").any(axis=None):
         ids = ", ".join(map("/".join, scorer.machine_ids))
         raise AsdError(f"{clips['file'].iloc[0]}: of which machine? --class MACHINE/ID, of {ids}")
     scores = {name: torch.from_numpy(own) for name, own in scores_by_id(clips).items()}
     detector.calibration |= scores
+    for name, (profiles, spectra) in pictured.items():
+        others = {k: own for k, own in detector.spectra.items() if not k.startswith(f"{name}/")}
+        detector.profiles |= {k: own for k, own in profiles.items() if k == name}
+        detector.spectra = others | spectra
     detector.recipe["recalibrated_from"] = scorer.hash
     promises = commission(clips, detector.calibration, scorer.calibration_options())
     try:

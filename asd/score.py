@@ -38,22 +38,25 @@ def main(arguments: list[str] | None = None) -> int:
     return exit_status(lambda: _score(options))
 
 
-def add_model_options(parser: argparse.ArgumentParser, verdicts: bool = True) -> None:
+def add_model_options(
+    parser: argparse.ArgumentParser, verdicts: bool = True, resample: bool = True
+) -> None:
     """What ``scorer_of`` reads: the model, what the recordings are, and what is an alarm."""
+    parser.set_defaults(resample=False, false_alarms=None, rule=None)
     add = parser.add_argument
     add("model", help="a run's folder, a model.ckpt or its folder, or models:/NAME@ALIAS")
     add("--class", dest="class_name", metavar="NAME",
         help="what the recordings are of, fan or fan/00, where their paths do not say")  # fmt: skip
     add("--channel", type=lambda text: int(text) if text.isdigit() else text,
         help="of files with several: 0, 1, ... or mean; as in training")  # fmt: skip
-    add("--resample", action="store_true", help="take recordings of a lower rate than the model's")
+    if resample:
+        add("--resample", action="store_true", help="take clips of a lower rate than the model's")
     add("--clipped", type=float, default=0.001, metavar="PART",
         help="of the samples at full scale; with more there is no score (%(default)s)")  # fmt: skip
     add("--tracking-uri", help="of the registry; as conf/tracking/mlflow.yaml says")
     add("--allow", action="append", default=[], metavar="package.module.NAME",
         help="a class or function of yours that the model may name; it is imported")  # fmt: skip
     if not verdicts:
-        parser.set_defaults(false_alarms=None, rule=None)
         return
     add("--false-alarms", type=float, metavar="RATE",
         help="at most this part of normal clips, such as 0.01; as the model was told")  # fmt: skip

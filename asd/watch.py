@@ -22,12 +22,13 @@ from asd.score import add_model_options, scorer_of
 if TYPE_CHECKING:
     from asd.monitoring.drift import DriftMartingale
     from asd.monitoring.journal import Journal
+    from asd.scoring.recordings import RecordingScorer
 
 _HELP = """\
 FOLDER: its sound files are scored once they are whole. The lines also go to FOLDER/watch.jsonl
 (--out), the watch's memory: it may be killed at any moment, and the same command goes on.
-- : raw 16-bit samples (little endian) on standard input, cut into clips of --seconds, each scored
-as the file of these samples would be. Without --out nothing is remembered.
+- : raw 16-bit samples (PCM, little endian, no WAV) on standard input, cut into clips of --seconds,
+each scored as the file of these samples would be. Without --out nothing is remembered.
 A line a clip, as of asd.score, and: alarm: K of the machine's last N scored clips are over the
 threshold; drift: what a bet has won that scores come from elsewhere than the calibration's, and
 drifted once that has been 1 / --drift times the stake (docs/deploy.md).
@@ -74,8 +75,9 @@ def _watch(options: argparse.Namespace) -> None:
     if folder and not folder.is_dir():
         raise AsdError(f"{folder}: no such folder; a folder is watched, or - for standard input")
     out = options.out or (folder and folder / "watch.jsonl")
+    scorer = scorer_of(options)
     with open_journal(out) if out else nullcontext() as journal:
-        watch = _Watch(options, journal)
+        watch = _Watch(scorer, options, journal)
         if folder:
             watch.folder(folder)
         else:
@@ -85,9 +87,8 @@ def _watch(options: argparse.Namespace) -> None:
 class _Watch:
     """Scores, what is known of each machine, and the journal, whose lines of this model count."""
 
-    def __init__(self, options: argparse.Namespace, journal: Journal | None) -> None:
-        self._options, self._journal = options, journal
-        self._scorer = scorer_of(options)
+    def __init__(self, scorer: RecordingScorer, options: Any, journal: Journal | None) -> None:
+        self._options, self._journal, self._scorer = options, journal, scorer
         self._stopped = f"input stopped: nothing for {options.idle:g} s"
         # Of each machine, whether its last clips were over the threshold; and its drift.
         self._over: dict[str, deque[bool]] = defaultdict(lambda: deque(maxlen=options.alarm[1]))
@@ -124,6 +125,8 @@ class _Watch:
         size = frame * max(1, round(given.seconds * rate))
         for clip in pipe_clips(sys.stdin.buffer, size, given.idle):
             at = {"file": "-", "at_seconds": round(heard, 3)}
+            if not heard and (clip or b"")[:4] in (b"RIFF", b"RF64", b"FORM", b"fLaC"):
+                raise AsdError("-: this is a WAV, AIFF or FLAC file, not raw PCM: watch its folder")
             left = len(clip or b"") / frame / rate
             heard += left
             if clip is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 
 from asd.experiment.run_folder import FINISHED, RunFolder
+from asd.models.detector import load_detector
 from asd.report import main as report
 from asd.scoring.calibration import CalibrationOptions, commission
 from asd.tracking.sync import main as sync
@@ -116,9 +119,41 @@ def test_a_run_ends_with_what_may_be_promised(
     assert "No thresholds: no normal clips were held out" in capsys.readouterr().out
 
 
+def test_silent_and_clipped_clips_do_not_calibrate(
+    run_train: Train, write_corpus: Callable[..., Path], tmp_path: Path, capsys: Capture
+) -> None:
+    root = write_corpus(machines=("fan",), train=10, seconds=0.6)
+    given = [*options(root), "tracking=off", "+experiment=knn", "calibration.fraction=0.4"]
+    assert run_train(*given) == 0
+    clips = pd.read_csv(runs_in(tmp_path)["knn"].model("shared") / "calibration.csv")["file"]
+    soundfile.write(root / clips[0], np.zeros(9600), 16000)
+    soundfile.write(root / clips[4], np.sign(np.sin(0.1 + np.arange(9600))), 16000)
+    learnt = [path for path in root.glob("fan/train/*") if not clips.str.endswith(path.name).any()]
+    (root / clips[2]).write_bytes(learnt[0].read_bytes())
+    capsys.readouterr()
+    assert run_train(*given, "paths.runs=faulty") == 0
+    shown = capsys.readouterr().out
+    (file,) = (tmp_path / "faulty").glob("*/run.json")
+    run = RunFolder(file.parent)
+    model = run.model("shared")
+    own = pd.read_csv(model / "calibration.csv")["file"]
+    assert set(clips) - set(own) == set(clips[[0, 2, 4]]) and set(own) < set(clips)
+    assert f"{len(clips)} normal" not in shown
+    said = run.record()["commission"][-1]
+    counts = "1 silent, 1 trained on, 1 clipped"
+    assert said.startswith(f"3 of {len(clips)} clips do not calibrate ({counts}):")
+    assert f"{clips[0]}: silent" in said and f"{clips[4]}: clipped: 100 %" in said
+    assert f"3 of {len(clips)} clips do not calibrate" in " ".join(shown.split())
+    assert "do not calibrate" in (run.tables / "tables.md").read_text()
+    detector = load_detector(model / "model.ckpt")
+    assert sum(map(len, detector.calibration.values())) == len(own)
+    hashes = [hashlib.blake2b(path.read_bytes(), digest_size=8).digest() for path in learnt]
+    assert set(detector.recipe["trained_on"]) == set(map(int.from_bytes, hashes))
+
+
 def test_the_rate_wanted_and_its_threshold() -> None:
     """Against the definition, with as many clips as keep the promise, and with one fewer."""
-    options = CalibrationOptions(0.3, "conformal", 0.05, 60.0)
+    options = CalibrationOptions(0.3, "conformal", 0.05, 60.0, 0.001)
     for count, rate, place in ((19, 0.05, 19), (39, 0.05, 38), (18, 1 / 19, 18)):
         clips = pd.DataFrame(_SECOND, range(60))
         held_out = {"fan/00": np.arange(1.0, count + 1)}

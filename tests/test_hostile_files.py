@@ -128,7 +128,7 @@ FUZZ = settings(
 )
 
 
-LEARNT = ("banks", "scales", "calibration", "profiles")
+LEARNT = ("banks", "scales", "calibration", "profiles", "spectra")
 
 
 @FUZZ

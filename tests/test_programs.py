@@ -88,6 +88,14 @@ def test_output_that_nobody_reads_is_no_error(name: str) -> None:
     assert unread("asd", *[name] * bool(name), "--help") == (0, b"")
 
 
+def test_a_full_disk_is_said_without_a_traceback() -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "asd", "sweeps", "list"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "standard output cannot be written: No space left" in done.stderr
+
+
 def test_files_are_written_though_nobody_reads_the_output(tmp_path: Path) -> None:
     (tmp_path / "wordy.py").write_text(
         "from pathlib import Path\nfrom asd.exit_status import program\n"

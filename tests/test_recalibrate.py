@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from pathlib import Path
 
@@ -76,11 +77,49 @@ def test_what_would_break_the_promise_is_refused(
     older = save_model(tmp_path / "older.ckpt", calibration={})
     assert recalibrate([str(older), str(clips), "--out", str(tmp_path / "new")]) == 2
     assert "calibration" in capsys.readouterr().err
-    (clips / "copy.wav").write_bytes((clips / "3.wav").read_bytes())
+    soundfile.write(clips / "short.wav", np.linspace(0, 0.1, 600), 16000)
     assert recalibrate([*words, "--class", "fan/00"]) == 2
-    assert f"would count twice:\n  {clips / 'copy.wav'}\n" in capsys.readouterr().err
-    (clips / "copy.wav").unlink()
-    soundfile.write(clips / "off.wav", np.zeros(16000), 16000)
-    assert recalibrate([*words, "--class", "fan/00"]) == 2
-    assert "1 of 13 clips have no score:\n  " in capsys.readouterr().err
+    assert "short.wav: no score, as asd.score says: wrong length: " in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
+
+
+def test_clips_that_must_not_calibrate_are_left_out(
+    clips: Path, tmp_path: Path, capsys: Capture, caplog: pytest.LogCaptureFixture
+) -> None:
+    contents = [hashlib.blake2b((clips / f"{n}.wav").read_bytes(), digest_size=8) for n in (3, 5)]
+    trained_on = [int.from_bytes(content.digest()) for content in contents]
+    model = save_model(tmp_path / "model.ckpt", trained_on=trained_on)
+    plain = save_model(tmp_path / "plain.ckpt")
+    good = [clips / f"{n}.wav" for n in range(12) if n not in (3, 5)]
+    assert recalibrate([str(plain), *map(str, good), "--out", str(tmp_path / "expected")]) == 0
+    assert "does not say which clips trained it" in capsys.readouterr().err
+
+    (clips / "copy.wav").write_bytes((clips / "4.wav").read_bytes())
+    soundfile.write(clips / "off.wav", np.zeros(16000), 16000)
+    soundfile.write(clips / "loud.wav", np.sign(np.sin(np.arange(16000))), 16000)
+    assert recalibrate([str(model), str(clips), "--out", str(tmp_path / "new")]) == 0
+    said = f"{caplog.text}\n"
+    assert "5 of 15 clips do not calibrate (2 trained on, 1 twice, 1 clipped, 1 silent):" in said
+    assert f"  {clips / '5.wav'}: trained on: its p-value would be too small\n" in said
+    assert f"  {clips / 'copy.wav'}: twice: it is a copy of {clips / '4.wav'}\n" in said
+    assert "loud.wav: clipped: 100 % of the samples at full scale\n" in said
+    expected, new = (load_detector(tmp_path / n / "model.ckpt") for n in ("expected", "new"))
+    assert new.calibration["fan/00"].tolist() == expected.calibration["fan/00"].tolist()
+    assert set(new.spectra) == set(expected.spectra) and len(new.spectra) == 10
+    known = [str(clips / f"{n}.wav") for n in (3, 5)]
+    assert recalibrate([str(model), *known, "--out", str(tmp_path / "none")]) == 2
+    assert "no clip is left to calibrate with" in capsys.readouterr().err
+
+
+def test_pictures_compare_with_the_first_fifty_of_an_id_however_many_there_are(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In as many parts as they are scored in, of any size."""
+    model = str(save_model(tmp_path / "model.ckpt"))
+    for n, at_a_time in enumerate((512, 5)):
+        monkeypatch.setattr("asd.scoring.recordings._AT_A_TIME", at_a_time)
+        monkeypatch.setattr("asd.scoring.error_maps._NORMAL_CLIPS", 5)
+        assert recalibrate([model, str(clips), "--out", str(tmp_path / str(n))]) == 0
+    one, two = (load_detector(tmp_path / str(n) / "model.ckpt") for n in range(2))
+    assert torch.equal(one.profiles["fan/00"], two.profiles["fan/00"])
+    assert list(one.spectra) == list(two.spectra) and len(one.spectra) == 5

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import random
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -170,6 +171,40 @@ def test_what_cannot_be_is_refused(
     monkeypatch.chdir(tmp_path)
     assert watch([model, *words]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_file_in_the_pipe_is_no_samples(
+    tmp_path: Path, capsys: Capture, monkeypatch: Any
+) -> None:
+    model = str(save_model(tmp_path / "model.ckpt"))
+    for name in ("a.wav", "a.flac"):
+        soundfile.write(tmp_path / name, noise(0), 16000)
+        with (tmp_path / name).open() as source:
+            monkeypatch.setattr(sys, "stdin", source)
+            assert watch([model, "-"]) == 2
+        shown = capsys.readouterr()
+        assert "this is a WAV, AIFF or FLAC file, not raw PCM" in shown.err and not shown.out
+
+
+def test_a_model_that_there_is_not_leaves_no_journal(tmp_path: Path, capsys: Capture) -> None:
+    assert watch([str(tmp_path / "none.ckpt"), str(tmp_path)]) == 2
+    assert "none.ckpt" in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_ends_the_watch_and_the_journal_knows(tmp_path: Path) -> None:
+    model = save_model(tmp_path / "model.ckpt")
+    place = tmp_path / "in"
+    place.mkdir()
+    soundfile.write(place / "0.wav", noise(0), 16000)
+    words = ["watch", str(model), str(place), "--once", "--settle", "0"]
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "asd", *words]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert done.stderr.endswith(
+        "error: standard output cannot be written: No space left on device\n"
+    )
+    assert len((place / "watch.jsonl").read_text().splitlines()) == 1
 
 
 def lives(model: str, place: Path) -> None:

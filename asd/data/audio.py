@@ -79,12 +79,15 @@ class Recording:
         facts = ClipFacts(len(data), mtime_ns, content_hash(data), len(raw), rate, subtype, peak)
         return cls(path, facts, mono)
 
-    def clipped(self) -> float:
-        """The part of the samples that are at full scale; of floats that go beyond it, none."""
-        if self.facts.peak > 1:
-            return 0.0
+    def fault(self, clipped: float) -> str:
+        """``silent``; or ``clipped: ...``, with more than this part at full scale; else empty."""
+        if np.ptp(self.mono) == 0:
+            return "silent"
         full = 0.9999 * (32768 if self.mono.dtype == np.int16 else 1)
-        return float(np.mean((self.mono >= full) | (self.mono <= -full)))
+        share = float(np.mean((self.mono >= full) | (self.mono <= -full)))
+        if self.facts.peak > 1 or share <= clipped:  # floats may go beyond it
+            return ""
+        return f"clipped: {100 * share:.3g} % of the samples at full scale"
 
     def signal(self, rate: int) -> NDArray[np.float32]:
         """The channel at a rate in Hz: float32 [``resampled_length``], full scale 1.

@@ -29,7 +29,7 @@ SET_ASIDE = "~"
 # Of entries of ``run.json``, which may have been written by anyone.
 _KINDS = {
     "status": str, "tags": dict, "params": dict, "mlflow": dict, "datasets": list,
-    "resources": dict, "threads": dict, "trained_by": dict, "error": dict,
+    "resources": dict, "threads": dict, "trained_by": dict, "left_out": dict, "error": dict,
     "convergence": dict, "warnings": list, "unseen": list, "decisions": list,
     "commission": list,
 }  # fmt: skip

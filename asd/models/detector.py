@@ -23,10 +23,10 @@ CHECKPOINT_FORMAT = 1
 # How the detector's tensors are called in a checkpoint of training, which has others beside them.
 TRAINING_PREFIX = "detector."
 # What is fitted after training.
-_FITTED = ("banks", "scales", "calibration", "profiles")
+_FITTED = ("banks", "scales", "calibration", "profiles", "spectra")
 _RECIPE = {"bands": int, "frames": int, "classes": list, "model": dict, "loss": dict}
-# Lists of it, and of what.
-_LISTS: dict[str, Any] = {"classes": str, "machines": str, "ids": list | tuple}
+# Lists of it, and of what; the last: hashes of clips that trained it or chose its epoch.
+_LISTS: dict[str, Any] = {"classes": str, "machines": str, "ids": list | tuple, "trained_on": int}
 
 
 class WindowOutputs(NamedTuple):
@@ -63,7 +63,8 @@ class Detector(nn.Module):
     back end (``asd.scoring.back_ends``) for each group of training clips, and ``scales``: of the
     scores of each machine ID, where they are standardised. ``calibration`` holds by ``machine/ID``
     the scores of normal clips that were held out, float64, ascending; it is empty where none were;
-    so is ``profiles``, where their errors lie (``asd.scoring.error_maps``).
+    so are ``profiles`` and ``spectra``: where their errors lie, and their levels, for pictures
+    (``asd.scoring.error_maps.normal_clips``).
 
     Args:
         recipe: plain values that rebuild it from a checkpoint alone: ``model``, ``loss``,
@@ -87,6 +88,7 @@ class Detector(nn.Module):
         self.scales: dict[str, dict[str, Tensor]] = {}
         self.calibration: dict[str, Tensor] = {}
         self.profiles: dict[str, Tensor] = {}
+        self.spectra: dict[str, Tensor] = {}
         self.network: nn.Module = nn.Identity()
         if self.has_network:
             shape = {name: recipe[name] for name in ("bands", "frames")}
@@ -190,8 +192,10 @@ def load_detector(path: Path, allowed: Collection[str] = ()) -> Detector:
     sound = _are_tensors(detector.calibration, torch.float64, 1)
     sound = sound and all((one.diff() >= 0).all() for one in detector.calibration.values())
     sound = sound and _are_tensors(detector.profiles, torch.float32, 2)
+    sound = sound and _are_tensors(detector.spectra, torch.float32, 1)
     shape = (3, recipe["bands"] + 1)  # of a profile: low, middle and high of each band, and in time
-    if not sound or any(profile.shape != shape for profile in detector.profiles.values()):
+    sound = sound and all(profile.shape == shape for profile in detector.profiles.values())
+    if not sound or any(len(own) != recipe["bands"] for own in detector.spectra.values()):
         raise AsdError(f"{path}: cannot be used as a checkpoint: its calibration is damaged")
     return _with_weights(detector, content, path)
 

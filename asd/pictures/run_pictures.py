@@ -122,24 +122,19 @@ def run_pictures(run_folder: Path, kinds: Sequence[str] = KINDS) -> None:
     from asd.pictures.score_pictures import curves, distributions, roc
 
     folder, out = RunFolder(run_folder), run_folder / FOLDER
-    try:
-        record, scores = folder.record(), read_scores(folder.scores)
-        about = record.get("title", run_folder.name)  # says what the data is
-        models = {path.name: path for path in folder.models()}
-        if "roc" in kinds and len(scores):
-            roc(scores, float(record.get("max_fpr", 0.1)), f"ROC. {about}", out / "roc.png")
-        if "scores" in kinds and len(scores):
-            distributions(scores, f"Anomaly scores. {about}", out / "scores.png")
-        if "training" in kinds:
-            files = {m: models[m] / "history.csv" for m in machine_order(models)}
-            histories = {m: pd.DataFrame(read_history(file)) for m, file in files.items()}
-            curves(histories, f"Training. {about}", out / "training.png")
-        for path in models.values() if "clips" in kinds else ():
-            if (path / EXAMPLES).exists():
-                examples = KeptClips.read(path / EXAMPLES)
-                for machine in examples.clips["machine"].unique():
-                    triptychs(
-                        examples, machine, f"{machine}. {about}", out / f"clips_{machine}.png"
-                    )
-    except OSError as error:
-        raise AsdError(f"{out}: {error.strerror}; pictures cannot be written there") from error
+    record, scores = folder.record(), read_scores(folder.scores)
+    about = record.get("title", run_folder.name)  # says what the data is
+    models = {path.name: path for path in folder.models()}
+    if "roc" in kinds and len(scores):
+        roc(scores, float(record.get("max_fpr", 0.1)), f"ROC. {about}", out / "roc.png")
+    if "scores" in kinds and len(scores):
+        distributions(scores, f"Anomaly scores. {about}", out / "scores.png")
+    if "training" in kinds:
+        files = {m: models[m] / "history.csv" for m in machine_order(models)}
+        histories = {m: pd.DataFrame(read_history(file)) for m, file in files.items()}
+        curves(histories, f"Training. {about}", out / "training.png")
+    for path in models.values() if "clips" in kinds else ():
+        if (path / EXAMPLES).exists():
+            examples = KeptClips.read(path / EXAMPLES)
+            for machine in examples.clips["machine"].unique():
+                triptychs(examples, machine, f"{machine}. {about}", out / f"clips_{machine}.png")

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from asd.errors import AsdError
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -56,7 +58,7 @@ def panels(
     below: str = "",
     beside: str = "",
 ) -> Iterator[list[Axes]]:
-    """The axes of a figure, row by row, in our look; a PNG at the block's end.
+    """The axes of a figure, row by row, in our look; a PNG at the block's end (else ``AsdError``).
 
     Margins are fixed, since matplotlib's layout engines take longer than the drawing.
 
@@ -88,8 +90,11 @@ def panels(
         figure.text(0.5, 0.1 / height, below, ha="center", va="bottom")
         figure.text(0.1 / width, 0.5, beside, ha="left", va="center", rotation=90)
         yield axes
-        path.parent.mkdir(parents=True, exist_ok=True)
         # Without the version of matplotlib in it, the same data gives the same bytes.
         # Compressing harder takes three times as long for a tenth of the size.
         pil = {"compress_level": 3}
-        figure.savefig(path, dpi=_DPI, metadata={"Software": None}, pil_kwargs=pil)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            figure.savefig(path, dpi=_DPI, metadata={"Software": None}, pil_kwargs=pil)
+        except (OSError, ValueError) as error:  # the latter of a format that is none
+            raise AsdError(f"{path}: cannot be written: {error}") from error

@@ -8,7 +8,6 @@ from pathlib import Path
 import pandas as pd
 
 from asd.documents.blocks import Block, Figure, Heading, Text
-from asd.errors import AsdError
 from asd.pictures.grid_pictures import heat_maps, option_curves, overview, trade_off
 from asd.pictures.run_pictures import FOLDER
 from asd.reporting.bootstrap import COMPARED
@@ -35,11 +34,8 @@ def section_figures(section: Section, folder: Path) -> list[Block]:
         AsdError: a picture cannot be written.
     """
     blocks: list[Block] = [Heading("Pictures", 3)]
-    try:
-        for draw in (_factors, _overviews, _costs):
-            blocks += draw(section, folder)
-    except OSError as error:
-        raise AsdError(f"{folder}: {error.strerror}; choose another --out") from error
+    for draw in (_factors, _overviews, _costs):
+        blocks += draw(section, folder)
     # Of many settings those of the best; the others' are in their run folders.
     best = section.factors and section.best("auc")
     bare = []

@@ -6,20 +6,26 @@ they are as new as the next normal recording, and so is their share above a thre
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from asd.errors import AsdError
+from asd.data.audio import Channel, Recording
+from asd.errors import AsdError, first_lines
 from asd.options import check_choice, check_number
 
 if TYPE_CHECKING:
     import pandas as pd
+
+log = logging.getLogger(__name__)
 
 RULES = ("conformal", "gamma", "quantile")
 
@@ -32,12 +38,14 @@ class CalibrationOptions:
     rule: str
     false_alarms: float
     clips_per_hour: float
+    clipped: float
 
     def __post_init__(self) -> None:
         check_number("calibration.fraction", self.fraction, 0, 0.9)
         check_choice("calibration.rule", self.rule, RULES)
         check_number("calibration.false_alarms", self.false_alarms, 0, 0.999, above=True)
         check_number("calibration.clips_per_hour", self.clips_per_hour, 0, above=True)
+        check_number("calibration.clipped", self.clipped, 0, 1)
 
 
 class Threshold(NamedTuple):
@@ -99,6 +107,32 @@ def scores_by_id(clips: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
     """Of a table of normal clips with machine, id and score: by ``machine/ID``, ascending."""
     groups = clips.groupby(["machine", "id"])["score"]
     return {f"{m}/{i}": np.sort(scores.to_numpy(np.float64)) for (m, i), scores in groups}
+
+
+def left_out(
+    names: Sequence[str], root: Path, channel: Channel, clipped: float, known: Iterable[int]
+) -> tuple[dict[str, str], str]:
+    """Clips below ``root`` that must not calibrate, with the reason; and a warning, if there are.
+
+    ``clipped``: the part of the samples that may be at full scale; ``known``: hashes of the clips
+    that trained the detector or chose its epoch.
+    """
+    seen = dict.fromkeys(known, "trained on: its p-value would be too small")
+    reasons: dict[str, str] = {}
+    for name in names:
+        recording = Recording.read(root / name, channel)
+        content = int(recording.facts.hash, 16)
+        if reason := seen.get(content) or recording.fault(clipped):
+            reasons[name] = reason
+        seen.setdefault(content, f"twice: it is a copy of {name}")
+    kinds = Counter(reason.split(":")[0] for reason in reasons.values())
+    counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    lines = first_lines(f"  {name}: {reason}" for name, reason in reasons.items())
+    if not reasons:
+        return reasons, ""
+    said = f"{len(reasons)} of {len(names)} clips do not calibrate ({counts}):\n{lines}"
+    log.warning("%s", said)
+    return reasons, said
 
 
 def normals_of(calibration: Mapping[str, Any], machine: str, machine_id: str) -> Normals:

@@ -1,7 +1,8 @@
-"""Where in a clip its error lies, and where that of normal clips does."""
+"""Where in a clip its error lies, and what a detector keeps of normal clips for comparison."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 #: Of normal clips, that a clip's profiles are compared with.
 QUANTILES = (0.05, 0.5, 0.95)
-# Of a machine ID, whose errors are looked at: a picture needs no more.
+# Of a machine ID, that something is kept of: a picture needs no more.
 _NORMAL_CLIPS = 50
 
 
@@ -50,20 +51,26 @@ def error_maps(scored: ScoredClips, row: int) -> dict[str, npt.NDArray[np.float3
     return {name: values.astype(np.float32) for name, values in maps.items()}
 
 
-def error_profiles(scored: ScoredClips) -> dict[str, Tensor]:
-    """``QUANTILES`` over normal clips: [quantiles, bands + 1] float32.
+def normal_clips(scored: ScoredClips) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """What pictures need of normal clips, at most 50 of a machine ID; float32.
 
-    Of the mean error of each band over a clip, and last of the mean error of a frame; without a
-    network of their levels in dB. By machine ID (``fan/00``), type (``fan``) and of ``all``, as
-    ``asd.scoring.calibration.normals_of`` names them. None of a network without reconstruction.
+    Returns:
+        ``QUANTILES`` over them, [quantiles, bands + 1]: of the mean error of each band over a clip,
+        and last of the mean error of a frame; without a network of their levels in dB. By machine
+        ID (``fan/00``), type (``fan``) and of ``all``, as ``asd.scoring.calibration.normals_of``
+        names them. And [bands] the mean level of each clip in dB, by machine, ID and file (its
+        name and two folders, not where these lie). Nothing of a network without reconstruction.
     """
     if scored.detector.has_network and not scored.detector.reconstructs:
-        return {}
-    table: pd.DataFrame = scored.table[["machine", "id"]]
+        return {}, {}
+    table: pd.DataFrame = scored.table[["machine", "id", "file"]]
     chosen = table[table.groupby(["machine", "id"]).cumcount() < _NORMAL_CLIPS]
     errors: dict[str, list[np.ndarray]] = {}
-    for row, machine, machine_id in chosen.itertuples():
+    levels: dict[str, np.ndarray] = {}
+    for row, machine, machine_id, file in chosen.itertuples():
         maps = error_maps(scored, int(row))
+        name = "/".join([machine, machine_id, *Path(file).parts[-3:]])
+        levels[name] = maps["input"].mean(0)
         for bank in (f"{machine}/{machine_id}", machine, "all"):
             errors.setdefault(bank, []).append(maps.get("error", maps["input"]))
     profiles = {}
@@ -72,4 +79,5 @@ def error_profiles(scored: ScoredClips) -> dict[str, Tensor]:
         of_frames = np.quantile(np.concatenate([error.mean(1) for error in own]), QUANTILES)
         joined = np.column_stack([of_bands, of_frames])
         profiles[bank] = torch.from_numpy(joined.astype(np.float32))
-    return profiles
+    stacked = torch.from_numpy(np.stack(list(levels.values())))  # rows of one take less of a file
+    return profiles, dict(zip(levels, stacked, strict=True))

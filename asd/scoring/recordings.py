@@ -185,14 +185,10 @@ class RecordingScorer:
         try:
             recording = Recording.read(file, self.channel)
             facts, rate = recording.facts, self.frontend.rate
-            seconds, state = facts.samples / facts.rate, ""
-            if np.ptp(recording.mono) == 0:
-                state = "silent"
-            elif (share := recording.clipped()) > self.options.clipped:
-                state = f"clipped: {100 * share:.2g} % of the samples at full scale"
-            elif facts.rate < rate and not self.options.resample:
+            seconds, state = facts.samples / facts.rate, recording.fault(self.options.clipped)
+            if not state and facts.rate < rate and not self.options.resample:
                 state = f"wrong rate: {facts.rate} Hz, below {rate}; see --resample"
-            elif self.windows.cover == "first" and seconds > self.longest:
+            elif not state and self.windows.cover == "first" and seconds > self.longest:
                 unheard = f"trained on at most {self.longest:.4g} s, the rest would not be heard"
                 state = f"wrong length: {seconds:.4g} s, {unheard}"
             if state:
@@ -267,10 +263,10 @@ class RecordingScorer:
             return None
 
     def calibration_options(self) -> CalibrationOptions:
-        """As the model was told, or else asked for."""
+        """As the model was told (earlier ones lack a part), or else asked for."""
         asked = {"false_alarms": self.options.false_alarms, "rule": self.options.rule}
         given = {name: value for name, value in asked.items() if value is not None}
-        told = {"clips_per_hour": 1, **self.recipe.get("calibration", {})}  # earlier ones lack it
+        told = {"clips_per_hour": 1, "clipped": 1, **self.recipe.get("calibration", {})}
         return from_config(CalibrationOptions, "calibration", told | given)
 
     def whose(self, file: Path) -> tuple[str, str]:

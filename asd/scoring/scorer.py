@@ -22,7 +22,7 @@ from asd.models.scoring_form import scoring_form
 from asd.scoring.back_ends import Interquartile, bank_names, bank_scores, fit_banks
 from asd.scoring.calibration import scores_by_id
 from asd.scoring.clip_vectors import vectors_of_clips, window_score
-from asd.scoring.error_maps import error_profiles
+from asd.scoring.error_maps import normal_clips
 from asd.scoring.pooling import Mean
 from asd.scoring.scoring_options import ScoringOptions
 from asd.scoring.window_scores import OF_CLASSES
@@ -84,11 +84,11 @@ def fit_back_end(
 def calibrate(
     detector: Detector, options: ScoringOptions, clips: ClipSet, workers: int = 1
 ) -> pd.DataFrame:
-    """``score_clips`` of normal clips held out: their table; the detector keeps scores, errors."""
+    """``score_clips`` of normal clips held out: their table; the detector keeps what it needs."""
     scored = score_clips(detector, options, clips, workers)
     scores = scores_by_id(scored.table)
     detector.calibration = {name: torch.from_numpy(own) for name, own in scores.items()}
-    detector.profiles = error_profiles(scored)
+    detector.profiles, detector.spectra = normal_clips(scored)
     return scored.table
 
 

@@ -18,7 +18,7 @@ from optuna.trial import TrialState
 
 from asd.composition import command_of
 from asd.documents.rendering import harmless
-from asd.errors import AsdError, shown
+from asd.errors import shown
 from asd.files import write_text
 from asd.pictures.grid_pictures import study_picture
 from asd.search.objectives import LARGE, TEST, selected_on
@@ -123,18 +123,15 @@ def draw(search: Search, study: Study) -> list[str]:
     shared = [name for name in done[0].params if all(name in t.params for t in done)]
     options = {name: [trial.params[name] for trial in done] for name in shared}
     skipped, objectives, folder = [], search.objectives, search.folder
-    try:
-        for i, name in enumerate(objectives):
-            values = {trial.number: trial.values[i] for trial in done}
-            try:
-                shares = get_param_importances(study, target=lambda t: t.values[i])  # noqa: B023
-            except (ValueError, RuntimeError) as error:
-                shares = {}
-                skipped.append(f"importances not drawn: {str(error).splitlines()[0]}")
-            alone = len(objectives) == 1
-            told = {t.number: v for t in study.trials if alone and (v := t.intermediate_values)}
-            path = folder / ("search.png" if alone else f"search_{name}.png")
-            study_picture(values, options, shares, told, name, name not in LARGE, title, path)
-    except OSError as error:
-        raise AsdError(f"{folder}: {error.strerror}") from error
+    for i, name in enumerate(objectives):
+        values = {trial.number: trial.values[i] for trial in done}
+        try:
+            shares = get_param_importances(study, target=lambda t: t.values[i])  # noqa: B023
+        except (ValueError, RuntimeError) as error:
+            shares = {}
+            skipped.append(f"importances not drawn: {str(error).splitlines()[0]}")
+        alone = len(objectives) == 1
+        told = {t.number: v for t in study.trials if alone and (v := t.intermediate_values)}
+        path = folder / ("search.png" if alone else f"search_{name}.png")
+        study_picture(values, options, shares, told, name, name not in LARGE, title, path)
     return skipped

@@ -96,7 +96,8 @@ def answering(tracking: Tracking) -> Iterator[None]:
         # MLflow wraps a refused connection in half a page.
         said = str(error).strip() or type(error).__name__
         why = next((words.lower() for words in _KNOWN if words in said), said.splitlines()[0])
-        if getattr(error, "error_code", None) == "INVALID_PARAMETER_VALUE":
+        code = getattr(error, "error_code", None)
+        if code in ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"):
             raise AsdError(f"tracking.uri={tracking.uri}: refuses this: {why}") from error
         advice = _REPAIR if tracking.embedded else _START
         raise AsdError(

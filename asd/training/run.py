@@ -27,7 +27,7 @@ from asd.models.detector import Detector, read_checkpoint, rebuilt, save_detecto
 from asd.models.standardiser import Standardiser
 from asd.progress import progress_bar
 from asd.scoring.back_ends import choices
-from asd.scoring.calibration import commission, decisions, scores_by_id
+from asd.scoring.calibration import commission, decisions, left_out, scores_by_id
 from asd.scoring.clip_scores import joined, read_scores, write_scores
 from asd.scoring.metrics import Metrics, evaluate_scores
 from asd.scoring.scorer import ClipSet, calibrate, fit_back_end, score_clips
@@ -154,7 +154,8 @@ def _compute(
         else:
             standardiser = Standardiser.identity(frontend.bands)
         torch.manual_seed(seed)
-        detector = Detector(_recipe(experiment, group, length, names), standardiser)
+        used = list(group.train.clips["hash"][~calibrating])  # those held out may calibrate it anew
+        detector = Detector(_recipe(experiment, group, length, names, used), standardiser)
         label = config["system"] if name == "shared" else f"{config['system']} {name}"
 
         def epoch_ended(epoch: int, values: dict[str, float], name: str = name) -> None:
@@ -177,6 +178,10 @@ def _compute(
             level = logging.INFO if ended[name]["converged"] else logging.WARNING
             log.log(level, "%s", *convergence_notes({name: ended[name]}))
         fit_back_end(detector, experiment.scoring, *parts, threads)
+        chosen = list(group.train.clips["path"][calibrating])
+        most, known = experiment.calibration.clipped, detector.recipe["trained_on"]
+        unfit = left_out(chosen, clips.train.root, experiment.corpus.channel, most, known)
+        calibrating &= ~group.train.clips["path"].isin(unfit[0]).to_numpy()
         if calibrating.any():
             held = all_clips.part(windows.of_clips(calibrating))
             table = calibrate(detector, experiment.scoring, held, threads)
@@ -184,8 +189,8 @@ def _compute(
             del held
         save_detector(detector, model / "model.ckpt")
         found = costs(experiment, detector, all_clips, group.train.root)
-        record = folder.record()
-        folder.update(**{what: record.get(what, {}) | {name: n} for what, n in found.items()})
+        of_model, record = {**found, "left_out": unfit[1]}, folder.record()
+        folder.update(**{what: record.get(what, {}) | {name: n} for what, n in of_model.items()})
         del features, data, all_clips, parts
 
         # Scoring the test clips, a machine type at a time.
@@ -261,12 +266,13 @@ def _thresholds(
 ) -> dict[str, list[Any]]:
     """What thresholds promise, and make of the scores; nothing where no clips were held out."""
     files = [file for model in folder.models() if (file := model / "calibration.csv").exists()]
+    faulty = list(filter(None, folder.record().get("left_out", {}).values()))
     if not files:
-        return {"decisions": [], "commission": []}
+        return {"decisions": [], "commission": faulty}
     held_out = pd.concat(map(read_scores, files), ignore_index=True)
     given = scores_by_id(held_out), experiment.calibration
     promised = commission(clips.train.clips, *given)
-    return {"decisions": decisions(scores, *given), "commission": promised}
+    return {"decisions": decisions(scores, *given), "commission": promised + faulty}
 
 
 def _said_of_validation(experiment: Experiment, models: dict[str, Clips]) -> list[str]:
@@ -286,7 +292,7 @@ def _said_of_validation(experiment: Experiment, models: dict[str, Clips]) -> lis
 
 
 def _recipe(
-    experiment: Experiment, clips: Clips, length: int, classes: list[str]
+    experiment: Experiment, clips: Clips, length: int, classes: list[str], used: list[str]
 ) -> dict[str, Any]:
     """What a checkpoint needs besides weights to turn a WAV into a score."""
     parts = ("frontend", "window", "model", "loss", "scoring", "calibration")
@@ -294,6 +300,7 @@ def _recipe(
         "bands": experiment.frontend.bands,
         "frames": length,
         "classes": classes,
+        "trained_on": [int(content, 16) for content in used],
         "machines": clips.train.machines,
         "ids": machine_ids(clips.train),
         "data_label": experiment.data_label,

@@ -142,7 +142,7 @@ def test_in_sweeps_and_when_a_picture_cannot_be_drawn(
     (tmp_path / "pictures").write_text("a file where the folder would be")
     in_sweep = PictureListener(picture_options(in_sweeps=["scores"]), Axes(), True)
     in_sweep.scored(folder, table, None)
-    assert "pictures cannot be written there" in caplog.text
+    assert ".png: cannot be written: " in caplog.text
     (tmp_path / "pictures").unlink()
     in_sweep.scored(folder, table, None)
     drawn = tmp_path / "pictures" / "scores.png"

@@ -51,7 +51,7 @@ def test_the_conformal_threshold_is_the_order_statistic_or_refused() -> None:
         FAN.threshold(0.05)
     for alpha in (0, 1, -0.1, float("nan")):
         with pytest.raises(AsdError, match=r"calibration\.false_alarms="):
-            CalibrationOptions(0.2, "conformal", alpha, 60)
+            CalibrationOptions(0.2, "conformal", alpha, 60, 0.001)
 
 
 def test_where_an_id_has_none_its_type_or_all_stand_for_it_and_it_is_said() -> None:
@@ -91,7 +91,7 @@ def test_decisions_by_hand() -> None:
         {"machine": "fan", "id": ["00"] * 6 + ["02"], "file": list("abcdefg"),
          "label": [0, 0, 0, 1, 1, -1, 0], "score": [1, 8, 10, 9.5, 3, 99, 1]}
     )  # fmt: skip
-    options = CalibrationOptions(0.2, "conformal", 0.1, 60)
+    options = CalibrationOptions(0.2, "conformal", 0.1, 60, 0.001)
     assert scores_by_id(table.iloc[::-1])["fan/00"].tolist() == [1, 3, 8, 9.5, 10, 99]
     first, second = decisions(table, KNOWN, options)
     expected = {"threshold": 9.0, "clips": 9,
@@ -105,9 +105,11 @@ def test_decisions_by_hand() -> None:
     ("changed", "message"),
     [({"fraction": 1}, "fraction=1"), ({"rule": "gama"}, "did you mean gamma"),
      ({"false_alarms": 0}, "calibration.false_alarms=0"),
-     ({"clips_per_hour": 0}, "calibration.clips_per_hour=0")],
+     ({"clips_per_hour": 0}, "calibration.clips_per_hour=0"),
+     ({"clipped": 2}, "calibration.clipped=2")],
 )  # fmt: skip
 def test_options_that_cannot_be_are_named(changed: dict[str, object], message: str) -> None:
     options = {"fraction": 0, "rule": "gamma", "false_alarms": 0.1, "clips_per_hour": 60}
+    options["clipped"] = 0.001
     with pytest.raises(AsdError, match=message):
         from_config(CalibrationOptions, "calibration", {**options, **changed})

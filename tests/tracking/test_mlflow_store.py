@@ -34,6 +34,9 @@ def test_a_registered_model_scores_as_its_file_does(
     assert score(command) == 2
     assert "no such database" in capsys.readouterr().err
     client = MlflowClient(uri)
+    assert score(command) == 2
+    said = capsys.readouterr().err
+    assert "name=fan not found" in said and "disk" not in said and "damaged" not in said
     run = client.create_run(client.create_experiment("e", (tmp_path / "artifacts").as_uri()))
     client.log_artifact(run.info.run_id, str(checkpoint), "model/artifacts")
     client.create_registered_model("fan")
