@@ -66,6 +66,7 @@ def test_a_sweep_runs_what_it_can_and_says_what_it_could_not(
     listed = client.get_experiment_by_name("paper SIMULATED")
     runs = client.search_runs([listed.experiment_id], "status = 'FINISHED'")
     assert {run.data.params["system"] for run in runs} == {"U", "SS-0.5-0.5"}
+    assert all(0 < run.info.end_time - run.info.start_time < 60_000 for run in runs)
     assert {n: records(tmp_path)[n]["ended"] for n in before} == before
 
 
