@@ -128,6 +128,9 @@ class Experiment:
         if isinstance(own, dict) and "rate" in own and given != ("waveform", own["rate"]):
             needed = f"frontend=waveform frontend.rate={own['rate']}"
             raise AsdError(f"scoring.vectors.rate={own['rate']}: needs {needed}")
+        if self.proxy.chooses_epoch and (not self.trains or self.trainer.weights == "last"):
+            text = "no epoch is chosen here; use trainer.weights=best, and a model"
+            raise AsdError(f"proxy.chooses_epoch=true: {text}")
         if not self.trains and self.objective.classes is not None:
             raise AsdError("model=none: there is no network to classify with; use loss=mse")
 
@@ -184,7 +187,8 @@ class Experiment:
 
     def training_identity(self, data_hash: str) -> str:
         """What its models are, however they are scored; ``data_hash`` is of the training clips."""
-        if not self.trains:  # then the scoring is all there is
+        # Then the scoring is all there is, or chooses the epoch.
+        if not self.trains or self.proxy.chooses_epoch:
             return self.identity(data_hash)
         versions = {name: self.versions[name] for name in ("frontend", *TRAINING_VERSIONS)}
         return training_identity(self.config, data_hash, versions)

@@ -32,8 +32,10 @@ from asd.scoring.clip_scores import joined, read_scores, write_scores
 from asd.scoring.metrics import Metrics, evaluate_scores
 from asd.scoring.scorer import ClipSet, calibrate, fit_back_end, score_clips
 from asd.scoring.tables import convergence_notes, remarks, write_tables
+from asd.training.detector_costs import costs
 from asd.training.fit import TrainingSet, fit
-from asd.training.speed import choose_device, give_back_memory, set_determinism, step_flop
+from asd.training.proxy_listener import ProxyJudge, proxy_clips
+from asd.training.speed import choose_device, give_back_memory, set_determinism
 
 log = logging.getLogger(__name__)
 
@@ -148,6 +150,10 @@ def _compute(
         learnt, validation = drawn.of_clips(training_clips), drawn.of_clips(held_out)
         data = TrainingSet(features, learnt, validation, numbers)
         windows = windows.of_clips(own)
+        all_clips = ClipSet(around.clips, features, windows, numbers)
+        bank, held_windows = windows.of_clips(training_clips), windows.of_clips(held_out)
+        parts = all_clips.part(bank), all_clips.part(held_windows)
+        threads = options.threads or cores()
 
         # Training: from the standardiser, fitted on what trains, to the weights that score.
         if config["standardise"]:
@@ -169,15 +175,16 @@ def _compute(
             set_determinism(options.deterministic)
             detector = rebuilt(detector.recipe, trained / "model.ckpt").to(choose_device(options))
         elif experiment.trains:
-            detector = fit(detector, data, options, seed, model, epoch_ended, label=label)
+            judges = []
+            if experiment.proxy.chooses_epoch:
+                told = experiment, detector, group.train.root, held_out_clips
+                judges = [ProxyJudge(experiment, proxy_clips(*told), *parts)]
+            detector = fit(detector, data, options, seed, model, epoch_ended, judges, label)
+            judges.clear()
         if experiment.trains:
             ended[name] = convergence(history, options)
             level = logging.INFO if ended[name]["converged"] else logging.WARNING
             log.log(level, "%s", *convergence_notes({name: ended[name]}))
-        threads = options.threads or cores()
-        all_clips = ClipSet(around.clips, features, windows, numbers)
-        bank, held_windows = windows.of_clips(training_clips), windows.of_clips(held_out)
-        parts = all_clips.part(bank), all_clips.part(held_windows)
         fit_back_end(detector, experiment.scoring, *parts, threads)
         calibrating &= own
         chosen = list(around.clips["path"][calibrating])
@@ -190,11 +197,8 @@ def _compute(
             write_scores(model / "calibration.csv", table)
             del held
         save_detector(detector, model / "model.ckpt")
-        costs = {"parameters": sum(p.numel() for p in detector.parameters()), "multiply_adds": 0}
-        if experiment.trains:  # a step is three passes, of two operations each
-            flop = step_flop(detector, len(windows.starts))
-            costs["multiply_adds"] = round(flop / 6 / own.sum())
-        of_model, record = {**costs, "left_out": unfit[1]}, folder.record()
+        found = costs(experiment, detector, all_clips.part(windows), group.train.root)
+        of_model, record = {**found, "left_out": unfit[1]}, folder.record()
         folder.update(**{what: record.get(what, {}) | {name: n} for what, n in of_model.items()})
         del features, data, all_clips, parts
 
