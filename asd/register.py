@@ -56,9 +56,7 @@ def _register(words: list[str]) -> None:
     print(f"models:/{name}/{number}" + (f" is models:/{name}@{alias}" if alias else ""))
 
 
-def _logged(
-    client: Any, uri: str, name: str, checkpoint: Path, onnx: Path, folder: RunFolder
-) -> str:
+def _logged(client: Any, uri: str, name: str, model: Path, onnx: Path, folder: RunFolder) -> str:
     """Log an exported model beside the metrics of its run, ``folder``; the version that it is."""
     import asd.deployment
     from asd.data.manifest import content_hash
@@ -66,13 +64,14 @@ def _logged(
 
     try:
         made_of = OnnxRunner(onnx).card["model_hash"]
-        if made_of != content_hash(checkpoint.read_bytes()):
-            raise ValueError(f"{onnx}: made of another model than {checkpoint}")
+        if made_of != content_hash(model.read_bytes()):
+            raise ValueError(f"{onnx}: made of another model than {model}")
     except (ValueError, OSError) as error:
-        raise AsdError(f"{error}: python -m asd.export {checkpoint} {onnx} CLIPS") from error
+        raise AsdError(f"{error}: python -m asd.export {model} {onnx} CLIPS") from error
     if (run := known_run(client, uri, folder.record())) is None:
-        mend = "python -m asd.tracking.sync RUN, or give the run that trained it, run=RUN"
-        raise AsdError(f"{folder.path}: not in {uri}: {mend}")
+        raise AsdError(
+            f"{folder.path}: not in {uri}: asd.tracking.sync RUN, or run=WHAT_TRAINED_IT"
+        )
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     import mlflow
     from mlflow.models import Model, ModelSignature
@@ -90,7 +89,7 @@ def _logged(
             None, mlflow.pyfunc, name, run_id=run.info.run_id, name=name,
             python_model=shutil.copy(own / "served_model.py", neutral),  # its path is stored
             artifacts={"onnx": str(onnx), "runner": str(own / "onnx_runner.py"),
-                       "checkpoint": str(checkpoint)},
+                       "checkpoint": str(model)},
             signature=ModelSignature(Schema(takes), Schema(gives)),
             pip_requirements=[f"{package}=={version(package)}" for package in needs],
         )  # fmt: skip
