@@ -77,7 +77,7 @@ class ProxyListener(RunListener):
         """Of the validation clips of a model as they are, and with faults."""
         known = [v for v in flat(self.experiment.config).values() if isinstance(v, str)]
         detector = load_detector(model / "model.ckpt", known)
-        clips = pd.read_csv(model / "validation.csv", dtype=str)
+        clips = pd.read_csv(model / "validation.csv", dtype=str, keep_default_na=False)
         tested = proxy_clips(self.experiment, detector, root, clips)
         scored = score_clips(detector, self.experiment.scoring, tested, cores())
         return scored.table.join(tested.table[["cause", "level_db"]])
