@@ -42,10 +42,9 @@ class VectorFiles:
         path = (Path(self.folder) / name).with_suffix(".npy")
         try:
             values = np.asarray(np.load(path, allow_pickle=False), np.float64)
-        except FileNotFoundError as error:
-            raise AsdError(f"{name}: has no vector; scoring.vectors needs {path}") from error
         except (OSError, ValueError, TypeError) as error:
-            raise AsdError(f"{path}: cannot be read as an array of numbers: {error}") from error
+            text = f"{path}: cannot be read as an array of numbers: {error}"
+            raise AsdError(f"{name}: scoring.vectors: {text}") from error
         if not values.size or values.ndim not in (1, 2):
             raise AsdError(f"{path}: has shape {list(values.shape)}; [size] or [n, size] is needed")
         return values

@@ -84,7 +84,7 @@ def test_files_of_a_folder_are_vectors_of_clips(
     last.unlink()
     vector_files._content.cache_clear()
     assert run_train(*command) == 2
-    assert f"{row['file']}: has no vector; scoring.vectors needs" in capsys.readouterr().out
+    assert f"{row['file']}: scoring.vectors: {last}: cannot be read" in capsys.readouterr().out
 
 
 def test_what_is_no_vector_is_named(tmp_path: Path) -> None:
