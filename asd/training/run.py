@@ -135,8 +135,8 @@ def _compute(
         features = store.load(around)
         length = lengths[name]
         paths = list(around.clips["path"])
-        windows = experiment.windows.starts(length, features.frames, paths)
         outliers = ~own & experiment.takes_outliers
+        windows = experiment.windows.starts(length, features.frames, paths, own | outliers)
         held_out, calibrating = np.zeros((2, len(around)), dtype=np.bool_)
         for some in filter(np.any, (own, outliers)):
             rows = Manifest(around.root, around.clips[some].reset_index(drop=True))
@@ -210,7 +210,7 @@ def _compute(
                 features = store.part(part)
                 own = part.clips["path"].isin(group.test.clips["path"]).to_numpy()
                 paths = list(part.clips["path"])
-                windows = experiment.windows.starts(length, features.frames, paths).of_clips(own)
+                windows = experiment.windows.starts(length, features.frames, paths, own)
                 numbers = class_numbers(part, experiment.objective.classes, names)
                 test_clips = ClipSet(part.clips, features, windows, numbers).part(windows)
                 scored = score_clips(detector, experiment.scoring, test_clips, threads)
