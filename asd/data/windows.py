@@ -68,16 +68,13 @@ class Windows:
     def starts(
         self, length: int, frames: np.ndarray, files: list[str], chosen: np.ndarray | None = None
     ) -> Index:
-        """Where the windows begin.
+        """Where the windows begin; ``AsdError`` of a clip shorter than one.
 
         Args:
             length: frames in a window.
             frames: [clips] frames in each clip; clips lie one after another in the features.
             files: [clips] their names, for messages.
             chosen: [clips] whether its windows are wanted; None: all.
-
-        Raises:
-            AsdError: one of these clips is shorter than a window.
         """
         numbers = np.arange(len(frames)) if chosen is None else np.flatnonzero(chosen)
         self.check(length, frames[numbers], [files[number] for number in numbers])
