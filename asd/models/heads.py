@@ -8,8 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from asd.models.layers import initialise
-
 
 def pooled(embedding: Tensor) -> Tensor:
     """[n, size] of embeddings [n, size] or, of parts of a window, [n, size, positions]: means."""
@@ -33,7 +31,8 @@ class SoftmaxHead(nn.Linear, Head):
 
     def __init__(self, size: int, classes: int) -> None:
         super().__init__(size, classes)
-        initialise(self)
+        nn.init.xavier_uniform_(self.weight)
+        nn.init.zeros_(self.bias)
 
     def forward(self, embedding: Tensor, labels: Tensor | None = None) -> Tensor:
         """See ``Head``."""
