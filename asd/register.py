@@ -69,9 +69,7 @@ def _logged(client: Any, uri: str, name: str, model: Path, onnx: Path, folder: R
     except (ValueError, OSError) as error:
         raise AsdError(f"{error}: python -m asd.export {model} {onnx} CLIPS") from error
     if (run := known_run(client, uri, folder.record())) is None:
-        raise AsdError(
-            f"{folder.path}: not in {uri}: asd.tracking.sync RUN, or run=WHAT_TRAINED_IT"
-        )
+        raise AsdError(f"{folder.path}: not in {uri}: asd.tracking.sync RUN, or run=ITS_RUN")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     import mlflow
     from mlflow.models import Model, ModelSignature

@@ -93,7 +93,7 @@ def test_from_run_to_server_and_back(
     again = shutil.copytree(run.path / "models" / "fan", tmp_path / "again")
     words = [str(again), "name=again", f"uri={uri}"]
     assert register.main(words) == 2
-    assert "run=WHAT_TRAINED_IT" in capsys.readouterr().err
+    assert "run=ITS_RUN" in capsys.readouterr().err
     assert register.main([*words, f"run={run.path}"]) == 0
     assert capsys.readouterr().out == "models:/again/1\n"
 
