@@ -25,8 +25,8 @@ from asd.reporting.systems import System
 from asd.scoring.metrics import figure_name
 from asd.scoring.tables import NAMES
 
-# No factors: of one run alone, and what makes sections of their own.
-_APART = ("seed", "data", "scale", "sweep.name")
+# No factors: of one run alone, what makes sections of their own, and what a report has for all.
+_APART = ("seed", "data", "scale", "sweep.name", "scoring.max_fpr")
 # What makes the validation loss another quantity, or of other clips.
 _OTHER_LOSS = {
     "loss", "experiment", "system", "frontend", "window", "data", "standardise", "release", "scope",

@@ -26,7 +26,7 @@ from asd.reporting.bootstrap import Resampling
 from asd.reporting.content import section_blocks, verdict
 from asd.reporting.costs import cost_table
 from asd.reporting.declaration import declaration, parse
-from asd.reporting.factors import share_a_loss
+from asd.reporting.factors import share_a_loss, varied
 from asd.reporting.results import figure_lines, grid_table, id_table, spreadsheet
 from asd.reporting.runs import collect_folder
 from asd.reporting.sections import Section, add_comparison, sections
@@ -245,7 +245,14 @@ def test_a_setting_is_compared_with_those_that_differ_in_it_alone(runs: Any) -> 
     (section,), _ = laid_out(runs, "trainer.validation_seed")
     assert list(section.systems) == ["validation_seed 0", "validation_seed null"]
     assert not section.shares_loss
-    with pytest.raises(AsdError, match="no two of 9 runs differ in it alone; they differ"):
+    # What is no other setting, or of the whole report, makes no rows.
+    runs.write("u", options="trainer.batch_size=64", name="64")
+    for option in ("trainer.threads=2", "scoring.max_fpr=0.2"):
+        runs.write("u", options=f"trainer.batch_size=64 {option}", name=option)
+        with pytest.raises(AsdError, match=r"differ from others only in what cannot change"):
+            laid_out(runs, option.split("=")[0])
+    assert "scoring.max_fpr" not in varied(collect_folder(runs.path).runs)
+    with pytest.raises(AsdError, match="no two of 12 runs differ in it alone; they differ"):
         laid_out(runs, "trainer.weights")
 
 
