@@ -63,7 +63,7 @@ def _by_clips(name: str, *, _root_: DictConfig) -> Any:
     """An option of the last rung of ``scale.rungs`` for which a model has the training clips."""
     data = {k: v for k, v in plain(_root_.data).items() if k != "test"}
     clips = _training_clips(json.dumps(data), tuple(_root_.release.train))
-    fewest = min(clips, default=0) if _root_.scope.name == "per_machine" else sum(clips)
+    fewest = min(clips, default=0) if _root_.scope.name != "shared" else sum(clips)
     rungs = plain(_root_.scale.rungs)
     return [rungs[0], *(rung for rung in rungs if rung["clips"] <= fewest)][-1][name]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from asd.composition import build, folder_of, plain, register_resolvers
@@ -26,8 +26,13 @@ CASES: dict[str, tuple[list[str], float]] = {
     "demo": (["+experiment=u"], 2.0),
     "b": (["+experiment=b", "data=dcase2020"], 10.0),
     "b_demo": (["+experiment=b"], 2.0),
+    "adacos": (["+experiment=adacos", "data=dcase2020"], 11.0),
+    "adacos_demo": (["+experiment=adacos"], 2.0),
     "tiny": (["+experiment=u", "scale=tiny"], 1.0),
+    "adacos_tiny": (["+experiment=adacos", "scale=tiny"], 1.0),
 }
+# Machine IDs of the development and additional training data.
+IDS = 41
 # Clips that the development data have to train on, and to score; a tenth of the first validates.
 TRAIN_CLIPS, TEST_CLIPS = 20_119, 10_868
 
@@ -80,6 +85,12 @@ class Case:
         return -(-windows // self.batch_size)
 
     @property
+    def classes(self) -> list[str]:
+        """Names for a classifier of machine IDs; none where there is none."""
+        named = build(self.config["loss"], "loss").classes is not None
+        return [f"fan/{number:02}" for number in range(IDS)] if named else []
+
+    @property
     def options(self) -> TrainerOptions:
         """How it is trained."""
         return from_config(TrainerOptions, "trainer", self.config["trainer"])
@@ -90,7 +101,7 @@ class Case:
         recipe = {
             "bands": self.bands,
             "frames": self.frames,
-            "classes": [],
+            "classes": self.classes,
             "model": {**self.config["model"], **model},
             **parts,
         }
@@ -110,19 +121,23 @@ class Case:
         )
         index = self.windows.starts(self.frames, frames, [""] * len(frames))
         training = np.arange(len(frames)) < clips
-        classes = np.zeros(len(frames), dtype=np.int64)
+        classes = np.arange(len(frames)) % max(1, len(self.classes))
+        drawn = self.windows.training(index, frames)
         return TrainingSet(
-            Features(noise, frames), index.of_clips(training), index.of_clips(~training), classes
+            Features(noise, frames), drawn.of_clips(training), drawn.of_clips(~training), classes
         )
 
 
 class Bare:
     """A training loop of nothing but PyTorch: network, mean squared error, Adam.
 
+    With a head the loss is the cross entropy of labels drawn at random, of mixed windows where the
+    objective mixes them.
+
     Args:
-        network: trained on ``windows`` [n, frames, bands], drawn at random.
-        windows: on the device.
-        batch_size: of a step.
+        detector: its network and head are trained.
+        windows: [n, frames, bands], drawn at random, on the device.
+        options: of the batches and the optimiser's weight decay.
         fused: Adam in one kernel.
         precision: ``bf16-mixed`` or ``32-true``.
     """
@@ -131,7 +146,7 @@ class Bare:
     def of(
         cls,
         case: Case,
-        network: nn.Module,
+        detector: Detector,
         device: torch.device,
         fused: bool,
         precision: str = "32-true",
@@ -140,22 +155,28 @@ class Bare:
         values = torch.from_numpy(case.data(2).features.values).to(device)
         step = 1 if case.windows_a_clip > 1 else case.frames
         windows = windows_view(values, case.frames)[::step]
-        return cls(network.to(device), windows, case.batch_size, fused, precision)
+        return cls(detector.to(device), windows, case.options, fused, precision)
 
     PARTS = ("data", "forward", "backward", "optimiser")
 
     def __init__(
         self,
-        network: nn.Module,
+        detector: Detector,
         windows: Tensor,
-        batch_size: int,
+        options: TrainerOptions,
         fused: bool,
         precision: str = "32-true",
     ) -> None:
-        self.network = network.train()
+        self.network, self.head = detector.network.train(), detector.classifier
+        self.classes = len(detector.recipe["classes"])
+        self.mixup: float = getattr(detector.loss, "mixup", 0.0)
         self.windows = windows
-        self.batch_size = batch_size
-        self.optimiser = torch.optim.Adam(network.parameters(), lr=1e-3, fused=fused or None)
+        self.batch_size = options.batch_size
+        trained = torch.nn.ModuleList(filter(None, [self.network, self.head]))
+        self.optimiser = torch.optim.AdamW(
+            trained.parameters(),
+            lr=1e-3, weight_decay=options.weight_decay, fused=fused or None,
+        )  # fmt: skip
         self.amp = precision == "bf16-mixed"
 
     def data(self) -> Tensor:
@@ -166,8 +187,20 @@ class Bare:
     def forward(self, batch: Tensor) -> Tensor:
         """Its loss, in float32."""
         with torch.autocast(batch.device.type, torch.bfloat16, enabled=self.amp):
-            reconstruction, _ = self.network(batch)
-        return F.mse_loss(reconstruction.float(), batch)
+            if self.head is None:
+                reconstruction, _ = self.network(batch)
+                return F.mse_loss(reconstruction.float(), batch)
+            labels = torch.randint(self.classes, (len(batch),), device=batch.device)
+            shares = F.one_hot(labels, self.classes).float()
+            if self.mixup:
+                chance, weight = torch.rand(2, len(batch), 1, device=batch.device)
+                weight = torch.where(chance < self.mixup, weight, 1.0)
+                other = torch.randperm(len(batch), device=batch.device)
+                shares = weight * shares + (1 - weight) * shares[other]
+                weight = weight.unsqueeze(2)
+                batch = weight * batch + (1 - weight) * batch[other]
+            logits = self.head(self.network(batch)[1], shares)
+        return F.cross_entropy(logits.float(), shares)
 
     def step(self) -> Tensor:
         """One step."""

@@ -22,7 +22,7 @@ case, device = Case.of("{case}", []), torch.device("cpu")
 torch.set_num_threads({threads})
 detector = case.detector()
 prepare(detector, case.options, device)
-bare = Bare.of(case, detector.network, device, True)
+bare = Bare.of(case, detector, device, True)
 times = []
 for _ in range({steps}):
     start = time.perf_counter()

@@ -16,7 +16,7 @@ from asd.experiment.run_folder import RunFolder
 from asd.features.part import Features
 from asd.models.detector import Detector
 from asd.options import from_config
-from asd.scoring.scorer import ClipSet, score_clips
+from asd.scoring.scorer import ClipSet, fit_back_end, score_clips
 from asd.scoring.scoring_options import ScoringOptions
 from asd.tracking.mlflow_listener import MlflowListener
 from asd.tracking.mlflow_store import Tracking
@@ -77,6 +77,7 @@ def scoring_seconds(case: Case, detector: Detector, device: torch.device, clips:
     options = from_config(ScoringOptions, "scoring", case.config["scoring"])
     threads, numbers = case.options.threads or cores(), np.zeros(clips, dtype=np.int64)
     data = ClipSet(table, Features(noise, frames), index, numbers)
+    fit_back_end(detector.to(device), options, data, data, threads)
     best = float("inf")
     for _ in range(3):  # the first also compiles
         start, _ = now(device)

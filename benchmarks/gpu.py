@@ -106,7 +106,7 @@ def bare_of(case: Case, option: Option, device: torch.device) -> Bare:
         cuda_graphs=option.cuda_graphs,
     )
     prepare(detector, options, device)
-    return Bare.of(case, detector.network, device, option.fused_adam, option.precision)
+    return Bare.of(case, detector, device, option.fused_adam, option.precision)
 
 
 def errors(bare: Bare) -> torch.Tensor:

@@ -10,7 +10,7 @@ import soundfile
 import torch
 from parts import DENSE, MSE, scoring_of
 
-from asd.composition import build
+from asd.composition import build, compose_config, plain
 from asd.deployment.onnx_export import OnnxExport
 from asd.frontends.mel import Mel
 from asd.models.detector import Detector, save_detector
@@ -40,6 +40,19 @@ def recipe(
         "bands": 8, "frames": frames, "classes": [], "model": model, "loss": MSE,
         "frontend": front, "window": window, "longest_seconds": 10.0,
         **changes, "scoring": scoring_of(**changes.get("scoring", {})),
+    }  # fmt: skip
+
+
+def preset(name: str) -> dict[str, Any]:
+    """What a run of ``+experiment=NAME scale=tiny`` would write into its checkpoint."""
+    config = plain(compose_config([f"+experiment={name}", "scale=tiny"]))
+    parts = {part: config[part] for part in ("frontend", "window", "model", "loss", "scoring")}
+    front, windows = build(config["frontend"], "frontend"), build(config["window"], "window")
+    classes = {"machine": ["fan", "pump"], "id": ["/".join(one) for one in MACHINES], None: []}
+    return {
+        **parts, "bands": front.bands, "frames": windows.length(front, 16000),
+        "classes": classes[build(config["loss"], "loss").classes], "longest_seconds": 10.0,
+        "standardise": config["standardise"],
     }  # fmt: skip
 
 
@@ -75,6 +88,8 @@ def write_detector(
     }  # fmt: skip
     bands = recipe["bands"]
     standardiser = Standardiser(random.normal(-60, 3, bands), random.uniform(2, 6, bands))
+    if not recipe.get("standardise", True):
+        standardiser = Standardiser.identity(bands)
     detector = Detector({**about, **recipe}, standardiser)
     for module in detector.modules():  # as after training
         if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
@@ -95,12 +110,14 @@ def fit_banks_of(detector: Detector, random: np.random.Generator) -> None:
     scoring = detector.recipe["scoring"]
     names = [f"{m}/{i}" if scoring["bank"] == "id" else m for m, i in MACHINES]
     names = np.repeat(np.array(names, object), [90, 95, 100])
-    sizes = {"embedding": 2, "spectrum": 8, "error_statistics": 3, "band_statistics": 16}
+    bands, embedding = detector.recipe["bands"], getattr(detector.network, "embedding_size", 0)
+    sizes = {"embedding": embedding, "spectrum": bands, "error_statistics": 3,
+             "band_statistics": 2 * bands}  # fmt: skip
     vectors = random.normal(-50, 4, (len(names), sizes.get(str(scoring["vectors"]), 1)))
     if scoring["vectors"] == "residual":  # mean and second moments
-        each = random.normal(0, 1, (len(names), 300, 8))
+        each = random.normal(0, 1, (len(names), 300, bands))
         moments = np.einsum("cfi,cfj->cij", each, each) / 300
-        vectors = np.concatenate([each.mean(1), moments.reshape(-1, 64)], axis=1)
+        vectors = np.concatenate([each.mean(1), moments.reshape(-1, bands**2)], axis=1)
     if scoring["back_end"]:
         detector.banks = fit_banks(build(scoring["back_end"], ""), vectors, names)
     if scoring["per_id"]:

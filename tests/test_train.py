@@ -34,8 +34,9 @@ PRESETS = {
     "idnn": ("IDNN", "mel", "per_machine"),
     "adacos": ("AdaCos", "waveform", "shared"),
     "oe_shared": ("OE-shared", "mel_normalised", "shared"),
+    "oe": ("OE", "mel_normalised", "per_id"),
 }
-FULL = ("u_fd", "idnn", "adacos", "oe_shared")
+FULL = ("u_fd", "idnn", "adacos", "oe_shared", "oe")
 MACHINES = ["ToyCar", "ToyConveyor", "fan", "pump", "slider", "valve"]
 Train = Callable[..., int]
 
@@ -83,6 +84,9 @@ def test_preset_end_to_end(experiment: str, run_train: Train, tmp_path: Path) ->
         layers = 512 * 16 + 2 * (3 * 16 * 16 + 16 * 8) + 16 * 128
         assert record["multiply_adds"] == dict.fromkeys(MACHINES, 28 * layers)
     groups = ["shared"] if scope == "shared" else MACHINES
+    if scope == "per_id":
+        groups = sorted(set(scores["machine"] + "_id_" + scores["id"]))
+        assert len(groups) == 12  # two IDs a machine type are tested, a third trains
     assert [m.name for m in folder.models()] == sorted(groups)
     trained = record["convergence"]
     assert list(trained) == groups
@@ -110,12 +114,12 @@ def test_preset_end_to_end(experiment: str, run_train: Train, tmp_path: Path) ->
     metrics = run.data.metrics
     for name in ("auc/mean", "pauc/mean", "auc/fan", "pauc/valve", "id_auc/fan/id_00"):
         assert 0 <= metrics[name] <= 1
-    last = "" if scope == "shared" else "/valve"
+    last = "" if scope == "shared" else f"/{groups[-1]}"
     assert metrics[f"best_epoch{last}"] == trained[groups[-1]]["best_epoch"]
     assert metrics[f"steps{last}"] == trained[groups[-1]]["steps"]
     assert metrics["wall_seconds"] > 0
     assert metrics["peak_memory_mb"] > 0
-    losses = "train/loss" if scope == "shared" else "val/loss/fan"
+    losses = "train/loss" if scope == "shared" else f"val/loss/{groups[-1]}"
     assert len(client.get_metric_history(run.info.run_id, losses)) == 2
     there = {a.path for a in client.list_artifacts(run.info.run_id)}
     assert {"config.yaml", "environment.json", "scores.csv", "tables", "models"} <= there
@@ -349,6 +353,10 @@ REFUSED = {
     "per machine": (["+experiment=ss_0.5", "scope=per_machine"], "scope=shared"),
     "nothing to combine": (["scoring=combined"], "loss=semi_supervised"),
     "nothing to reconstruct": (["model=none"], "choose scoring=knn or scoring=level"),
+    "level of clips of one level": (
+        ["+experiment=level", "frontend=mel_normalised"],
+        "brings all clips to one level",
+    ),
     "no bottleneck": (["+experiment=knn", "scoring.vectors=embedding"], "scoring by embedding"),
     "nothing to reconstruct by": (
         ["loss=adacos"],
@@ -369,9 +377,17 @@ REFUSED = {
         ],
         "no outliers",
     ),
+    "no outliers to an ID": (
+        ["+experiment=oe", "data.machines=[fan]", "release=first", "data.ids_development=1"],
+        "the training clips of fan_id_00 are all of one class",
+    ),
+    "no model of an ID": (
+        ["+experiment=oe", "release=first", "data.test=evaluation"],
+        "no training clip is of ToyCar/id_05",
+    ),
     "IDs not trained": (
         ["+experiment=oe_shared", "release=first", "data.test=evaluation"],
-        "classes of their own; use another scoring",
+        "need classes or models of their own; use release=full",
     ),
     "betas": (["trainer.adam_beta2=1"], "trainer.adam_beta2=1: must be"),
     "nothing to pool": (["scoring/pooling=std"], "scoring=mse_median, mse_std"),

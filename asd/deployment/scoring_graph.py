@@ -12,15 +12,17 @@ from asd.composition import build_known
 from asd.deployment.gammatone_graph import GammatoneGraph
 from asd.errors import AsdError
 from asd.features.batches import Batch
+from asd.frontends.frontend import FrontEnd
 from asd.frontends.gammatone import Gammatone
-from asd.frontends.mel import Mel
+from asd.frontends.mel import Mel, NormalisedMel
+from asd.frontends.waveform import Waveform
 from asd.models.scoring_form import scoring_form
 from asd.scoring.back_ends import BackEnd, Banks, Interquartile, bank_names
 from asd.scoring.calibration import normals_of
 from asd.scoring.clip_vectors import pooled, window_score
 from asd.scoring.recordings import RecordingScorer
 from asd.scoring.scorer import window_outputs
-from asd.scoring.vector_files import VectorFiles
+from asd.scoring.vector_files import VectorFiles, VectorNetwork
 
 
 class ScoringGraph(nn.Module):
@@ -38,21 +40,15 @@ class ScoringGraph(nn.Module):
     def __init__(self, scorer: RecordingScorer, tail: float) -> None:
         super().__init__()
         detector, options, ids = scorer.detector, scorer.scoring, scorer.machine_ids
-        self.front_end: Callable[[Tensor], Tensor]
-        if type(scorer.frontend) is Gammatone:
-            self.front_end = GammatoneGraph(scorer.frontend, tail)
-        elif type(scorer.frontend) is Mel:
-            self.front_end = scorer.frontend.levels()
-        else:
-            raise AsdError(f"frontend: no ONNX graph is known of {scorer.frontend}")
+        self.front_end = _front_end(scorer.frontend, tail)
         self.detector = scoring_form(detector)
         self.options, self.cover = options, scorer.windows.cover
         self.length: int = detector.recipe["frames"]
         self.ids = pd.DataFrame(ids, columns=["machine", "id"])
         self.machines = list(bank_names(self.ids, "id"))
         self.vector = window_score if options.vectors is None else options.function()
-        if isinstance(self.vector, VectorFiles):
-            raise AsdError("scoring.vectors: files have no ONNX graph")
+        if isinstance(self.vector, VectorFiles | VectorNetwork):
+            raise AsdError("scoring.vectors: files of yours are no part of an ONNX graph")
         self.pooling = build_known(options.pooling, "scoring")
         self.back_ends: list[tuple[BackEnd, Banks, Tensor]] = []
         if options.back_end is not None:
@@ -104,3 +100,26 @@ class ScoringGraph(nn.Module):
         windows = frames[starts[:, None] + torch.arange(self.length)]
         classes = self.classes[machine].expand(windows.shape[0])
         return window_outputs(self.detector, self.options, Batch(windows, classes))
+
+
+def _front_end(frontend: FrontEnd, tail: float) -> Callable[[Tensor], Tensor]:
+    """``frontend.features`` of a wave that was checked, by operations that ONNX has."""
+    if type(frontend) is Gammatone:
+        return GammatoneGraph(frontend, tail)
+    if type(frontend) is Mel:
+        return frontend.levels()
+    if type(frontend) is NormalisedMel:
+        levels = frontend.levels()
+        return lambda wave: levels(_normalised(wave.double()).float())
+    if type(frontend) is Waveform:
+        return lambda wave: _repeated(wave, frontend.n_frames(1))[:, None]
+    raise AsdError(f"frontend: no ONNX graph is known of {frontend}")
+
+
+def _normalised(wave: Tensor) -> Tensor:
+    return (wave - wave.mean()) / wave.std(correction=0)
+
+
+def _repeated(wave: Tensor, least: int) -> Tensor:
+    length: int = torch.sym_max(wave.shape[0], least)  # type: ignore[no-untyped-call]
+    return wave[torch.arange(length) % torch.full((), wave.shape[0])]

@@ -95,13 +95,25 @@ class Clips:
         return scores.merge(causes, on="file", how="left")
 
     def groups(self, scope: str) -> dict[str, Clips]:
-        """The clips of each model to train: one for all, or one per machine type."""
+        """The clips of each model: for all, of a type, or of an ID (those tested, if any are)."""
         if scope == "shared":
             return {"shared": self}
+        chosen = {machine: {"machine": machine} for machine in self.train.machines}
+        if scope == "per_id":
+            ids = machine_ids(self.test if len(self.test) else self.train)
+            chosen = {f"{m}_id_{own}": {"machine": m, "id": own} for m, own in ids}
         return {
-            machine: Clips(self.train.select(machine=machine), self.test.select(machine=machine))
-            for machine in self.train.machines
+            name: Clips(self.train.select(**which), self.test.select(**which))
+            for name, which in chosen.items()
         }
+
+    def around(self, group: Clips, experiment: Experiment) -> Manifest:
+        """All training clips of a group's machine types; where it takes outliers, of its source."""
+        machines = group.train.machines
+        if experiment.takes_outliers:
+            source = experiment.objective.source
+            machines = [m for m in self.train.machines if source(m) == source(machines[0])]
+        return self.train.select(machine=machines)
 
 
 def _with_frames(experiment: Experiment, manifest: Manifest) -> Manifest:
@@ -148,17 +160,20 @@ def check_classes(experiment: Experiment, clips: Clips) -> None:
     Raises:
         AsdError: names the model and the class, or the machine IDs.
     """
+    score, unseen = experiment.scoring.score, clips.unseen()
+    classes = score in OF_CLASSES and experiment.objective.classes == "id"
+    if unseen and (classes or experiment.scope == "per_id"):
+        raise AsdError(
+            f"scoring={score}, scope={experiment.scope}: no training clip is of "
+            f"{', '.join(unseen)}, which need classes or models of their own; use release=full, "
+            "another scoring or scope, or loss.classes=machine"
+        )
     if experiment.objective.classes is None:
         return
-    score, unseen = experiment.scoring.score, clips.unseen()
-    if score in OF_CLASSES and experiment.objective.classes == "id" and unseen:
-        raise AsdError(
-            f"scoring={score}: no training clip is of {', '.join(unseen)}, which are classes of "
-            "their own; use another scoring, or loss.classes=machine"
-        )
     others = "IDs" if experiment.objective.classes == "id" else "types, or loss.classes=id"
     for group, part in clips.groups(experiment.scope).items():
-        if len(names := class_names(part.train, experiment.objective.classes)) < 2:
+        told_apart = clips.around(part, experiment) if experiment.takes_outliers else part.train
+        if len(names := class_names(told_apart, experiment.objective.classes)) < 2:
             raise AsdError(
                 f"loss: the training clips of {group} are all of one class ({', '.join(names)}), "
                 f"so there is nothing to classify; use loss=mse, or more machine {others}"

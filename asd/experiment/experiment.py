@@ -122,6 +122,15 @@ class Experiment:
             )
         if needs in OF_DECIBELS and not getattr(self.frontend, "decibels", True):
             raise AsdError(f"scoring by {needs} needs a front end in dB, not {self.frontend.name}")
+        if needs == "level" and self.frontend.name == "mel_normalised":
+            raise AsdError("scoring by level: mel_normalised brings all clips to one level")
+        own, given = self.scoring.vectors, (self.frontend.name, self.frontend.rate)
+        if isinstance(own, dict) and "rate" in own and given != ("waveform", own["rate"]):
+            needed = f"frontend=waveform frontend.rate={own['rate']}"
+            raise AsdError(f"scoring.vectors.rate={own['rate']}: needs {needed}")
+        if self.proxy.chooses_epoch and (not self.trains or self.trainer.weights == "last"):
+            text = "no epoch is chosen here; use trainer.weights=best, and a model"
+            raise AsdError(f"proxy.chooses_epoch=true: {text}")
         if not self.trains and self.objective.classes is not None:
             raise AsdError("model=none: there is no network to classify with; use loss=mse")
 
@@ -132,8 +141,13 @@ class Experiment:
 
     @property
     def scope(self) -> str:
-        """``shared``: one model for all machines; ``per_machine``: one for each type."""
+        """``shared``: one model for all machines; ``per_machine``, ``per_id``: one for each."""
         return str(self.config["scope"]["name"])
+
+    @property
+    def takes_outliers(self) -> bool:
+        """Whether half of what trains a model are clips of other machine IDs."""
+        return self.scope == "per_id" and hasattr(self.objective, "source")
 
     @property
     def test_release(self) -> str:
@@ -173,7 +187,8 @@ class Experiment:
 
     def training_identity(self, data_hash: str) -> str:
         """What its models are, however they are scored; ``data_hash`` is of the training clips."""
-        if not self.trains:  # then the scoring is all there is
+        # Then the scoring is all there is, or chooses the epoch.
+        if not self.trains or self.proxy.chooses_epoch:
             return self.identity(data_hash)
         versions = {name: self.versions[name] for name in ("frontend", *TRAINING_VERSIONS)}
         return training_identity(self.config, data_hash, versions)
@@ -204,7 +219,7 @@ def _check_own_options(config: dict[str, Any]) -> None:
     for name, value in flat(config).items():
         check_no_secret(name, value)
     check_choice("if_running", config["if_running"], ("refuse", "wait"))
-    check_choice("scope", config["scope"]["name"], ("shared", "per_machine"))
+    check_choice("scope", config["scope"]["name"], ("shared", "per_machine", "per_id"))
     check_choice("data.test", config["data"].get("test"), ("development", "evaluation"))
     for release in config["release"]["train"]:
         check_choice("release.train", release, RELEASES[:2])
@@ -222,9 +237,9 @@ def _check_own_options(config: dict[str, Any]) -> None:
 
 def _check_objective(objective: Any, scope: str, scoring: ScoringOptions) -> None:
     score, needs = scoring.score, scoring.score or scoring.vectors
-    if objective.classes == "machine" and scope == "per_machine":
+    if objective.classes == "machine" and scope != "shared":
         raise AsdError(
-            "loss.classes=machine with scope=per_machine: one machine type is a single class, so "
+            f"loss.classes=machine with scope={scope}: one machine type is a single class, so "
             "there is nothing to classify; choose scope=shared or loss.classes=id"
         )
     if score in OF_CLASSES and objective.classes is None:

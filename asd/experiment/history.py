@@ -40,7 +40,14 @@ def write_history(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
     import pandas as pd
 
     with replacing(path) as temporary:
-        pd.DataFrame(rows).to_csv(temporary, index=False)
+        table = pd.DataFrame(rows).dropna(axis=1)  # without the energy, if starts did not tell it
+        table.to_csv(temporary, index=False)
+
+
+def judged(row: Mapping[str, float]) -> tuple[float, ...]:
+    """The smaller, the better the epoch: by proxy AUC where that chooses, then validation loss."""
+    by_proxy = [-row["val/proxy_auc"]] if "val/proxy_auc" in row else []
+    return *by_proxy, row["val/loss"]
 
 
 def convergence(path: Path, options: TrainerOptions) -> dict[str, Any]:
@@ -55,8 +62,9 @@ def convergence(path: Path, options: TrainerOptions) -> dict[str, Any]:
 
     Returns:
         ``epochs``; ``steps`` of the optimiser; ``best_epoch``, the first of the least validation
-        loss, and ``scoring_epoch``, whose weights score, both counted from 1; ``validation_loss``
-        of these weights; ``ended``: ``max_epochs`` or ``stop_patience``; ``converged``.
+        loss, or of the highest proxy AUC (``chosen_by`` says which), and ``scoring_epoch``, whose
+        weights score, both counted from 1; ``validation_loss`` of these weights; ``ended``:
+        ``max_epochs`` or ``stop_patience``; ``converged``.
 
     Raises:
         AsdError: it does not have every epoch from the first, with its steps.
@@ -69,9 +77,10 @@ def convergence(path: Path, options: TrainerOptions) -> dict[str, Any]:
             f"remove {path.parent} and the same command trains the model again"
         )
     losses = [row["val/loss"] for row in rows]
-    epochs, best = len(losses), losses.index(min(losses)) + 1
-    patience = options.stop_patience
-    stopped = patience is not None and epochs - best >= patience
+    judgements = [judged(row) for row in rows]
+    epochs, best = len(losses), judgements.index(min(judgements)) + 1
+    patience, watched = options.stop_patience, [one[0] for one in judgements]
+    stopped = patience is not None and epochs - 1 - watched.index(min(watched)) >= patience
     earlier = losses[: -max(1, round(options.late_share * epochs))]
     settled = bool(earlier) and min(earlier) - min(losses) < options.late_gain * min(earlier)
     scoring = best if options.weights == "best" else epochs
@@ -79,6 +88,7 @@ def convergence(path: Path, options: TrainerOptions) -> dict[str, Any]:
         "epochs": epochs,
         "steps": int(rows[-1]["steps"]),
         "best_epoch": best,
+        "chosen_by": "proxy AUC" if "val/proxy_auc" in rows[0] else "validation loss",
         "scoring_epoch": scoring,
         "validation_loss": losses[scoring - 1],
         "ended": "stop_patience" if stopped else "max_epochs",

@@ -14,7 +14,7 @@ from asd.data.windows import Index
 
 
 class Batch(NamedTuple):
-    """``features`` [n, frames, bands], ``classes`` [n] (class of the clip)."""
+    """``features`` [n, frames, bands], ``classes`` [n] (class of the clip; -1: an outlier)."""
 
     features: Tensor
     classes: Tensor
@@ -48,7 +48,8 @@ class Batches:
     Args:
         features: [frames, bands], on the device that trains, or in memory.
         index: the windows.
-        classes: [clips] class of each clip.
+        classes: [clips] class of each clip. If some are -1, an epoch is each window of the others,
+            with an outlier after it: drawn anew, or without a seed the same ones, from all.
         batch_size: windows a batch. A last batch of a single window joins the one before, since
             batch norm needs two.
         seed: None keeps the windows in order.
@@ -72,6 +73,8 @@ class Batches:
         self.slack = None if slack is None else torch.as_tensor(slack, device=features.device)
         of_windows = torch.as_tensor(classes[index.clips], dtype=torch.long)
         self.classes = of_windows.to(features.device)
+        own = int((of_windows >= 0).sum())
+        self.count = own if own == len(of_windows) else 2 * own  # windows of an epoch
         self._staged = self.device.type == "cuda" and features.device.type == "cpu"
         self.batch_size = batch_size
         self.seed = seed
@@ -81,22 +84,28 @@ class Batches:
         return len(self._bounds())
 
     def _bounds(self) -> list[tuple[int, int]]:
-        n, size = len(self.starts), self.batch_size
+        n, size = self.count, self.batch_size
         bounds = [(at, min(at + size, n)) for at in range(0, n, size)]
         if len(bounds) > 1 and bounds[-1][1] - bounds[-1][0] == 1:
             bounds[-2:] = [(bounds[-2][0], n)]
         return bounds
 
     def __iter__(self) -> Iterator[Batch]:
-        starts, classes = self.starts, self.classes
+        starts, order = self.starts, torch.arange(len(self.starts))
         if self.seed is not None:
             words = np.random.SeedSequence([self.seed, self.epoch]).generate_state(1, np.uint64)
             generator = torch.Generator().manual_seed(int(words[0] >> np.uint64(1)))
-            order = torch.randperm(len(starts), generator=generator).to(starts.device)
-            starts, classes = starts[order], classes[order]
-            if self.slack is not None:
-                share = torch.rand(len(order), generator=generator, dtype=torch.float64)
-                starts = starts + (share.to(starts.device) * (self.slack[order] + 1)).long()
+            order = torch.randperm(len(starts), generator=generator)
+        order = order.to(starts.device)
+        if self.count != len(order):
+            outlier = self.classes[order] < 0
+            own, others = order[~outlier], order[outlier]
+            spread = torch.arange(len(own), device=own.device) * len(others) // len(own)
+            order = torch.stack([own, others[spread]], 1).flatten()
+        starts, classes = starts[order], self.classes[order]
+        if self.seed is not None and self.slack is not None:
+            share = torch.rand(len(order), generator=generator, dtype=torch.float64)
+            starts = starts + (share.to(starts.device) * (self.slack[order] + 1)).long()
         for begin, end in self._bounds():
             yield self._batch(starts[begin:end], classes[begin:end])
 

@@ -59,7 +59,10 @@ class CosineHead(Head):
         if self.margin and labels is not None:
             shares = labels if labels.ndim == 2 else F.one_hot(labels, len(self.weight))
             angles = cosines.clamp(-1 + 1e-7, 1 - 1e-7).acos()  # which has no gradient at the ends
-            cosines = (angles + self.margin * shares.unsqueeze(2)).cos()
+            margins = self.margin * shares.unsqueeze(2)
+            # Beyond pi the cosine would rise again: there insightface's substitute, which falls.
+            far = angles + margins > torch.pi
+            cosines = torch.where(far, cosines - margins * margins.sin(), (angles + margins).cos())
         return (self.scale * cosines).logsumexp(2)
 
 
@@ -77,8 +80,8 @@ class SigmoidHead(Head):
         self.norm = nn.BatchNorm1d(len(sources))
         rivals = torch.tensor([[a == b for b in sources] for a in sources]).float()
         rivals.fill_diagonal_(0)
-        weights = torch.eye(len(sources)) + rivals / rivals.sum(1, keepdim=True)
-        self.register_buffer("weights", weights / 2, persistent=False)
+        weights = torch.eye(len(sources)) + rivals / rivals.sum(1, keepdim=True).clamp(min=1)
+        self.register_buffer("weights", F.normalize(weights, p=1, dim=1), persistent=False)
 
     def forward(self, embedding: Tensor, labels: Tensor | None = None) -> Tensor:
         """See ``Head``."""
@@ -87,7 +90,7 @@ class SigmoidHead(Head):
         return logits
 
     def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """[n] binary cross entropy: half of a clip's class [n], half the mean over its rivals."""
-        own = F.one_hot(labels, logits.shape[1]).float()
+        """[n] binary cross entropy: half of a clip's class [n] (-1: none), half of its rivals."""
+        own = (labels.unsqueeze(1) == torch.arange(logits.shape[1], device=labels.device)).float()
         of_classes = F.binary_cross_entropy_with_logits(logits, own, reduction="none")
         return (of_classes * self.weights[labels]).sum(1)

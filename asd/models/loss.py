@@ -102,7 +102,8 @@ class ClassificationLoss(Objective):
 class OutlierExposure(Objective):
     """Binary cross entropy: clips of a machine ID against those of others (Primus et al., 2020).
 
-    One network with a sigmoid for each ID, where they train a network for each.
+    With ``scope=per_id`` a network for each ID, half of whose batches are of others, as published;
+    else one with a sigmoid for each, where a clip is an outlier to those of others.
 
     Args:
         sources: machine types whose recordings are alike, and so may be outliers to one another;
@@ -118,17 +119,20 @@ class OutlierExposure(Objective):
             if isinstance(one, str) or not isinstance(one, Sequence):
                 raise AsdError(f"loss.sources={self.sources}: must be lists of machine types")
 
-    def check(self, classes: Sequence[str]) -> list[int]:
-        """[classes] number of each one's source; ``AsdError`` where an ID has no outliers."""
-        types = [name.split("/")[0] for name in classes]
-        sources = [next((n for n, s in enumerate(self.sources) if t in s), -1) for t in types]
+    def source(self, name: str) -> int:
+        """Number of the source of a machine type, or class; -1: of none that is listed."""
+        machine = name.split("/")[0]
+        return next((n for n, types in enumerate(self.sources) if machine in types), -1)
+
+    def check(self, classes: Sequence[str]) -> None:
+        """``AsdError`` where an ID has no outliers."""
+        sources = [self.source(name) for name in classes]
         alone = [c for c, s in zip(classes, sources, strict=True) if sources.count(s) == 1]
         if alone:
             raise AsdError(f"loss.sources: no outliers for the only ID of a source: {alone}")
-        return sources
 
     def head(self, size: int, classes: Sequence[str]) -> Head:
         """See ``Objective``: a sigmoid a class."""
         from asd.models.heads import SigmoidHead
 
-        return SigmoidHead(size, self.check(classes))
+        return SigmoidHead(size, [self.source(name) for name in classes])

@@ -15,13 +15,16 @@ def scoring_form(detector: Detector) -> Detector:
     """A copy of a trained detector for forward passes alone.
 
     Batch norms become part of the layers before them. Images are channels last, which was faster
-    forward at every size on a CPU, and is expected to be on a GPU.
+    forward at every size on a CPU, and is expected to be on a GPU. A copy of a copy is itself.
     """
+    if getattr(detector, "is_for_scoring", False):
+        return detector
     copied = copy.deepcopy(detector).eval().requires_grad_(False)
     for module in copied.network.modules():
         if isinstance(module, nn.Sequential):
             _fold_batch_norms(module)
     copied.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    copied.is_for_scoring = True  # type: ignore[assignment]
     return copied
 
 

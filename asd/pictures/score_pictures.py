@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from asd.experiment.history import judged
 from asd.pictures import style
 from asd.scoring.metrics import machine_order
 from asd.scoring.roc import area, partial_area, roc_counts
@@ -136,7 +137,7 @@ def _losses(ax: Axes, rows: pd.DataFrame, part: str) -> None:
     look = "o-" if len(rows) < 5 else "-"
     ax.plot(epochs, train, look, color=style.BLUE, lw=1.6, label="training")
     ax.plot(epochs, validation, f"{look}-", color=style.VERMILLION, lw=1.6, label="validation")
-    best = int(rows["val/loss"].argmin())
+    best = int(min(rows.to_dict("records"), key=judged)["epoch"])  # type: ignore[arg-type]
     label = f"best: epoch {epochs.iloc[best]:.0f}"
     ax.plot(epochs.iloc[best], validation.iloc[best], "*", color="black", ms=10, label=label)
     low, high = min(train.min(), validation.min()), max(train.max(), validation.max())

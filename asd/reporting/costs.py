@@ -26,6 +26,8 @@ _COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     "training_seconds": ("training, s", "{:.4g}".format),
     "parameters": ("parameters", "{:,.0f}".format),
     "multiply_adds": ("multiply-adds a clip", "{:.3g}".format),
+    "latency_ms": ("latency, ms", "{:.3g}".format),
+    "energy_kj": ("energy, kJ", "{:.3g}".format),
 }
 
 
@@ -68,6 +70,8 @@ def cost_table(section: Section) -> Table:
         "Means over seeds; AUC and pAUC in percent. front: no other row has an AUC as high and "
         f"{known or 'cost, which is not known,'} as low (Pareto). -: nothing trains, or not "
         "recorded.",
+        "Latency: a clip's file to its score, one at a time on one thread, on each run's machine, "
+        "whatever else that did. Energy: of the GPU in training, where it tells.",
         "Validation loss chooses without test clips."
         if judged
         else "Validation loss: other losses, windows, front ends, clips or seeds do not compare.",
@@ -84,6 +88,9 @@ def _proxy_note(section: Section) -> str:
     """What the test on simulated faults is worth here."""
     text = "Proxy AUC: simulated faults in validation clips (docs/search.md); it chooses without "
     text += "test clips and is no estimate of the AUC."
+    models = [how for run in section.runs for how in run.record.get("convergence", {}).values()]
+    if any(how.get("chosen_by") == "proxy AUC" for how in models):
+        text += " In some rows it chose the epoch on the same clips, and is too good there."
     asked = [run.record.get("proxy", {}).get("options") for run in section.runs]
     if any(one != asked[0] for one in asked):
         return f"{text} Not all rows were tested, or not on the same faults."

@@ -81,23 +81,30 @@ class Run:
     def numbers(self) -> dict[str, float]:
         """What it came to and took, NaN where that is not known.
 
-        validation_loss (NaN: nothing trains) and multiply_adds (of the networks on a clip) are
-        means over its models; proxy_auc is on simulated faults (docs/search.md); training_seconds,
-        of all epochs, and parameters, which are trained, are sums: 0 where nothing trains.
+        validation_loss (NaN: nothing trains), multiply_adds (of the networks on a clip) and
+        latency_ms are means over its models; proxy_auc is on simulated faults (docs/search.md);
+        training_seconds and energy_kj (of a GPU), of all epochs, and parameters, which are trained,
+        are sums: 0 where nothing trains.
         """
         ended = (self.record.get("convergence") or {}).values()
         losses = [how["validation_loss"] for how in ended if "validation_loss" in how]
         histories = [read_history(of / "history.csv") for of in RunFolder(self.folder).models()]
-        seconds = [row["epoch_seconds"] for rows in histories for row in rows]
-        parameters, multiply_adds = (
-            [*(self.record.get(name) or {}).values()] for name in ("parameters", "multiply_adds")
+        epochs = [row for rows in histories for row in rows]
+        joules = [row.get("epoch_joules", math.nan) for row in epochs]
+        parameters, multiply_adds, latency = (
+            [*(self.record.get(name) or {}).values()]
+            for name in ("parameters", "multiply_adds", "latency_ms")
         )
         return {
             "validation_loss": float(np.mean(losses or math.nan)),
             "proxy_auc": float(self.record.get("proxy", {}).get("auc", math.nan)),
-            "training_seconds": math.fsum(seconds) if histories else math.nan,
+            "training_seconds": math.fsum(r["epoch_seconds"] for r in epochs)
+            if histories
+            else math.nan,
             "parameters": float(np.sum(parameters or math.nan)),
             "multiply_adds": float(np.mean(multiply_adds or math.nan)),
+            "latency_ms": float(np.mean(latency or math.nan)),
+            "energy_kj": math.fsum(joules) / 1000 if histories else math.nan,
         }
 
     @property

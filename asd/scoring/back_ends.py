@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from asd.errors import AsdError
-from asd.options import check_choice, check_number, check_whole
+from asd.options import check_choice, check_names, check_number, check_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,15 +98,21 @@ class NearestNeighbours:
 
     ``standardise``: a value that is constant over the fitted vectors is only centred. ``density``
     (Wilkinghoff et al., ICASSP 2025): where normal clips lie apart, a distance says less.
+    ``smote``: fewer vectors than ``least`` are filled up to it by ``with_synthetic``.
     """
 
     k: int
     metric: str
     standardise: bool
     density: int | None
+    smote: Mapping[str, int] | None = None  # earlier checkpoints lack it
 
     def __post_init__(self) -> None:
         check_whole("scoring.back_end.k", self.k, 1)
+        if self.smote is not None:
+            check_names("scoring.back_end.smote.", self.smote, ("least", "neighbours", "seed"))
+            for name, number in self.smote.items():
+                check_whole(f"scoring.back_end.smote.{name}", number, int(name != "seed"))
         check_choice("scoring.back_end.metric", self.metric, ("euclidean", "cosine", "unit"))
         check_choice("scoring.back_end.standardise", self.standardise, (True, False))
         if self.density is not None:
@@ -116,7 +122,8 @@ class NearestNeighbours:
         """Keep them; see ``BackEnd``."""
         import torch
 
-        for name, needed in (("k", self.k), ("density", (self.density or 0) + 1)):
+        near = self.smote["neighbours"] + 1 if self.smote else 0
+        for name, needed in (("k", self.k), ("density", (self.density or 0) + 1), ("smote", near)):
             if len(vectors) < needed:
                 option = f"scoring.back_end.{name}={getattr(self, name)}"
                 raise AsdError(f"{option}: there are only {len(vectors)} training clips")
@@ -125,7 +132,10 @@ class NearestNeighbours:
             mean, std = vectors.mean(0), vectors.std(0)
             # Rounding makes the deviation of a constant tiny rather than 0.
             std[std <= 1e-9 * np.maximum(1.0, np.abs(mean))] = 1.0
-        bank = self._scaled(torch.from_numpy((vectors - mean) / std))
+        vectors = (vectors - mean) / std
+        if self.smote:
+            vectors = with_synthetic(vectors, **self.smote)
+        bank = self._scaled(torch.from_numpy(vectors))
         state = {"mean": mean, "std": std, "vectors": bank.numpy()}
         if self.density is not None:
             own = self._distances(bank, bank).sort(1).values
@@ -159,6 +169,18 @@ class NearestNeighbours:
         else:
             apart = torch.cdist(vectors, others, compute_mode="donot_use_mm_for_euclid_dist")
         return apart.square() / 2 if self.metric == "cosine" else apart
+
+
+def with_synthetic(vectors: np.ndarray, least: int, neighbours: int, seed: int) -> np.ndarray:
+    """SMOTE (Chawla et al., JAIR 2002): up to ``least``, others between one and one near it."""
+    from scipy.spatial import KDTree
+
+    draw, missing = np.random.default_rng(seed), max(0, least - len(vectors))
+    near = KDTree(vectors).query(vectors, neighbours + 1)[1][:, 1:]  # the first is itself
+    start = draw.integers(len(vectors), size=missing)
+    end = near[start, draw.integers(neighbours, size=missing)]
+    share = draw.random((missing, 1))
+    return np.concatenate([vectors, vectors[start] + share * (vectors[end] - vectors[start])])
 
 
 def bank_names(clips: pd.DataFrame, bank: str | None) -> np.ndarray:

@@ -83,6 +83,7 @@ class ProxyOptions:
     faults: Sequence[str]
     level_db: Sequence[float]
     copies: int
+    chooses_epoch: bool
 
     def __post_init__(self) -> None:
         if not isinstance(self.faults, list | tuple):
@@ -94,6 +95,9 @@ class ProxyOptions:
         check_number("proxy.level_db", self.level_db[0], -80, 40)
         check_number("proxy.level_db", self.level_db[1], self.level_db[0], 40)
         check_whole("proxy.copies", self.copies, 1)
+        check_choice("proxy.chooses_epoch", self.chooses_epoch, (True, False))
+        if self.chooses_epoch and not self.faults:
+            raise AsdError("proxy.chooses_epoch=true: needs proxy.faults=[...] (docs/search.md)")
 
 
 def with_fault(

@@ -28,10 +28,12 @@ from asd.features.part import Features
 from asd.features.store import clip_features
 from asd.frontends.frontend import FrontEnd
 from asd.models.detector import load_detector
+from asd.models.scoring_form import scoring_form
 from asd.options import check_choice, check_number, check_whole, from_config
 from asd.scoring.calibration import CalibrationOptions, Threshold, normals_of
 from asd.scoring.scorer import ClipSet, ScoredClips, score_clips
 from asd.scoring.scoring_options import ScoringOptions
+from asd.scoring.vector_files import VectorNetwork
 from asd.scoring.window_scores import OF_CLASSES
 
 log = logging.getLogger(__name__)
@@ -88,7 +90,11 @@ class RecordingScorer:
         self.megabytes = len(content) / 1e6
         recipe = self.recipe = self.detector.recipe
         with _as_it_says(checkpoint):
+            self._ready = scoring_form(self.detector)  # once, not for every recording
             self.scoring = _scoring(recipe["scoring"], allowed)
+            network = self.scoring.function() if isinstance(self.scoring.vectors, dict) else None
+            if isinstance(network, VectorNetwork) and network.version != recipe.get("vectors"):
+                raise AsdError(f"{network.file}: another network made the vectors of {checkpoint}")
             self.frontend: FrontEnd = build_known(recipe["frontend"], "frontend", allowed)
             self.windows: Windows = build_known(recipe["window"], "window", allowed)
             self.longest = float(recipe["longest_seconds"])
@@ -229,7 +235,7 @@ class RecordingScorer:
         features = Features(np.concatenate(list(clips["features"])), frames)
         numbers = np.array(list(map(self.class_number, clips["machine"], clips["id"])))
         some = ClipSet(clips, features, index, numbers)
-        return score_clips(self.detector, self.scoring, some, cores())
+        return score_clips(self._ready, self.scoring, some, cores())
 
     def _verdict(self, machine: str, machine_id: str, score: float) -> dict[str, Any]:
         """``COLUMNS`` of a recording that has a score, those that can be told."""

@@ -110,9 +110,10 @@ def convergence_notes(models: Mapping[str, Mapping[str, Any]]) -> list[str]:
     for name, told in models.items():
         best, epochs = told["best_epoch"], told["epochs"]
         verdict = _STILL_BEST if best == epochs else "Converged"
+        by = " by proxy AUC" if told.get("chosen_by") == "proxy AUC" else ""
         groups[verdict if told["converged"] else _NOT_CONVERGED].append(
             f"{name}, {told['steps']} steps, epoch {told['scoring_epoch']} of {epochs} scores "
-            f"(best {best}), ended by {told['ended']}"
+            f"(best {best}{by}), ended by {told['ended']}"
         )
     return [f"{verdict}: {'; '.join(texts)}." for verdict, texts in groups.items() if texts]
 

@@ -50,11 +50,13 @@ def selected_on(names: Sequence[str]) -> str:
 
 
 def check_comparable(names: Sequence[str], searched: Sequence[str]) -> list[str]:
-    """Refuse a search in which the loss itself varies, and is its own judge.
+    """Refuse a search in which the loss, or the proxy test, varies, and is its own judge.
 
     Gives warnings: of a choice by test clips, and of what can be compared only with care.
     """
     searched = [option.lstrip("+") for option in searched]
+    if proxy := [option for option in searched if option.split(".")[0] == "proxy"]:
+        raise AsdError(f"{proxy[0]} is searched: it changes the test that judges, not what is run")
     loss = [option for option in searched if option.split(".")[0] == "loss"]
     if loss and "validation_loss" in names:
         raise AsdError(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asd.errors import Pruned
-from asd.experiment.history import read_history
+from asd.experiment.history import judged, read_history
 from asd.experiment.listener import RunListener
 from asd.search.objectives import COLUMNS, TEST, selected_on
 
@@ -86,10 +86,10 @@ class PruningListener(RunListener):
         """Each epoch so far, from 0 over all models, and what is reported of it."""
         values = dict.fromkeys(self._models, self.untrained_loss)
         for number, model in enumerate(self._models):
-            lowest = math.inf
+            lowest: tuple[float, ...] = (math.inf,)
             for row in read_history(model / "history.csv"):
-                if not self.best or row["val/loss"] < lowest:
-                    lowest = row["val/loss"]
+                if not self.best or judged(row) < lowest:
+                    lowest = judged(row)
                     values[model] = row.get(str(self.column), math.nan)
                 yield number * self.epochs + int(row["epoch"]), sum(values.values()) / len(values)
 

@@ -241,11 +241,17 @@ class Cells:
         from omegaconf.errors import OmegaConfBaseException
 
         try:
-            composed = self.loader.load_sweep_config(self.master, list(overrides))
+            composed = self._composed(overrides)
         except (HydraException, OmegaConfBaseException) as error:
             raise AsdError(refusal(error).splitlines()[0]) from error
         values: dict[str, Any] = plain(_without_hydra(composed))
         return values
+
+    def _composed(self, overrides: Sequence[str]) -> DictConfig:
+        """Hydra's config of a run, which its command need not say the sweep of."""
+        composed = self.loader.load_sweep_config(self.master, list(overrides))
+        composed.sweep.name = self.master.sweep.name
+        return composed
 
     def run(self, cell: Cell, task: TaskFunction) -> Any:
         """Run one cell in this process, saying nothing to the terminal; gives the run's value.
@@ -255,7 +261,7 @@ class Cells:
         """
         from hydra.core.hydra_config import HydraConfig
 
-        composed = self.loader.load_sweep_config(self.master, list(cell.overrides))
+        composed = self._composed(cell.overrides)
         HydraConfig.instance().set_config(composed)
         try:
             with _quiet():

@@ -84,9 +84,10 @@ def _found_or_made(
 ) -> Run:
     """The experiment's run that has the tag ``key`` of its ``own`` ones, or a new one with all."""
     found = client.search_runs([experiment], f"tags.{key} = '{own[key]}'", max_results=1)
-    tags = {**record.get("tags", {}), **own}
+    tags, ended = {**record.get("tags", {}), **own}, record.get("ended")
+    began = ended and int(ended - 1000 * record.get("wall_seconds", 0.0))
     name = record.get("run_name")
-    return found[0] if found else client.create_run(experiment, tags=tags, run_name=name)
+    return found[0] if found else client.create_run(experiment, began, tags, name)
 
 
 def _describe(

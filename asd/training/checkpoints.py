@@ -11,8 +11,9 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from asd.experiment.history import write_history
+from asd.experiment.history import judged, write_history
 from asd.files import replacing
+from asd.training.detector_costs import gpu_joules
 
 
 class EpochCheckpoints(pl.callbacks.Checkpoint):
@@ -38,6 +39,7 @@ class EpochCheckpoints(pl.callbacks.Checkpoint):
         self.begun = False  # an epoch has, so that all of a checkpoint has been taken up
         self._rows: list[dict[str, float]] = []
         self._start = 0.0
+        self._joules: float | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the rows of the checkpoint, whatever became of the file meanwhile.
@@ -51,22 +53,26 @@ class EpochCheckpoints(pl.callbacks.Checkpoint):
         """Start the epoch's clock."""
         self.begun = True
         self._start = time.perf_counter()
+        self._joules = gpu_joules() if pl_module.device.type == "cuda" else None
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the row, tell of it, save."""
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}
         values["steps"] = trainer.global_step
         values["epoch_seconds"] = time.perf_counter() - self._start
-        loss, earlier = values["val/loss"], [row["val/loss"] for row in self._rows]
+        if self._joules is not None and (joules := gpu_joules()) is not None:
+            values["epoch_joules"] = joules - self._joules
         self._rows.append({"epoch": trainer.current_epoch, **values})
         write_history(self.history, self._rows)
-        best = min([loss, *earlier])
-        losses = f"train {values['train/loss']:.4f} val {loss:.4f} best {best:.4f}"
+        best = min(self._rows, key=judged)  # the first of equals
+        losses = f"train {values['train/loss']:.4f} val {values['val/loss']:.4f}"
+        losses += f" proxy AUC {-judged(values)[0]:.4f}" * ("val/proxy_auc" in values)
+        losses += f" best {abs(judged(best)[0]):.4f}"
         self.advance(1, f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs} {losses}")
         self.on_epoch(trainer.current_epoch, values)
         with replacing(self.folder / "last.ckpt") as temporary:
             trainer.save_checkpoint(temporary)
-            if best not in earlier:
+            if best is self._rows[-1]:
                 # Before the last: a crash between them repeats the epoch and finds the same best.
                 with replacing(self.folder / "best.ckpt") as link:
                     try:

@@ -25,6 +25,7 @@ from asd.models.detector import Detector, read_checkpoint, rebuilt
 from asd.progress import progress_bar
 from asd.training.checkpoints import EpochCheckpoints
 from asd.training.lightning_module import DetectorTraining
+from asd.training.proxy_listener import ProxyJudge
 from asd.training.speed import (
     choose_device,
     prepare,
@@ -129,7 +130,9 @@ def _trainer(
     known = ("LeafSpec", "`srun` command", "GPU available but")
     warnings.filterwarnings("ignore", message=f".*({'|'.join(known)})")
     if options.stop_patience is not None:
-        stopping = pl.callbacks.EarlyStopping("val/loss", patience=options.stop_patience)
+        by_proxy = any(isinstance(one, ProxyJudge) for one in callbacks)
+        watched, mode = ("val/proxy_auc", "max") if by_proxy else ("val/loss", "min")
+        stopping = pl.callbacks.EarlyStopping(watched, patience=options.stop_patience, mode=mode)
         callbacks = [*callbacks, stopping]
     return pl.Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",

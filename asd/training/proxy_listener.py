@@ -4,31 +4,35 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytorch_lightning as pl
 
 from asd.cores import cores
 from asd.data.audio import Recording
+from asd.data.manifest import Manifest
 from asd.data.simulation.clip import generator
 from asd.errors import AsdError
+from asd.experiment.clips import class_numbers
 from asd.experiment.experiment import Experiment
 from asd.experiment.identity import flat
 from asd.experiment.listener import RunListener
 from asd.experiment.run_folder import RunFolder
+from asd.features.part import Features
 from asd.features.store import clip_features
+from asd.models.detector import Detector, load_detector
 from asd.scoring.clip_scores import joined, write_scores
 from asd.scoring.metrics import Metrics, evaluate_scores
 from asd.scoring.proxy_faults import with_fault
-from asd.scoring.recordings import SCORED, RecordingOptions, RecordingScorer
+from asd.scoring.scorer import ClipSet, fit_back_end, score_clips
+from asd.scoring.vector_files import VectorFiles
 
 log = logging.getLogger(__name__)
-
-# Clips with their copies whose features are in memory at a time.
-_AT_A_TIME = 128
 
 
 class ProxyListener(RunListener):
@@ -39,7 +43,7 @@ class ProxyListener(RunListener):
 
     def __init__(self, experiment: Experiment) -> None:
         self.experiment, self.options = experiment, experiment.proxy
-        if isinstance(experiment.scoring.vectors, dict):
+        if isinstance(experiment.scoring.function(), VectorFiles):
             raise AsdError("proxy.faults: scoring=files has no vectors of the copies with faults")
 
     def finished_before(self, folder: RunFolder) -> None:
@@ -52,6 +56,7 @@ class ProxyListener(RunListener):
 
     def _test(self, folder: RunFolder) -> None:
         asked = asdict(self.options)
+        chose = "; on these clips it chose the epoch, too" if asked.pop("chooses_epoch") else ""
         if folder.record().get("proxy", {}).get("options") == asked:
             return
         if not all((one / "validation.csv").exists() for one in folder.models() or [folder.path]):
@@ -63,40 +68,66 @@ class ProxyListener(RunListener):
         normals = int((table["label"] == 0).sum())
         tags = {**folder.record().get("tags", {}), "proxy_auc": f"{100 * auc:.2f}"}
         folder.update(proxy={"options": asked, "auc": auc}, tags=tags, published=False)
-        text = "proxy AUC %.2f %%: simulated faults (%s) in %d validation clips; it ranks, no more"
-        log.info(text, 100 * auc, ", ".join(self.options.faults), normals)
+        text = (
+            "proxy AUC %.2f %%: simulated faults (%s) in %d validation clips%s; it ranks, no more"
+        )
+        log.info(text, 100 * auc, ", ".join(self.options.faults), normals, chose)
 
     def _scores(self, model: Path, root: Path) -> pd.DataFrame:
         """Of the validation clips of a model as they are, and with faults."""
         known = [v for v in flat(self.experiment.config).values() if isinstance(v, str)]
-        scorer = RecordingScorer(model / "model.ckpt", RecordingOptions(1.0), known)
-        rows = pd.read_csv(model / "validation.csv", dtype=str).to_dict("records")
-        tables = []
-        with ThreadPoolExecutor(cores()) as pool:
-            for first in range(0, len(rows), _AT_A_TIME):
-                some = rows[first : first + _AT_A_TIME]
-                copies = pool.map(partial(self._copies, scorer, root), some)
-                clips = pd.DataFrame([one for each in copies for one in each]).assign(state=SCORED)
-                scored = scorer.scored(clips)
-                assert scored is not None  # each has features
-                tables.append(scored.table.join(clips[["cause", "level_db"]]))
-        return joined(tables)
+        detector = load_detector(model / "model.ckpt", known)
+        clips = pd.read_csv(model / "validation.csv", dtype=str)
+        tested = proxy_clips(self.experiment, detector, root, clips)
+        scored = score_clips(detector, self.experiment.scoring, tested, cores())
+        return scored.table.join(tested.table[["cause", "level_db"]])
 
-    def _copies(
-        self, scorer: RecordingScorer, root: Path, row: dict[str, str]
-    ) -> list[dict[str, object]]:
-        """A clip and its copies with faults: path, machine, id, label, features and others."""
-        recording, rate = Recording.read(root / row["path"], scorer.channel), scorer.frontend.rate
-        values = clip_features(scorer.frontend, recording, "float32")
-        normal = {**row, "label": 0, "features": values, "cause": "", "level_db": np.nan}
-        made: list[dict[str, object]] = [normal]
-        for number in range(self.options.copies):
-            rng = generator(int(self.experiment.config["seed"]), "proxy", row["path"], number)
-            fault = self.options.faults[int(rng.integers(len(self.options.faults)))]
-            weakest, strongest = self.options.level_db
-            level = round(float(rng.uniform(weakest, strongest)), 2)
-            wave = with_fault(recording.signal(rate), rate, fault, level, rng)
-            copy = {"path": f"{row['path']}#{number}", "label": 1, "cause": fault}
-            values = scorer.frontend.features(wave)
-            made.append({**row, **copy, "level_db": level, "features": values})
-        return made
+
+class ProxyJudge(pl.Callback):
+    """Logs each epoch's proxy AUC, which then chooses the epoch that scores.
+
+    ``learnt`` and ``validation`` are what a back end is fitted to after each (``fit_back_end``).
+    """
+
+    def __init__(
+        self, experiment: Experiment, tested: ClipSet, learnt: ClipSet, validation: ClipSet
+    ) -> None:
+        self.scoring, self.tested, self.fitted = experiment.scoring, tested, (learnt, validation)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Score ``tested`` as the weights are; ``val/proxy_auc`` is in the epoch's row."""
+        detector: Detector = deepcopy(pl_module.detector).float().eval()  # type: ignore
+        fit_back_end(detector, self.scoring, *self.fitted, cores())
+        scores = score_clips(detector, self.scoring, self.tested, cores()).table
+        pl_module.log("val/proxy_auc", evaluate_scores(scores, self.scoring.max_fpr).mean["auc"])
+
+
+def proxy_clips(
+    experiment: Experiment, detector: Detector, root: Path, clips: pd.DataFrame
+) -> ClipSet:
+    """Clips and copies with faults (label 1), all in memory; their table has cause, level_db."""
+    with ThreadPoolExecutor(cores()) as pool:
+        made = pool.map(partial(_copies, experiment, root), clips.to_dict("records"))
+        table = pd.DataFrame([one for each in made for one in each])
+    frames = table["features"].map(len).to_numpy(np.int64)
+    features = Features(np.concatenate(list(table.pop("features"))), frames)
+    index = experiment.windows.starts(detector.recipe["frames"], frames, list(table["path"]))
+    classes = experiment.objective.classes, detector.recipe["classes"]
+    return ClipSet(table, features, index, class_numbers(Manifest(root, table), *classes))
+
+
+def _copies(experiment: Experiment, root: Path, row: dict[str, str]) -> list[dict[str, object]]:
+    """A clip and its copies: path, machine, id, label, features [frames, bands] and others."""
+    options, frontend = experiment.proxy, experiment.frontend
+    recording = Recording.read(root / row["path"], experiment.corpus.channel)
+    values = clip_features(frontend, recording, "float32")
+    made = [{**row, "label": 0, "features": values, "cause": "", "level_db": np.nan}]
+    for number in range(options.copies):
+        rng = generator(int(experiment.config["seed"]), "proxy", row["path"], number)
+        fault = options.faults[int(rng.integers(len(options.faults)))]
+        weakest, strongest = options.level_db
+        level = round(float(rng.uniform(weakest, strongest)), 2)
+        wave = with_fault(recording.signal(frontend.rate), frontend.rate, fault, level, rng)
+        copy = {"path": f"{row['path']}#{number}", "label": 1, "cause": fault}
+        made.append({**row, **copy, "level_db": level, "features": frontend.features(wave)})
+    return made

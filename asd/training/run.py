@@ -32,8 +32,10 @@ from asd.scoring.clip_scores import joined, read_scores, write_scores
 from asd.scoring.metrics import Metrics, evaluate_scores
 from asd.scoring.scorer import ClipSet, calibrate, fit_back_end, score_clips
 from asd.scoring.tables import convergence_notes, remarks, write_tables
+from asd.training.detector_costs import costs
 from asd.training.fit import TrainingSet, fit
-from asd.training.speed import choose_device, give_back_memory, set_determinism, step_flop
+from asd.training.proxy_listener import ProxyJudge, proxy_clips
+from asd.training.speed import choose_device, give_back_memory, set_determinism
 
 log = logging.getLogger(__name__)
 
@@ -127,20 +129,31 @@ def _compute(
             continue
 
         # Windows of the training clips; a part of the clips is held out for validation.
-        features = store.load(group.train)
+        around = clips.around(group, experiment)
+        own = around.clips["path"].isin(group.train.clips["path"]).to_numpy()
+        features = store.load(around)
         length = lengths[name]
-        paths = list(group.train.clips["path"])
+        paths = list(around.clips["path"])
         windows = experiment.windows.starts(length, features.frames, paths)
-        held_out, calibrating = _held_out(experiment, group.train)
-        training_clips = ~held_out & ~calibrating
+        outliers = ~own & experiment.takes_outliers
+        held_out, calibrating = np.zeros((2, len(around)), dtype=np.bool_)
+        for some in filter(np.any, (own, outliers)):
+            rows = Manifest(around.root, around.clips[some].reset_index(drop=True))
+            held_out[some], calibrating[some] = _held_out(experiment, rows)
+        training_clips = (own | outliers) & ~held_out & ~calibrating
         model.mkdir(parents=True, exist_ok=True)
-        held_out_clips = group.train.clips[["machine", "id", "path"]][held_out]
+        held_out_clips = around.clips[["machine", "id", "path"]][held_out & own]
         held_out_clips.to_csv(model / "validation.csv", index=False)
         names = class_names(group.train, experiment.objective.classes)
-        numbers = class_numbers(group.train, experiment.objective.classes, names)
+        numbers = class_numbers(around, experiment.objective.classes, names)
         drawn = experiment.windows.training(windows, features.frames)
         learnt, validation = drawn.of_clips(training_clips), drawn.of_clips(held_out)
         data = TrainingSet(features, learnt, validation, numbers)
+        windows = windows.of_clips(own)
+        all_clips = ClipSet(around.clips, features, windows, numbers)
+        bank, held_windows = windows.of_clips(training_clips), windows.of_clips(held_out)
+        parts = all_clips.part(bank), all_clips.part(held_windows)
+        threads = options.threads or cores()
 
         # Training: from the standardiser, fitted on what trains, to the weights that score.
         if config["standardise"]:
@@ -148,7 +161,8 @@ def _compute(
         else:
             standardiser = Standardiser.identity(frontend.bands)
         torch.manual_seed(seed)
-        used = list(group.train.clips["hash"][~calibrating])  # those held out may calibrate it anew
+        seen = (own | outliers) & ~calibrating  # those held out may calibrate it anew
+        used = list(around.clips["hash"][seen])
         detector = Detector(_recipe(experiment, group, length, names, used), standardiser)
         label = config["system"] if name == "shared" else f"{config['system']} {name}"
 
@@ -161,47 +175,47 @@ def _compute(
             set_determinism(options.deterministic)
             detector = rebuilt(detector.recipe, trained / "model.ckpt").to(choose_device(options))
         elif experiment.trains:
-            detector = fit(detector, data, options, seed, model, epoch_ended, label=label)
+            judges = []
+            if experiment.proxy.chooses_epoch:
+                told = experiment, detector, group.train.root, held_out_clips
+                judges = [ProxyJudge(experiment, proxy_clips(*told), *parts)]
+            detector = fit(detector, data, options, seed, model, epoch_ended, judges, label)
+            judges.clear()
         if experiment.trains:
             ended[name] = convergence(history, options)
             level = logging.INFO if ended[name]["converged"] else logging.WARNING
             log.log(level, "%s", *convergence_notes({name: ended[name]}))
-        threads = options.threads or cores()
-        all_clips = ClipSet(group.train.clips, features, windows, numbers)
-        own, held_windows = windows.of_clips(training_clips), windows.of_clips(held_out)
-        parts = all_clips.part(own), all_clips.part(held_windows)
         fit_back_end(detector, experiment.scoring, *parts, threads)
-        chosen = list(group.train.clips["path"][calibrating])
+        calibrating &= own
+        chosen = list(around.clips["path"][calibrating])
         most, known = experiment.calibration.clipped, detector.recipe["trained_on"]
         unfit = left_out(chosen, clips.train.root, experiment.corpus.channel, most, known)
-        calibrating &= ~group.train.clips["path"].isin(unfit[0]).to_numpy()
+        calibrating &= ~around.clips["path"].isin(unfit[0]).to_numpy()
         if calibrating.any():
             held = all_clips.part(windows.of_clips(calibrating))
             table = calibrate(detector, experiment.scoring, held, threads)
             write_scores(model / "calibration.csv", table)
             del held
         save_detector(detector, model / "model.ckpt")
-        costs = {"parameters": sum(p.numel() for p in detector.parameters()), "multiply_adds": 0}
-        if experiment.trains:  # a step is three passes, of two operations each
-            flop = step_flop(detector, len(windows.starts))
-            costs["multiply_adds"] = round(flop / 6 / len(held_out))
-        of_model, record = {**costs, "left_out": unfit[1]}, folder.record()
+        found = costs(experiment, detector, all_clips.part(windows), group.train.root)
+        of_model, record = {**found, "left_out": unfit[1]}, folder.record()
         folder.update(**{what: record.get(what, {}) | {name: n} for what, n in of_model.items()})
         del features, data, all_clips, parts
 
         # Scoring the test clips, a machine type at a time.
         scored_tables = []
         with progress_bar(f"{name}: test clips scored", len(group.test)) as advance:
-            for part in parts_of(group.test):
+            for part in parts_of(clips.test.select(machine=group.test.machines)):
                 features = store.part(part)
+                own = part.clips["path"].isin(group.test.clips["path"]).to_numpy()
                 paths = list(part.clips["path"])
-                windows = experiment.windows.starts(length, features.frames, paths)
+                windows = experiment.windows.starts(length, features.frames, paths).of_clips(own)
                 numbers = class_numbers(part, experiment.objective.classes, names)
-                test_clips = ClipSet(part.clips, features, windows, numbers)
+                test_clips = ClipSet(part.clips, features, windows, numbers).part(windows)
                 scored = score_clips(detector, experiment.scoring, test_clips, threads)
                 events.tell(RunListener.clips_scored, scored)
                 scored_tables.append(scored.table)
-                advance(len(part))
+                advance(len(test_clips.table))
                 del scored, features, test_clips
         events.tell(RunListener.model_scored, name, model)
         tables.append(joined(scored_tables))
@@ -301,6 +315,7 @@ def _recipe(
         "ids": machine_ids(clips.train),
         "data_label": experiment.data_label,
         "channel": experiment.corpus.channel,
+        "vectors": experiment.versions.get("vectors"),
         "longest_seconds": float((clips.train.clips["samples"] / clips.train.clips["rate"]).max()),
         **{part: experiment.config[part] for part in parts},
     }

@@ -30,12 +30,13 @@ def settings() -> Iterator[None]:
     torch.use_deterministic_algorithms(False)
 
 
-def test_training_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["tiny", "adacos_tiny"])
+def test_training_is_measured(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr("benchmarks.training.SCORED_FRAMES", 1)
-    figures = measure(Case.of("tiny", []), CPU, 1, usual=False)
+    figures = measure(Case.of(name, []), CPU, 1, usual=False)
     assert all(len(times) == 2 for times in figures.turns.times.values())
     cells = dict(zip(HEADS, row(figures), strict=True))
-    assert cells["case"] == "tiny"
+    assert cells["case"] == name
     steps = figures.turns.of("asd", 0) * figures.case.steps_an_epoch
     assert steps < figures.epoch < 10 * steps
     shares = [int(s) for s in figures.shares().split()]

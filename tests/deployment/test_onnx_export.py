@@ -13,15 +13,26 @@ import onnx
 import pandas as pd
 import pytest
 import soundfile
-from exporting import NUMBERS, B, export_of, frontend, recipe, write_clips, write_detector
+from exporting import (
+    NUMBERS,
+    B,
+    export_of,
+    frontend,
+    preset,
+    recipe,
+    write_clips,
+    write_detector,
+)
 from parts import CONV, DENSE, SS, scoring_of
 
 from asd import export
-from asd.composition import folder_of
+from asd.composition import build, folder_of
 from asd.deployment import onnx_runner
 from asd.deployment.onnx_export import OnnxExport
 from asd.deployment.onnx_runner import ClipError, OnnxRunner
 from asd.errors import AsdError
+from asd.models.detector import save_detector
+from asd.scoring.back_ends import fit_banks
 from asd.scoring.recordings import RecordingOptions, RecordingScorer
 
 NONE = {"_target_": None}
@@ -58,7 +69,7 @@ SYSTEMS = {
         frontend("mel"), NONE, "first", 20, scoring={"score": None, "vectors": "level"}
     ),
     "kNN of the bottleneck": recipe(
-        frontend("mel"), DENSE, "every", 5,
+        frontend("mel", n_fft=640, hop=320), DENSE, "every", 5,
         scoring=of_vectors("embedding", {**KNN, "metric": "cosine"}, "machine"),
     ),
     "local density": recipe(
@@ -116,6 +127,33 @@ def test_scores_and_decisions_are_those_of_asd_score(system: str, tmp_path: Path
         assert said["alarm"] == (row.verdict == "ALARM")
 
 
+PRESETS = sorted(path.stem for path in (folder_of("conf") / "experiment").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_experiment_can_be_exported(name: str, tmp_path: Path) -> None:
+    """A file of it, and it scores clips of other lengths as ``asd.score``, or refuses the same."""
+    clips = write_clips(tmp_path, seconds=2.3)
+    model, out = tmp_path / "model.ckpt", tmp_path / "model.onnx"
+    write_detector(model, preset(name))
+    export_of(model).write(out, clips, "CC0")
+    runner, scorer = OnnxRunner(out), RecordingScorer(model, RecordingOptions(0.001))
+    others = [*write_clips(tmp_path / "long", 4.71, 1), *write_clips(tmp_path / "short", 0.47, 1)]
+    tables: list[pd.DataFrame] = []
+    scorer.score(others, lambda table, _: tables.append(table))
+    mean = tables[0]["score"].abs().mean()
+    assert tables[0]["score"].count() >= 6
+    for file, row in zip(others, tables[0].itertuples(), strict=True):
+        machine = "/".join(scorer.whose(file))
+        if np.isnan(row.score):
+            with pytest.raises(ClipError, match="samples, the model takes"):
+                runner.score(runner.read(file), machine)
+        else:
+            said = runner.score(runner.read(file), machine)
+            assert said["score"] == pytest.approx(row.score, abs=2e-5 * mean)
+            assert said["alarm"] == (row.verdict == "ALARM")
+
+
 def test_a_graph_that_differs_leaves_no_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -132,12 +170,30 @@ def test_a_graph_that_differs_leaves_no_file(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["fan", "model.ckpt", "pump"]
 
 
+def test_clips_that_trained_may_be_the_proof(tmp_path: Path) -> None:
+    """To a nearest neighbour they have scores of 0, but for rounding."""
+    clip, path = write_clips(tmp_path)[0], tmp_path / "model.ckpt"
+    write_detector(path, SYSTEMS["level"])
+    level = RecordingScorer(path, RecordingOptions(0.001)).score_one(clip)[0]["score"]
+    back_end = {**KNN, "k": 1, "standardise": False}
+    scoring = of_vectors("level", back_end, "machine")
+    detector = write_detector(path, {**SYSTEMS["level"], "scoring": scoring_of(**scoring)})
+    names = np.array(["fan", "fan", "pump"], object)
+    vectors = np.array([[level], [level + 3], [level]])
+    detector.banks = fit_banks(build(back_end, ""), vectors, names)
+    save_detector(detector, path)
+    assert export_of(path).write(tmp_path / "model.onnx", [clip], "")["proof"]["clips"] == 1
+
+
 def test_what_has_no_graph_is_refused(tmp_path: Path) -> None:
     path, clips = tmp_path / "model.ckpt", write_clips(tmp_path)
     files = {"_target_": "asd.scoring.vector_files.VectorFiles", "folder": str(tmp_path)}
     for changed, message in (
         ({"frontend": {"_target_": "exporting.Unheard"}}, "frontend: no ONNX graph is known"),
-        ({"scoring": scoring_of(score=None, vectors=files)}, "scoring.vectors: files have no ONNX"),
+        (
+            {"scoring": scoring_of(score=None, vectors=files)},
+            "scoring.vectors: files of yours are no part",
+        ),
         ({"scoring": scoring_of(score=None, vectors="os.path.join")}, "model.ckpt: no ONNX graph"),
     ):
         write_detector(path, {**SYSTEMS["level"], **changed})

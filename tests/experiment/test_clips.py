@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
+
+from asd.experiment.run_folder import RunFolder
+from asd.score import main as score
 
 Write = Callable[..., Path]
 Train = Callable[..., int]
@@ -70,7 +75,7 @@ def test_an_id_that_is_no_class_is_refused_before_training(
         file.rename(str(file).replace("id_02", "id_03"))
     options = "loss=semi_supervised", "loss.classes=id", "scoring=combined"
     assert train(root, *options) == 2
-    assert "no training clip is of fan/id_02, which are classes" in capfd.readouterr().out
+    assert "no training clip is of fan/id_02, which need classes" in capfd.readouterr().out
     assert not (tmp_path / "runs").exists()
 
 
@@ -91,6 +96,62 @@ def test_a_window_is_as_long_as_the_shortest_training_clip(
     shorter.unlink()
     shutil.rmtree(tmp_path / "runs")
     assert train(root) == 0
+
+
+def test_a_model_per_id_is_that_of_a_run_of_the_id_alone(
+    write_corpus: Write, train: Train, tmp_path: Path
+) -> None:
+    root = write_corpus(machines=["fan"], train=11, seconds=0.5)
+
+    def run(name: str, *options: str) -> RunFolder:
+        place = f"paths.runs={tmp_path / name}"
+        given = ("trainer.threads=1", "calibration.fraction=0.2", "trainer.validation_fraction=0.2")
+        assert train(root, place, *given, *options) == 0
+        return RunFolder(next((tmp_path / name).glob("*/run.json")).parent)
+
+    of_ids = run("of_ids", "scope=per_id")
+    scores = pd.read_csv(of_ids.scores, dtype={"id": str})
+    assert [m.name for m in of_ids.models()] == ["fan_id_00", "fan_id_02"]
+    for own in ("00", "02"):
+        alone = run(own, f"data.ids=['{own}']")
+        expected = pd.read_csv(alone.scores, dtype={"id": str})
+        pd.testing.assert_frame_equal(scores[scores["id"] == own].reset_index(drop=True), expected)
+        for file in ("validation.csv", "calibration.csv"):
+            theirs = (alone.model("shared") / file).read_text()
+            assert (of_ids.model(f"fan_id_{own}") / file).read_text() == theirs
+    # Features are stored by type, as for any other scope: those of three runs, and no more.
+    assert len(list((tmp_path / "cache/features").rglob("*fan-train*"))) == 3
+
+
+def test_outliers_are_of_the_same_source_and_the_model_is_the_ids(
+    write_corpus: Write, run_train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    root = write_corpus(machines=["fan", "pump", "ToyCar"], train=6, seconds=1.0)
+    common = ("+experiment=oe", "data=folder", f"data.root={root}", "release=first", "scale=tiny",
+              "tracking=off", "trainer.threads=1")  # fmt: skip
+
+    def scores(name: str, machines: str) -> pd.DataFrame:
+        place = f"paths.runs={tmp_path / name}"
+        assert run_train(*common, place, f"data.machines={machines}") == 0
+        (record,) = (tmp_path / name).glob("*/run.json")
+        return pd.read_csv(RunFolder(record.parent).scores, dtype={"id": str})
+
+    both, all_three = scores("both", "[fan,pump]"), scores("all", "[fan,pump,ToyCar]")
+    mimii = all_three[all_three["machine"] != "ToyCar"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(mimii, both)
+    alone = scores("alone", "[fan]")  # other outliers, another network
+    assert not np.allclose(alone["score"], both["score"][both["machine"] == "fan"])
+    # A new clip, as its own ID's network hears it; another's clip is refused.
+    (model,) = (tmp_path / "all").glob("*/models/fan_id_00/model.ckpt")
+    of_id = mimii[(mimii["machine"] == "fan") & (mimii["id"] == "00")]
+    capsys.readouterr()
+    caplog.set_level(logging.WARNING)  # a run logs its progress to standard output
+    assert score([str(model), *(str(root / file) for file in of_id["file"])]) == 0
+    rows = [line.split(",") for line in capsys.readouterr().out.splitlines()[1:]]
+    assert [float(row[1]) for row in rows] == pytest.approx(of_id["score"].tolist(), rel=1e-5)
+    assert score([str(model), str(next((root / "fan/test").glob("*id_02*")))]) == 2
+    assert "is of a class that the detector was not trained on" in "".join(capsys.readouterr())
 
 
 def test_clips_shorter_than_a_frame_are_bad_clips(

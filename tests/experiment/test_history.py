@@ -86,8 +86,32 @@ def test_convergence(
             "epochs": len(losses),
             "steps": 7 * len(losses),
             "best_epoch": best,
+            "chosen_by": "validation loss",
             "scoring_epoch": scoring,
             "validation_loss": losses[scoring - 1],
             "ended": ended,
             "converged": converged,
         }
+
+
+@pytest.mark.parametrize(
+    ("aucs", "best", "ended"),
+    [
+        ([0.5, 0.9, 0.8, 0.7], 2, "stop_patience"),
+        ([0.5, 0.9, 0.9, 0.7], 3, "stop_patience"),  # of equals the lower validation loss
+        ([0.5, 0.6, 0.8, 0.7], 3, "max_epochs"),
+    ],
+)
+def test_a_proxy_auc_chooses_the_epoch(
+    aucs: list[float], best: int, ended: str, tmp_path: Path
+) -> None:
+    falling = zip([4.0, 3.0, 2.0, 1.0], aucs, strict=True)
+    rows = [
+        {"epoch": n, "steps": n, "val/loss": loss, "val/proxy_auc": auc}
+        for n, (loss, auc) in enumerate(falling)
+    ]
+    write_history(tmp_path / "history.csv", rows)
+    options = from_config(TrainerOptions, "trainer", {**VALUES, "stop_patience": 2})
+    told = convergence(tmp_path / "history.csv", options)
+    assert (told["best_epoch"], told["scoring_epoch"], told["ended"]) == (best, best, ended)
+    assert told["chosen_by"] == "proxy AUC" and told["validation_loss"] == 5.0 - best

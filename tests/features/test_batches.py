@@ -97,3 +97,32 @@ def test_snippets_begin_anywhere_in_training_and_score_where_they_stand() -> Non
     assert all(torch.equal(a, b.features) for a, b in zip(first, batches, strict=True))
     (held_out,) = Batches(values, drawn, np.arange(3), 3)
     assert held_out.features[:, 0, 0].tolist() == offsets.tolist()
+
+
+def test_half_of_a_batch_are_outliers_others_in_each_epoch() -> None:
+    """Clips 0 to 9 are outliers, 10 to 13 own; the first value of a window says its clip."""
+    frames, own = np.full(14, 6), np.arange(14) >= 10
+    values = torch.arange(14.0).repeat_interleave(6).unsqueeze(1)
+    snippets = Snippets(None, 3, "all")
+    index = snippets.training(snippets.starts(3, frames, [""] * 14), frames)
+    batches = Batches(values, index, np.where(own, 0, -1), 4, seed=1)
+    seen: list[int] = []
+    for epoch in range(30):
+        batches.epoch = epoch
+        drawn = list(batches)
+        assert len(drawn) == len(batches) == 2
+        for batch in drawn:
+            clips = batch.features[:, 0, 0].long()
+            assert (batch.classes == torch.where(clips < 10, -1, 0)).all()
+            assert (clips < 10).sum() == 2
+            seen += clips.tolist()
+    counts = np.bincount(seen, minlength=14)
+    assert (counts[10:] == 30).all()  # each own one once an epoch
+    assert (counts[:10] > 3).all() and counts[:10].sum() == 120
+    held_out = [
+        b.features[:, 0, 0].tolist() for b in Batches(values, index, np.where(own, 0, -1), 4)
+    ]
+    assert held_out == [[10, 0, 11, 2], [12, 5, 13, 7]]  # the same ones, from all
+    few = Batches(values, index, np.where(np.arange(14) > 0, 0, -1), 26, seed=1)
+    (batch,) = few  # fewer outliers than own clips: each more than once
+    assert (batch.classes == -1).sum() == 13

@@ -56,16 +56,34 @@ def test_the_scale_of_the_published_41_classes() -> None:
     assert scale == pytest.approx(math.sqrt(2) * math.log(41 * 16 - 1), rel=1e-12)
 
 
+def with_margin(cosine: np.ndarray, m: float) -> np.ndarray:
+    """insightface's rule: cos(angle + m) while cos(angle) > cos(pi - m), else cosine - m sin(m)."""
+    nearer = cosine > math.cos(math.pi - m)
+    return np.where(nearer, np.cos(np.arccos(cosine) + m), cosine - m * math.sin(m))
+
+
 def test_arcface() -> None:
     loss = ClassificationLoss("id", 0.0, centres=1, scale=30.0, margin=0.7)
     got, head = both(loss, LABELS)
-    angles = np.arccos(cosines(head)[:, :, 0])
-    angles[np.arange(N), LABELS] += 0.7
-    expected = -log_softmax(30 * np.cos(angles), axis=1)[np.arange(N), LABELS]
+    logits = cosines(head)[:, :, 0]
+    own = np.arange(N), LABELS
+    logits[own] = with_margin(logits[own], 0.7)
+    expected = -log_softmax(30 * logits, axis=1)[own]
     np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-5)
     without = -log_softmax(30 * cosines(head)[:, :, 0], axis=1)
     unlabelled = -torch.log_softmax(head(embeddings()), 1).detach().numpy()
     np.testing.assert_allclose(unlabelled, without, rtol=1e-6, atol=1e-5)
+
+
+def test_beyond_pi_the_margin_is_taken_from_the_cosine() -> None:
+    head = ClassificationLoss("id", 0.0, 1, 30.0, 0.7).head(2, ["fan/00", "fan/02"])
+    head.weight.data[:] = torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]]])
+    angles = np.linspace(0.01, math.pi - 0.01, 99)
+    x = torch.from_numpy(np.column_stack([np.cos(angles), np.sin(angles)])).float()
+    got = head(x, torch.zeros(99, dtype=torch.long)).detach().numpy() / 30
+    np.testing.assert_allclose(got[:, 0], with_margin(np.cos(angles), 0.7), atol=1e-5)
+    assert (np.diff(got[:, 0]) < 0).all()  # the worse, the lower
+    np.testing.assert_allclose(got[:, 1], np.sin(angles), atol=1e-6)
 
 
 def test_plain_cross_entropy() -> None:
@@ -103,6 +121,12 @@ def test_outlier_exposure_shared_stays_within_a_source() -> None:
     np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-6)
 
 
+def test_outlier_exposure_of_one_class_is_binary() -> None:
+    got, logits = exposed(CLASSES[:1], [0, -1, -1, 0, 0, -1])
+    expected = [bce(row[0], float(n in (0, 3, 4))) for n, row in enumerate(logits)]
+    np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-6)
+
+
 def test_options_out_of_range_are_refused_by_name() -> None:
     good = {"classes": "id", "mixup": 0.5, "centres": 2, "scale": None}
     good["margin"] = 0.0
@@ -112,4 +136,4 @@ def test_options_out_of_range_are_refused_by_name() -> None:
     with pytest.raises(AsdError, match=r"loss\.sources"):
         OutlierExposure("fan")
     with pytest.raises(AsdError, match=r"no outliers.*ToyCar/01"):
-        OutlierExposure([["ToyCar"]]).head(SIZE, CLASSES[:4])
+        OutlierExposure([["ToyCar"]]).check(CLASSES[:4])

@@ -39,10 +39,9 @@ def test_sizes_are_the_published_ones() -> None:
     assert parameters(multi.network) == 5_016_816
     assert multi.classifier is not None
     assert parameters(multi.classifier) == 335_872
-    # published of one ID: so many and the head's 512 + 2, half the filters 256 + 2
     for filters, published in ((128, 2_240_898), (64, 563_394)):
-        exposed = detector("oe_shared", 128, 256, IDS, f"model.filters={filters}")
-        assert parameters(exposed.network) == published - 4 * filters - 2
+        exposed = detector("oe", 128, 256, IDS[:1], f"model.filters={filters}")
+        assert parameters(exposed) == published
 
 
 def test_idnn_predicts_the_middle_frame_from_the_others() -> None:

@@ -102,6 +102,46 @@ def test_a_distance_is_divided_by_that_of_the_neighbours_own_neighbours() -> Non
         back_end.fit(np.concatenate([bank, bank[:1].repeat(4, 0)]))
 
 
+def test_a_small_bank_is_filled_up_between_near_neighbours() -> None:
+    """SMOTE: x + share (x' - x), x' one of the 2 nearest of x, share uniform in [0, 1]."""
+    bank, clips = vectors(12)[:, :4], vectors(25, seed=1)[:, :4]
+    smote = {"least": 3000, "neighbours": 2, "seed": 7}
+    back_end = NearestNeighbours(1, "euclidean", True, None, smote)
+    filled = back_end.fit(bank)["vectors"]
+    scaled = StandardScaler().fit_transform(bank)
+    assert len(filled) == 3000
+    np.testing.assert_allclose(filled[:12], scaled, rtol=1e-12)  # its own distances
+    near = NearestNeighbors(n_neighbors=2).fit(scaled).kneighbors(return_distance=False)
+    ends = np.concatenate([scaled[near[:, 0]], scaled[near[:, 1]]])
+    steps, starts = ends - np.tile(scaled, (2, 1)), np.tile(scaled, (2, 1))
+    shares = np.einsum("nv,mv->nm", filled[12:], steps) - (starts * steps).sum(1)
+    shares /= (steps**2).sum(1)
+    lines = starts + shares[:, :, None] * steps
+    apart = np.where((shares >= 0) & (shares <= 1), np.abs(lines - filled[12:, None]).max(2), 9)
+    assert apart.min(1).max() < 1e-9
+    used = apart.argmin(1)
+    # Each of the 24 ways as often, 124.5 times; two that are near each other share a line.
+    pairs = np.sort([np.arange(24) % 12, near.T.ravel()], axis=0)
+    line = np.unique(pairs, axis=1, return_inverse=True)[1].ravel()
+    wanted = 124.5 * np.bincount(line)
+    assert (np.abs(np.bincount(line[used]) - wanted) < 4 * np.sqrt(wanted)).all()
+    share = shares[np.arange(2988), used]  # of a line of two, from either end
+    assert stats.kstest(2 * np.minimum(share, 1 - share), "uniform").pvalue > 0.01
+    assert (back_end.fit(bank)["vectors"] == filled).all()
+    other = NearestNeighbours(1, "euclidean", True, None, {**smote, "seed": 8})
+    assert (other.fit(bank)["vectors"][12:] != filled[12:]).any()
+    # A bank that has as many stays as it is; nearer never means stranger.
+    enough = NearestNeighbours(1, "euclidean", True, None, {**smote, "least": 12})
+    plain = NearestNeighbours(1, "euclidean", True, None)
+    assert (fitted_scores(enough, bank, clips) == fitted_scores(plain, bank, clips)).all()
+    assert (fitted_scores(back_end, bank, clips) <= fitted_scores(plain, bank, clips)).all()
+    with pytest.raises(AsdError, match=r"smote=.*: there are only 2 training clips"):
+        back_end.fit(bank[:2])
+    for wrong in ({"least": 5}, {**smote, "seeds": 1}, {**smote, "neighbours": 0}):
+        with pytest.raises(AsdError, match=r"scoring\.back_end\.smote\."):
+            NearestNeighbours(1, "unit", False, None, wrong)
+
+
 def test_each_clip_is_scored_by_its_own_bank(caplog: pytest.LogCaptureFixture) -> None:
     trained, tested = vectors(8), vectors(8, seed=1)
     back_end = NearestNeighbours(**options_of(KNN, standardise=False))

@@ -87,6 +87,9 @@ def test_objectives_know_their_clips_and_a_loss_is_not_its_own_judge() -> None:
     with pytest.raises(AsdError, match=r"validation_mse"):
         check_comparable(["validation_loss"], ["loss.alpha"])
     assert check_comparable(["validation_mse"], ["loss.alpha"]) == []
+    for names in (["proxy_auc"], ["validation_loss"]):
+        with pytest.raises(AsdError, match=r"proxy\.copies is searched: it changes the test"):
+            check_comparable(names, ["seed", "+proxy.copies"])
     (warning,) = check_comparable(["validation_mse"], ["+frontend.bands"])
     assert "frontend.bands" in warning
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 from sweep_process import SweepProcess
 
 from asd.sweeps.__main__ import main as sweeps
@@ -60,6 +61,12 @@ def test_a_sweep_runs_what_it_can_and_says_what_it_could_not(
     assert "[7/8]" in capfd.readouterr().err
     # They were finished without a tracker: the sweep's list has them now.
     assert {n for n, r in records(tmp_path).items() if r.get("published")} >= done
+    assert {r["mlflow_experiment"] for r in records(tmp_path).values()} == {"paper SIMULATED"}
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlruns' / 'mlflow.db'}")
+    listed = client.get_experiment_by_name("paper SIMULATED")
+    runs = client.search_runs([listed.experiment_id], "status = 'FINISHED'")
+    assert {run.data.params["system"] for run in runs} == {"U", "SS-0.5-0.5"}
+    assert all(0 < run.info.end_time - run.info.start_time < 60_000 for run in runs)
     assert {n: records(tmp_path)[n]["ended"] for n in before} == before
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from asd.experiment.history import read_history
 from asd.experiment.run_folder import RunFolder
 from asd.scoring.clip_scores import read_scores
 from asd.scoring.metrics import evaluate_scores
@@ -68,6 +69,57 @@ def test_a_search_by_proxy_auc_chooses_without_test_clips(
     # Other faults are another judge, whose values do not mix: another study.
     assert run_train(*search, *FAULTS, "proxy.faults=[timing]") == 0
     assert len(list((tmp_path / "runs/search").iterdir())) == 2
+
+
+def test_the_proxy_auc_chooses_the_epoch(
+    run_train: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = ["trainer.batch_size=4", "trainer.learning_rate=0.02", "trainer.stop_patience=3"]
+    asked = ["+experiment=u", *FAULTS, *small, "proxy.chooses_epoch=true", "proxy.copies=4"]
+    assert run_train(*asked, "trainer.max_epochs=6") == 0
+    (run,) = runs(tmp_path)
+    rows = read_history(run.model("shared") / "history.csv")
+    aucs = [row["val/proxy_auc"] for row in rows]
+    told = run.record()["convergence"]["shared"]
+    # What scores is the epoch's own weights: tested again at the end, they have its AUC.
+    assert run.record()["proxy"]["auc"] == pytest.approx(max(aucs), abs=1e-6)
+    assert aucs[told["best_epoch"] - 1] == max(aucs) and told["chosen_by"] == "proxy AUC"
+    assert len(set(aucs)) > 1
+    by_loss = min(rows, key=lambda row: row["val/loss"])
+    assert rows[told["best_epoch"] - 1] != by_loss, "the case tells nothing"
+    said = capsys.readouterr().out
+    assert "by proxy AUC), ended by" in " ".join(said.split())
+    assert "on these clips it chose the epoch, too" in said
+    # Training itself is what it is without: only the choice differs, which makes it another run.
+    without = [word for word in asked if "chooses" not in word]
+    assert run_train(*without, "trainer.max_epochs=6") == 0
+    other = next(one for one in runs(tmp_path) if one.path != run.path)
+    of_other = read_history(other.model("shared") / "history.csv")
+    losses = [row["val/loss"] for row in rows]
+    assert losses == [row["val/loss"] for row in of_other][: len(rows)]
+    assert other.record()["training"] != run.record()["training"]
+    # The judge depends on the scoring: another one is another choice, and trains.
+    assert run_train(*asked, "trainer.max_epochs=1", "scoring=mse_median") == 0
+    assert run_train(*asked, "trainer.max_epochs=1") == 0
+    assert not any(one.record()["trained_by"] for one in runs(tmp_path))
+    for words in (["trainer.weights=last"], ["+experiment=knn"], ["proxy.faults=[]"]):
+        assert run_train(*(asked if words[0][0] != "+" else asked[1:]), *words) == 2
+        assert "proxy.chooses_epoch=true: n" in "".join(capsys.readouterr())
+
+
+def test_pooling_is_chosen_by_a_search_that_trains_once(
+    run_train: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    search = ["-m", "hydra/sweeper=optuna", "+experiment=u", "hydra.sweeper.n_trials=5", *FAULTS]
+    search += ["scoring=choice(mse,mse_median,knn_embedding)", "search.objectives=[proxy_auc]"]
+    assert run_train(*search) == 0
+    found = runs(tmp_path)
+    assert len({one.record()["training"] for one in found}) == 1 and len(found) > 1
+    assert sum(not one.record()["trained_by"] for one in found) == 1
+    best = max(one.record()["proxy"]["auc"] for one in found)
+    said = " ".join("".join(capsys.readouterr()).split())
+    assert f"proxy_auc {best:.4g}: scoring=" in said.split("best: trial")[1][:60]
+    assert {one.record()["tags"]["selected_on"] for one in found} == {"validation clips"}
 
 
 def test_what_the_proxy_cannot_test_is_refused(
