@@ -89,6 +89,7 @@ class Run:
         ended = (self.record.get("convergence") or {}).values()
         losses = [how["validation_loss"] for how in ended if "validation_loss" in how]
         histories = [read_history(of / "history.csv") for of in RunFolder(self.folder).models()]
+        known = histories and (all(histories) or not losses)  # a lost one is not 0 s
         epochs = [row for rows in histories for row in rows]
         joules = [row.get("epoch_joules", math.nan) for row in epochs]
         parameters, multiply_adds, latency = (
@@ -99,12 +100,12 @@ class Run:
             "validation_loss": float(np.mean(losses or math.nan)),
             "proxy_auc": float(self.record.get("proxy", {}).get("auc", math.nan)),
             "training_seconds": math.fsum(r["epoch_seconds"] for r in epochs)
-            if histories
+            if known
             else math.nan,
             "parameters": float(np.sum(parameters or math.nan)),
             "multiply_adds": float(np.mean(multiply_adds or math.nan)),
             "latency_ms": float(np.mean(latency or math.nan)),
-            "energy_kj": math.fsum(joules) / 1000 if histories else math.nan,
+            "energy_kj": math.fsum(joules) / 1000 if known else math.nan,
         }
 
     @property

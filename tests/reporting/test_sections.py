@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -283,6 +284,9 @@ def test_validation_losses_are_of_the_same_seeds(runs: Any, tmp_path: Path) -> N
     runs.write("u", 1, options=f"{size}=16", name="16 1", convergence=less)
     (section,), _ = laid_out(runs, size)
     assert verdict(section).startswith("batch_size 16 has the lowest validation loss, 0.125;")
+    run = section.runs[-1]
+    (run.folder / "models" / "shared").mkdir(parents=True)  # whose history is lost
+    assert np.isnan(replace(run).numbers["training_seconds"])
     assert share_a_loss([size], [[0], [0]]) and share_a_loss(["model.embedding"], [[0], [0]])
     for name in ("release", "scope", "trainer.validation_fraction", "loss.alpha", "frontend.bands"):
         assert not share_a_loss([size, name], [[0], [0]])  # of other clips, or another quantity
