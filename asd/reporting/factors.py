@@ -28,10 +28,9 @@ from asd.scoring.tables import NAMES
 # No factors: of one run alone, what makes sections of their own, and what a report has for all.
 _APART = ("seed", "data", "scale", "sweep.name", "scoring.max_fpr")
 # What makes the validation loss another quantity, or of other clips.
-_OTHER_LOSS = {
-    "loss", "experiment", "system", "frontend", "window", "data", "standardise", "release", "scope",
-    "trainer.validation_fraction", "trainer.validation_seed",
-}  # fmt: skip
+_OTHER_LOSS = {"loss", "experiment", "system", "frontend", "window", "data", "standardise",
+               "release", "scope", "trainer.validation_fraction", "trainer.validation_seed"
+               }  # fmt: skip
 SEEDS, TOGETHER = "seeds", "together, beyond their sum"
 
 

@@ -91,6 +91,7 @@ class Run:
         histories = [read_history(of / "history.csv") for of in RunFolder(self.folder).models()]
         known = histories and (all(histories) or not losses)  # a lost one is not 0 s
         epochs = [row for rows in histories for row in rows]
+        seconds = [row["epoch_seconds"] for row in epochs]
         joules = [row.get("epoch_joules", math.nan) for row in epochs]
         parameters, multiply_adds, latency = (
             [*(self.record.get(name) or {}).values()]
@@ -99,9 +100,7 @@ class Run:
         return {
             "validation_loss": float(np.mean(losses or math.nan)),
             "proxy_auc": float(self.record.get("proxy", {}).get("auc", math.nan)),
-            "training_seconds": math.fsum(r["epoch_seconds"] for r in epochs)
-            if known
-            else math.nan,
+            "training_seconds": math.fsum(seconds) if known else math.nan,
             "parameters": float(np.sum(parameters or math.nan)),
             "multiply_adds": float(np.mean(multiply_adds or math.nan)),
             "latency_ms": float(np.mean(latency or math.nan)),
@@ -139,10 +138,7 @@ class Run:
         return (self.folder / "scores.csv").stat().st_mtime if ended is None else ended / 1000
 
     def matches(self, wanted: dict[str, list[str]]) -> bool:
-        """Whether every tag, or option by its dotted name, has one of the values, as typed.
-
-        Of an option that is a list, the values are its items.
-        """
+        """Whether each of these tags and options has one of the values as typed, a list all."""
         for name, texts in wanted.items():
             values = *map(_read, texts), _read(f"[{','.join(texts)}]")
             if self.options.get(name, MISSING) not in [*texts, texts, *values]:

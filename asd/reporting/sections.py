@@ -163,12 +163,11 @@ def sections(
                 parts.append(part)
                 said += _suggestions(part, declared, of, again)
                 continue
+            names = ", ".join(factors)
+            title = f"Search {study}" if study else f"By {names}"
+            bare = replace(declared, title=title, rows={}, published={}, claims=(), baselines=())
             try:
                 found, left_out = groups(of, factors)
-                names = ", ".join(factors)
-                title = f"Search {study}" if study else f"By {names}"
-                no: dict[str, Any] = {"rows": {}, "published": {}, "claims": (), "baselines": ()}
-                bare = replace(declared, title=title, **no)
                 for rest, own in found.items():
                     where = ", ".join(filter(None, (label, rest)))
                     parts.append(Section(where, own, bare, resampling, factors))
