@@ -93,8 +93,7 @@ class Section:
         told = {tuple(map(level_text, of)) for of in at.values()}
         if merged := {levels(run, self.factors) for run in runs} - told:
             which = f"by={','.join(self.factors)}: runs at {'; '.join(map(', '.join, merged))}"
-            rule = "what cannot change a result, or a report has for all (scoring.max_fpr)"
-            raise AsdError(f"{which} differ from others only in {rule}")
+            raise AsdError(f"{which} differ from others only in what cannot change a row")
         by = [float if numeric(column) else level_text for column in zip(*at.values(), strict=True)]
         self.rows.sort(key=lambda row: [key(v) for key, v in zip(by, at[row.label], strict=True)])
         for row in self.rows:
