@@ -145,7 +145,7 @@ def build(cfg: Any, option: str) -> Any:
         return instantiate(cfg, _convert_="all")
     except InstantiationException as error:
         cause: BaseException = error
-        while cause.__cause__ is not None:
+        while cause.__cause__ is not None and not isinstance(cause, AsdError):
             cause = cause.__cause__
         if isinstance(cause, AsdError):
             raise cause from None

@@ -13,7 +13,6 @@ from torch.nn import functional as F
 from asd.composition import build, folder_of, plain, register_resolvers
 from asd.data.windows import Windows
 from asd.experiment.trainer_options import TrainerOptions
-from asd.features.batches import windows_view
 from asd.features.part import Features
 from asd.models.detector import Detector
 from asd.models.standardiser import Standardiser
@@ -154,7 +153,7 @@ class Bare:
         """On a case's noise, on the device."""
         values = torch.from_numpy(case.data(2).features.values).to(device)
         step = 1 if case.windows_a_clip > 1 else case.frames
-        windows = windows_view(values, case.frames)[::step]
+        windows = values.unfold(0, case.frames, step).transpose(1, 2)
         return cls(detector.to(device), windows, case.options, fused, precision)
 
     PARTS = ("data", "forward", "backward", "optimiser")

@@ -65,21 +65,22 @@ class Windows:
                 "window.seconds=null: as long as the shortest training clip)"
             )
 
-    def starts(self, length: int, frames: np.ndarray, files: list[str]) -> Index:
-        """Where the windows begin.
+    def starts(
+        self, length: int, frames: np.ndarray, files: list[str], chosen: np.ndarray | None = None
+    ) -> Index:
+        """Where the windows begin; ``AsdError`` of a clip shorter than one.
 
         Args:
             length: frames in a window.
             frames: [clips] frames in each clip; clips lie one after another in the features.
             files: [clips] their names, for messages.
-
-        Raises:
-            AsdError: a clip is shorter than a window.
+            chosen: [clips] whether its windows are wanted; None: all.
         """
-        self.check(length, frames, files)
+        numbers = np.arange(len(frames)) if chosen is None else np.flatnonzero(chosen)
+        self.check(length, frames[numbers], [files[number] for number in numbers])
         offsets = (np.cumsum(frames) - frames).astype(np.int64)
-        inside = [_inside(self.cover, length, int(count)) for count in frames]
-        clips = np.repeat(np.arange(len(frames)), [len(starts) for starts in inside])
+        inside = [_inside(self.cover, length, int(count)) for count in frames[numbers]]
+        clips = np.repeat(numbers, [len(starts) for starts in inside])
         return Index(length, offsets[clips] + np.concatenate(inside), clips)
 
     def training(self, windows: Index, frames: np.ndarray) -> Index:
@@ -94,7 +95,7 @@ class Snippets(Windows):
     def training(self, windows: Index, frames: np.ndarray) -> Index:
         """See ``Windows``."""
         clips, first = np.unique(windows.clips, return_index=True)
-        slack = (frames - windows.length).astype(np.int64)
+        slack = (frames[clips] - windows.length).astype(np.int64)
         return Index(windows.length, windows.starts[first], clips, slack)
 
 

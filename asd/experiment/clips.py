@@ -164,7 +164,7 @@ def check_classes(experiment: Experiment, clips: Clips) -> None:
     classes = score in OF_CLASSES and experiment.objective.classes == "id"
     if unseen and (classes or experiment.scope == "per_id"):
         raise AsdError(
-            f"scoring={score}, scope={experiment.scope}: no training clip is of "
+            f"scoring.score={score}, scope={experiment.scope}: no training clip is of "
             f"{', '.join(unseen)}, which need classes or models of their own; use release=full, "
             "another scoring or scope, or loss.classes=machine"
         )

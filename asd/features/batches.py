@@ -67,7 +67,8 @@ class Batches:
         device: torch.device | None = None,
     ) -> None:
         self.device = features.device if device is None else device
-        self.windows = windows_view(features, index.length)
+        # [frames - length + 1, length, bands], overlapping, nothing copied
+        self.windows = features.unfold(0, index.length, 1).transpose(1, 2)
         self.starts = torch.as_tensor(index.starts, device=features.device)
         slack = index.slack
         self.slack = None if slack is None else torch.as_tensor(slack, device=features.device)
@@ -126,9 +127,3 @@ class Batches:
             torch.index_select(self.windows, 0, starts, out=cut)
         classes = classes.to(self.device, non_blocking=True)
         return Batch(cut.to(self.device, non_blocking=True).float(), classes)
-
-
-def windows_view(features: Tensor, length: int) -> Tensor:
-    """[frames, bands] -> [frames - length + 1, length, bands], overlapping, nothing copied."""
-    frames, bands = features.shape
-    return features.as_strided((frames - length + 1, length, bands), (bands, bands, 1))

@@ -37,10 +37,7 @@ class Features:
 
 
 class DamagedPartError(AsdError):
-    """A part whose file is not as written, and ``how`` it is."""
-
-    def __init__(self, file: Path, how: str) -> None:
-        super().__init__(f"{file}: damaged ({how}; is the disk failing?)")
+    """A part whose file is not as written."""
 
 
 def part_file(folder: Path, label: str, hashes: Iterable[str]) -> Path:
@@ -67,55 +64,42 @@ def write_part(file: Path, arrays: Sequence[np.ndarray]) -> None:
         stream.write(checksum.to_bytes(CHECKSUM_BYTES))
 
 
-def read_part(file: Path) -> np.ndarray:
-    """Map a part into memory, copy on write, and compare its checksum: [frames, bands].
-
-    Raises:
-        DamagedPartError: it is not what was written.
-    """
-    try:
-        content = np.memmap(file, np.uint8, "c")
-        checksum = zlib.crc32(content[:-CHECKSUM_BYTES].data, zlib.crc32(file.stem.encode()))
-        if checksum != int.from_bytes(content[-CHECKSUM_BYTES:].tobytes()):
-            raise DamagedPartError(file, "another checksum")  # before numpy reads a header
-        values: np.ndarray = np.load(file, mmap_mode="c")
-        return values
-    except (OSError, ValueError) as error:
-        raise DamagedPartError(file, f"{type(error).__name__}: {error}") from error
-
-
 def whole_part(file: Path, frames: np.ndarray, make: Callable[[], object]) -> Features:
     """A part of clips of so many ``frames`` [clips]; where it is not, or damaged, it is made.
 
     Raises:
         DamagedPartError: what was just written cannot be read.
     """
-
-    def read() -> Features:
-        values = read_part(file)
-        if len(values) != frames.sum():
-            raise DamagedPartError(file, f"{len(values)} frames, not {frames.sum()}")
-        return Features(values, frames)
-
     with suppress(DamagedPartError):
-        return read()
+        return _read(file, frames)
     with writing(file.parent):
         try:  # another process may have made it in the meantime
-            return read()
+            return _read(file, frames)
         except DamagedPartError as damage:
             if file.exists():
                 log.warning("%s; computed again", damage)
         make()
-    return read()
+    return _read(file, frames)
+
+
+def _read(file: Path, frames: np.ndarray) -> Features:
+    """Map a part into memory, copy on write, and compare its checksum."""
+    try:
+        content = np.memmap(file, np.uint8, "c")
+        checksum = zlib.crc32(content[:-CHECKSUM_BYTES].data, zlib.crc32(file.stem.encode()))
+        if checksum != int.from_bytes(content[-CHECKSUM_BYTES:].tobytes()):
+            raise ValueError("another checksum")  # before numpy reads a header
+        values: np.ndarray = np.load(file, mmap_mode="c")
+        if len(values) != frames.sum():
+            raise ValueError(f"{len(values)} frames, not {frames.sum()}")
+    except (OSError, ValueError) as error:
+        raise DamagedPartError(f"{file}: damaged ({error}; is the disk failing?)") from error
+    return Features(values, frames)
 
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Be the one process that writes in a folder; the lock lies beside it.
-
-    Raises:
-        AsdError: the lock's file cannot be written.
-    """
+    """Be the one process that writes in a folder; the lock lies beside it."""
     with ExitStack() as stack:
         with saying_where(folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -128,11 +112,7 @@ def writing(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def saying_where(path: Path) -> Iterator[None]:
-    """Say of what could not be written where it is and what to do.
-
-    Raises:
-        AsdError: in place of OSError.
-    """
+    """Say of what could not be written where it is and what to do: ``AsdError``, not OSError."""
     try:
         yield
     except (OSError, NotImplementedError) as error:  # the latter: a disk without locks

@@ -29,7 +29,6 @@ from asd.frontends.frontend import FrontEnd
 from asd.options import check_choice
 
 FORMAT = 5
-SETTINGS = "settings.json"  # in a folder of the store, for people
 
 
 @dataclass(frozen=True)
@@ -66,27 +65,20 @@ class FeatureStore:
             "frontend": dataclasses.asdict(self.frontend),  # type: ignore[call-overload]
         }
 
-    def frontend_key(self) -> str:
-        """Name and hash of ``settings``: the name of the folder."""
-        text = json.dumps(self.settings(), default=str)
-        text = json.dumps(json.loads(text, parse_int=float), sort_keys=True)  # 0 and 0.0 are one
-        return f"{self.frontend.name}-{hashlib.blake2b(text.encode(), digest_size=6).hexdigest()}"
-
     @property
     def folder(self) -> Path:
-        """Where the features of this front end lie."""
-        return self.root / self.frontend_key()
+        """Where the features of this front end lie, named by it and a hash of ``settings``."""
+        text = json.dumps(self.settings(), default=str)
+        text = json.dumps(json.loads(text, parse_int=float), sort_keys=True)  # 0 and 0.0 are one
+        key = hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+        return self.root / f"{self.frontend.name}-{key}"
 
     def file(self, clips: Manifest) -> Path:
         """Where the features of a part are or will be."""
         return part_file(self.folder, "-".join(clips.part()), clips.clips["hash"])
 
     def frames(self, clips: Manifest) -> np.ndarray:
-        """[clips] frames that each has, int64.
-
-        Raises:
-            AsdError: a clip is too short for one.
-        """
+        """[clips] frames that each has, int64; ``AsdError`` of a clip too short for one."""
         rate, n_frames = self.frontend.rate, self.frontend.n_frames
         lengths = zip(clips.clips["samples"], clips.clips["rate"], strict=True)
         frames = [n_frames(resampled_length(int(n), int(own), rate)) for n, own in lengths]
@@ -117,7 +109,7 @@ class FeatureStore:
             return clip_features(self.frontend, recording, self.dtype)
 
         def keep(part: Part, arrays: list[np.ndarray]) -> None:
-            write_text(self.folder / SETTINGS, json.dumps(self.settings(), default=str))
+            write_text(self.folder / "settings.json", json.dumps(self.settings(), default=str))
             write_part(self.file(clips[part]), arrays)
 
         files = {name: part.files() for name, part in clips.items()}
@@ -128,10 +120,7 @@ class FeatureStore:
         """Features of all clips of a manifest; what is missing is computed.
 
         They are one array in this process's memory, writable; with ``shared``, one for all
-        processes, copy on write.
-
-        Raises:
-            AsdError: a clip cannot be used, or the disk is full.
+        processes, copy on write. Refused is what ``build`` refuses, here and in ``part``.
         """
         self.build(manifest)
         parts = list(parts_of(manifest))
@@ -140,7 +129,7 @@ class FeatureStore:
                 loaded = list(pool.map(self.part, parts))
             values = np.concatenate([np.asarray(features.values) for features in loaded])
             return Features(values, np.concatenate([features.frames for features in loaded]))
-        file = part_file(self.shared, self.frontend_key(), manifest.clips["hash"])
+        file = part_file(self.shared, self.folder.name, manifest.clips["hash"])
 
         def write() -> None:
             write_part(file, [self.part(part).values for part in parts])
@@ -148,11 +137,7 @@ class FeatureStore:
         return whole_part(file, self.frames(manifest), write)
 
     def part(self, clips: Manifest) -> Features:
-        """Features of one part, memory-mapped (copy on write), the checksum compared.
-
-        Raises:
-            AsdError: a clip cannot be used, or the disk is full.
-        """
+        """Features of one part, memory-mapped (copy on write), the checksum compared."""
         file = self.file(clips)
         with suppress(OSError):  # it is not there, or may only be read
             os.utime(file)  # says when it was last used
@@ -160,11 +145,7 @@ class FeatureStore:
 
 
 def clip_features(frontend: FrontEnd, recording: Recording, dtype: str) -> np.ndarray:
-    """Features [frames, bands] of one clip, in dB.
-
-    Raises:
-        AsdError: the clip is too short, or its features are not finite; names it.
-    """
+    """Features [frames, bands] of one clip; ``AsdError`` of one too short, or not finite ones."""
     path, wave = recording.path, recording.signal(frontend.rate)
     try:
         expected = (frontend.n_frames(len(wave)), frontend.bands)

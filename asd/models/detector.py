@@ -189,13 +189,12 @@ def load_detector(path: Path, allowed: Collection[str] = ()) -> Detector:
         raise AsdError(f"{path}: {error}") from error
     for part in _FITTED:  # checkpoints of training lack them
         setattr(detector, part, content["asd"].get(part, {}))
-    sound = _are_tensors(detector.calibration, torch.float64, 1)
-    sound = sound and all((one.diff() >= 0).all() for one in detector.calibration.values())
-    sound = sound and _are_tensors(detector.profiles, torch.float32, 2)
-    sound = sound and _are_tensors(detector.spectra, torch.float32, 1)
-    shape = (3, recipe["bands"] + 1)  # of a profile: low, middle and high of each band, and in time
-    sound = sound and all(profile.shape == shape for profile in detector.profiles.values())
-    if not sound or any(len(own) != recipe["bands"] for own in detector.spectra.values()):
+    bands, scores = recipe["bands"], detector.calibration
+    sound = _are_tensors(scores, torch.float64)
+    sound = sound and all((own.diff() >= 0).all() for own in scores.values())
+    sound = sound and _are_tensors(detector.spectra, torch.float32, (bands,))
+    # Low, middle and high of each band, and in time.
+    if not sound or not _are_tensors(detector.profiles, torch.float32, (3, bands + 1)):
         raise AsdError(f"{path}: cannot be used as a checkpoint: its calibration is damaged")
     return _with_weights(detector, content, path)
 
@@ -205,13 +204,13 @@ def rebuilt(recipe: dict[str, Any], path: Path) -> Detector:
     return _with_weights(Detector(recipe), read_checkpoint(path), path)
 
 
-def _are_tensors(content: Any, dtype: torch.dtype, dimensions: int) -> bool:
-    """Whether it is tensors by name, of finite values and not empty."""
+def _are_tensors(content: Any, dtype: torch.dtype, shape: tuple[int, ...] | None = None) -> bool:
+    """Whether it is tensors by name, of finite values and not empty; without ``shape`` vectors."""
     return isinstance(content, dict) and all(
         isinstance(name, str)
         and isinstance(values, Tensor)
         and (values.dtype, values.layout) == (dtype, torch.strided)
-        and values.dim() == dimensions
+        and values.shape == (shape or (values.numel(),))
         and values.numel() > 0
         and bool(values.isfinite().all())
         for name, values in content.items()

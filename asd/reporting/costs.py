@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from asd.reporting.sections import Section
 
 _COSTS = ("training_seconds", "parameters", "multiply_adds")
+# Columns that are left out where no row has more than 0.
+_OPTIONAL = ("proxy_auc", "energy_kj")
 # What a column is called, and its numbers as text.
 _COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     **{metric: (NAMES[metric], percent) for metric in COMPARED},
@@ -25,7 +27,7 @@ _COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     "proxy_auc": ("proxy AUC", percent),
     "training_seconds": ("training, s", "{:.4g}".format),
     "parameters": ("parameters", "{:,.0f}".format),
-    "multiply_adds": ("multiply-adds a clip", "{:.3g}".format),
+    "multiply_adds": ("multiply-adds", "{:.3g}".format),
     "latency_ms": ("latency, ms", "{:.3g}".format),
     "energy_kj": ("energy, kJ", "{:.3g}".format),
 }
@@ -56,8 +58,8 @@ def cost_table(section: Section) -> Table:
     frame, judged = section.costs, section.shares_loss
     best = {metric: frame[metric].max() for metric in COMPARED}
     best["validation_loss"] = frame["validation_loss"].min() if judged else math.nan
-    tested = frame["proxy_auc"].notna().any()
-    columns = {name: how for name, how in _COLUMNS.items() if tested or name != "proxy_auc"}
+    absent = [name for name in _OPTIONAL if not frame[name].any()]
+    columns = {name: how for name, how in _COLUMNS.items() if name not in absent}
     rows = []
     for row in frame.to_dict("records"):
         cells = plain_row(row["system"], str(row["n"]))
@@ -70,15 +72,16 @@ def cost_table(section: Section) -> Table:
         "Means over seeds; AUC and pAUC in percent. front: no other row has an AUC as high and "
         f"{known or 'cost, which is not known,'} as low (Pareto). -: nothing trains, or not "
         "recorded.",
-        "Latency: a clip's file to its score, one at a time on one thread, on each run's machine, "
-        "whatever else that did. Energy: of the GPU in training, where it tells.",
+        "Multiply-adds: of a clip. Latency: a clip's file to its score, one at a time on one "
+        "thread, on each run's machine, whatever else that did. Energy: of the GPU in training"
+        f"{', which is not known here' * ('energy_kj' in absent)}.",
         "Validation loss chooses without test clips."
         if judged
         else "Validation loss: other losses, windows, front ends, clips or seeds do not compare.",
     ]
     if section.factors:
         notes.append("The best of many by AUC is chosen on test clips: its figure is too good.")
-    if tested:
+    if "proxy_auc" in columns:
         notes.append(_proxy_note(section))
     header = ["", "n", *(name for name, _ in columns.values()), "Pareto"]
     return Table(header, rows, f"Quality and cost. {section.label}", notes=notes)

@@ -110,6 +110,9 @@ class NearestNeighbours:
     def __post_init__(self) -> None:
         check_whole("scoring.back_end.k", self.k, 1)
         if self.smote is not None:
+            if not isinstance(self.smote, Mapping):
+                form = "null, or {least: ..., neighbours: ..., seed: ...}"
+                raise AsdError(f"scoring.back_end.smote={self.smote}: must be {form}")
             check_names("scoring.back_end.smote.", self.smote, ("least", "neighbours", "seed"))
             for name, number in self.smote.items():
                 check_whole(f"scoring.back_end.smote.{name}", number, int(name != "seed"))

@@ -88,8 +88,6 @@ def read_scores(path: str | Path) -> pd.DataFrame:
                 path, dtype=dict.fromkeys(COLUMNS, str), index_col=False, keep_default_na=False,
                 na_values=[""], encoding="utf-8-sig", float_precision="round_trip",
             )  # fmt: skip
-    except FileNotFoundError as error:
-        raise AsdError(f"{path}: no such scores file") from error
     except OSError as error:
         raise AsdError(f"{path}: cannot be read: {error.strerror}") from error
     except (ValueError, pd.errors.ParserWarning) as error:

@@ -46,9 +46,8 @@ def error_maps(scored: ScoredClips, row: int) -> dict[str, npt.NDArray[np.float3
     np.add.at(sums[1], frames, np.square(output - target))
     count = np.bincount(frames.ravel())[:, None]
     std, mean = (x.cpu().numpy() for x in (detector.standardiser.std, detector.standardiser.mean))
-    maps = {"input": shown, "reconstruction": sums[0] / count * std + mean}
-    maps["error"] = sums[1] / count
-    return {name: values.astype(np.float32) for name, values in maps.items()}
+    made = {"reconstruction": sums[0] / count * std + mean, "error": sums[1] / count}
+    return {"input": shown, **{name: values.astype(np.float32) for name, values in made.items()}}
 
 
 def normal_clips(scored: ScoredClips) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

@@ -126,9 +126,9 @@ def score_clips(
     table["score"] = scores
     for name in table["file"][~np.isfinite(scores)]:
         raise AsdError(f"{name}: its score is not a finite number")
-    for name in ("mse", "cce"):
-        if name in outputs:
-            table[name] = _means(outputs[name], clips.windows)
+    of_clips = clips.windows.clips
+    for name in [name for name in ("mse", "cce") if name in outputs]:
+        table[name] = np.bincount(of_clips, outputs[name].double().numpy()) / np.bincount(of_clips)
     if "cce" in table:
         table.loc[strangers, "cce"] = np.nan
     return ScoredClips(detector, clips.features, clips.windows, table, outputs.get("embedding"))
@@ -194,8 +194,3 @@ def window_outputs(detector: Detector, options: ScoringOptions, batch: Batch) ->
     if options.score is not None:
         made["score"] = options.function()(detector, windows)
     return made
-
-
-def _means(values: Tensor, index: Index) -> np.ndarray:
-    """Values of windows, in order -> [clips] their means in float64."""
-    return np.asarray(np.bincount(index.clips, values.double().numpy()) / np.bincount(index.clips))

@@ -13,8 +13,6 @@ from asd.scoring.clip_vectors import CLIP_VECTORS, POOLED
 from asd.scoring.pooling import Mean
 from asd.scoring.window_scores import WINDOW_SCORES
 
-BANKS = ("id", "machine", "all")
-
 
 @dataclass(frozen=True)
 class ScoringOptions:
@@ -41,7 +39,7 @@ class ScoringOptions:
         if self.back_end is not None:
             if self.vectors is None:
                 raise AsdError("scoring.back_end: needs scoring.vectors, and scoring.score=null")
-            check_choice("scoring.bank", self.bank, BANKS)
+            check_choice("scoring.bank", self.bank, ("id", "machine", "all"))
             build(self.back_end, "scoring.back_end")
         if build(self.pooling, "scoring.pooling") != Mean() and self.vectors in POOLED:
             raise AsdError(f"scoring.pooling: no use with {self.vectors}, which is pooled already")

@@ -7,10 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from asd.documents import rendering, terminal
+from asd.documents import terminal
 from asd.documents.blocks import Block, Heading, Table, Text, plain_row
 from asd.errors import AsdError
-from asd.files import write_text
 from asd.scoring.clip_scores import NO_TEST_CLIPS
 from asd.scoring.metrics import COUNTS, ID_METRICS, MACHINE_METRICS, Metrics
 
@@ -140,10 +139,3 @@ def document(metrics: Metrics, title: str, **said: Any) -> list[Block]:
 def show(metrics: Metrics, title: str, **said: Any) -> None:
     """Print the document; as wide as the terminal, or 120 columns where there is none."""
     terminal.show(document(metrics, title, **said), terminal.open_console())
-
-
-def write_tables(folder: Path, metrics: Metrics, title: str, **said: Any) -> Path:
-    """Write the document as tables.md into a folder, made if need be, by ``write_text``."""
-    path = folder / "tables.md"
-    write_text(path, rendering.markdown(document(metrics, title, **said)))
-    return path

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from asd.cores import cores
 from asd.errors import AsdError
 from asd.files import check_regular
 from asd.options import check_whole
@@ -43,10 +42,9 @@ class VectorFiles:
         path = (Path(self.folder) / name).with_suffix(".npy")
         try:
             values = np.asarray(np.load(path, allow_pickle=False), np.float64)
-        except FileNotFoundError as error:
-            raise AsdError(f"{name}: has no vector; scoring.vectors needs {path}") from error
         except (OSError, ValueError, TypeError) as error:
-            raise AsdError(f"{path}: cannot be read as an array of numbers: {error}") from error
+            text = f"{path}: cannot be read as an array of numbers: {error}"
+            raise AsdError(f"{name}: scoring.vectors: {text}") from error
         if not values.size or values.ndim not in (1, 2):
             raise AsdError(f"{path}: has shape {list(values.shape)}; [size] or [n, size] is needed")
         return values
@@ -65,7 +63,7 @@ class VectorNetwork:
 
     def __post_init__(self) -> None:
         check_whole("scoring.vectors.rate", self.rate, 1)
-        _network(self.file)
+        _network(self.file, 1)
 
     @property
     def version(self) -> str:
@@ -74,7 +72,9 @@ class VectorNetwork:
 
     def __call__(self, frames: Tensor, windows: object) -> Tensor:
         """What it gives of samples [samples, 1]: an ``asd.scoring.clip_vectors.ClipVector``."""
-        network, taken = _network(self.file)
+        import torch
+
+        network, taken = _network(self.file, torch.get_num_threads())
         shape = [1] * (len(taken.shape) - 1) + [-1]
         try:
             made = network.run(None, {taken.name: frames.float().numpy().reshape(shape)})[0]
@@ -85,12 +85,12 @@ class VectorNetwork:
 
 
 @functools.cache
-def _network(file: str) -> tuple[Any, Any]:
+def _network(file: str, threads: int) -> tuple[Any, Any]:
     """The session of an ONNX file, and its input."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = cores()
+    options.intra_op_num_threads = threads
     try:
         check_regular(Path(file))
         network = onnxruntime.InferenceSession(Path(file).read_bytes(), options)

@@ -68,16 +68,14 @@ class ProxyListener(RunListener):
         normals = int((table["label"] == 0).sum())
         tags = {**folder.record().get("tags", {}), "proxy_auc": f"{100 * auc:.2f}"}
         folder.update(proxy={"options": asked, "auc": auc}, tags=tags, published=False)
-        text = (
-            "proxy AUC %.2f %%: simulated faults (%s) in %d validation clips%s; it ranks, no more"
-        )
-        log.info(text, 100 * auc, ", ".join(self.options.faults), normals, chose)
+        said = f"simulated faults ({', '.join(self.options.faults)}) in {normals} validation clips"
+        log.info("proxy AUC %.2f %%: %s%s; it ranks, no more", 100 * auc, said, chose)
 
     def _scores(self, model: Path, root: Path) -> pd.DataFrame:
         """Of the validation clips of a model as they are, and with faults."""
         known = [v for v in flat(self.experiment.config).values() if isinstance(v, str)]
         detector = load_detector(model / "model.ckpt", known)
-        clips = pd.read_csv(model / "validation.csv", dtype=str)
+        clips = pd.read_csv(model / "validation.csv", dtype=str, keep_default_na=False)
         tested = proxy_clips(self.experiment, detector, root, clips)
         scored = score_clips(detector, self.experiment.scoring, tested, cores())
         return scored.table.join(tested.table[["cause", "level_db"]])

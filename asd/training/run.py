@@ -15,6 +15,7 @@ from asd.composition import build
 from asd.cores import cores
 from asd.data.manifest import Manifest, parts_of
 from asd.data.split import validation_split
+from asd.documents.rendering import markdown
 from asd.experiment.clips import Clips, check_classes, class_names, class_numbers, machine_ids
 from asd.experiment.experiment import Experiment
 from asd.experiment.history import convergence, read_history
@@ -22,7 +23,7 @@ from asd.experiment.listener import Listeners, RunListener
 from asd.experiment.record import record_threads, recorded
 from asd.experiment.run_folder import FINISHED, RunFolder, set_aside
 from asd.experiment.trained_models import trained_model
-from asd.files import locked
+from asd.files import locked, write_text
 from asd.models.detector import Detector, read_checkpoint, rebuilt, save_detector
 from asd.models.standardiser import Standardiser
 from asd.progress import progress_bar
@@ -31,7 +32,7 @@ from asd.scoring.calibration import commission, decisions, left_out, scores_by_i
 from asd.scoring.clip_scores import joined, read_scores, write_scores
 from asd.scoring.metrics import Metrics, evaluate_scores
 from asd.scoring.scorer import ClipSet, calibrate, fit_back_end, score_clips
-from asd.scoring.tables import convergence_notes, remarks, write_tables
+from asd.scoring.tables import convergence_notes, document, remarks
 from asd.training.detector_costs import costs
 from asd.training.fit import TrainingSet, fit
 from asd.training.proxy_listener import ProxyJudge, proxy_clips
@@ -134,8 +135,8 @@ def _compute(
         features = store.load(around)
         length = lengths[name]
         paths = list(around.clips["path"])
-        windows = experiment.windows.starts(length, features.frames, paths)
         outliers = ~own & experiment.takes_outliers
+        windows = experiment.windows.starts(length, features.frames, paths, own | outliers)
         held_out, calibrating = np.zeros((2, len(around)), dtype=np.bool_)
         for some in filter(np.any, (own, outliers)):
             rows = Manifest(around.root, around.clips[some].reset_index(drop=True))
@@ -209,7 +210,7 @@ def _compute(
                 features = store.part(part)
                 own = part.clips["path"].isin(group.test.clips["path"]).to_numpy()
                 paths = list(part.clips["path"])
-                windows = experiment.windows.starts(length, features.frames, paths).of_clips(own)
+                windows = experiment.windows.starts(length, features.frames, paths, own)
                 numbers = class_numbers(part, experiment.objective.classes, names)
                 test_clips = ClipSet(part.clips, features, windows, numbers).part(windows)
                 scored = score_clips(detector, experiment.scoring, test_clips, threads)
@@ -239,8 +240,8 @@ def _compute(
     folder.update(
         convergence=ended, tags=tags, warnings=warnings, clips_scored=len(scores), **thresholds
     )
-    said = remarks(folder.record(), folder.path)
-    write_tables(folder.tables, metrics, experiment.title, **said)
+    page = document(metrics, experiment.title, **remarks(folder.record(), folder.path))
+    write_text(folder.tables / "tables.md", markdown(page))
     events.tell(RunListener.scored, folder, scores, metrics)
     return metrics
 

@@ -98,6 +98,20 @@ def test_a_window_is_as_long_as_the_shortest_training_clip(
     assert train(root) == 0
 
 
+def test_clips_of_another_id_may_be_shorter_than_the_window_of_an_ids_own_model(
+    write_corpus: Write, train: Train, tmp_path: Path
+) -> None:
+    root = write_corpus(machines=["fan"], ids=["00"], train=6, seconds=0.5)
+    write_corpus(root=root, machines=["fan"], ids=["02"], train=6, seconds=0.3)
+    assert train(root, "scope=per_id") == 0
+    folder, _ = record_of(tmp_path)
+    for own in ("00", "02"):
+        place = f"paths.runs={tmp_path / own}"
+        assert train(root, "scope=per_id", f"data.ids=['{own}']", place) == 0
+        alone = next((tmp_path / own).glob("*/models/*/scores.csv"))
+        assert (folder / f"models/fan_id_{own}/scores.csv").read_bytes() == alone.read_bytes()
+
+
 def test_a_model_per_id_is_that_of_a_run_of_the_id_alone(
     write_corpus: Write, train: Train, tmp_path: Path
 ) -> None:

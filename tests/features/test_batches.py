@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from asd.data.windows import Snippets, Windows
-from asd.features.batches import Batches, windows_view
+from asd.features.batches import Batches
 
 
 def batches(size: int, seed: int | None, cover: str = "every") -> Batches:
@@ -15,7 +15,8 @@ def batches(size: int, seed: int | None, cover: str = "every") -> Batches:
 
 def test_windows_are_views_of_consecutive_frames() -> None:
     values = torch.arange(24, dtype=torch.float32).reshape(12, 2)
-    view = windows_view(values, 3)
+    index = Windows(None, 3, "every").starts(3, np.array([12]), ["a"])
+    view = Batches(values, index, np.array([7]), 4).windows
     assert view.shape == (10, 3, 2)
     assert view.data_ptr() == values.data_ptr()
     for start in range(10):

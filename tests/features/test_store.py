@@ -201,9 +201,9 @@ def test_key_follows_from_all_that_changes_the_numbers(tmp_path: Path) -> None:
     frontends = (MEL, Changed(bands=16), replace(GAMMATONE, bands=17), double)
     others = [replace(base, frontend=frontend) for frontend in frontends]
     others += [replace(base, dtype="float16"), replace(base, channel=0)]
-    assert len({s.frontend_key() for s in [base, *others]}) == 7
+    assert len({s.folder for s in [base, *others]}) == 7
     same = [replace(base, frontend=replace(GAMMATONE, f_min=0))]
-    assert {s.frontend_key() for s in same} == {base.frontend_key()}
+    assert {s.folder for s in same} == {base.folder}
 
 
 # What goes wrong

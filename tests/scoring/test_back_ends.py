@@ -137,8 +137,8 @@ def test_a_small_bank_is_filled_up_between_near_neighbours() -> None:
     assert (fitted_scores(back_end, bank, clips) <= fitted_scores(plain, bank, clips)).all()
     with pytest.raises(AsdError, match=r"smote=.*: there are only 2 training clips"):
         back_end.fit(bank[:2])
-    for wrong in ({"least": 5}, {**smote, "seeds": 1}, {**smote, "neighbours": 0}):
-        with pytest.raises(AsdError, match=r"scoring\.back_end\.smote\."):
+    for wrong in (200, {"least": 5}, {**smote, "seeds": 1}, {**smote, "neighbours": 0}):
+        with pytest.raises(AsdError, match=r"scoring\.back_end\.smote(=200: must be null|\.)"):
             NearestNeighbours(1, "unit", False, None, wrong)
 
 

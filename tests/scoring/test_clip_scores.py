@@ -105,7 +105,7 @@ def test_read_names_file_row_and_column(tmp_path: Path, text: str, message: str)
 
 
 def test_read_refuses_what_is_not_there_or_not_text(tmp_path: Path) -> None:
-    with pytest.raises(AsdError, match="no such scores file"):
+    with pytest.raises(AsdError, match="cannot be read: No such file"):
         read_scores(tmp_path / "none.csv")
     with pytest.raises(AsdError, match="cannot be read"):
         read_scores(tmp_path)

@@ -52,9 +52,11 @@ def test_the_same_seed_gives_the_same_fault(fault: str) -> None:
         ({"level_db": [0.0, -3.0]}, "proxy.level_db"),
         ({"level_db": 3}, "proxy.level_db"),
         ({"copies": 0}, "proxy.copies"),
+        ({"chooses_epoch": 1}, "proxy.chooses_epoch=1"),
+        ({"chooses_epoch": True, "faults": []}, "proxy.chooses_epoch=true: needs proxy.faults"),
     ],
 )
 def test_wrong_options_are_named(options: dict[str, object], named: str) -> None:
-    right = {"faults": ["leak"], "level_db": [-10.0, 0.0], "copies": 1}
+    right = {"faults": ["leak"], "level_db": [-10.0, 0.0], "copies": 1, "chooses_epoch": False}
     with pytest.raises(AsdError, match=named):
         ProxyOptions(**{**right, **options})  # type: ignore[arg-type]

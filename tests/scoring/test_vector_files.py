@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pandas as pd
 import pytest
 import soundfile
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from asd.cores import one_torch_thread
 from asd.errors import AsdError
 from asd.experiment.run_folder import RunFolder
 from asd.score import main as score
@@ -82,7 +84,7 @@ def test_files_of_a_folder_are_vectors_of_clips(
     last.unlink()
     vector_files._content.cache_clear()
     assert run_train(*command) == 2
-    assert f"{row['file']}: has no vector; scoring.vectors needs" in capsys.readouterr().out
+    assert f"{row['file']}: scoring.vectors: {last}: cannot be read" in capsys.readouterr().out
 
 
 def test_what_is_no_vector_is_named(tmp_path: Path) -> None:
@@ -145,6 +147,8 @@ def test_a_network_of_the_users_makes_vectors(
                "frontend.rate=8000", f"scoring.vectors.file={network}"]  # fmt: skip
     assert run_train(*command) == 2
     assert "scoring.vectors.rate=None" in capsys.readouterr().out
+    assert run_train(*command, "scoring.vectors.rate=8000", "scoring.vectors.file=null") == 2
+    assert "scoring.vectors.file=None: cannot be used as an ONNX" in capsys.readouterr().out
     for wrong in ("scoring.vectors.rate=16000", "frontend=gammatone"):
         assert run_train(*command, "scoring.vectors.rate=8000", wrong) == 2
         assert "needs frontend=waveform frontend.rate=" in capsys.readouterr().out
@@ -186,6 +190,28 @@ def test_a_network_of_the_users_makes_vectors(
     assert "another network made the vectors of" in "".join(capsys.readouterr())
     assert run_train(*command) == 0
     assert len(list((tmp_path / "runs").glob("*/run.json"))) == 2
+
+
+def test_a_network_computes_on_the_threads_that_torch_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used, real = list[int](), onnxruntime.InferenceSession.run
+
+    def run(session: onnxruntime.InferenceSession, *arguments: object) -> object:
+        used.append(session.get_session_options().intra_op_num_threads)
+        return real(session, *arguments)
+
+    monkeypatch.setattr(onnxruntime.InferenceSession, "run", run)
+    network = VectorNetwork(str(write_network(tmp_path / "filters.onnx")), 8000)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        network(torch.zeros(160, 1), {})
+        with one_torch_thread():  # as a clip's latency is measured
+            network(torch.zeros(160, 1), {})
+    finally:
+        torch.set_num_threads(before)
+    assert used == [2, 1]
 
 
 def test_a_network_that_cannot_be_used_is_named(tmp_path: Path) -> None:

@@ -141,6 +141,15 @@ def test_what_the_proxy_cannot_test_is_refused(
     assert "proxy" not in run.record() and not (run.path / "proxy.csv").exists()
 
 
+def test_names_that_read_like_nothing_are_names(
+    run_train: Callable[..., int], write_corpus: Callable[..., Path], tmp_path: Path
+) -> None:
+    root = write_corpus(machines=("NA",), train=4)
+    told = ["+experiment=knn", "data=folder", f"data.root={root}", "window.frames=2"]
+    assert run_train(*told, *FAULTS) == 0
+    assert set(read_scores(runs(tmp_path)[0].path / "proxy.csv")["machine"]) == {"NA"}
+
+
 def test_a_waveform_has_no_level_in_dB(
     run_train: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
