@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from asd.errors import AsdError
 from asd.exit_status import exit_status, program
+from asd.options import hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -79,6 +80,8 @@ def report(options: argparse.Namespace, wanted: dict[str, list[str]], words: Seq
     unused = [f"Not used: {'; '.join(collection.notes)}."] * bool(collection.notes)
     if not runs:
         lacking = f"{options.runs}: no finished run of {len(collection.runs)} is as asked for"
+        names = sorted({option for run in collection.runs for option in run.options})
+        unused += [f"No run has {key}{hint(key, names)}." for key in wanted if key not in names]
         remedy = f"This trains the table's: python -m asd.train -m +sweep={name}"
         raise AsdError(" ".join([f"{lacking}; nothing is written.", *asked, *unused, remedy]))
     where = [f"runs={options.runs}"] * (options.runs != "runs")

@@ -70,6 +70,7 @@ def panels(
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
     columns = columns or (2 if count == 4 else min(count, 3))
     rows, top = -(-count // columns), 0.72
@@ -90,6 +91,8 @@ def panels(
         figure.text(0.5, 0.1 / height, below, ha="center", va="bottom")
         figure.text(0.1 / width, 0.5, beside, ha="left", va="center", rotation=90)
         yield axes
+        for text in figure.findobj(Text):  # names are no formulas; ticks, named when drawn, may be
+            text.set_parse_math(not text.get_text())
         # Without the version of matplotlib in it, the same data gives the same bytes.
         # Compressing harder takes three times as long for a tenth of the size.
         pil = {"compress_level": 3}

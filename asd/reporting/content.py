@@ -107,7 +107,8 @@ def verdict(section: Section) -> str:
 
 def _listed(names: list[str]) -> str:
     more = len(names) - _NAMED
-    return ", ".join([*names[:_NAMED], *([f"{more} more"] if more > 0 else [])])
+    mark = "; " if any("," in name for name in names) else ", "
+    return mark.join([*names[:_NAMED], *([f"{more} more"] if more > 0 else [])])
 
 
 def provenance(parts: Sequence[Section], words: Sequence[str], out: Path) -> list[Block]:

@@ -16,7 +16,7 @@ import numpy as np
 from asd.composition import option_text, plain
 from asd.documents.blocks import Table, Text, plain_row
 from asd.errors import AsdError
-from asd.experiment.identity import departures, flat, settings
+from asd.experiment.identity import MISSING, departures, settings
 from asd.experiment.run_labels import options_of, preset
 from asd.options import hint
 from asd.reporting.bootstrap import COMPARED, MEAN
@@ -25,21 +25,21 @@ from asd.reporting.systems import System
 from asd.scoring.metrics import figure_name
 from asd.scoring.tables import NAMES
 
-# No factors: of one run alone, and what makes sections of their own.
-_APART = ("seed", "data", "scale", "sweep.name")
+# No factors: of one run alone, what makes sections of their own, and what a report has for all.
+_APART = ("seed", "data", "scale", "sweep.name", "scoring.max_fpr")
 # What makes the validation loss another quantity, or of other clips.
 _OTHER_LOSS = {"loss", "experiment", "system", "frontend", "window", "data", "standardise",
-               "release", "scope", "trainer.validation_fraction"}  # fmt: skip
+               "release", "scope", "trainer.validation_fraction", "trainer.validation_seed"
+               }  # fmt: skip
 SEEDS, TOGETHER = "seeds", "together, beyond their sum"
 
 
 def level(run: Run, factor: str) -> Any:
-    """A run's value of an option or tag; of a config group the choice; None: it has no such."""
-    known = {**flat(run.config), **run.tags}
-    if factor in known:
-        return known[factor]
-    target = str(known.get(f"{factor}._target_", "")).rsplit(".", 1)[-1]
-    return options_of(run.command).get(factor, target or None)
+    """A run's value of an option or tag; of a config group the choice; ``MISSING``: no such."""
+    if factor in run.options:
+        return run.options[factor]
+    target = str(run.options.get(f"{factor}._target_", MISSING)).rsplit(".", 1)[-1]
+    return options_of(run.command).get(factor, target)
 
 
 def level_text(value: Any) -> str:
@@ -70,7 +70,7 @@ def groups(runs: Sequence[Run], factors: Sequence[str]) -> tuple[dict[str, list[
     """
     if "seed" in factors:
         raise AsdError("by=seed: a setting's spread is over its seeds; name another option")
-    known = [run for run in runs if all(level(run, name) is not None for name in factors)]
+    known = [run for run in runs if all(level(run, name) != MISSING for name in factors)]
     found: dict[str, list[Run]] = {}
     for run in known:
         found.setdefault(_rest(run, factors, known), []).append(run)
@@ -80,8 +80,8 @@ def groups(runs: Sequence[Run], factors: Sequence[str]) -> tuple[dict[str, list[
         also = f"; they differ in {', '.join(others)}: add to by=" * bool(others)
         if known:
             raise AsdError(f"by={names}: no two of {len(known)} runs differ in it alone{also}")
-        absent = [n for n in factors if all(level(run, n) is None for run in runs)] or factors
-        options = sorted({name for run in runs for name in {**flat(run.config), **run.tags}})
+        absent = [n for n in factors if all(level(run, n) == MISSING for run in runs)] or factors
+        options = sorted({name for run in runs for name in run.options})
         lacking = " and ".join(absent)
         raise AsdError(f"by={names}: no run has {lacking}{hint(lacking, options)}")
     words = [_typed(of[0], (*factors, *_APART)) for of in several]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,10 +14,11 @@ import numpy as np
 import pandas as pd
 import yaml
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from asd.errors import AsdError
 from asd.experiment.history import read_history
-from asd.experiment.identity import SCORING_VERSIONS, TRAINING_VERSIONS, flat, settings
+from asd.experiment.identity import MISSING, SCORING_VERSIONS, TRAINING_VERSIONS, flat, settings
 from asd.experiment.run_folder import FINISHED, SET_ASIDE, RunFolder
 from asd.experiment.run_labels import options_of
 from asd.files import check_regular
@@ -56,7 +57,12 @@ class Run:
     @property
     def commit(self) -> str:
         """Of the code that made it; with "+" where files had been changed."""
-        return self.tags.get("mlflow.source.git.commit", "unknown")
+        return str(self.tags.get("mlflow.source.git.commit", "unknown"))
+
+    @cached_property
+    def options(self) -> dict[str, Any]:
+        """Its options by their dotted names, and its tags."""
+        return {**flat(self.config), **self.tags}
 
     @property
     def corpus(self) -> tuple[str, ...]:
@@ -83,7 +89,9 @@ class Run:
         ended = (self.record.get("convergence") or {}).values()
         losses = [how["validation_loss"] for how in ended if "validation_loss" in how]
         histories = [read_history(of / "history.csv") for of in RunFolder(self.folder).models()]
+        known = histories and (all(histories) or not losses)  # a lost one is not 0 s
         epochs = [row for rows in histories for row in rows]
+        seconds = [row["epoch_seconds"] for row in epochs]
         joules = [row.get("epoch_joules", math.nan) for row in epochs]
         parameters, multiply_adds, latency = (
             [*(self.record.get(name) or {}).values()]
@@ -92,13 +100,11 @@ class Run:
         return {
             "validation_loss": float(np.mean(losses or math.nan)),
             "proxy_auc": float(self.record.get("proxy", {}).get("auc", math.nan)),
-            "training_seconds": math.fsum(r["epoch_seconds"] for r in epochs)
-            if histories
-            else math.nan,
+            "training_seconds": math.fsum(seconds) if known else math.nan,
             "parameters": float(np.sum(parameters or math.nan)),
             "multiply_adds": float(np.mean(multiply_adds or math.nan)),
             "latency_ms": float(np.mean(latency or math.nan)),
-            "energy_kj": math.fsum(joules) / 1000 if histories else math.nan,
+            "energy_kj": math.fsum(joules) / 1000 if known else math.nan,
         }
 
     @property
@@ -132,10 +138,12 @@ class Run:
         return (self.folder / "scores.csv").stat().st_mtime if ended is None else ended / 1000
 
     def matches(self, wanted: dict[str, list[str]]) -> bool:
-        """Whether every tag, or option by its dotted name, has one of the values, as typed."""
-        known = {**flat(self.config), **self.tags}
-        read = {text: OmegaConf.from_dotlist([f"x={text}"]).x for text in chain(*wanted.values())}
-        return all(known.get(n) in [*texts, *map(read.get, texts)] for n, texts in wanted.items())
+        """Whether each of these tags and options has one of the values as typed, a list all."""
+        for name, texts in wanted.items():
+            values = *map(_read, texts), _read(f"[{','.join(texts)}]")
+            if self.options.get(name, MISSING) not in [*texts, texts, *values]:
+                return False
+        return True
 
 
 class Collection(NamedTuple):
@@ -167,6 +175,13 @@ def collect(folders: Iterable[Path]) -> Collection:
             collection.notes.append(f"{path.name} ({error})")
     collection.runs.sort(key=lambda run: (run.finished, run.folder.name))
     return collection
+
+
+def _read(text: str) -> Any:
+    """A value as typed; what cannot be read is a text."""
+    with suppress(OmegaConfBaseException, yaml.YAMLError):
+        return OmegaConf.from_dotlist([f"x={text}"]).x
+    return text
 
 
 def _run(path: Path, record: dict[str, Any]) -> Run:

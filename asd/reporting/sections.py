@@ -15,7 +15,7 @@ from asd.reporting.bootstrap import COMPARED, Resampling
 from asd.reporting.compare import compare, compare_pairs
 from asd.reporting.costs import costs
 from asd.reporting.declaration import Declaration
-from asd.reporting.factors import groups, level, level_text, numeric, share_a_loss, varied
+from asd.reporting.factors import groups, level, level_text, levels, numeric, share_a_loss, varied
 from asd.reporting.results import results
 from asd.reporting.rows import RowFinder
 from asd.reporting.runs import Run
@@ -71,7 +71,7 @@ class Section:
             self.declared = declared = replace(declared, title="Finished runs", rows=few, claims=())
             self.rows = [row for row in self.rows if row.runs]
         if factors:
-            self._name_by_factors()
+            self._name_by_factors(runs)
         self.systems = {row.label: row for row in self.rows if row.runs}
         systems = list(self.systems.values())
         self.shares_loss = share_a_loss(self.factors, [of.seeds for of in systems])
@@ -87,9 +87,13 @@ class Section:
         self.pairs = pd.concat([compare_pairs(systems, metric) for metric in COMPARED])
         self.costs = costs(systems)
 
-    def _name_by_factors(self) -> None:
+    def _name_by_factors(self, runs: list[Run]) -> None:
         """Rows in the order of the levels, labelled by them."""
         at = {row.label: [level(row.runs[0], name) for name in self.factors] for row in self.rows}
+        told = {tuple(map(level_text, of)) for of in at.values()}
+        if merged := {levels(run, self.factors) for run in runs} - told:
+            which = f"by={','.join(self.factors)}: runs at {'; '.join(map(', '.join, merged))}"
+            raise AsdError(f"{which} differ from others only in what cannot change a row")
         by = [float if numeric(column) else level_text for column in zip(*at.values(), strict=True)]
         self.rows.sort(key=lambda row: [key(v) for key, v in zip(by, at[row.label], strict=True)])
         for row in self.rows:
@@ -158,18 +162,18 @@ def sections(
                 parts.append(part)
                 said += _suggestions(part, declared, of, again)
                 continue
+            names = ", ".join(factors)
+            title = f"Search {study}" if study else f"By {names}"
+            bare = replace(declared, title=title, rows={}, published={}, claims=(), baselines=())
             try:
                 found, left_out = groups(of, factors)
+                for rest, own in found.items():
+                    where = ", ".join(filter(None, (label, rest)))
+                    parts.append(Section(where, own, bare, resampling, factors))
             except AsdError as error:
                 refusals.append(error)
                 said.append(f"{label}: {error}.")
                 continue
-            names = ", ".join(factors)
-            title = f"Search {study}" if study else f"By {names}"
-            bare = replace(declared, title=title, rows={}, published={}, claims=(), baselines=())
-            for rest, own in found.items():
-                where = ", ".join(filter(None, (label, rest)))
-                parts.append(Section(where, own, bare, resampling, factors))
             if lone := len(left_out):
                 said.append(f"{label}: {lone} runs have no partner that differs in {names} alone.")
     if not parts:

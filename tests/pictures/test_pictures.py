@@ -57,7 +57,7 @@ def test_one_model_several_and_none(scores: pd.DataFrame, tmp_path: Path) -> Non
     ]
     some, none = pd.DataFrame(rows), pd.DataFrame()
     curves({"shared": some, "other": none}, "x", tmp_path / "one.png")
-    curves({"fan": some, "valve": some}, "x", tmp_path / "two.png")
+    curves({"fan": some, "valve": some}, "$x_&%{$ is no formula", tmp_path / "two.png")
     curves({"shared": none}, "x", tmp_path / "none.png")
     maps = {f"{m}_0": rng.random((30, 16)) for m in ("input", "reconstruction", "error")}
     axes = {"centre_hz": np.geomspace(50, 7000, 16), "hop_seconds": 0.02}

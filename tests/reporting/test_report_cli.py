@@ -108,6 +108,10 @@ def test_a_command_that_is_proposed_is_of_the_same_runs(runs: Any, tmp_path: Pat
         (["resamples=0"], "resamples=0"),
         (["confidence=1"], "confidence=1"),
         (["compare=[u,b]"], "no finished run of 'b'"),
+        (
+            ["trainer.batchsize=4"],
+            "No run has trainer.batchsize (did you mean trainer.batch_size?)",
+        ),
     ],
 )
 def test_mistakes_end_with_status_2_and_a_message(

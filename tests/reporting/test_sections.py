@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,18 +15,19 @@ import pytest
 import yaml
 from sklearn.metrics import roc_auc_score
 
-from asd.composition import compose_config, plain
+from asd.composition import compose_config, option_text, plain
 from asd.documents.blocks import Table, Text
 from asd.errors import AsdError
 from asd.experiment.history import convergence, write_history
 from asd.experiment.sweep_files import load_sweep
 from asd.experiment.trainer_options import TrainerOptions
 from asd.options import from_config
+from asd.report import parse as parse_arguments
 from asd.reporting.bootstrap import Resampling
 from asd.reporting.content import section_blocks, verdict
 from asd.reporting.costs import cost_table
 from asd.reporting.declaration import declaration, parse
-from asd.reporting.factors import share_a_loss
+from asd.reporting.factors import share_a_loss, varied
 from asd.reporting.results import figure_lines, grid_table, id_table, spreadsheet
 from asd.reporting.runs import collect_folder
 from asd.reporting.sections import Section, add_comparison, sections
@@ -238,7 +240,20 @@ def test_a_setting_is_compared_with_those_that_differ_in_it_alone(runs: Any) -> 
         laid_out(runs, "seed")
     with pytest.raises(AsdError, match=r"no run has trainer\.batchsize"):
         laid_out(runs, "trainer.batchsize")
-    with pytest.raises(AsdError, match="no two of 7 runs differ in it alone; they differ"):
+    # A null is a setting, too; of another split the loss is of other clips.
+    runs.write("u", options="trainer.validation_seed=0", name="split")
+    runs.write("u", options="trainer.validation_seed=null", name="no split")
+    (section,), _ = laid_out(runs, "trainer.validation_seed")
+    assert list(section.systems) == ["validation_seed 0", "validation_seed null"]
+    assert not section.shares_loss
+    # What is no other setting, or of the whole report, makes no rows.
+    runs.write("u", options="trainer.batch_size=64", name="64")
+    for option in ("trainer.threads=2", "scoring.max_fpr=0.2"):
+        runs.write("u", options=f"trainer.batch_size=64 {option}", name=option)
+        with pytest.raises(AsdError, match=r"differ from others only in what cannot change"):
+            laid_out(runs, option.split("=")[0])
+    assert "scoring.max_fpr" not in varied(collect_folder(runs.path).runs)
+    with pytest.raises(AsdError, match="no two of 12 runs differ in it alone; they differ"):
         laid_out(runs, "trainer.weights")
 
 
@@ -269,6 +284,9 @@ def test_validation_losses_are_of_the_same_seeds(runs: Any, tmp_path: Path) -> N
     runs.write("u", 1, options=f"{size}=16", name="16 1", convergence=less)
     (section,), _ = laid_out(runs, size)
     assert verdict(section).startswith("batch_size 16 has the lowest validation loss, 0.125;")
+    run = section.runs[-1]
+    (run.folder / "models" / "shared").mkdir(parents=True)  # whose history is lost
+    assert np.isnan(replace(run).numbers["training_seconds"])
     assert share_a_loss([size], [[0], [0]]) and share_a_loss(["model.embedding"], [[0], [0]])
     for name in ("release", "scope", "trainer.validation_fraction", "loss.alpha", "frontend.bands"):
         assert not share_a_loss([size, name], [[0], [0]])  # of other clips, or another quantity
@@ -292,6 +310,10 @@ def test_the_verdict_names_the_best_and_what_is_real(runs: Any, scores: Any) -> 
         runs.write("u_fd", seed, shift=2.5)
     (section,) = runs.report()
     text = verdict(section)
+    for size in (8, 16):  # whose labels have commas of their own
+        runs.write("b", options=f"trainer.batch_size={size}", name=f"b{size}")
+    (named,) = runs.report()
+    assert "; B, batch_size 8; B, batch_size 16" in verdict(named)
     best = "U" if text.startswith("U has") else "U FD"
     other = {"U": "U FD", "U FD": "U"}[best]
     assert text.startswith(f"{best} has the highest mean AUC")
@@ -315,6 +337,7 @@ def test_a_row_says_what_its_trainings_mix_and_which_had_not_converged(runs: Any
         more = {"tags": tags, "convergence": how, "unseen": ["fan/id_00"] * (seed == 1)}
         more["versions"] = {"clips": 1, "training": int(seed > 0), "scoring": 1}
         runs.write("u", seed, threads={"shared": [threads]}, **more)
+    runs.write("b", tags={"mlflow.source.git.commit": None})  # by another's hand
     (section,) = runs.report()
     (table, *_) = tables(section)
     assert [line.text for line in table.rows[1][0]] == ["U *", "n=3"]
@@ -380,6 +403,14 @@ def test_tags_and_options_filter(runs: Any) -> None:
     assert run.matches({"experiment": ["b", "u"], "device": ["cpu"], "frontend.bands": ["64"]})
     assert not run.matches({"scale": ["paper"]}) and not run.matches({"nothing": ["x"]})
     assert run.matches({"trainer.learning_rate": ["1e-3"], "trainer.fused_adam": ["true"]})
+    # Of a list as of a table's title, and what is no value at all.
+    filters, pooling = run.options["model.filters"], run.options["model.pooling"]
+    for name, value in {"model.filters": filters, "model.pooling": pooling}.items():
+        _, wanted = parse_arguments([f"{name}={option_text(value)}"])
+        assert run.matches(wanted)
+        assert not run.matches({name: wanted[name][1:]})
+    for text in ("[a", "{a", "*x", "a: b: c", "${x}", "@"):
+        assert not run.matches({"system": [text]})
 
 
 def test_systems_are_compared_by_any_of_their_names(runs: Any) -> None:
