@@ -141,6 +141,8 @@ def test_commands_run_as_printed(
     more: list[str] = []
     if " asd.train " in command and "--help" not in command:
         more = [*TINY, "trainer.validation_fraction=0.4"] if "per_id" in command else TINY
+        if ("sweep=search" in command or "optuna" in command) and "n_trials" not in command:
+            more = [*more, "hydra.sweeper.n_trials=6"]
         if "data=dcase2020" in command and " -m +sweep" in command:
             command = command.replace("asd.train -m", "asd.sweeps status")
         elif "data=dcase2020" in command:

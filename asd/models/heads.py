@@ -80,8 +80,9 @@ class SigmoidHead(Head):
         self.norm = nn.BatchNorm1d(len(sources))
         rivals = torch.tensor([[a == b for b in sources] for a in sources]).float()
         rivals.fill_diagonal_(0)
-        weights = torch.eye(len(sources)) + rivals / rivals.sum(1, keepdim=True).clamp(min=1)
-        self.register_buffer("weights", F.normalize(weights, p=1, dim=1), persistent=False)
+        count = rivals.sum(1, keepdim=True)
+        weights = torch.eye(len(sources)) + rivals / count.clamp(min=1)
+        self.register_buffer("weights", weights / (1 + (count > 0)), persistent=False)
 
     def forward(self, embedding: Tensor, labels: Tensor | None = None) -> Tensor:
         """See ``Head``."""

@@ -146,10 +146,12 @@ def test_zeros_within_a_clip_have_the_front_ends_eps(system: str, tmp_path: Path
     assert found == pytest.approx(expected["score"], rel=0.02)
 
 
-PRESETS = sorted(path.stem for path in (folder_of("conf") / "experiment").glob("*.yaml"))
+# Those that differ from u or ss_0.7 in their data, their training or the size of a layer alone.
+SAME_GRAPH = {"u_fd", "u_half", "u_half_long", "u_long", "u_per_machine", "ss", "ss_0.3", "ss_0.5"}
+PRESETS = {path.stem for path in (folder_of("conf") / "experiment").glob("*.yaml")} - SAME_GRAPH
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", sorted(PRESETS))
 def test_every_experiment_can_be_exported(name: str, tmp_path: Path) -> None:
     """A file of it, and it scores clips of other lengths as ``asd.score``, or refuses the same."""
     clips = write_clips(tmp_path, seconds=2.3)
